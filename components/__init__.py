@@ -1,0 +1,1 @@
+"""What is done to a conversation: nouns (conversation, fusion, scoring, profile) and verbs (the rest)."""

@@ -1,0 +1,53 @@
+"""What a conversation is made of, how it is written down, and how its sound is read.
+
+Words and speaker segments come in, turns go out; utterances are what people labelled.
+"""
+
+from components.conversation.audio import SAMPLE_RATE, audio_duration, read_audio
+from components.conversation.errors import InputError
+from components.conversation.files import atomic_path
+from components.conversation.manifest import read_manifest, write_manifest
+from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
+from components.conversation.speakers import read_rttm, read_uem, write_rttm, write_uem
+from components.conversation.types import (
+    EMOTIONS,
+    UNKNOWN,
+    AsrSegment,
+    Recording,
+    Seconds,
+    SpeakerSegment,
+    Turn,
+    Utterance,
+    Word,
+)
+from components.conversation.vtt import turns_to_vtt
+from components.conversation.words import read_words, write_words
+
+__all__ = [
+    "EMOTIONS",
+    "SAMPLE_RATE",
+    "UNKNOWN",
+    "AsrSegment",
+    "InputError",
+    "Recording",
+    "Seconds",
+    "SpeakerSegment",
+    "Turn",
+    "Utterance",
+    "Word",
+    "atomic_path",
+    "audio_duration",
+    "read_audio",
+    "read_manifest",
+    "read_rttm",
+    "read_turns",
+    "read_uem",
+    "read_words",
+    "turns_from_rttm",
+    "turns_to_vtt",
+    "write_manifest",
+    "write_rttm",
+    "write_turns",
+    "write_uem",
+    "write_words",
+]

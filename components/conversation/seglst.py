@@ -1,0 +1,104 @@
+"""SegLST JSON: turns, as meeteval reads them, with the emotions as further keys."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from components.conversation.errors import InputError
+from components.conversation.files import atomic_path
+from components.conversation.speakers import read_rttm
+from components.conversation.types import Turn
+
+OPTIONAL = ("emotion", "confidence", "probabilities", "asr_confidence")
+
+
+def read_segments(path: Path) -> list[dict[str, Any]]:
+    """Read a SegLST file's entries as they are.
+
+    Raises:
+        InputError: no such file, not JSON, or not a list of objects.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise InputError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+        raise InputError(f"{path}: is not SegLST, a JSON list of segments")
+    return data
+
+
+def read_turns(path: Path) -> list[Turn]:
+    """Read turns; unknown keys are passed over.
+
+    Raises:
+        InputError: as `read_segments`, or an entry that lacks a key or has a bad time.
+    """
+    turns = []
+    for number, entry in enumerate(read_segments(path), start=1):
+        try:
+            turns.append(turn_from(entry))
+        except KeyError as error:
+            raise InputError(f"{path}: turn {number}: lacks {error}") from None
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: turn {number}: {error}") from None
+    return turns
+
+
+def turn_from(entry: dict[str, Any]) -> Turn:
+    """A SegLST entry as a turn.
+
+    Raises:
+        KeyError: a key is missing.
+        ValueError: a value is not what it should be.
+    """
+    return Turn(
+        str(entry["session_id"]),
+        float(entry["start_time"]),
+        float(entry["end_time"]),
+        str(entry["speaker"]),
+        str(entry.get("words", "")),
+        **{key: entry[key] for key in OPTIONAL if entry.get(key) is not None},
+    )
+
+
+def turn_entry(turn: Turn) -> dict[str, Any]:
+    """A turn as a SegLST entry, without the keys it has no value for."""
+    entry: dict[str, Any] = {
+        "session_id": turn.session_id,
+        "start_time": turn.start,
+        "end_time": turn.end,
+        "speaker": turn.speaker,
+        "words": turn.words,
+    }
+    if turn.emotion is not None:
+        entry["emotion"] = turn.emotion
+    if turn.confidence is not None:
+        entry["confidence"] = turn.confidence
+    if turn.probabilities is not None:
+        entry["probabilities"] = dict(turn.probabilities)
+    if turn.asr_confidence is not None:
+        entry["asr_confidence"] = turn.asr_confidence
+    return entry
+
+
+def write_turns(path: Path, turns: Iterable[Turn]) -> None:
+    """Write turns as SegLST, whole or not at all."""
+    with atomic_path(path) as temporary:
+        text = json.dumps([turn_entry(turn) for turn in turns], ensure_ascii=False, indent=1)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def turns_from_rttm(path: Path) -> list[Turn]:
+    """Read an RTTM file as turns without words or emotions, for scores that need neither.
+
+    Raises:
+        InputError: as `read_rttm`.
+    """
+    return [
+        Turn(recording, segment.start, segment.end, segment.speaker, "")
+        for recording, segments in read_rttm(path).items()
+        for segment in segments
+    ]

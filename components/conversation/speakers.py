@@ -1,0 +1,92 @@
+"""RTTM (who spoke when) and UEM (which stretches are scored), the formats of NIST's evaluations."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from components.conversation.errors import InputError
+from components.conversation.files import atomic_path
+from components.conversation.types import Seconds, SpeakerSegment
+
+
+def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: is not a text file: {error}") from None
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip() and not line.startswith(";"):
+            yield number, line.split()
+
+
+def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
+    """Read the SPEAKER lines of an RTTM file.
+
+    Returns:
+        For each recording its segments, ordered by start.
+
+    Raises:
+        InputError: no such file, or a line that is not RTTM, with its number.
+    """
+    found: dict[str, list[SpeakerSegment]] = {}
+    for number, fields in _lines(path):
+        if fields[0] != "SPEAKER":
+            if fields[0].isupper() or fields[0].startswith("SPKR-"):
+                continue  # RTTM has other kinds of line
+            raise InputError(f"{path}: line {number}: is not RTTM (expected “SPEAKER …”)")
+        try:
+            recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
+            segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{path}: line {number}: is not an RTTM line: {error}") from None
+        found.setdefault(recording, []).append(segment)
+    return {recording: sorted(segments) for recording, segments in found.items()}
+
+
+def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -> None:
+    """Write one recording's segments, times to the microsecond, whole or not at all.
+
+    Raises:
+        InputError: a recording or speaker whose name has a space, which RTTM cannot hold.
+    """
+    segments = sorted(segments)
+    for name in (recording, *(segment.speaker for segment in segments)):
+        if len(name.split()) != 1:
+            raise InputError(f"RTTM cannot hold the name “{name}”: it must be one word")
+    with atomic_path(path) as temporary:
+        temporary.write_text(rttm_text(recording, segments), encoding="utf-8")
+
+
+def rttm_text(recording: str, segments: Iterable[SpeakerSegment]) -> str:
+    """One recording's segments as RTTM lines."""
+    return "".join(
+        f"SPEAKER {recording} 1 {s.start:.6f} {s.end - s.start:.6f}"
+        f" <NA> <NA> {s.speaker} <NA> <NA>\n"
+        for s in segments
+    )
+
+
+def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
+    """Read a UEM file: for each recording the stretches to score, in order.
+
+    Raises:
+        InputError: no such file, or a line that is not UEM, with its number.
+    """
+    found: dict[str, list[tuple[Seconds, Seconds]]] = {}
+    for number, fields in _lines(path):
+        try:
+            recording, start, end = fields[0], float(fields[2]), float(fields[3])
+        except (IndexError, ValueError) as error:
+            raise InputError(f"{path}: line {number}: is not a UEM line: {error}") from None
+        if end < start:
+            raise InputError(f"{path}: line {number}: ends before it starts")
+        found.setdefault(recording, []).append((start, end))
+    return {recording: sorted(spans) for recording, spans in found.items()}
+
+
+def write_uem(path: Path, regions: Mapping[str, Iterable[tuple[Seconds, Seconds]]]) -> None:
+    """Write the stretches to score, whole or not at all."""
+    lines = [f"{name} 1 {a:.6f} {b:.6f}\n" for name, spans in regions.items() for a, b in spans]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")

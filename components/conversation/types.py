@@ -1,0 +1,148 @@
+"""Words, speaker segments, turns; recordings and the utterances people labelled in them.
+
+A recording on its time line::
+
+    words       |hello|there|     |how|are|you|
+    segments    |----- A -----|  |----- B -------|
+    turns       |A hello there|   |B how are you|
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+Seconds = float
+"""A time on a recording's line, or a length of it."""
+
+EMOTIONS = ("angry", "happy", "neutral", "sad")
+"""The four emotions, in the order of every probability vector."""
+
+UNKNOWN = "unknown"
+"""The speaker of a word that nobody near was speaking."""
+
+
+def _check_span(kind: str, start: Seconds, end: Seconds) -> None:
+    if not (math.isfinite(start) and math.isfinite(end)):
+        raise ValueError(f"{kind} has a time that is not a number: {start}–{end}")
+    if end < start:
+        raise ValueError(f"{kind} ends before it starts: {start}–{end}")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word as recognised. Times and score are None where the recogniser gave none."""
+
+    text: str
+    start: Seconds | None
+    end: Seconds | None
+    score: float | None = None
+    speaker: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None:
+            _check_span(f"word “{self.text}”", self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class AsrSegment:
+    """A stretch of speech as the recogniser cut it, with its words in spoken order."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    words: tuple[Word, ...]
+
+    def __post_init__(self) -> None:
+        _check_span("segment", self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SpeakerSegment:
+    """A stretch in which one speaker speaks; stretches of different speakers may overlap."""
+
+    start: Seconds
+    end: Seconds
+    speaker: str
+
+    def __post_init__(self) -> None:
+        _check_span(f"segment of {self.speaker}", self.start, self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one speaker says until another speaks or a pause grows too long.
+
+    Attributes:
+        session_id: the recording's name.
+        words: the text, words joined by single spaces.
+        emotion: one of `EMOTIONS`, or another label in a reference; None where not known.
+        confidence: the probability of `emotion`.
+        probabilities: the probability of each of `EMOTIONS`.
+        asr_confidence: the mean score of the words that have one.
+    """
+
+    session_id: str
+    start: Seconds
+    end: Seconds
+    speaker: str
+    words: str
+    emotion: str | None = None
+    confidence: float | None = None
+    probabilities: Mapping[str, float] | None = None
+    asr_confidence: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_span(f"turn of {self.speaker} in {self.session_id}", self.start, self.end)
+
+    @property
+    def duration(self) -> Seconds:
+        """Its length in seconds."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """A stretch that people transcribed and labelled: the reference.
+
+    Attributes:
+        sex: "F", "M" or None where not known.
+        emotion: one of `EMOTIONS`; any other label means that it is not scored.
+    """
+
+    id: str
+    recording: str
+    start: Seconds
+    end: Seconds
+    speaker: str
+    sex: str | None
+    text: str
+    emotion: str
+
+    def __post_init__(self) -> None:
+        _check_span(f"utterance {self.id}", self.start, self.end)
+
+    def as_turn(self) -> Turn:
+        """The same stretch as a reference turn."""
+        return Turn(self.recording, self.start, self.end, self.speaker, self.text, self.emotion)
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recorded conversation and its reference.
+
+    Attributes:
+        fold: the part of the corpus that is held out together (IEMOCAP: the session).
+        scripted: read from a script (True), improvised (False), not known (None).
+    """
+
+    name: str
+    audio: Path
+    fold: str
+    scripted: bool | None
+    utterances: tuple[Utterance, ...]
+
+    @property
+    def speakers(self) -> tuple[str, ...]:
+        """The reference speakers, in label order."""
+        return tuple(sorted({u.speaker for u in self.utterances}))

@@ -1,0 +1,155 @@
+"""What is run: a profile names the models and the numbers of every step.
+
+The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml` (the paper's).
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from components.conversation import InputError, Seconds
+from components.profile.cache import json_digest
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(gt=0)]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TranscribeSettings(_Frozen):
+    """Audio to words, by WhisperX.
+
+    Attributes:
+        model: a faster-whisper model: a name on the hub or of a prepared model.
+        word_times: where they come from: "ctc" is WhisperX's own alignment by a wav2vec 2.0 CTC
+            model, "pocketsphinx" forced alignment by its acoustic model.
+        align_model: the CTC model; None takes WhisperX's for the language.
+    """
+
+    model: str
+    word_times: Literal["ctc", "pocketsphinx"]
+    align_model: str | None = None
+    language: str = "en"
+    device: Device = "auto"
+    compute_type: str = "int8"
+    batch_size: Count = 8
+
+
+class DiarizeSettings(_Frozen):
+    """Audio to speaker segments, by a pyannote.audio pipeline.
+
+    Attributes:
+        pipeline: a name on the hub or of a prepared model.
+        num_speakers: of every recording in a corpus, where it is known.
+    """
+
+    pipeline: str
+    num_speakers: Count | None = None
+    device: Device = "auto"
+
+
+class AlignSettings(_Frozen):
+    """Words and speaker segments to turns; a longer pause than `max_pause` begins a new turn."""
+
+    max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
+
+
+class FusionSettings(_Frozen):
+    """The bimodal model.
+
+    Attributes:
+        acoustic: the speech encoder: a name on the hub or of a prepared model.
+        text: the text encoder, likewise.
+        attend: "pooled" is the paper's form, "frames" attends before pooling.
+        max_seconds: longer turns are cut into windows of at most this.
+    """
+
+    acoustic: str
+    text: str
+    attend: Literal["pooled", "frames"] = "pooled"
+    heads: Count = 8
+    layers: Count = 2
+    feed_forward: Count = 2048
+    dropout: Share = 0.2
+    max_seconds: Annotated[Seconds, Field(gt=0, le=30)] = 30.0
+
+
+class TrainSettings(_Frozen):
+    """How the model is fitted; `patience` is in epochs without a better validation score."""
+
+    freeze_encoders: bool = True
+    epochs: Count = 30
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-4
+    encoder_learning_rate: Positive = 2e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    patience: Count = 5
+    class_weights: bool = False
+
+
+class ProtocolSettings(_Frozen):
+    """Which fold is held out for the test and which chooses the model; the rest are trained on."""
+
+    test_fold: str
+    validation_fold: str
+
+
+class GateSettings(_Frozen):
+    """What a model must reach, and how much worse than production it may be (`margin`)."""
+
+    min_accuracy: Share
+    min_macro_f1: Share
+    margin: Share = 0.0
+
+
+class Profile(_Frozen):
+    """Everything that decides what a run computes."""
+
+    name: str
+    seed: int = 20260131
+    transcribe: TranscribeSettings
+    diarize: DiarizeSettings
+    align: AlignSettings = AlignSettings()
+    fusion: FusionSettings
+    train: TrainSettings = TrainSettings()
+    protocol: ProtocolSettings
+    gate: GateSettings
+
+    def digest(self) -> str:
+        """The configuration's hash: the same for equal profiles, on every machine."""
+        return json_digest(self.model_dump(mode="json"))
+
+
+def load_profile(name: str | Path) -> Profile:
+    """Load a profile.
+
+    Args:
+        name: "demo", "paper", a YAML file's path, or a profile as JSON text (that is how a
+            pipeline hands it to its steps).
+
+    Raises:
+        InputError: no such profile, or one with a wrong entry, which it names.
+    """
+    text = str(name)
+    if text.lstrip().startswith("{"):
+        place, source = "the profile", text
+    else:
+        path = Path(__file__).with_name(f"{text}.yaml") if "/" not in text else Path(text)
+        path = path if path.is_file() else Path(text)
+        if not path.is_file():
+            raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
+        place, source = text, path.read_text(encoding="utf-8")
+    try:
+        return Profile.model_validate(yaml.safe_load(source))
+    except yaml.YAMLError as error:
+        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "it"
+        raise InputError(f"{place}: {where}: {first['msg']}") from None

@@ -1,0 +1,56 @@
+"""Where things lie on this machine: `MOODLINE_*` in the environment, defaults under `.moodline`."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The machine's settings, each from `MOODLINE_<NAME>` in the environment.
+
+    Attributes:
+        home: Moodline's state.
+        mlflow_uri: MLflow's tracking and registry server; default SQLite under `home`.
+        models: prepared models; default `<home>/models`.
+        cache: finished work by content; default `<home>/cache`.
+        runs: outputs of local pipeline runs; default `<home>/runs`.
+        model_repository: Triton's; default `<home>/model_repository`.
+        triton_env: Triton's own small Python environment; default `<home>/triton`.
+        triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
+        kfp_host: address of a Kubeflow Pipelines API.
+        hub_token: for gated models on the hub; never logged.
+        max_upload_megabytes: of a recording sent to the service.
+        max_seconds: of a recording sent to the service.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOODLINE_", frozen=True, extra="ignore")
+
+    home: Path = Path(".moodline")
+    mlflow_uri: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'mlflow.db').resolve()}"
+    )
+    models: Path = Field(default_factory=lambda data: data["home"] / "models")
+    cache: Path = Field(default_factory=lambda data: data["home"] / "cache")
+    runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
+    model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
+    triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
+    triton_url: str = ""
+    kfp_host: str = ""
+    hub_token: SecretStr | None = None
+    max_upload_megabytes: int = 200
+    max_seconds: float = 4 * 3600
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, paths absolute, for a child process."""
+        values = self.model_dump(exclude={"hub_token"})
+        return {
+            f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
+            for name, value in values.items()
+        }
+
+
+def resolve_model(name: str, settings: Settings) -> str:
+    """A prepared model's folder if there is one of that name, else the name, as on the hub."""
+    prepared = settings.models / name
+    return str(prepared.resolve()) if prepared.is_dir() else name

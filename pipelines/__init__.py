@@ -1,0 +1,1 @@
+"""How the components are composed, how a run starts, and the command line."""

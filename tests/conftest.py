@@ -1,0 +1,32 @@
+"""What many tests need: the demo corpus, the prepared models, a conversation of real people."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", PYANNOTE_METRICS_ENABLED="0")
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session")
+def demo_corpus() -> Path:
+    """The synthetic corpus in the repository, in IEMOCAP's layout."""
+    return ROOT / "components" / "corpus" / "demo"
+
+
+@pytest.fixture(scope="session")
+def models_home() -> Path:
+    """The folder of the prepared demo models (`make setup` fills it)."""
+    home = Path(os.environ.get("MOODLINE_HOME", ROOT / ".moodline"))
+    return Path(os.environ.get("MOODLINE_MODELS", home / "models"))
+
+
+@pytest.fixture(scope="session")
+def sample_dir() -> Path:
+    """Half a minute of a real telephone conversation, with its RTTM, as pyannote.audio ships it."""
+    spec = importlib.util.find_spec("pyannote.audio")
+    assert spec is not None and spec.origin is not None
+    return Path(spec.origin).parent / "sample"
