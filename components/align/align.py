@@ -1,0 +1,161 @@
+"""Rules 3 and 4: words with speakers become turns; the whole alignment, and the baseline."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from components.align.attribute import DIGITS, attribute
+from components.align.flatten import flatten
+from components.conversation import (
+    AsrSegment,
+    InputError,
+    Seconds,
+    SpeakerSegment,
+    Turn,
+    Word,
+    atomic_path,
+    read_rttm,
+    read_words,
+    write_turns,
+)
+
+
+def align(
+    segments: Sequence[AsrSegment],
+    speakers: Sequence[SpeakerSegment],
+    *,
+    session_id: str,
+    max_pause: Seconds = 1.5,
+) -> list[Turn]:
+    """Turns of a recording from its words and its speaker segments.
+
+    A new turn begins where the speaker changes, or where the pause from the end of the previous
+    word to the start of the next exceeds `max_pause` (a pause of exactly that still belongs).
+    Every word that comes in is in exactly one turn.
+
+    Args:
+        segments: what was recognised.
+        speakers: who spoke when.
+        session_id: the recording's name.
+        max_pause: seconds.
+
+    Returns:
+        Turns ordered by start.
+    """
+    words = flatten(segments)
+    if not words:
+        return []
+    starts, ends = _edges(words)
+    owners = attribute(starts, ends, speakers, max_pause=max_pause)
+    who = np.array(owners)
+    pauses = np.round(starts[1:] - ends[:-1], DIGITS)
+    breaks = (who[1:] != who[:-1]) | (pauses > round(max_pause, DIGITS))
+    firsts = np.r_[0, np.flatnonzero(breaks) + 1]
+    lasts = np.r_[firsts[1:], len(words)]
+    latest = np.maximum.reduceat(ends, firsts)
+    return [
+        _turn(session_id, words[first:last], owners[first], start, end)
+        for first, last, start, end in zip(
+            firsts.tolist(), lasts.tolist(), starts[firsts].tolist(), latest.tolist(), strict=True
+        )
+    ]
+
+
+def attribute_words(
+    segments: Sequence[AsrSegment],
+    speakers: Sequence[SpeakerSegment],
+    *,
+    max_pause: Seconds = 1.5,
+) -> list[Word]:
+    """Rules 1 and 2: all words in one stream, each with times and a speaker."""
+    words = flatten(segments)
+    owners = attribute(*_edges(words), speakers, max_pause=max_pause)
+    return [replace(word, speaker=owner) for word, owner in zip(words, owners, strict=True)]
+
+
+def align_baseline(
+    segments: Sequence[AsrSegment],
+    speakers: Sequence[SpeakerSegment],
+    *,
+    session_id: str,
+    max_pause: Seconds = 1.5,
+) -> list[Turn]:
+    """Without alignment: each recognised segment, whole, to the speaker who overlaps it most.
+
+    Ties, and segments in nobody's speech, are settled as for words, so that the baseline is as
+    strong as its definition allows. Segments without words give no turn.
+    """
+    whole = sorted((s for s in segments if s.words), key=lambda s: (s.start, s.end))
+    owners = attribute(*_edges(whole), speakers, max_pause=max_pause)
+    return [
+        _turn(session_id, segment.words, owner, segment.start, segment.end)
+        for segment, owner in zip(whole, owners, strict=True)
+    ]
+
+
+def align_folder(
+    transcripts: Path,
+    speakers: Path,
+    out: Path,
+    *,
+    max_pause: Seconds = 1.5,
+    baseline: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Align every recording of a corpus.
+
+    Args:
+        transcripts: a folder of `<recording>.json`.
+        speakers: a folder of `<recording>.rttm`; a silent recording's may be empty.
+        out: a folder to write `<recording>.json` (SegLST) into, whole or not at all.
+        max_pause: seconds.
+        baseline: align without alignment, by `align_baseline`.
+        progress: told how many of how many are done.
+
+    Raises:
+        InputError: no transcripts, one without its speakers, or a file that cannot be read.
+    """
+    join = align_baseline if baseline else align
+    paths = sorted(transcripts.glob("*.json"))
+    if not paths:
+        raise InputError(f"{transcripts}: holds no transcripts (*.json)")
+    with atomic_path(out) as temporary:
+        temporary.mkdir()
+        for done, path in enumerate(paths, start=1):
+            found = read_rttm(speakers / f"{path.stem}.rttm")
+            if found.keys() - {path.stem}:
+                raise InputError(f"{speakers / path.stem}.rttm: is of {', '.join(sorted(found))}")
+            turns = join(
+                read_words(path),
+                found.get(path.stem, []),
+                session_id=path.stem,
+                max_pause=max_pause,
+            )
+            write_turns(temporary / path.name, turns)
+            if progress:
+                progress(done, len(paths))
+
+
+def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray, np.ndarray]:
+    """Starts and ends in seconds, each of shape [stretches]."""
+    return (
+        np.array([stretch.start for stretch in stretches], dtype=float),
+        np.array([stretch.end for stretch in stretches], dtype=float),
+    )
+
+
+def _turn(
+    session_id: str, words: Sequence[Word], speaker: str, start: Seconds, end: Seconds
+) -> Turn:
+    """Rule 4: the text is the words joined by single spaces."""
+    scores = [word.score for word in words if word.score is not None]
+    return Turn(
+        session_id,
+        start,
+        end,
+        speaker,
+        " ".join([word.text for word in words]),
+        asr_confidence=sum(scores) / len(scores) if scores else None,
+    )

@@ -1,0 +1,166 @@
+"""Turns and reference utterances to labelled examples."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.conversation import (
+    EMOTIONS,
+    InputError,
+    Recording,
+    Seconds,
+    Turn,
+    Utterance,
+    atomic_path,
+    read_turns,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+HALF = 0.5
+"""The share of a turn that its label must cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A labelled stretch of a recording; its audio stays in the corpus, read by seeking.
+
+    Attributes:
+        utterance_id: the reference utterance that covers most of it.
+        coverage: the share of it that its emotion's utterances cover, 0.5 to 1.
+    """
+
+    utterance_id: str
+    recording: str
+    fold: str
+    speaker: str
+    sex: str | None
+    scripted: bool | None
+    start: Seconds
+    end: Seconds
+    text: str
+    emotion: str
+    asr_confidence: float | None
+    coverage: float
+
+
+COLUMNS = tuple(field.name for field in fields(Example))
+
+
+def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
+    """The turns that have an emotion, as examples.
+
+    A turn takes the emotion whose utterances cover most of it, if they cover at least half::
+
+        reference   |---- sad ----|  |- angry -|
+        turn           |-------------|               sad, coverage 0.75
+
+    Turns that take none, or one that is not of the four, are left out.
+
+    Returns:
+        Examples in the order of the turns.
+    """
+    examples = []
+    for turn in turns:
+        touching = [u for u in recording.utterances if _overlap(turn, u) > 0]
+        if not touching:
+            continue
+        labels = sorted({u.emotion for u in touching})
+        coverage = {name: _coverage(turn, touching, name) for name in labels}
+        emotion = max(labels, key=lambda name: coverage[name])
+        if emotion not in EMOTIONS or coverage[emotion] < HALF:
+            continue
+        main = max((u for u in touching if u.emotion == emotion), key=lambda u: _overlap(turn, u))
+        examples.append(
+            Example(
+                main.id,
+                recording.name,
+                recording.fold,
+                main.speaker,
+                main.sex,
+                recording.scripted,
+                turn.start,
+                turn.end,
+                turn.words,
+                emotion,
+                turn.asr_confidence,
+                coverage[emotion],
+            )
+        )
+    return examples
+
+
+def label_folder(turns: Path, recordings: Sequence[Recording], out: Path) -> Counter[str]:
+    """Label a corpus' turns and write them as Parquet with `COLUMNS`.
+
+    Args:
+        turns: a folder of `<recording>.json` (SegLST).
+        recordings: the corpus.
+        out: the Parquet file, written whole or not at all.
+
+    Returns:
+        How many examples there are of each emotion.
+
+    Raises:
+        InputError: a recording has no turns file, or no turn has a label.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    examples = [
+        example
+        for recording in recordings
+        for example in label(read_turns(turns / f"{recording.name}.json"), recording)
+    ]
+    if not examples:
+        raise InputError(
+            f"{turns}: no turn overlaps a labelled utterance; do turns and corpus belong together?"
+        )
+    kinds = {"start": pa.float64(), "end": pa.float64(), "scripted": pa.bool_()}
+    kinds |= {"asr_confidence": pa.float64(), "coverage": pa.float64()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    with atomic_path(out) as temporary:
+        table = pa.Table.from_pylist([asdict(example) for example in examples], schema=schema)
+        pq.write_table(table, temporary)
+    return Counter(example.emotion for example in examples)
+
+
+def read_examples(path: Path) -> "pd.DataFrame":
+    """Read an examples file.
+
+    Raises:
+        InputError: no such file, not Parquet, or a column is missing.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not Parquet: {error}") from None
+    missing = [name for name in COLUMNS if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: lacks the column {missing[0]}")
+    return table
+
+
+def _overlap(turn: Turn, utterance: Utterance) -> Seconds:
+    return min(turn.end, utterance.end) - max(turn.start, utterance.start)
+
+
+def _coverage(turn: Turn, utterances: Sequence[Utterance], emotion: str) -> float:
+    """The share of the turn within the union of the emotion's utterances."""
+    covered, reach = 0.0, turn.start
+    for utterance in sorted((u for u in utterances if u.emotion == emotion), key=_start):
+        end = min(turn.end, utterance.end)
+        covered += max(0.0, end - max(reach, utterance.start))
+        reach = max(reach, end)
+    return covered / turn.duration
+
+
+def _start(utterance: Utterance) -> Seconds:
+    return utterance.start
