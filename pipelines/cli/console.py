@@ -1,0 +1,77 @@
+"""What every command shares: results to standard output, everything else to standard error."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
+"""How each emotion is shown, on every table."""
+
+
+class Refused(Exception):
+    """A gate or a check said no: exit status 1, and why."""
+
+
+def quiet(verbose: bool) -> None:
+    """Keep the libraries' chatter off the terminal, and everything off the network but by name.
+
+    Models are fetched from the hub only when the profile names one (`online`).
+    """
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
+    os.environ.setdefault("PYANNOTE_METRICS_ENABLED", "0")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.ERROR,
+        format="%(levelname).1s %(name)s: %(message)s",
+    )
+    if not verbose:
+        warnings.simplefilter("ignore")
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, and the function that moves it: (done, total)."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+@contextmanager
+def spinner(label: str) -> Iterator[None]:
+    """Show on standard error that something is going on."""
+    with err.status(label):
+        yield
+
+
+def print_json(value: Any) -> None:
+    """A result as JSON on standard output, and nothing else there."""
+    out.print_json(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,0 +1,304 @@
+"""Commands on one conversation: transcribe, diarize, align, analyze; and `corpus check`."""
+
+import os
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from components.align import align, align_baseline
+from components.conversation import (
+    InputError,
+    Turn,
+    audio_duration,
+    read_audio,
+    read_rttm,
+    read_words,
+    turns_to_vtt,
+    write_rttm,
+    write_turns,
+    write_words,
+)
+from components.conversation.files import atomic_path
+from components.conversation.seglst import turn_entry
+from components.conversation.speakers import rttm_text
+from components.conversation.types import SpeakerSegment
+from components.profile import Profile, Settings, load_profile
+from pipelines.cli.console import COLOURS, bar, err, out, print_json, spinner
+
+if TYPE_CHECKING:
+    from serving.analyze import Analyzer
+
+ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
+Speakers = Annotated[
+    int | None, typer.Option("--num-speakers", min=1, help="How many speak, if you know.")
+]
+MaxPause = Annotated[
+    float | None,
+    typer.Option("--max-pause", min=0.0, help="Seconds of silence that still belong to a turn."),
+]
+
+
+class Format(StrEnum):
+    """How turns are written."""
+
+    table = "table"
+    json = "json"
+    rttm = "rttm"
+    vtt = "vtt"
+    html = "html"
+
+
+def profile_and_settings(name: str) -> tuple[Profile, Settings]:
+    """Load both; a profile that names models of the hub may reach the hub."""
+    profile, settings = load_profile(name), Settings()
+    names = (
+        profile.transcribe.model,
+        profile.diarize.pipeline,
+        profile.fusion.acoustic,
+        profile.fusion.text,
+    )
+    if not all((settings.models / n).is_dir() or Path(n).exists() for n in names):
+        if profile.name == "demo":
+            raise InputError(f"{settings.models}: the demo's models are not there; run: make setup")
+        os.environ.pop("HF_HUB_OFFLINE", None)
+        os.environ.pop("TRANSFORMERS_OFFLINE", None)
+    return profile, settings
+
+
+def transcribe_command(
+    audio: Annotated[Path, typer.Argument(help="The recording.")],
+    output: Annotated[Path, typer.Option("-o", help="Where the words go (WhisperX's JSON).")],
+    profile: ProfileName = "demo",
+) -> None:
+    """What was said: WhisperX's words with their times."""
+    samples = read_audio(audio)
+    chosen, settings = profile_and_settings(profile)
+    from components.transcribe import Transcriber
+
+    with spinner("transcribing"):
+        segments = Transcriber(chosen.transcribe, settings).transcribe(samples)
+    write_words(output, segments, chosen.transcribe.language)
+    err.print(f"{output}: {sum(len(s.words) for s in segments)} words", markup=False)
+
+
+def diarize_command(
+    audio: Annotated[Path, typer.Argument(help="The recording.")],
+    output: Annotated[Path, typer.Option("-o", help="Where the segments go (RTTM).")],
+    num_speakers: Speakers = None,
+    profile: ProfileName = "demo",
+) -> None:
+    """Who spoke when: pyannote's speaker segments."""
+    samples = read_audio(audio)
+    chosen, settings = profile_and_settings(profile)
+    from components.diarize import Diarizer
+
+    with spinner("finding the speakers"):
+        segments = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+    write_rttm(output, session_of(audio), segments)
+    err.print(f"{output}: {len({s.speaker for s in segments})} speakers", markup=False)
+
+
+def align_command(
+    words: Annotated[Path, typer.Argument(help="Anyone's WhisperX JSON.")],
+    speakers: Annotated[Path, typer.Argument(help="Anyone's RTTM, of one recording.")],
+    output: Annotated[Path, typer.Option("-o", help="Where the turns go (SegLST JSON).")],
+    max_pause: MaxPause = 1.5,
+    baseline: Annotated[
+        bool, typer.Option("--baseline", help="The paper's “without alignment” instead.")
+    ] = False,
+) -> None:
+    """Words and speaker segments to turns, by the four rules. Needs no model."""
+    segments = read_words(words)
+    session_id, spoken = only_recording(speakers, words.stem)
+    join = align_baseline if baseline else align
+    turns = join(
+        segments, spoken, session_id=session_id, max_pause=1.5 if max_pause is None else max_pause
+    )
+    write_turns(output, turns)
+    err.print(f"{output}: {len(turns)} turns", markup=False)
+
+
+def analyze_command(
+    audio: Annotated[list[Path], typer.Argument(help="One recording or more.")],
+    num_speakers: Speakers = None,
+    max_pause: MaxPause = None,
+    output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = (
+        Format.table
+    ),
+    output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
+    profile: ProfileName = "demo",
+    model: Annotated[
+        str, typer.Option("--model", help="A registered version or alias, or a model's folder.")
+    ] = "production",
+) -> None:
+    """Who said what, when, and with which emotion.
+
+    The labels are guesses about people. They must not be used to infer the emotions of people at
+    work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
+    """
+    for path in audio:
+        audio_duration(path)  # a bad file is refused before any model is loaded
+    names = [session_of(path) for path in audio]
+    if len(set(names)) < len(names):
+        raise InputError("two recordings have one name; rename one, for turns carry the name")
+    chosen, settings = profile_and_settings(profile)
+    analyzer = open_analyzer(model, chosen, settings)
+    turns: list[Turn] = []
+    with bar("listening") as progress:
+        progress(0, len(audio))
+        for done, path in enumerate(audio, start=1):
+            analysis = analyzer.analyze(
+                read_audio(path),
+                session_id=session_of(path),
+                num_speakers=num_speakers,
+                max_pause=max_pause,
+            )
+            turns += analysis.turns
+            progress(done, len(audio))
+    show_turns(turns, audio, output_format, output)
+
+
+def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
+    """The whole way from audio to turns, in this process, with the named model."""
+    from serving.analyze import Analyzer, LocalClassifier
+
+    folder = Path(model)
+    if not folder.is_dir():
+        from components.register import download
+
+        with spinner(f"fetching model {model}"):
+            folder = download(model, settings.cache / "versions", settings)
+    with spinner("loading the models"):
+        analyzer = Analyzer(profile, settings, LocalClassifier(folder))
+        analyzer.load()
+    return analyzer
+
+
+def show_turns(
+    turns: Sequence[Turn], audio: Sequence[Path], kind: Format, output: Path | None
+) -> None:
+    """Write turns to a file, whole or not at all, or to the screen."""
+    if kind is Format.table and output is None:
+        return out.print(turns_table(turns))
+    if kind is Format.json and output is None:
+        return print_json([turn_entry(turn) for turn in turns])
+    if kind is Format.table:
+        from rich.console import Console
+
+        with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8") as file:
+            Console(file=file, width=120).print(turns_table(turns))
+        return None
+    if kind is Format.json:
+        return write_turns(output, turns)
+    if kind is Format.rttm:
+        text = "".join(
+            rttm_text(name, [SpeakerSegment(t.start, t.end, t.speaker) for t in turns
+                             if t.session_id == name])
+            for name in dict.fromkeys(t.session_id for t in turns)
+        )  # fmt: skip
+    elif kind is Format.vtt:
+        if len(audio) > 1:
+            raise InputError("WebVTT holds one recording; analyze them one by one")
+        text = turns_to_vtt(turns)
+    else:
+        from components.conversation.html import turns_page
+
+        text = turns_page(turns)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+    return None
+
+
+def turns_table(turns: Sequence[Turn]) -> Table:
+    """Turns as people read them."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("speaker", no_wrap=True)
+    table.add_column("emotion", no_wrap=True)
+    table.add_column("sure", justify="right", no_wrap=True)
+    table.add_column("words")
+    several = len({turn.session_id for turn in turns}) > 1
+    last = ""
+    for turn in turns:
+        if several and turn.session_id != last:
+            table.add_row("", Text(turn.session_id, style="bold"), "", "", "")
+            last = turn.session_id
+        table.add_row(
+            f"{turn.start:7.2f}–{turn.end:.2f}",
+            Text(turn.speaker),
+            Text(turn.emotion or "–", style=COLOURS.get(turn.emotion or "", "")),
+            "" if turn.confidence is None else f"{turn.confidence:.0%}",
+            Text(turn.words),
+        )
+    if not turns:
+        table.add_row("", "", "", "", Text("(nobody speaks)", style="dim"))
+    return table
+
+
+def corpus_check(
+    folder: Annotated[Path, typer.Argument(help="A corpus: IEMOCAP's layout, or a manifest.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Read a whole corpus and say what is in it, or what is wrong with it."""
+    from dataclasses import asdict
+
+    from components.corpus import check_corpus
+
+    report = asdict(check_corpus(folder))
+    if as_json:
+        return print_json(report)
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for name, value in report.items():
+        shown = (
+            ", ".join(f"{key} {count}" for key, count in value.items())
+            if isinstance(value, dict)
+            else f"{value:.1f}"
+            if isinstance(value, float)
+            else str(value)
+        )
+        table.add_row(name.replace("_", " "), Text(shown))
+    return out.print(table)
+
+
+def session_of(audio: Path) -> str:
+    """A recording's name: its file's, with spaces that RTTM cannot hold replaced."""
+    return "_".join(audio.stem.split()) or "recording"
+
+
+def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]:
+    """The one recording of an RTTM file.
+
+    Raises:
+        InputError: it holds several, which are named.
+    """
+    found = read_rttm(path)
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: holds {len(found)} recordings ({', '.join(sorted(found))}); give it one"
+        )
+    return next(iter(found.items()), (default, []))
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands on the command line."""
+    app.command("analyze")(analyze_command)
+    app.command("transcribe")(transcribe_command)
+    app.command("diarize")(diarize_command)
+    app.command("align")(align_command)
+    corpus = typer.Typer(help="Look at a corpus.", no_args_is_help=True)
+    corpus.command("check")(corpus_check)
+    corpus.callback()(_corpus)
+    app.add_typer(corpus, name="corpus")
+
+
+def _corpus() -> None:
+    """Look at a corpus."""

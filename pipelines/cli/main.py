@@ -1,0 +1,82 @@
+"""`moodline`: every command, and what its end says.
+
+Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in one
+clear line. 70: a fault of ours, with its traceback.
+"""
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from components.conversation import InputError
+from pipelines.cli import conversations, lifecycle, registry, scores
+from pipelines.cli.console import Refused, err, quiet
+
+app = typer.Typer(
+    name="moodline",
+    help="Who said what, when, and with which emotion.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def main_options(
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the libraries say.")] = False,
+) -> None:
+    """Who said what, when, and with which emotion.
+
+    A recorded conversation goes in; speaker turns with an emotion on each come out. Start with
+    `moodline demo`. Where things lie is set by MOODLINE_* in the environment.
+    """
+    quiet(verbose)
+
+
+conversations.add_to(app)
+scores.add_to(app)
+lifecycle.add_to(app)
+app.add_typer(registry.app, name="registry")
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    sys.exit(run())
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    import click
+
+    try:
+        status = app(arguments, standalone_mode=False)
+        return status if isinstance(status, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except InputError as error:
+        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+        return 2
+    except Refused as error:
+        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        err.print("moodline: stopped", markup=False)
+        return 130
+    except BrokenPipeError:
+        # The reader went away (`moodline … | head`): nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        err.print("moodline: this is a fault in Moodline; please report it with the lines above")
+        return 70
