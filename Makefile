@@ -63,8 +63,8 @@ lock: $(VENV)/.ready ## resolve the three environments anew
 setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready ## all environments and demo models (others call it)
 
 .PHONY: clean
-clean: ## remove environments, models and state
-	rm -rf $(VENV) $(HOME_DIR)
+clean: ## remove environments and demo models (the registry stays)
+	rm -rf $(VENV) $(HOME_DIR)/triton $(HOME_DIR)/models
 
 .PHONY: help
 help: ## this list
