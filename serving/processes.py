@@ -1,0 +1,100 @@
+"""Child processes that end when they should, and never outlive their parent."""
+
+import ctypes
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+logger = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG = 1
+
+
+class Child:
+    """A server started as the head of a process group of its own.
+
+    On Linux the kernel ends it when this process dies, even by `kill -9`: it is tied to the
+    thread that starts it, so start it from one that lives as long as it shall.
+
+    Args:
+        command: the program and its arguments.
+        environment: its whole environment.
+        log: where its output goes; appended to.
+        name: for messages.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path, name: str
+    ) -> None:
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        tie = shutil.which("setpriv")
+        prefix = [tie, "--pdeathsig", "TERM"] if tie else []
+        with log.open("ab") as output:
+            self._begins = output.tell()
+            self._process = subprocess.Popen(
+                [*prefix, *command],
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        logger.info("started %s (process %d)", name, self._process.pid)
+
+    @property
+    def pid(self) -> int:
+        """The head's process id."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the head still runs."""
+        return self._process.poll() is None
+
+    def last_words(self, lines: int = 5) -> str:
+        """The end of what it wrote since it was started, for a message about its death."""
+        with self.log.open("rb") as output:
+            output.seek(self._begins)
+            return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
+
+    def stop(self, grace: float = 15.0) -> None:
+        """End it: asked first, and after `grace` seconds killed, with all that it started."""
+        if self.running:
+            self._process.terminate()
+            try:
+                self._process.wait(grace)
+            except subprocess.TimeoutExpired:
+                logger.warning("%s did not end within %g s and is killed", self.name, grace)
+        # What is left of the group has lost its head, whichever way that ended.
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            logger.debug("%s left nothing behind", self.name)
+        self._process.wait()
+        logger.info("%s has ended", self.name)
+
+
+def end_with_parent() -> None:
+    """Have the kernel end this process when its parent dies (Linux), however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
+    """Ports that nobody listens on at this moment."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((host, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

@@ -1,0 +1,266 @@
+"""Bring up what `moodline serve` does: a promoted version on Triton, the service in front.
+
+    registry ── production ──> model folder ──> model repository ──> tritonserver
+                                                                        ↑ gRPC
+                                                  the service (BentoML) ┘ ── http://host:port
+
+The children write their logs under `<home>/logs`; stopping this stops both.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import httpx
+
+import serving
+from components.conversation import InputError
+from components.profile import Profile, Settings
+from serving.processes import Child, free_ports
+from serving.served import Served, write_pointer
+from serving.settings import ServeSettings
+from serving.triton.control import NotReadyError, TritonControl, read_golden
+from serving.triton.export import export_version, serve_versions
+from serving.triton.server import TritonServer
+from serving.triton.setup import TritonEnvironment
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "serving.service:MoodlineService"
+PRODUCTION = "production"
+
+
+def fetch_version(settings: Settings, reference: str = PRODUCTION) -> Served:
+    """Bring a registered version into `<home>/serving/models/<version>`.
+
+    Args:
+        reference: an alias or a number.
+
+    Raises:
+        InputError: the registry has no such version.
+    """
+    from components.register import download, resolve
+
+    version = resolve(reference, settings)
+    folder = settings.home / "serving" / "models" / str(version)
+    download(str(version), folder, settings)
+    return Served(version, folder)
+
+
+class Serving:
+    """Triton and the service, as a context manager.
+
+    Args:
+        settings: where things lie. With `triton_url` set, that Triton is used (its model
+            repository must be `model_repository`) instead of one that is started here.
+        profile: names the speech models.
+        host: the address to listen on; only an IP address.
+        port: the port to listen on; 0 takes a free one.
+        model: the version to serve; None fetches the one in production from the registry.
+        serve: the service's other settings.
+        ready_timeout: seconds until the service must be ready, its models loaded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        profile: Profile,
+        host: str = "127.0.0.1",
+        port: int = 3000,
+        *,
+        model: Served | None = None,
+        serve: ServeSettings | None = None,
+        ready_timeout: float = 300.0,
+    ) -> None:
+        self.settings = settings
+        self.profile = profile
+        self.host = host
+        self.port = port or free_ports(1, host)[0]
+        self.model = model
+        self.ready_timeout = ready_timeout
+        self.logs = settings.home / "logs"
+        self._serve = (serve or ServeSettings()).model_copy(
+            update={
+                "profile": profile.model_dump_json(),
+                "pointer": settings.home / "serving" / f"served-{self.port}.json",
+            }
+        )
+        self._triton: TritonServer | None = None
+        self._service: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the service answers."""
+        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+    @property
+    def triton(self) -> TritonServer | None:
+        """The Triton that was started here, if one was."""
+        return self._triton
+
+    def start(self) -> None:
+        """Start everything; returns when a recording would be answered.
+
+        Raises:
+            InputError: no version is in production, or something is not set up.
+            NotReadyError: a part does not come up; nothing is left running.
+        """
+        try:
+            self.model = self.model or fetch_version(self.settings)
+            # The speech models take the longest: the service loads them while Triton starts.
+            url = self._start_triton()
+            self._start_service(url)
+            self._load(url, self.model)
+            self._wait_ready()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_triton(self) -> str:
+        """Triton's address; it is started here unless the settings name one."""
+        if self.settings.triton_url:
+            return self.settings.triton_url
+        self._triton = TritonServer(
+            TritonEnvironment(self.settings.triton_env.resolve()),
+            self.settings.model_repository,
+            self.logs / "tritonserver.log",
+        )
+        self._triton.start()
+        return self._triton.grpc_url
+
+    def _start_service(self, triton_url: str) -> None:
+        state = self.settings.home / "serving" / f"bentoml-{self.port}"
+        state.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            **self.settings.environment(),
+            **self._serve.environment(),
+            "MOODLINE_TRITON_URL": triton_url,
+            "BENTOML_HOME": str(state.resolve()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PYANNOTE_METRICS_ENABLED": "0",
+        }
+        if self.settings.hub_token:
+            environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
+        root = Path(serving.__file__).parents[1]
+        command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(root)]
+        self._service = Child(
+            [*command, "--host", self.host, "--port", str(self.port)],
+            environment,
+            self.logs / "service.log",
+            "the service",
+        )
+
+    def _load(self, triton_url: str, model: Served) -> None:
+        """Export, load, and prove the version; only then does it take traffic."""
+        export_version(model.folder, self.settings.model_repository, model.version)
+        serve_versions(self.settings.model_repository, [model.version])
+        control = TritonControl(triton_url)
+        try:
+            control.load()
+            off = control.prove(model.version, read_golden(model.folder))
+        finally:
+            control.close()
+        write_pointer(self._serve.pointer, model)
+        logger.info("version %d answers its golden clips, off by %.1e", model.version, off)
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + self.ready_timeout
+        while not self.ready():
+            if not self.running:
+                words = self._service.last_words() if self._service else ""
+                raise NotReadyError(f"the service ended while it started: {words}")
+            if self._answers("healthz") == 503:
+                raise NotReadyError("the speech models cannot be loaded; see logs/service.log")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"the service is not ready within {self.ready_timeout:g} s")
+            time.sleep(0.2)
+
+    def _answers(self, path: str) -> int:
+        """The HTTP status of a path; 0 when nobody answers."""
+        try:
+            return httpx.get(f"{self.url}/{path}", timeout=10).status_code
+        except httpx.HTTPError:
+            return 0
+
+    def ready(self) -> bool:
+        """Whether a recording sent now would be answered."""
+        return self._answers("readyz") == 200
+
+    @property
+    def running(self) -> bool:
+        """Whether all that was started still runs."""
+        service = self._service is not None and self._service.running
+        return service and (self._triton is None or self._triton.running)
+
+    def stop(self) -> None:
+        """Stop the service, then Triton; nothing is left behind."""
+        if self._service:
+            self._service.stop()
+            self._service = None
+        if self._triton:
+            self._triton.stop()
+            self._triton = None
+        self._serve.pointer.unlink(missing_ok=True)
+
+    def __enter__(self) -> "Serving":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def serve(
+    settings: Settings,
+    profile: Profile,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    *,
+    on_ready: Callable[[Serving], None] | None = None,
+) -> None:
+    """Serve the production version until SIGINT or SIGTERM; call it from the main thread.
+
+    Args:
+        settings: where things lie.
+        profile: names the speech models.
+        host: the address to listen on.
+        port: the port to listen on.
+        on_ready: called once, when recordings are answered.
+
+    Raises:
+        InputError: no version is in production, or something is not set up.
+        NotReadyError: a part does not come up, or ended by itself.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with Serving(settings, profile, host, port) as running:
+            if on_ready:
+                on_ready(running)
+            while running.running:
+                time.sleep(0.5)
+            raise NotReadyError("a server ended by itself; see the logs")
+    except KeyboardInterrupt:
+        if not asked.is_set():
+            raise
+        logger.info("stopped on request")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

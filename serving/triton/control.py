@@ -1,0 +1,156 @@
+"""Steer a running Triton: load, unload, and prove that a version really answers."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from serving.triton.export import MODEL
+from serving.triton.tensors import Answer, to_answer, to_inputs
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE = 1e-4
+
+
+class NotReadyError(RuntimeError):
+    """Triton, or a version on it, does not answer as it should."""
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """A clip with the answer that the model gave when it was trained."""
+
+    audio: np.ndarray
+    input_ids: np.ndarray
+    probabilities: np.ndarray
+
+
+def read_golden(model_dir: Path) -> list[Golden]:
+    """The golden clips of a model folder; none if it has no `golden.safetensors`."""
+    from safetensors.numpy import load_file
+
+    path = Path(model_dir) / "golden.safetensors"
+    if not path.is_file():
+        return []
+    tensors = load_file(path)
+    numbers = sorted(int(name.removeprefix("audio_")) for name in tensors if "audio_" in name)
+    return [
+        Golden(*(tensors[f"{kind}_{n}"] for kind in ("audio", "input_ids", "probabilities")))
+        for n in numbers
+    ]
+
+
+class TritonControl:
+    """A client for whoever runs Triton: a supervisor, a test, the command line.
+
+    Args:
+        url: host:port of Triton's gRPC.
+    """
+
+    def __init__(self, url: str) -> None:
+        from tritonclient.grpc import InferenceServerClient
+
+        self.url = url
+        self._client: Any = InferenceServerClient(url)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    def alive(self) -> bool:
+        """Whether Triton itself answers (its models may not)."""
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            return bool(self._client.is_server_live(client_timeout=2.0))
+        except InferenceServerException:
+            return False
+
+    def load(self, *, timeout: float = 120.0) -> None:
+        """Serve the versions that the configuration in the repository names.
+
+        Versions that are served already go on answering meanwhile, and after a failure.
+
+        Raises:
+            NotReadyError: a version cannot be loaded.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            self._client.load_model(MODEL, client_timeout=timeout)
+        except InferenceServerException as error:
+            raise NotReadyError(f"Triton cannot load the model: {error.message()}") from error
+
+    def unload(self, *, timeout: float = 30.0) -> None:
+        """Serve no version any more; requests under way are answered first.
+
+        Raises:
+            NotReadyError: Triton does not answer.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            self._client.unload_model(MODEL, client_timeout=timeout)
+        except InferenceServerException as error:
+            raise NotReadyError(f"Triton cannot unload the model: {error.message()}") from error
+
+    def versions(self) -> list[int]:
+        """The versions that Triton says are ready, ascending; only `prove` shows that they are."""
+        index = self._client.get_model_repository_index(client_timeout=5.0)
+        return sorted(
+            int(model.version)
+            for model in index.models
+            if model.name == MODEL and model.state == "READY" and model.version
+        )
+
+    def ask(
+        self, audio: np.ndarray, input_ids: np.ndarray, *, version: int, timeout: float = 30.0
+    ) -> Answer:
+        """One clip's answer by one version.
+
+        Raises:
+            NotReadyError: no answer, or an empty one.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            result = self._client.infer(
+                MODEL,
+                to_inputs(audio, input_ids),
+                model_version=str(version),
+                client_timeout=timeout,
+            )
+            return to_answer(result)
+        except (InferenceServerException, ValueError) as error:
+            raise NotReadyError(f"version {version} does not answer: {error}") from error
+
+    def prove(self, version: int, golden: list[Golden], *, timeout: float = 30.0) -> float:
+        """Make sure that a version answers, and rightly: Triton's word that it is ready is not
+        enough, since it keeps saying so after the model's process has died.
+
+        Args:
+            golden: clips with their answers; without any, a second of silence must be answered
+                by probabilities.
+
+        Returns:
+            The largest difference from a golden probability.
+
+        Raises:
+            NotReadyError: it does not answer, or wrongly.
+        """
+        silence = Golden(np.zeros(16_000, np.float32), np.zeros(4, np.int64), np.empty(0))
+        worst = 0.0
+        for clip in golden or [silence]:
+            given = self.ask(
+                clip.audio, clip.input_ids, version=version, timeout=timeout
+            ).probabilities
+            if not np.isfinite(given).all() or abs(float(given.sum()) - 1) > TOLERANCE * 10:
+                raise NotReadyError(f"version {version} answers with what are no probabilities")
+            if clip.probabilities.size:
+                worst = max(worst, float(np.abs(given - clip.probabilities).max()))
+        if worst > TOLERANCE:
+            raise NotReadyError(f"version {version} is off its golden answers by {worst:.2g}")
+        return worst

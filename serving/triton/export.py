@@ -1,0 +1,150 @@
+"""Write a model version into Triton's model repository.
+
+    <repository>/moodline/config.pbtxt       what Triton serves, and how it batches
+    <repository>/moodline/<version>/         model.onnx and model.py: Triton runs these
+
+Triton's version number is the registry's, so an answer names the version that gave it.
+"""
+
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from components.conversation import EMOTIONS, InputError, atomic_path
+from components.profile import file_digest
+
+logger = logging.getLogger(__name__)
+
+MODEL = "moodline"
+BACKEND = Path(__file__).with_name("model.py")
+
+CONFIG = """\
+name: "{name}"
+backend: "python"
+max_batch_size: {max_batch}
+input [
+  {{ name: "AUDIO" data_type: TYPE_FP32 dims: [ -1 ] allow_ragged_batch: true }},
+  {{ name: "INPUT_IDS" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true }}
+]
+output [
+  {{ name: "PROBABILITIES" data_type: TYPE_FP32 dims: [ {emotions} ] }},
+  {{ name: "EMBEDDING" data_type: TYPE_FP32 dims: [ {width} ] }}
+]
+# No queue delay: a lone request would pay it in full. Batches form while the instance is busy.
+dynamic_batching {{
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: {queue_microseconds}
+    allow_timeout_override: true
+    max_queue_size: {max_queue}
+  }}
+}}
+instance_group [ {{ count: {instances} kind: KIND_CPU }} ]
+version_policy {{ specific {{ versions: [ {versions} ] }} }}
+model_warmup [ {{
+  name: "one second"
+  batch_size: 1
+  inputs {{ key: "AUDIO" value: {{ data_type: TYPE_FP32 dims: [ 16000 ] zero_data: true }} }}
+  inputs {{ key: "INPUT_IDS" value: {{ data_type: TYPE_INT64 dims: [ 4 ] zero_data: true }} }}
+}} ]
+parameters {{ key: "threads" value: {{ string_value: "{threads}" }} }}
+parameters {{ key: "group_clips" value: {{ string_value: "8" }} }}
+parameters {{ key: "group_waste" value: {{ string_value: "0.25" }} }}
+parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
+"""
+
+
+def export_version(model_dir: Path, repository: Path, version: int) -> Path:
+    """Write a model folder into the repository as a version; Triton does not serve it yet.
+
+    Args:
+        model_dir: a model version's folder with its ONNX export, `model.onnx`.
+        repository: Triton's model repository; made if need be.
+        version: the registry's number.
+
+    Returns:
+        The version's folder. It is written whole or not at all.
+
+    Raises:
+        InputError: the folder holds no ONNX export.
+    """
+    graphs = sorted(Path(model_dir).glob("model.onnx*"))
+    if not (Path(model_dir) / "model.onnx").is_file():
+        raise InputError(f"{model_dir}: holds no model.onnx; export the model first")
+    folder = repository / MODEL / str(version)
+    sources = {**{graph.name: graph for graph in graphs}, "model.py": BACKEND}
+    if _same(folder, sources):
+        return folder
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for name, source in sources.items():
+            shutil.copyfile(source, temporary / name)
+    logger.info("wrote version %d into the model repository", version)
+    return folder
+
+
+def serve_versions(
+    repository: Path,
+    versions: Iterable[int],
+    *,
+    threads: int = 0,
+    instances: int = 1,
+    max_batch: int = 32,
+    max_queue: int = 512,
+    queue_seconds: float = 30.0,
+) -> Path:
+    """Write the configuration that makes Triton serve these versions at its next load.
+
+    Args:
+        versions: the ones to serve, each exported before.
+        threads: of one instance; 0 lets onnxruntime take one for each core.
+        instances: model processes for each version.
+        max_batch: most requests handed over at once.
+        max_queue: most requests waiting; more are turned away.
+        queue_seconds: the longest wait; a request that asks for less gets less.
+
+    Returns:
+        The configuration's path. It is written whole or not at all.
+
+    Raises:
+        InputError: no version is given, or one was not exported.
+    """
+    numbers = sorted(set(versions))
+    if not numbers:
+        raise InputError("no version to serve is given")
+    for version in numbers:
+        if not (repository / MODEL / str(version) / "model.onnx").is_file():
+            raise InputError(f"version {version} is not in the model repository; export it first")
+    path = repository / MODEL / "config.pbtxt"
+    text = CONFIG.format(
+        name=MODEL,
+        max_batch=max_batch,
+        emotions=len(EMOTIONS),
+        width=_embedding_width(repository / MODEL / str(numbers[-1]) / "model.onnx"),
+        queue_microseconds=round(queue_seconds * 1e6),
+        max_queue=max_queue,
+        instances=instances,
+        versions=", ".join(map(str, numbers)),
+        threads=threads,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def _same(folder: Path, sources: dict[str, Path]) -> bool:
+    """Whether the folder holds exactly these files: registries made anew count from 1 again."""
+    # Python leaves its compiled files beside model.py.
+    if {path.name for path in folder.glob("*") if path.is_file()} != set(sources):
+        return False
+    return all(file_digest(folder / name) == file_digest(path) for name, path in sources.items())
+
+
+def _embedding_width(graph: Path) -> int:
+    import onnx
+
+    for output in onnx.load(graph, load_external_data=False).graph.output:
+        if output.name == "embedding":
+            return int(output.type.tensor_type.shape.dim[-1].dim_value) or -1
+    raise InputError(f"{graph.name} of version {graph.parent.name} has no output “embedding”")

@@ -1,0 +1,136 @@
+"""The model inside Triton: clips of any length in, probabilities and embeddings out.
+
+This file is copied beside a version's `model.onnx` and runs in Triton's own environment (numpy
+and onnxruntime, nothing of Moodline). Triton hands `execute` whatever requests are waiting, each
+with its own lengths; they are padded here, because only here it is known how long each one is.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import triton_python_backend_utils as pb_utils
+
+RATE = 16_000
+OUTPUTS = ("PROBABILITIES", "EMBEDDING")
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One row of one request."""
+
+    request: int
+    audio: np.ndarray
+    input_ids: np.ndarray
+
+
+class TritonPythonModel:
+    """One instance of one version; Triton makes it in a process of its own."""
+
+    def initialize(self, args: dict[str, str]) -> None:
+        """Load the graph; the numbers come from the parameters in `config.pbtxt`."""
+        config = json.loads(args["model_config"])
+        numbers = {name: p["string_value"] for name, p in config.get("parameters", {}).items()}
+        self.most = int(numbers.get("group_clips", 8))
+        self.waste = float(numbers.get("group_waste", 0.25))
+        self.room = float(numbers.get("group_seconds", 120)) * RATE
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(numbers.get("threads", 0))
+        # Spinning threads would take the processor from the service beside us while we wait.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Its arena would keep the memory of the longest batch ever seen.
+        options.enable_cpu_mem_arena = False
+        graph = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
+        self.session = onnxruntime.InferenceSession(
+            str(graph), options, providers=["CPUExecutionProvider"]
+        )
+
+    def execute(self, requests: list) -> list:
+        """Answer requests, in their order; a bad one fails alone."""
+        clips: list[Clip] = []
+        errors: dict[int, str] = {}
+        for number, request in enumerate(requests):
+            audio = pb_utils.get_input_tensor_by_name(request, "AUDIO").as_numpy()
+            input_ids = pb_utils.get_input_tensor_by_name(request, "INPUT_IDS").as_numpy()
+            if not audio.shape[-1] or not input_ids.shape[-1]:
+                errors[number] = "AUDIO and INPUT_IDS must not be empty"
+            elif not np.isfinite(audio).all():
+                errors[number] = "AUDIO has samples that are not numbers"
+            else:
+                clips += [Clip(number, *row) for row in zip(audio, input_ids, strict=True)]
+        answers: dict[int, list[tuple[np.ndarray, ...]]] = {}
+        for clip, answer in self._answer_all(clips):
+            if isinstance(answer, str):
+                errors[clip.request] = answer
+            else:
+                answers.setdefault(clip.request, []).append(answer)
+        return [
+            _response(answers.get(number, []), errors.get(number))
+            for number in range(len(requests))
+        ]
+
+    def _answer_all(self, clips: list[Clip]) -> list:
+        """Each clip with its answer or what is wrong with it; rows of a request in order."""
+        order = sorted(range(len(clips)), key=lambda i: len(clips[i].audio))
+        found: dict[int, tuple[np.ndarray, ...] | str] = {}
+        lengths = [len(clips[i].audio) for i in order]
+        for group in _groups(lengths, self.most, self.waste, self.room):
+            members = [order[place] for place in group]
+            answers = self._run([clips[i] for i in members])
+            found.update(zip(members, answers, strict=True))
+        return [(clip, found[i]) for i, clip in enumerate(clips)]
+
+    def _run(self, group: list[Clip]) -> list:
+        try:
+            outputs = self.session.run(
+                ["probabilities", "embedding"],
+                {
+                    "audio": _padded([clip.audio for clip in group], np.float32),
+                    "audio_lengths": np.array([len(c.audio) for c in group], np.int64),
+                    "input_ids": _padded([clip.input_ids for clip in group], np.int64),
+                    "text_lengths": np.array([len(c.input_ids) for c in group], np.int64),
+                },
+            )
+        except Exception as error:  # onnxruntime's errors share no narrower base
+            if len(group) > 1:  # one clip of the group is at fault: find it, answer the others
+                return [answer for clip in group for answer in self._run([clip])]
+            pb_utils.Logger.log_warn(f"a clip failed: {error}")
+            return ["the model cannot answer this clip"]
+        return list(zip(*outputs, strict=True))
+
+
+def _groups(lengths: list[int], most: int, waste: float, room: float) -> list[list[int]]:
+    """Cut ascending lengths into runs of at most `most` clips and `room` samples when padded, in
+    which padding adds at most `waste` to what is real."""
+    groups: list[list[int]] = []
+    real = 0
+    for place, length in enumerate(lengths):
+        real += length
+        padded = length * (len(groups[-1]) + 1) if groups else 0
+        if groups and len(groups[-1]) < most and padded <= min(room, real * (1 + waste)):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+            real = length
+    return groups
+
+
+def _padded(rows: list[np.ndarray], dtype: type) -> np.ndarray:
+    """Rows of any length as one array, zeros behind each."""
+    whole: np.ndarray = np.zeros((len(rows), max(len(row) for row in rows)), dtype)
+    for number, row in enumerate(rows):
+        whole[number, : len(row)] = row
+    return whole
+
+
+def _response(rows: list[tuple[np.ndarray, ...]], error: str | None) -> object:
+    if error or not rows:
+        return pb_utils.InferenceResponse(error=pb_utils.TritonError(error or "no clip was sent"))
+    return pb_utils.InferenceResponse(
+        output_tensors=[
+            pb_utils.Tensor(name, np.stack(column).astype(np.float32))
+            for name, column in zip(OUTPUTS, zip(*rows, strict=True), strict=True)
+        ]
+    )

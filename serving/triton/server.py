@@ -1,0 +1,136 @@
+"""Run tritonserver: loopback only, models loaded when asked for, nothing left behind."""
+
+import logging
+import os
+import time
+import uuid
+from pathlib import Path
+from types import TracebackType
+
+from serving.processes import Child, free_ports
+from serving.triton.control import NotReadyError, TritonControl
+from serving.triton.setup import TritonEnvironment
+
+logger = logging.getLogger(__name__)
+
+SHARED_MEMORY = Path("/dev/shm")
+
+
+class TritonServer:
+    """A tritonserver process, as a context manager.
+
+    It is started without models; `control.load()` serves what the repository's configuration
+    names, `control.prove()` shows that it really answers.
+
+    Args:
+        environment: Triton's own Python environment, made by `make setup`.
+        repository: the model repository.
+        log: the file its output goes to.
+        start_timeout: seconds until it must answer.
+    """
+
+    def __init__(
+        self,
+        environment: TritonEnvironment,
+        repository: Path,
+        log: Path,
+        *,
+        start_timeout: float = 60.0,
+    ) -> None:
+        self.environment = environment
+        self.repository = repository
+        self.log = log
+        self.start_timeout = start_timeout
+        self.http_url = self.grpc_url = self.metrics_url = ""
+        self._child: Child | None = None
+        self._control: TritonControl | None = None
+        # Names its shared memory, so that what a killed one leaves can be told from others'.
+        self._region = f"moodline_{uuid.uuid4().hex[:8]}_"
+
+    @property
+    def control(self) -> TritonControl:
+        """A client to steer it with; only while it runs."""
+        if self._control is None:
+            raise NotReadyError("tritonserver is not running")
+        return self._control
+
+    @property
+    def running(self) -> bool:
+        """Whether its process runs."""
+        return self._child is not None and self._child.running
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it was started and not stopped."""
+        return self._child.pid if self._child else None
+
+    def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            InputError: its environment is not set up.
+            NotReadyError: it ended at once or does not answer in time; its last words are told.
+        """
+        self.environment.check()
+        self.repository.mkdir(parents=True, exist_ok=True)
+        http, grpc, metrics = free_ports(3)
+        host = "127.0.0.1"
+        self.http_url = f"http://{host}:{http}"
+        self.grpc_url = f"{host}:{grpc}"
+        self.metrics_url = f"http://{host}:{metrics}/metrics"
+        began = time.monotonic()
+        self._child = Child(
+            [
+                str(self.environment.server),
+                f"--model-repository={self.repository.resolve()}",
+                f"--backend-directory={self.environment.backends}",
+                "--model-control-mode=explicit",
+                "--exit-timeout-secs=5",
+                *(f"--http-address={host}", f"--http-port={http}"),
+                *(f"--grpc-address={host}", f"--grpc-port={grpc}"),
+                *(f"--metrics-address={host}", f"--metrics-port={metrics}"),
+                "--allow-gpu-metrics=false",
+                f"--backend-config=python,shm-region-prefix-name={self._region}",
+            ],
+            self.environment.variables(dict(os.environ)),
+            self.log,
+            "tritonserver",
+        )
+        self._control = TritonControl(self.grpc_url)
+        try:
+            self._wait(began + self.start_timeout)
+        except BaseException:
+            self.stop()
+            raise
+        logger.info("tritonserver answers after %.1f s", time.monotonic() - began)
+
+    def _wait(self, deadline: float) -> None:
+        while not self.control.alive():
+            if not self.running and self._child:
+                raise NotReadyError(f"tritonserver ended at once: {self._child.last_words()}")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"tritonserver is silent after {self.start_timeout:g} s")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """Stop it, with its models' processes, and clear the shared memory it used."""
+        if self._control:
+            self._control.close()
+            self._control = None
+        if self._child:
+            self._child.stop()
+            self._child = None
+        for left in SHARED_MEMORY.glob(f"{self._region}*"):
+            left.unlink(missing_ok=True)
+
+    def __enter__(self) -> "TritonServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        self.stop()

@@ -1,0 +1,174 @@
+"""A real tritonserver: right answers, versions, and what it does when its parts die."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+
+from components.conversation import InputError
+from components.profile import Settings
+from serving.triton.client import TritonClient, TritonError, TritonLateError
+from serving.triton.control import NotReadyError, read_golden
+from serving.triton.export import export_version, serve_versions
+from serving.triton.server import TritonServer
+from serving.triton.setup import TritonEnvironment
+from serving.triton.tensors import Answer
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+
+Clip = tuple[np.ndarray, np.ndarray]
+MakeClip = Callable[[int], Clip]
+Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+def classify_all(server: TritonServer, clips: list[Clip], at_once: int = 8) -> list[Answer]:
+    async def ask() -> list[Answer]:
+        async with TritonClient(server.grpc_url, at_once=at_once) as client:
+            return await client.classify_all(clips)
+
+    return asyncio.run(ask())
+
+
+def stubs(server: TritonServer) -> list[psutil.Process]:
+    return [p for p in psutil.Process(server.pid).children(recursive=True) if "stub" in p.name()]
+
+
+def counted(server: TritonServer, name: str) -> float:
+    text = httpx.get(server.metrics_url).text
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+
+
+def test_batched_ragged_answers_equal_each_clip_alone(
+    triton: TritonServer, models: dict[int, Path], clip: MakeClip, alone: Alone
+) -> None:
+    clips = [clip(100 + i) for i in range(48)]
+    before = counted(triton, "nv_inference_count"), counted(triton, "nv_inference_exec_count")
+    answers = classify_all(triton, clips, at_once=24)
+    for (audio, ids), answer in zip(clips, answers, strict=True):
+        probabilities, embedding = alone(models[3], audio, ids)
+        np.testing.assert_allclose(answer.probabilities, probabilities, atol=1e-4)
+        np.testing.assert_allclose(answer.embedding, embedding, atol=1e-4)
+    asked = counted(triton, "nv_inference_count") - before[0]
+    runs = counted(triton, "nv_inference_exec_count") - before[1]
+    assert asked == 48
+    assert asked / runs > 1.5, "requests of different lengths must be batched"
+
+
+def test_an_answer_names_the_registrys_version(triton: TritonServer, clip: MakeClip) -> None:
+    assert {answer.version for answer in classify_all(triton, [clip(1)])} == {"3"}
+    assert triton.control.versions() == [3]
+
+
+def test_a_bad_clip_fails_alone(triton: TritonServer, clip: MakeClip) -> None:
+    audio, ids = clip(7)
+    bad = {
+        "not be empty": (audio[:0], ids),
+        "not numbers": (np.full(16_000, np.nan, np.float32), ids),
+        "cannot answer": (audio, np.array([10_000])),  # no such token
+    }
+
+    async def ask(client: TritonClient, text: str) -> None:
+        with pytest.raises(TritonError, match=text):
+            await client.classify(*bad[text])
+
+    async def together() -> list[Answer]:
+        async with TritonClient(triton.grpc_url) as client:
+            good = [client.classify(*clip(i)) for i in range(8)]
+            both = await asyncio.gather(*good, *(ask(client, text) for text in bad))
+            return [answer for answer in both if isinstance(answer, Answer)]
+
+    assert len(asyncio.run(together())) == 8
+
+
+def test_a_deadline_is_kept(triton: TritonServer, clip: MakeClip) -> None:
+    async def ask() -> None:
+        async with TritonClient(triton.grpc_url) as client:
+            await client.classify(*clip(1), deadline=0.0005)
+
+    with pytest.raises(TritonLateError, match="no answer within"):
+        asyncio.run(ask())
+
+
+def test_versions_come_and_go_and_a_broken_one_takes_nothing_down(
+    models: dict[int, Path], triton: TritonServer, tmp_path: Path
+) -> None:
+    repository, control = triton.repository, triton.control
+    export_version(models[4], repository, 4)
+    serve_versions(repository, [3, 4], threads=1)
+    control.load()
+    assert control.versions() == [3, 4]
+    assert control.prove(4, read_golden(models[4])) < 1e-4
+    assert control.prove(3, read_golden(models[3])) < 1e-4
+    with pytest.raises(NotReadyError, match="off its golden answers"):
+        control.prove(4, read_golden(models[3]))
+
+    serve_versions(repository, [3], threads=1)
+    control.load()
+    assert control.versions() == [3]
+
+    (tmp_path / "model.onnx").write_bytes((models[5] / "model.onnx").read_bytes())
+    broken = export_version(tmp_path, repository, 5)
+    serve_versions(repository, [3, 5], threads=1)
+    (broken / "model.onnx").write_bytes(b"not a graph")
+    with pytest.raises(NotReadyError, match="cannot load"):
+        control.load()
+    assert control.prove(3, read_golden(models[3])) < 1e-4
+    serve_versions(repository, [3], threads=1)
+    control.load()
+
+
+def test_a_dead_model_process_is_noticed_only_by_asking(
+    triton: TritonServer, models: dict[int, Path]
+) -> None:
+    for process in stubs(triton):
+        process.kill()
+    assert triton.control.versions() == [3], "Triton goes on saying that it is ready"
+    with pytest.raises(NotReadyError, match="does not answer"):
+        triton.control.prove(3, read_golden(models[3]), timeout=5)
+    triton.control.unload()
+    triton.control.load()
+    assert triton.control.prove(3, read_golden(models[3])) < 1e-4
+
+
+def test_it_stops_without_leaving_anything(models: dict[int, Path], tmp_path: Path) -> None:
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    export_version(models[3], tmp_path / "repository", 3)
+    serve_versions(tmp_path / "repository", [3], threads=1)
+    server = TritonServer(environment, tmp_path / "repository", tmp_path / "log")
+    with server:
+        server.control.load()
+        family = [psutil.Process(server.pid), *stubs(server)]
+        assert len(family) == 2
+        region = server._region
+        assert list(Path("/dev/shm").glob(f"{region}*"))
+    assert not any(process.is_running() for process in family)
+    assert not list(Path("/dev/shm").glob(f"{region}*"))
+
+
+def test_killed_hard_it_leaves_nothing_either(models: dict[int, Path], tmp_path: Path) -> None:
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    export_version(models[3], tmp_path / "repository", 3)
+    serve_versions(tmp_path / "repository", [3], threads=1)
+    with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
+        server.control.load()
+        family = stubs(server)
+        region = server._region
+        assert server.pid
+        os.kill(server.pid, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while any(process.is_running() for process in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any(process.is_running() for process in family)
+    assert not list(Path("/dev/shm").glob(f"{region}*"))
+
+
+def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="run make setup"):
+        TritonServer(TritonEnvironment(tmp_path), tmp_path / "r", tmp_path / "log").start()
