@@ -1,0 +1,151 @@
+"""Speech encoders: raw waveforms in, states of the clips' own frames out.
+
+Each takes a padded batch and answers for every clip as if it were alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoModel, PretrainedConfig, PreTrainedModel
+
+from components.conversation import InputError
+from components.fusion.frontend import (
+    LogMel,
+    length_mask,
+    masked_group_norm,
+    zero_mean_unit_variance,
+)
+
+
+class WhisperFrames(nn.Module):
+    """Whisper's encoder over a clip's own frames, 50 a second, not over 30 s of padding.
+
+    The layers are Hugging Face's; the positions are cut to the clip.
+    """
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+        super().__init__()
+        self.log_mel = LogMel(config.num_mel_bins)
+        make: Any = WhisperEncoder
+        self.encoder: Any = make(config)
+
+    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T] samples and [B] lengths → states [B, F, d_a] and frames [B]."""
+        encoder = self.encoder
+        features, frames = self.log_mel(audio, lengths)
+        states = nn.functional.gelu(encoder.conv1(features))
+        states = states * length_mask(frames, states.shape[2])[:, None]
+        states = nn.functional.gelu(encoder.conv2(states)).transpose(1, 2)
+        frames = (frames + 1) // 2
+        states = states + encoder.embed_positions.weight[: states.shape[1]]
+        states = nn.functional.dropout(states, encoder.dropout, self.training)
+        hidden = ~length_mask(frames, states.shape[1])[:, None, None, :]
+        bias = hidden.to(states.dtype) * torch.finfo(states.dtype).min
+        for layer in encoder.layers:
+            states = layer(states, bias, None)[0]
+        return encoder.layer_norm(states), frames
+
+
+class WaveFrames(nn.Module):
+    """wav2vec 2.0 and its kin (HuBERT, WavLM, …) with every normalisation over real samples only.
+
+    The convolutions take no padding, so a frame sees only its own samples; a clip shorter than
+    one frame is followed by silence to make one. Hugging Face's random masking of the input
+    (SpecAugment) is left out, so that training sees the function that is served.
+    """
+
+    def __init__(self, config: PretrainedConfig, normalize: bool) -> None:
+        super().__init__()
+        self.normalize = normalize
+        self.encoder: Any = AutoModel.from_config(config)
+        # Only the masked-out states of pre-training use it; without, no weight is left unused.
+        self.encoder.masked_spec_embed = None
+        self.receptive = 1
+        for kernel, stride in list(zip(config.conv_kernel, config.conv_stride, strict=True))[::-1]:
+            self.receptive = (self.receptive - 1) * stride + kernel
+
+    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """[B, T] samples and [B] lengths → states [B, F, d_a] and frames [B]."""
+        if self.normalize:
+            audio = zero_mean_unit_variance(audio, lengths)
+        states = nn.functional.pad(audio, (0, self.receptive))[:, None]
+        frames = lengths.clamp_min(self.receptive)
+        for layer in self.encoder.feature_extractor.conv_layers:
+            states = layer.conv(states)
+            frames = (frames - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+            norm = getattr(layer, "layer_norm", None)
+            if isinstance(norm, nn.GroupNorm):
+                states = masked_group_norm(states, frames, norm)
+            elif norm is not None:
+                states = norm(states.transpose(1, 2)).transpose(1, 2)
+            states = layer.activation(states)
+        projected = self.encoder.feature_projection(states.transpose(1, 2))
+        if isinstance(projected, tuple):
+            projected = projected[0]
+        mask = length_mask(frames, projected.shape[1])
+        return self.encoder.encoder(projected, attention_mask=mask)[0], frames
+
+
+def acoustic_encoder(config: PretrainedConfig, normalize: bool) -> WhisperFrames | WaveFrames:
+    """The wrapper for a speech encoder's architecture, with fresh weights.
+
+    Raises:
+        InputError: an architecture that is neither Whisper's nor of wav2vec 2.0's kind.
+    """
+    if config.model_type == "whisper":
+        return WhisperFrames(config)
+    if all(hasattr(config, name) for name in ("conv_kernel", "conv_stride")):
+        wave = WaveFrames(config, normalize)
+        if all(
+            hasattr(wave.encoder, part)
+            for part in ("feature_extractor", "feature_projection", "encoder")
+        ):
+            return wave
+    raise InputError(
+        f"acoustic encoder: {config.model_type} is not supported; use wav2vec2, hubert, wavlm"
+        " or whisper"
+    )
+
+
+def load_acoustic_encoder(name: str, config: PretrainedConfig) -> PreTrainedModel:
+    """The pretrained weights of a speech encoder: a folder or a hub name → Hugging Face's model.
+
+    Raises:
+        InputError: no such model, or weights that do not fit its configuration.
+    """
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    try:
+        if config.model_type == "whisper":
+            # Checkpoints hold the decoder too; only the encoder is made and filled.
+            model, info = WhisperEncoder.from_pretrained(
+                name,
+                config=config,
+                key_mapping={r"^(model\.)?encoder\.": ""},
+                output_loading_info=True,
+            )
+        else:
+            model, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
+    except OSError as error:
+        raise InputError(f"{name}: no such speech encoder: {_first_line(error)}") from error
+    missing = [k for k in info["missing_keys"] if "masked_spec_embed" not in k]
+    if missing:
+        raise InputError(f"{name}: the checkpoint lacks {missing[0]} of {config.model_type}")
+    return model
+
+
+def normalizes_audio(name: str) -> bool:
+    """Whether an encoder's preprocessor asks for zero mean and unit variance."""
+    from transformers import AutoFeatureExtractor
+
+    if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").exists():
+        return False
+    return bool(getattr(AutoFeatureExtractor.from_pretrained(name), "do_normalize", False))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]

@@ -1,0 +1,83 @@
+"""What a Moodline model is made of, as a Hugging Face configuration."""
+
+from typing import Any
+
+from transformers import CONFIG_MAPPING, PretrainedConfig
+
+from components.conversation import EMOTIONS, SAMPLE_RATE, InputError
+
+
+class MoodlineConfig(PretrainedConfig):
+    """The two encoders' configurations and the head's sizes.
+
+    Args:
+        acoustic: the speech encoder's configuration as a dictionary, with its `model_type`.
+        text: the text encoder's, likewise.
+        attend: "pooled" (the paper: each modality is pooled to one vector, then attends) or
+            "frames" (attends over frames and tokens, pools afterwards).
+        hidden_size: d, the width of the head; 0 takes the text encoder's width.
+        heads: of every attention in the head.
+        layers: of the fusion Transformer.
+        feed_forward: width inside the fusion Transformer's layers.
+        dropout: in the head.
+        max_seconds: the longest clip the model takes whole.
+        max_tokens: the longest text, special tokens included.
+        normalize_audio: each clip to zero mean and unit variance first, as wav2vec 2.0's
+            preprocessor asks.
+    """
+
+    model_type = "moodline"
+
+    def __init__(
+        self,
+        acoustic: dict[str, Any] | None = None,
+        text: dict[str, Any] | None = None,
+        attend: str = "pooled",
+        hidden_size: int = 0,
+        heads: int = 8,
+        layers: int = 2,
+        feed_forward: int = 2048,
+        dropout: float = 0.2,
+        max_seconds: float = 30.0,
+        max_tokens: int = 512,
+        normalize_audio: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        if attend not in ("pooled", "frames"):
+            raise InputError(f"attend: {attend!r} is neither 'pooled' nor 'frames'")
+        self.acoustic = acoustic or {"model_type": "wav2vec2"}
+        self.text = text or {"model_type": "roberta"}
+        self.attend = attend
+        self.hidden_size = hidden_size or self.text_config().hidden_size
+        if self.hidden_size % heads:
+            raise InputError(f"heads: {heads} do not divide a width of {self.hidden_size}")
+        self.heads = heads
+        self.layers = layers
+        self.feed_forward = feed_forward
+        self.dropout = dropout
+        self.max_seconds = max_seconds
+        self.max_tokens = max_tokens
+        self.normalize_audio = normalize_audio
+        kwargs.setdefault("id2label", dict(enumerate(EMOTIONS)))
+        kwargs.setdefault("label2id", {emotion: i for i, emotion in enumerate(EMOTIONS)})
+        super().__init__(**kwargs)
+
+    def acoustic_config(self) -> PretrainedConfig:
+        """The speech encoder's own configuration."""
+        return _config("acoustic", self.acoustic)
+
+    def text_config(self) -> PretrainedConfig:
+        """The text encoder's own configuration."""
+        return _config("text", self.text)
+
+    @property
+    def max_samples(self) -> int:
+        """The longest clip the model takes whole, in samples."""
+        return round(self.max_seconds * SAMPLE_RATE)
+
+
+def _config(which: str, values: dict[str, Any]) -> PretrainedConfig:
+    model_type = str(values.get("model_type"))
+    if model_type not in CONFIG_MAPPING:
+        raise InputError(f"{which} encoder: {model_type!r} is not an architecture that is known")
+    return CONFIG_MAPPING[model_type].from_dict(dict(values))

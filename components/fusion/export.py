@@ -1,0 +1,116 @@
+"""The model as one ONNX graph, checked against torch before it is kept."""
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from components.conversation import SAMPLE_RATE, atomic_path
+from components.fusion.model import MoodlineModel, load_model
+from components.fusion.onnx_model import OnnxModel, pad
+
+TOLERANCE = 1e-4
+INPUTS = ("audio", "audio_lengths", "input_ids", "text_lengths")
+OUTPUTS = ("probabilities", "embedding")
+
+
+class _Answers(nn.Module):
+    """The model with the outputs that are served."""
+
+    def __init__(self, model: MoodlineModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        output = self.model(audio, audio_lengths, input_ids, text_lengths)
+        return output.logits.softmax(-1), output.embedding
+
+
+def export_onnx(source: MoodlineModel | Path | str, path: Path) -> None:
+    """Write the model as ONNX: any batch size, any lengths up to the model's limits.
+
+    Inputs are `audio` float32 [B, T], `audio_lengths` int64 [B], `input_ids` int64 [B, L] and
+    `text_lengths` int64 [B]; outputs `probabilities` float32 [B, 4] and `embedding` float32 [B, d].
+    The graph's metadata hold `emotions`, `max_samples`, `max_tokens` and
+    `hidden_size`.
+
+    torch's tracing exporter is used: in this model, which never asks for a length in Python, it
+    gives the same graph as the newer one in a fifth of the time and half the memory.
+
+    Args:
+        source: a model, or a model version's folder.
+        path: the file to write, whole or not at all.
+
+    Raises:
+        InputError: a folder without a model.
+        RuntimeError: the graph's answers differ from torch's by more than 1e-4.
+    """
+    import onnx
+
+    model: Any = source if isinstance(source, MoodlineModel) else load_model(Path(source))
+    # Exported from the CPU: a device would be baked into the graph's constants.
+    device, training = model.device, model.training
+    model = model.cpu().eval()
+    answers = _Answers(model).eval()
+    free = {name: {0: "batch"} for name in (*INPUTS, *OUTPUTS)}
+    free["audio"][1], free["input_ids"][1] = "samples", "tokens"
+    with atomic_path(Path(path)) as target:
+        with torch.no_grad(), warnings.catch_warnings():
+            # The tracer warns of every shape that Python sees; the check below is what counts.
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                answers,
+                _batch(model, [SAMPLE_RATE, SAMPLE_RATE // 3], [7, 4]),
+                str(target),
+                input_names=INPUTS,
+                output_names=OUTPUTS,
+                dynamic_axes=free,
+                opset_version=18,
+                dynamo=False,
+            )
+        graph = onnx.load(str(target))
+        onnx.helper.set_model_props(
+            graph,
+            {
+                "emotions": ",".join(model.config.id2label[i] for i in range(4)),
+                "max_samples": str(model.config.max_samples),
+                "max_tokens": str(model.config.max_tokens),
+                "hidden_size": str(model.config.hidden_size),
+            },
+        )
+        onnx.save(graph, str(target))
+        _check(answers, target)
+    model.to(device).train(training)
+
+
+def _batch(model: MoodlineModel, samples: list[int], tokens: list[int]) -> tuple[Tensor, ...]:
+    """A batch of seeded noise and token ids of the given lengths."""
+    generator = np.random.default_rng(0)
+    vocabulary = model.config.text_config().vocab_size
+    audio = [0.1 * generator.standard_normal(n) for n in samples]
+    ids = [generator.integers(0, vocabulary, n) for n in tokens]
+    arrays = (*pad(audio, np.float32), *pad(ids, np.int64))
+    return tuple(torch.from_numpy(array) for array in arrays)
+
+
+def _check(answers: _Answers, path: Path) -> None:
+    """Compare the graph with torch on lengths and batch sizes that it was not traced with."""
+    model = answers.model
+    longest = min(3 * SAMPLE_RATE, model.config.max_samples)
+    runner = OnnxModel(path)
+    for samples, tokens in (([1], [2]), ([longest, 777, 8000], [3, 11, 2])):
+        batch = _batch(model, samples, tokens)
+        with torch.no_grad():
+            expected = answers(*batch)
+        given = runner.session.run(
+            list(OUTPUTS), {k: v.numpy() for k, v in zip(INPUTS, batch, strict=True)}
+        )
+        for name, mine, theirs in zip(OUTPUTS, expected, given, strict=True):
+            error = float(np.abs(mine.numpy() - theirs).max())
+            if not error <= TOLERANCE:
+                raise RuntimeError(f"the ONNX graph's {name} differs from torch's by {error:.1e}")

@@ -1,0 +1,199 @@
+"""The model whole: waveforms and token ids in, emotions out."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
+
+from components.conversation import InputError
+from components.fusion.acoustic import (
+    acoustic_encoder,
+    load_acoustic_encoder,
+    normalizes_audio,
+)
+from components.fusion.config import MoodlineConfig
+from components.fusion.frontend import length_mask
+from components.fusion.head import MoodlineHead, MoodlineOutput
+
+
+class TextTokens(nn.Module):
+    """Any Hugging Face text encoder over the real tokens of a padded batch."""
+
+    def __init__(self, config: PretrainedConfig) -> None:
+        super().__init__()
+        architecture: Any = AutoModel._model_mapping[type(config)]
+        known = inspect.signature(architecture).parameters
+        # A pooler would be a weight that nothing trains and nothing reads.
+        self.encoder: Any = AutoModel.from_config(
+            config, **({"add_pooling_layer": False} if "add_pooling_layer" in known else {})
+        )
+        self.padding = config.pad_token_id or 0
+
+    def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
+        """[B, L] ids and [B] lengths → states [B, L, d_t]; what the padding holds is ignored."""
+        mask = length_mask(lengths, input_ids.shape[1])
+        ids = torch.where(mask, input_ids, self.padding)
+        return self.encoder(input_ids=ids, attention_mask=mask.long()).last_hidden_state
+
+
+class MoodlineModel(PreTrainedModel):
+    """Speech encoder + text encoder + gated cross-attention head (`components.fusion.head`).
+
+    Inputs are a clip's waveform (mono, 16 kHz) and its token ids, padded on the right to the
+    batch's longest, with their true lengths. An answer never depends on the rest of the batch.
+    """
+
+    config_class = MoodlineConfig
+    base_model_prefix = "moodline"
+    main_input_name = "audio"
+    supports_gradient_checkpointing = True
+    config: MoodlineConfig
+
+    def __init__(self, config: MoodlineConfig) -> None:
+        super().__init__(config)
+        acoustic, text = config.acoustic_config(), config.text_config()
+        self.acoustic = acoustic_encoder(acoustic, config.normalize_audio)
+        self.text = TextTokens(text)
+        self.head = MoodlineHead(config, acoustic.hidden_size, text.hidden_size)
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """The head's layers initialise themselves, as torch does; encoders do by their own rule."""
+
+    @classmethod
+    def from_encoders(
+        cls, acoustic: str, text: str, *, seed: int = 0, **settings: Any
+    ) -> "MoodlineModel":
+        """Pretrained encoders under a fresh head.
+
+        Args:
+            acoustic: the speech encoder, a folder or a hub name.
+            text: the text encoder, likewise.
+            seed: of the head's first weights.
+            settings: of `MoodlineConfig`.
+
+        Raises:
+            InputError: an encoder that is not there or not of a supported kind.
+        """
+        from transformers import AutoTokenizer
+
+        configs = []
+        for kind, name in (("speech", acoustic), ("text", text)):
+            try:
+                configs.append(AutoConfig.from_pretrained(name))
+            except (OSError, ValueError) as error:
+                reason = str(error).strip().splitlines()[0]
+                raise InputError(f"{name}: no such {kind} encoder: {reason}") from error
+        pretrained_text = AutoModel.from_pretrained(text)
+        limit = AutoTokenizer.from_pretrained(text).model_max_length
+        config = MoodlineConfig(
+            acoustic=_portable(configs[0]),
+            text=_portable(configs[1]),
+            max_tokens=min(limit, text_positions(configs[1])),
+            normalize_audio=normalizes_audio(acoustic),
+            **settings,
+        )
+        torch.manual_seed(seed)
+        model = cls(config)
+        speech = load_acoustic_encoder(acoustic, configs[0])
+        model.acoustic.encoder.load_state_dict(speech.state_dict(), strict=False)
+        model.text.encoder.load_state_dict(pretrained_text.state_dict(), strict=False)
+        return model.eval()
+
+    def encode(
+        self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Both encoders' states and the counts of their real positions.
+
+        Returns:
+            States [B, F, d_a], frames [B], states [B, L, d_t], tokens [B].
+        """
+        if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
+            self._check(audio, input_ids)
+        audio_lengths = audio_lengths.clamp_min(1)
+        text_lengths = text_lengths.clamp_min(1)
+        # What the padding holds must not matter, to the clips beside it either.
+        audio = torch.where(length_mask(audio_lengths, audio.shape[1]), audio, 0.0)
+        states, frames = self.acoustic(audio, audio_lengths)
+        return states, frames, self.text(input_ids, text_lengths), text_lengths
+
+    def forward(
+        self,
+        audio: Tensor,
+        audio_lengths: Tensor,
+        input_ids: Tensor,
+        text_lengths: Tensor,
+        labels: Tensor | None = None,
+    ) -> MoodlineOutput:
+        """Classify a batch of clips.
+
+        Args:
+            audio: float32 [B, T], 16 kHz.
+            audio_lengths: int64 [B], samples.
+            input_ids: int64 [B, L], with special tokens.
+            text_lengths: int64 [B], tokens.
+            labels: int64 [B], indices into `EMOTIONS`.
+        """
+        states = self.encode(audio, audio_lengths, input_ids, text_lengths)
+        return self.head(*states, labels=labels)
+
+    def _check(self, audio: Tensor, input_ids: Tensor) -> None:
+        if audio.shape[1] > self.config.max_samples:
+            raise InputError(
+                f"a clip of {audio.shape[1]} samples: the model takes {self.config.max_samples};"
+                " cut it into windows (clip_windows)"
+            )
+        if input_ids.shape[1] > self.config.max_tokens:
+            raise InputError(
+                f"a text of {input_ids.shape[1]} tokens: the model takes"
+                f" {self.config.max_tokens}; cut it into windows (clip_windows)"
+            )
+
+
+def _portable(config: PretrainedConfig) -> dict[str, Any]:
+    """A configuration without where and by which version it was saved."""
+    values = config.to_diff_dict()
+    return {k: v for k, v in values.items() if k not in ("_name_or_path", "transformers_version")}
+
+
+def text_positions(config: PretrainedConfig) -> int:
+    """The most tokens a text encoder has positions for."""
+    positions = getattr(config, "max_position_embeddings", 512)
+    # RoBERTa's kind counts positions from the padding token's index on.
+    offset = "roberta" in config.model_type or config.model_type in ("camembert", "mpnet")
+    return positions - (config.pad_token_id or 0) - 1 if offset else positions
+
+
+def load_model(folder: Path) -> MoodlineModel:
+    """Load a model version's folder, for inference.
+
+    Raises:
+        InputError: no model there, one of another architecture, or weights that do not fit it.
+    """
+    folder = Path(folder)
+    try:
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except FileNotFoundError:
+        raise InputError(f"{folder}: holds no model (config.json is missing)") from None
+    except (ValueError, AttributeError):
+        raise InputError(f"{folder / 'config.json'}: is not a model's configuration") from None
+    if kind != MoodlineConfig.model_type:
+        raise InputError(f"{folder}: is a {kind} checkpoint, not a Moodline model")
+    try:
+        model, info = MoodlineModel.from_pretrained(
+            folder, output_loading_info=True, use_safetensors=True
+        )
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{folder}: its weights cannot be loaded: {reason}") from error
+    for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if info[fault]:
+            first = sorted(str(key) for key in info[fault])[0]
+            raise InputError(
+                f"{folder}: weights of another architecture ({fault.replace('_', ' ')}: {first})"
+            )
+    return model.eval()

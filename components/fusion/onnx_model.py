@@ -1,0 +1,72 @@
+"""The exported model under onnxruntime: numpy and onnxruntime only, so that Triton can use it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+class OnnxModel:
+    """A model's ONNX graph, run on the CPU (or a GPU, where onnxruntime has one).
+
+    Args:
+        path: the `model.onnx`.
+        threads: of one run; 0 takes all cores.
+
+    Attributes:
+        emotions: the order of the probabilities.
+        max_samples: the longest clip the graph takes.
+        max_tokens: the longest text, special tokens included.
+        hidden_size: d, the width of the embedding.
+    """
+
+    def __init__(self, path: Path | str, threads: int = 0) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Its arena would keep the memory of the longest batch ever seen.
+        options.enable_cpu_mem_arena = False
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=onnxruntime.get_available_providers()
+        )
+        facts = self.session.get_modelmeta().custom_metadata_map
+        self.emotions: tuple[str, ...] = tuple(facts["emotions"].split(","))
+        self.max_samples = int(facts["max_samples"])
+        self.max_tokens = int(facts["max_tokens"])
+        self.hidden_size = int(facts["hidden_size"])
+
+    def run(
+        self, audio: Sequence[np.ndarray], input_ids: Sequence[Sequence[int]]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Answer for a batch of clips of any lengths.
+
+        Args:
+            audio: float32 [samples] each, mono at 16 kHz, at least one sample, at most
+                `max_samples`.
+            input_ids: each clip's token ids with special tokens, at most `max_tokens`.
+
+        Returns:
+            Probabilities [n, 4] and embeddings [n, d], float32.
+        """
+        sound, sound_lengths = pad(audio, np.float32)
+        ids, id_lengths = pad(input_ids, np.int64)
+        probabilities, embedding = self.session.run(
+            ["probabilities", "embedding"],
+            {
+                "audio": sound,
+                "audio_lengths": sound_lengths,
+                "input_ids": ids,
+                "text_lengths": id_lengths,
+            },
+        )
+        return probabilities, embedding
+
+
+def pad(rows: Sequence, dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of any lengths → [n, longest] filled up with zeros, and their lengths [n]."""
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    padded: np.ndarray = np.zeros((len(rows), max(int(lengths.max(initial=1)), 1)), dtype=dtype)
+    for target, row in zip(padded, rows, strict=True):
+        target[: len(row)] = row
+    return padded, lengths

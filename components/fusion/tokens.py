@@ -1,0 +1,56 @@
+"""Words to token ids, the same in training and in serving, without torch or transformers."""
+
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.conversation import InputError
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+def load_tokenizer(folder: Path) -> "Tokenizer":
+    """The tokenizer of a model's folder (its `tokenizer.json`), with no truncation or padding.
+
+    Raises:
+        InputError: the folder has no such tokenizer.
+    """
+    from tokenizers import Tokenizer
+
+    path = Path(folder) / "tokenizer.json"
+    if not path.is_file():
+        raise InputError(f"{folder}: holds no tokenizer (tokenizer.json is missing)")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def encode_text(tokenizer: "Tokenizer", text: str) -> list[int]:
+    """Token ids of a text with the special tokens around it; of an empty text just those."""
+    return tokenizer.encode(text).ids
+
+
+def encode_windows(tokenizer: "Tokenizer", text: str, count: int) -> list[list[int]]:
+    """Token ids of a text cut into `count` nearly equal pieces, each with its special tokens."""
+    if count == 1:
+        return [encode_text(tokenizer, text)]
+    words = tokenizer.encode(text, add_special_tokens=False).ids
+    opening, closing = _special_tokens(tokenizer)
+    bounds = [round(i * len(words) / count) for i in range(count + 1)]
+    return [[*opening, *words[first:last], *closing] for first, last in pairwise(bounds)]
+
+
+def special_token_count(tokenizer: "Tokenizer") -> int:
+    """How many special tokens stand around a text."""
+    return tokenizer.num_special_tokens_to_add(is_pair=False)
+
+
+def _special_tokens(tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:
+    """The ids before and after a text."""
+    sample = tokenizer.encode("a")
+    inner = [i for i, special in enumerate(sample.special_tokens_mask) if not special]
+    if not inner:
+        raise InputError("the tokenizer has no token for a letter; it does not fit a text encoder")
+    return sample.ids[: inner[0]], sample.ids[inner[-1] + 1 :]

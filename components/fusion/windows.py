@@ -1,0 +1,79 @@
+"""A turn too long for the model, cut into windows whose answers are averaged by duration."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.conversation import InputError
+from components.fusion.tokens import encode_windows, special_token_count
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Clip = tuple[np.ndarray, str]
+"""A turn's waveform, float32 [samples] mono at 16 kHz, and its words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What the model takes at once.
+
+    Attributes:
+        clip: the index of the clip it was cut from.
+        audio: float32 [samples], at least one.
+        input_ids: with special tokens.
+        weight: its share of the clip's duration; a clip's windows add up to 1.
+    """
+
+    clip: int
+    audio: np.ndarray
+    input_ids: list[int]
+    weight: float
+
+
+def clip_windows(
+    clips: Sequence[Clip], tokenizer: "Tokenizer", max_samples: int, max_tokens: int
+) -> list[Window]:
+    """Cut each clip into as few equal windows as the model's limits allow; most clips are one.
+
+    Sound and words are cut into the same number of pieces, so that a window's words are about
+    those spoken in it. A clip without samples is one sample of silence.
+
+    Args:
+        clips: the turns.
+        tokenizer: of the model.
+        max_samples: the longest sound the model takes.
+        max_tokens: the longest text, special tokens included.
+
+    Raises:
+        InputError: a clip with samples that are not numbers, or that is not one channel.
+    """
+    room = max_tokens - special_token_count(tokenizer)
+    windows = []
+    for index, (audio, text) in enumerate(clips):
+        samples = np.asarray(audio, dtype=np.float32)
+        if samples.ndim != 1:
+            raise InputError(f"clip {index}: the sound has shape {samples.shape}, not one channel")
+        if not np.isfinite(samples).all():
+            raise InputError(f"clip {index}: the sound has samples that are not numbers")
+        if not len(samples):
+            samples = np.zeros(1, dtype=np.float32)
+        tokens = len(tokenizer.encode(text, add_special_tokens=False).ids)
+        count = max(math.ceil(len(samples) / max_samples), math.ceil(tokens / room), 1)
+        bounds = [round(i * len(samples) / count) for i in range(count + 1)]
+        for i, ids in enumerate(encode_windows(tokenizer, text, count)):
+            piece = samples[bounds[i] : bounds[i + 1]]
+            share = len(piece) / len(samples)
+            windows.append(Window(index, piece if len(piece) else samples[:1], ids, share))
+    return windows
+
+
+def average_windows(windows: Sequence[Window], answers: np.ndarray, clips: int) -> np.ndarray:
+    """The clips' answers: their windows' [w, k], averaged by duration → [clips, k]."""
+    total = np.zeros((clips, answers.shape[1]))
+    for window, answer in zip(windows, answers, strict=True):
+        total[window.clip] += window.weight * answer
+    return total
