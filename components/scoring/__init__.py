@@ -1,0 +1,56 @@
+"""How good turns are: TEER, sTEER, DER, cpWER; classification; intervals and paired tests.
+
+Pure functions over turns. Counts are kept and added up over recordings; a rate is only ever
+their quotient, and stands beside them. The rules are in `conventions` and `timed`.
+"""
+
+from components.scoring.answers import Answer, answers
+from components.scoring.calibration import Calibration, calibration
+from components.scoring.classification import ANSWERS, Classification, classification
+from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
+from components.scoring.errors import Share, TimeErrors, WordErrors
+from components.scoring.intervals import (
+    Comparison,
+    Interval,
+    bootstrap,
+    mcnemar,
+    paired_bootstrap,
+)
+from components.scoring.score import Scores, by_recording, score, score_each
+from components.scoring.timed import der, map_speakers, steer, teer
+from components.scoring.words import cpwer, normalise, tcpwer, wer, word_speaker_accuracy
+
+__all__ = [
+    "ANSWERS",
+    "CONVENTIONS",
+    "DEFAULT",
+    "Answer",
+    "Calibration",
+    "Classification",
+    "Comparison",
+    "Convention",
+    "Interval",
+    "Scores",
+    "Share",
+    "TimeErrors",
+    "WordErrors",
+    "answers",
+    "bootstrap",
+    "by_recording",
+    "calibration",
+    "classification",
+    "cpwer",
+    "der",
+    "find_convention",
+    "map_speakers",
+    "mcnemar",
+    "normalise",
+    "paired_bootstrap",
+    "score",
+    "score_each",
+    "steer",
+    "tcpwer",
+    "teer",
+    "wer",
+    "word_speaker_accuracy",
+]

@@ -1,0 +1,102 @@
+"""What is scored, and with which collar: the conventions that numbers are printed with.
+
+reference   |- sad -|  |- other -|      |-- angry --|
+hypothesis |---------------|               |----------------|
+
+wu2023       .-----.-.           .----. .---------.          extent of the reference, less
+                                                             collars and “other”
+collar0    |-----------|         |--------------------------| extent of both, less “other”
+ser-align  |------------------------------------------------| extent of both
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from components.conversation import EMOTIONS, InputError, Seconds, Turn
+from components.scoring.sweep import SHORTEST, Region, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """A way of counting.
+
+    Attributes:
+        collar: seconds left out on each side of every reference boundary (half of what
+            pyannote calls collar).
+        extent: without a UEM, what is scored reaches from the first to the last boundary of the
+            reference, or of reference and hypothesis.
+        own_mapping: labels are mapped by `DiarizationErrorRate` before they are compared, and
+            other emotions are dropped from the reference only.
+    """
+
+    name: str
+    collar: Seconds
+    extent: Literal["reference", "both"]
+    own_mapping: bool
+    note: str
+
+    def region(
+        self,
+        reference: Sequence[Turn],
+        hypothesis: Sequence[Turn],
+        uem: Iterable[Span] | None = None,
+        *,
+        without_other: bool,
+    ) -> Region:
+        """What is scored of a recording.
+
+        Args:
+            reference: all of its reference turns.
+            hypothesis: its hypothesis turns.
+            uem: stretches to score in place of the extent.
+            without_other: leave out the reference turns whose emotion is none of the four.
+        """
+        turns = [turn for turn in reference if turn.end - turn.start > SHORTEST]
+        edges = [time for turn in turns for time in (turn.start, turn.end)]
+        removed: list[Span] = []
+        if self.collar > 0:
+            removed += [(edge - self.collar, edge + self.collar) for edge in edges]
+        if without_other:
+            removed += [(turn.start, turn.end) for turn in turns if turn.emotion not in EMOTIONS]
+        if uem is None:
+            if self.extent == "both":
+                edges += [time for turn in hypothesis for time in (turn.start, turn.end)]
+            uem = [(min(edges), max(edges))] if edges else []
+        return Region.of(uem, removed)
+
+
+CONVENTIONS = {
+    convention.name: convention
+    for convention in (
+        Convention(
+            "wu2023",
+            0.25,
+            "reference",
+            False,
+            "Wu et al. 2023: collar ±0.25 s, scored over the reference's extent",
+        ),
+        Convention("collar0", 0.0, "both", False, "no collar, scored over both extents"),
+        Convention(
+            "ser-align",
+            0.0,
+            "both",
+            True,
+            "the paper's published code: labels are mapped in the best way before they are"
+            " compared, so a classifier with all labels permuted scores 0; only to stand beside"
+            " Table III",
+        ),
+    )
+}
+DEFAULT = "wu2023"
+
+
+def find_convention(name: str) -> Convention:
+    """The convention of that name.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name not in CONVENTIONS:
+        raise InputError(f"{name}: no such convention; name one of {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]

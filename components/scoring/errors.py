@@ -1,0 +1,150 @@
+"""Errors as counts that check themselves and add up; a rate is only ever their quotient."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+from components.conversation import Seconds
+
+ROUNDING = 1e-6
+"""Seconds: what floating point may make of a sum that should be zero."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeErrors:
+    """Seconds of speech in error, for TEER, sTEER and DER.
+
+    `rate` is (missed + false_alarm + confusion) / total (Wu et al., 2023, eq. 1), None where
+    there is nothing to score. Seconds are added over recordings first, then divided::
+
+        TimeErrors(missed=1, false_alarm=0, confusion=2, total=10)
+        + TimeErrors(missed=0, false_alarm=1, confusion=0, total=30)   → rate 4 / 40 = 0.1
+
+    Attributes:
+        missed: reference speech without hypothesis.
+        false_alarm: hypothesis speech without reference.
+        confusion: reference speech with a hypothesis of another label.
+        total: reference speech; speech of two at once counts twice.
+    """
+
+    missed: Seconds
+    false_alarm: Seconds
+    confusion: Seconds
+    total: Seconds
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if not math.isfinite(value) or value < -ROUNDING:
+                raise ValueError(f"{field.name} must be seconds, at least 0, and is {value}")
+            object.__setattr__(self, field.name, max(0.0, float(value)))
+        if self.missed + self.confusion > self.total * (1 + ROUNDING) + ROUNDING:
+            raise ValueError(
+                f"missed {self.missed} and confusion {self.confusion} exceed total {self.total}"
+            )
+
+    @classmethod
+    def zero(cls) -> Self:
+        """The neutral element of addition."""
+        return cls(0.0, 0.0, 0.0, 0.0)
+
+    @property
+    def rate(self) -> float | None:
+        """Errors over reference speech; may exceed 1; None without reference speech."""
+        return _divide(self.missed + self.false_alarm + self.confusion, self.total)
+
+    @property
+    def agreed(self) -> Seconds:
+        """Speech in both reference and hypothesis."""
+        return max(0.0, self.total - self.missed)
+
+    @property
+    def rate_on_agreed(self) -> float | None:
+        """Confusion over agreed speech: EERa for TEER's errors, sEERa for sTEER's."""
+        return _divide(self.confusion, self.agreed)
+
+    def __add__(self, other: "TimeErrors") -> "TimeErrors":
+        if not isinstance(other, TimeErrors):
+            return NotImplemented
+        return TimeErrors(
+            self.missed + other.missed,
+            self.false_alarm + other.false_alarm,
+            self.confusion + other.confusion,
+            self.total + other.total,
+        )
+
+    def to_json(self) -> dict[str, float | None]:
+        """As `moodline score --json` prints it; seconds to the nanosecond."""
+        seconds = {field.name: round(getattr(self, field.name), 9) for field in fields(self)}
+        return {**seconds, "rate": self.rate}
+
+
+@dataclass(frozen=True, slots=True)
+class WordErrors:
+    """Words in error, for WER and cpWER.
+
+    Attributes:
+        errors: substitutions, insertions and deletions.
+        length: words in the reference.
+    """
+
+    errors: int
+    length: int
+
+    def __post_init__(self) -> None:
+        if self.errors < 0 or self.length < 0:
+            raise ValueError(f"errors {self.errors} and length {self.length} must be at least 0")
+
+    @classmethod
+    def zero(cls) -> Self:
+        """The neutral element of addition."""
+        return cls(0, 0)
+
+    @property
+    def rate(self) -> float | None:
+        """Errors over reference words; may exceed 1; None without reference words."""
+        return _divide(self.errors, self.length)
+
+    def __add__(self, other: "WordErrors") -> "WordErrors":
+        if not isinstance(other, WordErrors):
+            return NotImplemented
+        return WordErrors(self.errors + other.errors, self.length + other.length)
+
+    def to_json(self) -> dict[str, Any]:
+        """As `moodline score --json` prints it."""
+        return {"errors": self.errors, "length": self.length, "rate": self.rate}
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a whole, counted: right answers of all answers, say."""
+
+    correct: int
+    total: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.total:
+            raise ValueError(f"{self.correct} of {self.total} is no share")
+
+    @classmethod
+    def zero(cls) -> Self:
+        """The neutral element of addition."""
+        return cls(0, 0)
+
+    @property
+    def rate(self) -> float | None:
+        """The part over the whole; None of nothing."""
+        return _divide(self.correct, self.total)
+
+    def __add__(self, other: "Share") -> "Share":
+        if not isinstance(other, Share):
+            return NotImplemented
+        return Share(self.correct + other.correct, self.total + other.total)
+
+    def to_json(self) -> dict[str, Any]:
+        """Numerator, denominator and rate."""
+        return {"correct": self.correct, "total": self.total, "rate": self.rate}
+
+
+def _divide(numerator: float, denominator: float) -> float | None:
+    return numerator / denominator if denominator > 0 else None

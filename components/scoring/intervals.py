@@ -1,0 +1,146 @@
+"""How far a number can be trusted: intervals by conversation, and paired tests.
+
+Utterances of one conversation are alike (the same two voices, the same room), so it is
+conversations that are drawn again, not utterances.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from components.conversation import InputError
+
+RESAMPLES = 2000
+LEVEL = 0.95
+FEWEST = 2
+"""Conversations needed to say anything about their spread."""
+
+Statistic = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A 95 % bootstrap percentile interval."""
+
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        if not self.low <= self.high:
+            raise ValueError(f"an interval from {self.low} to {self.high}")
+
+    def to_json(self) -> dict[str, float]:
+        """Both ends."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two systems on the same utterances: `difference` is the first less the second.
+
+    Attributes:
+        interval: 95 %, of the difference; None with fewer than two conversations.
+        lower_bound: one-sided 95 % lower bound of the difference, likewise.
+        p_value: two-sided, by the same resamples, likewise.
+        conversations: how many were drawn from.
+    """
+
+    difference: float
+    interval: Interval | None
+    lower_bound: float | None
+    p_value: float | None
+    conversations: int
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it."""
+        return asdict(self)
+
+
+def bootstrap(
+    counts: np.ndarray, statistic: Statistic, *, seed: int, resamples: int = RESAMPLES
+) -> Interval | None:
+    """The 95 % interval of a statistic of counts, by drawing conversations with replacement.
+
+    Args:
+        counts: for each conversation its counts, [conversations, ...].
+        statistic: of summed counts [..., ...] without the first axis, for any leading axes; draws
+            for which it is NaN (nothing to divide by) are left out.
+
+    Returns:
+        None with fewer than two conversations, or where no draw has a value.
+    """
+    if len(counts) < FEWEST:
+        return None
+    values = statistic(_resample(counts, seed, resamples))
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return None
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
+
+
+def paired_bootstrap(
+    first: np.ndarray,
+    second: np.ndarray,
+    statistic: Statistic,
+    *,
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compare two systems by drawing the same conversations for both (Bisani & Ney, 2004).
+
+    Args:
+        first, second: each system's counts of the same conversations, [conversations, ...].
+        statistic: as in `bootstrap`.
+
+    Raises:
+        InputError: not the same conversations.
+    """
+    if first.shape != second.shape:
+        raise InputError(f"cannot compare {len(first)} conversations with {len(second)}")
+    difference = float(statistic(first.sum(0)) - statistic(second.sum(0)))
+    if len(first) < FEWEST:
+        return Comparison(difference, None, None, None, len(first))
+    drawn = _resample(np.stack([first, second], axis=1), seed, resamples)
+    values = statistic(drawn[:, 0]) - statistic(drawn[:, 1])
+    values = values[~np.isnan(values)]
+    if not values.size:
+        return Comparison(difference, None, None, None, len(first))
+    low, bound, high = np.quantile(values, [(1 - LEVEL) / 2, 1 - LEVEL, (1 + LEVEL) / 2])
+    # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
+    tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
+    return Comparison(
+        difference,
+        Interval(float(low), float(high)),
+        float(bound),
+        min(1.0, 2 * float(tail) / (len(values) + 1)),
+        len(first),
+    )
+
+
+def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
+    """Exact McNemar test (two-sided p) of two systems' right and wrong answers, by utterance.
+
+    It takes utterances as independent, which those of one conversation are not quite.
+
+    Raises:
+        InputError: not the same utterances.
+    """
+    from scipy.stats import binomtest
+
+    if len(first) != len(second):
+        raise InputError(f"cannot compare {len(first)} utterances with {len(second)}")
+    only_first = sum(a and not b for a, b in zip(first, second, strict=True))
+    only_second = sum(b and not a for a, b in zip(first, second, strict=True))
+    if only_first + only_second == 0:
+        return 1.0
+    return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
+
+
+def _resample(counts: np.ndarray, seed: int, resamples: int) -> np.ndarray:
+    """Sums over drawn conversations: [resamples, ...]."""
+    size = len(counts)
+    times = np.random.default_rng(seed).multinomial(size, np.full(size, 1 / size), resamples)
+    return np.tensordot(times, counts, axes=1)

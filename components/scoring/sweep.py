@@ -1,0 +1,149 @@
+"""One sweep over a recording's time line: who is in each stretch between two boundaries.
+
+What `pyannote.metrics.IdentificationErrorRate` and its label matching compute, with the same
+result (a test holds them together), in time n log n instead of its n²: ten hours with 20,000
+turns take it minutes.
+
+    reference   |--- a ---|      |- b -|
+    hypothesis      |---- a -----|- a ----|
+    cells       |---|-----|------|-----|--|
+    R, H         1,0  1,1   0,1    1,1  0,1
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from components.conversation import Seconds, Turn
+from components.scoring.errors import TimeErrors
+
+SHORTEST: Seconds = 1e-6
+"""pyannote's precision: a stretch no longer than this is empty."""
+
+Span = tuple[Seconds, Seconds]
+
+
+def _array(spans: Iterable[Span]) -> np.ndarray:
+    return np.array([s for s in spans if s[1] - s[0] > SHORTEST], dtype=float).reshape(-1, 2)
+
+
+@dataclass(frozen=True)
+class Tracks:
+    """Labelled stretches, one track each; a track labelled None matches nothing."""
+
+    spans: np.ndarray
+    labels: tuple[Hashable, ...]
+
+    @classmethod
+    def of(cls, turns: Iterable[Turn], label: Callable[[Turn], Hashable]) -> "Tracks":
+        """Turns as tracks; those of no length are left out, as pyannote does."""
+        kept = [turn for turn in turns if turn.end - turn.start > SHORTEST]
+        spans = np.array([(turn.start, turn.end) for turn in kept], dtype=float).reshape(-1, 2)
+        return cls(spans, tuple(label(turn) for turn in kept))
+
+    @cached_property
+    def by_label(self) -> dict[Hashable, np.ndarray]:
+        """The stretches [n, 2] of each label that can match, labels in order."""
+        rows: dict[Hashable, list[int]] = {}
+        for row, label in enumerate(self.labels):
+            if label is not None:
+                rows.setdefault(label, []).append(row)
+        return {label: self.spans[rows[label]] for label in sorted(rows, key=str)}
+
+    def renamed(self, names: dict[Hashable, Hashable]) -> "Tracks":
+        """The same tracks with labels replaced; one without a new name matches nothing."""
+        return Tracks(self.spans, tuple(names.get(label) for label in self.labels))
+
+
+@dataclass(frozen=True)
+class Region:
+    """What is scored: inside `kept`, outside `removed`; each may overlap itself."""
+
+    kept: np.ndarray
+    removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+
+    @classmethod
+    def of(cls, kept: Iterable[Span], removed: Iterable[Span] = ()) -> "Region":
+        """From stretches as pairs."""
+        return cls(_array(kept), _array(removed))
+
+
+class Cells:
+    """The stretches between neighbouring boundaries of some spans.
+
+    Args:
+        spans: arrays [n, 2] whose starts and ends are the boundaries.
+    """
+
+    def __init__(self, *spans: np.ndarray) -> None:
+        self.edges = np.unique(np.concatenate([s.ravel() for s in spans]))
+        self.lengths: np.ndarray = np.diff(self.edges)
+
+    def count(self, spans: np.ndarray) -> np.ndarray:
+        """How many of the spans [n, 2] cover each cell: integers [cells]."""
+        steps = np.zeros(len(self.edges) + 1, dtype=np.int64)
+        np.add.at(steps, np.searchsorted(self.edges, spans[:, 0]), 1)
+        np.add.at(steps, np.searchsorted(self.edges, spans[:, 1]), -1)
+        return np.cumsum(steps)[: len(self.lengths)]
+
+    def scored(self, region: Region | None) -> np.ndarray:
+        """The length of each cell, 0 where it is not scored: seconds [cells]."""
+        if region is None:
+            return self.lengths
+        inside = (self.count(region.kept) > 0) & (self.count(region.removed) == 0)
+        return np.where(inside, self.lengths, 0.0)
+
+
+def identification(reference: Tracks, hypothesis: Tracks, region: Region) -> TimeErrors:
+    """Compare labels as they are.
+
+    In a cell with R reference and H hypothesis tracks, C of them with equal labels in pairs:
+    missed max(0, R − H), false alarm max(0, H − R), confusion min(R, H) − C, total R.
+    """
+    cells = Cells(reference.spans, hypothesis.spans, region.kept, region.removed)
+    lengths = cells.scored(region)
+    in_reference, in_hypothesis = cells.count(reference.spans), cells.count(hypothesis.spans)
+    in_both = np.minimum(in_reference, in_hypothesis)
+    correct = np.zeros_like(in_both)
+    for label, spans in reference.by_label.items():
+        if label in hypothesis.by_label:
+            correct += np.minimum(cells.count(spans), cells.count(hypothesis.by_label[label]))
+    return TimeErrors(
+        missed=float(lengths @ (in_reference - in_both)),
+        false_alarm=float(lengths @ (in_hypothesis - in_both)),
+        confusion=float(lengths @ (in_both - correct)),
+        total=float(lengths @ in_reference),
+    )
+
+
+def map_labels(
+    reference: Tracks, hypothesis: Tracks, region: Region | None = None
+) -> dict[Hashable, Hashable]:
+    """Map hypothesis labels onto reference labels, one to one, for the most common speech.
+
+    As pyannote's `HungarianMapper`; overlaps are compared after rounding to a microsecond.
+
+    Returns:
+        The reference label of each hypothesis label that has one; pairs that share nothing
+        are left out.
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    ours: Sequence[Hashable] = tuple(hypothesis.by_label)
+    theirs: Sequence[Hashable] = tuple(reference.by_label)
+    if not ours or not theirs:
+        return {}
+    more = () if region is None else (region.kept, region.removed)
+    cells = Cells(reference.spans, hypothesis.spans, *more)
+    lengths = cells.scored(region)
+    speech = [cells.count(spans) for spans in reference.by_label.values()]
+    shared = np.array(
+        [
+            [round(float(lengths @ (cells.count(spans) * other)), 6) for other in speech]
+            for spans in hypothesis.by_label.values()
+        ]
+    )
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    return {ours[row]: theirs[column] for row, column in pairs if shared[row, column] > 0}

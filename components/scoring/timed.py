@@ -1,0 +1,112 @@
+"""TEER, sTEER and DER of one recording, in seconds."""
+
+from collections.abc import Hashable, Iterable, Sequence
+
+from components.conversation import EMOTIONS, UNKNOWN, Turn
+from components.scoring.conventions import Convention
+from components.scoring.errors import TimeErrors
+from components.scoring.sweep import Span, Tracks, identification, map_labels
+
+Turns = Sequence[Turn]
+Uem = Iterable[Span] | None
+
+
+def _known_speaker(turn: Turn) -> str | None:
+    return None if turn.speaker == UNKNOWN else turn.speaker
+
+
+def map_speakers(reference: Turns, hypothesis: Turns) -> dict[str, str]:
+    """Map a recording's hypothesis speakers onto its reference speakers, one to one.
+
+    Optimal on speech overlap over the whole recording; `unknown` is never mapped. ::
+
+        reference   |----- A -----|   |-- B --|
+        hypothesis  |- 1 -|-- 2 --|   |-- 2 --|     {1: A, 2: B} (2 shares most with A and with
+                                                    B; together this pairing shares most)
+
+    Returns:
+        For each mapped hypothesis speaker its reference speaker.
+    """
+    mapping = map_labels(
+        Tracks.of(reference, _known_speaker), Tracks.of(hypothesis, _known_speaker)
+    )
+    return {str(theirs): str(ours) for theirs, ours in mapping.items()}
+
+
+def teer(
+    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = None
+) -> TimeErrors:
+    """Time-weighted emotion error (Wu et al., 2023, eq. 1) of one recording.
+
+    Emotion labels are compared as they are, one track for each turn: two speakers at once with
+    the same emotion count twice. A hypothesis turn without an emotion matches nothing. ::
+
+        reference   |---- sad ----|- neutral -|
+        hypothesis     |-------- sad -------|
+                     miss   ok      confusion  miss
+    """
+    if convention.own_mapping:
+        return _own_mapping(reference, hypothesis, convention, uem, speakers=False)
+    region = convention.region(reference, hypothesis, uem, without_other=True)
+    return identification(
+        Tracks.of(reference, lambda turn: turn.emotion),
+        Tracks.of(hypothesis, lambda turn: turn.emotion),
+        region,
+    )
+
+
+def steer(
+    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = None
+) -> TimeErrors:
+    """Speaker-attributed TEER (Wu et al., 2023, eq. 2) of one recording.
+
+    Speakers are mapped by `map_speakers`, then speaker and emotion must both agree; a speaker
+    without a counterpart, and `unknown`, match nothing. Never below `teer`, but in `ser-align`.
+    """
+    if convention.own_mapping:
+        return _own_mapping(reference, hypothesis, convention, uem, speakers=True)
+    mapping = map_speakers(reference, hypothesis)
+
+    def attributed(turn: Turn) -> Hashable:
+        speaker = mapping.get(turn.speaker)
+        return None if speaker is None or turn.emotion is None else (speaker, turn.emotion)
+
+    region = convention.region(reference, hypothesis, uem, without_other=True)
+    return identification(
+        Tracks.of(reference, lambda turn: (turn.speaker, turn.emotion)),
+        Tracks.of(hypothesis, attributed),
+        region,
+    )
+
+
+def der(reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = None) -> TimeErrors:
+    """Diarization error of one recording: speakers only, whatever the emotions.
+
+    Speakers are mapped for the most common speech within what is scored, as pyannote's
+    `DiarizationErrorRate` does.
+    """
+    region = convention.region(reference, hypothesis, uem, without_other=False)
+    theirs = Tracks.of(reference, lambda turn: turn.speaker)
+    ours = Tracks.of(hypothesis, lambda turn: turn.speaker)
+    return identification(theirs, ours.renamed(map_labels(theirs, ours, region)), region)
+
+
+def _own_mapping(
+    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem, *, speakers: bool
+) -> TimeErrors:
+    """`DiarizationErrorRate` on emotion labels, as in the paper's teer_calculate.py.
+
+    It maps emotions (or emotion and speaker together) freely, drops other emotions from the
+    reference only, and passes over recordings without any of the four.
+    """
+    scored = [turn for turn in reference if turn.emotion in EMOTIONS]
+    if not scored:
+        return TimeErrors.zero()
+
+    def label(turn: Turn) -> Hashable:
+        emotion = turn.emotion or "UNK"
+        return f"{emotion}_{turn.speaker}" if speakers else emotion
+
+    region = convention.region(scored, hypothesis, uem, without_other=False)
+    theirs, ours = Tracks.of(scored, label), Tracks.of(hypothesis, label)
+    return identification(theirs, ours.renamed(map_labels(theirs, ours, region)), region)

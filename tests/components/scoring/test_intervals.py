@@ -1,0 +1,114 @@
+"""Bootstrap intervals by conversation and paired tests."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from components.conversation import InputError
+from components.scoring import Interval, bootstrap, mcnemar, paired_bootstrap
+
+
+def share(counts):
+    """Right answers [..., 0] of all [..., 1]."""
+    return counts[..., 0] / counts[..., 1]
+
+
+def test_the_interval_is_scipys():
+    random = np.random.default_rng(5)
+    total = random.integers(5, 40, 30)
+    counts = np.stack([random.binomial(total, 0.6), total], axis=1)
+
+    def statistic(index, axis=-1):
+        return share(counts[index].sum(axis=-2))
+
+    expected = stats.bootstrap(
+        (np.arange(30),), statistic, vectorized=True, method="percentile", n_resamples=9999, rng=1
+    ).confidence_interval
+    found = bootstrap(counts, share, seed=1, resamples=9999)
+    assert found.low == pytest.approx(expected.low, abs=0.01)
+    assert found.high == pytest.approx(expected.high, abs=0.01)
+    assert found.low < share(counts.sum(0)) < found.high
+
+
+def test_the_interval_covers_the_truth_about_95_times_in_100():
+    random = np.random.default_rng(7)
+    total = np.full(40, 20)
+    hits = 0
+    for seed in range(200):
+        counts = np.stack([random.binomial(total, 0.7), total], axis=1)
+        found = bootstrap(counts, share, seed=seed, resamples=400)
+        hits += found.low <= 0.7 <= found.high
+    assert 180 <= hits <= 199
+
+
+def test_conversations_are_drawn_not_utterances():
+    # Two kinds of conversation, all right or all wrong: 200 utterances tell no more than 4 do.
+    alike = np.array([[50, 50], [50, 50], [0, 50], [0, 50]])
+    mixed = np.array([[25, 50]] * 4)
+    assert bootstrap(alike, share, seed=0) == Interval(0.0, 1.0)
+    assert bootstrap(mixed, share, seed=0) == Interval(0.5, 0.5)
+
+
+def test_the_same_seed_gives_the_same_interval():
+    counts = np.array([[3, 5], [1, 4], [6, 9]])
+    assert bootstrap(counts, share, seed=3) == bootstrap(counts, share, seed=3)
+
+
+def test_one_conversation_has_no_interval():
+    assert bootstrap(np.array([[3, 5]]), share, seed=0) is None
+    found = paired_bootstrap(np.array([[3, 5]]), np.array([[1, 5]]), share, seed=0)
+    assert found.difference == pytest.approx(0.4)
+    assert (found.interval, found.lower_bound, found.p_value) == (None, None, None)
+
+
+def test_draws_with_nothing_to_divide_by_are_left_out():
+    def quotient(counts):
+        with np.errstate(invalid="ignore"):
+            return share(counts)
+
+    assert bootstrap(np.array([[0, 0], [4, 4]]), quotient, seed=0) == Interval(1.0, 1.0)
+    assert bootstrap(np.array([[0, 0], [0, 0]]), quotient, seed=0) is None
+
+
+def test_a_small_but_steady_difference_is_found_only_by_pairing():
+    # Conversations differ wildly; the first system is a little better in each.
+    base = np.arange(0, 80, 4)
+    total = np.full(20, 100)
+    first, second = (np.stack([base + more, total], axis=1) for more in (3, 0))
+    found = paired_bootstrap(first, second, share, seed=0)
+    assert found.difference == pytest.approx(0.03)
+    assert (found.interval.low, found.interval.high) == pytest.approx((0.03, 0.03))
+    assert found.lower_bound == pytest.approx(0.03)
+    assert found.p_value < 0.01
+    alone = [bootstrap(counts, share, seed=0) for counts in (first, second)]
+    assert alone[0].low < alone[1].high
+
+
+def test_no_difference_is_not_found():
+    random = np.random.default_rng(2)
+    total = np.full(30, 20)
+    first, second = (np.stack([random.binomial(total, 0.6), total], axis=1) for _ in range(2))
+    found = paired_bootstrap(first, second, share, seed=0)
+    assert found.interval.low < 0 < found.interval.high
+    assert found.lower_bound < 0
+    assert found.p_value > 0.05
+    assert found.to_json()["conversations"] == 30
+    assert paired_bootstrap(first, first, share, seed=0).p_value == 1
+
+
+def test_systems_must_have_answered_the_same():
+    with pytest.raises(InputError, match="2 conversations with 1"):
+        paired_bootstrap(np.ones((2, 2)), np.ones((1, 2)), share, seed=0)
+    with pytest.raises(InputError, match="1 utterances with 2"):
+        mcnemar([True], [True, False])
+
+
+def test_mcnemar_by_hand():
+    # 5 only the first got right, 0 only the second: 2 · ½⁵
+    assert mcnemar([True] * 5 + [True], [False] * 5 + [True]) == pytest.approx(2 / 32)
+    assert mcnemar([True, False], [True, False]) == 1
+
+
+def test_an_interval_runs_forwards():
+    with pytest.raises(ValueError):
+        Interval(1, 0)

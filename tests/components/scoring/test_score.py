@@ -1,0 +1,158 @@
+"""The whole of `moodline score`: sums, what is missing, what is refused, and how fast."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+
+from components.conversation import EMOTIONS, InputError, Turn
+from components.scoring import Scores, Share, TimeErrors, WordErrors, score, score_each
+
+
+def turn(name, start, end, speaker="A", emotion="sad", words="well then"):
+    return Turn(name, start, end, speaker, words, emotion)
+
+
+REFERENCE = [turn("one", 0, 10), turn("two", 0, 30)]
+HYPOTHESIS = [turn("one", 0, 10, "1", "angry"), turn("two", 0, 15, "1", "sad", "well")]
+
+
+def test_seconds_are_summed_before_they_are_divided():
+    # one: 10 of 10 wrong; two: 15 of 30 missed. (10 + 15) / 40, not the mean of 1 and ½.
+    found = score(REFERENCE, HYPOTHESIS, "collar0")
+    assert found.teer == TimeErrors(missed=15, false_alarm=0, confusion=10, total=40)
+    assert found.teer.rate == 25 / 40
+    assert found.cpwer == WordErrors(1, 4)
+    each = score_each(REFERENCE, HYPOTHESIS, "collar0")
+    assert list(each) == ["one", "two"]
+    assert each["one"] + each["two"] == found
+
+
+def test_json_is_the_contract():
+    found = json.loads(json.dumps(score(REFERENCE, HYPOTHESIS).to_json()))
+    assert found == {
+        "convention": "wu2023",
+        "teer": {
+            "missed": 14.75,
+            "false_alarm": 0.0,
+            "confusion": 9.5,
+            "total": 39.0,
+            "rate": pytest.approx(24.25 / 39),
+        },
+        "steer": {
+            "missed": 14.75,
+            "false_alarm": 0.0,
+            "confusion": 9.5,
+            "total": 39.0,
+            "rate": pytest.approx(24.25 / 39),
+        },
+        "der": {
+            "missed": 14.75,
+            "false_alarm": 0.0,
+            "confusion": 0.0,
+            "total": 39.0,
+            "rate": pytest.approx(14.75 / 39),
+        },
+        "cpwer": {"errors": 1, "length": 4, "rate": 0.25},
+    }
+
+
+def test_a_recording_missing_from_the_hypothesis_is_all_missed():
+    found = score(REFERENCE, HYPOTHESIS[:1], "collar0")
+    assert found.teer == TimeErrors(missed=30, false_alarm=0, confusion=10, total=40)
+    assert found.der == TimeErrors(missed=30, false_alarm=0, confusion=0, total=40)
+    assert found.cpwer == WordErrors(2, 4)
+
+
+def test_an_empty_hypothesis_is_all_missed():
+    found = score(REFERENCE, [])
+    assert found.teer.rate == found.steer.rate == found.der.rate == found.cpwer.rate == 1
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "options", "message"),
+    [
+        (REFERENCE[:1], HYPOTHESIS, {}, "recording two, which the reference lacks"),
+        ([], HYPOTHESIS, {}, "the reference has no turns"),
+        (REFERENCE, HYPOTHESIS, {"convention": "mine"}, "mine: no such convention; name one of wu"),
+        (REFERENCE, HYPOTHESIS, {"uem": {"one": [(0, 1)]}}, "UEM has no line for recording two"),
+    ],
+)
+def test_what_cannot_be_scored_is_named(reference, hypothesis, options, message):
+    with pytest.raises(InputError, match=message) as raised:
+        score(reference, hypothesis, **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_many_strangers_are_one_line():
+    strangers = [turn(f"call {i}", 0, 1) for i in range(100)]
+    with pytest.raises(InputError, match=r"call 0, call 1, call 10 and 97 more"):
+        score(REFERENCE, strangers)
+
+
+def test_a_uem_is_read_for_each_recording():
+    found = score(REFERENCE, HYPOTHESIS, "collar0", {"one": [(0, 4)], "two": [(10, 20)]})
+    assert found.teer == TimeErrors(missed=5, false_alarm=0, confusion=4, total=14)
+
+
+def test_what_has_no_emotions_or_words_gets_no_such_score():
+    bare = [Turn("one", 0, 10, "1", ""), Turn("two", 0, 15, "1", "")]
+    found = score(REFERENCE, bare, "collar0")
+    assert (found.teer, found.steer, found.cpwer) == (None, None, None)
+    assert found.der == TimeErrors(missed=15, false_alarm=0, confusion=0, total=40)
+    assert found.to_json()["teer"] is None
+    assert score(bare, HYPOTHESIS, "collar0").teer is None
+
+
+def test_scores_of_two_conventions_do_not_add_up():
+    zero = TimeErrors.zero()
+    with pytest.raises(ValueError, match="do not add up"):
+        Scores("wu2023", zero, zero, zero, None) + Scores("collar0", zero, zero, zero, None)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TimeErrors(-1, 0, 0, 1),
+        lambda: TimeErrors(0, float("nan"), 0, 1),
+        lambda: TimeErrors(1, 0, 1, 1.5),
+        lambda: WordErrors(-1, 1),
+        lambda: Share(2, 1),
+    ],
+)
+def test_impossible_counts_are_refused(make):
+    with pytest.raises(ValueError):
+        make()
+
+
+def test_counts_add_up_only_with_their_like():
+    with pytest.raises(TypeError):
+        TimeErrors.zero() + WordErrors.zero()
+    assert sum([Share(1, 2), Share(2, 2)], start=Share.zero()) == Share(3, 4)
+
+
+def test_error_on_agreed_speech():
+    found = TimeErrors(missed=4, false_alarm=2, confusion=3, total=10)
+    assert found.agreed == 6
+    assert found.rate_on_agreed == 0.5
+    assert TimeErrors(4, 0, 0, 4).rate_on_agreed is None
+
+
+def test_ten_hours_with_20000_turns_take_less_than_ten_seconds():
+    random = np.random.default_rng(0)
+    words = np.array([f"word{i}" for i in range(3000)])
+    reference, hypothesis = [], []
+    for number in range(20_000):
+        start, length = number * 1.8, random.uniform(0.9, 2.3)
+        text = " ".join(words[random.zipf(1.3, random.integers(3, 10)) % 3000])
+        speaker, emotion = random.integers(2), random.choice([*EMOTIONS, "other"])
+        reference.append(turn("day", start, start + length, f"S{speaker}", emotion, text))
+        start = max(0.0, start + random.normal(0, 0.2))
+        speaker ^= random.random() < 0.1
+        emotion = random.choice([emotion, *EMOTIONS])
+        hypothesis.append(turn("day", start, start + length, f"{speaker}", emotion, text[5:]))
+    begin = time.perf_counter()
+    found = score(reference, hypothesis)
+    assert time.perf_counter() - begin < 10
+    assert 0 < found.der.rate < found.steer.rate

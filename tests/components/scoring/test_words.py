@@ -1,0 +1,156 @@
+"""cpWER, tcpWER, WER and word-speaker accuracy."""
+
+import meeteval
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components.conversation import Turn
+from components.scoring import (
+    Share,
+    WordErrors,
+    cpwer,
+    normalise,
+    tcpwer,
+    wer,
+    word_speaker_accuracy,
+)
+
+
+def turn(start, end, speaker, words):
+    return Turn("talk", start, end, speaker, words)
+
+
+def test_normalisation_is_what_it_says():
+    assert normalise("  I'm FINE, “really” – aren’t-you? 9/11…") == (
+        ["im", "fine", "really", "arent", "you", "9", "11"]
+    )
+    assert normalise(" … ") == []
+
+
+def test_cpwer_pairs_speakers_for_the_fewest_errors():
+    # A  how are you      →  2  How are you?        0 errors
+    # B  fine thanks      →  1  fine                1 deletion
+    #                        3  hello there         2 insertions
+    reference = [turn(0, 1, "A", "how are you"), turn(1, 2, "B", "fine thanks")]
+    hypothesis = [
+        turn(1, 2, "1", "fine"),
+        turn(0, 1, "2", "How are you?"),
+        turn(3, 4, "3", "hello there"),
+    ]
+    assert cpwer(reference, hypothesis) == WordErrors(errors=3, length=5)
+
+
+def test_cpwer_joins_a_speakers_turns_in_order_of_start():
+    reference = [turn(0, 1, "A", "one two"), turn(2, 3, "A", "three")]
+    hypothesis = [turn(2, 3, "1", "three"), turn(0, 1, "1", "one two")]
+    assert cpwer(reference, hypothesis) == WordErrors(0, 3)
+
+
+def test_a_word_given_to_the_wrong_speaker_is_two_errors():
+    reference = [turn(0, 1, "A", "a b c"), turn(1, 2, "B", "d e f")]
+    hypothesis = [turn(0, 1, "1", "a b"), turn(1, 2, "2", "c d e f")]
+    assert cpwer(reference, hypothesis) == WordErrors(2, 6)
+    assert wer(reference, hypothesis) == WordErrors(0, 6)
+
+
+def test_silence_on_either_side():
+    spoken = [turn(0, 1, "A", "a b")]
+    for measure in (cpwer, tcpwer, wer):
+        assert measure(spoken, []) == WordErrors(2, 2)
+        assert measure(spoken, [turn(0, 1, "1", "…")]) == WordErrors(2, 2)
+        assert measure([], spoken) == WordErrors(2, 0)
+        assert measure([], []).rate is None
+
+
+def test_wer_counts_all_three_kinds_of_error():
+    # a b c d → a x c d e: one substitution, one insertion; then “b” lost
+    reference = [turn(0, 1, "A", "a b c d"), turn(1, 2, "A", "a b")]
+    hypothesis = [turn(0, 1, "1", "a x c d e"), turn(1, 2, "2", "a")]
+    assert wer(reference, hypothesis) == WordErrors(3, 6)
+
+
+def test_tcpwer_does_not_pair_words_that_are_far_apart():
+    reference = [turn(0, 1, "A", "well")]
+    assert tcpwer(reference, [turn(4, 5, "1", "well")]) == WordErrors(0, 1)
+    assert tcpwer(reference, [turn(60, 61, "1", "well")]) == WordErrors(2, 1)
+
+
+def test_word_speaker_accuracy():
+    # reference   A: how are you      B: fine
+    # hypothesis  1: how are    2: you find       “you” went to B; “find” is a word all the same
+    reference = [turn(0, 3, "A", "how are you"), turn(3, 4.5, "B", "fine")]
+    hypothesis = [turn(0, 2, "1", "How are"), turn(2, 4.5, "2", "you find")]
+    assert word_speaker_accuracy(reference, hypothesis) == Share(3, 4)
+
+
+def test_word_speaker_accuracy_leaves_lost_and_invented_words_to_wer():
+    # reference   A: one two three            B: four
+    # hypothesis  1: one [two three lost]     2: four        …a minute later 1: five
+    reference = [turn(0, 3, "A", "one two three"), turn(3, 4, "B", "four")]
+    hypothesis = [turn(0, 1, "1", "one"), turn(3, 4, "2", "four"), turn(64, 65, "1", "five")]
+    assert word_speaker_accuracy(reference, hypothesis) == Share(2, 2)
+
+
+def test_words_of_unknown_or_of_a_speaker_too_many_are_wrong():
+    reference = [turn(0, 4, "A", "one two three four")]
+    hypothesis = [
+        turn(0, 2, "1", "one two"),
+        turn(2, 3, "unknown", "three"),
+        turn(3, 4, "2", "four"),
+    ]
+    assert word_speaker_accuracy(reference, hypothesis) == Share(2, 4)
+
+
+def test_word_speaker_accuracy_of_nothing():
+    assert word_speaker_accuracy([turn(0, 1, "A", "one")], []) == Share.zero()
+
+
+def test_word_speaker_accuracy_takes_words_as_turns_of_one_word():
+    # reference   A |so|     |yes|         overlapping words by different speakers, with times
+    #             B     |no|
+    reference = [turn(0, 1, "A", "so"), turn(1.4, 2, "B", "no"), turn(2, 3, "A", "yes")]
+    hypothesis = [turn(0, 1, "1", "so"), turn(1.4, 2, "1", "no"), turn(2, 3, "1", "yes")]
+    assert word_speaker_accuracy(reference, hypothesis) == Share(2, 3)
+
+
+TEXT = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=5).map(" ".join)
+TURNS = st.lists(
+    st.builds(
+        lambda start, speaker, text: turn(start, start + 1, speaker, text),
+        st.integers(0, 20),
+        st.sampled_from("xyz"),
+        TEXT,
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=100)
+@given(reference=TURNS, hypothesis=TURNS)
+def test_cpwer_is_meetevals(reference, hypothesis):
+    def segments(turns):
+        return meeteval.io.SegLST(
+            [
+                {
+                    "session_id": "talk",
+                    "speaker": t.speaker,
+                    "start_time": t.start,
+                    "end_time": t.end,
+                    "words": t.words,
+                }
+                for t in turns
+            ]
+        )
+
+    expected = meeteval.wer.cpwer(segments(reference), segments(hypothesis))["talk"]
+    assert cpwer(reference, hypothesis) == WordErrors(expected.errors, expected.length)
+    # Pairing within seconds only can never be cheaper.
+    assert tcpwer(reference, hypothesis).errors >= expected.errors
+
+
+@pytest.mark.parametrize("words", ["naïve café", "12 o'clock", "東京 ok"])
+def test_other_letters_survive(words):
+    assert wer([turn(0, 1, "A", words)], [turn(0, 1, "1", words.upper())]).errors == 0
+    assert normalise(words)
