@@ -33,24 +33,21 @@ from serving.triton.setup import TritonEnvironment
 logger = logging.getLogger(__name__)
 
 SERVICE = "serving.service:MoodlineService"
-PRODUCTION = "production"
 
 
-def fetch_version(settings: Settings, reference: str = PRODUCTION) -> Served:
-    """Bring a registered version into `<home>/serving/models/<version>`.
-
-    Args:
-        reference: an alias or a number.
+def fetch_production(settings: Settings) -> Served:
+    """Bring the version in production into `<home>/serving/models/<version>`.
 
     Raises:
-        InputError: the registry has no such version.
+        InputError: none is in production, or the registry does not answer.
     """
-    from components.register import download, resolve
+    from components.register import download, production_version
 
-    version = resolve(reference, settings)
+    version = production_version(settings)
+    if version is None:
+        raise InputError("no version is in production; train one with moodline retrain")
     folder = settings.home / "serving" / "models" / str(version)
-    download(str(version), folder, settings)
-    return Served(version, folder)
+    return Served(version, download(version, folder, settings))
 
 
 class Serving:
@@ -112,10 +109,10 @@ class Serving:
             NotReadyError: a part does not come up; nothing is left running.
         """
         try:
-            self.model = self.model or fetch_version(self.settings)
-            # The speech models take the longest: the service loads them while Triton starts.
+            # The speech models take the longest: the service loads them during all the rest.
             url = self._start_triton()
             self._start_service(url)
+            self.model = self.model or fetch_production(self.settings)
             self._load(url, self.model)
             self._wait_ready()
         except BaseException:
@@ -228,15 +225,17 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 3000,
     *,
+    model: Served | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Serve the production version until SIGINT or SIGTERM; call it from the main thread.
+    """Serve a version until SIGINT or SIGTERM; call it from the main thread.
 
     Args:
         settings: where things lie.
         profile: names the speech models.
         host: the address to listen on.
         port: the port to listen on.
+        model: the version to serve; None fetches the one in production from the registry.
         on_ready: called once, when recordings are answered.
 
     Raises:
@@ -246,12 +245,13 @@ def serve(
     asked = threading.Event()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        asked.set()
-        raise KeyboardInterrupt
+        if not asked.is_set():  # a second signal must not interrupt the stopping
+            asked.set()
+            raise KeyboardInterrupt
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Serving(settings, profile, host, port) as running:
+        with Serving(settings, profile, host, port, model=model) as running:
             if on_ready:
                 on_ready(running)
             while running.running:

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,11 +58,16 @@ class TritonEnvironment:
         """The program that hosts one Python model, as the backend looks for it."""
         return self.backends / "python" / STUB
 
+    @property
+    def libraries(self) -> Path:
+        """A folder with a link to the interpreter's libpython, if the system's folders lack it."""
+        return self.root / "lib" / "libpython"
+
     def variables(self, inherited: dict[str, str]) -> dict[str, str]:
         """The environment variables to start tritonserver with.
 
-        The stub takes the first `python3` on PATH, and libpython from where this interpreter has
-        it (or from the system's folders). Nothing else of the caller's Python may leak into it.
+        The stub takes the first `python3` on PATH, and libpython from `libraries` or from the
+        system's folders. Nothing else of the caller's Python may leak into it.
         """
         kept = {
             name: value
@@ -69,10 +75,8 @@ class TritonEnvironment:
             if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"
         }
         kept["PATH"] = f"{self.python.parent}:{inherited.get('PATH', '/usr/bin:/bin')}"
-        library = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib")
-        if (library / f"libpython{VERSION}.so.1.0").exists():
-            others = inherited.get("LD_LIBRARY_PATH")
-            kept["LD_LIBRARY_PATH"] = f"{library}:{others}" if others else str(library)
+        paths = [str(self.libraries), inherited.get("LD_LIBRARY_PATH", "")]
+        kept["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
         return kept
 
     def check(self) -> None:
@@ -108,10 +112,22 @@ def install(root: Path, lock: Path) -> TritonEnvironment:
     # A link, not a copy: the stub finds its libraries relative to where it really lies.
     environment.stub.unlink(missing_ok=True)
     environment.stub.symlink_to(f"../../python_backend_stubs/{VERSION}/{STUB}")
+    _link_libpython(environment)
     environment.check()
     _check_libraries(environment)
     _run("loading onnxruntime", str(environment.python), "-c", "import numpy, onnxruntime")
     return environment
+
+
+def _link_libpython(environment: TritonEnvironment) -> None:
+    """Make the libpython of this very interpreter found first, and nothing else that lies by it."""
+    name = f"libpython{VERSION}.so.1.0"
+    source = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / name
+    link = environment.libraries / name
+    link.unlink(missing_ok=True)
+    if source.exists():
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(source)
 
 
 def _check_libraries(environment: TritonEnvironment) -> None:
@@ -135,19 +151,19 @@ def _run(what: str, *command: str) -> None:
     logger.info("%s", what)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]
-        raise InputError(f"{what} failed: {reason[0]}")
+        reason = " ".join((done.stderr or done.stdout).split())[-300:]
+        raise InputError(f"{what} failed: {reason or 'it said nothing'}")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """The command: exit status 0 when the environment stands, 2 when it cannot."""
     parser = argparse.ArgumentParser(description="Make Triton's own Python environment.")
     parser.add_argument("--into", type=Path, default=Path(".moodline/triton"))
     parser.add_argument("--lock", type=Path, default=Path("infra/locks/triton.lock"))
-    arguments = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        install(arguments.into, arguments.lock)
+        install(chosen.into, chosen.lock)
     except InputError as error:
         logger.error("%s", error)
         return 2

@@ -1,0 +1,38 @@
+"""Children end, the stubborn ones too."""
+
+import os
+import time
+from pathlib import Path
+
+import psutil
+
+from serving.processes import Child, free_ports
+
+STUBBORN = "trap '' TERM; sleep 300 & echo ready; while :; do sleep 0.1; done"
+
+
+def test_what_does_not_want_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
+    child = Child(["sh", "-c", STUBBORN], os.environ, tmp_path / "log", "stubborn")
+    while "ready" not in child.last_words():
+        assert child.running
+        time.sleep(0.05)
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+    assert len(family) >= 2
+    child.stop(grace=0.3)
+    assert not child.running
+    _, left = psutil.wait_procs(family, timeout=5)
+    assert not left
+
+
+def test_its_last_words_are_its_own(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("somebody was here before\n")
+    child = Child(["sh", "-c", "echo one; echo two >&2; exit 3"], os.environ, log, "talker")
+    psutil.wait_procs([psutil.Process(child.pid)], timeout=5)
+    assert child.last_words() == "one\ntwo"
+    assert not child.running
+    child.stop()
+
+
+def test_free_ports_are_all_different() -> None:
+    assert len(set(free_ports(5))) == 5

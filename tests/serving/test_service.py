@@ -1,0 +1,292 @@
+"""The whole service over HTTP: real speech models, a real Triton, a real recording of people."""
+
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+import soundfile
+
+from components.conversation import EMOTIONS, read_audio
+from components.fusion import load_tokenizer
+from components.profile import Settings, load_profile
+from serving.serve import Serving
+from serving.served import Served
+from serving.settings import ServeSettings
+from serving.triton.control import NotReadyError, read_golden
+
+pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
+
+MEGABYTES = 8
+SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def service(
+    models: dict[int, Path], models_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    home = tmp_path_factory.mktemp("service")
+    settings = Settings(
+        home=home,
+        models=models_home,
+        triton_env=Settings().triton_env,
+        max_upload_megabytes=MEGABYTES,
+        max_seconds=SECONDS,
+    )
+    serve = ServeSettings(waiting=1)
+    model = Served(3, models[3])
+    with Serving(settings, load_profile("demo"), port=0, model=model, serve=serve) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def sample(sample_dir: Path) -> bytes:
+    return (sample_dir / "sample.wav").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def answer(service: Serving, sample: bytes) -> dict[str, Any]:
+    response = post(service, sample, "two people.wav", num_speakers="2")
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def post(service: Serving, content: bytes, name: str = "a.wav", **fields: str) -> httpx.Response:
+    files = {"audio": (name, content)}
+    return httpx.post(f"{service.url}/v1/analyze", files=files, data=fields, timeout=120)
+
+
+def wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
+    file = io.BytesIO()
+    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def get(service: Serving, path: str) -> httpx.Response:
+    return httpx.get(f"{service.url}{path}", timeout=10)
+
+
+def metric(service: Serving, name: str) -> float:
+    lines = get(service, "/metrics").text.splitlines()
+    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
+
+
+def test_a_recording_comes_back_as_turns(answer: dict[str, Any]) -> None:
+    assert answer["model"] == {"name": "moodline", "version": "3"}
+    assert answer["duration"] == pytest.approx(30, abs=0.1)
+    turns = answer["turns"]
+    assert len(turns) > 3
+    assert {turn["session_id"] for turn in turns} == {"two_people"}
+    assert len({turn["speaker"] for turn in turns} - {"unknown"}) == 2
+    assert [turn["start_time"] for turn in turns] == sorted(t["start_time"] for t in turns)
+    assert "hello" in " ".join(turn["words"] for turn in turns).lower()
+    for turn in turns:
+        assert 0 <= turn["start_time"] <= turn["end_time"] <= answer["duration"] + 0.1
+        assert list(turn["probabilities"]) == list(EMOTIONS)
+        assert sum(turn["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        assert turn["emotion"] == max(turn["probabilities"], key=turn["probabilities"].get)
+        assert turn["confidence"] == turn["probabilities"][turn["emotion"]]
+
+
+def test_each_turns_emotion_is_that_of_its_own_sound_and_words(
+    answer: dict[str, Any],
+    models: dict[int, Path],
+    sample_dir: Path,
+    alone: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> None:
+    tokenizer = load_tokenizer(models[3])
+    for turn in answer["turns"]:
+        first, last = (round(turn[edge] * 16_000) for edge in ("start_time", "end_time"))
+        sound = read_audio(sample_dir / "sample.wav")[first:last]
+        ids = np.array(tokenizer.encode(turn["words"]).ids)
+        expected = alone(models[3], sound, ids)[0]
+        np.testing.assert_allclose(list(turn["probabilities"].values()), expected, atol=1e-4)
+
+
+def test_the_options_are_heeded(service: Serving, sample: bytes, answer: dict[str, Any]) -> None:
+    response = post(service, sample, num_speakers="1", max_pause="0")
+    assert response.status_code == 200, response.text
+    turns = response.json()["turns"]
+    assert len({turn["speaker"] for turn in turns} - {"unknown"}) == 1
+    # Without any pause allowed, one speaker's words fall into more turns than two people's talk.
+    assert len(turns) > len(answer["turns"])
+
+
+BAD: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no field": ({"files": {"sound": ("a.wav", b"RIFF")}}, 422, "“audio”"),
+    "no body": ({}, 422, "“audio”"),
+    "not a file": ({"data": {"audio": "hello"}}, 422, "“audio”"),
+    "empty": ({"files": {"audio": ("a.wav", b"")}}, 400, "empty"),
+    "text": ({"files": {"audio": ("a.wav", b"hello there " * 99)}}, 415, "not audio"),
+    "cut off": ({"files": {"audio": ("a.mp3", b"\xff\xfb\x90\x00" * 3)}}, 415, "recording"),
+    "no people": (
+        {"files": {"audio": ("a.wav", b"x")}, "data": {"num_speakers": "0"}},
+        422,
+        "num_speakers",
+    ),
+    "many people": (
+        {"files": {"audio": ("a.wav", b"x")}, "data": {"num_speakers": "many"}},
+        422,
+        "num_speakers",
+    ),
+    "pause": (
+        {"files": {"audio": ("a.wav", b"x")}, "data": {"max_pause": "nan"}},
+        422,
+        "max_pause",
+    ),
+    "numbers": (
+        {"files": {"audio": ("a.wav", wav(np.full(16_000, np.nan)))}},
+        415,
+        "not numbers",
+    ),
+    "too long": (
+        {"files": {"audio": ("a.flac", wav(np.zeros((SECONDS + 5) * 8_000), 8_000))}},
+        413,
+        "longer than 60 seconds",
+    ),
+    "too large": (
+        {"files": {"audio": ("a.wav", bytes(MEGABYTES * 1_000_001))}},
+        413,
+        "8 megabytes",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_wrong_is_said_in_one_sentence(service: Serving, case: str) -> None:
+    request, status, words = BAD[case]
+    response = httpx.post(f"{service.url}/v1/analyze", timeout=60, **request)
+    assert response.status_code == status, response.text
+    told = response.json()
+    assert list(told) == ["detail"]
+    assert words in told["detail"]
+    assert "\n" not in told["detail"]
+    assert not re.search(r"Traceback|site-packages|\.py|/\w+/\w+", told["detail"])
+
+
+def test_an_endless_upload_is_cut_off(service: Serving) -> None:
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
+        for _ in range(3 * MEGABYTES):
+            yield bytes(1_000_000)
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    try:
+        response = httpx.post(
+            f"{service.url}/v1/analyze", content=endless(), headers=headers, timeout=60
+        )
+    except (httpx.WriteError, httpx.RemoteProtocolError, httpx.ReadError):
+        return  # cut off in the middle, as it deserves
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [np.zeros(32_000), np.zeros(1), np.random.default_rng(1).normal(size=32_000) * 0.1],
+    ids=["silence", "one sample", "noise"],
+)
+def test_a_recording_without_speech_has_no_turns(service: Serving, samples: np.ndarray) -> None:
+    response = post(service, wav(samples))
+    assert response.status_code == 200, response.text
+    assert response.json()["turns"] == []
+    assert response.json()["duration"] == pytest.approx(len(samples) / 16_000)
+
+
+def test_wrong_paths_and_methods_are_refused_kindly(service: Serving) -> None:
+    assert get(service, "/v1/nothing").status_code == 404
+    assert get(service, "/v1/analyze").status_code == 405
+
+
+def test_the_page_and_the_description_come_from_here_alone(service: Serving) -> None:
+    page = get(service, "/")
+    assert "a statistical guess" in page.text
+    assert "Regulation (EU) 2024/1689" in page.text
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert not re.search(r"(src|href)=.https?:", page.text)
+    assert not re.search(r"(src|href)=.https?:", get(service, "/docs").text)
+    assert get(service, "/static_content/swagger-ui-bundle.js").status_code == 200
+    assert "/v1/analyze" in get(service, "/openapi.json").json()["paths"]
+
+
+def test_what_happens_is_counted(service: Serving, answer: dict[str, Any], sample: bytes) -> None:
+    names = {
+        'moodline_requests_total{path="/v1/analyze",status="200"}': 1,
+        'moodline_stage_seconds_count{stage="transcribe"}': 1,
+        'moodline_stage_seconds_count{stage="diarize"}': 1,
+        'moodline_stage_seconds_count{stage="align"}': 1,
+        'moodline_stage_seconds_count{stage="classify"}': 1,
+        'moodline_stage_seconds_count{stage="decode"}': 1,
+        "moodline_audio_seconds_total": answer["duration"],
+        "moodline_turns_total": len(answer["turns"]),
+        "moodline_emotions_total{": len(answer["turns"]),
+    }
+    before = {name: metric(service, name) for name in names}
+    assert post(service, sample, num_speakers="2").json()["turns"]
+    for name, more in names.items():
+        assert metric(service, name) - before[name] == pytest.approx(more), name
+    assert metric(service, "moodline_waiting") == 0
+
+
+def test_it_answers_while_it_listens_and_says_no_when_full(service: Serving, sample: bytes) -> None:
+    done = threading.Event()
+    delays = []
+
+    def watch() -> None:
+        while not done.is_set():
+            began = time.monotonic()
+            assert get(service, "/healthz").status_code == 200
+            delays.append(time.monotonic() - began)
+            time.sleep(0.1)
+
+    with ThreadPoolExecutor(6) as pool:
+        watching = pool.submit(watch)
+        posts = [pool.submit(post, service, sample) for _ in range(4)]
+        responses = [one.result() for one in posts]
+        done.set()
+        watching.result()
+    # One is heard, one may wait.
+    assert sorted(r.status_code for r in responses) == [200, 200, 429, 429]
+    refused = next(r for r in responses if r.status_code == 429)
+    assert int(refused.headers["retry-after"]) > 0
+    assert len(delays) > 10
+    assert max(delays) < 2
+
+
+def test_when_triton_cannot_answer_it_says_so_and_comes_back(
+    service: Serving, models: dict[int, Path], sample: bytes
+) -> None:
+    assert get(service, "/readyz").status_code == 200
+    assert service.triton
+    for process in psutil.Process(service.triton.pid).children(recursive=True):
+        process.kill()
+    time.sleep(1.1)  # a probe counts for a second
+    assert get(service, "/readyz").status_code == 503
+    assert get(service, "/healthz").status_code == 200
+    response = post(service, sample, num_speakers="2")
+    assert response.status_code == 503
+    assert "emotion model does not answer" in response.json()["detail"]
+    assert "retry-after" in response.headers
+
+    control = service.triton.control
+    control.unload()
+    control.load()
+    with pytest.raises(NotReadyError, match="off its golden"):
+        control.prove(3, read_golden(models[4]))
+    assert control.prove(3, read_golden(models[3])) < 1e-4
+    assert get(service, "/readyz").status_code == 200
+
+
+def test_nothing_of_a_recording_is_kept(service: Serving, answer: dict[str, Any]) -> None:
+    home = service.settings.home
+    kept = [path for path in home.rglob("*") if path.is_file()]
+    assert not [path for path in kept if path.suffix in (".wav", ".flac")]
+    logs = "\n".join(path.read_text(errors="replace") for path in (home / "logs").iterdir())
+    assert answer["turns"][0]["words"] not in logs
