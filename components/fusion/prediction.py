@@ -59,7 +59,7 @@ def predict(
     done = 0
     for batch in batches(windows, batch_size):
         chosen = [windows[i] for i in batch]
-        answers[batch] = _answer(model, chosen)
+        answers[batch] = answer_batch(model, chosen)
         done += len(batch)
         if progress:
             progress(done, len(windows))
@@ -82,7 +82,7 @@ def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
         yield batch
 
 
-def _answer(model: "MoodlineModel | OnnxModel", windows: Sequence[Window]) -> np.ndarray:
+def answer_batch(model: "MoodlineModel | OnnxModel", windows: Sequence[Window]) -> np.ndarray:
     """Probabilities and embedding of each window beside each other: [n, 4 + d]."""
     audio = [w.audio for w in windows]
     ids = [w.input_ids for w in windows]

@@ -27,6 +27,23 @@ def load_tokenizer(folder: Path) -> "Tokenizer":
     return tokenizer
 
 
+def pretrained_tokenizer(name: str) -> "Tokenizer":
+    """The same of a text encoder, by folder or hub name, as `load_tokenizer` finds it once saved.
+
+    Raises:
+        InputError: an encoder without a fast tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    fast = AutoTokenizer.from_pretrained(name)
+    if not fast.is_fast:
+        raise InputError(f"{name}: has no tokenizer.json; choose a text encoder that has one")
+    tokenizer = fast.backend_tokenizer
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
 def encode_text(tokenizer: "Tokenizer", text: str) -> list[int]:
     """Token ids of a text with the special tokens around it; of an empty text just those."""
     return tokenizer.encode(text).ids

@@ -1,0 +1,89 @@
+"""The model card: what a version is, what it was made from, what it must not be used for."""
+
+from collections.abc import Sequence
+
+from components.conversation import EMOTIONS
+from components.profile import Profile
+from components.train.data import Row, Split, count_emotions
+from components.train.fitting import Fitted
+
+_CARD = """\
+# Moodline: emotion of a speaker turn
+
+Who said what is given; this model says with which emotion: {{ emotions }}. It reads a turn's sound
+(mono, 16 kHz) and its words, and answers with four probabilities.
+
+| | |
+|---|---|
+| speech encoder | {{ fusion.acoustic }}, {{ how }} |
+| text encoder | {{ fusion.text }}, {{ how }} |
+| fusion | gated cross-attention, attend: {{ fusion.attend }}; {{ fusion.layers }} layers, \
+{{ fusion.heads }} heads |
+| profile | {{ profile.name }} ({{ profile.digest() }}), seed {{ profile.seed }} |
+
+## Data and protocol
+
+| part | recordings | {% for e in emotions_list %}{{ e }} | {% endfor %}all |
+|---|---|{% for e in emotions_list %}---|{% endfor %}---|
+{% for part in parts -%}
+| {{ part.name }} | {{ part.recordings }} | {% for n in part.counts %}{{ n }} | {% endfor %}\
+{{ part.total }} |
+{% endfor %}
+The test fold ({{ profile.protocol.test_fold }}) was neither fitted nor looked at. The epoch was
+chosen by the loss on the validation fold ({{ profile.protocol.validation_fold }}).
+{% if profile.name == "demo" %}
+The demo corpus is synthetic speech. It shows that the machinery works; it says nothing about how
+well the emotions of people are told apart, and this version is not fit to be used on them.
+{% endif %}
+## Numbers
+
+On the validation fold, at epoch {{ fitted.best_epoch }} of {{ fitted.history | length }}:
+{% for name, value in fitted.validation.items() %}
+- {{ name | replace("_", " ") }}: {{ "%.3f" | format(value) }}
+{%- endfor %}
+
+The test fold's numbers are those of the evaluation report (`metrics.json`, `report.html`) that is
+registered with this version.
+
+## Limits
+
+- Emotion labels are other people's impressions of acted or spontaneous speech, not what a speaker
+  felt. Four words do not cover what people feel.
+- Trained on {{ profile.transcribe.language }}; other languages, accents, ages, telephones and rooms
+  than those of the corpus will be answered too, and worse.
+- Words come from automatic transcription; where it errs, the answer may. Turns longer than
+  {{ fusion.max_seconds }} s are cut into windows and their answers averaged.
+
+## Not to be used
+
+- To infer emotions of people at work or in schools: prohibited in the European Union
+  (Regulation (EU) 2024/1689, Article 5(1)(f)), but for medical or safety reasons.
+- To decide about a person: hiring, credit, insurance, policing, benefits, care.
+- On recordings whose speakers do not know of it. Where it is allowed, the same Regulation asks that
+  they be told (Article 50(3)).
+"""
+
+
+def model_card(profile: Profile, fitted: Fitted, split: Split) -> str:
+    """The card of a version as Markdown."""
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
+    return template.render(
+        profile=profile,
+        fusion=profile.fusion,
+        how="frozen" if profile.train.freeze_encoders else "fine-tuned",
+        fitted=fitted,
+        emotions=", ".join(EMOTIONS),
+        emotions_list=EMOTIONS,
+        parts=[_part("training", split.training), _part("validation", split.validation)],
+    )
+
+
+def _part(name: str, rows: Sequence[Row]) -> dict[str, object]:
+    return {
+        "name": name,
+        "recordings": len({row.recording for row in rows}),
+        "counts": list(count_emotions(rows).values()),
+        "total": len(rows),
+    }

@@ -1,0 +1,126 @@
+"""Examples as they are fitted: rows of the Parquet file, split by fold, with their sound."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from components.conversation import EMOTIONS, InputError, Recording, Seconds, read_audio
+from components.fusion import Clip
+from components.profile import ProtocolSettings, file_digest
+
+COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confidence")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One labelled turn. `label` is its emotion's place in `EMOTIONS`."""
+
+    recording: str
+    fold: str
+    start: Seconds
+    end: Seconds
+    text: str
+    label: int
+    asr_confidence: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """What is fitted and what chooses the model; the test fold is in neither."""
+
+    training: tuple[Row, ...]
+    validation: tuple[Row, ...]
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Read the examples of the four emotions.
+
+    Raises:
+        InputError: no such file, not Parquet, or a column is missing.
+    """
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not Parquet: {str(error).splitlines()[0]}") from None
+    for column in COLUMNS:
+        if column not in table.column_names:
+            raise InputError(f"{path}: lacks the column {column}")
+    return [
+        Row(
+            row["recording"],
+            row["fold"],
+            row["start"],
+            row["end"],
+            row["text"] or "",
+            EMOTIONS.index(row["emotion"]),
+            row["asr_confidence"],
+        )
+        for row in table.select(COLUMNS).to_pylist()
+        if row["emotion"] in EMOTIONS
+    ]
+
+
+def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
+    """Keep the test fold out, take the validation fold apart, leave the rest to train on.
+
+    Raises:
+        InputError: one fold is both, a part is empty, or the training part has one emotion only.
+    """
+    test, validation = protocol.test_fold, protocol.validation_fold
+    if test == validation:
+        raise InputError(f"protocol: {test} cannot be both the test and the validation fold")
+    held = tuple(row for row in rows if row.fold == validation)
+    fitted = tuple(row for row in rows if row.fold not in (test, validation))
+    if not held:
+        folds = ", ".join(sorted({row.fold for row in rows})) or "none"
+        raise InputError(f"protocol: the validation fold {validation} has no examples; of: {folds}")
+    if len({row.label for row in fitted}) < 2:
+        raise InputError(
+            f"protocol: without {test} and {validation} there are {len(fitted)} examples of"
+            f" {len({row.label for row in fitted})} emotions; training needs two emotions"
+        )
+    return Split(fitted, held)
+
+
+def count_emotions(rows: Sequence[Row]) -> dict[str, int]:
+    """How many rows each emotion has."""
+    counts = Counter(EMOTIONS[row.label] for row in rows)
+    return {emotion: counts[emotion] for emotion in EMOTIONS}
+
+
+class Sound:
+    """The sound of rows, read from the corpus by seeking; nothing is copied.
+
+    Args:
+        recordings: of the corpus; every row's must be among them.
+
+    Raises:
+        InputError: a row of a recording that the corpus does not have.
+    """
+
+    def __init__(self, recordings: Sequence[Recording], rows: Sequence[Row]) -> None:
+        self._paths = {recording.name: recording.audio for recording in recordings}
+        for row in rows:
+            if row.recording not in self._paths:
+                raise InputError(f"{row.recording}: has examples but is not in the corpus")
+        self._digest = cache(file_digest)
+
+    def clip(self, row: Row) -> Clip:
+        """The row's waveform, float32 [samples] at 16 kHz, and its words."""
+        return self.audio(row), row.text
+
+    def audio(self, row: Row) -> np.ndarray:
+        """The row's waveform, float32 [samples] at 16 kHz."""
+        return read_audio(self._paths[row.recording], row.start, row.end)
+
+    def digest(self, row: Row) -> str:
+        """The digest of the row's whole recording."""
+        return self._digest(self._paths[row.recording])

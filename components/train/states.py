@@ -1,0 +1,115 @@
+"""Frozen encoders: the states of each example are computed once, kept, and trained on."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
+
+from components.conversation import atomic_path
+from components.fusion import MoodlineModel, clip_windows
+from components.fusion.frontend import masked_mean
+from components.profile import Cache, json_digest
+from components.train.data import Row, Sound
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedWindow:
+    """Both encoders' states of one window.
+
+    Attributes:
+        acoustic: float32 [frames, d_a]; the mean over them alone, [1, d_a], for `attend: pooled`.
+        text: float32 [tokens, d_t], or [1, d_t], likewise.
+        weight: the window's share of its turn.
+    """
+
+    acoustic: np.ndarray
+    text: np.ndarray
+    weight: float
+
+
+def encoder_digest(model: MoodlineModel) -> str:
+    """A digest of everything that decides the encoders' states: weights and configuration."""
+    whole = hashlib.sha256()
+    for part in (model.acoustic, model.text):
+        for name, value in sorted(part.state_dict().items()):
+            whole.update(name.encode())
+            whole.update(value.cpu().contiguous().numpy().tobytes())
+    config = model.config
+    limits = (config.max_samples, config.max_tokens, config.normalize_audio)
+    return json_digest([whole.hexdigest(), config.acoustic, config.text, limits])
+
+
+def encode_rows(
+    model: MoodlineModel,
+    tokenizer: Tokenizer,
+    rows: Sequence[Row],
+    sound: Sound,
+    cache: Cache,
+    progress: Callable[[int], None],
+) -> list[list[EncodedWindow]]:
+    """The windows of each row with their states, computed or found.
+
+    Clips go through the encoders one at a time, so that what is kept never depends, not even in
+    its last digit, on what else was missing.
+
+    Args:
+        model: its encoders are used; its head is not.
+        progress: called with the number of rows done.
+    """
+    kept = (encoder_digest(model), model.config.attend)
+    encoded = []
+    for done, row in enumerate(rows):
+        key = (*kept, sound.digest(row), row.start, row.end, row.text)
+        path = cache.path("states", *key, suffix=".safetensors")
+        if not path.exists():
+            windows = _encode(model, tokenizer, row, sound)
+            arrays = {}
+            for i, window in enumerate(windows):
+                arrays[f"acoustic.{i}"], arrays[f"text.{i}"] = window.acoustic, window.text
+            arrays["weights"] = np.array([window.weight for window in windows])
+            with atomic_path(path) as temporary:
+                save_file(arrays, temporary)
+        arrays = load_file(path)
+        encoded.append(
+            [
+                EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], float(weight))
+                for i, weight in enumerate(arrays["weights"])
+            ]
+        )
+        progress(done + 1)
+    return encoded
+
+
+@torch.inference_mode()
+def _encode(
+    model: MoodlineModel, tokenizer: Tokenizer, row: Row, sound: Sound
+) -> list[EncodedWindow]:
+    config = model.config
+    encoded = []
+    for window in clip_windows([sound.clip(row)], tokenizer, config.max_samples, config.max_tokens):
+        acoustic, frames, text, tokens = model.encode(
+            torch.from_numpy(window.audio)[None].to(model.device),
+            torch.tensor([len(window.audio)], device=model.device),
+            torch.tensor([window.input_ids], device=model.device),
+            torch.tensor([len(window.input_ids)], device=model.device),
+        )
+        if config.attend == "pooled":
+            acoustic, text = masked_mean(acoustic, frames)[None], masked_mean(text, tokens)[None]
+        else:
+            acoustic, text = acoustic[:, : int(frames)], text[:, : int(tokens)]
+        states = [np.ascontiguousarray(x[0].float().cpu().numpy()) for x in (acoustic, text)]
+        encoded.append(EncodedWindow(states[0], states[1], window.weight))
+    return encoded
+
+
+def standardize(model: MoodlineModel, encoded: Sequence[Sequence[EncodedWindow]]) -> None:
+    """Set the head's input scaling to the mean and standard deviation of these states."""
+    for modality, name in ((model.head.acoustic, "acoustic"), (model.head.text, "text")):
+        states = np.concatenate([getattr(w, name) for windows in encoded for w in windows])
+        deviation = np.maximum(states.std(axis=0, dtype=np.float64), 1e-4)
+        modality.mean.copy_(torch.from_numpy(states.mean(axis=0, dtype=np.float64)))
+        modality.scale.copy_(torch.from_numpy(deviation))

@@ -1,0 +1,137 @@
+"""A corpus of tones, where pitch and words tell the emotion, and tiny random encoders."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from components.conversation import EMOTIONS, SAMPLE_RATE, Recording
+from components.profile import Profile, Settings, load_profile
+
+WORDS = {"angry": "no stop", "happy": "yes good", "neutral": "the room", "sad": "lost gone"}
+PITCH = {"angry": 400, "happy": 300, "neutral": 200, "sad": 100}
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared models: `tiny-wave` (wav2vec 2.0) and `tiny-text` (BERT)."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import (
+        BertConfig,
+        BertModel,
+        PreTrainedTokenizerFast,
+        Wav2Vec2Config,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Model,
+    )
+
+    home = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        "hidden_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+    }
+    wave = Wav2Vec2Config(
+        conv_dim=[16] * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        layerdrop=0.0,
+        **sizes,
+    )
+    Wav2Vec2Model(wave).save_pretrained(home / "tiny-wave")
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(home / "tiny-wave")
+    words = [*SPECIAL, *sorted({w for text in WORDS.values() for w in text.split()}), "a"]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        model_max_length=16,
+    )
+    fast.save_pretrained(home / "tiny-text")
+    text = BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
+    BertModel(text).save_pretrained(home / "tiny-text")
+    return home
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recording]]:
+    """Six recordings in three folds, eight turns each, and their examples' Parquet file."""
+    home = tmp_path_factory.mktemp("corpus")
+    noise = np.random.default_rng(0)
+    recordings, rows = [], []
+    for number in range(6):
+        name, fold = f"r{number}", f"fold{number // 2}"
+        pieces = []
+        for turn in range(8):
+            emotion = EMOTIONS[turn % 4]
+            seconds = 0.3 + 0.05 * turn
+            start = sum(len(p) for p in pieces) / SAMPLE_RATE
+            time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+            tone = np.sin(2 * np.pi * (PITCH[emotion] + noise.normal(0, 5)) * time)
+            pieces.append((0.2 * tone + 0.01 * noise.standard_normal(len(time))).astype("f4"))
+            rows.append(
+                {
+                    "utterance_id": f"{name}_{turn}",
+                    "recording": name,
+                    "fold": fold,
+                    "speaker": "A",
+                    "sex": "F",
+                    "scripted": False,
+                    "start": start,
+                    "end": start + seconds,
+                    "text": WORDS[emotion],
+                    "emotion": emotion,
+                    "asr_confidence": 0.9,
+                    "coverage": 1.0,
+                }
+            )
+        audio = home / f"{name}.wav"
+        soundfile.write(audio, np.concatenate(pieces), SAMPLE_RATE)
+        recordings.append(Recording(name, audio, fold, False, ()))
+    examples = home / "examples.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), examples)
+    return examples, recordings
+
+
+@pytest.fixture
+def make_profile() -> Callable[..., Profile]:
+    """A profile over the tiny encoders; arguments are changes to its `train` part."""
+
+    def make(attend: str = "pooled", max_seconds: float = 30.0, **train: Any) -> Profile:
+        base = load_profile("demo").model_dump(mode="json")
+        base["fusion"] = {
+            "acoustic": "tiny-wave",
+            "text": "tiny-text",
+            "attend": attend,
+            "heads": 4,
+            "feed_forward": 32,
+            "max_seconds": max_seconds,
+        }
+        base["train"] = {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3, **train}
+        base["protocol"] = {"test_fold": "fold2", "validation_fold": "fold1"}
+        return Profile.model_validate(base)
+
+    return make
+
+
+@pytest.fixture
+def settings(tmp_path: Path, tiny_models: Path) -> Settings:
+    """Moodline's state in a fresh folder, with the tiny models prepared."""
+    return Settings(home=tmp_path / "home", models=tiny_models)
