@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from components.align import align
-from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds, Turn
+from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds, SpeakerSegment, Turn
 from components.profile import Profile, Settings
 
 if TYPE_CHECKING:
@@ -65,10 +65,12 @@ class Analysis:
     Attributes:
         duration: of the recording, in seconds.
         turns: ordered by start.
+        speakers: who spoke when, as the turns were made from.
     """
 
     duration: Seconds
     turns: tuple[Turn, ...]
+    speakers: tuple[SpeakerSegment, ...]
 
 
 class Analyzer:
@@ -107,7 +109,7 @@ class Analyzer:
 
             self._diarizer = Diarizer(self.profile.diarize, self.settings)
 
-    def turns(
+    def listen(
         self,
         audio: np.ndarray,
         *,
@@ -115,7 +117,7 @@ class Analyzer:
         num_speakers: int | None = None,
         max_pause: Seconds | None = None,
         watch: Watch | None = None,
-    ) -> list[Turn]:
+    ) -> Analysis:
         """Who said what and when, without emotions.
 
         Args:
@@ -126,7 +128,7 @@ class Analyzer:
             watch: told how long each stage took.
         """
         if not len(audio):
-            return []
+            return Analysis(0.0, (), ())
         self.load()
         assert self._transcriber is not None
         assert self._diarizer is not None
@@ -136,7 +138,8 @@ class Analyzer:
             speakers = self._diarizer.diarize(audio, num_speakers)
         with _timed("align", watch):
             pause = self.profile.align.max_pause if max_pause is None else max_pause
-            return align(segments, speakers, session_id=session_id, max_pause=pause)
+            turns = align(segments, speakers, session_id=session_id, max_pause=pause)
+        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), tuple(speakers))
 
     def analyze(
         self,
@@ -147,18 +150,19 @@ class Analyzer:
         max_pause: Seconds | None = None,
         watch: Watch | None = None,
     ) -> Analysis:
-        """Turns with emotions; the arguments are those of `turns`."""
-        turns = self.turns(
+        """Turns with emotions; the arguments are those of `listen`."""
+        heard = self.listen(
             audio,
             session_id=session_id,
             num_speakers=num_speakers,
             max_pause=max_pause,
             watch=watch,
         )
-        if turns and self.classifier is not None:
-            with _timed("classify", watch):
-                turns = with_emotions(turns, self.classifier(turn_clips(audio, turns)))
-        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns))
+        if not heard.turns or self.classifier is None:
+            return heard
+        with _timed("classify", watch):
+            turns = with_emotions(heard.turns, self.classifier(turn_clips(audio, heard.turns)))
+        return replace(heard, turns=tuple(turns))
 
 
 def turn_clips(audio: np.ndarray, turns: Sequence[Turn]) -> "list[Clip]":

@@ -147,9 +147,9 @@ class Runtime:
         model = self._current_model()
         async with self._turn():
             audio = await self._decode(upload)
-            turns = await asyncio.get_running_loop().run_in_executor(
+            heard = await asyncio.get_running_loop().run_in_executor(
                 self._threads,
-                lambda: self._analyzer.turns(
+                lambda: self._analyzer.listen(
                     audio,
                     session_id=session_id,
                     num_speakers=num_speakers,
@@ -157,6 +157,7 @@ class Runtime:
                     watch=_watch,
                 ),
             )
+        turns = list(heard.turns)
         if turns:
             began = time.monotonic()
             turns = with_emotions(turns, await self._classify(model, audio, turns))
