@@ -1,0 +1,106 @@
+"""MLflow's aliases mirror the ledger, so that `models:/moodline@production` means what it says."""
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from components.register.connection import MODEL, in_turn
+from components.register.errors import RegistryError
+from components.register.ledger import Entry, production_stack, read_ledger
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+PRODUCTION = "production"
+"""What is served."""
+
+PREVIOUS = "previous"
+"""What `rollback` goes back to."""
+
+CANDIDATE = "candidate"
+"""The newest version."""
+
+_PAGE = 1000
+_ROUNDS = 100
+
+logger = logging.getLogger(__name__)
+
+
+def aliases_by_ledger(entries: Sequence[Entry]) -> dict[str, int]:
+    """Which versions are `production` and `previous`, as the ledger has it."""
+    stack = production_stack(entries)
+    return dict(zip((PRODUCTION, PREVIOUS), reversed(stack), strict=False))
+
+
+def sync_aliases(client: "MlflowClient") -> dict[str, int]:
+    """Put MLflow's aliases right by the ledger, and `candidate` on the newest version.
+
+    The ledger is read again after each write. So whoever writes last has seen, after their write,
+    a ledger that agrees with it: however many do this at once, and wherever one of them is killed,
+    the aliases end where the ledger stands, at the latest with the next reader.
+
+    Returns:
+        The aliases as they are now.
+
+    Raises:
+        RegistryError: others keep changing them.
+    """
+    for _ in range(_ROUNDS):
+        wanted = aliases_by_ledger(read_ledger(client))
+        newest = next(iter(all_versions(client)), None)
+        if newest is not None:
+            wanted[CANDIDATE] = int(newest.version)
+        actual = _actual(client)
+        strayed = [
+            alias
+            for alias in (PREVIOUS, PRODUCTION, CANDIDATE)
+            if actual.get(alias) != wanted.get(alias)
+        ]
+        # An alias cannot be put on a version that someone has deleted from MLflow.
+        lost = [alias for alias in strayed if not _write(client, alias, wanted.get(alias))]
+        if len(lost) == len(strayed):
+            return wanted
+    raise RegistryError("the aliases keep changing under our hands; try again")
+
+
+def all_versions(client: "MlflowClient") -> list["ModelVersion"]:
+    """Every version of the model, the newest first."""
+    versions: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(f"name='{MODEL}'", max_results=_PAGE, page_token=token)
+        versions += page
+        token = page.token
+        if not token:
+            return sorted(versions, key=lambda version: -int(version.version))
+
+
+def _actual(client: "MlflowClient") -> dict[str, int]:
+    """The aliases as MLflow has them."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        aliases = client.get_registered_model(MODEL).aliases
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return {}
+    return {alias: int(version) for alias, version in aliases.items()}
+
+
+def _write(client: "MlflowClient", alias: str, version: int | None) -> bool:
+    """Set an alias, or delete it; False if there is nothing that it could be set on."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        if version is None:
+            in_turn(lambda: client.delete_registered_model_alias(MODEL, alias))
+        else:
+            in_turn(lambda: client.set_registered_model_alias(MODEL, alias, str(version)))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        logger.warning("%s should be version %s, which is not in MLflow any more", alias, version)
+        return False
+    return True

@@ -1,0 +1,120 @@
+"""Speaking to MLflow: one client, and every fault of it as one line."""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from components.profile import Settings
+from components.register.errors import RegistryError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+MODEL = "moodline"
+"""The registered model; also the name of the experiment that holds its runs."""
+
+T = TypeVar("T")
+
+_MANNERS = {
+    # MLflow's own default is to try a dead server for minutes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    # Ours are the only progress bars, and a new database is no news.
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_LOGGING_LEVEL": "WARNING",
+}
+
+_PATIENCE_SECONDS = 60.0
+"""How long a write waits its turn while others write (SQLite lets one at a time)."""
+
+
+# What databases say of a write that lost to another: SQLite's lock, a version number or an alias
+# that someone else inserted first (MLflow looks before it inserts), PostgreSQL's deadlock.
+_CROWDED = ("locked", "giving up after", "unique constraint", "deadlock", "could not serialize")
+
+
+@contextmanager
+def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
+    """Give a client of the tracking and model registry at `settings.mlflow_uri`.
+
+    The uri is handed to the client, never set globally, so that threads do not disturb each other.
+
+    Raises:
+        RegistryError: MLflow, its database or its artifact store did not answer or failed; the
+            block's own faults of other kinds pass through.
+    """
+    for name, value in _MANNERS.items():
+        os.environ.setdefault(name, value)
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    uri = settings.mlflow_uri
+    try:
+        if uri.startswith(("http://", "https://")):
+            _knock(uri)
+        elif uri.startswith("sqlite:"):
+            settings.home.mkdir(parents=True, exist_ok=True)
+        yield MlflowClient(uri, uri)
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        raise RegistryError(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
+
+
+def in_turn(write: Callable[[], T]) -> T:
+    """Do a small write, again and again for a minute while it loses to other writers.
+
+    Args:
+        write: must be safe to repeat.
+    """
+    from mlflow.exceptions import MlflowException
+
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            return write()
+        except MlflowException as error:
+            crowded = any(sign in str(error).lower() for sign in _CROWDED)
+            known = error.error_code == "RESOURCE_ALREADY_EXISTS"
+            if known or not crowded or time.monotonic() > deadline:
+                raise
+        time.sleep(random.uniform(0.02, 0.2))
+
+
+def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:
+    """Create a registered model unless it exists."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        in_turn(lambda: client.create_registered_model(name, description=description))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+
+
+def _knock(uri: str) -> None:
+    """Find out within seconds that nobody is there; any answer at all will do."""
+    import httpx
+
+    try:
+        httpx.get(f"{uri.rstrip('/')}/health", timeout=10)
+    except httpx.HTTPError as error:
+        raise RegistryError(
+            f"MLflow at {_without_password(uri)}: does not answer ({_one_line(error)}); "
+            "start it or set MOODLINE_MLFLOW_URI"
+        ) from error
+
+
+def _without_password(uri: str) -> str:
+    """The address as it may be shown."""
+    parts = urlsplit(uri)
+    return uri.replace(f":{parts.password}@", ":…@") if parts.password else uri
+
+
+def _one_line(error: Exception) -> str:
+    """An exception's own words, cut short: SQLAlchemy's and MLflow's go on for pages."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0][:300]

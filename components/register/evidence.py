@@ -1,0 +1,127 @@
+"""What is known of a model beside its weights: its making, its scores, the gate's decision."""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.conversation import InputError
+from components.profile import Profile
+
+PASS = "pass"
+
+LINEAGE_TAGS = (
+    "git_commit",
+    "corpus_digest",
+    "configuration",
+    "profile",
+    "validation_fold",
+    "test_fold",
+)
+"""The tags of a version that say what it was made from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What a model was made from.
+
+    Attributes:
+        git_commit: of the code; with `-dirty` where files were changed since.
+        corpus_digest: of the corpus it learned from and was tested on.
+        profile: every name and number of the run.
+    """
+
+    git_commit: str
+    corpus_digest: str
+    profile: Profile
+
+    def tags(self) -> dict[str, str]:
+        """As MLflow's tags."""
+        protocol = self.profile.protocol
+        values = (
+            self.git_commit,
+            self.corpus_digest,
+            self.profile.digest(),
+            self.profile.name,
+            protocol.validation_fold,
+            protocol.test_fold,
+        )
+        return dict(zip(LINEAGE_TAGS, values, strict=True))
+
+    def parameters(self) -> dict[str, str]:
+        """The profile's entries, flat: `train.epochs` and so on."""
+        return {key: str(value) for key, value in flat(self.profile.model_dump(mode="json"))}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A gate's decision on one model.
+
+    Attributes:
+        decision: "pass", "fail", or "inconclusive" (a person must decide).
+        reasons: a line for each check that did not pass.
+    """
+
+    decision: str
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate let the model through."""
+        return self.decision == PASS
+
+    def __str__(self) -> str:
+        return "; ".join([self.decision, *self.reasons])
+
+
+def read_verdict(path: Path) -> Verdict:
+    """Read a `verdict.json`: `verdict`, and `checks` with `name`, `passed` and their numbers.
+
+    Raises:
+        InputError: missing, or not a verdict.
+    """
+    content = read_json(path)
+    decision = content.get("verdict")
+    if decision not in (PASS, "fail", "inconclusive"):
+        raise InputError(f"{path}: is not a verdict: its `verdict` is {decision!r}")
+    return Verdict(decision, tuple(content.get("reasons", ())))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        InputError: missing, or something else.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: is missing") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds no JSON object")
+    return content
+
+
+def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The finite numbers among the metrics, flat; lists (the confusion matrix) stay in the file.
+
+    A rate goes by the name of what it is the rate of: `accuracy`, beside `accuracy.correct`.
+    """
+    return {
+        key.removesuffix(".rate"): float(value)
+        for key, value in flat(metrics)
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a tree of mappings, each with its dotted path."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -1,0 +1,108 @@
+"""A model becomes a version in MLflow: whole, or not at all."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.conversation import InputError
+from components.profile import Settings, tree_digest
+from components.register.aliases import CANDIDATE
+from components.register.connection import (
+    MODEL,
+    ensure_registered_model,
+    in_turn,
+    mlflow_client,
+)
+from components.register.evidence import Lineage, read_json, read_verdict
+from components.register.package import check_model_folder, packed
+from components.register.runs import evidence_folder, evidence_run, try_to
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+
+def register(
+    model: Path,
+    metrics: Path,
+    report: Path,
+    verdict: Path,
+    lineage: Lineage,
+    settings: Settings,
+) -> int:
+    """Register a model's folder as a new version of `moodline`, and make it the candidate.
+
+    One MLflow run holds the profile's entries as parameters, the metrics, the report, the verdict
+    and the lineage; one logged model holds the folder and, again, its papers. The version is
+    created last, in one transaction, with its tags: before that there is no version, after it the
+    version is whole.
+
+    Any verdict may be registered, since a person may want to decide; `promote` asks for one that
+    passed.
+
+    Args:
+        model: the model's folder.
+        metrics: `metrics.json`; its `model` is the digest of the folder that was measured.
+        report: the report for people, HTML.
+        verdict: `verdict.json`, of the same evaluation.
+        lineage: what it was made from.
+        settings: where MLflow is.
+
+    Returns:
+        The version's number.
+
+    Raises:
+        InputError: a file is missing or not what it should be.
+        RegistryError: MLflow failed; nothing was registered.
+    """
+    check_model_folder(model)
+    decision, digest = read_verdict(verdict).decision, tree_digest(model)
+    measured = read_json(metrics).get("model")
+    if measured != digest:
+        raise InputError(f"{metrics}: was measured on model {measured}, not on {digest} ({model})")
+    tags = lineage.tags() | {"digest": digest, "verdict": decision}
+    with (
+        evidence_folder(metrics, report, verdict) as evidence,
+        mlflow_client(settings) as client,
+        packed(model, evidence) as package,
+    ):
+        ensure_registered_model(
+            client, MODEL, "Emotions of speaker turns, from their sound and words."
+        )
+        with evidence_run(client, settings, evidence, lineage, tags) as run_id:
+            return _create_version(client, run_id, package, tags)
+
+
+def _create_version(
+    client: "MlflowClient", run_id: str, package: Path, tags: dict[str, str]
+) -> int:
+    """Upload the package, then create the version that points to it."""
+    from mlflow.exceptions import MlflowException
+
+    experiment = client.get_run(run_id).info.experiment_id
+    logged = client.create_logged_model(experiment, name=MODEL, source_run_id=run_id, tags=tags)
+    try:
+        client.log_model_artifacts(logged.model_id, str(package))
+        client.finalize_logged_model(logged.model_id, "READY")
+        try:
+            version = in_turn(
+                lambda: client.create_model_version(
+                    MODEL,
+                    source=logged.artifact_location,
+                    run_id=run_id,
+                    model_id=logged.model_id,
+                    tags=tags,
+                )
+            )
+        except MlflowException:
+            # The answer may have been lost on the way back; then the version is there.
+            created = client.search_model_versions(f"name='{MODEL}' and run_id='{run_id}'")
+            if not created:
+                raise
+            version = created[0]
+    except BaseException:
+        name = f"delete model {logged.model_id}"
+        try_to(lambda: client.delete_logged_model(logged.model_id), name)
+        raise
+    # The alias only mirrors "the newest version": reading the registry repairs it.
+    number = str(version.version)
+    try_to(lambda: client.set_registered_model_alias(MODEL, CANDIDATE, number), "set candidate")
+    return int(number)

@@ -1,0 +1,164 @@
+"""Runs in MLflow: the parameters, numbers and papers of a training, with or without a version."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.conversation import InputError
+from components.profile import Settings
+from components.register.connection import MODEL, in_turn, mlflow_client
+from components.register.errors import RegistryError
+from components.register.evidence import Lineage, numbers, read_json, read_verdict
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_BATCH = 100
+"""MLflow takes no more parameters than this in one request."""
+
+_LONGEST_TAG = 5000
+
+logger = logging.getLogger(__name__)
+
+
+def record_refusal(
+    metrics: Path, report: Path, verdict: Path, lineage: Lineage, settings: Settings
+) -> str:
+    """Keep the evidence of a model that the gate refused: a run as of `register`, no version.
+
+    Returns:
+        MLflow's id of the run.
+
+    Raises:
+        InputError: a file is missing or not what it should be.
+        RegistryError: MLflow failed.
+    """
+    tags = lineage.tags() | {"verdict": read_verdict(verdict).decision}
+    with (
+        evidence_folder(metrics, report, verdict) as evidence,
+        mlflow_client(settings) as client,
+        evidence_run(client, settings, evidence, lineage, tags) as run_id,
+    ):
+        return run_id
+
+
+def record_failure(step: str, message: str, tags: Mapping[str, str], settings: Settings) -> str:
+    """Keep a trace of a pipeline run that failed: an MLflow run with status FAILED.
+
+    Args:
+        step: the step that failed.
+        message: why.
+        tags: what else is known of the run.
+        settings: where MLflow is.
+
+    Returns:
+        MLflow's id of the run.
+
+    Raises:
+        RegistryError: MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        told = {**tags, "failed_step": step, "failure": message[:_LONGEST_TAG]}
+        experiment = _experiment(client, settings)
+        run_id = in_turn(lambda: client.create_run(experiment, tags=told)).info.run_id
+        in_turn(lambda: client.set_terminated(run_id, "FAILED"))
+        return run_id
+
+
+@contextmanager
+def evidence_folder(metrics: Path, report: Path, verdict: Path) -> Iterator[Path]:
+    """The three papers under their own names (a pipeline calls its files as it likes).
+
+    Yields:
+        A temporary folder with `metrics.json`, `report.html` and `verdict.json`.
+
+    Raises:
+        InputError: one of them is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="moodline-evidence-") as name:
+        folder = Path(name) / "evidence"
+        folder.mkdir()
+        papers = {"metrics.json": metrics, "report.html": report, "verdict.json": verdict}
+        for file, source in papers.items():
+            if not Path(source).is_file():
+                raise InputError(f"{source}: is missing; a version needs its {file}")
+            shutil.copyfile(source, folder / file)
+        yield folder
+
+
+@contextmanager
+def evidence_run(
+    client: "MlflowClient",
+    settings: Settings,
+    evidence: Path,
+    lineage: Lineage,
+    tags: Mapping[str, Any],
+) -> Iterator[str]:
+    """An MLflow run with the papers, the parameters and the numbers in it.
+
+    Yields:
+        Its id. If the block fails, the run is marked as failed and deleted.
+    """
+    from mlflow.entities import Metric, Param
+    from mlflow.utils.time import get_current_time_millis
+
+    scores = numbers(read_json(evidence / "metrics.json"))
+    experiment = _experiment(client, settings)
+    run_id = in_turn(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
+    try:
+        now = get_current_time_millis()
+        params = [Param(key, value) for key, value in lineage.parameters().items()]
+        for start in range(0, len(params), _BATCH):
+            client.log_batch(run_id, params=params[start : start + _BATCH])
+        points = [Metric(key, value, now, 0) for key, value in scores.items()]
+        for start in range(0, len(points), _BATCH):
+            client.log_batch(run_id, metrics=points[start : start + _BATCH])
+        client.log_artifacts(run_id, str(evidence))
+        yield run_id
+    except BaseException:
+        try_to(lambda: client.set_terminated(run_id, "FAILED"), f"end run {run_id}")
+        try_to(lambda: client.delete_run(run_id), f"delete run {run_id}")
+        raise
+    # A version that exists by now is not undone because its run still says "running".
+    try_to(lambda: client.set_terminated(run_id), f"end run {run_id}")
+
+
+def try_to(action: Callable[[], Any], name: str) -> None:
+    """Do something whose failure must not hide what went before; a failure is logged."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        in_turn(action)
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        logger.warning("could not %s: %s", name, error)
+
+
+def _experiment(client: "MlflowClient", settings: Settings) -> str:
+    """The id of Moodline's experiment; it is created where it does not exist.
+
+    A server decides itself where artifacts go. With a database alone they go under `home`.
+    """
+    from mlflow.exceptions import MlflowException
+
+    found = client.get_experiment_by_name(MODEL)
+    if found is None:
+        served = settings.mlflow_uri.startswith(("http://", "https://"))
+        place = None if served else (settings.home / "mlartifacts").resolve().as_uri()
+        try:
+            return in_turn(lambda: client.create_experiment(MODEL, artifact_location=place))
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+            found = client.get_experiment_by_name(MODEL)
+    if found is None or found.lifecycle_stage != "active":
+        raise RegistryError(
+            f"MLflow's experiment {MODEL!r} has been deleted; restore it (mlflow experiments "
+            "restore) and try again"
+        )
+    return found.experiment_id

@@ -1,0 +1,208 @@
+"""Looking at what is registered, and fetching it."""
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.conversation import atomic_path
+from components.profile import Settings, tree_digest
+from components.register.aliases import (
+    CANDIDATE,
+    PRODUCTION,
+    aliases_by_ledger,
+    all_versions,
+    sync_aliases,
+)
+from components.register.connection import MODEL, mlflow_client
+from components.register.errors import RegistryError
+from components.register.evidence import LINEAGE_TAGS, Verdict, read_verdict
+from components.register.ledger import read_ledger
+from components.register.package import MODEL_FOLDER, VERDICT_FILE
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+NO_VERDICT = "none"
+"""What stands for the verdict of a version that came into MLflow without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered version.
+
+    Attributes:
+        number: its number; Triton's version is the same.
+        created: when it was registered.
+        aliases: production, previous (by the ledger), candidate (the newest).
+        digest: of the model's folder.
+        verdict: "pass", "fail" or "inconclusive".
+        lineage: git commit, corpus digest, configuration, profile, folds.
+        run_id: of the MLflow run with its parameters, metrics and papers.
+        metrics: its scores, flat: `accuracy`, `accuracy.correct` and so on.
+        reasons: of a verdict that is not "pass"; only `show` fills them.
+    """
+
+    number: int
+    created: datetime
+    aliases: tuple[str, ...]
+    digest: str
+    verdict: str
+    lineage: dict[str, str]
+    run_id: str
+    metrics: dict[str, float]
+    reasons: tuple[str, ...] = ()
+
+
+def list_versions(settings: Settings) -> list[Version]:
+    """All versions, the newest first. Aliases that strayed from the ledger are put right.
+
+    Raises:
+        RegistryError: MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        aliases = sync_aliases(client)
+        return [_version(client, version, aliases) for version in all_versions(client)]
+
+
+def show(version: int | str, settings: Settings) -> Version:
+    """One version with its verdict's reasons.
+
+    Args:
+        version: a number or an alias.
+        settings: where MLflow is.
+
+    Raises:
+        RegistryError: no such version, or MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        found = get_version(client, version)
+        brief = _version(client, found, sync_aliases(client))
+        decided = brief.verdict != NO_VERDICT
+        return replace(brief, reasons=version_verdict(client, found).reasons if decided else ())
+
+
+def download(version: int | str, target: Path, settings: Settings) -> Path:
+    """Fetch a version's model folder.
+
+    Args:
+        version: a number or an alias; `production` is what the ledger says, whatever the alias.
+        target: where the folder is to stand. One that already holds this version is kept.
+        settings: where MLflow is.
+
+    Returns:
+        `target`.
+
+    Raises:
+        RegistryError: no such version, its files are not those that were registered, or MLflow
+            failed.
+    """
+    with mlflow_client(settings) as client:
+        found = get_version(client, version)
+        if target.is_dir() and tree_digest(target) == found.tags.get("digest"):
+            return target
+        with atomic_path(target) as place, tempfile.TemporaryDirectory(dir=place.parent) as room:
+            shutil.move(fetch_model(client, found, Path(room)), place)
+        return target
+
+
+def production_version(settings: Settings) -> int | None:
+    """The number of the version in production, by the ledger; None if there is none.
+
+    Raises:
+        RegistryError: MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        return aliases_by_ledger(read_ledger(client)).get(PRODUCTION)
+
+
+def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
+    """Find a version by number or alias.
+
+    Raises:
+        RegistryError: there is none.
+    """
+    from mlflow.exceptions import MlflowException
+
+    name = str(version)
+    number: int | None = int(name) if name.isdecimal() else None
+    if number is None:
+        if name == CANDIDATE:
+            number = max((int(v.version) for v in all_versions(client)), default=None)
+        else:
+            number = aliases_by_ledger(read_ledger(client)).get(name)
+        if number is None:
+            raise RegistryError(
+                f"{name}: no version of {MODEL} has this alias; see `registry list`"
+            )
+    try:
+        return client.get_model_version(MODEL, str(number))
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        raise RegistryError(f"{version}: there is no such version of {MODEL}") from None
+
+
+def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
+    """The verdict that was registered with a version.
+
+    Raises:
+        RegistryError: it has none, or not the one that its tag says.
+    """
+    number, tag = version.version, version.tags.get("verdict")
+    if tag is None:
+        raise RegistryError(f"version {number}: has no verdict")
+    with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as name:
+        verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(name)))
+    if verdict.decision != tag:
+        raise RegistryError(
+            f"version {number}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
+            "someone has changed one of them"
+        )
+    return verdict
+
+
+def fetch_model(client: "MlflowClient", version: "ModelVersion", room: Path) -> Path:
+    """Download a version's model folder into `room` and compare it with what was registered.
+
+    Raises:
+        RegistryError: it is not the same.
+    """
+    folder = fetch(client, version, MODEL_FOLDER, room)
+    registered, actual = version.tags.get("digest", "none"), tree_digest(folder)
+    if actual != registered:
+        raise RegistryError(
+            f"version {version.version}: its files have digest {actual[:12]}, registered was "
+            f"{registered[:12]}; they were changed or damaged, so nothing was done"
+        )
+    return folder
+
+
+def fetch(client: "MlflowClient", version: "ModelVersion", path: str, room: Path) -> Path:
+    """Download a file or folder of a version's package into `room`; where it is now."""
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    source = client.get_model_version_download_uri(MODEL, version.version)
+    repository = get_artifact_repository(source, client.tracking_uri, client.tracking_uri)
+    return Path(repository.download_artifacts(path, str(room)))
+
+
+def _version(
+    client: "MlflowClient", version: "ModelVersion", aliases: Mapping[str, int]
+) -> Version:
+    """MLflow's record of a version as ours."""
+    number, tags = int(version.version), version.tags
+    metrics = client.get_run(version.run_id).data.metrics if version.run_id else {}
+    return Version(
+        number=number,
+        created=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
+        aliases=tuple(alias for alias, held in aliases.items() if held == number),
+        digest=tags.get("digest", ""),
+        verdict=tags.get("verdict", NO_VERDICT),
+        lineage={key: tags[key] for key in LINEAGE_TAGS if key in tags},
+        run_id=version.run_id or "",
+        metrics=dict(metrics),
+    )

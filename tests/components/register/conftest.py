@@ -1,0 +1,136 @@
+"""A small but real model version, and a real MLflow to register it in."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.conversation import EMOTIONS
+from components.profile import Settings, load_profile, tree_digest
+from components.register import Lineage, register
+
+WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
+
+
+def write_model(folder: Path, seed: int = 0) -> Path:
+    """A model's folder whose graph is small enough to be understood: linear in two means over what is not padding."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    folder.mkdir(parents=True)
+    weights = np.random.default_rng(seed).normal(size=(2, 4)).astype(np.float32)
+    nodes = [
+        helper.make_node("ReduceSum", ["audio", "axis"], ["sound_sum"], keepdims=1),
+        helper.make_node("Cast", ["input_ids"], ["ids"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceSum", ["ids", "axis"], ["words_sum"], keepdims=1),
+        helper.make_node("Cast", ["audio_lengths"], ["samples"], to=TensorProto.FLOAT),
+        helper.make_node("Cast", ["text_lengths"], ["tokens"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["samples", "axis"], ["samples_2d"]),
+        helper.make_node("Unsqueeze", ["tokens", "axis"], ["tokens_2d"]),
+        helper.make_node("Div", ["sound_sum", "samples_2d"], ["sound"]),
+        helper.make_node("Div", ["words_sum", "tokens_2d"], ["words"]),
+        helper.make_node("Concat", ["sound", "words"], ["embedding"], axis=1),
+        helper.make_node("MatMul", ["embedding", "weights"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=-1),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "moodline",
+        [
+            helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["n", "samples"]),
+            helper.make_tensor_value_info("audio_lengths", TensorProto.INT64, ["n"]),
+            helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["n", "tokens"]),
+            helper.make_tensor_value_info("text_lengths", TensorProto.INT64, ["n"]),
+        ],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", 4]),
+            helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", 2]),
+        ],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([1], dtype=np.int64), "axis"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    facts = {"emotions": ",".join(EMOTIONS), "max_samples": "480000", "max_tokens": "128"}
+    facts["hidden_size"] = "2"
+    helper.set_model_props(model, facts)
+    onnx.save(model, folder / "model.onnx")
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token=WORDS[0]))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "config.json").write_text(json.dumps({"model_type": "moodline", "seed": seed}))
+    (folder / "model.safetensors").write_bytes(weights.tobytes())
+    return folder
+
+
+def write_papers(folder: Path, model: Path | None, verdict: str = "pass") -> dict[str, Path]:
+    """Metrics, a report and a verdict, as `evaluate` leaves them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    reasons = [] if verdict == "pass" else ["macro_f1: 0.31 is below 0.50"]
+    papers = {name: folder / name for name in ("metrics", "report", "verdict")}
+    metrics = {
+        "model": "" if model is None else tree_digest(model),
+        "accuracy": {"correct": 3, "total": 4, "rate": 0.75},
+        "confusion": [[1, 2]],
+    }
+    papers["metrics"].write_text(json.dumps(metrics))
+    papers["report"].write_text("<html>report</html>")
+    papers["verdict"].write_text(json.dumps({"verdict": verdict, "reasons": reasons}))
+    return papers
+
+
+@pytest.fixture(scope="session")
+def make_model() -> Callable[..., Path]:
+    return write_model
+
+
+@pytest.fixture(scope="session")
+def make_papers() -> Callable[..., dict[str, Path]]:
+    return write_papers
+
+
+@pytest.fixture(scope="session")
+def lineage() -> Lineage:
+    return Lineage("0123abcd", "corpus-digest", load_profile("demo"))
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's tables in SQLite: making them takes seconds, copying the file does not."""
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}").search_registered_models()
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path) -> Settings:
+    """An empty registry on SQLite, artifacts beside it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copyfile(empty_database, home / "mlflow.db")
+    return Settings(home=home)
+
+
+@pytest.fixture
+def add_version(tmp_path: Path, lineage: Lineage) -> Callable[..., int]:
+    """Registers one more model, its weights by the number of models so far."""
+    count = 0
+
+    def add(settings: Settings, verdict: str = "pass") -> int:
+        nonlocal count
+        count += 1
+        model = write_model(tmp_path / f"model-{count}", seed=count)
+        papers = write_papers(tmp_path / f"papers-{count}", model, verdict)
+        return register(model, **papers, lineage=lineage, settings=settings)
+
+    return add

@@ -1,0 +1,220 @@
+"""Promotion, rollback, and the ledger that decides between people who are all in a hurry."""
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import pytest
+
+from components.conversation import InputError
+from components.profile import Settings
+from components.register import (
+    Refused,
+    RegistryError,
+    history,
+    list_versions,
+    production_version,
+    promote,
+    rollback,
+    show,
+)
+from components.register.ledger import Entry, judge, production_stack
+
+Add = Callable[..., int]
+
+
+def aliases(settings: Settings) -> dict[str, int]:
+    """The aliases as MLflow has them, with nobody repairing them."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    return {name: int(v) for name, v in client.get_registered_model("moodline").aliases.items()}
+
+
+def test_promote_and_roll_back(settings: Settings, add_version: Add) -> None:
+    one, two, three = (add_version(settings) for _ in range(3))
+    promote(one, settings, actor="ann", reason="first")
+    promote(two, settings, actor="bob")
+    entry = promote("candidate", settings, actor="ann")
+    assert (entry.from_version, entry.to_version, entry.verdict) == (two, three, "pass")
+    assert aliases(settings) == {"production": three, "previous": two, "candidate": three}
+
+    back = rollback(settings, actor="cem", reason="angry is never found")
+    assert (back.from_version, back.to_version) == (three, two)
+    assert aliases(settings) == {"production": two, "previous": one, "candidate": three}
+    rollback(settings, actor="cem")
+    assert aliases(settings) == {"production": one, "candidate": three}
+    with pytest.raises(Refused, match="nothing to roll back to"):
+        rollback(settings, actor="cem")
+
+    told = history(settings)
+    assert [(e.step, e.actor, e.action, e.from_version, e.to_version) for e in told] == [
+        (1, "ann", "promote", None, one),
+        (2, "bob", "promote", one, two),
+        (3, "ann", "promote", two, three),
+        (4, "cem", "rollback", three, two),
+        (5, "cem", "rollback", two, one),
+    ]
+    assert all(entry.won and not entry.forced for entry in told)
+    assert (told[0].reason, told[3].reason) == ("first", "angry is never found")
+    assert abs((datetime.now(UTC) - told[-1].at).total_seconds()) < 60
+
+
+def test_promoting_production_changes_nothing(settings: Settings, add_version: Add) -> None:
+    number = add_version(settings)
+    first = promote(number, settings, actor="ann")
+    assert promote(number, settings, actor="bob") == first
+    assert len(history(settings)) == 1
+
+
+@pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
+def test_only_a_pass_is_promoted(verdict: str, settings: Settings, add_version: Add) -> None:
+    number = add_version(settings, verdict)
+    with pytest.raises(Refused, match=f"verdict is {verdict}.*macro_f1"):
+        promote(number, settings, actor="ann")
+    assert production_version(settings) is None
+    assert history(settings) == []
+    with pytest.raises(InputError, match="reason"):
+        promote(number, settings, actor="ann", force=True)
+    entry = promote(number, settings, actor="ann", force=True, reason="the only one we have")
+    assert (entry.forced, entry.verdict, production_version(settings)) == (True, verdict, number)
+
+
+def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version: Add) -> None:
+    from mlflow import MlflowClient
+
+    number = add_version(settings, "fail")
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.set_model_version_tag("moodline", str(number), "verdict", "pass")
+    with pytest.raises(RegistryError, match="tag says 'pass', its verdict"):
+        promote(number, settings, actor="ann")
+    client.delete_model_version_tag("moodline", str(number), "verdict")
+    with pytest.raises(RegistryError, match="has no verdict"):
+        promote(number, settings, actor="ann")
+    assert show(number, settings).verdict == "none"
+
+
+def test_what_is_not_there(settings: Settings, add_version: Add) -> None:
+    assert list_versions(settings) == []
+    assert history(settings) == []
+    assert production_version(settings) is None
+    with pytest.raises(RegistryError, match="candidate"):
+        promote("candidate", settings, actor="ann")
+    add_version(settings)
+    for name in ("7", "production", "nonsense"):
+        with pytest.raises(RegistryError, match=name):
+            promote(name, settings, actor="ann")
+    with pytest.raises(InputError, match="name of who"):
+        promote(1, settings, actor=" ")
+
+
+def test_aliases_are_repaired_from_the_ledger(settings: Settings, add_version: Add) -> None:
+    from mlflow import MlflowClient
+
+    one, two = add_version(settings), add_version(settings)
+    promote(one, settings, actor="ann")
+    promote(two, settings, actor="ann")
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.set_registered_model_alias("moodline", "production", str(one))
+    client.delete_registered_model_alias("moodline", "previous")
+    assert production_version(settings) == two
+    newest, older = list_versions(settings)
+    assert (newest.aliases, older.aliases) == (("production", "candidate"), ("previous",))
+    assert aliases(settings) == {"production": two, "previous": one, "candidate": two}
+
+
+def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> None:
+    from mlflow import MlflowClient
+
+    one, two = add_version(settings), add_version(settings)
+    promote(one, settings, actor="ann")
+    promote(two, settings, actor="ann")
+    MlflowClient(settings.mlflow_uri, settings.mlflow_uri).delete_model_version("moodline", "1")
+    assert [version.number for version in list_versions(settings)] == [two]
+    with pytest.raises(RegistryError, match="no such version"):
+        rollback(settings, actor="ann")
+    assert production_version(settings) == two
+
+
+def attempts(settings: Settings, versions: list[int]) -> dict[int, str]:
+    """Some of the twenty, in threads of a process of its own."""
+
+    def attempt(version: int) -> str:
+        try:
+            return str(promote(version, settings, actor=f"actor-{version}").step)
+        except Refused as refusal:
+            return str(refusal)
+
+    with ThreadPoolExecutor(len(versions)) as pool:
+        return dict(zip(versions, pool.map(attempt, versions), strict=True))
+
+
+def test_twenty_promotions_at_once(settings: Settings, add_version: Add) -> None:
+    versions = [add_version(settings) for _ in range(20)]
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(
+        ["mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"]
+    )
+    with ProcessPoolExecutor(4, mp_context=context) as pool:
+        jobs = [(settings, versions[start::4]) for start in range(4)]
+        told_apart = list(pool.map(attempts, *zip(*jobs, strict=True), timeout=300))
+    answers = {version: text for part in told_apart for version, text in part.items()}
+
+    told = history(settings)
+    won = [entry for entry in told if entry.won]
+    # Every attempt is in the ledger; those that won follow each other without a gap.
+    assert sorted(entry.to_version for entry in told) == versions
+    assert [entry.follows for entry in won] == [0, *(entry.step for entry in won[:-1])]
+    assert [entry.from_version for entry in won] == [None, *(e.to_version for e in won[:-1])]
+    # Each was told the truth.
+    for version, answer in answers.items():
+        entry = next(entry for entry in told if entry.to_version == version)
+        assert answer == str(entry.step) if entry.won else "there meanwhile" in answer
+    assert len(won) < 20, "nobody was in anybody's way: the test did not test"
+    # And there is one production.
+    assert aliases(settings)["production"] == won[-1].to_version == production_version(settings)
+    if len(won) > 1:
+        assert aliases(settings)["previous"] == won[-2].to_version
+
+
+def entry(step: int, follows: int, to: int, action: str = "promote", key: str = "") -> Entry:
+    return Entry(
+        step=step,
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        actor="ann",
+        action="rollback" if action == "rollback" else "promote",
+        from_version=None,
+        to_version=to,
+        verdict="pass",
+        reason="",
+        forced=False,
+        follows=follows,
+        key=key or str(step),
+        won=False,
+    )
+
+
+def test_judging_a_ledger() -> None:
+    #   1 ← 2 ← 4      3 followed 1 too, but came after 2; 5 is 4 sent twice
+    entries = [
+        entry(1, 0, 7),
+        entry(2, 1, 8),
+        entry(3, 1, 9),
+        entry(4, 2, 5),
+        entry(5, 2, 5, key="4"),
+    ]
+    assert [e.won for e in judge(entries[::-1])] == [True, True, False, True, False]
+
+
+def test_a_deleted_entry_does_not_stop_the_ledger() -> None:
+    judged = judge([entry(1, 0, 7), entry(3, 2, 9), entry(4, 2, 6), entry(5, 3, 8)])
+    assert [e.won for e in judged] == [True, True, False, True]
+
+
+def test_the_stack_of_production() -> None:
+    steps = [entry(1, 0, 1), entry(2, 1, 2), entry(3, 2, 3), entry(4, 3, 2, "rollback")]
+    assert production_stack(judge(steps)) == [1, 2]
+    steps += [entry(5, 4, 4), entry(6, 5, 2, "rollback"), entry(7, 6, 1, "rollback")]
+    assert production_stack(judge(steps[:6])) == [1, 2]
+    assert production_stack(judge(steps)) == [1]

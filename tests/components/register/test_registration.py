@@ -1,0 +1,244 @@
+"""What becomes a version, what comes back, and what leaves nothing behind."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from components.conversation import InputError
+from components.fusion import OnnxModel, load_tokenizer
+from components.profile import Settings, tree_digest
+from components.register import (
+    Lineage,
+    RegistryError,
+    download,
+    list_versions,
+    promote,
+    record_failure,
+    record_refusal,
+    register,
+    show,
+)
+
+Make = Callable[..., Path]
+Papers = Callable[..., dict[str, Path]]
+
+
+def test_a_version_holds_everything(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model)
+    number = register(model, **papers, lineage=lineage, settings=settings)
+    version = show(number, settings)
+    assert (version.number, version.verdict, version.aliases) == (1, "pass", ("candidate",))
+    assert version.digest == tree_digest(model)
+    assert version.lineage == {
+        "git_commit": "0123abcd",
+        "corpus_digest": "corpus-digest",
+        "configuration": lineage.profile.digest(),
+        "profile": "demo",
+        "validation_fold": lineage.profile.protocol.validation_fold,
+        "test_fold": lineage.profile.protocol.test_fold,
+    }
+    assert version.metrics == {
+        "accuracy": 0.75,
+        "accuracy.correct": 3,
+        "accuracy.total": 4,
+    }
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    run = client.get_run(version.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.params["train.epochs"] == str(lineage.profile.train.epochs)
+    papers = {file.path for file in client.list_artifacts(version.run_id)}
+    assert papers == {"metrics.json", "report.html", "verdict.json"}
+
+
+def test_pyfunc_answers_as_the_graph_does(
+    settings: Settings, add_version: Callable[..., int], tmp_path: Path
+) -> None:
+    import mlflow
+
+    promote(add_version(settings), settings, actor="ann")
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    loaded = mlflow.pyfunc.load_model("models:/moodline@production")
+    tone = np.sin(np.arange(16000) / 9).astype(np.float32)
+    rows = [(tone[:4000].tolist(), "how are you"), (tone.tolist(), "fine"), ([], "")]
+    answers = loaded.predict(pd.DataFrame(rows, columns=["audio", "text"]))
+
+    folder = download("production", tmp_path / "down", settings)
+    graph, tokenizer = OnnxModel(folder / "model.onnx"), load_tokenizer(folder)
+    for answer, (audio, text) in zip(answers.to_dict("records"), rows, strict=True):
+        sound = np.asarray(audio or [0.0], dtype=np.float32)
+        probabilities, embedding = graph.run([sound], [tokenizer.encode(text).ids])
+        np.testing.assert_allclose(answer["probabilities"], probabilities[0], atol=1e-6)
+        np.testing.assert_allclose(answer["embedding"], embedding[0], atol=1e-6)
+        assert answer["emotion"] == graph.emotions[probabilities[0].argmax()]
+    assert loaded.metadata.signature.inputs.input_names() == ["audio", "text"]
+    assert loaded.input_example is not None
+
+
+def test_nothing_is_pickled(settings: Settings, add_version: Callable[..., int]) -> None:
+    add_version(settings)
+    files = [path.name for path in (settings.home / "mlartifacts").rglob("*") if path.is_file()]
+    assert "model.onnx" in files and "pyfunc_model.py" in files
+    assert not [name for name in files if name.endswith((".pkl", ".pickle", ".bin", ".pt"))]
+
+
+def test_a_long_turn_is_windowed(settings: Settings, add_version: Callable[..., int]) -> None:
+    import mlflow
+
+    add_version(settings)
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    loaded = mlflow.pyfunc.load_model("models:/moodline@candidate")
+    long = np.zeros(16000 * 45).tolist()
+    answer = loaded.predict(pd.DataFrame({"audio": [long], "text": ["how are you"]}))
+    assert sum(answer["probabilities"][0]) == pytest.approx(1)
+
+
+def test_download_is_the_same_folder(
+    settings: Settings, add_version: Callable[..., int], tmp_path: Path
+) -> None:
+    number = add_version(settings)
+    target = download(number, tmp_path / "a" / "model", settings)
+    assert tree_digest(target) == show(number, settings).digest
+    stamp = (target / "model.onnx").stat().st_mtime_ns
+    assert download("candidate", target, settings) == target
+    assert (target / "model.onnx").stat().st_mtime_ns == stamp
+    (target / "config.json").write_text("{}")
+    download(number, target, settings)
+    assert tree_digest(target) == show(number, settings).digest
+    assert [path.name for path in target.parent.iterdir()] == ["model"]
+
+
+def test_changed_files_are_noticed(
+    settings: Settings, add_version: Callable[..., int], tmp_path: Path
+) -> None:
+    number = add_version(settings)
+    (stored,) = (settings.home / "mlartifacts").rglob("config.json")
+    stored.write_text(stored.read_text() + " ")
+    with pytest.raises(RegistryError, match=r"version 1: its files have digest \w+, registered"):
+        download(number, tmp_path / "model", settings)
+    assert not (tmp_path / "model").exists()
+    with pytest.raises(RegistryError, match="changed or damaged"):
+        promote(number, settings, actor="ann")
+    assert show(number, settings).aliases == ("candidate",)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "config.json"])
+def test_half_a_model_is_not_registered(
+    name: str,
+    tmp_path: Path,
+    settings: Settings,
+    lineage: Lineage,
+    make_model: Make,
+    make_papers: Papers,
+) -> None:
+    model = make_model(tmp_path / "model")
+    (model / name).unlink()
+    with pytest.raises(InputError, match=name):
+        register(model, **make_papers(tmp_path / "p", model), lineage=lineage, settings=settings)
+    assert list_versions(settings) == []
+
+
+@pytest.mark.parametrize("verdict", ["{", "[]", '{"verdict": "maybe"}', None])
+def test_a_version_needs_a_verdict(
+    verdict: str | None,
+    tmp_path: Path,
+    settings: Settings,
+    lineage: Lineage,
+    make_model: Make,
+    make_papers: Papers,
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model)
+    papers["verdict"].unlink() if verdict is None else papers["verdict"].write_text(verdict)
+    with pytest.raises(InputError, match="verdict"):
+        register(model, **papers, lineage=lineage, settings=settings)
+    assert list_versions(settings) == []
+
+
+def test_numbers_of_another_model_are_refused(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    model, other = make_model(tmp_path / "model"), make_model(tmp_path / "other", seed=1)
+    papers = make_papers(tmp_path / "papers", other)
+    with pytest.raises(InputError, match="was measured on model"):
+        register(model, **papers, lineage=lineage, settings=settings)
+    assert list_versions(settings) == []
+
+
+def test_a_failure_half_way_leaves_no_version(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    """The database breaks when the model's upload is done, before the version is written."""
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model)
+    with closing(sqlite3.connect(settings.home / "mlflow.db")) as database:
+        database.execute(
+            "CREATE TRIGGER broken BEFORE UPDATE ON logged_models WHEN NEW.status = 2 "
+            "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
+        )
+        with pytest.raises(RegistryError, match="the disk is full") as caught:
+            register(model, **papers, lineage=lineage, settings=settings)
+    assert "\n" not in str(caught.value)
+    assert list_versions(settings) == []
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    experiment = client.get_experiment_by_name("moodline")
+    assert experiment is not None
+    assert client.search_runs([experiment.experiment_id]) == []
+    assert client.search_logged_models([experiment.experiment_id]) == []
+
+
+def test_refusals_and_failures_are_kept(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_papers: Papers
+) -> None:
+    from mlflow import MlflowClient
+
+    refused = record_refusal(
+        **make_papers(tmp_path / "papers", None, "fail"), lineage=lineage, settings=settings
+    )
+    failed = record_failure("train", "out of memory", {"pipeline": "retrain"}, settings)
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    assert client.get_run(refused).data.tags["verdict"] == "fail"
+    assert client.get_run(refused).data.metrics["accuracy"] == 0.75
+    assert client.get_run(failed).info.status == "FAILED"
+    assert client.get_run(failed).data.tags["failed_step"] == "train"
+    assert list_versions(settings) == []
+
+
+def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("this is no database")
+    with pytest.raises(RegistryError, match="MLflow at sqlite") as caught:
+        list_versions(Settings(home=tmp_path))
+    assert "\n" not in str(caught.value)
+
+
+def test_passwords_are_not_shown(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, mlflow_uri="http://ann:secret@127.0.0.1:9")
+    with pytest.raises(RegistryError, match="does not answer") as caught:
+        list_versions(settings)
+    assert "secret" not in str(caught.value)
+
+
+def test_package_requirements_are_pinned(
+    settings: Settings, add_version: Callable[..., int]
+) -> None:
+    add_version(settings)
+    (file,) = (settings.home / "mlartifacts").rglob("requirements.txt")
+    lines = file.read_text().split()
+    assert any(line.startswith("onnxruntime==") for line in lines)
+    assert all("==" in line for line in lines)
+    (example,) = (settings.home / "mlartifacts").rglob("serving_input_example.json")
+    assert json.loads(example.read_text())["dataframe_split"]["columns"] == ["audio", "text"]
