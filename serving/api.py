@@ -108,6 +108,7 @@ def create_app(max_upload_bytes: int) -> FastAPI:
 
     @app.post(
         "/v1/analyze",
+        tags=["recordings"],
         summary="A recording's turns, each with speaker, times, words and emotion",
         responses=_problems(400, 413, 415, 422, 429, 503),
     )
@@ -179,8 +180,7 @@ async def _count(request: Request, call_next: Any) -> Any:
         status = response.status_code
         return response
     finally:
-        route = request.scope.get("route")
-        path = getattr(route, "path", "unknown")
+        path = getattr(request.scope.get("route"), "path", "") or "other"
         metrics.REQUESTS.labels(path, status).inc()
         logger.info("%s %d in %.3f s", path, status, time.monotonic() - began)
 

@@ -144,7 +144,7 @@ class Runtime:
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        model = self._current_model()
+        self._current_model()
         async with self._turn():
             audio = await self._decode(upload)
             heard = await asyncio.get_running_loop().run_in_executor(
@@ -157,6 +157,8 @@ class Runtime:
                     watch=_watch,
                 ),
             )
+        # Asked only now: another version may have taken over while this one was listened to.
+        model = self._current_model()
         turns = list(heard.turns)
         if turns:
             began = time.monotonic()

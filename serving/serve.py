@@ -9,15 +9,16 @@ The children write their logs under `<home>/logs`; stopping this stops both.
 
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
-
-import httpx
 
 import serving
 from components.conversation import InputError
@@ -88,6 +89,7 @@ class Serving:
                 "pointer": settings.home / "serving" / f"served-{self.port}.json",
             }
         )
+        self._state = settings.home / "serving" / f"bentoml-{self.port}"
         self._triton: TritonServer | None = None
         self._service: Child | None = None
 
@@ -132,14 +134,13 @@ class Serving:
         return self._triton.grpc_url
 
     def _start_service(self, triton_url: str) -> None:
-        state = self.settings.home / "serving" / f"bentoml-{self.port}"
-        state.mkdir(parents=True, exist_ok=True)
+        self._state.mkdir(parents=True, exist_ok=True)
         environment = {
             **os.environ,
             **self.settings.environment(),
             **self._serve.environment(),
             "MOODLINE_TRITON_URL": triton_url,
-            "BENTOML_HOME": str(state.resolve()),
+            "BENTOML_HOME": str(self._state.resolve()),
             "BENTOML_DO_NOT_TRACK": "True",
             "PYANNOTE_METRICS_ENABLED": "0",
         }
@@ -182,8 +183,11 @@ class Serving:
     def _answers(self, path: str) -> int:
         """The HTTP status of a path; 0 when nobody answers."""
         try:
-            return httpx.get(f"{self.url}/{path}", timeout=10).status_code
-        except httpx.HTTPError:
+            with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
             return 0
 
     def ready(self) -> bool:
@@ -205,6 +209,7 @@ class Serving:
             self._triton.stop()
             self._triton = None
         self._serve.pointer.unlink(missing_ok=True)
+        shutil.rmtree(self._state, ignore_errors=True)
 
     def __enter__(self) -> "Serving":
         self.start()
