@@ -1,0 +1,34 @@
+"""A model and the corpus' test fold → numbers, a report, and the gate's verdict.
+
+The model in production is evaluated again beside it, on the same utterances.
+"""
+
+from components.evaluate.evaluate import (
+    Evaluation,
+    evaluate,
+    headline,
+    read_test_turns,
+    write_json,
+    write_text,
+)
+from components.evaluate.gate import Check, Verdict, gate
+from components.evaluate.measure import Measured, compare, measure
+from components.evaluate.prediction import predict_turns
+from components.evaluate.report import report_page
+
+__all__ = [
+    "Check",
+    "Evaluation",
+    "Measured",
+    "Verdict",
+    "compare",
+    "evaluate",
+    "gate",
+    "headline",
+    "measure",
+    "predict_turns",
+    "read_test_turns",
+    "report_page",
+    "write_json",
+    "write_text",
+]

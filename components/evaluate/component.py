@@ -1,0 +1,59 @@
+"""The Kubeflow Pipelines component `evaluate`."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.profile.images import CPU_IMAGE
+
+
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+def evaluate(
+    model: dsl.Input[dsl.Model],
+    corpus: dsl.Input[dsl.Dataset],
+    turns: dsl.Input[dsl.Dataset],
+    champion: dsl.Input[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+    confusion: dsl.Output[dsl.ClassificationMetrics],
+    verdict: dsl.Output[dsl.Artifact],
+    predictions: dsl.Output[dsl.Dataset],
+    profile: str,
+) -> NamedTuple("Outputs", decision=str):  # type: ignore[valid-type]
+    """A model, and the one in production, on the test fold; a gate that says no is no failure.
+
+    An empty folder as the champion means that nothing is in production.
+    """
+    from pathlib import Path
+
+    from components.conversation import read_manifest, write_turns
+    from components.evaluate import (
+        evaluate,
+        headline,
+        read_test_turns,
+        write_json,
+        write_text,
+    )
+    from components.profile import load_profile
+
+    settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
+    found = evaluate(
+        Path(model.path),
+        recordings,
+        read_test_turns(Path(turns.path), recordings, settings),
+        settings,
+        champion=Path(champion.path) if any(Path(champion.path).iterdir()) else None,
+        synthetic=bool(corpus.metadata.get("synthetic")),
+    )
+    write_json(Path(metrics.path), found.metrics)
+    for name, rate in headline(found.metrics).items():
+        metrics.log_metric(name, rate)
+    table = found.metrics["confusion"]
+    # KFP draws square matrices only: the answers' last column, “none”, is of no reference.
+    rows = [*table["counts"], [0] * len(table["answers"])]
+    confusion.log_confusion_matrix(table["answers"], rows)
+    write_text(Path(report.path), found.report())
+    write_json(Path(verdict.path), found.verdict.to_json())
+    verdict.metadata["verdict"] = found.verdict.decision
+    write_turns(Path(predictions.path), found.turns)
+    return (found.verdict.decision,)

@@ -1,0 +1,175 @@
+"""A model, and the one in production, on the test fold: numbers, verdict, report."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from components.conversation import (
+    EMOTIONS,
+    InputError,
+    Recording,
+    Turn,
+    atomic_path,
+    read_turns,
+    write_turns,
+)
+from components.evaluate.gate import Verdict, gate
+from components.evaluate.measure import compare, measure
+from components.evaluate.prediction import predict_turns
+from components.evaluate.report import report_page
+from components.profile import Profile, tree_digest
+from components.scoring import DEFAULT
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Attributes:
+        metrics: all numbers, ready for JSON.
+        verdict: the gate's.
+        turns: the test recordings' turns with the model's emotions.
+        recordings: of the test fold.
+    """
+
+    metrics: dict[str, Any]
+    verdict: Verdict
+    turns: list[Turn]
+    recordings: Sequence[Recording] = field(repr=False)
+
+    def report(self) -> str:
+        """The page for people: one self-contained HTML file."""
+        return report_page(self.metrics, self.verdict, self.recordings, self.turns)
+
+    def write(self, folder: Path) -> None:
+        """Write `metrics.json`, `verdict.json`, `report.html` and `predictions.json` (SegLST)."""
+        write_json(folder / "metrics.json", self.metrics)
+        write_json(folder / "verdict.json", self.verdict.to_json())
+        write_text(folder / "report.html", self.report())
+        write_turns(folder / "predictions.json", self.turns)
+
+
+def evaluate(
+    model_dir: Path,
+    recordings: Sequence[Recording],
+    turns: Mapping[str, Sequence[Turn]],
+    profile: Profile,
+    *,
+    champion: Path | None = None,
+    synthetic: bool = False,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Evaluate a model on the profile's test fold, which nothing was fitted or chosen on.
+
+    1. The model gives the test recordings' turns their emotions.
+    2. Each labelled utterance gets one answer from those turns (none is a wrong one).
+    3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
+       WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
+    4. The model in production goes through 1–3 on the same utterances, today.
+    5. The gate decides.
+
+    Args:
+        model_dir: the model version's folder.
+        recordings: the corpus, all folds.
+        turns: each recording's turns; only the test fold's are read.
+        profile: says which fold is the test, and the gate's thresholds.
+        champion: the folder of the model in production, where there is one.
+        synthetic: the corpus is not of real people, and the report must say so.
+        progress: called with the number of turns done and their total.
+
+    Raises:
+        InputError: the test fold has no labelled utterance, a test recording has no turns entry,
+            or a model or audio cannot be read.
+    """
+    tested = _test_fold(recordings, profile.protocol.test_fold)
+    missing = [recording.name for recording in tested if recording.name not in turns]
+    if missing:
+        raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
+    steps = 1 if champion is None else 2
+    predicted = predict_turns(model_dir, tested, turns, _part(progress, 0, steps))
+    ours = measure(tested, predicted, profile.seed)
+    metrics: dict[str, Any] = {
+        "profile": profile.name,
+        "configuration": profile.digest(),
+        "model": tree_digest(Path(model_dir)),
+        "test_fold": profile.protocol.test_fold,
+        "synthetic": synthetic,
+        "recordings": len(tested),
+        "utterances": len(ours.right),
+        "unscored_utterances": sum(len(r.utterances) for r in tested) - len(ours.right),
+        "turns": len(predicted),
+        **ours.metrics,
+        "champion": None,
+        "comparison": None,
+    }
+    if champion is not None:
+        theirs = measure(
+            tested,
+            predict_turns(champion, tested, turns, _part(progress, 1, steps)),
+            profile.seed,
+        )
+        metrics["champion"] = {"model": tree_digest(Path(champion)), **theirs.metrics}
+        metrics["comparison"] = compare(ours, theirs, profile.seed)
+    verdict = gate(metrics, metrics["champion"], profile.gate)
+    return Evaluation(metrics, verdict, predicted, tested)
+
+
+def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The rates one looks at first, without those that have no value."""
+    scores, words = metrics["scores"][DEFAULT], metrics["words"]
+    parts = {name: metrics[name] for name in ("accuracy", "uar", "macro_f1", "weighted_f1")}
+    parts |= {name: scores[name] for name in ("teer", "steer", "der", "cpwer")}
+    parts |= {"wer": words["wer"], "word_speaker_accuracy": words["speaker_accuracy"]}
+    rates = {name: part["rate"] for name, part in parts.items() if part is not None}
+    return {name: rate for name, rate in rates.items() if rate is not None}
+
+
+def read_test_turns(
+    folder: Path, recordings: Sequence[Recording], profile: Profile
+) -> dict[str, list[Turn]]:
+    """Read the test fold's turns from a folder of `<recording>.json` (SegLST).
+
+    Raises:
+        InputError: a recording's file is missing or broken, or holds turns of another recording.
+    """
+    found = {}
+    for recording in _test_fold(recordings, profile.protocol.test_fold):
+        path = folder / f"{recording.name}.json"
+        found[recording.name] = read_turns(path)
+        stranger = next((t for t in found[recording.name] if t.session_id != recording.name), None)
+        if stranger is not None:
+            raise InputError(f"{path}: holds a turn of recording {stranger.session_id}")
+    return found
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON, whole or not at all; a number that JSON cannot hold is an error."""
+    write_text(path, json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write text, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _test_fold(recordings: Sequence[Recording], fold: str) -> list[Recording]:
+    tested = [recording for recording in recordings if recording.fold == fold]
+    if not any(u.emotion in EMOTIONS for recording in tested for u in recording.utterances):
+        folds = ", ".join(sorted({recording.fold for recording in recordings})) or "none"
+        raise InputError(
+            f"the test fold {fold} has no labelled utterance; the corpus has the folds {folds}:"
+            " name one of them as protocol.test_fold"
+        )
+    return tested
+
+
+def _part(progress: Progress | None, step: int, steps: int) -> Progress | None:
+    """Progress of one of several equal steps, as progress of the whole."""
+    if progress is None:
+        return None
+    return lambda done, total: progress(step * total + done, steps * total)

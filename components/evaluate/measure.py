@@ -1,0 +1,208 @@
+"""All numbers of one system's turns against a corpus' reference."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.conversation import EMOTIONS, Recording, Seconds, Turn, Utterance
+from components.scoring import (
+    CONVENTIONS,
+    DEFAULT,
+    Answer,
+    Classification,
+    Comparison,
+    Scores,
+    Share,
+    TimeErrors,
+    WordErrors,
+    answers,
+    bootstrap,
+    by_recording,
+    calibration,
+    classification,
+    mcnemar,
+    paired_bootstrap,
+    score_each,
+    tcpwer,
+    wer,
+    word_speaker_accuracy,
+)
+from components.scoring.classification import accuracy, macro_f1, uar, weighted_f1
+
+LONG: Seconds = 3.0
+"""A long utterance lasts at least this."""
+
+RATES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
+
+SLICES: dict[str, Callable[[Utterance, Recording], str | None]] = {
+    "sex": lambda utterance, _: utterance.sex,
+    "style": lambda _, recording: (
+        None if recording.scripted is None else "scripted" if recording.scripted else "improvised"
+    ),
+    "length": lambda utterance, _: "long" if utterance.end - utterance.start >= LONG else "short",
+}
+"""How utterances are set apart; None where it is not known."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A system's numbers, and what is needed to compare it with another.
+
+    Attributes:
+        metrics: numerators, denominators, rates, intervals; ready for JSON.
+        confusions: [recordings, 4, 5].
+        right: whether each scored utterance's answer is.
+    """
+
+    metrics: dict[str, Any]
+    confusions: np.ndarray
+    right: tuple[bool, ...]
+
+
+def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> Measured:
+    """Measure turns with emotions against the recordings' references.
+
+    Args:
+        recordings: what the turns are of, with at least one utterance among them.
+        turns: a system's; those of other recordings are not allowed.
+        seed: of the bootstrap.
+    """
+    pairs = [
+        (utterance, recording) for recording in recordings for utterance in recording.utterances
+    ]
+    found = answers([utterance for utterance, _ in pairs], turns)
+    scored = [
+        (utterance, recording, answer)
+        for (utterance, recording), answer in zip(pairs, found, strict=True)
+        if utterance.emotion in EMOTIONS
+    ]
+    each = [_classify([s for s in scored if s[1] is recording]) for recording in recordings]
+    confusions = np.array([part.counts for part in each])
+    whole = sum(each, start=Classification.zero())
+    answered = [(answer, u.emotion) for u, _, answer in scored if answer.confidence is not None]
+    metrics = {
+        **_with_intervals(whole, confusions, seed),
+        "unanswered": {
+            "count": sum(answer.emotion is None for _, _, answer in scored),
+            "total": len(scored),
+        },
+        "calibration": calibration(
+            [answer.confidence or 0.0 for answer, _ in answered],
+            [answer.emotion == emotion for answer, emotion in answered],
+        ).to_json(),
+        **_over_time(recordings, turns, seed),
+        "words": _words(recordings, turns, seed),
+        "slices": {name: _slice(scored, key) for name, key in SLICES.items()},
+    }
+    right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
+    return Measured(metrics, confusions, right)
+
+
+def compare(first: Measured, second: Measured, seed: int) -> dict[str, Any]:
+    """Two systems on the same utterances: differences (first − second) and paired tests."""
+    tests: dict[str, Comparison] = {
+        name: paired_bootstrap(first.confusions, second.confusions, rate, seed=seed)
+        for name, rate in RATES.items()
+    }
+    return {
+        **{name: test.to_json() for name, test in tests.items()},
+        "mcnemar": {"p_value": mcnemar(first.right, second.right), "utterances": len(first.right)},
+    }
+
+
+Scored = tuple[Utterance, Recording, Answer]
+
+
+def _classify(scored: Sequence[Scored]) -> Classification:
+    return classification(
+        [utterance.emotion for utterance, _, _ in scored],
+        [answer.emotion for _, _, answer in scored],
+    )
+
+
+def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) -> dict[str, Any]:
+    numbers = whole.to_json()
+    for name, rate in RATES.items():
+        known = numbers[name] if name == "accuracy" else {"rate": numbers[name]}
+        interval = bootstrap(confusions, rate, seed=seed)
+        numbers[name] = {**known, "interval": interval.to_json() if interval else None}
+    return numbers
+
+
+def _slice(
+    scored: Sequence[Scored], key: Callable[[Utterance, Recording], str | None]
+) -> dict[str, Any]:
+    groups: dict[str, list[Scored]] = {}
+    for one in scored:
+        name = key(one[0], one[1])
+        if name is not None:
+            groups.setdefault(name, []).append(one)
+    found = {}
+    for name in sorted(groups):
+        part = _classify(groups[name])
+        found[name] = {
+            "accuracy": part.accuracy.to_json(),
+            "uar": part.uar,
+            "macro_f1": part.macro_f1,
+            "weighted_f1": part.weighted_f1,
+        }
+    return found
+
+
+def _over_time(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
+    """TEER, sTEER, DER and cpWER by every convention; intervals for the default one."""
+    reference = [u.as_turn() for recording in recordings for u in recording.utterances]
+    by_convention: dict[str, Any] = {}
+    for name, convention in CONVENTIONS.items():
+        each = list(score_each(reference, turns, name).values())
+        numbers = sum(each[1:], start=each[0]).to_json()
+        if name == DEFAULT:
+            for part in ("teer", "steer", "der"):
+                numbers[part]["interval"] = _error_interval([getattr(s, part) for s in each], seed)
+        by_convention[name] = {**numbers, "note": convention.note}
+        if name == DEFAULT:
+            agreed = _agreed(sum(each[1:], start=each[0]))
+    return {"scores": by_convention, "agreed": agreed}
+
+
+def _agreed(scores: Scores) -> dict[str, Any]:
+    """EERa and sEERa: confusion over speech that reference and hypothesis agree on."""
+    return {
+        name: {"confusion": part.confusion, "agreed": part.agreed, "rate": part.rate_on_agreed}
+        for name, part in (("eera", scores.teer), ("seera", scores.steer))
+        if part is not None
+    }
+
+
+def _error_interval(each: Sequence[TimeErrors], seed: int) -> dict[str, float] | None:
+    counts = np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in each])
+    interval = bootstrap(counts, _quotient, seed=seed)
+    return interval.to_json() if interval else None
+
+
+def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
+    by_name = by_recording(turns)
+    errors = {"wer": WordErrors.zero(), "tcpwer": WordErrors.zero()}
+    speakers = []
+    for recording in recordings:
+        reference = [utterance.as_turn() for utterance in recording.utterances]
+        own = by_name.get(recording.name, [])
+        errors["wer"] += wer(reference, own)
+        errors["tcpwer"] += tcpwer(reference, own)
+        speakers.append(word_speaker_accuracy(reference, own))
+    interval = bootstrap(np.array([[s.correct, s.total] for s in speakers]), _quotient, seed=seed)
+    return {
+        **{name: value.to_json() for name, value in errors.items()},
+        "speaker_accuracy": {
+            **sum(speakers, start=Share.zero()).to_json(),
+            "interval": interval.to_json() if interval else None,
+        },
+    }
+
+
+def _quotient(counts: np.ndarray) -> np.ndarray:
+    """counts[..., 0] / counts[..., 1]; NaN of nothing."""
+    numerator, denominator = counts[..., 0], counts[..., 1]
+    return np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1), np.nan)

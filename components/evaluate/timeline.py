@@ -1,0 +1,105 @@
+"""A recording's reference and turns, one above the other, as lanes for an SVG drawing."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.conversation import EMOTIONS, Recording, Seconds, Turn
+from components.scoring import answers, map_speakers
+
+TICKS: tuple[Seconds, ...] = (1, 2, 5, 10, 30, 60, 120, 300, 600)
+WIDEST = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch: where it lies in percent of the recording, its emotion, what a pointer shows."""
+
+    left: float
+    width: float
+    emotion: str
+    title: str
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One speaker's bars."""
+
+    name: str
+    reference: bool
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """A recording, drawn.
+
+    Attributes:
+        ticks: places in percent and their times.
+        right, scored: its utterances answered rightly, of those that are scored.
+    """
+
+    name: str
+    seconds: Seconds
+    lanes: tuple[Lane, ...]
+    ticks: tuple[tuple[float, str], ...]
+    right: int
+    scored: int
+
+
+def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
+    """Lay a recording out: each reference speaker, under it the speaker mapped to it.
+
+    An utterance's mark says how it was answered: "✓", "✗", "?" for no answer, none if not scored.
+
+    Args:
+        recording: with its utterances.
+        turns: its turns, with emotions.
+    """
+    length = max([1.0, *(u.end for u in recording.utterances), *(t.end for t in turns)])
+    found = answers(recording.utterances, turns)
+    by_speaker: dict[str, list[Bar]] = {speaker: [] for speaker in recording.speakers}
+    right = scored = 0
+    for utterance, answer in zip(recording.utterances, found, strict=True):
+        mark = ""
+        if utterance.emotion in EMOTIONS:
+            scored += 1
+            right += answer.emotion == utterance.emotion
+            mark = "?" if answer.emotion is None else "✗✓"[answer.emotion == utterance.emotion]
+        by_speaker[utterance.speaker].append(_bar(utterance.as_turn(), length, mark))
+    mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
+    theirs = {reference: speaker for speaker, reference in mapping.items()}
+    lanes = []
+    for speaker, bars in by_speaker.items():
+        lanes.append(Lane(speaker, True, tuple(bars)))
+        if speaker in theirs:
+            lanes.append(_lane("↳ ", theirs[speaker], turns, length))
+    extra = sorted({turn.speaker for turn in turns} - set(mapping))
+    lanes.extend(_lane("unmapped ", speaker, turns, length) for speaker in extra)
+    return Timeline(recording.name, length, tuple(lanes), _ticks(length), right, scored)
+
+
+def _lane(prefix: str, speaker: str, turns: Sequence[Turn], length: Seconds) -> Lane:
+    return Lane(
+        prefix + speaker, False, tuple(_bar(t, length) for t in turns if t.speaker == speaker)
+    )
+
+
+def _bar(turn: Turn, length: Seconds, mark: str = "") -> Bar:
+    sure = "" if turn.confidence is None else f" ({turn.confidence:.0%})"
+    return Bar(
+        round(100 * turn.start / length, 3),
+        round(max(100 * turn.duration / length, 0.05), 3),
+        turn.emotion or "unknown",
+        f"{turn.start:.2f}–{turn.end:.2f} s · {turn.emotion or 'no emotion'}{sure}: {turn.words}",
+        mark,
+    )
+
+
+def _ticks(length: Seconds) -> tuple[tuple[float, str], ...]:
+    step = next((tick for tick in TICKS if length / tick <= WIDEST), TICKS[-1])
+    count = int(length / step)
+    return tuple(
+        (round(100 * i * step / length, 3), f"{int(i * step // 60)}:{int(i * step % 60):02d}")
+        for i in range(count + 1)
+    )

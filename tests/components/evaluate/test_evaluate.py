@@ -1,0 +1,242 @@
+"""The whole evaluation on real, tiny models whose answers are known."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+from components.conversation import (
+    EMOTIONS,
+    InputError,
+    Turn,
+    read_audio,
+    read_turns,
+    write_manifest,
+    write_turns,
+)
+from components.evaluate import evaluate, headline, predict_turns, read_test_turns
+
+
+def test_the_numbers_by_hand(found):
+    # reference  calm: sad sad angry sad      loud: angry sad [other] happy
+    # answers    calm: sad sad sad   sad      loud: sad   sad  sad    none
+    metrics = found.metrics
+    assert (metrics["recordings"], metrics["utterances"], metrics["unscored_utterances"]) == (
+        (2, 7, 1)
+    )
+    assert metrics["accuracy"]["correct"] == 4
+    assert metrics["accuracy"]["total"] == 7
+    assert metrics["accuracy"]["interval"] == {
+        "low": pytest.approx(1 / 3),
+        "high": pytest.approx(3 / 4),
+    }
+    # recalls: sad 4 of 4, angry 0 of 2, happy 0 of 1; F1 of sad: 2·4 / (4 + 6)
+    assert metrics["uar"]["rate"] == pytest.approx(1 / 3)
+    assert metrics["macro_f1"]["rate"] == pytest.approx(0.8 / 3)
+    assert metrics["weighted_f1"]["rate"] == pytest.approx(0.8 * 4 / 7)
+    assert metrics["confusion"]["counts"] == [
+        [0, 0, 0, 2, 0],
+        [0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 4, 0],
+    ]
+    assert metrics["unanswered"] == {"count": 1, "total": 7}
+    sure = math.exp(2) / (math.exp(2) + 3)
+    assert metrics["calibration"]["ece"] == pytest.approx(abs(4 / 6 - sure), abs=1e-6)
+
+
+def test_seconds_and_words(found):
+    scores, words = found.metrics["scores"], found.metrics["words"]
+    # collar0: 7 scored utterances of 1.9 s; 2 confused, the last one missed
+    assert scores["collar0"]["teer"]["total"] == pytest.approx(7 * 1.9)
+    assert scores["collar0"]["teer"]["confusion"] == pytest.approx(2 * 1.9)
+    assert scores["collar0"]["teer"]["missed"] == pytest.approx(1.9)
+    assert scores["collar0"]["teer"]["false_alarm"] == 0
+    assert scores["collar0"]["der"]["total"] == pytest.approx(8 * 1.9)
+    assert scores["wu2023"]["teer"]["total"] == pytest.approx(7 * 1.4)
+    assert scores["wu2023"]["teer"]["interval"]["low"] <= scores["wu2023"]["teer"]["rate"]
+    assert set(scores) == {"wu2023", "collar0", "ser-align"}
+    assert all(scores[name]["note"] for name in scores)
+    # “are you” of the last utterance is lost: 2 of 20 words
+    assert scores["wu2023"]["cpwer"]["errors"] == words["wer"]["errors"] == 2
+    assert words["wer"]["length"] == words["tcpwer"]["length"] == 20
+    assert (words["speaker_accuracy"]["correct"], words["speaker_accuracy"]["total"]) == (18, 18)
+    assert found.metrics["agreed"]["eera"]["confusion"] == pytest.approx(2 * 1.4)
+
+
+def test_slices(found):
+    slices = found.metrics["slices"]
+    assert slices["sex"]["F"]["accuracy"] == {"correct": 1, "total": 3, "rate": 1 / 3}
+    assert slices["sex"]["M"]["accuracy"] == {"correct": 3, "total": 4, "rate": 3 / 4}
+    assert slices["style"]["improvised"]["accuracy"]["total"] == 4
+    assert slices["style"]["scripted"]["accuracy"]["total"] == 3
+    assert slices["length"]["short"]["accuracy"]["total"] == 7
+
+
+def test_production_is_evaluated_again_on_the_same_utterances(found, model):
+    champion, comparison = found.metrics["champion"], found.metrics["comparison"]
+    assert champion["accuracy"]["correct"] == 2
+    assert champion["accuracy"]["total"] == 7
+    assert champion["model"] != found.metrics["model"]
+    assert comparison["accuracy"]["difference"] == pytest.approx(2 / 7)
+    # 4 only we got right, 2 only production did
+    assert comparison["mcnemar"] == {"p_value": pytest.approx(44 / 64), "utterances": 7}
+    assert found.verdict.passed
+    assert len(found.verdict.checks) == 4
+
+
+def test_a_worse_model_does_not_pass(model, recordings, turns, profile):
+    found = evaluate(model("happy"), recordings, turns, profile, champion=model("sad"))
+    assert found.verdict.decision == "fail"
+    assert [check.passed for check in found.verdict.checks] == [False] * 4
+    assert found.metrics["accuracy"]["correct"] == 0
+    assert "accuracy is 0.0000, and must be at least 0.3000" in found.verdict.reasons
+
+
+def test_without_production_nothing_is_compared(model, recordings, turns, profile):
+    found = evaluate(model("sad"), recordings, turns, profile)
+    assert found.metrics["champion"] is None
+    assert found.metrics["comparison"] is None
+    assert [check.name for check in found.verdict.checks] == [
+        "minimum accuracy",
+        "minimum macro F1",
+    ]
+    assert "nothing in production yet" in found.report()
+
+
+def test_it_is_the_same_each_time(found, model, recordings, turns, profile):
+    again = evaluate(
+        model("sad"), recordings, turns, profile, champion=model("angry"), synthetic=True
+    )
+    assert json.dumps(again.metrics) == json.dumps(found.metrics)
+    assert again.report() == found.report()
+
+
+def test_each_turn_is_heard_where_it_stands(model, recordings, turns):
+    from components.fusion import predict
+
+    tested = recordings[1:]
+    found = predict_turns(model(None), tested, turns)
+    expected = [
+        predict(model(None), [(read_audio(r.audio, t.start, t.end), t.words)])[0][0]
+        for r in tested
+        for t in turns[r.name]
+    ]
+    assert np.ptp(np.array(expected), axis=0).max() > 0.05
+    for turn, row in zip(found, expected, strict=True):
+        assert list(turn.probabilities.values()) == pytest.approx(row, abs=1e-4)
+        assert turn.emotion == EMOTIONS[int(row.argmax())]
+        assert turn.confidence == pytest.approx(row.max(), abs=1e-4)
+
+
+def test_only_the_test_fold_is_read(model, recordings, turns, profile):
+    # The recording of the other fold has neither sound nor turns.
+    others = [r for r in recordings if r.fold == "two"]
+    silent = [type(recordings[0])("gone", recordings[0].audio / "x", "one", None, ()), *others]
+    kept = {r.name: turns[r.name] for r in others}
+    assert evaluate(model("sad"), silent, kept, profile).metrics["recordings"] == 2
+
+
+def test_progress_counts_the_turns_of_both_models(model, recordings, turns, profile):
+    seen = []
+    evaluate(
+        model("sad"), recordings, turns, profile, champion=model("angry"),
+        progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(4, 14), (7, 14), (11, 14), (14, 14)]
+
+
+def test_what_is_written_can_be_read(found, tmp_path):
+    found.write(tmp_path / "out")
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"metrics.json", "verdict.json", "report.html", "predictions.json"}
+    assert json.loads((tmp_path / "out/metrics.json").read_text()) == found.metrics
+    verdict = json.loads((tmp_path / "out/verdict.json").read_text())
+    assert verdict["verdict"] == "pass"
+    assert {"name", "value", "threshold", "passed", "says"} == set(verdict["checks"][0])
+    assert read_turns(tmp_path / "out/predictions.json") == found.turns
+
+
+def test_headline(found):
+    rates = headline(found.metrics)
+    assert rates["accuracy"] == pytest.approx(4 / 7)
+    assert rates["word_speaker_accuracy"] == 1
+    assert {"teer", "steer", "der", "cpwer", "wer", "macro_f1", "uar"} < set(rates)
+
+
+def test_speech_that_nobody_found_is_all_wrong(model, recordings, profile):
+    found = evaluate(model("sad"), recordings, {"calm": [], "loud": []}, profile)
+    assert found.metrics["accuracy"]["rate"] == 0
+    assert found.metrics["scores"]["wu2023"]["teer"]["rate"] == 1
+    assert found.metrics["calibration"]["ece"] is None
+    assert found.metrics["words"]["speaker_accuracy"]["rate"] is None
+    assert "word_speaker_accuracy" not in headline(found.metrics)
+    assert "Moodline evaluation" in found.report()
+
+
+def test_bad_input(model, recordings, turns, profile, tmp_path):
+    protocol = profile.protocol.model_copy(update={"test_fold": "nine"})
+    elsewhere = profile.model_copy(update={"protocol": protocol})
+    with pytest.raises(InputError, match=r"test fold nine has no labelled .* folds one, two"):
+        evaluate(model("sad"), recordings, turns, elsewhere)
+    with pytest.raises(InputError, match="recording loud of the test fold has no turns"):
+        evaluate(model("sad"), recordings, {"calm": turns["calm"]}, profile)
+    with pytest.raises(InputError, match="holds no model"):
+        evaluate(tmp_path, recordings, turns, profile)
+
+
+def test_turns_are_read_from_a_folder(recordings, turns, profile, tmp_path):
+    for name in ("calm", "loud"):
+        write_turns(tmp_path / f"{name}.json", turns[name])
+    found = read_test_turns(tmp_path, recordings, profile)
+    assert found == {name: turns[name] for name in ("calm", "loud")}
+    write_turns(tmp_path / "loud.json", [Turn("noise", 0, 1, "S0", "")])
+    with pytest.raises(InputError, match=r"loud.json: holds a turn of recording noise"):
+        read_test_turns(tmp_path, recordings, profile)
+    (tmp_path / "loud.json").unlink()
+    with pytest.raises(InputError, match=r"loud.json: no such file"):
+        read_test_turns(tmp_path, recordings, profile)
+
+
+@pytest.mark.parametrize(("answer", "decision"), [("sad", "pass"), ("happy", "fail")])
+def test_the_component(answer, decision, model, recordings, turns, profile, tmp_path):
+    from kfp import dsl
+
+    from components.evaluate.component import evaluate as component
+
+    write_manifest(tmp_path / "corpus", recordings)
+    for recording in recordings:
+        write_turns(tmp_path / "turns" / f"{recording.name}.json", turns[recording.name])
+    (tmp_path / "nothing").mkdir()
+    champion = model("sad") if answer == "happy" else tmp_path / "nothing"
+    outputs = {
+        "metrics": dsl.Metrics(uri=str(tmp_path / "metrics")),
+        "report": dsl.HTML(uri=str(tmp_path / "report")),
+        "confusion": dsl.ClassificationMetrics(uri=str(tmp_path / "confusion")),
+        "verdict": dsl.Artifact(uri=str(tmp_path / "verdict")),
+        "predictions": dsl.Dataset(uri=str(tmp_path / "predictions")),
+    }
+    found = component.python_func(
+        model=dsl.Model(uri=str(model(answer))),
+        champion=dsl.Model(uri=str(champion)),
+        corpus=dsl.Dataset(uri=str(tmp_path / "corpus"), metadata={"synthetic": True}),
+        turns=dsl.Dataset(uri=str(tmp_path / "turns")),
+        profile=profile.model_dump_json(),
+        **outputs,
+    )
+    assert found == (decision,)
+    metrics = json.loads((tmp_path / "metrics").read_text())
+    verdict = json.loads((tmp_path / "verdict").read_text())
+    assert verdict["verdict"] == outputs["verdict"].metadata["verdict"] == decision
+    if answer == "sad":
+        assert metrics["champion"] is None
+        assert len(verdict["checks"]) == 2
+        assert outputs["metrics"].metadata["accuracy"] == pytest.approx(4 / 7)
+        rows = outputs["confusion"].metadata["confusionMatrix"]["rows"]
+        assert [row["row"] for row in rows] == [*metrics["confusion"]["counts"], [0] * 5]
+    else:
+        assert metrics["champion"]["accuracy"]["correct"] == 4
+        assert len(verdict["checks"]) == 4
+    assert "Synthetic speech" in (tmp_path / "report").read_text()
+    assert len(read_turns(tmp_path / "predictions")) == 7
