@@ -16,7 +16,7 @@ WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
 
 
 def write_model(folder: Path, seed: int = 0) -> Path:
-    """A model's folder whose graph is small enough to be understood: linear in two means over what is not padding."""
+    """A model's folder whose graph can be understood: linear in two means, padding left out."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
     from tokenizers import Tokenizer, models, pre_tokenizers, processors

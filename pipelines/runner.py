@@ -1,0 +1,268 @@
+"""How a run starts on this machine: kfp's local runner in a process of its own, watched."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from components.conversation import InputError
+from components.profile import Profile, Settings
+from components.register import Refused, read_verdict
+from pipelines.steps import LogReader, Step, last_words
+
+ROOT = Path(__file__).resolve().parents[1]
+
+OnStep = Callable[[Step], None]
+
+_STOP_SECONDS = 10
+
+
+class StepFailed(RuntimeError):
+    """A step of a run failed. The text is one line; `tail` holds the last lines that it printed.
+
+    Attributes:
+        step: its name; empty if it was none of the steps.
+        tail: the last lines it printed.
+        log: the whole run's log.
+    """
+
+    def __init__(self, step: str, says: str, tail: tuple[str, ...], log: Path) -> None:
+        super().__init__(f"step {step or '(none: the run itself)'} failed: {says} (log: {log})")
+        self.step, self.tail, self.log = step, tail, log
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """A retraining that ran to its end.
+
+    Attributes:
+        folder: everything the run left.
+        decision: the gate's: "pass", "fail" or "inconclusive".
+        reasons: a line for each check that did not pass.
+        version: what was registered; None if the gate said "fail".
+        promoted: whether that version went into production.
+        outputs: paths of `model`, `metrics`, `report`, `verdict`, `predictions`, `turns`,
+            `transcripts`, `speakers`, `examples`, `corpus`.
+        seconds: how long each step took, in the order in which they ran.
+    """
+
+    folder: Path
+    decision: str
+    reasons: tuple[str, ...]
+    version: int | None
+    promoted: bool
+    outputs: dict[str, Path]
+    seconds: dict[str, float]
+
+
+_OUTPUTS = {
+    "corpus": ("corpus", "manifest"),
+    "transcripts": ("transcribe", "transcripts"),
+    "speakers": ("diarize", "speakers"),
+    "turns": ("align", "turns"),
+    "examples": ("label", "examples"),
+    "model": ("train", "model"),
+    "metrics": ("evaluate", "metrics"),
+    "report": ("evaluate", "report"),
+    "verdict": ("evaluate", "verdict"),
+    "predictions": ("evaluate", "predictions"),
+}
+
+
+def run_local(
+    profile: Profile,
+    corpus: Path,
+    settings: Settings,
+    *,
+    promote: bool = False,
+    actor: str = "pipeline",
+    reason: str = "",
+    on_step: OnStep | None = None,
+) -> RunResult:
+    """Retrain on this machine.
+
+    Args:
+        profile: what to run.
+        corpus: the corpus' folder.
+        settings: where things lie; the steps get them as environment variables.
+        promote: put the version into production if its verdict is "pass".
+        actor: who is named for that.
+        reason: why.
+        on_step: called when a step begins and when it ends.
+
+    Raises:
+        InputError: a step said that the input is wrong; its words.
+        Refused: the version passed, but somebody else promoted another one meanwhile.
+        StepFailed: a step failed otherwise.
+    """
+    arguments = {
+        "corpus": str(Path(corpus).resolve()),
+        "profile": profile.model_dump_json(),
+        "git_commit": git_commit(),
+        "promote_if_passed": promote,
+        "actor": actor,
+        "reason": reason,
+    }
+    folder, reader, left = run_pipeline(
+        "pipelines.retrain:retrain",
+        arguments,
+        settings,
+        environment=_offline(profile, settings),
+        on_step=on_step,
+    )
+    outputs = {name: Path(left[step]["artifacts"][key]) for name, (step, key) in _OUTPUTS.items()}
+    verdict = read_verdict(outputs["verdict"])
+    registered = left.get("register")
+    refused = verdict.decision == "fail"
+    if {registered is None, "record-refusal" in left} != {refused}:
+        # kfp's local runner skips a branch whose condition it cannot work out, without a word.
+        raise StepFailed("", "the gate's branches do not fit its verdict", (), folder / "run.log")
+    return RunResult(
+        folder=folder,
+        decision=verdict.decision,
+        reasons=verdict.reasons,
+        version=None if registered is None else int(registered["parameters"]["Output"]),
+        promoted="promote" in left,
+        outputs=outputs,
+        seconds={step.name: step.seconds for step in reader.steps.values()},
+    )
+
+
+def run_pipeline(
+    pipeline: str,
+    arguments: Mapping[str, Any],
+    settings: Settings,
+    *,
+    environment: Mapping[str, str] | None = None,
+    on_step: OnStep | None = None,
+) -> tuple[Path, LogReader, dict[str, dict[str, Any]]]:
+    """Run any pipeline with kfp's local runner, in a process of its own.
+
+    Args:
+        pipeline: "module:function".
+        arguments: of the pipeline.
+        settings: the steps get them as environment variables.
+        environment: more environment variables for the steps.
+        on_step: called when a step begins and when it ends.
+
+    Returns:
+        The run's folder, its steps, and what each of them left (see `pipelines.local.collect`).
+
+    Raises:
+        InputError, Refused: a step said so; its words.
+        StepFailed: a step failed otherwise, or said that it succeeded and left no output.
+    """
+    folder = settings.runs / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
+    folder = folder.resolve()
+    folder.mkdir(parents=True)
+    request, log = folder / "request.json", folder / "run.log"
+    asked = {"pipeline": pipeline, "arguments": dict(arguments)}
+    request.write_text(json.dumps(asked, indent=1), encoding="utf-8")
+    reader = LogReader()
+    child = subprocess.Popen(
+        [sys.executable, "-m", "pipelines.local", str(request)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        errors="replace",
+        env=_environment(settings) | dict(environment or {}),
+        start_new_session=True,
+    )
+    try:
+        with log.open("w", encoding="utf-8") as file:
+            for line in child.stdout or ():
+                file.write(line)
+                file.flush()
+                step = reader.read(line)
+                if step is not None and on_step is not None:
+                    on_step(step)
+        status = child.wait()
+    finally:
+        _stop(child)
+    failed = reader.failed()
+    if failed is not None or status != 0:
+        name = failed.name if failed else ""
+        raise _fault(name, reader.tail(name) or reader.tail(""), log)
+    left = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
+    for name, step_left in left.items():
+        missing = [key for key, path in step_left["artifacts"].items() if path is None]
+        if missing:
+            says = f"it said that it succeeded, but left no {', '.join(missing)}"
+            raise StepFailed(name, says, tuple(reader.tail(name)), log)
+    return folder, reader, left
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with `-dirty` where files were changed since."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    """What the steps find: this Python first, this code, the settings, and no chatter."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    code = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {
+        **os.environ,
+        **settings.environment(),
+        "PATH": path,
+        "PYTHONPATH": code,
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONWARNINGS": "ignore",
+        "PYANNOTE_METRICS_ENABLED": "0",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+
+
+def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
+    """Keep the steps off the hub where every model of the profile is prepared."""
+    names = (
+        profile.transcribe.model,
+        profile.diarize.pipeline,
+        profile.fusion.acoustic,
+        profile.fusion.text,
+    )
+    prepared = all((settings.models / name).is_dir() or Path(name).is_dir() for name in names)
+    return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if prepared else {}
+
+
+def _fault(step: str, tail: tuple[str, ...] | Any, log: Path) -> Exception:
+    """A failed step as the exception that it stands for."""
+    says = last_words(tail)
+    told = re.match(r"^[\w.]*\b(InputError|RegistryError|Refused): (.+)$", says)
+    if told is None:
+        return StepFailed(step, says, tuple(tail), log)
+    return Refused(told[2]) if told[1] == "Refused" else InputError(told[2])
+
+
+def _stop(child: subprocess.Popen[str]) -> None:
+    """End the run and every step of it, if they still run (an interrupt, say)."""
+    if child.poll() is not None:
+        return
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, sign)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_STOP_SECONDS)
+            return

@@ -1,0 +1,79 @@
+"""A pipeline of the shape of `retrain`, but quick: what the runner is tested with."""
+
+from kfp import dsl
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def make(says: str, data: dsl.Output[dsl.Dataset], lost: dsl.Output[dsl.Dataset]) -> str:
+    """Writes one of its two outputs, and the other unless told to lose it."""
+    import os
+    from pathlib import Path
+
+    Path(data.path).write_text(says)
+    if says != "lost":
+        Path(lost.path).mkdir()
+    return os.environ["MOODLINE_HOME"]
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def decide(data: dsl.Input[dsl.Dataset]) -> str:
+    """Gives back what was written, or fails in one of three ways."""
+    import time
+    from pathlib import Path
+
+    from components.conversation import InputError
+    from components.register import Refused
+
+    says = Path(data.path).read_text()
+    if says == "hang":
+        time.sleep(600)
+    if says == "input":
+        raise InputError("x.wav: is empty; record something")
+    if says == "raced":
+        raise Refused("version 2 is not in production: bob was faster")
+    if says == "boom":
+        print("about to fall")
+        raise RuntimeError("boom\nand more")
+    return says
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def register(data: dsl.Input[dsl.Dataset]) -> int:
+    """Where the gate let it through."""
+    return 7
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def promote(version: int) -> int:
+    """Where that was wanted."""
+    return version + 1
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def refuse(data: dsl.Input[dsl.Dataset]) -> None:
+    """Where the gate said no."""
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def record(note: dsl.OutputPath(str), status: dsl.PipelineTaskFinalStatus) -> None:  # type: ignore[valid-type]
+    """At the end, whatever the end."""
+    from pathlib import Path
+
+    Path(note).write_text(status.state)
+
+
+@dsl.pipeline(name="tiny")
+def tiny(says: str, wanted: bool = False) -> None:
+    """The shape of `retrain`."""
+    with dsl.ExitHandler(record(), name="tiny"):
+        made = make(says=says)
+        decided = decide(data=made.outputs["data"])
+        with dsl.If(decided.output != "fail", name="not refused"):
+            version = register(data=made.outputs["data"])
+            with (
+                dsl.If(wanted == True, name="wanted"),  # noqa: E712
+                dsl.If(decided.output == "pass", name="passed"),
+            ):
+                promote(version=version.output)
+        with dsl.If(decided.output == "fail", name="refused"):
+            refuse(data=made.outputs["data"])
