@@ -25,10 +25,6 @@ COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
 """How each emotion is shown, on every table."""
 
 
-class Refused(Exception):
-    """A gate or a check said no: exit status 1, and why."""
-
-
 def quiet(verbose: bool) -> None:
     """Keep the libraries' chatter off the terminal, and everything off the network but by name.
 

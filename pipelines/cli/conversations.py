@@ -184,38 +184,45 @@ def show_turns(
     turns: Sequence[Turn], audio: Sequence[Path], kind: Format, output: Path | None
 ) -> None:
     """Write turns to a file, whole or not at all, or to the screen."""
-    if kind is Format.table and output is None:
-        return out.print(turns_table(turns))
-    if kind is Format.json and output is None:
-        return print_json([turn_entry(turn) for turn in turns])
-    if kind is Format.table:
-        from rich.console import Console
-
-        with atomic_path(output) as temporary, temporary.open("w", encoding="utf-8") as file:
-            Console(file=file, width=120).print(turns_table(turns))
-        return None
-    if kind is Format.json:
-        return write_turns(output, turns)
-    if kind is Format.rttm:
-        text = "".join(
-            rttm_text(name, [SpeakerSegment(t.start, t.end, t.speaker) for t in turns
-                             if t.session_id == name])
-            for name in dict.fromkeys(t.session_id for t in turns)
-        )  # fmt: skip
-    elif kind is Format.vtt:
-        if len(audio) > 1:
-            raise InputError("WebVTT holds one recording; analyze them one by one")
-        text = turns_to_vtt(turns)
+    if output is None and kind is Format.table:
+        out.print(turns_table(turns))
+    elif output is None and kind is Format.json:
+        print_json([turn_entry(turn) for turn in turns])
+    elif output is None:
+        sys.stdout.write(turns_text(turns, audio, kind))
+    elif kind is Format.json:
+        write_turns(output, turns)
     else:
-        from components.conversation.html import turns_page
-
-        text = turns_page(turns)
-    if output is None:
-        sys.stdout.write(text)
-    else:
+        text = turns_text(turns, audio, kind)
         with atomic_path(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
-    return None
+
+
+def turns_text(turns: Sequence[Turn], audio: Sequence[Path], kind: Format) -> str:
+    """Turns as text of a format other than JSON."""
+    if kind is Format.rttm:
+        return "".join(
+            rttm_text(
+                name,
+                [SpeakerSegment(t.start, t.end, t.speaker) for t in turns if t.session_id == name],
+            )
+            for name in dict.fromkeys(turn.session_id for turn in turns)
+        )
+    if kind is Format.vtt:
+        if len(audio) > 1:
+            raise InputError("WebVTT holds one recording; analyze them one by one")
+        return turns_to_vtt(turns)
+    if kind is Format.html:
+        from components.conversation.html import turns_page
+
+        return turns_page(turns)
+    from io import StringIO
+
+    from rich.console import Console
+
+    page = StringIO()
+    Console(file=page, width=120).print(turns_table(turns))
+    return page.getvalue()
 
 
 def turns_table(turns: Sequence[Turn]) -> Table:

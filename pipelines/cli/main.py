@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from components.conversation import InputError
-from pipelines.cli import conversations, lifecycle, registry, scores
-from pipelines.cli.console import Refused, err, quiet
+from components.register import Refused
+from pipelines.cli import conversations, demo, lifecycle, registry, scores
+from pipelines.cli.console import err, quiet
 
 app = typer.Typer(
     name="moodline",
@@ -27,7 +28,9 @@ app = typer.Typer(
 
 @app.callback()
 def main_options(
-    verbose: Annotated[bool, typer.Option("--verbose", help="Show what the libraries say.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Show what the libraries say.")
+    ] = False,
 ) -> None:
     """Who said what, when, and with which emotion.
 
@@ -37,6 +40,7 @@ def main_options(
     quiet(verbose)
 
 
+demo.add_to(app)
 conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)

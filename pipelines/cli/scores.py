@@ -45,15 +45,24 @@ def score_command(
     table = Table(box=None, pad_edge=False, title=f"convention {convention.value}")
     for name in ("", "rate", "missed", "false alarm", "confusion", "total"):
         table.add_column(name, justify="left" if not name else "right")
-    for name in ("teer", "steer", "der"):
+    for name, shown in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
         part = scores[name]
+        if part is None:
+            table.add_row(shown, "–", "no emotions")
+            continue
         seconds = [part[k] for k in ("missed", "false_alarm", "confusion", "total")]
-        rate = "–" if part["rate"] is None else f"{part['rate']:.2%}"
-        table.add_row(name.upper().replace("STEER", "sTEER"), rate, *(f"{s:.2f} s" for s in seconds))
+        table.add_row(shown, _rate(part["rate"]), *(f"{s:.2f} s" for s in seconds))
     words = scores["cpwer"]
-    rate = "–" if words["rate"] is None else f"{words['rate']:.2%}"
-    table.add_row("cpWER", rate, "", "", f"{words['errors']} errors", f"{words['length']} words")
+    if words is None:
+        table.add_row("cpWER", "–", "no words")
+    else:
+        counts = (f"{words['errors']} errors", f"{words['length']} words")
+        table.add_row("cpWER", _rate(words["rate"]), "", "", *counts)
     return out.print(table)
+
+
+def _rate(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate:.2%}"
 
 
 def _read(path: Path) -> list[Turn]:

@@ -1,0 +1,134 @@
+"""`moodline demo`: the whole loop on the demo corpus, then a real conversation."""
+
+import importlib.util
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from components.conversation import (
+    InputError,
+    SpeakerSegment,
+    Turn,
+    audio_duration,
+    read_audio,
+    turns_from_rttm,
+)
+from components.profile import Profile, Settings
+from pipelines.cli.console import bar, err, out, spinner
+from pipelines.cli.conversations import ProfileName, profile_and_settings, turns_table
+from pipelines.cli.lifecycle import DEMO_CORPUS, retrain, show_result
+
+
+def demo_command(
+    profile: ProfileName = "demo",
+    corpus: Annotated[Path, typer.Option("--corpus", help="Another corpus.")] = DEMO_CORPUS,
+) -> None:
+    """The whole loop on the demo corpus, then a real conversation.
+
+    A synthetic corpus becomes a trained, evaluated, gated, registered, promoted and served model;
+    then half a minute of a real telephone call comes back as turns, with its error rates.
+    """
+    began = time.monotonic()
+    chosen, settings = profile_and_settings(profile)
+    _title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
+    result = retrain(chosen, corpus, settings, promote=True, reason="moodline demo")
+    show_result(result)
+    _title("2  Serve it: Triton and the BentoML service")
+    audio, reference = real_conversation()
+    _serve_once(audio, chosen, settings)
+    _title("3  moodline analyze, on a real telephone conversation of two women")
+    _analyze_real(audio, reference, chosen, settings)
+    out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
+    out.print("Next: moodline analyze YOUR.wav · moodline registry list · make serve")
+
+
+def real_conversation() -> tuple[Path, Path]:
+    """The half minute of real conversation that pyannote.audio ships, and its RTTM.
+
+    Raises:
+        InputError: this version of pyannote.audio ships none.
+    """
+    spec = importlib.util.find_spec("pyannote")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        sample = Path(folder) / "audio" / "sample"
+        if (sample / "sample.wav").is_file() and (sample / "sample.rttm").is_file():
+            return sample / "sample.wav", sample / "sample.rttm"
+    raise InputError("pyannote.audio ships no sample conversation; run: make setup")
+
+
+def _title(text: str) -> None:
+    out.print(f"\n{text}", style="bold")
+
+
+def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
+    """Bring everything up, send one recording as a client would, and stop."""
+    import httpx
+
+    from serving.serve import Serving
+
+    with spinner("starting Triton and the service"):
+        serving = Serving(settings, profile, port=0)
+        serving.start()
+    try:
+        with spinner(f"POST {serving.url}/v1/analyze"), audio.open("rb") as file:
+            began = time.monotonic()
+            answer = httpx.post(
+                f"{serving.url}/v1/analyze",
+                files={"audio": (audio.name, file, "audio/wav")},
+                data={"num_speakers": "2"},
+                timeout=600,
+            )
+        answer.raise_for_status()
+        body: dict[str, Any] = answer.json()
+        out.print(
+            f"POST /v1/analyze: {answer.status_code}, {len(body['turns'])} turns of "
+            f"{audio_duration(audio):.0f} s in {time.monotonic() - began:.1f} s, "
+            f"by {body['model']['name']} version {body['model']['version']} on Triton"
+        )
+    finally:
+        with spinner("stopping"):
+            serving.stop()
+
+
+def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Settings) -> None:
+    from pipelines.cli.conversations import open_analyzer
+
+    analyzer = open_analyzer("production", profile, settings)
+    with bar("listening") as progress:
+        progress(0, 1)
+        analysis = analyzer.analyze(read_audio(audio), session_id="sample", num_speakers=2)
+        progress(1, 1)
+    out.print(turns_table(analysis.turns))
+    show_errors(analysis.turns, analysis.speakers, reference)
+
+
+def show_errors(turns: tuple[Turn, ...], speakers: tuple[SpeakerSegment, ...], rttm: Path) -> None:
+    """Print the error rates of a conversation against its RTTM and the STM beside it."""
+    import meeteval
+
+    from components.scoring import score
+
+    stm = meeteval.io.STM.load(rttm.with_suffix(".stm")).to_seglst()
+    said = [
+        Turn(
+            s["session_id"], float(s["start_time"]), float(s["end_time"]), s["speaker"], s["words"]
+        )
+        for s in stm
+    ]
+    heard = [Turn("sample", s.start, s.end, s.speaker, "") for s in speakers]
+    der = score(turns_from_rttm(rttm), heard, "collar0").to_json()["der"]
+    words = score(said, list(turns), "collar0").to_json()["cpwer"]
+    out.print(
+        f"\nagainst its reference: diarization error rate {der['rate']:.1%} at collar 0 "
+        f"(missed {der['missed']:.1f} s, false alarm {der['false_alarm']:.1f} s, "
+        f"wrong speaker {der['confusion']:.1f} s of {der['total']:.1f} s), "
+        f"cpWER {words['rate']:.1%} ({words['errors']} of {words['length']} words)"
+    )
+    err.print("The emotions have no reference: nobody labelled this call.", style="dim")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command on the command line."""
+    app.command("demo")(demo_command)

@@ -1,0 +1,190 @@
+"""Commands on the model's life: retrain, compile, serve."""
+
+import getpass
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.status import Status
+from rich.table import Table
+from rich.text import Text
+
+import components
+from components.conversation import InputError
+from components.profile import Profile, Settings
+from components.register import Refused
+from pipelines.cli.console import err, out, print_json
+from pipelines.cli.conversations import ProfileName, profile_and_settings
+
+if TYPE_CHECKING:
+    from pipelines.runner import RunResult
+    from pipelines.steps import Step
+
+DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
+
+SHOWN = {
+    "corpus": "read the corpus",
+    "transcribe": "transcribe (WhisperX)",
+    "diarize": "find the speakers (pyannote)",
+    "align": "align words and speakers",
+    "label": "label the turns",
+    "train": "train the fusion model",
+    "champion": "fetch the version in production",
+    "evaluate": "evaluate on the held-out fold",
+    "register": "register in MLflow",
+    "promote": "promote",
+    "record-refusal": "record the refusal",
+}
+
+
+class Runner(StrEnum):
+    """Where a run's steps run."""
+
+    local = "local"
+
+
+def retrain_command(
+    profile: ProfileName = "demo",
+    corpus: Annotated[
+        Path, typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's.")
+    ] = DEMO_CORPUS,
+    runner: Annotated[Runner, typer.Option("--runner", help="Where the steps run.")] = Runner.local,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Put it into production if its gate passes.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept with a promotion.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
+) -> None:
+    """A corpus to a gated, registered version. Exit status 1: the gate said no."""
+    chosen, settings = profile_and_settings(profile)
+    result = retrain(chosen, corpus, settings, promote=promote, reason=reason)
+    if as_json:
+        print_json(
+            {
+                "folder": str(result.folder),
+                "decision": result.decision,
+                "reasons": result.reasons,
+                "version": result.version,
+                "promoted": result.promoted,
+                "outputs": {name: str(path) for name, path in result.outputs.items()},
+                "seconds": result.seconds,
+            }
+        )
+    else:
+        show_result(result)
+    refuse_unless_passed(result)
+
+
+def retrain(
+    profile: Profile, corpus: Path, settings: Settings, *, promote: bool, reason: str
+) -> "RunResult":
+    """Run the retraining pipeline here, each step shown on standard error as it goes.
+
+    Raises:
+        InputError: the corpus or a model is wrong.
+        StepFailed: a step failed.
+    """
+    from pipelines.runner import run_local
+
+    if not corpus.is_dir():
+        raise InputError(f"{corpus}: no such folder; name a corpus")
+    with err.status("starting") as status:
+        return run_local(
+            profile,
+            corpus,
+            settings,
+            promote=promote,
+            actor=getpass.getuser(),
+            reason=reason,
+            on_step=lambda step: _show_step(step, status),
+        )
+
+
+def refuse_unless_passed(result: "RunResult") -> None:
+    """End with exit status 1 if the gate did not pass.
+
+    Raises:
+        Refused: with the gate's reasons.
+    """
+    if result.decision != "pass":
+        why = "; ".join(result.reasons)
+        raise Refused(
+            f"the gate says {result.decision}: {why} (report: {result.outputs['report']})"
+        )
+
+
+def show_result(result: "RunResult") -> None:
+    """Print what a retraining came to: its numbers, the gate's verdict, the version."""
+    metrics: dict[str, Any] = json.loads(result.outputs["metrics"].read_text(encoding="utf-8"))
+    verdict: dict[str, Any] = json.loads(result.outputs["verdict"].read_text(encoding="utf-8"))
+    out.print(_numbers(metrics))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("gate", "value", "threshold", ""):
+        table.add_column(column)
+    for check in verdict["checks"]:
+        passed = Text("pass", "green") if check["passed"] else Text("fail", "red")
+        table.add_row(check["name"], _number(check["value"]), _number(check["threshold"]), passed)
+    out.print(table)
+    if result.version is not None:
+        place = " and is in production" if result.promoted else ""
+        out.print(f"Registered as version {result.version}{place}.")
+    out.print(f"Report: {result.outputs['report']}", soft_wrap=True)
+
+
+def _numbers(metrics: dict[str, Any]) -> Table:
+    """The metrics' headline, as rows."""
+    from components.evaluate import headline
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, rate in headline(metrics).items():
+        table.add_row(name.replace("_", " "), _number(rate))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _show_step(step: "Step", status: Status) -> None:
+    label = SHOWN.get(step.name, step.name)
+    if step.state == "running":
+        status.update(label)
+    elif step.name in SHOWN:
+        mark = "[green]✓[/green]" if step.state == "done" else "[red]✗[/red]"
+        err.print(f"  {mark} {label:38} {step.seconds:6.1f} s")
+
+
+def compile_command(
+    output: Annotated[Path, typer.Option("-o", help="Where it goes: a .yaml file.")],
+) -> None:
+    """The retraining pipeline as a file that any Kubeflow Pipelines takes."""
+    from pipelines.retrain import compile_pipeline
+
+    compile_pipeline(output)
+    err.print(f"{output}: upload it to Kubeflow Pipelines", markup=False)
+
+
+def serve_command(
+    profile: ProfileName = "demo",
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 3000,
+) -> None:
+    """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it."""
+    chosen, settings = profile_and_settings(profile)
+    from serving.serve import Serving, serve
+
+    def ready(serving: Serving) -> None:
+        version = serving.model.version if serving.model else "?"
+        err.print(f"Serving version {version} on {serving.url} (API: {serving.url}/docs)")
+
+    err.print("Starting Triton and the service, half a minute …")
+    serve(settings, chosen, host, port, on_ready=ready)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands on the command line."""
+    app.command("retrain")(retrain_command)
+    app.command("compile")(compile_command)
+    app.command("serve")(serve_command)

@@ -1,0 +1,142 @@
+"""`moodline registry`: the versions, what is in production, how it came there, and back."""
+
+import getpass
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from components.profile import Settings
+from pipelines.cli.console import out, print_json, spinner
+
+app = typer.Typer(
+    help="The registered versions; what is in production, since when and why; and back.",
+    no_args_is_help=True,
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Actor = Annotated[str | None, typer.Option("--actor", help="Who does it; default: you.")]
+
+
+@app.command("list")
+def list_command(as_json: AsJson = False) -> None:
+    """Every version, the newest first."""
+    from components.register import list_versions
+
+    with spinner("asking the registry"):
+        versions = list_versions(Settings())
+    if as_json:
+        return print_json([asdict(version) for version in versions])
+    table = _table("version", "aliases", "verdict", "accuracy", "made", "commit")
+    for version in versions:
+        accuracy = version.metrics.get("accuracy")
+        table.add_row(
+            str(version.number),
+            ", ".join(version.aliases),
+            _verdict(version.verdict),
+            "" if accuracy is None else f"{accuracy:.1%}",
+            f"{version.created:%Y-%m-%d %H:%M}",
+            version.lineage.get("git_commit", "")[:10],
+        )
+    return out.print(table if versions else "No version yet; moodline retrain makes one.")
+
+
+@app.command("show")
+def show_command(
+    version: Annotated[str, typer.Argument(help="A number or an alias.")], as_json: AsJson = False
+) -> None:
+    """One version: its verdict, numbers and lineage."""
+    from components.register import show
+
+    with spinner("asking the registry"):
+        found = show(version, Settings())
+    if as_json:
+        return print_json(asdict(found))
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows: dict[str, Any] = {
+        "version": found.number,
+        "aliases": ", ".join(found.aliases) or "–",
+        "made": f"{found.created:%Y-%m-%d %H:%M:%S}",
+        "verdict": _verdict(found.verdict),
+        "digest": found.digest,
+        "run": found.run_id,
+        **found.lineage,
+        **{name: f"{value:.4f}" for name, value in sorted(found.metrics.items())},
+    }
+    for name, value in rows.items():
+        table.add_row(name.replace("_", " "), value if isinstance(value, Text) else str(value))
+    for reason in found.reasons:
+        table.add_row("reason", reason)
+    return out.print(table)
+
+
+@app.command("promote")
+def promote_command(
+    version: Annotated[str, typer.Argument(help="A number, or candidate.")] = "candidate",
+    actor: Actor = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", help="Why; a must with --force.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Whatever the verdict says.")] = False,
+) -> None:
+    """Put a version into production, if its verdict passed."""
+    from components.register import promote
+
+    with spinner("promoting"):
+        entry = promote(version, Settings(), actor=actor or _me(), reason=reason, force=force)
+    out.print(f"Version {entry.to_version} is in production.")
+
+
+@app.command("rollback")
+def rollback_command(
+    actor: Actor = None,
+    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
+) -> None:
+    """Put the version before this one back into production."""
+    from components.register import rollback
+
+    with spinner("rolling back"):
+        entry = rollback(Settings(), actor=actor or _me(), reason=reason)
+    out.print(f"Version {entry.to_version} is in production again.")
+
+
+@app.command("history")
+def history_command(as_json: AsJson = False) -> None:
+    """Every change of production: who, when, from, to, on which verdict, why."""
+    from components.register import history
+
+    with spinner("asking the registry"):
+        entries = history(Settings())
+    if as_json:
+        return print_json([asdict(entry) for entry in entries])
+    table = _table("step", "when", "who", "what", "from", "to", "verdict", "reason", "")
+    for entry in entries:
+        table.add_row(
+            str(entry.step),
+            f"{entry.at:%Y-%m-%d %H:%M:%S}",
+            Text(entry.actor),
+            entry.action,
+            "–" if entry.from_version is None else str(entry.from_version),
+            str(entry.to_version),
+            _verdict(entry.verdict),
+            Text(entry.reason),
+            ("forced" if entry.forced else "") if entry.won else "refused: someone was faster",
+        )
+    return out.print(table if entries else "Nothing was ever in production.")
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _verdict(decision: str) -> Text:
+    return Text(decision, style={"pass": "green", "fail": "red"}.get(decision, "yellow"))
+
+
+def _me() -> str:
+    return getpass.getuser()
