@@ -5,6 +5,7 @@ clear line. 70: a fault of ours, with its traceback.
 """
 
 import os
+import signal
 import sys
 import traceback
 from typing import Annotated
@@ -48,7 +49,8 @@ app.add_typer(registry.app, name="registry")
 
 
 def main() -> None:
-    """Run the command line and exit with its status."""
+    """Run the command line and exit with its status; SIGTERM is taken as Ctrl-C is."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     sys.exit(run())
 
 
