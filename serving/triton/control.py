@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from components.conversation import InputError
 from serving.triton.export import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
@@ -29,18 +30,28 @@ class Golden:
 
 
 def read_golden(model_dir: Path) -> list[Golden]:
-    """The golden clips of a model folder; none if it has no `golden.safetensors`."""
+    """The golden clips of a model version's folder, as training wrote them.
+
+    Raises:
+        InputError: it has none, or not as they should be.
+    """
+    from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
     path = Path(model_dir) / "golden.safetensors"
-    if not path.is_file():
-        return []
-    tensors = load_file(path)
-    numbers = sorted(int(name.removeprefix("audio_")) for name in tensors if "audio_" in name)
-    return [
-        Golden(*(tensors[f"{kind}_{n}"] for kind in ("audio", "input_ids", "probabilities")))
-        for n in numbers
-    ]
+    try:
+        tensors = load_file(path)
+        answers = tensors["probabilities"]
+        if not len(answers):
+            raise InputError(f"{path}: holds no golden clips; train the model again")
+        return [
+            Golden(tensors[f"audio.{i}"], tensors[f"input_ids.{i}"], answer)
+            for i, answer in enumerate(answers)
+        ]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise InputError(
+            f"{path}: the golden clips cannot be read ({error}); train the model again"
+        ) from error
 
 
 class TritonControl:
@@ -132,8 +143,7 @@ class TritonControl:
         enough, since it keeps saying so after the model's process has died.
 
         Args:
-            golden: clips with their answers; without any, a second of silence must be answered
-                by probabilities.
+            golden: clips with their answers.
 
         Returns:
             The largest difference from a golden probability.
@@ -141,16 +151,12 @@ class TritonControl:
         Raises:
             NotReadyError: it does not answer, or wrongly.
         """
-        silence = Golden(np.zeros(16_000, np.float32), np.zeros(4, np.int64), np.empty(0))
         worst = 0.0
-        for clip in golden or [silence]:
-            given = self.ask(
-                clip.audio, clip.input_ids, version=version, timeout=timeout
-            ).probabilities
-            if not np.isfinite(given).all() or abs(float(given.sum()) - 1) > TOLERANCE * 10:
-                raise NotReadyError(f"version {version} answers with what are no probabilities")
-            if clip.probabilities.size:
-                worst = max(worst, float(np.abs(given - clip.probabilities).max()))
-        if worst > TOLERANCE:
+        for clip in golden:
+            answer = self.ask(clip.audio, clip.input_ids, version=version, timeout=timeout)
+            difference = float(np.abs(answer.probabilities - clip.probabilities).max())
+            # Written so that a NaN is the worst of all.
+            worst = worst if difference <= worst else difference
+        if not worst <= TOLERANCE:
             raise NotReadyError(f"version {version} is off its golden answers by {worst:.2g}")
         return worst

@@ -137,6 +137,15 @@ def test_a_dead_model_process_is_noticed_only_by_asking(
     assert triton.control.prove(3, read_golden(models[3])) < 1e-4
 
 
+def test_golden_clips_must_be_there(tmp_path: Path, models: dict[int, Path]) -> None:
+    with pytest.raises(InputError, match=r"golden\.safetensors"):
+        read_golden(tmp_path)
+    (tmp_path / "golden.safetensors").write_bytes(b"what is this")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_golden(tmp_path)
+    assert len(read_golden(models[3])) == 2
+
+
 def test_it_stops_without_leaving_anything(models: dict[int, Path], tmp_path: Path) -> None:
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
