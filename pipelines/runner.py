@@ -191,8 +191,7 @@ def run_pipeline(
         _stop(child)
     failed = reader.failed()
     if failed is not None or status != 0:
-        name = failed.name if failed else ""
-        raise _fault(name, reader.tail(name) or reader.tail(""), log)
+        raise _fault(failed, status, reader, log)
     left = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
     for name, step_left in left.items():
         missing = [key for key, path in step_left["artifacts"].items() if path is None]
@@ -247,12 +246,18 @@ def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
     return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if prepared else {}
 
 
-def _fault(step: str, tail: tuple[str, ...] | Any, log: Path) -> Exception:
-    """A failed step as the exception that it stands for."""
+def _fault(failed: Step | None, status: int, reader: LogReader, log: Path) -> Exception:
+    """A run that failed, as the exception that it stands for."""
+    if failed is None and status < 0:
+        name = next((s.name for s in reader.steps.values() if s.state == "running"), "")
+        says = f"the run was killed by {signal.Signals(-status).name}"
+        return StepFailed(name, says, tuple(reader.tail(name)), log)
+    name = failed.name if failed else ""
+    tail = tuple(reader.tail(name))
     says = last_words(tail)
     told = re.match(r"^[\w.]*\b(InputError|RegistryError|Refused): (.+)$", says)
     if told is None:
-        return StepFailed(step, says, tuple(tail), log)
+        return StepFailed(name, says, tail, log)
     return Refused(told[2]) if told[1] == "Refused" else InputError(told[2])
 
 

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
@@ -62,6 +63,12 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
         yield MlflowClient(uri, uri)
     except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
         raise RegistryError(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
+
+
+def exists(settings: Settings) -> bool:
+    """False if MLflow is a SQLite file that nobody has written yet: importing it takes seconds."""
+    path = settings.mlflow_uri.removeprefix("sqlite:///")
+    return path == settings.mlflow_uri or Path(path).exists()
 
 
 def in_turn(write: Callable[[], T]) -> T:

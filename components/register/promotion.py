@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from components.conversation import InputError
 from components.profile import Settings
 from components.register.aliases import sync_aliases
-from components.register.connection import mlflow_client
+from components.register.connection import exists, mlflow_client
 from components.register.errors import Refused
 from components.register.evidence import PASS
 from components.register.ledger import (
@@ -129,6 +129,8 @@ def history(settings: Settings) -> list[Entry]:
     Raises:
         RegistryError: MLflow failed.
     """
+    if not exists(settings):
+        return []
     with mlflow_client(settings) as client:
         return read_ledger(client)
 

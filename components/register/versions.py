@@ -17,7 +17,7 @@ from components.register.aliases import (
     all_versions,
     sync_aliases,
 )
-from components.register.connection import MODEL, mlflow_client
+from components.register.connection import MODEL, exists, mlflow_client
 from components.register.errors import RegistryError
 from components.register.evidence import LINEAGE_TAGS, Verdict, read_verdict
 from components.register.ledger import read_ledger
@@ -63,6 +63,8 @@ def list_versions(settings: Settings) -> list[Version]:
     Raises:
         RegistryError: MLflow failed.
     """
+    if not exists(settings):
+        return []
     with mlflow_client(settings) as client:
         aliases = sync_aliases(client)
         return [_version(client, version, aliases) for version in all_versions(client)]
@@ -115,6 +117,8 @@ def production_version(settings: Settings) -> int | None:
     Raises:
         RegistryError: MLflow failed.
     """
+    if not exists(settings):
+        return None
     with mlflow_client(settings) as client:
         return aliases_by_ledger(read_ledger(client)).get(PRODUCTION)
 

@@ -1,5 +1,7 @@
 """The local runner: branches are taken, failures are told, nothing stays behind."""
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,22 @@ def test_a_pipeline_that_cannot_start(settings: Settings) -> None:
     with pytest.raises(StepFailed, match="no_such_module") as caught:
         run_pipeline("no_such_module:tiny", {}, settings)
     assert caught.value.step == ""
+
+
+def test_a_killed_run_says_so(settings: Settings) -> None:
+    def kill(step: Step) -> None:
+        if step.name == "decide" and step.state == "running":
+            (request,) = settings.runs.glob("*/request.json")
+            found = subprocess.run(
+                ["pgrep", "-f", f"pipelines.local {request.resolve()}"],
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            os.killpg(int(found.stdout.split()[0]), signal.SIGKILL)
+
+    with pytest.raises(StepFailed, match="step decide failed: the run was killed by SIGKILL"):
+        run_pipeline("tiny_pipeline:tiny", {"says": "hang"}, settings, on_step=kill)
 
 
 def test_an_interrupt_ends_every_step(settings: Settings) -> None:

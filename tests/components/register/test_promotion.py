@@ -4,6 +4,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,13 @@ def test_what_is_not_there(settings: Settings, add_version: Add) -> None:
             promote(name, settings, actor="ann")
     with pytest.raises(InputError, match="name of who"):
         promote(1, settings, actor=" ")
+
+
+def test_before_the_first_registration(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "home")
+    assert (list_versions(settings), history(settings)) == ([], [])
+    assert production_version(settings) is None
+    assert not settings.home.exists()
 
 
 def test_aliases_are_repaired_from_the_ledger(settings: Settings, add_version: Add) -> None:
