@@ -98,3 +98,15 @@ def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
     finally:
         for one in sockets:
             one.close()
+
+
+def port_is_free(host: str, port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        # As servers do, so that connections still closing don't count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True

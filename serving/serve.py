@@ -23,7 +23,7 @@ from types import FrameType, TracebackType
 import serving
 from components.conversation import InputError
 from components.profile import Profile, Settings
-from serving.processes import Child, free_ports
+from serving.processes import Child, free_ports, port_is_free
 from serving.served import Served, write_pointer
 from serving.settings import ServeSettings
 from serving.triton.control import NotReadyError, TritonControl, read_golden
@@ -58,7 +58,7 @@ class Serving:
         settings: where things lie. With `triton_url` set, that Triton is used (its model
             repository must be `model_repository`) instead of one that is started here.
         profile: names the speech models.
-        host: the address to listen on; only an IP address.
+        host: the address to listen on: an IPv4 address, or localhost.
         port: the port to listen on; 0 takes a free one.
         model: the version to serve; None fetches the one in production from the registry.
         serve: the service's other settings.
@@ -78,7 +78,7 @@ class Serving:
     ) -> None:
         self.settings = settings
         self.profile = profile
-        self.host = host
+        self.host = host = "127.0.0.1" if host == "localhost" else host
         self.port = port or free_ports(1, host)[0]
         self.model = model
         self.ready_timeout = ready_timeout
@@ -110,6 +110,8 @@ class Serving:
             InputError: no version is in production, or something is not set up.
             NotReadyError: a part does not come up; nothing is left running.
         """
+        if not port_is_free(self.host, self.port):
+            raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
         try:
             # The speech models take the longest: the service loads them during all the rest.
             url = self._start_triton()

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,8 +13,11 @@ import httpx
 import psutil
 import pytest
 
-from components.profile import Settings
+from components.conversation import InputError
+from components.profile import Settings, load_profile
 from serving.processes import free_ports
+from serving.serve import Serving
+from serving.served import Served
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -23,10 +27,26 @@ from pathlib import Path
 from components.profile import Settings, load_profile
 from serving.serve import serve
 from serving.served import Served
-home, environment, folder, port = json.loads(sys.argv[1])
-settings = Settings(home=Path(home), triton_env=Path(environment))
+home, environment, speech, folder, port = json.loads(sys.argv[1])
+settings = Settings(home=Path(home), triton_env=Path(environment), models=Path(speech))
 serve(settings, load_profile("demo"), port=port, model=Served(3, Path(folder)))
 """
+
+
+def test_a_port_in_use_is_refused_before_anything_starts(
+    models: dict[int, Path], tmp_path: Path
+) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        model = Served(3, models[3])
+        serving = Serving(
+            Settings(home=tmp_path), load_profile("demo"), "localhost", port, model=model
+        )
+        with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port} cannot be listened on"):
+            serving.start()
+    assert not (tmp_path / "logs").exists()
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> bool:
@@ -47,11 +67,11 @@ def alive(port: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_it_ends_with_all_its_children(
-    how: signal.Signals, models: dict[int, Path], tmp_path: Path
+    how: signal.Signals, models: dict[int, Path], models_home: Path, tmp_path: Path
 ) -> None:
     port = free_ports(1)[0]
-    environment = Settings().triton_env.resolve()
-    told = json.dumps([str(tmp_path), str(environment), str(models[3]), port])
+    folders = (tmp_path, Settings().triton_env.resolve(), models_home.resolve(), models[3])
+    told = json.dumps([*map(str, folders), port])
     process = subprocess.Popen([sys.executable, "-c", SCRIPT, told])
     try:
         assert wait_until(lambda: alive(port), 60)
