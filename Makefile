@@ -21,6 +21,7 @@ export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 export PYANNOTE_METRICS_ENABLED := 0
+export OMP_WAIT_POLICY ?= PASSIVE
 unexport PYTHONPATH
 
 ##@ Use it

@@ -37,6 +37,8 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Threads that wait for work sleep instead of spinning: several models share the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(
         level=logging.INFO if verbose else logging.ERROR,
         format="%(levelname).1s %(name)s: %(message)s",
