@@ -22,7 +22,8 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 export PYANNOTE_METRICS_ENABLED := 0
 export OMP_WAIT_POLICY ?= PASSIVE
-unexport PYTHONPATH
+# Bytecode is kept: without it every process compiles torch and transformers anew.
+unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 ##@ Use it
 
