@@ -1,0 +1,6 @@
+"""Audio to speaker segments: a pyannote.audio pipeline."""
+
+from components.diarize.corpus import diarize_corpus
+from components.diarize.diarizer import Diarizer
+
+__all__ = ["Diarizer", "diarize_corpus"]

@@ -1,0 +1,152 @@
+"""Whose voice is which: clustering of one recording's voices, seen from their common mean.
+
+Voices recorded over one channel lie close together: on a telephone, two women's embeddings differ
+less than a microphone's from a telephone's. Taking off the recording's mean leaves what differs
+between its speakers, as score normalisation does for verification.
+"""
+
+from typing import Any
+
+import numpy as np
+from pyannote.audio.pipelines.clustering import BaseClustering
+from pyannote.core import SlidingWindowFeature
+from pyannote.pipeline.parameter import Uniform
+from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.metrics import silhouette_score
+
+MAX_SPEAKERS = 10  # looked for where the number is not given
+MAX_EMBEDDINGS = 3000  # clustered; bounds time and memory on recordings of hours
+
+
+class CentredClustering(BaseClustering):
+    """Ward's clustering of centred embeddings, which can tell how many speakers there are.
+
+    Where the number of speakers is not given, it is the number of clusters that are best apart
+    (silhouette) among those whose voices differ and who all say something.
+
+    Hyper-parameters:
+        same_voice: clusters whose mean embeddings are more alike than this (cosine) are one voice.
+        min_speech: seconds of undisturbed speech that a speaker must have.
+    """
+
+    expects_num_clusters = False
+
+    def __init__(self, metric: str = "cosine") -> None:
+        super().__init__(metric=metric, constrained_assignment=True)
+        self.same_voice = Uniform(0.0, 1.0)
+        self.min_speech = Uniform(0.0, 10.0)
+
+    def __call__(
+        self,
+        embeddings: np.ndarray,
+        segmentations: SlidingWindowFeature | None = None,
+        num_clusters: int | None = None,
+        min_clusters: int | None = None,
+        max_clusters: int | None = None,
+        **_: Any,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Give each chunk's local speakers their cluster.
+
+        Args:
+            embeddings: [chunks, local speakers, size], NaN where there is none.
+            segmentations: [chunks, frames, local speakers], 0 or 1.
+            num_clusters: the number of speakers, where known.
+            min_clusters: at least so many speakers.
+            max_clusters: at most so many speakers.
+
+        Returns:
+            The cluster of each [chunks, local speakers] (-2: none), how well each cluster fits
+            [chunks, local speakers, clusters], and the clusters' mean embeddings [clusters, size].
+        """
+        assert segmentations is not None
+        chunks, speakers, size = embeddings.shape
+        known, seconds = self._trusted(embeddings, segmentations)
+        if len(known) == 0:
+            return (
+                np.zeros((chunks, speakers), dtype=np.int8),
+                np.ones((chunks, speakers, 1)),
+                np.zeros((1, size)),
+            )
+        mean = np.average(known, axis=0, weights=seconds)
+        centred = unit(known - mean)
+        number, fewest, most = self.set_num_clusters(
+            len(known), num_clusters, min_clusters, max_clusters
+        )
+        labels = self._cluster(known, centred, seconds, number, fewest, most)
+        count = int(labels.max()) + 1
+        means = np.stack([known[labels == k].mean(axis=0) for k in range(count)])
+        if count == 1:
+            soft = np.ones((chunks, speakers, 1))
+        else:
+            centroids = unit(np.stack([centred[labels == k].mean(axis=0) for k in range(count)]))
+            soft = 1 + np.nan_to_num(unit(embeddings - mean)) @ centroids.T
+        active = segmentations.data.sum(axis=1) > 0
+        if count == 1:
+            return np.zeros((chunks, speakers), dtype=np.int8), soft, means
+        # two that the segmentation hears apart within one chunk are two people
+        soft[~active] = -1.0
+        return self.constrained_argmax(soft), soft, means
+
+    def _trusted(
+        self, embeddings: np.ndarray, segmentations: SlidingWindowFeature
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of enough speech to be trusted [n, size], and the seconds behind each."""
+        _, chunk, speaker = self.filter_embeddings(embeddings, segmentations)
+        if len(chunk) < 2:
+            chunk, speaker = np.nonzero(~np.isnan(embeddings).any(axis=2))
+        if len(chunk) > MAX_EMBEDDINGS:
+            kept = np.linspace(0, len(chunk) - 1, MAX_EMBEDDINGS).astype(int)
+            share = len(chunk) / MAX_EMBEDDINGS
+            chunk, speaker = chunk[kept], speaker[kept]
+        else:
+            share = 1.0
+        alone = segmentations.data * (segmentations.data.sum(axis=2, keepdims=True) == 1)
+        # chunks overlap: each stands for one step of time
+        frame = segmentations.sliding_window.step / segmentations.data.shape[1]
+        seconds = alone.sum(axis=1)[chunk, speaker] * frame * share
+        return embeddings[chunk, speaker], np.maximum(seconds, 1e-3)
+
+    def _cluster(
+        self,
+        known: np.ndarray,
+        centred: np.ndarray,
+        seconds: np.ndarray,
+        number: int | None,
+        fewest: int,
+        most: int,
+    ) -> np.ndarray:
+        """The cluster of each embedding, from 0."""
+        one = np.zeros(len(known), dtype=int)
+        if most == 1 or len(known) == 1:
+            return one
+        tree = linkage(centred, method="ward")
+        if number is not None:
+            return _cut(tree, number)
+        best, best_score = (one if fewest == 1 else _cut(tree, fewest)), -1.0
+        for count in range(max(2, fewest), min(most, MAX_SPEAKERS, len(known) - 1) + 1):
+            labels = _cut(tree, count)
+            if labels.max() + 1 != count or not self._differ(known, seconds, labels):
+                continue
+            score = silhouette_score(centred, labels, metric="cosine")
+            if score > best_score:
+                best, best_score = labels, score
+        return best
+
+    def _differ(self, known: np.ndarray, seconds: np.ndarray, labels: np.ndarray) -> bool:
+        """Whether all clusters are voices of their own that say something."""
+        if np.bincount(labels, weights=seconds).min() < self.min_speech:
+            return False
+        means = unit(np.stack([known[labels == k].mean(axis=0) for k in range(labels.max() + 1)]))
+        alike = means @ means.T
+        np.fill_diagonal(alike, -1.0)
+        return bool(alike.max() < self.same_voice)
+
+
+def _cut(tree: np.ndarray, count: int) -> np.ndarray:
+    """Labels from 0 of the tree cut into at most `count` clusters."""
+    return np.unique(fcluster(tree, count, criterion="maxclust"), return_inverse=True)[1]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """The vectors, brought to length 1."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)

@@ -1,0 +1,127 @@
+"""The demo's diarization: pyannote's pipeline over two small models that come in packages.
+
+The small segmentation model sometimes takes two voices within one chunk for one. So at the end
+each stretch of speech is heard once more, whole, and goes to the speaker it sounds most like.
+
+Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
+the weights as safetensors, so that nothing is unpickled when it is loaded.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyannote.audio import Model
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
+from pyannote.core import Annotation
+from safetensors.torch import load_file
+
+from components.diarize.clustering import CentredClustering, unit
+from components.diarize.resemblyzer import Resemblyzer
+
+WEIGHTS = "model.safetensors"
+
+LONG_ENOUGH = 0.6  # seconds of speech whose voice can be told
+DISTURBED = 0.25  # share of a stretch that others may talk into
+MARGIN = 0.1  # in cosine: how much more alike another speaker must be
+
+
+class _NoPlda(PLDA):
+    """pyannote.audio 4 loads a PLDA always; only its VBx clustering uses it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class CentredDiarization(SpeakerDiarization):
+    """pyannote's speaker diarization with `CentredClustering`.
+
+    Args:
+        segmentation: the folder of the segmentation model, as pyannote expands `$model/…`.
+        embedding: the folder of the embedding model, likewise.
+        architecture: the arguments of the segmentation model, a `PyanNet`.
+        chunk_seconds: the length of the chunks that the segmentation model hears.
+        local_speakers: how many speakers it tells apart within a chunk.
+        options: the rest of what `SpeakerDiarization` takes.
+    """
+
+    def __init__(
+        self,
+        segmentation: dict[str, Any],
+        embedding: dict[str, Any],
+        architecture: dict[str, Any],
+        chunk_seconds: float,
+        local_speakers: int,
+        **options: Any,
+    ) -> None:
+        segmenter = PyanNet(**architecture)
+        segmenter.specifications = Specifications(
+            problem=Problem.MULTI_LABEL_CLASSIFICATION,
+            resolution=Resolution.FRAME,
+            duration=chunk_seconds,
+            classes=[f"speaker#{number + 1}" for number in range(local_speakers)],
+            permutation_invariant=True,
+        )
+        segmenter.build()
+        super().__init__(
+            segmentation=_load(segmenter, segmentation),
+            embedding=_load(Resemblyzer(), embedding),
+            plda=_NoPlda(),
+            clustering="AgglomerativeClustering",
+            **options,
+        )
+        self.clustering = CentredClustering(metric=self._embedding.metric)
+
+    def apply(self, file: dict[str, Any], **options: Any) -> DiarizeOutput:
+        """Diarize `file`, as `SpeakerDiarization.apply` does, and hear each stretch once more."""
+        output = super().apply(file, **options)
+        means = output.speaker_embeddings
+        labels = output.speaker_diarization.labels()
+        if len(labels) < 2:
+            return output
+        centre = means.mean(axis=0)
+        speakers = dict(zip(labels, unit(means - centre), strict=True))
+        return DiarizeOutput(
+            self._reassign(file, output.speaker_diarization, speakers, centre),
+            self._reassign(file, output.exclusive_speaker_diarization, speakers, centre),
+            means,
+        )
+
+    def _reassign(
+        self,
+        file: dict[str, Any],
+        annotation: Annotation,
+        speakers: dict[str, np.ndarray],
+        centre: np.ndarray,
+    ) -> Annotation:
+        """Give each stretch to the speaker whose centred mean embedding is most like its own."""
+        result = Annotation(uri=annotation.uri)
+        tracks = list(annotation.itertracks(yield_label=True))
+        for turn, track, label in tracks:
+            result[turn, track] = label
+            others = annotation.crop(turn).label_timeline
+            disturbed = sum(
+                (turn & other).duration
+                for speaker in speakers
+                if speaker != label
+                for other in others(speaker)
+            )
+            if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
+                continue
+            waveform, _ = self._audio.crop(file, turn, mode="pad")
+            voice = unit(self._embedding(waveform[None])[0] - centre)
+            likeness = {speaker: float(voice @ mean) for speaker, mean in speakers.items()}
+            best = max(speakers, key=lambda speaker: likeness[speaker])
+            if likeness[best] > likeness[label] + MARGIN:
+                result[turn, track] = best
+        return result
+
+
+def _load(model: Model, place: dict[str, Any]) -> Model:
+    folder = Path(place["checkpoint"]) / (place["subfolder"] or "")
+    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    return model.eval()

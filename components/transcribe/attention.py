@@ -1,0 +1,76 @@
+"""Word times from Whisper's own cross-attention, as faster-whisper's `word_timestamps` has them.
+
+Rougher than forced alignment (a tenth of a second against a hundredth), but it hardly ever fails.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from components.transcribe.word_times import AlignmentError, WordTime
+
+MAX_SECONDS = 30.0  # what Whisper hears at once
+
+
+class AttentionAligner:
+    """Alignment by the model that recognised the words.
+
+    Args:
+        pipeline: what `whisperx.load_model` returned.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        self._model = pipeline.model
+        self._tokenizer = pipeline.tokenizer
+
+    def __call__(self, audio: np.ndarray, words: Sequence[str]) -> list[WordTime | None]:
+        """Place the words.
+
+        Raises:
+            AlignmentError: there is nothing to align, or the tokens do not spell the words.
+        """
+        from faster_whisper.audio import pad_or_trim
+
+        if not words or len(audio) == 0:
+            raise AlignmentError("nothing to align")
+        # Each word's own tokens, so that whatever is said maps back to the words given.
+        pieces = [self._tokenizer.encode(f" {word}") for word in words]
+        features = self._model.feature_extractor(audio)
+        frames = features.shape[-1]
+        encoded = self._model.encode(pad_or_trim(features))
+        try:
+            result = self._model.model.align(
+                encoded,
+                self._tokenizer.sot_sequence,
+                [[token for piece in pieces for token in piece]],
+                min(frames, self._model.feature_extractor.nb_max_frames),
+                median_filter_width=7,
+            )[0]
+        except (RuntimeError, ValueError) as error:
+            raise AlignmentError(str(error)) from None
+        return _times(result, [len(piece) for piece in pieces], self._model.tokens_per_second)
+
+
+def _times(result: Any, lengths: Sequence[int], rate: float) -> list[WordTime | None]:
+    """The words' times from pairs (token, time step) of the alignment path.
+
+    As in faster-whisper's `find_alignment`: a token begins where the path first reaches it, and a
+    word ends where the next begins.
+    """
+    first: dict[int, int] = {}
+    for token, step in result.alignments:
+        first.setdefault(token, step)
+    if not first:
+        raise AlignmentError("the attention has no path")
+    last = max(step for _, step in result.alignments)
+    edges = np.concatenate([[0], np.cumsum(lengths)])
+    begins = [first.get(int(edge), last) / rate for edge in edges]
+    return [
+        WordTime(
+            begins[number],
+            max(begins[number + 1], begins[number]),
+            float(np.mean(result.text_token_probs[edges[number] : edges[number + 1]])),
+        )
+        for number in range(len(lengths))
+    ]

@@ -1,0 +1,102 @@
+"""Word times by forced alignment with pocketsphinx, whose wheel holds an acoustic model of English.
+
+Its dictionary has 135,000 words. Others (names, numbers, a word cut short) get a pronunciation
+from their letters, rough but good enough to find where they are.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from components.conversation import SAMPLE_RATE
+from components.transcribe.word_times import AlignmentError, WordTime
+
+FRAME = 0.01  # seconds
+PEAK = 0.7  # of full scale: quiet recordings are brought up before they become 16-bit
+
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+SYMBOLS = {"%": "percent", "&": "and", "$": "dollars", "£": "pounds", "€": "euros", "+": "plus"}
+
+# Letters to sounds, longest first; a letter that is not here is silent.
+SOUNDS = {
+    "tch": "CH", "igh": "AY",
+    "ch": "CH", "sh": "SH", "th": "TH", "ph": "F", "ck": "K", "ng": "NG", "qu": "K W", "wh": "W",
+    "ee": "IY", "ea": "IY", "oo": "UW", "ou": "AW", "ow": "OW", "oa": "OW", "ai": "EY", "ay": "EY",
+    "oi": "OY", "oy": "OY", "au": "AO", "aw": "AO", "er": "ER", "ir": "ER", "ur": "ER",
+    "ar": "AA R", "or": "AO R",
+    "a": "AE", "b": "B", "c": "K", "d": "D", "e": "EH", "f": "F", "g": "G", "h": "HH", "i": "IH",
+    "j": "JH", "k": "K", "l": "L", "m": "M", "n": "N", "o": "AA", "p": "P", "q": "K", "r": "R",
+    "s": "S", "t": "T", "u": "AH", "v": "V", "w": "W", "x": "K S", "y": "IY", "z": "Z",
+}  # fmt: skip
+LETTERS = re.compile("|".join(sorted(SOUNDS, key=len, reverse=True)))
+
+
+class PhoneticAligner:
+    """Forced alignment of an English text, 10 ms frames."""
+
+    def __init__(self) -> None:
+        from pocketsphinx import Decoder
+
+        # Wide beams: the text is known, so a lost path is a lost segment.
+        self._decoder = Decoder(
+            lm=None, loglevel="FATAL", cmn="batch", beam=1e-100, pbeam=1e-100, wbeam=1e-80
+        )
+
+    def __call__(self, audio: np.ndarray, words: Sequence[str]) -> list[WordTime | None]:
+        """Place the words; those with nothing to pronounce in them get None.
+
+        Raises:
+            AlignmentError: the text does not fit the audio.
+        """
+        spoken = [list(_spoken(word)) for word in words]
+        tokens = [token for parts in spoken for token in parts]
+        if not tokens or len(audio) == 0:
+            raise AlignmentError("nothing to align")
+        for token in tokens:
+            if self._decoder.lookup_word(token) is None:
+                sounds = " ".join(SOUNDS[letters] for letters in LETTERS.findall(token))
+                self._decoder.add_word(token, sounds)
+        found = self._align(audio, " ".join(tokens))
+        if len(found) != len(tokens):
+            raise AlignmentError(f"{len(tokens)} words went in, {len(found)} came out")
+        times, position = [], 0
+        for parts in spoken:
+            own = found[position : position + len(parts)]
+            position += len(parts)
+            times.append(WordTime(own[0][0], own[-1][1]) if own else None)
+        return times
+
+    def _align(self, audio: np.ndarray, text: str) -> list[tuple[float, float]]:
+        peak = float(np.abs(audio).max())
+        samples = (audio * (PEAK * 32767 / max(peak, 1e-6))).astype(np.int16)
+        limit = len(audio) / SAMPLE_RATE
+        try:
+            self._decoder.set_align_text(text)
+            self._decoder.start_utt()
+            try:
+                self._decoder.process_raw(samples.tobytes(), full_utt=True)
+            finally:
+                self._decoder.end_utt()
+            if self._decoder.hyp() is None:
+                raise AlignmentError("the text was not found in the audio")
+            return [
+                (segment.start_frame * FRAME, min((segment.end_frame + 1) * FRAME, limit))
+                for segment in self._decoder.seg()
+                if segment.word[0] not in "<["  # silence and noise
+            ]
+        except RuntimeError as error:
+            raise AlignmentError(str(error)) from None
+
+
+def _spoken(word: str) -> Iterator[str]:
+    """A written word as words for the dictionary: plain, lower-case, digits one by one."""
+    plain = unicodedata.normalize("NFKD", word).lower().replace("’", "'")
+    for part in re.findall(r"[a-z']+|\d|[%&$£€+]", plain):
+        if part.isdigit():
+            yield DIGITS[int(part)]
+        elif part in SYMBOLS:
+            yield SYMBOLS[part]
+        elif re.search("[a-z]", part):
+            yield part.strip("'") if part.startswith("'") and part.endswith("'") else part
