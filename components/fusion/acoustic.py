@@ -62,8 +62,9 @@ class WaveFrames(nn.Module):
         super().__init__()
         self.normalize = normalize
         self.encoder: Any = AutoModel.from_config(config)
-        # Only the masked-out states of pre-training use it; without, no weight is left unused.
-        self.encoder.masked_spec_embed = None
+        if hasattr(self.encoder, "masked_spec_embed"):
+            # Only that masking uses it; a weight that nothing trains would stop `torchrun`.
+            del self.encoder.masked_spec_embed
         self.receptive = 1
         for kernel, stride in list(zip(config.conv_kernel, config.conv_stride, strict=True))[::-1]:
             self.receptive = (self.receptive - 1) * stride + kernel

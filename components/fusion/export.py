@@ -89,11 +89,12 @@ def export_onnx(source: MoodlineModel | Path | str, path: Path) -> None:
 
 
 def _batch(model: MoodlineModel, samples: list[int], tokens: list[int]) -> tuple[Tensor, ...]:
-    """A batch of seeded noise and token ids of the given lengths."""
+    """A batch of seeded noise and token ids of the given lengths, within the model's limits."""
     generator = np.random.default_rng(0)
     vocabulary = model.config.text_config().vocab_size
-    audio = [0.1 * generator.standard_normal(n) for n in samples]
-    ids = [generator.integers(0, vocabulary, n) for n in tokens]
+    limits = model.config
+    audio = [0.1 * generator.standard_normal(min(n, limits.max_samples)) for n in samples]
+    ids = [generator.integers(0, vocabulary, min(n, limits.max_tokens)) for n in tokens]
     arrays = (*pad(audio, np.float32), *pad(ids, np.int64))
     return tuple(torch.from_numpy(array) for array in arrays)
 
@@ -101,9 +102,8 @@ def _batch(model: MoodlineModel, samples: list[int], tokens: list[int]) -> tuple
 def _check(answers: _Answers, path: Path) -> None:
     """Compare the graph with torch on lengths and batch sizes that it was not traced with."""
     model = answers.model
-    longest = min(3 * SAMPLE_RATE, model.config.max_samples)
     runner = OnnxModel(path)
-    for samples, tokens in (([1], [2]), ([longest, 777, 8000], [3, 11, 2])):
+    for samples, tokens in (([1], [2]), ([3 * SAMPLE_RATE, 777, 8000], [3, 11, 2])):
         batch = _batch(model, samples, tokens)
         with torch.no_grad():
             expected = answers(*batch)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
@@ -66,13 +67,21 @@ class MoodlineModel(PreTrainedModel):
 
     @classmethod
     def from_encoders(
-        cls, acoustic: str, text: str, *, seed: int = 0, **settings: Any
+        cls,
+        acoustic: str,
+        text: str,
+        *,
+        acoustic_layers: int | None = None,
+        seed: int = 0,
+        **settings: Any,
     ) -> "MoodlineModel":
         """Pretrained encoders under a fresh head.
 
         Args:
             acoustic: the speech encoder, a folder or a hub name.
             text: the text encoder, likewise.
+            acoustic_layers: how many of the speech encoder's Transformer layers are used, from
+                below; None takes all. Its upper layers know words rather than how they are said.
             seed: of the head's first weights.
             settings: of `MoodlineConfig`.
 
@@ -88,6 +97,7 @@ class MoodlineModel(PreTrainedModel):
             except (OSError, ValueError) as error:
                 reason = str(error).strip().splitlines()[0]
                 raise InputError(f"{name}: no such {kind} encoder: {reason}") from error
+        keep_layers(configs[0], acoustic, acoustic_layers)
         pretrained_text = AutoModel.from_pretrained(text)
         limit = AutoTokenizer.from_pretrained(text).model_max_length
         config = MoodlineConfig(
@@ -160,6 +170,15 @@ def _portable(config: PretrainedConfig) -> dict[str, Any]:
     return {k: v for k, v in values.items() if k not in ("_name_or_path", "transformers_version")}
 
 
+def keep_layers(config: PretrainedConfig, name: str, count: int | None) -> None:
+    """Cut an encoder's configuration to its lowest `count` layers; None leaves it whole."""
+    key = "encoder_layers" if config.model_type == "whisper" else "num_hidden_layers"
+    whole = getattr(config, key)
+    if count is not None and not 1 <= count <= whole:
+        raise InputError(f"{name}: has {whole} layers; {count} of them cannot be used")
+    setattr(config, key, count or whole)
+
+
 def text_positions(config: PretrainedConfig) -> int:
     """The most tokens a text encoder has positions for."""
     positions = getattr(config, "max_position_embeddings", 512)
@@ -185,9 +204,13 @@ def load_model(folder: Path) -> MoodlineModel:
         raise InputError(f"{folder}: is a {kind} checkpoint, not a Moodline model")
     try:
         model, info = MoodlineModel.from_pretrained(
-            folder, output_loading_info=True, use_safetensors=True
+            folder,
+            output_loading_info=True,
+            use_safetensors=True,
+            # Reported below, in one line, with whatever else does not fit.
+            ignore_mismatched_sizes=True,
         )
-    except (OSError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{folder}: its weights cannot be loaded: {reason}") from error
     for fault in ("missing_keys", "unexpected_keys", "mismatched_keys"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import RandomSampler, Sampler
 from transformers import (
     EarlyStoppingCallback,
     EvalPrediction,
@@ -19,6 +20,7 @@ from transformers import (
     TrainerCallback,
     TrainingArguments,
 )
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from components.conversation import EMOTIONS
 from components.fusion.onnx_model import pad
@@ -83,6 +85,14 @@ class WindowTrainer(Trainer):
         weights = None if self.class_weights is None else self.class_weights.to(labels.device)
         loss = nn.functional.cross_entropy(outputs.logits, labels, weights)
         return (loss, outputs) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
+        """Sound in shuffled batches of like length, since padding costs; states at random."""
+        items: Any = train_dataset if train_dataset is not None else self.train_dataset
+        if items[0]["acoustic"].ndim == 2:
+            return RandomSampler(items)
+        lengths = [len(item["acoustic"]) for item in items]
+        return LengthGroupedSampler(self.args.train_batch_size, lengths=lengths)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW; encoders at their own rate, no decay of biases and norms."""
@@ -262,4 +272,6 @@ def _history(log: Sequence[dict[str, Any]]) -> list[dict[str, float]]:
                 entry[name] = value
             elif name.startswith("eval_") and not name.endswith(("runtime", "per_second")):
                 entry[f"validation_{name.removeprefix('eval_')}"] = value
-    return [entry for _, entry in sorted(epochs.items()) if "validation_loss" in entry]
+    whole = (entry for _, entry in sorted(epochs.items()) if "validation_loss" in entry)
+    # In a fixed order: a resumed run reads part of it from a checkpoint, where it is another.
+    return [dict(sorted(entry.items())) for entry in whole]

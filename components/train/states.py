@@ -1,7 +1,10 @@
 """Frozen encoders: the states of each example are computed once, kept, and trained on."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -61,8 +64,8 @@ def encode_rows(
         progress: called with the number of rows done.
     """
     kept = (encoder_digest(model), model.config.attend)
-    encoded = []
-    for done, row in enumerate(rows):
+
+    def states(row: Row) -> list[EncodedWindow]:
         key = (*kept, sound.digest(row), row.start, row.end, row.text)
         path = cache.path("states", *key, suffix=".safetensors")
         if not path.exists():
@@ -74,14 +77,30 @@ def encode_rows(
             with atomic_path(path) as temporary:
                 save_file(arrays, temporary)
         arrays = load_file(path)
-        encoded.append(
-            [
-                EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], float(weight))
-                for i, weight in enumerate(arrays["weights"])
-            ]
-        )
-        progress(done + 1)
+        return [
+            EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], float(weight))
+            for i, weight in enumerate(arrays["weights"])
+        ]
+
+    encoded = []
+    # A core a clip beats all cores on one: clips are short.
+    workers = (os.cpu_count() or 1) if model.device.type == "cpu" else 1
+    with one_thread(), ThreadPoolExecutor(workers) as pool:
+        for windows in pool.map(states, rows):
+            encoded.append(windows)
+            progress(len(encoded))
     return encoded
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch with one thread an operation: for work too small to be worth sharing out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @torch.inference_mode()

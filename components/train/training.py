@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from torch import nn
 
 from components.conversation import Recording
@@ -21,7 +22,7 @@ from components.profile import (
 )
 from components.train.data import Sound, Split, count_emotions, read_rows, split_rows
 from components.train.fitting import Fitted, Item, fit
-from components.train.states import encode_rows, encoder_digest, standardize
+from components.train.states import encode_rows, encoder_digest, one_thread, standardize
 from components.train.tracking import log_training
 from components.train.version import write_version
 
@@ -119,6 +120,7 @@ def train(
     text = resolve_model(profile.fusion.text, settings)
     head = profile.fusion.model_dump(exclude={"acoustic", "text"})
     model = MoodlineModel.from_encoders(acoustic, text, seed=profile.seed, **head)
+    nn.Module.to(model, "cuda" if torch.cuda.is_available() else "cpu")
     cache = Cache(settings.cache)
     decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
     work = cache.path("training", file_digest(examples), encoder_digest(model), decides)
@@ -157,7 +159,8 @@ def _fit_head(run: _Run) -> Fitted:
             }
             for window in windows
         )
-    return run.fit(run.model.head, items)
+    with one_thread():
+        return run.fit(run.model.head, items)
 
 
 def _fit_all(run: _Run) -> Fitted:
@@ -176,7 +179,8 @@ def _fit_all(run: _Run) -> Fitted:
                     "turn": window.clip,
                     "weight": window.weight,
                 }
-                for window in windows
+                # Neighbours of like length: little of a validation batch is padding.
+                for window in sorted(windows, key=lambda window: len(window.audio))
             ]
         )
     run.told(run.examples)

@@ -1,6 +1,6 @@
 """A corpus of tones, where pitch and words tell the emotion, and tiny random encoders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,17 @@ from components.profile import Profile, Settings, load_profile
 WORDS = {"angry": "no stop", "happy": "yes good", "neutral": "the room", "sad": "lost gone"}
 PITCH = {"angry": 400, "happy": 300, "neutral": 200, "sad": 100}
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """torch with one thread: work this small is only slowed down by sharing it out."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
@@ -110,7 +121,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recordi
     return examples, recordings
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_profile() -> Callable[..., Profile]:
     """A profile over the tiny encoders; arguments are changes to its `train` part."""
 
@@ -124,7 +135,7 @@ def make_profile() -> Callable[..., Profile]:
             "feed_forward": 32,
             "max_seconds": max_seconds,
         }
-        base["train"] = {"epochs": 4, "batch_size": 8, "learning_rate": 1e-3, **train}
+        base["train"] = {"epochs": 6, "batch_size": 4, "learning_rate": 3e-3, **train}
         base["protocol"] = {"test_fold": "fold2", "validation_fold": "fold1"}
         return Profile.model_validate(base)
 

@@ -1,0 +1,123 @@
+"""The head's equations, against torch's own layers put together independently."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from components.fusion import MoodlineModel
+from components.fusion.head import Attention, FusionLayer, MoodlineHead, sinusoidal_positions
+
+Make = Callable[..., MoodlineModel]
+
+
+def torch_attention(ours: Attention) -> nn.MultiheadAttention:
+    """torch's multi-head attention with our weights."""
+    width = ours.query.in_features
+    theirs = nn.MultiheadAttention(width, ours.heads, batch_first=True)
+    with torch.no_grad():
+        parts = (ours.query, ours.key, ours.value)
+        theirs.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
+        theirs.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
+        theirs.out_proj.load_state_dict(ours.out.state_dict())
+    return theirs.eval()
+
+
+def torch_layer(ours: FusionLayer) -> nn.TransformerEncoderLayer:
+    """torch's Transformer encoder layer with our weights."""
+    theirs = nn.TransformerEncoderLayer(
+        ours.inner.in_features, ours.attention.heads, ours.inner.out_features, batch_first=True
+    )
+    theirs.self_attn = torch_attention(ours.attention)
+    theirs.linear1, theirs.linear2 = ours.inner, ours.outer
+    theirs.norm1, theirs.norm2 = ours.attention_norm, ours.feed_forward_norm
+    return theirs.eval()
+
+
+def attended(ours: nn.Module, z: Tensor, other: Tensor) -> Tensor:
+    """a = LayerNorm(MHA(z, other, other) + z)."""
+    mixed, _ = torch_attention(ours.attention)(z, other, other, need_weights=False)
+    normed = nn.functional.layer_norm(mixed + z, z.shape[-1:])
+    return normed * ours.norm.weight + ours.norm.bias
+
+
+def gated(ours: nn.Module, z: Tensor, a: Tensor) -> Tensor:
+    """h = ReLU(z + σ(W[z; a]) ⊙ V a)."""
+    w, v = ours.gate, ours.value
+    gate = 1 / (1 + torch.exp(-(torch.cat([z, a], -1) @ w.weight.T + w.bias)))
+    return torch.clamp(z + gate * (a @ v.weight.T + v.bias), min=0)
+
+
+def expected(head: MoodlineHead, z_a: Tensor, z_t: Tensor) -> tuple[Tensor, Tensor]:
+    """Logits and embedding of one clip, by the equations of the design; z are [1, n, d]."""
+    h_ta = gated(head.text_gate, z_t, attended(head.text_asks, z_t, z_a)).mean(1)
+    h_at = gated(head.acoustic_gate, z_a, attended(head.acoustic_asks, z_a, z_t)).mean(1)
+    d = h_ta.shape[-1]
+    rates = [10_000 ** (2 * (i // 2) / d) for i in range(d)]
+    second = [[torch.sin, torch.cos][i % 2](torch.tensor(1 / rates[i])) for i in range(d)]
+    first = [float(i % 2) for i in range(d)]
+    fused = torch.stack([h_ta, h_at], 1) + torch.tensor([first, second])
+    for layer in head.layers:
+        fused = torch_layer(layer)(fused)
+    embedding = (fused[:, 0] + fused[:, 1]) / 2
+    return embedding @ head.classifier.weight.T + head.classifier.bias, embedding
+
+
+@pytest.mark.parametrize("attend", ["pooled", "frames"])
+def test_the_head_follows_the_equations(make_model: Make, attend: str) -> None:
+    head = make_model("wav2vec2", attend=attend).head
+    torch.manual_seed(2)
+    with torch.no_grad():
+        for parameter in head.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+        frames, tokens = torch.randn(1, 9, 32), torch.randn(1, 5, 32)
+        z_a = frames if attend == "frames" else frames.mean(1, keepdim=True)
+        z_t = tokens if attend == "frames" else tokens.mean(1, keepdim=True)
+        logits, embedding = expected(head, z_a, z_t)
+        # The same clip padded: what lies beyond its lengths must not count.
+        output = head(
+            torch.cat([frames, 9 * torch.ones(1, 3, 32)], 1),
+            torch.tensor([9]),
+            torch.cat([tokens, 9 * torch.ones(1, 2, 32)], 1),
+            torch.tensor([5]),
+        )
+    assert torch.allclose(output.embedding, embedding, atol=1e-5)
+    assert torch.allclose(output.logits, logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("attend", ["pooled", "frames"])
+def test_queries_and_keys_are_inert_only_when_pooled(make_model: Make, attend: str) -> None:
+    head = make_model("wav2vec2", attend=attend).head
+    lengths = torch.tensor([6, 4]), torch.tensor([5, 3])
+    torch.manual_seed(0)
+    states = torch.randn(2, 6, 32), torch.randn(2, 5, 32)
+    output = head(states[0], lengths[0], states[1], lengths[1], labels=torch.tensor([0, 3]))
+    output.loss.backward()
+    for asks in (head.text_asks.attention, head.acoustic_asks.attention):
+        for projection in (asks.query, asks.key):
+            moved = projection.weight.grad.abs().max() > 1e-9
+            assert bool(moved) == (attend == "frames")
+        assert asks.value.weight.grad.abs().max() > 1e-9
+
+
+def test_the_modalities_are_projected_where_sizes_differ(make_model: Make) -> None:
+    assert make_model("whisper").head.acoustic.projection.weight.shape == (32, 48)
+    assert isinstance(make_model("hubert").head.acoustic.projection, nn.Identity)
+
+
+def test_the_paper_has_eight_heads_two_layers_and_2048() -> None:
+    from components.fusion import MoodlineConfig
+
+    config = MoodlineConfig()
+    assert (config.heads, config.layers, config.feed_forward, config.dropout) == (8, 2, 2048, 0.2)
+    assert (config.attend, config.hidden_size) == ("pooled", 768)
+    assert config.id2label == {0: "angry", 1: "happy", 2: "neutral", 3: "sad"}
+
+
+def test_positions_are_sines_and_cosines() -> None:
+    table = sinusoidal_positions(2, 4)
+    assert torch.allclose(table[0], torch.tensor([0.0, 1.0, 0.0, 1.0]))
+    wanted = torch.tensor([1.0, 1.0, 0.01, 0.01])
+    assert torch.allclose(table[1, ::2], torch.sin(wanted[::2]))
+    assert torch.allclose(table[1, 1::2], torch.cos(wanted[1::2]))

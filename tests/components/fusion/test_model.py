@@ -1,0 +1,173 @@
+"""The whole model: a clip's answer is its own, whatever the batch and the padding."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tokenizers import Tokenizer
+
+from components.conversation import InputError
+from components.fusion import Clip, MoodlineConfig, MoodlineModel, load_model, predict
+from components.fusion.frontend import LogMel
+
+Make = Callable[..., MoodlineModel]
+KINDS = ["whisper", "wav2vec2", "wav2vec2-layer", "hubert", "wavlm"]
+
+
+@pytest.mark.parametrize("attend", ["pooled", "frames"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_does_not_depend_on_the_batch(
+    make_model: Make, tokenizer: Tokenizer, clips: list[Clip], kind: str, attend: str
+) -> None:
+    model = make_model(kind, "roberta" if kind == "wavlm" else "bert", attend=attend)
+    together, vectors = predict(model, clips, batch_size=len(clips), tokenizer=tokenizer)
+    assert np.isfinite(together).all() and np.isfinite(vectors).all()
+    assert together.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+    for i, clip in enumerate(clips):
+        alone, vector = predict(model, [clip], tokenizer=tokenizer)
+        assert np.abs(alone[0] - together[i]).max() < 1e-4
+        assert np.abs(vector[0] - vectors[i]).max() < 1e-4
+    # Not because the model answers everything alike.
+    assert np.ptp(together, axis=0).max() > 0.01
+
+
+@pytest.mark.parametrize("kind", ["whisper", "wav2vec2"])
+def test_what_the_padding_holds_does_not_matter(make_model: Make, kind: str) -> None:
+    model = make_model(kind, "roberta")
+    torch.manual_seed(0)
+    audio, ids = 0.1 * torch.randn(1, 9000), torch.tensor([[2, 7, 9, 3]])
+    rubbish = torch.cat([audio, torch.full((1, 5000), 1e6)], 1)
+    wrong = torch.cat([ids, torch.full((1, 3), 11)], 1)
+    lengths = torch.tensor([9000]), torch.tensor([4])
+    with torch.inference_mode():
+        clean = model(audio, lengths[0], ids, lengths[1])
+        dirty = model(rubbish, lengths[0], wrong, lengths[1])
+    assert torch.allclose(clean.logits, dirty.logits, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2", "wav2vec2-layer", "hubert", "wavlm"])
+def test_one_clip_gives_hugging_faces_own_states(make_model: Make, kind: str) -> None:
+    model = make_model(kind)
+    torch.manual_seed(0)
+    audio = torch.randn(1, 16000)
+    normed = (audio - audio.mean()) / torch.sqrt(audio.var(unbiased=False) + 1e-7)
+    with torch.inference_mode():
+        states, frames = model.acoustic(audio, torch.tensor([16000]))
+        theirs = model.acoustic.encoder(normed).last_hidden_state
+    assert int(frames) == theirs.shape[1] == 49
+    assert torch.allclose(states[:, :49], theirs, atol=1e-4)
+
+
+def test_log_mel_is_whispers(tmp_path: Path) -> None:
+    from transformers import WhisperFeatureExtractor
+
+    torch.manual_seed(0)
+    audio = 0.1 * torch.randn(1, 24_000)
+    wanted = WhisperFeatureExtractor()(
+        audio[0].numpy(), sampling_rate=16_000, return_tensors="pt"
+    ).input_features
+    given, frames = LogMel(80)(audio, torch.tensor([24_000]))
+    assert int(frames) == given.shape[2] == 150
+    assert torch.allclose(given, wanted[:, :, :150], atol=1e-4)
+
+
+def test_whisper_over_30_seconds_is_hugging_faces_encoder(make_model: Make) -> None:
+    model = make_model("whisper")
+    torch.manual_seed(0)
+    audio = 0.1 * torch.randn(1, 480_000)
+    with torch.inference_mode():
+        features, _ = model.acoustic.log_mel(audio, torch.tensor([480_000]))
+        states, frames = model.acoustic(audio, torch.tensor([480_000]))
+        theirs = model.acoustic.encoder(features).last_hidden_state
+    assert int(frames) == 1500
+    assert torch.allclose(states, theirs, atol=1e-4)
+
+
+def test_saved_and_loaded_it_answers_the_same(
+    make_model: Make, tokenizer: Tokenizer, clips: list[Clip], tmp_path: Path
+) -> None:
+    model = make_model("hubert", "roberta", attend="frames", max_seconds=7.5)
+    model.save_pretrained(tmp_path)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    again = load_model(tmp_path)
+    assert again.config.to_dict().keys() == model.config.to_dict().keys()
+    assert (again.config.attend, again.config.max_seconds) == ("frames", 7.5)
+    assert not again.training
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, again.state_dict()[name]), name
+    # By its folder the model finds its own tokenizer.
+    assert np.array_equal(
+        predict(tmp_path, clips[:3])[0], predict(model, clips[:3], tokenizer=tokenizer)[0]
+    )
+
+
+def test_a_folder_of_another_kind_is_refused(make_model: Make, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no model"):
+        load_model(tmp_path / "nothing")
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(InputError, match="a bert checkpoint, not a Moodline model"):
+        load_model(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="is not a model's configuration"):
+        load_model(tmp_path)
+
+
+def test_weights_of_another_architecture_are_refused(make_model: Make, tmp_path: Path) -> None:
+    make_model("hubert").save_pretrained(tmp_path / "one")
+    make_model("whisper").save_pretrained(tmp_path / "other")
+    shutil.copy(tmp_path / "other/model.safetensors", tmp_path / "one/model.safetensors")
+    with pytest.raises(InputError, match="another architecture"):
+        load_model(tmp_path / "one")
+    config = json.loads((tmp_path / "other/config.json").read_text())
+    config["feed_forward"] = 32
+    (tmp_path / "other/config.json").write_text(json.dumps(config))
+    with pytest.raises(InputError, match="other"):
+        load_model(tmp_path / "other")
+    (tmp_path / "one/model.safetensors").write_bytes(b"not weights")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_model(tmp_path / "one")
+
+
+def test_wrong_settings_are_refused() -> None:
+    with pytest.raises(InputError, match="neither 'pooled' nor 'frames'"):
+        MoodlineConfig(attend="both")
+    with pytest.raises(InputError, match="7 do not divide a width of 768"):
+        MoodlineConfig(heads=7)
+    with pytest.raises(InputError, match="'walkman' is not an architecture"):
+        MoodlineConfig(text={"model_type": "walkman"})
+    with pytest.raises(InputError, match="bert is not supported"):
+        MoodlineModel(MoodlineConfig({"model_type": "bert"}, {"model_type": "bert"}))
+    with pytest.raises(InputError, match="no such speech encoder"):
+        MoodlineModel.from_encoders("/nowhere/speech", "/nowhere/text")
+
+
+def test_too_long_a_clip_is_refused(make_model: Make) -> None:
+    model = make_model(max_seconds=1.0)
+    one = torch.tensor([1])
+    with pytest.raises(InputError, match="16001 samples"):
+        model(torch.zeros(1, 16_001), one, torch.tensor([[2, 3]]), one + 1)
+    with pytest.raises(InputError, match="25 tokens"):
+        model(torch.zeros(1, 100), one, torch.full((1, 25), 3), one + 24)
+
+
+def test_training_sees_the_function_that_is_served(make_model: Make) -> None:
+    """A padded batch's gradient is the mean of its clips' own (dropout aside)."""
+    model = make_model("wav2vec2").eval()
+    torch.manual_seed(0)
+    audio, ids = 0.1 * torch.randn(2, 12_000), torch.tensor([[2, 5, 6, 3], [2, 7, 3, 0]])
+    samples, tokens = torch.tensor([12_000, 4_321]), torch.tensor([4, 3])
+    labels = torch.tensor([1, 3])
+    norm = model.acoustic.encoder.feature_extractor.conv_layers[0].layer_norm
+    model(audio, samples, ids, tokens, labels=labels).loss.backward()
+    together = norm.weight.grad.clone()
+    model.zero_grad()
+    for i in range(2):
+        one = audio[i : i + 1, : samples[i]], samples[i : i + 1]
+        words = ids[i : i + 1, : tokens[i]], tokens[i : i + 1]
+        (model(*one, *words, labels=labels[i : i + 1]).loss / 2).backward()
+    assert together.abs().max() > 1e-4
+    assert torch.allclose(together, norm.weight.grad, atol=1e-5)

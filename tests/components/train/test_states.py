@@ -1,0 +1,65 @@
+"""Frozen encoders are run once for each example; epochs run on what they gave."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from components.conversation import Recording
+from components.fusion import MoodlineModel
+from components.fusion.tokens import pretrained_tokenizer
+from components.profile import Cache
+from components.train.data import Sound, read_rows
+from components.train.states import encode_rows, standardize
+
+Corpus = tuple[Path, list[Recording]]
+
+
+@pytest.fixture
+def model(tiny_models: Path) -> MoodlineModel:
+    return MoodlineModel.from_encoders(
+        str(tiny_models / "tiny-wave"), str(tiny_models / "tiny-text"), heads=4
+    )
+
+
+def test_encoders_are_run_once(
+    model: MoodlineModel, tiny_models: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    rows = read_rows(corpus[0])
+    sound, cache = Sound(corpus[1], rows), Cache(tmp_path)
+    tokenizer = pretrained_tokenizer(str(tiny_models / "tiny-text"))
+    runs: list[str] = []
+    model.acoustic.register_forward_hook(lambda *_: runs.append("acoustic"))
+    model.text.register_forward_hook(lambda *_: runs.append("text"))
+
+    def encode() -> list[np.ndarray]:
+        found = encode_rows(model, tokenizer, rows, sound, cache, lambda _: None)
+        return [array for windows in found for w in windows for array in (w.acoustic, w.text)]
+
+    first = encode()
+    assert sorted(runs) == ["acoustic"] * len(rows) + ["text"] * len(rows)
+    runs.clear()
+    again = encode()
+    assert runs == []
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    # Other weights are other states.
+    with torch.no_grad():
+        next(model.text.parameters()).add_(1.0)
+    encode()
+    assert len(runs) == 2 * len(rows)
+
+
+def test_standardized_states_have_mean_0_and_deviation_1(
+    model: MoodlineModel, tiny_models: Path, corpus: Corpus, tmp_path: Path
+) -> None:
+    rows = read_rows(corpus[0])
+    tokenizer = pretrained_tokenizer(str(tiny_models / "tiny-text"))
+    encoded = encode_rows(
+        model, tokenizer, rows, Sound(corpus[1], rows), Cache(tmp_path), lambda _: None
+    )
+    standardize(model, encoded)
+    states = torch.from_numpy(np.concatenate([windows[0].acoustic for windows in encoded]))
+    scaled = model.head.acoustic(states)
+    assert scaled.mean(0).abs().max() < 1e-3
+    assert (scaled.std(0, correction=0) - 1).abs().max() < 1e-2
