@@ -98,7 +98,7 @@ def retrain(
             profile=profile,
         ).set_display_name("Evaluate")
 
-        with dsl.If(judged.outputs["decision"] != "fail", name="not refused"):
+        with dsl.If(judged.outputs["Output"] != "fail", name="not refused"):
             version = register(
                 model=trained.outputs["model"],
                 metrics=judged.outputs["metrics"],
@@ -111,11 +111,11 @@ def retrain(
             _look_up(version, "Register")
             with (
                 dsl.If(promote_if_passed == True, name="promotion wanted"),  # noqa: E712
-                dsl.If(judged.outputs["decision"] == "pass", name="passed"),
+                dsl.If(judged.outputs["Output"] == "pass", name="passed"),
             ):
                 promoted = promote(version=version.output, actor=actor, reason=reason)
                 _look_up(promoted, "Promote")
-        with dsl.If(judged.outputs["decision"] == "fail", name="refused"):
+        with dsl.If(judged.outputs["Output"] == "fail", name="refused"):
             refused = record_refusal(
                 metrics=judged.outputs["metrics"],
                 report=judged.outputs["report"],

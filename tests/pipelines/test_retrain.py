@@ -64,6 +64,16 @@ def test_conditions_say_what_the_gate_decides(spec: dict[str, Any]) -> None:
     assert sum("promote_if_passed" in c and "true" in c for c in conditions) == 1
 
 
+def test_conditions_stand_on_unnamed_outputs(spec: dict[str, Any]) -> None:
+    """kfp 2.17's local runner takes a condition on a named output for false, and says nothing."""
+    for task in tasks(spec).values():
+        condition = task.get("triggerPolicy", {}).get("condition", "")
+        for channel in re.findall(r"pipelinechannel--([\w-]+)", condition):
+            assert channel in spec["root"]["inputDefinitions"]["parameters"] or channel.endswith(
+                "-Output"
+            )
+
+
 def test_look_ups_are_never_taken_from_a_cache(spec: dict[str, Any]) -> None:
     cached = {
         name

@@ -225,7 +225,7 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
         profile=profile.model_dump_json(),
         **outputs,
     )
-    assert found == (decision,)
+    assert found == decision
     metrics = json.loads((tmp_path / "metrics").read_text())
     verdict = json.loads((tmp_path / "verdict").read_text())
     assert verdict["verdict"] == outputs["verdict"].metadata["verdict"] == decision
