@@ -1,0 +1,95 @@
+"""What is in a corpus."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+from components.conversation import Recording, Seconds, audio_duration
+from components.corpus.reader import read_corpus
+from components.profile import file_digest, json_digest
+
+
+@dataclass(frozen=True, slots=True)
+class CorpusReport:
+    """A corpus that was read without fault.
+
+    Attributes:
+        recordings: how many.
+        utterances: how many.
+        emotions: utterances of each emotion, those that are not scored among them.
+        folds: utterances of each fold.
+        speakers: utterances of each speaker.
+        seconds: of sound.
+        utterance_seconds: summed over the utterances.
+        overlap_seconds: in which utterances of two or more speakers overlap.
+        digest: of all sound and labels; the same wherever the corpus lies.
+    """
+
+    recordings: int
+    utterances: int
+    emotions: dict[str, int]
+    folds: dict[str, int]
+    speakers: dict[str, int]
+    seconds: Seconds
+    utterance_seconds: Seconds
+    overlap_seconds: Seconds
+    digest: str
+
+
+def check_corpus(folder: Path) -> CorpusReport:
+    """Read a whole corpus and count what is in it.
+
+    Raises:
+        InputError: it has a fault; see `read_corpus`.
+    """
+    recordings = read_corpus(folder)
+    utterances = [u for recording in recordings for u in recording.utterances]
+    return CorpusReport(
+        recordings=len(recordings),
+        utterances=len(utterances),
+        emotions=_counts(u.emotion for u in utterances),
+        folds=_counts(r.fold for r in recordings for _ in r.utterances),
+        speakers=_counts(u.speaker for u in utterances),
+        seconds=round(sum(audio_duration(r.audio) for r in recordings), 3),
+        utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
+        overlap_seconds=round(sum(overlap(r) for r in recordings), 3),
+        digest=corpus_digest(recordings),
+    )
+
+
+def _counts(labels: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(labels).items()))
+
+
+def overlap(recording: Recording) -> Seconds:
+    """The time in a recording in which utterances of two or more speakers overlap."""
+    edges = sorted(
+        edge
+        for u in recording.utterances
+        for edge in ((u.start, 1, u.speaker), (u.end, 0, u.speaker))
+    )
+    open_utterances: Counter[str] = Counter()
+    total, since = 0.0, 0.0
+    for time, begins, speaker in edges:
+        if sum(count > 0 for count in open_utterances.values()) > 1:
+            total += time - since
+        open_utterances[speaker] += 1 if begins else -1
+        since = time
+    return total
+
+
+def corpus_digest(recordings: list[Recording]) -> str:
+    """A digest of all sound and labels, whatever the order and place of the files."""
+    return json_digest(
+        [
+            [
+                recording.name,
+                recording.fold,
+                recording.scripted,
+                file_digest(recording.audio),
+                [astuple(utterance) for utterance in recording.utterances],
+            ]
+            for recording in sorted(recordings, key=lambda r: r.name)
+        ]
+    )

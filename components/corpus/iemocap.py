@@ -1,0 +1,240 @@
+"""A corpus in the layout that IEMOCAP is distributed in.
+
+    Session1/dialog/wav/Ses01F_impro01.wav              the sound; FLAC and Ogg are read too
+    Session1/dialog/transcriptions/Ses01F_impro01.txt   what was said
+    Session1/dialog/EmoEvaluation/Ses01F_impro01.txt    what was felt, summed over the raters
+
+Only these files are looked at: macOS's `._` companions and the raters' own folders are not.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.conversation import (
+    InputError,
+    Recording,
+    Seconds,
+    Utterance,
+)
+
+LABELS = {
+    "ang": "angry",
+    "hap": "happy",
+    "exc": "happy",
+    "neu": "neutral",
+    "sad": "sad",
+    "fru": "frustrated",
+    "sur": "surprised",
+    "fea": "fearful",
+    "dis": "disgusted",
+    "oth": "other",
+    "xxx": "undecided",
+}
+"""IEMOCAP's labels and ours; excited counts as happy. `xxx` is where the raters disagree."""
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
+
+_SESSION = re.compile(r"Session\d+")
+_NAME = re.compile(r"Ses(?P<session>\d+)[FM]_(?P<scene>impro|script)\w+")
+_TURN = re.compile(r"(?P<recording>\w+)_(?P<sex>[FM])\w\d+")
+_SPOKEN = re.compile(
+    r"(?P<id>\S+)\s+\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]:(?P<text>.*)"
+)
+_UNTIMED = re.compile(r"[FM]\s*:")  # speech and noises that were transcribed but not cut out
+_LABELLED = re.compile(
+    r"\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]\s+(?P<id>\S+)\s+(?P<label>\S+)"
+    r"\s+\[[^\]]*\]"
+)
+_RATER = re.compile(r"[CA]-\w+:")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    line: int
+    id: str
+    start: Seconds
+    end: Seconds
+    emotion: str
+
+
+def is_iemocap(folder: Path) -> bool:
+    """Whether a folder has sessions in it."""
+    return bool(_sessions(folder))
+
+
+def read_iemocap(folder: Path) -> list[Recording]:
+    """Read every dialogue of every session.
+
+    Returns:
+        The recordings, by session and name, their utterances by time. An utterance's emotion is
+        one of `LABELS`' values; its times are EmoEvaluation's.
+
+    Raises:
+        InputError: a file that is missing or an audio file without labels, a line that is none of
+            the format's, a label unknown, an end before its start, an utterance named twice or
+            without text; with the file and, where there is one, the line.
+    """
+    recordings: list[Recording] = []
+    seen: dict[str, Path] = {}
+    for session in _sessions(folder):
+        for audio in _audio_files(session):
+            recording = _recording(session, audio)
+            evaluation = session / "dialog" / "EmoEvaluation" / f"{audio.stem}.txt"
+            for utterance in recording.utterances:
+                if utterance.id in seen:
+                    raise InputError(
+                        f"{evaluation}: utterance {utterance.id} is also in {seen[utterance.id]};"
+                        " names must be unique"
+                    )
+                seen[utterance.id] = evaluation
+            recordings.append(recording)
+    return recordings
+
+
+def _sessions(folder: Path) -> list[Path]:
+    found = [p for p in folder.iterdir() if p.is_dir() and _SESSION.fullmatch(p.name)]
+    return sorted(found, key=lambda p: int(p.name.removeprefix("Session")))
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; IEMOCAP's layout has one in each session")
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() in suffixes
+    )
+
+
+def _audio_files(session: Path) -> list[Path]:
+    dialog = session / "dialog"
+    audio = _files(dialog / "wav", AUDIO_SUFFIXES)
+    if not audio:
+        raise InputError(f"{dialog / 'wav'}: holds no audio file ({', '.join(AUDIO_SUFFIXES)})")
+    stems = [path.stem for path in audio]
+    for path in audio:
+        if stems.count(path.stem) > 1:
+            raise InputError(f"{path}: the dialogue has two audio files; keep one of them")
+    # Listing both kinds of text also tells of a folder that is missing.
+    for kind in ("EmoEvaluation", "transcriptions"):
+        for text in _files(dialog / kind, (".txt",)):
+            if text.stem not in stems:
+                raise InputError(
+                    f"{dialog / 'wav' / text.stem}.wav: no such audio file, but {text} is there"
+                )
+    return audio
+
+
+def _recording(session: Path, audio: Path) -> Recording:
+    name = audio.stem
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise InputError(
+            f"{audio}: is not named as IEMOCAP's dialogues are (Ses01F_impro01, Ses01F_script01_1)"
+        )
+    evaluation = session / "dialog" / "EmoEvaluation" / f"{name}.txt"
+    transcript = session / "dialog" / "transcriptions" / f"{name}.txt"
+    texts = _texts(transcript)
+    utterances = []
+    for label in _labels(evaluation):
+        turn = _TURN.fullmatch(label.id)
+        if turn is None:
+            raise InputError(
+                f"{evaluation}: line {label.line}: {label.id} is not an utterance's name"
+                " (Ses01F_impro01_F000)"
+            )
+        if label.id not in texts:
+            raise InputError(
+                f"{transcript}: has no line for {label.id}, which {evaluation.name} labels"
+            )
+        speaker = f"Ses{parts['session']}_{turn['sex']}"
+        utterances.append(
+            Utterance(
+                label.id,
+                name,
+                label.start,
+                label.end,
+                speaker,
+                turn["sex"],
+                texts[label.id],
+                label.emotion,
+            )
+        )
+    if not utterances:
+        raise InputError(f"{evaluation}: labels no utterance")
+    ordered = tuple(sorted(utterances, key=lambda u: (u.start, u.end, u.id)))
+    return Recording(name, audio, session.name, parts["scene"] == "script", ordered)
+
+
+def _lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
+    try:
+        text = path.read_bytes().decode("latin-1")
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; every dialogue needs its {kind}") from None
+    # Not splitlines: in Latin-1 that also splits at bytes which are part of a line.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def _span(match: re.Match[str], place: str) -> tuple[Seconds, Seconds]:
+    try:
+        start, end = float(match["start"]), float(match["end"])
+    except ValueError:
+        raise InputError(f"{place}: a time that is not a number") from None
+    if start < 0:
+        raise InputError(f"{place}: {match['id']} starts at {start:g}, before the recording")
+    if end < start:
+        raise InputError(f"{place}: {match['id']} ends at {end:g}, before it starts at {start:g}")
+    return start, end
+
+
+def _texts(path: Path) -> dict[str, str]:
+    """What a `transcriptions` file says that each utterance says."""
+    texts: dict[str, str] = {}
+    for number, line in _lines(path, "transcript"):
+        place = f"{path}: line {number}"
+        match = _SPOKEN.fullmatch(line)
+        if match is None:
+            if _UNTIMED.match(line):
+                log.debug("%s: has no times, left out", place)
+                continue
+            raise InputError(
+                f"{place}: is not a line of a transcript"
+                f" (Ses01F_impro01_F000 [006.2901-008.2357]: text): {line[:60]!r}"
+            )
+        _span(match, place)
+        if match["id"] in texts:
+            raise InputError(f"{place}: {match['id']} is transcribed twice; remove one of them")
+        texts[match["id"]] = " ".join(match["text"].split())
+    return texts
+
+
+def _labels(path: Path) -> Iterator[_Label]:
+    """The summary lines of an `EmoEvaluation` file."""
+    seen: set[str] = set()
+    for number, line in _lines(path, "EmoEvaluation file"):
+        place = f"{path}: line {number}"
+        if line.startswith("%") or _RATER.match(line):
+            continue
+        match = _LABELLED.fullmatch(line)
+        if match is None:
+            raise InputError(
+                f"{place}: is not a line of an EmoEvaluation file"
+                f" ([6.2901 - 8.2357] name neu [2.5, 2.5, 2.5]): {line[:60]!r}"
+            )
+        start, end = _span(match, place)
+        label = match["label"].lower()
+        if label not in LABELS:
+            raise InputError(
+                f"{place}: unknown label {match['label']!r}; known: {', '.join(LABELS)}"
+            )
+        if match["id"] in seen:
+            raise InputError(f"{place}: {match['id']} is labelled twice; remove one of them")
+        seen.add(match["id"])
+        yield _Label(number, match["id"], start, end, LABELS[label])

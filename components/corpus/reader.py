@@ -1,0 +1,49 @@
+"""Reading a labelled corpus, whatever form it is in."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from components.conversation import InputError, Recording, Seconds, audio_duration, read_manifest
+from components.corpus.iemocap import is_iemocap, read_iemocap
+
+SLACK: Seconds = 0.5
+"""How far beyond the sound's end an utterance's may be marked; it is cut back to the sound's."""
+
+
+def read_corpus(folder: Path) -> list[Recording]:
+    """Read a corpus: IEMOCAP's layout, or a manifest.
+
+    Args:
+        folder: holds `manifest.jsonl`, or `Session1`, `Session2`, …
+
+    Returns:
+        The recordings, every utterance of them inside its recording's sound.
+
+    Raises:
+        InputError: neither is there, or what is there has a fault; see `read_iemocap` and
+            `components.conversation.read_manifest`.
+    """
+    folder = Path(folder)
+    if (folder / "manifest.jsonl").is_file() or folder.suffix == ".jsonl":
+        recordings = read_manifest(folder)
+    elif not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    elif is_iemocap(folder):
+        recordings = read_iemocap(folder)
+    else:
+        raise InputError(
+            f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
+        )
+    return [_inside_its_sound(recording) for recording in recordings]
+
+
+def _inside_its_sound(recording: Recording) -> Recording:
+    length = audio_duration(recording.audio)
+    for utterance in recording.utterances:
+        if utterance.start < 0 or utterance.start >= length or utterance.end > length + SLACK:
+            raise InputError(
+                f"{recording.audio}: lasts {length:.2f} s, but utterance {utterance.id} is marked"
+                f" at {utterance.start:.2f}–{utterance.end:.2f} s; is it another recording's sound?"
+            )
+    within = (replace(u, end=min(u.end, length)) for u in recording.utterances)
+    return replace(recording, utterances=tuple(within))
