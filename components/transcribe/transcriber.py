@@ -37,6 +37,9 @@ class Transcriber:
 
     def __init__(self, options: TranscribeSettings, settings: Settings) -> None:
         import torch
+
+        # Left without a handler, whisperx logs to standard output, where results belong.
+        logging.getLogger("whisperx").addHandler(logging.NullHandler())
         import whisperx
 
         # Lightning tells that it reads whisperx's older checkpoint: no news to anyone.
