@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,8 +19,9 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# Through a pipe there is no terminal to fit into: lines are not broken at its usual 80 columns.
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
 
 COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
 """How each emotion is shown, on every table."""

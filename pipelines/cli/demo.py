@@ -85,7 +85,8 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
         out.print(
             f"POST /v1/analyze: {answer.status_code}, {len(body['turns'])} turns of "
             f"{audio_duration(audio):.0f} s in {time.monotonic() - began:.1f} s, "
-            f"by {body['model']['name']} version {body['model']['version']} on Triton"
+            f"by {body['model']['name']} version {body['model']['version']} on Triton",
+            soft_wrap=True,
         )
     finally:
         with spinner("stopping"):
@@ -124,7 +125,8 @@ def show_errors(turns: tuple[Turn, ...], speakers: tuple[SpeakerSegment, ...], r
         f"\nagainst its reference: diarization error rate {der['rate']:.1%} at collar 0 "
         f"(missed {der['missed']:.1f} s, false alarm {der['false_alarm']:.1f} s, "
         f"wrong speaker {der['confusion']:.1f} s of {der['total']:.1f} s), "
-        f"cpWER {words['rate']:.1%} ({words['errors']} of {words['length']} words)"
+        f"cpWER {words['rate']:.1%} ({words['errors']} of {words['length']} words)",
+        soft_wrap=True,
     )
     err.print("The emotions have no reference: nobody labelled this call.", style="dim")
 

@@ -1,0 +1,59 @@
+"""A fresh state for the whole loop, and a small corpus to run it on."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.profile import load_profile
+
+
+@pytest.fixture(scope="session")
+def workplace(
+    tmp_path_factory: pytest.TempPathFactory, demo_corpus: Path, models_home: Path
+) -> Path:
+    """A folder as a user's: one dialogue of each session, a profile, the sample call, no state."""
+    folder = tmp_path_factory.mktemp("user")
+    for session in sorted(demo_corpus.glob("Session*")):
+        name = min(path.stem for path in (session / "dialog" / "wav").iterdir())
+        for path in session.rglob(f"{name}.*"):
+            target = folder / "corpus" / path.relative_to(demo_corpus)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+    # Some sixty turns teach little: the gate asks for more than chance, the stricter one for more
+    # than any model has.
+    demo = load_profile("demo").model_dump(mode="json")
+    for name, accuracy in (("small", 0.3), ("strict", 1.0)):
+        gate = demo["gate"] | {"min_accuracy": accuracy, "min_macro_f1": 0.0}
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump(demo | {"name": name, "gate": gate}))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def run(workplace: Path, models_home: Path) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run a command line in the workplace, `moodline` being this environment's."""
+    triton = Path(os.environ.get("MOODLINE_TRITON_ENV", models_home.parent / "triton"))
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "MOODLINE_HOME": str(workplace / ".moodline"),
+        "MOODLINE_MODELS": str(models_home.resolve()),
+        "MOODLINE_TRITON_ENV": str(triton.resolve()),
+    }
+
+    def command(line: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=workplace,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=900,
+        )
+
+    return command

@@ -1,0 +1,147 @@
+"""The whole loop as a user meets it: `moodline demo` from nothing, then what the README shows.
+
+Everything is real; only the corpus is cut to one dialogue a session, so that it takes minutes.
+The tests run in order: each goes on where the one before stopped.
+"""
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from components.conversation import EMOTIONS, read_rttm, read_turns, read_words
+
+pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
+
+Run = Callable[[str], subprocess.CompletedProcess[str]]
+
+
+def ok(run: Run, line: str) -> str:
+    """The command's standard output; it must have done."""
+    done = run(line)
+    assert done.returncode == 0, f"{line}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done.stdout
+
+
+def test_demo_does_its_main_job(run: Run) -> None:
+    printed = ok(run, "moodline demo --corpus corpus --profile small.yaml")
+    assert "Registered as version 1 and is in production" in printed
+    assert "POST /v1/analyze: 200" in printed
+    assert "by moodline version 1 on Triton" in printed
+    rate = re.search(r"diarization error rate (\d+\.\d)%", printed)
+    assert rate is not None
+    assert 0 < float(rate[1]) < 60
+    assert re.search(r"cpWER \d+\.\d%", printed)
+
+
+def test_the_registry_knows_what_is_in_production_and_why(run: Run) -> None:
+    (version,) = json.loads(ok(run, "moodline registry list --json"))
+    assert version["number"] == 1
+    assert "production" in version["aliases"]
+    assert version["verdict"] == "pass"
+    shown = json.loads(ok(run, "moodline registry show production --json"))
+    assert len(shown["lineage"]["git_commit"]) >= 40
+    assert shown["metrics"]["accuracy"] >= 0.3
+    (entry,) = json.loads(ok(run, "moodline registry history --json"))
+    assert (entry["action"], entry["to_version"], entry["reason"]) == (
+        "promote",
+        1,
+        "moodline demo",
+    )
+
+
+def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: Path) -> None:
+    (folder,) = (workplace / ".moodline" / "runs").iterdir()
+    (transcripts,) = folder.rglob("transcripts")
+    assert sum(len(s.words) for p in transcripts.glob("*.json") for s in read_words(p)) > 200
+    (turns,) = folder.rglob("align/turns")
+    assert all(t.speaker for p in turns.glob("*.json") for t in read_turns(p))
+    (predictions,) = folder.rglob("evaluate/predictions")
+    answered = read_turns(predictions)
+    assert {t.emotion for t in answered} <= set(EMOTIONS)
+    assert all(t.session_id.startswith("Ses05") for t in answered)
+    (report,) = folder.rglob("evaluate/report")
+    assert "ynthetic" in report.read_text()
+
+
+def test_the_four_steps_by_hand_give_what_analyze_gives(
+    run: Run, workplace: Path, demo_corpus: Path
+) -> None:
+    """transcribe, diarize and align, then score against the reference."""
+    audio = min((demo_corpus / "Session5" / "dialog" / "wav").glob("*.ogg"))
+    shutil.copy(audio, workplace / "call.ogg")
+    ok(run, "moodline transcribe call.ogg -o words.json")
+    ok(run, "moodline diarize call.ogg -o call.rttm --num-speakers 2")
+    ok(run, "moodline align words.json call.rttm -o turns.json")
+    by_hand = read_turns(workplace / "turns.json")
+    assert len({t.speaker for t in by_hand}) == 2
+    ok(run, "moodline analyze call.ogg --num-speakers 2 --format json -o analysis.json")
+    analysed = read_turns(workplace / "analysis.json")
+    assert [(t.start, t.end, t.speaker, t.words) for t in analysed] == [
+        (t.start, t.end, t.speaker, t.words) for t in by_hand
+    ]
+    for turn in analysed:
+        assert turn.probabilities is not None
+        assert sum(turn.probabilities.values()) == pytest.approx(1, abs=1e-3)
+        assert turn.emotion == max(turn.probabilities, key=turn.probabilities.__getitem__)
+    scores = json.loads(ok(run, "moodline score analysis.json turns.json --json"))
+    assert scores["der"]["rate"] == pytest.approx(0, abs=1e-6)
+    assert scores["cpwer"]["errors"] == 0
+
+
+def test_analyze_writes_every_format(run: Run, workplace: Path) -> None:
+    printed = ok(run, "moodline analyze call.ogg --num-speakers 2 --format rttm")
+    (workplace / "printed.rttm").write_text(printed)
+    assert set(read_rttm(workplace / "printed.rttm")) == {"call"}
+    ok(run, "moodline analyze call.ogg --num-speakers 2 --format html -o call.html")
+    page = (workplace / "call.html").read_text()
+    assert "<svg" in page
+    assert "EU AI Act" in page
+
+
+def test_speech_free_audio_has_no_turns(run: Run, workplace: Path) -> None:
+    import numpy as np
+    import soundfile
+
+    noise = np.random.default_rng(0).normal(0, 0.01, (5 * 8_000, 2))
+    soundfile.write(workplace / "noise.wav", noise, 8_000)
+    soundfile.write(workplace / "one.wav", np.array([0.5]), 16_000)
+    soundfile.write(workplace / "silence.wav", np.zeros(96_000), 96_000, subtype="FLOAT")
+    turns = json.loads(ok(run, "moodline analyze noise.wav one.wav silence.wav --format json"))
+    assert turns == []
+
+
+def test_a_strict_gate_says_no_and_nothing_is_promoted(run: Run) -> None:
+    done = run("moodline retrain --corpus corpus --profile strict.yaml --promote")
+    assert done.returncode == 1, done.stderr
+    assert "accuracy" in done.stderr.strip().splitlines()[-1]
+    (version,) = json.loads(ok(run, "moodline registry list --json"))
+    assert version["number"] == 1
+
+
+def test_a_second_version_goes_into_production_and_back(run: Run) -> None:
+    ok(run, "moodline retrain --corpus corpus --profile small.yaml")
+    first, second = sorted(
+        json.loads(ok(run, "moodline registry list --json")), key=lambda v: v["number"]
+    )
+    # The same code, corpus and seed: the very same model.
+    assert first["digest"] == second["digest"]
+    assert "production" in first["aliases"]
+    assert "candidate" in second["aliases"]
+    ok(run, "moodline registry promote candidate --reason 'a second one' --actor ada")
+    ok(run, "moodline registry rollback --reason 'it was fine before' --actor ada")
+    actions = [e["action"] for e in json.loads(ok(run, "moodline registry history --json"))]
+    assert actions == ["promote", "promote", "rollback"]
+    shown = json.loads(ok(run, "moodline registry show production --json"))
+    assert shown["number"] == 1
+
+
+def test_the_pipeline_compiles_for_a_cluster(run: Run, workplace: Path) -> None:
+    ok(run, "moodline compile -o pipeline.yaml")
+    text = (workplace / "pipeline.yaml").read_text()
+    assert "exec-transcribe" in text
+    assert str(workplace) not in text

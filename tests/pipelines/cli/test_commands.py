@@ -1,0 +1,178 @@
+"""The command line as people and scripts meet it: output, errors and exit statuses."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from components.conversation import Turn, read_turns, write_rttm, write_turns
+from components.conversation.types import SpeakerSegment
+
+WORDS = {
+    "segments": [
+        {
+            "start": 0.0,
+            "end": 3.0,
+            "text": "hello you two yes",
+            "words": [
+                {"word": "hello", "start": 0.0, "end": 0.5, "score": 0.9},
+                {"word": "you", "start": 0.5, "end": 0.9},
+                {"word": "2"},
+                {"word": "yes", "start": 2.0, "end": 2.5, "score": 0.8},
+            ],
+        }
+    ]
+}
+
+
+def moodline(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in a process of its own."""
+    command = [Path(sys.executable).with_name("moodline"), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+
+
+def one_line(done: subprocess.CompletedProcess[str], *parts: str) -> None:
+    """The run said one clear line about wrong input, and nothing else."""
+    assert done.returncode == 2, done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("moodline: ")
+    for part in parts:
+        assert part in lines[0]
+    assert done.stdout == ""
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Path:
+    path = tmp_path / "call.json"
+    path.write_text(json.dumps(WORDS))
+    return path
+
+
+@pytest.fixture
+def speakers(tmp_path: Path) -> Path:
+    path = tmp_path / "call.rttm"
+    write_rttm(path, "call7", [SpeakerSegment(0, 1.2, "A"), SpeakerSegment(1.5, 3, "B")])
+    return path
+
+
+def test_help_teaches_every_command() -> None:
+    done = moodline("--help")
+    assert done.returncode == 0
+    for name in ("demo", "analyze", "transcribe", "diarize", "align", "score", "corpus",
+                 "retrain", "compile", "registry", "serve"):  # fmt: skip
+        assert name in done.stdout
+        inner = moodline(name, "--help")
+        assert inner.returncode == 0
+        assert "Usage" in inner.stdout
+
+
+def test_align(words: Path, speakers: Path, tmp_path: Path) -> None:
+    done = moodline("align", words, speakers, "-o", tmp_path / "turns.json")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    turns = read_turns(tmp_path / "turns.json")
+    assert [(t.session_id, t.speaker, t.words) for t in turns] == [
+        ("call7", "A", "hello you 2"),
+        ("call7", "B", "yes"),
+    ]
+
+
+def test_align_options(words: Path, speakers: Path, tmp_path: Path) -> None:
+    moodline("align", words, speakers, "-o", tmp_path / "t.json", "--baseline")
+    assert [t.words for t in read_turns(tmp_path / "t.json")] == ["hello you 2 yes"]
+    write_rttm(speakers, "call7", [SpeakerSegment(0, 3, "A")])
+    words.write_text(json.dumps(WORDS).replace('"start": 2.0, "end": 2.5', '"start": 9, "end": 9'))
+    moodline("align", words, speakers, "-o", tmp_path / "t.json", "--max-pause", "0")
+    # with no pause allowed, the last word, far from all speech, stands alone
+    assert [(t.speaker, t.words) for t in read_turns(tmp_path / "t.json")][-1] == ("unknown", "yes")
+
+
+def test_align_refuses_an_rttm_of_several_recordings(
+    words: Path, speakers: Path, tmp_path: Path
+) -> None:
+    speakers.write_text(speakers.read_text() + "SPEAKER other 1 0 1 <NA> <NA> A <NA> <NA>\n")
+    done = moodline("align", words, speakers, "-o", tmp_path / "turns.json")
+    one_line(done, "call.rttm", "call7", "other")
+    assert not (tmp_path / "turns.json").exists()
+
+
+def test_align_with_nobody_speaking(words: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.rttm").touch()
+    moodline("align", words, tmp_path / "empty.rttm", "-o", tmp_path / "turns.json")
+    (turn,) = read_turns(tmp_path / "turns.json")
+    assert (turn.session_id, turn.speaker, turn.words) == ("call", "unknown", "hello you 2 yes")
+
+
+def test_score(tmp_path: Path) -> None:
+    reference = [Turn("r", 0, 4, "F", "so it is", "sad"), Turn("r", 5, 9, "M", "oh no", "angry")]
+    hypothesis = [Turn("r", 0, 4, "x", "so it is", "sad"), Turn("r", 5, 9, "y", "oh yes", "happy")]
+    write_turns(tmp_path / "ref.json", reference)
+    write_turns(tmp_path / "hyp.json", hypothesis)
+    done = moodline("score", tmp_path / "ref.json", tmp_path / "hyp.json", "--json",
+                    "--convention", "collar0")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["convention"] == "collar0"
+    assert scores["teer"] == {
+        "missed": 0, "false_alarm": 0, "confusion": 4, "total": 8, "rate": 0.5
+    }  # fmt: skip
+    assert scores["der"]["rate"] == 0
+    assert scores["cpwer"] == {"errors": 1, "length": 5, "rate": 0.2}
+    table = moodline("score", tmp_path / "ref.json", tmp_path / "hyp.json")
+    assert "wu2023" in table.stdout
+    assert "sTEER" in table.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("align", "gone.json", "gone.rttm", "-o", "x.json"), ("score", "a", "b"),
+                  ("analyze", "gone.wav"), ("transcribe", "gone.wav", "-o", "w.json"),
+                  ("diarize", "gone.wav", "-o", "s.rttm"), ("corpus", "check", "gone")],
+)  # fmt: skip
+def test_missing_files_are_one_line(arguments: tuple[str, ...]) -> None:
+    one_line(moodline(*arguments))
+
+
+def test_wrong_words_are_one_line(tmp_path: Path, speakers: Path) -> None:
+    (tmp_path / "w.json").write_text('{"segments": [{"start": 2, "end": 1, "text": "a"}]}')
+    done = moodline("align", tmp_path / "w.json", speakers, "-o", tmp_path / "t.json")
+    one_line(done, "w.json", "segment 1", "ends before it starts")
+
+
+def test_wrong_options_exit_with_2() -> None:
+    for arguments in (("analyse",), ("align",), ("score", "a", "b", "--convention", "best")):
+        done = moodline(*arguments)
+        assert done.returncode == 2
+        assert "Traceback" not in done.stderr
+
+
+def test_bad_audio_is_one_line_before_any_model_is_loaded(tmp_path: Path) -> None:
+    (tmp_path / "empty.wav").touch()
+    one_line(moodline("analyze", tmp_path / "empty.wav"), "empty.wav", "is empty")
+    (tmp_path / "text.wav").write_text("not a sound\n" * 100)
+    one_line(moodline("analyze", tmp_path / "text.wav"), "text.wav", "is not audio")
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "b").mkdir()
+    soundfile.write(tmp_path / "b" / "a.wav", np.zeros(16_000), 16_000)
+    one_line(moodline("analyze", tmp_path / "a.wav", tmp_path / "b" / "a.wav"), "one name")
+    one_line(moodline("analyze", tmp_path / "a.wav", "--profile", "domo"), "domo")
+
+
+def test_corpus_check(demo_corpus: Path) -> None:
+    done = moodline("corpus", "check", demo_corpus, "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["recordings"] >= 10
+    table = moodline("corpus", "check", demo_corpus)
+    assert "Session5" in table.stdout
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    command = f"{Path(sys.executable).with_name('moodline')} --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() in {"0", "141"}
+    assert "Traceback" not in done.stderr
