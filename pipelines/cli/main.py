@@ -11,6 +11,7 @@ import traceback
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from components.conversation import InputError
 from components.register import Refused
@@ -56,18 +57,16 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
-    import click
-
     try:
         status = app(arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
+    except TyperException as error:
+        # A wrong request, or none at all, which typer answers with the help.
+        message = " ".join(error.format_message().split())
+        if message:
+            err.print(f"moodline: {message} (see --help)", markup=False, soft_wrap=True)
         return 2
-    except click.ClickException as error:
-        error.show()
-        return 2
-    except click.exceptions.Exit as error:
+    except typer.Exit as error:
         return error.exit_code
     except InputError as error:
         err.print(f"moodline: {error}", markup=False, soft_wrap=True)
@@ -75,11 +74,11 @@ def run(arguments: list[str] | None = None) -> int:
     except Refused as error:
         err.print(f"moodline: {error}", markup=False, soft_wrap=True)
         return 1
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         err.print("moodline: stopped", markup=False)
         return 130
-    except BrokenPipeError:
-        # The reader went away (`moodline … | head`): nothing is wrong.
+    except (BrokenPipeError, SystemExit):
+        # The reader went away (`moodline … | head`), for rich an exit: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:

@@ -56,7 +56,7 @@ def words(tmp_path: Path) -> Path:
 @pytest.fixture
 def speakers(tmp_path: Path) -> Path:
     path = tmp_path / "call.rttm"
-    write_rttm(path, "call7", [SpeakerSegment(0, 1.2, "A"), SpeakerSegment(1.5, 3, "B")])
+    write_rttm(path, "call7", [SpeakerSegment(0, 1.7, "A"), SpeakerSegment(1.9, 3, "B")])
     return path
 
 
@@ -145,9 +145,13 @@ def test_wrong_words_are_one_line(tmp_path: Path, speakers: Path) -> None:
 
 def test_wrong_options_exit_with_2() -> None:
     for arguments in (("analyse",), ("align",), ("score", "a", "b", "--convention", "best")):
-        done = moodline(*arguments)
-        assert done.returncode == 2
-        assert "Traceback" not in done.stderr
+        one_line(moodline(*arguments), "--help")
+
+
+def test_no_command_shows_the_help() -> None:
+    done = moodline()
+    assert done.returncode == 2
+    assert "analyze" in done.stdout + done.stderr
 
 
 def test_bad_audio_is_one_line_before_any_model_is_loaded(tmp_path: Path) -> None:
