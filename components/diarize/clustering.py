@@ -36,7 +36,7 @@ class CentredClustering(BaseClustering):
         self.same_voice = Uniform(0.0, 1.0)
         self.min_speech = Uniform(0.0, 10.0)
 
-    def __call__(
+    def __call__(  # type: ignore[override]  # pyannote's annotation says one array, not three
         self,
         embeddings: np.ndarray,
         segmentations: SlidingWindowFeature | None = None,

@@ -7,6 +7,7 @@ Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(f
 the weights as safetensors, so that nothing is unpickled when it is loaded.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,12 +77,19 @@ class CentredDiarization(SpeakerDiarization):
         )
         self.clustering = CentredClustering(metric=self._embedding.metric)
 
-    def apply(self, file: dict[str, Any], **options: Any) -> DiarizeOutput:
+    def apply(
+        self,
+        file: Any,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        hook: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> DiarizeOutput:
         """Diarize `file`, as `SpeakerDiarization.apply` does, and hear each stretch once more."""
-        output = super().apply(file, **options)
-        means = output.speaker_embeddings
-        labels = output.speaker_diarization.labels()
-        if len(labels) < 2:
+        output = super().apply(file, num_speakers, min_speakers, max_speakers, hook, **options)
+        means, labels = output.speaker_embeddings, output.speaker_diarization.labels()
+        if means is None or len(labels) < 2:
             return output
         centre = means.mean(axis=0)
         speakers = dict(zip(labels, unit(means - centre), strict=True))
@@ -93,23 +101,16 @@ class CentredDiarization(SpeakerDiarization):
 
     def _reassign(
         self,
-        file: dict[str, Any],
+        file: Any,
         annotation: Annotation,
         speakers: dict[str, np.ndarray],
         centre: np.ndarray,
     ) -> Annotation:
         """Give each stretch to the speaker whose centred mean embedding is most like its own."""
-        result = Annotation(uri=annotation.uri)
-        tracks = list(annotation.itertracks(yield_label=True))
-        for turn, track, label in tracks:
+        result, overlap = Annotation(uri=annotation.uri), annotation.get_overlap()
+        for turn, track, label in annotation.itertracks(yield_label=True):
             result[turn, track] = label
-            others = annotation.crop(turn).label_timeline
-            disturbed = sum(
-                (turn & other).duration
-                for speaker in speakers
-                if speaker != label
-                for other in others(speaker)
-            )
+            disturbed = overlap.crop(turn).duration()
             if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
                 continue
             waveform, _ = self._audio.crop(file, turn, mode="pad")

@@ -52,7 +52,9 @@ class Resemblyzer(Model):
         """Numbers in an embedding."""
         return SIZE
 
-    def forward(self, waveforms: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
+    def forward(  # type: ignore[override]  # pyannote calls it with weights
+        self, waveforms: torch.Tensor, weights: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Embed the speech in each waveform.
 
         Args:
