@@ -72,8 +72,9 @@ def _provide_punkt(state: Path) -> None:
     try:
         nltk.data.find("tokenizers/punkt_tab/english/")
     except LookupError:
+        state = state.resolve()
+        if str(state) not in nltk.data.path:  # nltk reads and writes only below these
+            nltk.data.path.append(str(state))
         rules = state / "tokenizers" / "punkt_tab" / "english"
         rules.mkdir(parents=True, exist_ok=True)
         save_punkt_params(PunktParameters(), dir=str(rules))
-        if str(state) not in nltk.data.path:
-            nltk.data.path.append(str(state))

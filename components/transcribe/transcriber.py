@@ -3,6 +3,8 @@
 import logging
 import math
 import os
+import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
@@ -45,8 +47,7 @@ class Transcriber:
         logging.getLogger("whisperx").addHandler(logging.NullHandler())
         import whisperx
 
-        # Lightning tells that it reads whisperx's older checkpoint: no news to anyone.
-        logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.ERROR)
+        _quieten()
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -56,22 +57,24 @@ class Transcriber:
             compute_type = "float32"
         self._batch_size = options.batch_size
         try:
-            self._pipeline = whisperx.load_model(
-                resolve_model(options.model, settings),
-                device,
-                compute_type=compute_type,
-                language=options.language,
-                vad_method="pyannote",
-                asr_options=READING,
-                threads=len(os.sched_getaffinity(0)),
-            )
-            self._pipeline.vad_model.vad_pipeline._segmentation.step = VAD_STEP
-            self._aligners = self._load_aligners(options, settings, device)
+            with redirect_stdout(sys.stderr):  # whisperx prints
+                self._pipeline = whisperx.load_model(
+                    resolve_model(options.model, settings),
+                    device,
+                    compute_type=compute_type,
+                    language=options.language,
+                    vad_method="pyannote",
+                    asr_options=READING,
+                    threads=len(os.sched_getaffinity(0)),
+                )
+                self._aligners = self._load_aligners(options, settings, device)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"the models of {options.model} cannot be loaded (run `make setup`, or give a name"
                 f" on the hub): {' '.join(str(error).split())}"
             ) from None
+
+        self._pipeline.vad_model.vad_pipeline._segmentation.step = VAD_STEP
 
     def _load_aligners(
         self, options: TranscribeSettings, settings: Settings, device: str
@@ -112,3 +115,13 @@ def _segment(part: dict[str, Any]) -> AsrSegment:
     score = round(min(1.0, math.exp(part["avg_logprob"])), 3)
     words = tuple(Word(text, None, None, score) for text in part["text"].split())
     return AsrSegment(part["start"], part["end"], " ".join(w.text for w in words), words)
+
+
+def _quieten() -> None:
+    """Send whisperx's log where ours goes: by default it writes to standard output."""
+    whisperx_log = logging.getLogger("whisperx")
+    whisperx_log.handlers = [logging.NullHandler()]
+    whisperx_log.propagate = True
+    whisperx_log.setLevel(logging.WARNING)
+    # Lightning tells that it reads whisperx's older checkpoint: no news to anyone.
+    logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.ERROR)

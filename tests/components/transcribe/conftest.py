@@ -1,0 +1,39 @@
+"""The demo's recogniser, loaded once, and short recordings to try it on."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from components.conversation import SAMPLE_RATE, Recording, Word, read_audio, read_words
+from components.profile import Settings, load_profile
+from components.transcribe import Transcriber
+
+
+@pytest.fixture(scope="session")
+def dialogue(demo_corpus: Path) -> tuple[np.ndarray, list[Word]]:
+    """The first 20 s or so of a synthetic dialogue, and its true words."""
+    (audio,) = demo_corpus.rglob("Ses01F_impro01.ogg")
+    segments = read_words(demo_corpus / "truth" / "Ses01F_impro01.json")
+    kept = [segment for segment in segments if segment.end < 20]
+    words = [word for segment in kept for word in segment.words]
+    return read_audio(audio, 0, kept[-1].end + 0.2), words
+
+
+@pytest.fixture(scope="session")
+def transcriber(models_home: Path) -> Transcriber:
+    """The demo profile's."""
+    return Transcriber(load_profile("demo").transcribe, Settings(models=models_home))
+
+
+@pytest.fixture
+def recordings(dialogue: tuple[np.ndarray, list[Word]], tmp_path: Path) -> list[Recording]:
+    """Two recordings of a few seconds."""
+    audio, _ = dialogue
+    made = []
+    for number, (start, end) in enumerate([(0, 5), (5, 9)]):
+        path = tmp_path / f"talk{number}.wav"
+        soundfile.write(path, audio[start * SAMPLE_RATE : end * SAMPLE_RATE], SAMPLE_RATE)
+        made.append(Recording(path.stem, path, "fold", None, ()))
+    return made

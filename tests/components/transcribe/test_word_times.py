@@ -1,0 +1,80 @@
+"""Aligners are tried in turn on each segment, and no word is ever lost."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from components.conversation import SAMPLE_RATE, AsrSegment, Word
+from components.transcribe.word_times import AlignmentError, WordTime, add_word_times
+
+AUDIO = np.zeros(60 * SAMPLE_RATE, dtype=np.float32)
+
+
+def segment(start: float, end: float, text: str) -> AsrSegment:
+    return AsrSegment(start, end, text, tuple(Word(t, None, None, 0.5) for t in text.split()))
+
+
+class Even:
+    """Spreads the words evenly; fails where it meets the word it is told to."""
+
+    def __init__(self, fails_on: str = "", score: float | None = None) -> None:
+        self.fails_on, self.score = fails_on, score
+        self.heard: list[float] = []
+
+    def __call__(self, audio: np.ndarray, words: Sequence[str]) -> list[WordTime | None]:
+        if self.fails_on in words:
+            raise AlignmentError("told to")
+        seconds = len(audio) / SAMPLE_RATE
+        self.heard.append(seconds)
+        step = seconds / len(words)
+        return [
+            None if word == "—" else WordTime(n * step, (n + 1) * step, self.score)
+            for n, word in enumerate(words)
+        ]
+
+
+def test_the_first_aligner_that_can_places_the_words() -> None:
+    segments = [segment(1, 3, "so it is"), segment(10, 12, "as I said")]
+    first, second = Even(fails_on="said"), Even(score=0.9)
+    found = add_word_times(AUDIO, segments, [first, second])
+    assert [word.score for word in found[0].words] == [0.5] * 3  # the recogniser's
+    assert [word.score for word in found[1].words] == [0.9] * 3
+    assert all(word.start is not None for part in found for word in part.words)
+
+
+def test_where_all_fail_the_words_stay_without_times() -> None:
+    before = [segment(1, 3, "so it is")]
+    assert add_word_times(AUDIO, before, [Even("is"), Even("so")]) == before
+
+
+def test_a_word_that_cannot_be_placed_stays_among_its_neighbours() -> None:
+    (found,) = add_word_times(AUDIO, [segment(1, 3, "so — it")], [Even()])
+    assert [word.text for word in found.words] == ["so", "—", "it"]
+    assert found.words[1].start is None
+    assert found.words[2].start is not None
+
+
+def test_an_aligner_hears_a_little_beyond_the_edges_but_not_into_the_neighbours() -> None:
+    aligner = Even()
+    segments = [segment(0.1, 3, "a"), segment(3.1, 5, "b"), segment(58, 60, "c")]
+    found = add_word_times(AUDIO, segments, [aligner])
+    assert aligner.heard == pytest.approx([3.0, 2.15, 2.2], abs=0.1)
+    assert found[0].end <= found[1].start
+    assert found[-1].end <= 60
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["a", "b", "—", "£5"]), min_size=1, max_size=4), max_size=6),
+    st.sampled_from(["a", "b", "none"]),
+)
+def test_words_in_are_words_out(texts: list[list[str]], fails_on: str) -> None:
+    segments = [segment(n * 9.0, n * 9.0 + 8, " ".join(text)) for n, text in enumerate(texts)]
+    found = add_word_times(AUDIO, segments, [Even(fails_on), Even("b")])
+    assert [[w.text for w in part.words] for part in found] == texts
+    for part in found:
+        for word in part.words:
+            if word.start is not None and word.end is not None:
+                assert part.start <= word.start <= word.end <= part.end
