@@ -1,14 +1,14 @@
 """Audio to speaker segments with pyannote.audio."""
 
-import logging
+import sys
+import warnings
+from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, InputError, SpeakerSegment
 from components.profile import DiarizeSettings, Settings, resolve_model
-
-log = logging.getLogger(__name__)
 
 SHORTEST = SAMPLE_RATE // 10  # samples; nobody can be told from another in less
 
@@ -26,8 +26,14 @@ class Diarizer:
 
     def __init__(self, options: DiarizeSettings, settings: Settings) -> None:
         import torch
-        from pyannote.audio import Pipeline
 
+        with warnings.catch_warnings():
+            # It misses ffmpeg, for reading files; we hand it samples.
+            warnings.filterwarnings("ignore", message=r"\s*torchcodec")
+            from pyannote.audio import Pipeline
+
+        # Of two speakers who were asked for, a short recording may hold one.
+        warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -68,10 +74,9 @@ class Diarizer:
             return []
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
-        output = self._pipeline(
-            {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"},
-            num_speakers=num_speakers,
-        )
+        file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
+        with redirect_stdout(sys.stderr):  # pyannote's clustering prints
+            output = self._pipeline(file, num_speakers=num_speakers)
         return _segments(output, exclusive)
 
 

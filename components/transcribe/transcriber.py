@@ -4,6 +4,7 @@ import logging
 import math
 import os
 import sys
+import warnings
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -43,10 +44,10 @@ class Transcriber:
     def __init__(self, options: TranscribeSettings, settings: Settings) -> None:
         import torch
 
-        # Left without a handler, whisperx logs to standard output, where results belong.
-        logging.getLogger("whisperx").addHandler(logging.NullHandler())
-        import whisperx
-
+        with warnings.catch_warnings():
+            # pyannote misses ffmpeg, for reading files; it is handed samples.
+            warnings.filterwarnings("ignore", message=r"\s*torchcodec")
+            import whisperx
         _quieten()
         device = options.device
         if device == "auto":

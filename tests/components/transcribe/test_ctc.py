@@ -82,7 +82,7 @@ def test_a_text_too_long_for_its_audio_fails_and_keeps_its_words(
     with pytest.raises(AlignmentError):
         aligner(AUDIO[: SAMPLE_RATE // 4], words)
     short = AsrSegment(1.0, 1.01, " ".join(words), tuple(Word(t, None, None) for t in words))
-    fine = AsrSegment(3.0, 5.0, "so it is", tuple(Word(t, None, None) for t in "so it is".split()))
+    fine = AsrSegment(3.0, 5.0, "so it is", tuple(Word(t, None, None) for t in ["so", "it", "is"]))
     first, second = add_word_times(AUDIO, [short, fine], [aligner])
     assert first == short
     assert all(word.start is not None for word in second.words)

@@ -1,0 +1,149 @@
+"""The demo's diarization on synthetic and on real speech, and on what is not speech."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyannote.core import Annotation, Segment, Timeline
+from pyannote.metrics.diarization import DiarizationErrorRate
+
+from components.conversation import SAMPLE_RATE, InputError, SpeakerSegment, read_audio, read_rttm
+from components.diarize import Diarizer
+from components.profile import DiarizeSettings, Settings
+
+Talk = tuple[np.ndarray, list[SpeakerSegment]]
+
+
+def annotation(segments: list[SpeakerSegment]) -> Annotation:
+    result = Annotation()
+    for number, segment in enumerate(segments):
+        result[Segment(segment.start, segment.end), number] = segment.speaker
+    return result
+
+
+def error_rate(
+    truth: list[SpeakerSegment], found: list[SpeakerSegment], audio: np.ndarray
+) -> float:
+    """The diarization error rate at collar 0, over the whole recording."""
+    whole = Timeline([Segment(0, len(audio) / SAMPLE_RATE)])
+    return float(DiarizationErrorRate(collar=0.0)(annotation(truth), annotation(found), uem=whole))
+
+
+def speakers(segments: list[SpeakerSegment]) -> int:
+    return len({segment.speaker for segment in segments})
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("number", [2, None])
+def test_a_dialogue(diarizer: Diarizer, dialogue: Talk, number: int | None) -> None:
+    audio, truth = dialogue
+    found = diarizer.diarize(audio, number)
+    assert found == sorted(found)
+    assert speakers(found) == 2
+    assert error_rate(truth, found, audio) < 0.12
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("number", [2, None])
+def test_two_women_on_the_telephone(
+    diarizer: Diarizer, sample_dir: Path, number: int | None
+) -> None:
+    audio = read_audio(sample_dir / "sample.wav")
+    truth = read_rttm(sample_dir / "sample.rttm")["sample"]
+    assert error_rate(truth, diarizer.diarize(audio, number), audio) < 0.15
+
+
+@pytest.mark.models
+def test_one_voice(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
+    audio, truth = voices(1)
+    found = diarizer.diarize(audio)
+    assert speakers(found) == 1
+    assert error_rate(truth, found, audio) < 0.15
+
+
+@pytest.mark.models
+def test_five_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
+    audio, truth = voices(5)
+    found = diarizer.diarize(audio, 5)
+    assert speakers(found) == 5
+    assert error_rate(truth, found, audio) < 0.4
+    assert 3 <= speakers(diarizer.diarize(audio)) <= 6
+
+
+@pytest.mark.models
+def test_overlapping_speech_is_kept_unless_one_at_a_time_is_asked_for(
+    diarizer: Diarizer, dialogue: Talk
+) -> None:
+    audio, _ = dialogue
+    first, second = audio[: 8 * SAMPLE_RATE], audio[8 * SAMPLE_RATE : 16 * SAMPLE_RATE]
+    both = np.concatenate([audio[: 16 * SAMPLE_RATE], first + second])
+    kept = annotation(diarizer.diarize(both, 2)).get_overlap().duration()
+    exclusive = annotation(diarizer.diarize(both, 2, exclusive=True))
+    assert kept > 0.5
+    assert exclusive.get_overlap().duration() == 0
+    assert exclusive.get_timeline().duration() > 10
+
+
+@pytest.mark.models
+@pytest.mark.parametrize(
+    "audio",
+    [
+        np.zeros(0, dtype=np.float32),
+        np.zeros(1, dtype=np.float32),
+        np.zeros(7 * SAMPLE_RATE, dtype=np.float32),
+        np.random.default_rng(0).normal(0, 0.1, 7 * SAMPLE_RATE).astype(np.float32),
+    ],
+    ids=["nothing", "one sample", "silence", "noise"],
+)
+@pytest.mark.parametrize("number", [2, None])
+def test_where_nobody_speaks_there_are_no_segments(
+    diarizer: Diarizer, audio: np.ndarray, number: int | None
+) -> None:
+    assert diarizer.diarize(audio, number) == []
+
+
+@pytest.mark.models
+@pytest.mark.parametrize("number", [1, 2, None])
+def test_less_than_a_chunk(diarizer: Diarizer, dialogue: Talk, number: int | None) -> None:
+    audio, truth = dialogue
+    start, end = truth[0].start, truth[0].end
+    found = diarizer.diarize(
+        audio[int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)], number
+    )
+    assert end - start > 1
+    assert speakers(found) == 1
+    assert sum(s.end - s.start for s in found) > 0.6
+
+
+@pytest.mark.models
+def test_nothing_is_written_to_standard_output(
+    diarizer: Diarizer, dialogue: Talk, capfd: pytest.CaptureFixture[str]
+) -> None:
+    diarizer.diarize(dialogue[0][: 10 * SAMPLE_RATE], 2)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_pipeline_that_is_not_there_and_a_token_that_stays_secret(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings(models=tmp_path, hub_token="hf_topsecret")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="nobody/nothing") as caught:
+        Diarizer(DiarizeSettings(pipeline="nobody/nothing"), settings)
+    told = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
+    assert "topsecret" not in told
+
+
+def test_the_pipelines_older_form_of_answer() -> None:
+    from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
+
+    from components.diarize.diarizer import _segments
+
+    both, single = Annotation(), Annotation()
+    both[Segment(0, 2), "a"] = "SPEAKER_00"
+    both[Segment(1, 3), "b"] = "SPEAKER_01"
+    single[Segment(0, 1), "a"] = "SPEAKER_00"
+    new = DiarizeOutput(both, single)
+    overlapping = [SpeakerSegment(0, 2, "SPEAKER_00"), SpeakerSegment(1, 3, "SPEAKER_01")]
+    assert _segments(new, exclusive=False) == _segments(both, exclusive=True) == overlapping
+    assert _segments(new, exclusive=True) == [SpeakerSegment(0, 1, "SPEAKER_00")]
