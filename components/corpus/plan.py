@@ -1,0 +1,195 @@
+"""What is said in the demo corpus, by whom, how and when: everything but the sound.
+
+A plan is a pure function of a seed and of `texts.toml`. Each session has two speakers, four
+dialogues and 60 turns: 14 of each emotion (half of them plain in wording) and four others.
+"""
+
+import tomllib
+from dataclasses import astuple, dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+SEED = 20241107
+
+LABELS = {"angry": ("ang",), "happy": ("hap", "exc"), "neutral": ("neu",), "sad": ("sad",)}
+"""The labels in IEMOCAP's files that stand for each emotion."""
+
+OTHER_LABELS = (("fru", "sur", "xxx", "fru"), ("fru", "sur", "oth", "fru"))
+"""The labels of a session's `other` sentences, in odd and in even sessions."""
+
+DIALOGUES = (("F", "impro01"), ("M", "impro02"), ("F", "script01_1"), ("M", "script02_2"))
+"""Each session's dialogues: whose sensors were worn (a letter of the name only), and the scene."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prosody:
+    """How a turn is spoken, beside the voice's own manner.
+
+    Attributes:
+        rate: speaking rate, times the voice's own.
+        pitch: shift of the mean pitch in semitones.
+        spread: pitch range, times the voice's own.
+        gain: loudness in dB.
+        tilt: treble above 1.5 kHz in dB (a pressed or a slack voice).
+    """
+
+    rate: float
+    pitch: float
+    spread: float
+    gain: float
+    tilt: float
+
+
+# The mean manner of each label at full intensity. A turn's own lies around a point between the
+# neutral manner and this one, so that neighbouring emotions overlap, as people's do.
+_MANNER = {
+    "neu": Prosody(1.00, 0.0, 0.85, 0.0, 0.0),
+    "ang": Prosody(1.20, 1.5, 1.30, 6.0, 7.0),
+    "hap": Prosody(1.05, 4.0, 1.70, 2.0, 1.0),
+    "exc": Prosody(1.10, 5.0, 1.80, 3.0, 1.5),
+    "sad": Prosody(0.78, -2.5, 0.50, -5.0, -6.0),
+    "fru": Prosody(0.95, 1.0, 1.20, 2.0, 2.0),
+    "sur": Prosody(1.00, 5.0, 1.90, 1.0, 0.0),
+    "oth": Prosody(0.95, 0.5, 1.20, 0.0, -1.0),
+    "xxx": Prosody(0.95, 0.0, 1.00, -1.0, 0.0),
+}
+_SCATTER = Prosody(0.05, 0.9, 0.13, 1.5, 1.5)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnPlan:
+    """A turn to be spoken.
+
+    Attributes:
+        id: the utterance's name, as IEMOCAP's (`Ses01F_impro01_F000`).
+        sex: "F" or "M", which in a session names the speaker.
+        label: the label in IEMOCAP's files.
+        gap: seconds from the latest end so far to this turn's start; negative where it overlaps.
+    """
+
+    id: str
+    sex: str
+    text: str
+    label: str
+    gap: float
+    prosody: Prosody
+
+
+@dataclass(frozen=True, slots=True)
+class DialoguePlan:
+    """A dialogue: its name (`Ses01F_impro01`), its session's number, its turns in order."""
+
+    name: str
+    session: int
+    turns: tuple[TurnPlan, ...]
+
+
+def build_plan(seed: int = SEED) -> list[DialoguePlan]:
+    """The whole corpus for a seed: 20 dialogues, 300 turns."""
+    texts = tomllib.loads(resources.files(__package__).joinpath("texts.toml").read_text("utf-8"))
+    rng = np.random.default_rng(seed)
+    return [
+        dialogue
+        for number, sentences in enumerate(texts.values(), start=1)
+        for dialogue in _session(number, sentences, rng)
+    ]
+
+
+def _session(
+    number: int, sentences: dict[str, Any], rng: np.random.Generator
+) -> list[DialoguePlan]:
+    pools = _by_sex(sentences, rng)
+    orders = [_speaker_order(start, rng) for start in ("F", "F", "M", "M")]
+    # The turn of another emotion that each dialogue has: two of them each speaker's.
+    others = [
+        int(rng.choice([i for i, s in enumerate(order) if s == sex and 0 < i < len(order) - 1]))
+        for order, sex in zip(orders, "FMFM", strict=True)
+    ]
+    other_pool = list(zip(sentences["other"], OTHER_LABELS[(number + 1) % 2], strict=True))
+    gaps = _gaps(orders, rng)
+    dialogues = []
+    for (worn, scene), order, other, gap in zip(DIALOGUES, orders, others, gaps, strict=True):
+        name = f"Ses{number:02d}{worn}_{scene}"
+        spoken = {"F": 0, "M": 0}
+        turns = []
+        for index, sex in enumerate(order):
+            text, label = other_pool.pop() if index == other else pools[sex].pop()
+            identifier = f"{name}_{sex}{spoken[sex]:03d}"
+            spoken[sex] += 1
+            turns.append(TurnPlan(identifier, sex, text, label, gap[index], _prosody(label, rng)))
+        dialogues.append(DialoguePlan(name, number, tuple(turns)))
+    return dialogues
+
+
+def _by_sex(
+    sentences: dict[str, list[str]], rng: np.random.Generator
+) -> dict[str, list[tuple[str, str]]]:
+    """The session's scored (text, label) pairs, shuffled, half of every emotion's for each sex."""
+    emotions = tuple(LABELS)
+    plain = sentences["plain"]
+    # Each plain sentence is spoken twice, with different emotions: the words alone tell nothing.
+    slots = np.repeat(np.arange(len(emotions)), 2 * len(plain) // len(emotions))
+    while True:
+        first, second = rng.permutation(slots).reshape(2, -1)
+        if (first != second).all():
+            break
+    texts: dict[str, list[str]] = {emotion: list(sentences[emotion]) for emotion in emotions}
+    for chosen in (first, second):
+        for sentence, emotion in zip(plain, chosen, strict=True):
+            texts[emotions[emotion]].append(sentence)
+    pools: dict[str, list[tuple[str, str]]] = {"F": [], "M": []}
+    for emotion in emotions:
+        labels = LABELS[emotion]
+        # Worded and plain sentences alternate, so that each speaker gets as many of both.
+        half = len(texts[emotion]) // 2
+        worded, rest = (
+            rng.permutation(texts[emotion][:half]),
+            rng.permutation(texts[emotion][half:]),
+        )
+        for index, (one, other) in enumerate(zip(worded, rest, strict=True)):
+            sexes = ("F", "M") if index % 2 else ("M", "F")
+            for sex, text in zip(sexes, (one, other), strict=True):
+                pools[sex].append((str(text), labels[index % len(labels)]))
+    for sex, pool in pools.items():
+        pools[sex] = [pool[i] for i in rng.permutation(len(pool))]
+    return pools
+
+
+def _speaker_order(start: str, rng: np.random.Generator, turns: int = 15) -> list[str]:
+    """Speakers taking turns, but for one place where both speak twice: `F M M F F M …`."""
+    order = [start if i % 2 == 0 else {"F": "M", "M": "F"}[start] for i in range(turns)]
+    if rng.random() < 0.5:
+        place = int(rng.integers(3, turns - 4))
+        order[place], order[place + 1] = order[place + 1], order[place]
+    return order
+
+
+def _gaps(
+    orders: list[list[str]], rng: np.random.Generator, overlaps: int = 5
+) -> list[list[float]]:
+    """Pauses of 0.2 to 2.5 s before the turns, but for the session's overlaps of 0.2 to 0.6 s."""
+    gaps = [[float(np.clip(0.2 + rng.gamma(1.6, 0.32), 0.2, 2.5)) for _ in o] for o in orders]
+    changes = [
+        (d, i)
+        for d, order in enumerate(orders)
+        for i in range(2, len(order))
+        # Never at two changes in a row: three turns at a time would be a babble.
+        if order[i] != order[i - 1] and i % 2 == 0
+    ]
+    for chosen in rng.choice(len(changes), size=overlaps, replace=False):
+        dialogue, index = changes[chosen]
+        gaps[dialogue][index] = -float(rng.uniform(0.2, 0.6))
+    return [[round(gap, 3) for gap in dialogue] for dialogue in gaps]
+
+
+def _prosody(label: str, rng: np.random.Generator) -> Prosody:
+    strength = rng.uniform(0.5, 1.2)
+    values = [
+        calm + strength * (full - calm) + rng.normal(0.0, scatter)
+        for calm, full, scatter in zip(
+            astuple(_MANNER["neu"]), astuple(_MANNER[label]), astuple(_SCATTER), strict=True
+        )
+    ]
+    return Prosody(*(round(float(value), 3) for value in values))
