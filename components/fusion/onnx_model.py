@@ -25,6 +25,8 @@ class OnnxModel:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Threads that wait by spinning take the cores from everyone else; it gained nothing.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         # Its arena would keep the memory of the longest batch ever seen.
         options.enable_cpu_mem_arena = False
         self.session = onnxruntime.InferenceSession(

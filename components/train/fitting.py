@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,8 +163,9 @@ def fit(
         save_strategy="epoch",
         save_total_limit=1,
         load_best_model_at_end=True,
-        metric_for_best_model="loss",
-        greater_is_better=False,
+        # Not the loss: a model surer of its few errors can be the better one.
+        metric_for_best_model="macro_f1",
+        greater_is_better=True,
         remove_unused_columns=False,
         label_names=["labels"],
         report_to=[],
@@ -186,13 +188,16 @@ def fit(
     checkpoint = last_whole_checkpoint(work)
     if checkpoint:
         logger.info("training goes on from %s", checkpoint.name)
-    trainer.train(
-        resume_from_checkpoint=str(checkpoint) if checkpoint else None,
-        ignore_keys_for_eval=["embedding", "loss"],
-    )
+    with warnings.catch_warnings():
+        # Checkpoints are told apart by their numbers where file times are coarse; that is fine.
+        warnings.filterwarnings("ignore", message="mtime may not be reliable")
+        trainer.train(
+            resume_from_checkpoint=str(checkpoint) if checkpoint else None,
+            ignore_keys_for_eval=["embedding", "loss"],
+        )
     module.eval()
     history = _history(trainer.state.log_history)
-    best = min(history, key=lambda entry: entry["validation_loss"])
+    best = max(history, key=lambda entry: entry["validation_macro_f1"])
     shutil.rmtree(work, ignore_errors=True)
     return Fitted(history, int(best["epoch"]))
 

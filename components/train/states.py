@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from components.conversation import atomic_path
 from components.fusion import MoodlineModel, clip_windows
 from components.fusion.frontend import masked_mean
+from components.fusion.head import MoodlineHead
 from components.profile import Cache, json_digest
 from components.train.data import Row, Sound
 
@@ -132,3 +134,22 @@ def standardize(model: MoodlineModel, encoded: Sequence[Sequence[EncodedWindow]]
         deviation = np.maximum(states.std(axis=0, dtype=np.float64), 1e-4)
         modality.mean.copy_(torch.from_numpy(states.mean(axis=0, dtype=np.float64)))
         modality.scale.copy_(torch.from_numpy(deviation))
+
+
+@torch.inference_mode()
+def answer_rows(head: MoodlineHead, encoded: Sequence[Sequence[EncodedWindow]]) -> np.ndarray:
+    """The head's answers on these states, windows averaged: [rows, 4 + d]."""
+    device = head.positions.device
+    one = torch.ones(1, dtype=torch.int64, device=device)
+    answers = []
+    for windows in encoded:
+        total: Any = 0.0
+        for window in windows:
+            acoustic, text = (
+                torch.from_numpy(x).to(device) for x in (window.acoustic, window.text)
+            )
+            output = head(acoustic[None], len(acoustic) * one, text[None], len(text) * one)
+            answer = torch.cat([output.logits.softmax(-1), output.embedding], 1)[0]
+            total = total + window.weight * answer.double().cpu().numpy()
+        answers.append(total)
+    return np.stack(answers)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from components.conversation import Recording
-from components.fusion import MoodlineModel, clip_windows
+from components.fusion import Clip, MoodlineModel, clip_windows, predict
 from components.fusion.tokens import pretrained_tokenizer
 from components.profile import (
     Cache,
@@ -22,7 +22,13 @@ from components.profile import (
 )
 from components.train.data import Sound, Split, count_emotions, read_rows, split_rows
 from components.train.fitting import Fitted, Item, fit
-from components.train.states import encode_rows, encoder_digest, one_thread, standardize
+from components.train.states import (
+    answer_rows,
+    encode_rows,
+    encoder_digest,
+    one_thread,
+    standardize,
+)
 from components.train.tracking import log_training
 from components.train.version import write_version
 
@@ -38,7 +44,7 @@ class TrainResult:
         model: its folder.
         digest: of the folder's files; the same for the same examples, profile and machine.
         history: one entry an epoch: training and validation loss, learning rate, scores.
-        best_epoch: the one whose weights were kept, by the validation fold's loss.
+        best_epoch: the one whose weights were kept, by macro F1 on the validation fold.
         validation: that epoch's scores on the validation fold.
         training_examples: how many of each emotion were fitted.
         validation_examples: how many of each emotion chose the epoch.
@@ -125,8 +131,8 @@ def train(
     decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
     work = cache.path("training", file_digest(examples), encoder_digest(model), decides)
     run = _Run(model, pretrained_tokenizer(text), split, sound, profile, cache, work, told)
-    fitted = _fit_head(run) if profile.train.freeze_encoders else _fit_all(run)
-    write_version(out_dir, model, fitted, split, sound, profile, acoustic, text)
+    fitted, answers = _fit_head(run) if profile.train.freeze_encoders else _fit_all(run)
+    write_version(out_dir, model, fitted, answers, split, sound, profile, acoustic, text)
     told(total)
     result = TrainResult(
         out_dir,
@@ -141,8 +147,8 @@ def train(
     return result
 
 
-def _fit_head(run: _Run) -> Fitted:
-    """Frozen encoders: their states once, then the head alone."""
+def _fit_head(run: _Run) -> tuple[Fitted, np.ndarray]:
+    """Frozen encoders: their states once, then the head alone; and its answers [n, 4 + d]."""
     rows = [*run.split.training, *run.split.validation]
     encoded = encode_rows(run.model, run.tokenizer, rows, run.sound, run.cache, run.told)
     border = len(run.split.training)
@@ -160,15 +166,18 @@ def _fit_head(run: _Run) -> Fitted:
             for window in windows
         )
     with one_thread():
-        return run.fit(run.model.head, items)
+        fitted = run.fit(run.model.head, items)
+        return fitted, answer_rows(run.model.head, encoded)
 
 
-def _fit_all(run: _Run) -> Fitted:
-    """Encoders and head together, from sound and words."""
+def _fit_all(run: _Run) -> tuple[Fitted, np.ndarray]:
+    """Encoders and head together, from sound and words; and their answers [n, 4 + d]."""
     config = run.model.config
     items: list[list[Item]] = []
+    every: list[Clip] = []
     for rows in (run.split.training, run.split.validation):
         clips = [run.sound.clip(row) for row in rows]
+        every += clips
         windows = clip_windows(clips, run.tokenizer, config.max_samples, config.max_tokens)
         items.append(
             [
@@ -184,4 +193,7 @@ def _fit_all(run: _Run) -> Fitted:
             ]
         )
     run.told(run.examples)
-    return run.fit(run.model, items)
+    fitted = run.fit(run.model, items)
+    # One at a time: what is kept must not depend on the batches.
+    answers = predict(run.model, every, batch_size=1, tokenizer=run.tokenizer)
+    return fitted, np.concatenate(answers, axis=1)

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from components.conversation import atomic_path
 from components.fusion import MoodlineModel, export_onnx, load_tokenizer
 from components.profile import Profile
@@ -18,6 +20,7 @@ def write_version(
     out_dir: Path,
     model: MoodlineModel,
     fitted: Fitted,
+    answers: np.ndarray,
     split: Split,
     sound: Sound,
     profile: Profile,
@@ -32,6 +35,7 @@ def write_version(
     training gives the same folder.
 
     Args:
+        answers: what the fitted model says of the examples; see `write_drift_reference`.
         acoustic: the speech encoder's folder or hub name, whose preprocessor is taken along.
         text: the text encoder's, whose tokenizer is.
     """
@@ -46,7 +50,7 @@ def write_version(
         tokenizer = load_tokenizer(folder)
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
-        write_drift_reference(model, tokenizer, split, sound, folder / "drift_reference.parquet")
+        write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
         _write_json(
             folder / "history.json", {"best_epoch": fitted.best_epoch, "epochs": fitted.history}
         )
