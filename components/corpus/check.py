@@ -24,6 +24,7 @@ class CorpusReport:
         utterance_seconds: summed over the utterances.
         overlap_seconds: in which utterances of two or more speakers overlap.
         digest: of all sound and labels; the same wherever the corpus lies.
+        synthetic: nobody speaks in it: it names the synthesiser's voices, in `voices.json`.
     """
 
     recordings: int
@@ -35,6 +36,7 @@ class CorpusReport:
     utterance_seconds: Seconds
     overlap_seconds: Seconds
     digest: str
+    synthetic: bool
 
 
 def check_corpus(folder: Path) -> CorpusReport:
@@ -55,6 +57,7 @@ def check_corpus(folder: Path) -> CorpusReport:
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap(r) for r in recordings), 3),
         digest=corpus_digest(recordings),
+        synthetic=(Path(folder) / "voices.json").is_file(),
     )
 
 

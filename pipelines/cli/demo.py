@@ -18,7 +18,7 @@ from components.conversation import (
 from components.profile import Profile, Settings
 from pipelines.cli.console import bar, err, out, spinner
 from pipelines.cli.conversations import ProfileName, profile_and_settings, turns_table
-from pipelines.cli.lifecycle import DEMO_CORPUS, retrain, show_result
+from pipelines.cli.lifecycle import DEMO_CORPUS, refuse_unless_passed, retrain, show_result
 
 
 def demo_command(
@@ -35,6 +35,7 @@ def demo_command(
     _title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
     result = retrain(chosen, corpus, settings, promote=True, reason="moodline demo")
     show_result(result)
+    refuse_unless_passed(result)
     _title("2  Serve it: Triton and the BentoML service")
     audio, reference = real_conversation()
     _serve_once(audio, chosen, settings)

@@ -1,6 +1,6 @@
 """The whole loop as a user meets it: `moodline demo` from nothing, then what the README shows.
 
-Everything is real; only the corpus is cut to one dialogue a session, so that it takes minutes.
+Everything is real; only the corpus is cut to eight dialogues, so that it takes minutes.
 The tests run in order: each goes on where the one before stopped.
 """
 

@@ -81,3 +81,9 @@ def test_component(iemocap: Path, tmp_path: Path) -> None:
     recordings = read_manifest(Path(manifest.path))
     assert recordings == read_corpus(iemocap)
     assert manifest.metadata["digest"] == check_corpus(iemocap).digest
+
+
+def test_synthetic_speech_is_called_so(demo_corpus: Path, tmp_path: Path) -> None:
+    assert check_corpus(demo_corpus).synthetic
+    shutil.copytree(demo_corpus / "Session1", tmp_path / "Session1")
+    assert not check_corpus(tmp_path).synthetic

@@ -91,7 +91,7 @@ def test_sound(recordings: list[Recording]) -> None:
             marked[round(utterance.start * 16000) : round(utterance.end * 16000)] = True
         # There is speech where speech is marked, and a quiet room elsewhere.
         speech, room = (np.sqrt(np.mean(sound[part] ** 2)) for part in (marked, ~marked))
-        assert speech > 20 * room
+        assert speech > 10 * room
 
 
 def test_truth_agrees_with_the_labels(demo_corpus: Path, recordings: list[Recording]) -> None:
@@ -119,7 +119,7 @@ def test_truth_agrees_with_the_labels(demo_corpus: Path, recordings: list[Record
 def test_words_are_where_the_truth_says(demo_corpus: Path, recordings: list[Recording]) -> None:
     """The sound inside words is louder than in the pauses of 0.1 s and more between them."""
     inside, between = [], []
-    for recording in recordings[::5]:
+    for recording in recordings[::2]:
         sound = read_audio(recording.audio)
         for segment in read_words(demo_corpus / "truth" / f"{recording.name}.json"):
             for word, following in pairwise(segment.words):
@@ -137,7 +137,7 @@ def _level(sound: np.ndarray, start: float | None, end: float | None) -> float:
 
 
 def test_emotion_is_in_the_voice(recordings: list[Recording]) -> None:
-    """Anger is louder than sadness, and said faster, in every session: but not in every turn."""
+    """Anger is louder and faster than sadness in every session, but neighbours overlap."""
     for fold in {recording.fold for recording in recordings}:
         level: dict[str, list[float]] = {emotion: [] for emotion in EMOTIONS}
         rate: dict[str, list[float]] = {emotion: [] for emotion in EMOTIONS}
@@ -151,4 +151,5 @@ def test_emotion_is_in_the_voice(recordings: list[Recording]) -> None:
                     rate[u.emotion].append(len(u.text) / (u.end - u.start))
         assert np.mean(level["angry"]) > np.mean(level["sad"]) + 3
         assert np.mean(rate["angry"]) > 1.15 * np.mean(rate["sad"])
-        assert max(level["sad"]) > min(level["angry"]), "loudness alone must not tell"
+        assert max(level["happy"]) > min(level["angry"]), "loudness alone must not tell"
+        assert max(rate["neutral"]) > min(rate["happy"]), "nor the rate"
