@@ -16,7 +16,6 @@ UV := $(BIN)/uv
 
 # uv reads the machine's certificates, as other tools do; nothing reports home.
 export UV_SYSTEM_CERTS := 1
-export UV_LINK_MODE := copy
 export DO_NOT_TRACK := 1
 export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
