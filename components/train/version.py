@@ -57,6 +57,9 @@ def write_version(
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
         card = model_card(profile, fitted, split)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
+        for path in folder.iterdir():
+            # safetensors writes for the owner alone; servers run as someone else.
+            path.chmod(0o644)
 
 
 def _write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from components.conversation import InputError
 from components.fusion import Clip, MoodlineConfig, MoodlineModel, load_model, predict
 from components.fusion.frontend import LogMel
+from components.fusion.model import keep_layers
 
 Make = Callable[..., MoodlineModel]
 KINDS = ["whisper", "wav2vec2", "wav2vec2-layer", "hubert", "wavlm"]
@@ -143,6 +144,18 @@ def test_wrong_settings_are_refused() -> None:
         MoodlineModel(MoodlineConfig({"model_type": "bert"}, {"model_type": "bert"}))
     with pytest.raises(InputError, match="no such speech encoder"):
         MoodlineModel.from_encoders("/nowhere/speech", "/nowhere/text")
+
+
+def test_the_upper_layers_can_be_left_out() -> None:
+    from transformers import Wav2Vec2Config, WhisperConfig
+
+    whisper, wave = WhisperConfig(encoder_layers=4), Wav2Vec2Config(num_hidden_layers=12)
+    keep_layers(whisper, "w", 1)
+    keep_layers(wave, "v", None)
+    assert (whisper.encoder_layers, wave.num_hidden_layers) == (1, 12)
+    for count in (0, 13):
+        with pytest.raises(InputError, match=f"v: has 12 layers; {count} of them"):
+            keep_layers(wave, "v", count)
 
 
 def test_too_long_a_clip_is_refused(make_model: Make) -> None:

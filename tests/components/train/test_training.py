@@ -62,6 +62,7 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
         "tokenizer.json",
         "tokenizer_config.json",
     }
+    assert {oct(p.stat().st_mode)[-3:] for p in trained.model.iterdir()} == {"644"}
     assert trained.training_examples == dict.fromkeys(EMOTIONS, 4)
     assert trained.validation_examples == dict.fromkeys(EMOTIONS, 4)
 
