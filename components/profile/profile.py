@@ -65,12 +65,14 @@ class FusionSettings(_Frozen):
 
     Attributes:
         acoustic: the speech encoder: a name on the hub or of a prepared model.
+        acoustic_layers: how many of its Transformer layers are used, from below; None takes all.
         text: the text encoder, likewise.
         attend: "pooled" is the paper's form, "frames" attends before pooling.
         max_seconds: longer turns are cut into windows of at most this.
     """
 
     acoustic: str
+    acoustic_layers: Count | None = None
     text: str
     attend: Literal["pooled", "frames"] = "pooled"
     heads: Count = 8
