@@ -44,11 +44,11 @@ class Transcriber:
     def __init__(self, options: TranscribeSettings, settings: Settings) -> None:
         import torch
 
+        _quieten()  # before it is imported: it hangs its own handler on a log that has none
         with warnings.catch_warnings():
             # pyannote misses ffmpeg, for reading files; it is handed samples.
             warnings.filterwarnings("ignore", message=r"\s*torchcodec")
             import whisperx
-        _quieten()
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
