@@ -1,1 +1,4 @@
-"""What is done to a conversation: nouns (conversation, fusion, scoring, profile) and verbs (the rest)."""
+"""What is done to a conversation.
+
+Nouns: conversation, fusion, scoring, profile. Verbs, which are a pipeline's steps: the rest.
+"""
