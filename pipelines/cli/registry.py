@@ -1,6 +1,7 @@
 """`moodline registry`: the versions, what is in production, how it came there, and back."""
 
 import getpass
+import re
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -15,6 +16,9 @@ app = typer.Typer(
     help="The registered versions; what is in production, since when and why; and back.",
     no_args_is_help=True,
 )
+
+MAIN_METRIC = re.compile(r"[^.]+|emotions\.\w+\.f1|scores\.wu2023\.\w+|calibration\.ece")
+"""Those that a person reads first; --json gives all."""
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who does it; default: you.")]
@@ -63,7 +67,7 @@ def show_command(
         "digest": found.digest,
         "run": found.run_id,
         **found.lineage,
-        **{name: f"{value:.4f}" for name, value in sorted(found.metrics.items())},
+        **{n: f"{v:.4f}" for n, v in sorted(found.metrics.items()) if MAIN_METRIC.fullmatch(n)},
     }
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), value if isinstance(value, Text) else str(value))
