@@ -75,8 +75,14 @@ class Diarizer:
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
         file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
-        with redirect_stdout(sys.stderr):  # pyannote's clustering prints
-            output = self._pipeline(file, num_speakers=num_speakers)
+        threads = torch.get_num_threads()
+        # A second thread gains an LSTM nothing, and costs it twentyfold on a machine that is busy.
+        torch.set_num_threads(1)
+        try:
+            with redirect_stdout(sys.stderr):  # pyannote's clustering prints
+                output = self._pipeline(file, num_speakers=num_speakers)
+        finally:
+            torch.set_num_threads(threads)
         return _segments(output, exclusive)
 
 

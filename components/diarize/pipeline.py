@@ -7,7 +7,7 @@ Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(f
 the weights as safetensors, so that nothing is unpickled when it is loaded.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
-from pyannote.core import Annotation
+from pyannote.core import Annotation, Segment
 from safetensors.torch import load_file
 
 from components.diarize.clustering import CentredClustering, unit
@@ -93,33 +93,38 @@ class CentredDiarization(SpeakerDiarization):
             return output
         centre = means.mean(axis=0)
         speakers = dict(zip(labels, unit(means - centre), strict=True))
+        heard: dict[Segment, np.ndarray] = {}
+
+        def voice(turn: Segment) -> np.ndarray:
+            if turn not in heard:
+                waveform, _ = self._audio.crop(file, turn, mode="pad")
+                heard[turn] = unit(self._embedding(waveform[None])[0] - centre)
+            return heard[turn]
+
         return DiarizeOutput(
-            self._reassign(file, output.speaker_diarization, speakers, centre),
-            self._reassign(file, output.exclusive_speaker_diarization, speakers, centre),
+            _reassigned(output.speaker_diarization, speakers, voice),
+            _reassigned(output.exclusive_speaker_diarization, speakers, voice),
             means,
         )
 
-    def _reassign(
-        self,
-        file: Any,
-        annotation: Annotation,
-        speakers: dict[str, np.ndarray],
-        centre: np.ndarray,
-    ) -> Annotation:
-        """Give each stretch to the speaker whose centred mean embedding is most like its own."""
-        result, overlap = Annotation(uri=annotation.uri), annotation.get_overlap()
-        for turn, track, label in annotation.itertracks(yield_label=True):
-            result[turn, track] = label
-            disturbed = overlap.crop(turn).duration()
-            if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
-                continue
-            waveform, _ = self._audio.crop(file, turn, mode="pad")
-            voice = unit(self._embedding(waveform[None])[0] - centre)
-            likeness = {speaker: float(voice @ mean) for speaker, mean in speakers.items()}
-            best = max(speakers, key=lambda speaker: likeness[speaker])
-            if likeness[best] > likeness[label] + MARGIN:
-                result[turn, track] = best
-        return result
+
+def _reassigned(
+    annotation: Annotation,
+    speakers: Mapping[str, np.ndarray],
+    voice: Callable[[Segment], np.ndarray],
+) -> Annotation:
+    """Give each stretch to the speaker whose centred mean embedding is most like its own."""
+    result, overlap = Annotation(uri=annotation.uri), annotation.get_overlap()
+    for turn, track, label in annotation.itertracks(yield_label=True):
+        result[turn, track] = label
+        disturbed = overlap.crop(turn).duration()
+        if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
+            continue
+        likeness = {speaker: float(voice(turn) @ mean) for speaker, mean in speakers.items()}
+        best = max(speakers, key=lambda speaker: likeness[speaker])
+        if likeness[best] > likeness[label] + MARGIN:
+            result[turn, track] = best
+    return result
 
 
 def _load(model: Model, place: dict[str, Any]) -> Model:

@@ -41,12 +41,14 @@ def voices(demo_corpus: Path) -> Callable[[int], Talk]:
                     (s for s in segments if s.speaker == speaker), key=lambda s: s.start - s.end
                 )
                 said.append((speaker, [read_audio(audio, s.start, s.end) for s in own[:3]]))
+        # as quiet as the recordings' own pauses: digital silence does not sound like one
+        pause = np.random.default_rng(0).normal(0, 1e-3, SAMPLE_RATE // 2).astype(np.float32)
         parts: list[np.ndarray] = []
         truth, now = [], 0.0
         for turn in range(3):
             for speaker, utterances in said[:count]:
                 speech = utterances[turn]
-                parts += [np.zeros(SAMPLE_RATE // 2, dtype=np.float32), speech]
+                parts += [pause, speech]
                 end = now + 0.5 + len(speech) / SAMPLE_RATE
                 truth.append(SpeakerSegment(now + 0.5, end, speaker))
                 now = end
