@@ -43,7 +43,8 @@ tr + tr td { border-top: 1px solid #8884; } .time { font-variant-numeric: tabula
 <tr><td class="time">{{ '%.2f' | format(turn.start) }}–{{ '%.2f' | format(turn.end) }}</td>
 <td>{{ turn.speaker }}</td><td>{% if turn.emotion %}<span class="mood {{ turn.emotion }}">\
 {{ turn.emotion }}{% if turn.confidence is not none %} \
-{{ '%.0f' | format(turn.confidence * 100) }} %{% endif %}</span>{% endif %}</td><td>{{ turn.words }}</td></tr>
+{{ '%.0f' | format(turn.confidence * 100) }} %{% endif %}</span>{% endif %}</td>
+<td>{{ turn.words }}</td></tr>
 {% else %}<tr><td>Nobody speaks.</td></tr>{% endfor %}</table>
 {% else %}<p>Nobody speaks.</p>{% endfor %}
 <p class="notice">{{ notice }}</p></body></html>

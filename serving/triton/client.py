@@ -138,6 +138,7 @@ class TritonClient:
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(ask(audio, ids)) for audio, ids in clips]
-        except* TritonError as errors:
-            raise errors.exceptions[0] from None
+        except ExceptionGroup as failures:
+            # The first stands for all; raised within `except*` it would come out as a group.
+            raise failures.exceptions[0] from None
         return [task.result() for task in tasks]
