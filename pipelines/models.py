@@ -148,7 +148,8 @@ def _whisperx_assets() -> Path:
     return Path(spec.origin).parent / "assets"
 
 
-# `clustering` was set on synthetic conversations of one to five voices, none of the demo corpus.
+# `clustering` was set on other synthetic conversations, of one to five voices; how each stretch is
+# heard once more, on the demo corpus with its truth in sight.
 CONFIG = """\
 # Read by pyannote.audio.Pipeline.from_pretrained(<this folder>).
 pipeline:
