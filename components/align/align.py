@@ -1,7 +1,6 @@
 """Rules 3 and 4: words with speakers become turns; the whole alignment, and the baseline."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -61,18 +60,6 @@ def align(
             firsts.tolist(), lasts.tolist(), starts[firsts].tolist(), latest.tolist(), strict=True
         )
     ]
-
-
-def attribute_words(
-    segments: Sequence[AsrSegment],
-    speakers: Sequence[SpeakerSegment],
-    *,
-    max_pause: Seconds = 1.5,
-) -> list[Word]:
-    """Rules 1 and 2: all words in one stream, each with times and a speaker."""
-    words = flatten(segments)
-    owners = attribute(*_edges(words), speakers, max_pause=max_pause)
-    return [replace(word, speaker=owner) for word, owner in zip(words, owners, strict=True)]
 
 
 def align_baseline(

@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from components.conversation import (
     EMOTIONS,
@@ -16,9 +15,6 @@ from components.conversation import (
     atomic_path,
     read_turns,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 HALF = 0.5
 """The share of a turn that its label must cover."""
@@ -126,26 +122,6 @@ def label_folder(turns: Path, recordings: Sequence[Recording], out: Path) -> Cou
         table = pa.Table.from_pylist([asdict(example) for example in examples], schema=schema)
         pq.write_table(table, temporary)
     return Counter(example.emotion for example in examples)
-
-
-def read_examples(path: Path) -> "pd.DataFrame":
-    """Read an examples file.
-
-    Raises:
-        InputError: no such file, not Parquet, or a column is missing.
-    """
-    import pandas as pd
-
-    try:
-        table = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not Parquet: {error}") from None
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: lacks the column {missing[0]}")
-    return table
 
 
 def _overlap(turn: Turn, utterance: Utterance) -> Seconds:
