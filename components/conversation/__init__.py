@@ -8,7 +8,7 @@ from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
 from components.conversation.manifest import read_manifest, write_manifest
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
-from components.conversation.speakers import read_rttm, read_uem, write_rttm, write_uem
+from components.conversation.speakers import parse_rttm, read_rttm, read_uem, write_rttm, write_uem
 from components.conversation.types import (
     EMOTIONS,
     UNKNOWN,
@@ -37,6 +37,7 @@ __all__ = [
     "Word",
     "atomic_path",
     "audio_duration",
+    "parse_rttm",
     "read_audio",
     "read_manifest",
     "read_rttm",

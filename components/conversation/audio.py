@@ -4,9 +4,11 @@ WAV, FLAC and Ogg are read by soundfile, which seeks; what it cannot read (MP3, 
 PyAV. Channels are averaged, since each may carry one side of the conversation.
 """
 
+import sys
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +19,10 @@ SAMPLE_RATE = 16_000
 """Hz, of everything inside."""
 
 MAX_CHANNELS = 32
+BLOCK = 1 << 16  # frames decoded at once
+
+if TYPE_CHECKING:
+    import soundfile
 
 Source = Path | str | IO[bytes]
 
@@ -60,22 +66,17 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
     _check_readable(source)
     try:
         with soundfile.SoundFile(_for_soundfile(source)) as sound:
-            rate, channels = sound.samplerate, sound.channels
-            _check_shape(source, rate, channels)
+            rate = sound.samplerate
+            _check_shape(source, rate, sound.channels)
             first = min(max(round(start * rate), 0), sound.frames)
             last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
             sound.seek(first)
-            samples = sound.read(last - first, dtype="float32", always_2d=True)
-        mono = samples.mean(axis=1, dtype=np.float32)
+            return _gathered(source, _soundfile_blocks(sound, last - first), rate)
     except soundfile.LibsndfileError:
-        mono, rate = _read_with_av(source)
+        rate, blocks = _open_with_av(source)
         first = max(round(start * rate), 0)
-        mono = mono[first : None if end is None else max(round(end * rate), first)]
-    if not np.isfinite(mono).all():
-        raise InputError(
-            f"{_name(source)}: has samples that are not numbers; record or export it again"
-        )
-    return _resample(mono, rate)
+        last = sys.maxsize if end is None else max(round(end * rate), first)
+        return _gathered(source, _between(blocks, first, last), rate)
 
 
 def audio_duration(source: Source) -> Seconds:
@@ -91,8 +92,8 @@ def audio_duration(source: Source) -> Seconds:
         with soundfile.SoundFile(_for_soundfile(source)) as sound:
             return sound.frames / sound.samplerate
     except soundfile.LibsndfileError:
-        mono, rate = _read_with_av(source)
-        return len(mono) / rate
+        rate, blocks = _open_with_av(source)
+        return sum(map(len, blocks)) / rate
 
 
 def _for_soundfile(source: Source) -> Any:
@@ -108,20 +109,57 @@ def _check_shape(source: Source, rate: int, channels: int) -> None:
         raise InputError(f"{_name(source)}: a sample rate of {rate} Hz is not believable")
 
 
-def _resample(mono: np.ndarray, rate: int) -> np.ndarray:
-    if rate == SAMPLE_RATE or not len(mono):
-        return mono
+def _gathered(source: Source, blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
+    """Mono blocks as one array at `SAMPLE_RATE`: at no time is there more than that array and a
+    block, however long the recording and however large its samples."""
     import soxr
 
-    return soxr.resample(mono, rate, SAMPLE_RATE)
+    sound = bytearray()  # grows in place
+    stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1)
+    for block in blocks:
+        if not np.isfinite(block).all():
+            raise InputError(
+                f"{_name(source)}: has samples that are not numbers; record or export it again"
+            )
+        sound += (stream.resample_chunk(block) if stream else block).data.cast("B")
+    if stream:
+        sound += stream.resample_chunk(np.zeros(0, np.float32), last=True).data.cast("B")
+    return np.frombuffer(sound, np.float32)
 
 
-def _read_with_av(source: Source) -> tuple[np.ndarray, int]:
-    """Decode a whole file with PyAV: float32 [samples] averaged over channels, and its rate."""
+def _soundfile_blocks(sound: "soundfile.SoundFile", count: int) -> Iterator[np.ndarray]:
+    """The next `count` frames, averaged over channels; fewer where the header promised more."""
+    while count > 0:
+        frames = sound.read(min(count, BLOCK), dtype="float32", always_2d=True)
+        if not len(frames):
+            return
+        count -= len(frames)
+        yield frames.mean(axis=1, dtype=np.float32)
+
+
+def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
+    """The samples from `first` to `last` of a stream of blocks, which is read no further."""
+    place = 0
+    for block in blocks:
+        yield block[max(first - place, 0) : max(last - place, 0)]
+        place += len(block)
+        if place >= last:
+            return
+
+
+def _open_with_av(source: Source) -> tuple[int, Iterator[np.ndarray]]:
+    """A file's sample rate by PyAV, and its sound: float32 blocks averaged over channels."""
+    blocks = _av_blocks(source)
+    return int(next(blocks)[0]), blocks
+
+
+def _av_blocks(source: Source) -> Iterator[np.ndarray]:
+    """The sample rate as the first block, then the sound."""
     import av
 
     if not isinstance(source, (str, Path)):
         source.seek(0)
+    empty = True
     try:
         with av.open(_for_soundfile(source), metadata_errors="ignore") as container:
             if not container.streams.audio:
@@ -129,18 +167,18 @@ def _read_with_av(source: Source) -> tuple[np.ndarray, int]:
             stream = container.streams.audio[0]
             rate = stream.rate
             _check_shape(source, rate, stream.channels)
+            yield np.array([rate])
             planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
-            parts = [
-                np.asarray(out.to_ndarray(), dtype=np.float32).mean(axis=0, dtype=np.float32)
-                for frame in chain(container.decode(stream), [None])
-                for out in planar.resample(frame)
-            ]
+            for frame in chain(container.decode(stream), [None]):
+                for out in planar.resample(frame):
+                    empty = False
+                    samples = np.asarray(out.to_ndarray(), dtype=np.float32)
+                    yield samples.mean(axis=0, dtype=np.float32)
     except InputError:
         raise
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InputError(
             f"{_name(source)}: is not audio that can be read (WAV, FLAC, Ogg, MP3, M4A, WebM)"
         ) from error
-    if not parts:
+    if empty:
         raise InputError(f"{_name(source)}: holds no sound that can be decoded")
-    return np.concatenate(parts), rate

@@ -8,13 +8,16 @@ from components.conversation.files import atomic_path
 from components.conversation.types import Seconds, SpeakerSegment
 
 
-def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+def _read(path: Path) -> str:
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: is not a text file: {error}") from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith(";"):
             yield number, line.split()
@@ -29,17 +32,27 @@ def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
     Raises:
         InputError: no such file, or a line that is not RTTM, with its number.
     """
+    return parse_rttm(_read(path), str(path))
+
+
+def parse_rttm(text: str, place: str) -> dict[str, list[SpeakerSegment]]:
+    """As `read_rttm`, from its text.
+
+    Args:
+        text: the file's content.
+        place: where it comes from, for messages.
+    """
     found: dict[str, list[SpeakerSegment]] = {}
-    for number, fields in _lines(path):
+    for number, fields in _lines(text):
         if fields[0] != "SPEAKER":
             if fields[0].isupper() or fields[0].startswith("SPKR-"):
                 continue  # RTTM has other kinds of line
-            raise InputError(f"{path}: line {number}: is not RTTM (expected “SPEAKER …”)")
+            raise InputError(f"{place}: line {number}: is not RTTM (expected “SPEAKER …”)")
         try:
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
         except (IndexError, ValueError) as error:
-            raise InputError(f"{path}: line {number}: is not an RTTM line: {error}") from None
+            raise InputError(f"{place}: line {number}: is not an RTTM line: {error}") from None
         found.setdefault(recording, []).append(segment)
     return {recording: sorted(segments) for recording, segments in found.items()}
 
@@ -74,7 +87,7 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
         InputError: no such file, or a line that is not UEM, with its number.
     """
     found: dict[str, list[tuple[Seconds, Seconds]]] = {}
-    for number, fields in _lines(path):
+    for number, fields in _lines(_read(path)):
         try:
             recording, start, end = fields[0], float(fields[2]), float(fields[3])
         except (IndexError, ValueError) as error:

@@ -1,12 +1,15 @@
 """Whatever comes in, mono 16 kHz goes out, or one clear line."""
 
 import io
+import struct
+import tracemalloc
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
 import soundfile
+import soxr
 
 from components.conversation import SAMPLE_RATE, InputError, audio_duration, read_audio
 
@@ -83,6 +86,35 @@ def test_from_memory(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     soundfile.write(buffer, tone(0.25, 8_000), 8_000, format="WAV")
     assert len(read_audio(buffer)) == 4_000
+
+
+@pytest.mark.parametrize("rate", [8_000, 44_100])
+def test_block_by_block_is_the_same_as_at_once(tmp_path: Path, rate: int) -> None:
+    noise = np.random.default_rng(1).normal(size=(5 * rate + 7, 2)) * 0.1
+    soundfile.write(tmp_path / "a.wav", noise, rate, subtype="FLOAT")
+    at_once = soxr.resample(noise.mean(axis=1).astype(np.float32), rate, SAMPLE_RATE)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), at_once, atol=1e-5)
+
+
+def test_a_stretch_of_something_huge_costs_what_the_stretch_costs(tmp_path: Path) -> None:
+    """A minute of silence in eight channels at 192 kHz: little as FLAC, 369 megabytes decoded."""
+    path = tmp_path / "bomb.flac"
+    with soundfile.SoundFile(path, "w", 192_000, 8) as file:
+        for _ in range(60):
+            file.write(np.zeros((192_000, 8), np.int16))
+    assert path.stat().st_size < 1_000_000
+    tracemalloc.start()
+    assert len(read_audio(path, 0.0, 20.0)) == 20 * SAMPLE_RATE
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000, "decoded, these 20 s are 123 megabytes"
+
+
+def test_a_header_that_promises_too_much_is_not_believed(tmp_path: Path) -> None:
+    header = struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", 2**32 - 1, b"WAVE", b"fmt ", 16,
+                         1, 1, 16_000, 32_000, 2, 16, b"data", 2**32 - 9)  # fmt: skip
+    (tmp_path / "a.wav").write_bytes(header + bytes(3_200))
+    assert len(read_audio(tmp_path / "a.wav")) == 1_600
 
 
 class TestBadInput:
