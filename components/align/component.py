@@ -11,18 +11,18 @@ def align(
     speakers: dsl.Input[dsl.Dataset],
     turns: dsl.Output[dsl.Dataset],
     profile: str,
-    baseline: bool = False,
 ) -> None:
-    """Words and speaker segments to turns."""
+    """Words and speaker segments to turns, as the profile's `align` says."""
     from pathlib import Path
 
     from components.align import align_folder
     from components.profile import load_profile
 
+    settings = load_profile(profile).align
     align_folder(
         Path(transcripts.path),
         Path(speakers.path),
         Path(turns.path),
-        max_pause=load_profile(profile).align.max_pause,
-        baseline=baseline,
+        max_pause=settings.max_pause,
+        baseline=settings.baseline,
     )

@@ -8,6 +8,7 @@ from components.profile.cache import Cache, file_digest, json_digest, tree_diges
 from components.profile.profile import (
     AlignSettings,
     DiarizeSettings,
+    ExperimentSettings,
     FusionSettings,
     GateSettings,
     Profile,
@@ -22,6 +23,7 @@ __all__ = [
     "AlignSettings",
     "Cache",
     "DiarizeSettings",
+    "ExperimentSettings",
     "FusionSettings",
     "GateSettings",
     "Profile",

@@ -4,10 +4,10 @@ The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from components.conversation import InputError, Seconds
 from components.profile.cache import json_digest
@@ -55,9 +55,15 @@ class DiarizeSettings(_Frozen):
 
 
 class AlignSettings(_Frozen):
-    """Words and speaker segments to turns; a longer pause than `max_pause` begins a new turn."""
+    """Words and speaker segments to turns.
+
+    Attributes:
+        max_pause: a longer pause begins a new turn.
+        baseline: without alignment instead: each ASR segment, whole, to one speaker.
+    """
 
     max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
+    baseline: bool = False
 
 
 class FusionSettings(_Frozen):
@@ -102,6 +108,26 @@ class ProtocolSettings(_Frozen):
     validation_fold: str
 
 
+class ExperimentSettings(_Frozen):
+    """How `moodline experiment` trains each system, on every fold.
+
+    Attributes:
+        seeds: how often, each time from another seed; the profile's own comes first.
+        frozen: the paper's strategy “frozen embeddings”.
+        fine_tuned: the paper's strategy “fine-tuned embeddings”.
+    """
+
+    seeds: Count = 1
+    frozen: TrainSettings = TrainSettings(freeze_encoders=True)
+    fine_tuned: TrainSettings = TrainSettings(freeze_encoders=False)
+
+    @model_validator(mode="after")
+    def _are_what_they_say(self) -> Self:
+        if not self.frozen.freeze_encoders or self.fine_tuned.freeze_encoders:
+            raise ValueError("frozen must freeze the encoders, and fine_tuned must not")
+        return self
+
+
 class GateSettings(_Frozen):
     """What a model must reach, and how much worse than production it may be (`margin`)."""
 
@@ -122,6 +148,7 @@ class Profile(_Frozen):
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
     gate: GateSettings
+    experiment: ExperimentSettings = ExperimentSettings()
 
     def digest(self) -> str:
         """The configuration's hash: the same for equal profiles, on every machine."""

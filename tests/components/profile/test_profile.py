@@ -1,5 +1,6 @@
 """Profiles are checked when loaded, frozen, and named by a digest that is the same everywhere."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +94,13 @@ def test_digests(tmp_path: Path) -> None:
     (tmp_path / "t" / "sub" / "a").rename(tmp_path / "t" / "sub" / "b")
     assert tree_digest(tmp_path / "t") != before
     assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+
+
+def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:
+    demo = load_profile("demo")
+    assert demo.experiment.frozen == demo.train
+    assert load_profile("paper").experiment.fine_tuned == load_profile("paper").train
+    swapped = demo.model_dump(mode="json")
+    swapped["experiment"]["fine_tuned"]["freeze_encoders"] = True
+    with pytest.raises(InputError, match=r"experiment: .*fine_tuned must not"):
+        load_profile(json.dumps(swapped))
