@@ -42,9 +42,9 @@ def fetch_production(settings: Settings) -> Served:
     Raises:
         InputError: none is in production, or the registry does not answer.
     """
-    from components.register import download, production_version
+    from components.register import alias_version, download
 
-    version = production_version(settings)
+    version = alias_version("production", settings)
     if version is None:
         raise InputError("no version is in production; train one with moodline retrain")
     folder = settings.home / "serving" / "models" / str(version)

@@ -12,9 +12,9 @@ from components.register.registration import register
 from components.register.runs import record_failure, record_refusal
 from components.register.versions import (
     Version,
+    alias_version,
     download,
     list_versions,
-    production_version,
     show,
 )
 
@@ -25,10 +25,10 @@ __all__ = [
     "RegistryError",
     "Verdict",
     "Version",
+    "alias_version",
     "download",
     "history",
     "list_versions",
-    "production_version",
     "promote",
     "read_verdict",
     "record_failure",

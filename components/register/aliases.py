@@ -6,20 +6,26 @@ from typing import TYPE_CHECKING
 
 from components.register.connection import MODEL, in_turn
 from components.register.errors import RegistryError
-from components.register.ledger import Entry, production_stack, read_ledger
+from components.register.ledger import (
+    PRODUCTION,
+    STAGING,
+    Entry,
+    production_stack,
+    read_ledger,
+    staged,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
-
-PRODUCTION = "production"
-"""What is served."""
 
 PREVIOUS = "previous"
 """What `rollback` goes back to."""
 
 CANDIDATE = "candidate"
 """The newest version."""
+
+ALIASES = (CANDIDATE, STAGING, PRODUCTION, PREVIOUS)
 
 _PAGE = 1000
 _ROUNDS = 100
@@ -28,9 +34,10 @@ logger = logging.getLogger(__name__)
 
 
 def aliases_by_ledger(entries: Sequence[Entry]) -> dict[str, int]:
-    """Which versions are `production` and `previous`, as the ledger has it."""
-    stack = production_stack(entries)
-    return dict(zip((PRODUCTION, PREVIOUS), reversed(stack), strict=False))
+    """Which versions are `production`, `previous` and `staging`, as the ledger has it."""
+    found = dict(zip((PRODUCTION, PREVIOUS), reversed(production_stack(entries)), strict=False))
+    tried = staged(entries)
+    return found if tried is None else found | {STAGING: tried}
 
 
 def sync_aliases(client: "MlflowClient") -> dict[str, int]:
@@ -52,11 +59,7 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
         if newest is not None:
             wanted[CANDIDATE] = int(newest.version)
         actual = _actual(client)
-        strayed = [
-            alias
-            for alias in (PREVIOUS, PRODUCTION, CANDIDATE)
-            if actual.get(alias) != wanted.get(alias)
-        ]
+        strayed = [alias for alias in ALIASES if actual.get(alias) != wanted.get(alias)]
         # An alias cannot be put on a version that someone has deleted from MLflow.
         lost = [alias for alias in strayed if not _write(client, alias, wanted.get(alias))]
         if len(lost) == len(strayed):

@@ -11,10 +11,10 @@ def champion(model: dsl.Output[dsl.Model]) -> int:
     from pathlib import Path
 
     from components.profile import Settings
-    from components.register import download, production_version
+    from components.register import alias_version, download
 
     settings, folder = Settings(), Path(model.path)
-    version = production_version(settings)
+    version = alias_version("production", settings)
     if version is None:
         folder.mkdir(parents=True)
         return 0

@@ -10,7 +10,7 @@ from typing import Any
 from components.conversation import InputError
 from components.profile import Profile
 
-PASS = "pass"
+PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 LINEAGE_TAGS = (
     "git_commit",
@@ -84,7 +84,7 @@ def read_verdict(path: Path) -> Verdict:
     """
     content = read_json(path)
     decision = content.get("verdict")
-    if decision not in (PASS, "fail", "inconclusive"):
+    if decision not in (PASS, FAIL, INCONCLUSIVE):
         raise InputError(f"{path}: is not a verdict: its `verdict` is {decision!r}")
     return Verdict(decision, tuple(content.get("reasons", ())))
 

@@ -4,11 +4,11 @@ MLflow sets an alias without compare-and-set: of two people who promote at once,
 silently wins. Creating a model version, on the other hand, is atomic: its number is the highest so
 far plus one, held unique by the database, and its tags are written in the same transaction. So an
 entry of the ledger is a version of a second registered model, `moodline-ledger`, its number is its
-place, and its fields are its tags. An entry names the step it follows. Entries are in one total
-order that all readers see alike, so all agree on who won: the first entry that follows the
-standing one. A later entry that follows the same step came too late; it stays in the ledger as
-refused. Numbers of deleted versions are never given out again, so a deleted entry leaves a gap
-that shows.
+place, and its fields are its tags. An entry names the stage it changes and the step it follows
+there. Entries are in one total order that all readers see alike, so all agree on who won: the first
+entry that follows the stage's standing one. A later entry that follows the same step came too late;
+it stays in the ledger as refused. Numbers of deleted versions are never given out again, so a
+deleted entry leaves a gap that shows.
 
 The alternative, an entity with a unique name for each step (an experiment `ledger-000017`), is as
 atomic, but leaves no trace of the attempts that lost and fills a list that people read.
@@ -32,6 +32,14 @@ LEDGER = f"{MODEL}-ledger"
 
 Action = Literal["promote", "rollback"]
 
+Stage = Literal["staging", "production"]
+
+STAGING: Stage = "staging"
+"""What is tried out on a part of the traffic."""
+
+PRODUCTION: Stage = "production"
+"""What is served."""
+
 _PAGE = 1000
 
 logger = logging.getLogger(__name__)
@@ -39,19 +47,20 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One attempt to change what is in production.
+    """One attempt to change what is in production or staging.
 
     Attributes:
         step: its place in the ledger, from 1.
         at: when, by the clock of MLflow's server.
         actor: who.
         action: what they did.
-        from_version: the version in production when they looked; None for the first.
-        to_version: the version they put there.
+        stage: where.
+        from_version: the version there when they looked; None for none.
+        to_version: the version they put there; None: it was emptied (staging only).
         verdict: of `to_version`'s gate at that time.
         reason: why, in their words; empty if not given.
         forced: whether it was done against the verdict.
-        follows: the standing step that they knew of; 0 for none.
+        follows: the stage's standing step that they knew of; 0 for none.
         key: names the attempt, so that one sent twice counts once.
         won: whether it took effect; otherwise someone else was faster.
     """
@@ -60,8 +69,9 @@ class Entry:
     at: datetime
     actor: str
     action: Action
+    stage: Stage
     from_version: int | None
-    to_version: int
+    to_version: int | None
     verdict: str
     reason: str
     forced: bool
@@ -86,19 +96,21 @@ def read_ledger(client: "MlflowClient") -> list[Entry]:
 def judge(entries: Sequence[Entry]) -> list[Entry]:
     """Put entries in order and find which of them won.
 
-    An entry wins if it follows the standing step. Where the step it follows has been deleted from
-    MLflow, the ledger goes on from there, with a warning.
+    An entry wins if it follows its stage's standing step. Where the step it follows has been
+    deleted from MLflow, the ledger goes on from there, with a warning.
     """
     known = {entry.step for entry in entries}
     judged: list[Entry] = []
-    standing, keys = 0, set()
+    stands: dict[Stage, int] = {STAGING: 0, PRODUCTION: 0}
+    keys = set()
     for entry in sorted(entries, key=lambda entry: entry.step):
-        torn = entry.follows > standing and entry.follows not in known
+        before = stands[entry.stage]
+        torn = entry.follows > before and entry.follows not in known
         if torn:
             logger.warning("the ledger's step %d has been deleted from MLflow", entry.follows)
-        won = (torn or entry.follows == standing) and entry.key not in keys
+        won = (torn or entry.follows == before) and entry.key not in keys
         keys.add(entry.key)
-        standing = entry.step if won else standing
+        stands[entry.stage] = entry.step if won else before
         judged.append(replace(entry, won=won))
     return judged
 
@@ -108,8 +120,9 @@ def append(
     *,
     actor: str,
     action: Action,
+    stage: Stage,
     from_version: int | None,
-    to_version: int,
+    to_version: int | None,
     verdict: str,
     reason: str,
     forced: bool,
@@ -123,26 +136,27 @@ def append(
     ensure_registered_model(
         client,
         LEDGER,
-        "Who put which version of Moodline into production, when and why. Each version here is one "
-        "entry; nothing here is a model. Do not edit or delete.",
+        "Who put which version of Moodline into which stage, when and why. Each version here is "
+        "one entry; nothing here is a model. Do not edit or delete.",
     )
     key = uuid.uuid4().hex
     tags = {
         "actor": actor,
         "action": action,
-        "from": "" if from_version is None else str(from_version),
-        "to": str(to_version),
+        "stage": stage,
+        "from": str(from_version or ""),
+        "to": str(to_version or ""),
         "verdict": verdict,
         "reason": reason,
         "forced": str(forced).lower(),
         "follows": str(follows),
         "key": key,
     }
-    arrow = f"{from_version or 'nothing'} → {to_version}"
+    arrow = f"{stage} {from_version or 'nothing'} → {to_version or 'nothing'}"
     in_turn(
         lambda: client.create_model_version(
             LEDGER,
-            source=f"models:/{MODEL}/{to_version}",
+            source=f"models:/{MODEL}/{to_version or from_version}",
             tags=tags,
             description=f"{actor}: {action} {arrow}" + (f" ({reason})" if reason else ""),
         )
@@ -154,9 +168,20 @@ def append(
     return next((entry for entry in mine if entry.won), mine[0]), ledger
 
 
-def standing(entries: Sequence[Entry]) -> Entry | None:
-    """The last entry that won: what it put into production is in production."""
-    return next((entry for entry in reversed(entries) if entry.won), None)
+def standing(entries: Sequence[Entry], stage: Stage) -> Entry | None:
+    """The last entry of a stage that won."""
+    return next((entry for entry in reversed(entries) if entry.won and entry.stage == stage), None)
+
+
+def staged(entries: Sequence[Entry]) -> int | None:
+    """The version in staging. It leaves when it is taken out or goes on into production."""
+    version = None
+    for entry in entries:
+        if entry.won and entry.stage == STAGING:
+            version = entry.to_version
+        elif entry.won and entry.to_version == version:
+            version = None
+    return version
 
 
 def production_stack(entries: Sequence[Entry]) -> list[int]:
@@ -169,7 +194,7 @@ def production_stack(entries: Sequence[Entry]) -> list[int]:
     """
     stack: list[int] = []
     for entry in entries:
-        if not entry.won:
+        if not entry.won or entry.stage != PRODUCTION or entry.to_version is None:
             continue
         if entry.action == "rollback" and len(stack) > 1:
             stack.pop()
@@ -187,8 +212,10 @@ def _entry(version: "ModelVersion") -> Entry:
             at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
             actor=tags["actor"],
             action="rollback" if tags["action"] == "rollback" else "promote",
+            # An entry from before there was staging names no stage.
+            stage=STAGING if tags.get("stage") == STAGING else PRODUCTION,
             from_version=int(tags["from"]) if tags.get("from") else None,
-            to_version=int(tags["to"]),
+            to_version=int(tags["to"]) if tags["to"] else None,
             verdict=tags["verdict"],
             reason=tags.get("reason", ""),
             forced=tags["forced"] == "true",

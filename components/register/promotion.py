@@ -1,4 +1,4 @@
-"""What goes into production, and back: by the ledger, with a name and a verdict on each step."""
+"""What goes into production or staging, and back: by the ledger, with a name and a verdict."""
 
 import tempfile
 from collections.abc import Sequence
@@ -10,13 +10,17 @@ from components.profile import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
 from components.register.errors import Refused
-from components.register.evidence import PASS
+from components.register.evidence import INCONCLUSIVE, PASS
 from components.register.ledger import (
+    PRODUCTION,
+    STAGING,
     Action,
     Entry,
+    Stage,
     append,
     production_stack,
     read_ledger,
+    staged,
     standing,
 )
 from components.register.runs import try_to
@@ -24,6 +28,7 @@ from components.register.versions import NO_VERDICT, fetch_model, get_version, v
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 
 def promote(
@@ -33,43 +38,46 @@ def promote(
     actor: str,
     reason: str | None = None,
     force: bool = False,
+    to: Stage = PRODUCTION,
 ) -> Entry:
-    """Put a version into production.
+    """Put a version into production, or into staging.
 
-    Its verdict must have passed, and its files must be those that were registered. Promoting what
-    is in production already changes nothing.
+    Its verdict must have passed; where it is inconclusive, a person has decided, who says why. Its
+    files must be those that were registered. Promoting what is there already changes nothing. A
+    version that goes from staging into production leaves staging.
 
     Args:
-        version: a number, or "candidate".
+        version: a number, or an alias.
         settings: where MLflow is.
         actor: who does it.
-        reason: why; a must with `force`.
+        reason: why; a must with `force`, and where the verdict is inconclusive.
         force: promote whatever the verdict says.
+        to: the stage.
 
     Returns:
-        The ledger's entry that made it production.
+        The ledger's entry that put it there.
 
     Raises:
-        Refused: the verdict does not allow it, or someone else was faster.
+        Refused: the verdict does not allow it, someone else was faster, or it was to go back from
+            production to staging.
         RegistryError: no such version, its files were changed, or MLflow failed.
-        InputError: no actor, or force without a reason.
+        InputError: no actor, no such stage, or force without a reason.
     """
-    _check_request(actor, reason, force)
+    _check_request(actor, to)
+    if force and not (reason or "").strip():
+        raise InputError("--force needs a --reason")
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
         found = get_version(client, version)
         number = int(found.version)
-        now = standing(entries)
-        if now is not None and now.to_version == number:
+        here, serving = _present(entries, to), _present(entries, PRODUCTION)
+        now = standing(entries, to)
+        if now is not None and here == number:
             sync_aliases(client)
             return now
-        if "verdict" not in found.tags and force:
-            decision = NO_VERDICT
-        else:
-            verdict = version_verdict(client, found)
-            decision = verdict.decision
-            if decision != PASS and not force:
-                raise Refused(f"version {number} is not promoted: its verdict is {verdict}")
+        if serving == number:
+            raise Refused(f"version {number} is in production already")
+        decision = _decision(client, found, reason, force)
         with tempfile.TemporaryDirectory(prefix="moodline-promote-") as room:
             fetch_model(client, found, Path(room))
         return _step(
@@ -77,22 +85,27 @@ def promote(
             entries,
             actor=actor,
             action="promote",
+            stage=to,
             to_version=number,
             verdict=decision,
             reason=reason or "",
-            forced=decision != PASS,
+            forced=force and decision != PASS,
         )
 
 
-def rollback(settings: Settings, *, actor: str, reason: str | None = None) -> Entry:
-    """Put the version before the present one back into production.
+def rollback(
+    settings: Settings, *, actor: str, reason: str | None = None, stage: Stage = PRODUCTION
+) -> Entry:
+    """Put the version before the present one back into production, or empty staging.
 
-    Again goes back one more: a version that was rolled back is never rolled back to.
+    Again goes back one more: a version that was rolled back is never rolled back to. Staging has
+    no way back but out: what was tried there before was left for a reason.
 
     Args:
         settings: where MLflow is.
         actor: who does it.
         reason: why.
+        stage: which one.
 
     Returns:
         The ledger's entry of it.
@@ -100,31 +113,41 @@ def rollback(settings: Settings, *, actor: str, reason: str | None = None) -> En
     Raises:
         Refused: there is nothing to go back to, or someone else was faster.
         RegistryError: the version is gone, its files were changed, or MLflow failed.
-        InputError: no actor.
+        InputError: no actor, or no such stage.
     """
-    _check_request(actor, reason, force=False)
+    _check_request(actor, stage)
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
-        stack = production_stack(entries)
-        if len(stack) < 2:
-            raise Refused("nothing to roll back to: no earlier version was in production")
-        found = get_version(client, stack[-2])
-        with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as room:
-            fetch_model(client, found, Path(room))
+        target = None
+        if stage == STAGING:
+            present = staged(entries)
+            if present is None:
+                raise Refused("nothing to take back: no version is in staging")
+            verdict = get_version(client, present).tags.get("verdict", NO_VERDICT)
+        else:
+            stack = production_stack(entries)
+            if len(stack) < 2:
+                raise Refused("nothing to roll back to: no earlier version was in production")
+            target = stack[-2]
+            found = get_version(client, target)
+            verdict = found.tags.get("verdict", NO_VERDICT)
+            with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as room:
+                fetch_model(client, found, Path(room))
         return _step(
             client,
             entries,
             actor=actor,
             action="rollback",
-            to_version=stack[-2],
-            verdict=found.tags.get("verdict", NO_VERDICT),
+            stage=stage,
+            to_version=target,
+            verdict=verdict,
             reason=reason or "",
             forced=False,
         )
 
 
 def history(settings: Settings) -> list[Entry]:
-    """Every attempt to change what is in production, the first one first.
+    """Every attempt to change what is in production or staging, the first one first.
 
     Raises:
         RegistryError: MLflow failed.
@@ -135,24 +158,57 @@ def history(settings: Settings) -> list[Entry]:
         return read_ledger(client)
 
 
+def _decision(
+    client: "MlflowClient", version: "ModelVersion", reason: str | None, force: bool
+) -> str:
+    """The decision of a version's verdict, if it may be promoted on it.
+
+    Raises:
+        Refused: it may not.
+        RegistryError: it has no verdict, or not the one that was registered.
+    """
+    if "verdict" not in version.tags and force:
+        return NO_VERDICT
+    verdict, number = version_verdict(client, version), version.version
+    if verdict.decision == PASS or force:
+        return verdict.decision
+    if verdict.decision != INCONCLUSIVE:
+        raise Refused(f"version {number} is not promoted: its verdict is {verdict}")
+    if not (reason or "").strip():
+        raise Refused(
+            f"version {number} is not promoted: its verdict is {verdict}; a person must decide, "
+            "and say why with --reason"
+        )
+    return verdict.decision
+
+
+def _present(entries: Sequence[Entry], stage: Stage) -> int | None:
+    """The version that is in a stage now."""
+    if stage == STAGING:
+        return staged(entries)
+    return next(reversed(production_stack(entries)), None)
+
+
 def _step(
     client: "MlflowClient",
     entries: Sequence[Entry],
     *,
     actor: str,
     action: Action,
-    to_version: int,
+    stage: Stage,
+    to_version: int | None,
     verdict: str,
     reason: str,
     forced: bool,
 ) -> Entry:
-    """Write the next step after the standing one; on success the aliases follow."""
-    now = standing(entries)
+    """Write the next step after the stage's standing one; on success the aliases follow."""
+    now = standing(entries, stage)
     mine, ledger = append(
         client,
         actor=actor,
         action=action,
-        from_version=now.to_version if now else None,
+        stage=stage,
+        from_version=_present(entries, stage),
         to_version=to_version,
         verdict=verdict,
         reason=reason,
@@ -160,19 +216,26 @@ def _step(
         follows=now.step if now else 0,
     )
     if not mine.won:
-        winner = next(e for e in ledger if e.won and e.follows == mine.follows)
-        raise Refused(
-            f"version {to_version} is not in production: {winner.actor} put version "
-            f"{winner.to_version} there meanwhile; look at the history and decide again"
+        winner = next(e for e in ledger if e.won and e.stage == stage and e.follows == mine.follows)
+        did = (
+            "emptied it" if winner.to_version is None else f"put version {winner.to_version} there"
         )
-    # It is in production from here on; aliases that could not be set now, the next reader repairs.
+        wanted = (
+            f"{stage} is not emptied"
+            if to_version is None
+            else (f"version {to_version} is not in {stage}")
+        )
+        raise Refused(
+            f"{wanted}: {winner.actor} {did} meanwhile; look at the history and decide again"
+        )
+    # It is there from here on; aliases that could not be set now, the next reader repairs.
     try_to(lambda: sync_aliases(client), "set the aliases")
     return mine
 
 
-def _check_request(actor: str, reason: str | None, force: bool) -> None:
-    """Who and, if forced, why."""
+def _check_request(actor: str, stage: str) -> None:
+    """Who, and where."""
     if not actor.strip():
-        raise InputError("a change of production needs the name of who makes it")
-    if force and not (reason or "").strip():
-        raise InputError("--force needs a --reason")
+        raise InputError("a change of what is served needs the name of who makes it")
+    if stage not in (STAGING, PRODUCTION):
+        raise InputError(f"{stage}: no such stage; there are {STAGING} and {PRODUCTION}")

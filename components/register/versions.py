@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from components.conversation import atomic_path
 from components.profile import Settings, tree_digest
 from components.register.aliases import (
+    ALIASES,
     CANDIDATE,
-    PRODUCTION,
     aliases_by_ledger,
     all_versions,
     sync_aliases,
@@ -37,7 +37,7 @@ class Version:
     Attributes:
         number: its number; Triton's version is the same.
         created: when it was registered.
-        aliases: production, previous (by the ledger), candidate (the newest).
+        aliases: production, previous, staging (by the ledger), candidate (the newest).
         digest: of the model's folder.
         verdict: "pass", "fail" or "inconclusive".
         lineage: git commit, corpus digest, configuration, profile, folds.
@@ -91,7 +91,7 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
     """Fetch a version's model folder.
 
     Args:
-        version: a number or an alias; `production` is what the ledger says, whatever the alias.
+        version: a number or an alias, as the ledger has it, whatever MLflow's alias says.
         target: where the folder is to stand. One that already holds this version is kept.
         settings: where MLflow is.
 
@@ -111,16 +111,22 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
         return target
 
 
-def production_version(settings: Settings) -> int | None:
-    """The number of the version in production, by the ledger; None if there is none.
+def alias_version(alias: str, settings: Settings) -> int | None:
+    """The number of the version that an alias stands for; None if there is none.
+
+    Args:
+        alias: `candidate` (the newest), or by the ledger `staging`, `production`, `previous`.
+        settings: where MLflow is.
 
     Raises:
-        RegistryError: MLflow failed.
+        RegistryError: no such alias, or MLflow failed.
     """
+    if alias not in ALIASES:
+        raise RegistryError(f"{alias}: no such alias; there are {', '.join(ALIASES)}")
     if not exists(settings):
         return None
     with mlflow_client(settings) as client:
-        return aliases_by_ledger(read_ledger(client)).get(PRODUCTION)
+        return _aliased(client, alias)
 
 
 def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
@@ -134,10 +140,7 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     name = str(version)
     number: int | None = int(name) if name.isdecimal() else None
     if number is None:
-        if name == CANDIDATE:
-            number = max((int(v.version) for v in all_versions(client)), default=None)
-        else:
-            number = aliases_by_ledger(read_ledger(client)).get(name)
+        number = _aliased(client, name)
         if number is None:
             raise RegistryError(
                 f"{name}: no version of {MODEL} has this alias; see `registry list`"
@@ -192,6 +195,13 @@ def fetch(client: "MlflowClient", version: "ModelVersion", path: str, room: Path
     source = client.get_model_version_download_uri(MODEL, version.version)
     repository = get_artifact_repository(source, client.tracking_uri, client.tracking_uri)
     return Path(repository.download_artifacts(path, str(room)))
+
+
+def _aliased(client: "MlflowClient", alias: str) -> int | None:
+    """What an alias stands for, whatever MLflow's own says."""
+    if alias == CANDIDATE:
+        return next((int(version.version) for version in all_versions(client)), None)
+    return aliases_by_ledger(read_ledger(client)).get(alias)
 
 
 def _version(

@@ -3,6 +3,7 @@
 import getpass
 import re
 from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,14 @@ app = typer.Typer(
     help="The registered versions; what is in production, since when and why; and back.",
     no_args_is_help=True,
 )
+
+
+class Stage(StrEnum):
+    """Where a version can be put."""
+
+    staging = "staging"
+    production = "production"
+
 
 MAIN_METRIC = re.compile(r"[^.]+|emotions\.\w+\.f1|scores\.wu2023\.\w+|calibration\.ece")
 """Those that a person reads first; --json gives all."""
@@ -78,57 +87,67 @@ def show_command(
 
 @app.command("promote")
 def promote_command(
-    version: Annotated[str, typer.Argument(help="A number, or candidate.")] = "candidate",
+    version: Annotated[str, typer.Argument(help="A number, or an alias.")] = "candidate",
+    to: Annotated[Stage, typer.Option("--to", help="Where.")] = Stage.production,
     actor: Actor = None,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Why; a must with --force.")
+        str | None,
+        typer.Option("--reason", help="Why; a must with --force, or if a person must decide."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Whatever the verdict says.")] = False,
 ) -> None:
-    """Put a version into production, if its verdict passed."""
+    """Put a version into production, or into staging, if its verdict passed."""
     from components.register import promote
 
+    who = actor or _me()
     with spinner("promoting"):
-        entry = promote(version, Settings(), actor=actor or _me(), reason=reason, force=force)
-    out.print(f"Version {entry.to_version} is in production.")
+        entry = promote(version, Settings(), actor=who, reason=reason, force=force, to=to.value)
+    out.print(f"Version {entry.to_version} is in {entry.stage}.")
 
 
 @app.command("rollback")
 def rollback_command(
     actor: Actor = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
+    stage: Annotated[
+        Stage, typer.Option("--from", help="Where it is taken from.")
+    ] = Stage.production,
 ) -> None:
-    """Put the version before this one back into production."""
+    """Put the version before this one back into production; or take what is in staging out."""
     from components.register import rollback
 
     with spinner("rolling back"):
-        entry = rollback(Settings(), actor=actor or _me(), reason=reason)
-    out.print(f"Version {entry.to_version} is in production again.")
+        entry = rollback(Settings(), actor=actor or _me(), reason=reason, stage=stage.value)
+    if entry.to_version is None:
+        out.print(f"Version {entry.from_version} is not in {entry.stage} any more.")
+    else:
+        out.print(f"Version {entry.to_version} is in {entry.stage} again.")
 
 
 @app.command("history")
 def history_command(as_json: AsJson = False) -> None:
-    """Every change of production: who, when, from, to, on which verdict, why."""
+    """Every change of production and staging: who, when, from, to, on which verdict, why."""
     from components.register import history
 
     with spinner("asking the registry"):
         entries = history(Settings())
     if as_json:
         return print_json([asdict(entry) for entry in entries])
-    table = _table("step", "when", "who", "what", "from", "to", "verdict", "reason", "")
+    table = _table("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
     for entry in entries:
         table.add_row(
             str(entry.step),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
             Text(entry.actor),
             entry.action,
-            "–" if entry.from_version is None else str(entry.from_version),
-            str(entry.to_version),
+            entry.stage,
+            str(entry.from_version or "–"),
+            str(entry.to_version or "–"),
             _verdict(entry.verdict),
             Text(entry.reason),
             ("forced" if entry.forced else "") if entry.won else "refused: someone was faster",
         )
-    return out.print(table if entries else "Nothing was ever in production.")
+    return out.print(table if entries else "Nothing was ever in production or staging.")
 
 
 def _table(*columns: str) -> Table:

@@ -13,14 +13,14 @@ from components.profile import Settings
 from components.register import (
     Refused,
     RegistryError,
+    alias_version,
     history,
     list_versions,
-    production_version,
     promote,
     rollback,
     show,
 )
-from components.register.ledger import Entry, judge, production_stack
+from components.register.ledger import Entry, judge, production_stack, staged
 
 Add = Callable[..., int]
 
@@ -74,12 +74,77 @@ def test_only_a_pass_is_promoted(verdict: str, settings: Settings, add_version: 
     number = add_version(settings, verdict)
     with pytest.raises(Refused, match=f"verdict is {verdict}.*macro_f1"):
         promote(number, settings, actor="ann")
-    assert production_version(settings) is None
+    with pytest.raises(Refused, match=f"verdict is {verdict}"):
+        promote(number, settings, actor="ann", to="staging")
+    assert alias_version("production", settings) is None
     assert history(settings) == []
     with pytest.raises(InputError, match="reason"):
         promote(number, settings, actor="ann", force=True)
     entry = promote(number, settings, actor="ann", force=True, reason="the only one we have")
-    assert (entry.forced, entry.verdict, production_version(settings)) == (True, verdict, number)
+    assert (entry.forced, entry.verdict, alias_version("production", settings)) == (
+        True,
+        verdict,
+        number,
+    )
+
+
+def test_where_the_verdict_is_inconclusive_a_person_decides(
+    settings: Settings, add_version: Add
+) -> None:
+    number = add_version(settings, "inconclusive")
+    with pytest.raises(Refused, match="a person must decide, and say why with --reason"):
+        promote(number, settings, actor="ann", reason=" ")
+    entry = promote(number, settings, actor="ann", reason="listened to thirty turns")
+    assert (entry.forced, entry.verdict) == (False, "inconclusive")
+    assert alias_version("production", settings) == number
+
+
+def test_staging(settings: Settings, add_version: Add) -> None:
+    one, two, three = (add_version(settings) for _ in range(3))
+    promote(one, settings, actor="ann")
+    entry = promote(two, settings, actor="bob", reason="a tenth of the traffic", to="staging")
+    assert (entry.stage, entry.from_version, entry.to_version) == ("staging", None, two)
+    assert promote(two, settings, actor="cem", to="staging") == entry
+    assert aliases(settings) == {"production": one, "staging": two, "candidate": three}
+
+    # Into production it goes, and so out of staging; not back.
+    promote("staging", settings, actor="bob")
+    assert aliases(settings) == {"production": two, "previous": one, "candidate": three}
+    assert alias_version("staging", settings) is None
+    with pytest.raises(Refused, match="version 2 is in production already"):
+        promote(two, settings, actor="bob", to="staging")
+
+    # What does not do well there is taken out; the way back of production does not touch it.
+    promote(three, settings, actor="bob", to="staging")
+    rollback(settings, actor="ann")
+    assert alias_version("staging", settings) == three
+    out = rollback(settings, actor="ann", reason="slow", stage="staging")
+    assert (out.from_version, out.to_version, out.verdict) == (three, None, "pass")
+    assert aliases(settings) == {"production": one, "candidate": three}
+    with pytest.raises(Refused, match="no version is in staging"):
+        rollback(settings, actor="ann", stage="staging")
+    assert [(e.stage, e.action, e.from_version, e.to_version) for e in history(settings)] == [
+        ("production", "promote", None, one),
+        ("staging", "promote", None, two),
+        ("production", "promote", one, two),
+        ("staging", "promote", None, three),
+        ("production", "rollback", two, one),
+        ("staging", "rollback", three, None),
+    ]
+    with pytest.raises(InputError, match="no such stage"):
+        promote(two, settings, actor="ann", to="archive")  # type: ignore[arg-type]
+
+
+def test_every_alias_by_name(settings: Settings, add_version: Add) -> None:
+    one, two, three = (add_version(settings) for _ in range(3))
+    promote(one, settings, actor="ann")
+    promote(two, settings, actor="ann")
+    promote(one, settings, actor="ann", to="staging")
+    told = {a: alias_version(a, settings) for a in ("candidate", "staging", "production")}
+    assert told == {"candidate": three, "staging": one, "production": two}
+    assert alias_version("previous", settings) == one
+    with pytest.raises(RegistryError, match="champion: no such alias; there are candidate, "):
+        alias_version("champion", settings)
 
 
 def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version: Add) -> None:
@@ -99,7 +164,7 @@ def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version:
 def test_what_is_not_there(settings: Settings, add_version: Add) -> None:
     assert list_versions(settings) == []
     assert history(settings) == []
-    assert production_version(settings) is None
+    assert alias_version("production", settings) is None
     with pytest.raises(RegistryError, match="candidate"):
         promote("candidate", settings, actor="ann")
     add_version(settings)
@@ -113,7 +178,7 @@ def test_what_is_not_there(settings: Settings, add_version: Add) -> None:
 def test_before_the_first_registration(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "home")
     assert (list_versions(settings), history(settings)) == ([], [])
-    assert production_version(settings) is None
+    assert alias_version("production", settings) is None
     assert not settings.home.exists()
 
 
@@ -126,7 +191,7 @@ def test_aliases_are_repaired_from_the_ledger(settings: Settings, add_version: A
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     client.set_registered_model_alias("moodline", "production", str(one))
     client.delete_registered_model_alias("moodline", "previous")
-    assert production_version(settings) == two
+    assert alias_version("production", settings) == two
     newest, older = list_versions(settings)
     assert (newest.aliases, older.aliases) == (("production", "candidate"), ("previous",))
     assert aliases(settings) == {"production": two, "previous": one, "candidate": two}
@@ -142,7 +207,7 @@ def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> 
     assert [version.number for version in list_versions(settings)] == [two]
     with pytest.raises(RegistryError, match="no such version"):
         rollback(settings, actor="ann")
-    assert production_version(settings) == two
+    assert alias_version("production", settings) == two
 
 
 def attempts(settings: Settings, versions: list[int]) -> dict[int, str]:
@@ -181,17 +246,24 @@ def test_twenty_promotions_at_once(settings: Settings, add_version: Add) -> None
         assert answer == str(entry.step) if entry.won else "there meanwhile" in answer
     assert len(won) < 20, "nobody was in anybody's way: the test did not test"
     # And there is one production.
-    assert aliases(settings)["production"] == won[-1].to_version == production_version(settings)
+    assert (
+        aliases(settings)["production"]
+        == won[-1].to_version
+        == alias_version("production", settings)
+    )
     if len(won) > 1:
         assert aliases(settings)["previous"] == won[-2].to_version
 
 
-def entry(step: int, follows: int, to: int, action: str = "promote", key: str = "") -> Entry:
+def entry(
+    step: int, follows: int, to: int, action: str = "promote", key: str = "", stage: str = ""
+) -> Entry:
     return Entry(
         step=step,
         at=datetime(2026, 1, 1, tzinfo=UTC),
         actor="ann",
         action="rollback" if action == "rollback" else "promote",
+        stage="staging" if stage else "production",
         from_version=None,
         to_version=to,
         verdict="pass",
@@ -213,6 +285,23 @@ def test_judging_a_ledger() -> None:
         entry(5, 2, 5, key="4"),
     ]
     assert [e.won for e in judge(entries[::-1])] == [True, True, False, True, False]
+
+
+def test_each_stage_has_its_own_line() -> None:
+    #   production  1 ←--- 3      5 follows 1 too late
+    #   staging       2 ←--- 4
+    entries = [
+        entry(1, 0, 7),
+        entry(2, 0, 8, stage="staging"),
+        entry(3, 1, 8),
+        entry(4, 2, 9, stage="staging"),
+        entry(5, 1, 6),
+    ]
+    judged = judge(entries)
+    assert [e.won for e in judged] == [True, True, True, True, False]
+    assert (production_stack(judged), staged(judged)) == ([7, 8], 9)
+    assert staged(judged[:2]) == 8
+    assert staged(judged[:3]) is None, "8 went on into production"
 
 
 def test_a_deleted_entry_does_not_stop_the_ledger() -> None:
