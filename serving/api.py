@@ -16,8 +16,9 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from components.conversation import InputError, Turn
 from components.conversation.seglst import turn_entry
 from serving import metrics
+from serving.errors import LateError, NotReadyError
 from serving.limits import UploadLimit
-from serving.runtime import BusyError, NotAudioError, NotReadyError, Runtime, TooLongError
+from serving.runtime import BusyError, NotAudioError, Runtime, TooLongError
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def create_app(max_upload_bytes: int) -> FastAPI:
         "/v1/analyze",
         tags=["recordings"],
         summary="A recording's turns, each with speaker, times, words and emotion",
-        responses=_problems(400, 413, 415, 422, 429, 503),
+        responses=_problems(400, 413, 415, 422, 429, 503, 504),
     )
     async def analyze(
         request: Request,
@@ -169,6 +170,8 @@ async def _answered(work: Any) -> Any:
     except NotReadyError as error:
         detail = f"{error}; try again in a moment"
         raise HTTPException(503, detail, {"Retry-After": RETRY_SECONDS}) from error
+    except LateError as error:
+        raise HTTPException(504, str(error)) from error
 
 
 async def _count(request: Request, call_next: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What one service process holds: the speech models, the way to Triton, and who may use them.
+"""What one service process holds: the speech models, the emotion model, and who may use them.
 
 The speech models work in a thread of their own, so the event loop goes on answering while a
 recording is analysed; recordings take turns, and only so many may wait.
@@ -16,21 +16,14 @@ from typing import IO
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, InputError, Seconds, Turn, read_audio
-from components.fusion import average_windows, clip_windows
 from components.profile import Settings, load_profile
 from serving import metrics
 from serving.analyze import Analyzer, turn_clips, with_emotions
-from serving.served import CurrentModel, LoadedModel
+from serving.emotions import Emotions
+from serving.errors import NotReadyError
 from serving.settings import ServeSettings
-from serving.triton.client import TritonClient, TritonError, TritonLateError
 
 logger = logging.getLogger(__name__)
-
-PROBE_SECONDS = 1.0
-
-
-class NotReadyError(RuntimeError):
-    """The service cannot answer now, but may soon."""
 
 
 class BusyError(RuntimeError):
@@ -67,14 +60,11 @@ class Runtime:
         self.serve = serve
         self.failure: BaseException | None = None
         self._analyzer = Analyzer(load_profile(serve.profile), settings)
-        self._current = CurrentModel(serve.pointer)
-        self._client = TritonClient(settings.triton_url, deadline=serve.clip_deadline)
+        self.emotions = Emotions(settings, serve)
         self._threads = ThreadPoolExecutor(serve.at_once, thread_name_prefix="speech")
         self._room = asyncio.Semaphore(serve.at_once)
         self._inside = 0
         self._loading: asyncio.Task[None] | None = None
-        self._probe_lock = asyncio.Lock()
-        self._probed = 0.0
 
     def start(self) -> None:
         """Begin to load the speech models; the service answers `/healthz` meanwhile."""
@@ -92,7 +82,7 @@ class Runtime:
 
     async def stop(self) -> None:
         """Let go of everything."""
-        await self._client.close()
+        await self.emotions.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def loaded(self) -> bool:
@@ -100,31 +90,9 @@ class Runtime:
         return self._loading is not None and self._loading.done() and self.failure is None
 
     async def ready(self) -> bool:
-        """Whether a recording sent now would be answered: the speech models are loaded, and
-        Triton really gives the served version's answer to a real question (asked at most once a
-        second)."""
-        if not self.loaded():
-            return False
-        async with self._probe_lock:
-            if time.monotonic() - self._probed < PROBE_SECONDS:
-                return True
-            try:
-                model = self._current.get()
-                second = np.zeros(SAMPLE_RATE, np.float32)
-                answer = await self._client.classify(
-                    second,
-                    np.array(model.tokenizer.encode("hello").ids),
-                    version=str(model.version),
-                    deadline=5.0,
-                )
-            except (TritonError, InputError) as error:
-                logger.warning("not ready: %s", error)
-                return False
-            if not abs(float(answer.probabilities.sum()) - 1) < 1e-2:
-                logger.warning("not ready: the model answers with what are no probabilities")
-                return False
-            self._probed = time.monotonic()
-            return True
+        """Whether a recording sent now would be answered: the speech models are loaded, and the
+        emotion model answers."""
+        return self.loaded() and await self.emotions.ready()
 
     async def analyze(
         self,
@@ -141,10 +109,11 @@ class Runtime:
             TooLongError: it is longer than the settings allow.
             BusyError: too many are waiting.
             NotReadyError: the models are still loading, or Triton does not answer.
+            LateError: Triton did not answer in time.
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        self._current_model()
+        self.emotions.model()
         async with self._turn():
             audio = await self._decode(upload)
             heard = await asyncio.get_running_loop().run_in_executor(
@@ -157,25 +126,18 @@ class Runtime:
                     watch=_watch,
                 ),
             )
-        # Asked only now: another version may have taken over while this one was listened to.
-        model = self._current_model()
         turns = list(heard.turns)
-        if turns:
-            began = time.monotonic()
-            turns = with_emotions(turns, await self._classify(model, audio, turns))
-            _watch("classify", time.monotonic() - began)
+        began = time.monotonic()
+        # Asked only now: another version may have taken over while this one was listened to.
+        classified = await self.emotions.classify(turn_clips(audio, turns))
+        turns = with_emotions(turns, classified.probabilities)
+        _watch("classify", time.monotonic() - began)
         duration = len(audio) / SAMPLE_RATE
         metrics.AUDIO.inc(duration)
         metrics.TURNS.inc(len(turns))
         for turn in turns:
-            metrics.EMOTIONS.labels(turn.emotion, model.version).inc()
-        return Result(model.version, duration, turns)
-
-    def _current_model(self) -> LoadedModel:
-        try:
-            return self._current.get()
-        except InputError as error:
-            raise NotReadyError("no model version is served") from error
+            metrics.EMOTIONS.labels(turn.emotion, classified.version).inc()
+        return Result(classified.version, duration, turns)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
@@ -206,26 +168,6 @@ class Runtime:
             raise TooLongError(f"the recording is longer than {most:g} seconds; send it in parts")
         _watch("decode", time.monotonic() - began)
         return audio
-
-    async def _classify(
-        self, model: LoadedModel, audio: np.ndarray, turns: list[Turn]
-    ) -> np.ndarray:
-        """Probabilities [turns, 4] by Triton, each turn's windows averaged."""
-        clips = turn_clips(audio, turns)
-        windows = clip_windows(clips, model.tokenizer, model.max_samples, model.max_tokens)
-        try:
-            answers = await self._client.classify_all(
-                [(window.audio, np.array(window.input_ids)) for window in windows],
-                version=str(model.version),
-            )
-        except TritonError as error:
-            metrics.TRITON_FAILURES.labels(
-                "late" if isinstance(error, TritonLateError) else "failed"
-            ).inc()
-            logger.warning("%s", error)
-            raise NotReadyError("the emotion model does not answer") from error
-        table = np.stack([answer.probabilities for answer in answers])
-        return average_windows(windows, table, len(clips))
 
 
 def _watch(stage: str, seconds: Seconds) -> None:

@@ -23,10 +23,11 @@ from types import FrameType, TracebackType
 import serving
 from components.conversation import InputError
 from components.profile import Profile, Settings
+from serving.errors import NotReadyError
 from serving.processes import Child, free_ports, port_is_free
 from serving.served import Served, write_pointer
 from serving.settings import ServeSettings
-from serving.triton.control import NotReadyError, TritonControl, read_golden
+from serving.triton.control import TritonControl, read_golden
 from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
@@ -42,13 +43,14 @@ def fetch_production(settings: Settings) -> Served:
     Raises:
         InputError: none is in production, or the registry does not answer.
     """
-    from components.register import alias_version, download
+    from components.register import alias_version, download, show
 
     version = alias_version("production", settings)
     if version is None:
         raise InputError("no version is in production; train one with moodline retrain")
     folder = settings.home / "serving" / "models" / str(version)
-    return Served(version, download(version, folder, settings))
+    known = show(version, settings)
+    return Served(version, download(version, folder, settings), known.digest, known.verdict)
 
 
 class Serving:

@@ -7,7 +7,7 @@ step, so a request sees either the old version with the old tokenizer or the new
 
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,26 +24,35 @@ class Served:
     Attributes:
         version: the registry's number, and Triton's.
         folder: the model version's folder.
+        digest: of the folder, as it was registered; empty for one that came from no registry.
+        verdict: of its gate, likewise.
     """
 
     version: int
     folder: Path
+    digest: str = ""
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
     """What is needed to ask for a version's answers."""
 
-    version: int
+    served: Served
     tokenizer: "Tokenizer"
     max_samples: int
     max_tokens: int
+
+    @property
+    def version(self) -> int:
+        """The registry's number, and Triton's."""
+        return self.served.version
 
 
 def write_pointer(path: Path, served: Served) -> None:
     """Say that this version is served from now on."""
     with atomic_path(path) as temporary:
-        entry = {"version": served.version, "folder": str(served.folder.resolve())}
+        entry = asdict(served) | {"folder": str(served.folder.resolve())}
         temporary.write_text(json.dumps(entry), encoding="utf-8")
 
 
@@ -55,7 +64,9 @@ def read_pointer(path: Path) -> Served:
     """
     try:
         entry = json.loads(path.read_text(encoding="utf-8"))
-        return Served(int(entry["version"]), Path(entry["folder"]))
+        return Served(
+            int(entry["version"]), Path(entry["folder"]), entry["digest"], entry["verdict"]
+        )
     except FileNotFoundError:
         raise InputError("no model version is served; promote one and run moodline serve") from None
     except (ValueError, KeyError, TypeError) as error:
@@ -72,7 +83,7 @@ def load_model(served: Served) -> LoadedModel:
 
     facts = _graph_facts(served.folder / "model.onnx")
     return LoadedModel(
-        served.version,
+        served,
         load_tokenizer(served.folder),
         int(facts["max_samples"]),
         int(facts["max_tokens"]),

@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 
 from components.conversation import InputError
+from serving.errors import NotReadyError
 from serving.triton.export import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
 logger = logging.getLogger(__name__)
 
 TOLERANCE = 1e-4
-
-
-class NotReadyError(RuntimeError):
-    """Triton, or a version on it, does not answer as it should."""
 
 
 @dataclass(frozen=True, slots=True)

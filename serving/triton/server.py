@@ -7,8 +7,9 @@ import uuid
 from pathlib import Path
 from types import TracebackType
 
+from serving.errors import NotReadyError
 from serving.processes import Child, free_ports
-from serving.triton.control import NotReadyError, TritonControl
+from serving.triton.control import TritonControl
 from serving.triton.setup import TritonEnvironment
 
 logger = logging.getLogger(__name__)

@@ -13,8 +13,9 @@ def test_the_service_follows_the_pointer(models: dict[int, Path], tmp_path: Path
     current = CurrentModel(pointer)
     with pytest.raises(InputError, match="no model version is served"):
         current.get()
-    write_pointer(pointer, Served(3, models[3]))
+    write_pointer(pointer, Served(3, models[3], "d1635", "pass"))
     first = current.get()
+    assert first.served == Served(3, models[3], "d1635", "pass")
     assert (first.version, first.max_samples, first.max_tokens) == (3, 480_000, 64)
     assert current.get() is first, "it is loaded once"
     write_pointer(pointer, Served(4, models[4]))

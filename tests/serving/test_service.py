@@ -18,10 +18,11 @@ import soundfile
 from components.conversation import EMOTIONS, read_audio
 from components.fusion import load_tokenizer
 from components.profile import Settings, load_profile
+from serving.errors import NotReadyError
 from serving.serve import Serving
 from serving.served import Served
 from serving.settings import ServeSettings
-from serving.triton.control import NotReadyError, read_golden
+from serving.triton.control import read_golden
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
 

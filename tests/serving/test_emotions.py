@@ -1,0 +1,106 @@
+"""The emotion model as the service sees it, on a real Triton."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pytest
+
+from components.conversation import InputError
+from components.fusion import load_tokenizer
+from components.profile import Settings
+from serving.emotions import Classified, Emotions, ModelInfo
+from serving.errors import LateError, NotReadyError
+from serving.processes import free_ports
+from serving.served import Served, write_pointer
+from serving.settings import ServeSettings
+from serving.triton.server import TritonServer
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+
+T = TypeVar("T")
+Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
+
+
+@pytest.fixture
+def served(models: dict[int, Path], tmp_path: Path) -> ServeSettings:
+    """Version 3, as the registry knows it."""
+    pointer = tmp_path / "served.json"
+    write_pointer(pointer, Served(3, models[3], "d1635", "pass"))
+    return ServeSettings(pointer=pointer)
+
+
+def run(url: str, serve: ServeSettings, work: Callable[[Emotions], Awaitable[T]]) -> T:
+    async def inside() -> T:
+        emotions = Emotions(Settings(triton_url=url), serve)
+        try:
+            return await work(emotions)
+        finally:
+            await emotions.close()
+
+    return asyncio.run(inside())
+
+
+def test_clips_are_answered_as_each_alone_and_long_ones_by_their_windows(
+    triton: TritonServer, models: dict[int, Path], served: ServeSettings, alone: Alone
+) -> None:
+    dice = np.random.default_rng(1)
+    sounds = [dice.normal(size=size).astype("f4") for size in (1, 16_000, 40_000, 600_000)]
+    words = ["", "hello", "yes a hello", ""]
+    clips = list(zip(sounds, words, strict=True))
+    answered: Classified = run(triton.grpc_url, served, lambda e: e.classify(clips))
+    tokenizer = load_tokenizer(models[3])
+    for row, (sound, text) in enumerate(clips[:3]):
+        expected = alone(models[3], sound, np.array(tokenizer.encode(text).ids))
+        np.testing.assert_allclose(answered.probabilities[row], expected[0], atol=1e-4)
+        np.testing.assert_allclose(answered.embeddings[row], expected[1], atol=1e-4)
+    # Longer than the model's 30 s: two windows of half the sound each.
+    ids = np.array(tokenizer.encode("").ids)
+    halves = [alone(models[3], half, ids)[0] for half in np.split(sounds[3], 2)]
+    np.testing.assert_allclose(answered.probabilities[3], np.mean(halves, axis=0), atol=1e-4)
+    assert answered.version == 3
+
+
+def test_no_clips_have_no_answers(triton: TritonServer, served: ServeSettings) -> None:
+    answered: Classified = run(triton.grpc_url, served, lambda e: e.classify([]))
+    assert answered.probabilities.shape == (0, 4)
+    assert answered.version == 3
+
+
+def test_it_says_which_version_answers(triton: TritonServer, served: ServeSettings) -> None:
+    async def look(emotions: Emotions) -> tuple[bool, ModelInfo]:
+        return await emotions.ready(), emotions.model()
+
+    ready, info = run(triton.grpc_url, served, look)
+    assert ready
+    assert info == ModelInfo("moodline", 3, "production", "d1635", "pass")
+
+
+def test_a_deadline_holds_for_all_clips_together(
+    triton: TritonServer, served: ServeSettings
+) -> None:
+    clips = [(np.zeros(480_000, np.float32), "hello")] * 64
+    with pytest.raises(LateError, match="did not answer in time"):
+        run(triton.grpc_url, served, lambda e: e.classify(clips, deadline=0.01))
+
+
+def test_what_is_no_sound_is_the_askers_fault(triton: TritonServer, served: ServeSettings) -> None:
+    bad = [(np.full(100, np.nan, np.float32), "hello")]
+    with pytest.raises(InputError, match="not numbers"):
+        run(triton.grpc_url, served, lambda e: e.classify(bad))
+
+
+def test_without_triton_or_a_version_it_is_not_ready(
+    triton: TritonServer, served: ServeSettings, tmp_path: Path
+) -> None:
+    clips = [(np.zeros(100, np.float32), "hello")]
+    nobody = f"127.0.0.1:{free_ports(1)[0]}"
+    assert not run(nobody, served, lambda e: e.ready())
+    with pytest.raises(NotReadyError, match="does not answer"):
+        run(nobody, served, lambda e: e.classify(clips))
+    nothing = ServeSettings(pointer=tmp_path / "nothing.json")
+    assert not run(triton.grpc_url, nothing, lambda e: e.ready())
+    with pytest.raises(NotReadyError, match="no model version is served"):
+        run(triton.grpc_url, nothing, lambda e: e.classify(clips))
