@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("components", "pipelines", "serving")
-NOUNS = {"conversation", "fusion", "scoring", "profile"}
+NOUNS = {"conversation", "fusion", "scoring", "profile", "traffic"}
 VERBS = {
     path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").is_file()
 } - NOUNS

@@ -6,7 +6,7 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 from components.conversation.audio import SAMPLE_RATE, audio_duration, read_audio
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
-from components.conversation.manifest import read_manifest, write_manifest
+from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
 from components.conversation.speakers import parse_rttm, read_rttm, read_uem, write_rttm, write_uem
 from components.conversation.types import (
@@ -25,6 +25,7 @@ from components.conversation.words import read_words, write_words
 
 __all__ = [
     "EMOTIONS",
+    "FEEDBACK",
     "SAMPLE_RATE",
     "UNKNOWN",
     "AsrSegment",

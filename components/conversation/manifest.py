@@ -8,6 +8,8 @@ Paths are absolute or relative to the manifest. A reference's entries carry `utt
 """
 
 import json
+import os
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from components.conversation.seglst import read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
+
+FEEDBACK = "feedback"
+"""The fold of recordings that came back from traffic: only ever trained on."""
 
 
 def read_manifest(path: Path) -> list[Recording]:
@@ -94,19 +99,27 @@ def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
     return tuple(sorted(utterances, key=lambda u: (u.start, u.end)))
 
 
-def write_manifest(folder: Path, recordings: Iterable[Recording]) -> None:
+def write_manifest(
+    folder: Path, recordings: Iterable[Recording], *, take_audio: bool = False
+) -> None:
     """Write a corpus as a manifest and references into `folder`, whole or not at all.
 
-    The audio stays where it is and is named by its absolute path.
+    The audio stays where it is and is named by its absolute path, unless `take_audio`: then it is
+    linked or copied into the folder, which needs nothing else from then on.
     """
     with atomic_path(folder) as temporary:
         (temporary / "reference").mkdir(parents=True)
         lines = []
         for recording in recordings:
             reference = f"reference/{recording.name}.json"
+            audio = str(recording.audio.resolve())
+            if take_audio:
+                audio = f"audio/{recording.name}{recording.audio.suffix}"
+                (temporary / "audio").mkdir(exist_ok=True)
+                _link_or_copy(recording.audio, temporary / audio)
             row = {
                 "recording": recording.name,
-                "audio": str(recording.audio.resolve()),
+                "audio": audio,
                 "reference": reference,
                 "fold": recording.fold,
                 "scripted": recording.scripted,
@@ -117,6 +130,14 @@ def write_manifest(folder: Path, recordings: Iterable[Recording]) -> None:
                 json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8"
             )
         (temporary / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """A second name for a file, where the file system allows it."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)
 
 
 def _entry(utterance: Utterance) -> dict[str, Any]:

@@ -1,0 +1,33 @@
+"""Recordings that the operator keeps: FLAC files named by recording and request."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from components.conversation import SAMPLE_RATE, atomic_path
+
+
+def audio_path(folder: Path, recording: str, request_id: str, at: datetime) -> Path:
+    """Where the sound of a request lies in a log's folder, if it was kept."""
+    return folder / "audio" / f"day={at:%Y-%m-%d}" / f"{recording}.{request_id}.flac"
+
+
+def keep_audio(path: Path, audio: np.ndarray) -> None:
+    """Write a recording, whole or not at all.
+
+    Args:
+        audio: float32 [samples], mono 16 kHz.
+    """
+    import soundfile
+
+    with atomic_path(path) as temporary:
+        soundfile.write(temporary, np.clip(audio, -1, 1), SAMPLE_RATE, subtype="PCM_16")
+
+
+def kept_audio(folder: Path, row: Mapping[str, Any]) -> Path | None:
+    """The sound that belongs to a row of the log or an entry of feedback, if it is still there."""
+    path = audio_path(folder, row["recording"], row["request_id"], row["time"])
+    return path if path.is_file() else None

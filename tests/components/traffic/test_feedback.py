@@ -1,0 +1,194 @@
+"""Feedback: kept with what it corrects; unknown, repeated and contradictory; as a corpus."""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.conversation import FEEDBACK, InputError, read_audio, read_manifest
+from components.traffic import (
+    Answered,
+    Correction,
+    Feedback,
+    FeedbackStore,
+    Journal,
+    UnknownRequestError,
+    audio_path,
+    contradicted,
+    export_feedback,
+    find_request,
+    keep_audio,
+    standing,
+)
+
+MakeAnswer = Callable[..., Answered]
+
+
+@pytest.fixture
+def log(tmp_path: Path, answer: MakeAnswer) -> Path:
+    """A log of three requests of two turns each; the first one's sound was kept."""
+    folder = tmp_path / "log"
+    journal = Journal(folder)
+    for number in range(3):
+        journal.append(answer(number, audio=number == 0).line())
+    journal.close()
+    sent = answer(0)
+    place = audio_path(folder, sent.recording, sent.request_id, sent.at)
+    keep_audio(place, np.linspace(-0.5, 0.5, 80_000, dtype="f4"))
+    return folder
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[FeedbackStore]:
+    opened = FeedbackStore(f"sqlite:///{tmp_path}/state/feedback.db")
+    yield opened
+    opened.close()
+
+
+def say(
+    store: FeedbackStore,
+    log: Path,
+    emotion: str,
+    source: str = "agent",
+    request: str = "request-0000",
+    turn: int = 0,
+    author: str = "",
+) -> tuple[bool, int, str]:
+    """Give feedback: whether it was new, how many contradict it, and what stands."""
+    correction = Correction(request, turn, emotion, source, author)
+    done = store.record(correction, find_request(log, request))
+    return done.new, done.contradicts, done.stands
+
+
+def test_feedback_is_kept_with_the_answer_it_corrects(
+    store: FeedbackStore, log: Path, answer: MakeAnswer
+) -> None:
+    assert say(store, log, "angry", turn=1) == (True, 0, "angry")
+    (entry,) = store.entries()
+    sent, turn = answer(0), answer(0).turns[1].turn
+    assert entry.emotion == "angry"
+    assert (entry.predicted, entry.speaker) == (turn.emotion, "B")
+    assert entry.confidence == pytest.approx(turn.confidence)
+    assert (entry.recording, entry.version) == (sent.recording, sent.version)
+    assert (entry.time, entry.start, entry.end) == (sent.at, 3.0, 5.0)
+    assert entry.given >= sent.at
+    assert entry.given.tzinfo is not None
+
+
+def test_feedback_on_what_was_never_answered_is_refused(store: FeedbackStore, log: Path) -> None:
+    with pytest.raises(UnknownRequestError, match="no request 'request-0009' is in the log"):
+        say(store, log, "sad", request="request-0009")
+    with pytest.raises(UnknownRequestError, match="has 2 turns, counted from 0; there is no turn"):
+        say(store, log, "sad", turn=2)
+    with pytest.raises(InputError, match="emotion 'furious': name one of angry"):
+        say(store, log, "furious")
+    with pytest.raises(InputError, match="source 'customer': name one of agent, reviewer"):
+        say(store, log, "sad", source="customer")
+    assert store.entries() == []
+
+
+def test_what_is_said_twice_is_kept_once(store: FeedbackStore, log: Path) -> None:
+    assert say(store, log, "sad") == (True, 0, "sad")
+    assert say(store, log, "sad") == (False, 0, "sad")
+    assert say(store, log, "sad", author="kim") == (True, 0, "sad")  # somebody else agrees
+    assert len(store.entries()) == 2
+
+
+def test_contradictions_are_kept_and_a_reviewer_outranks_agents(
+    store: FeedbackStore, log: Path
+) -> None:
+    assert say(store, log, "sad") == (True, 0, "sad")
+    assert say(store, log, "happy") == (True, 1, "happy")  # the latest of the agents
+    assert say(store, log, "angry", "reviewer") == (True, 2, "angry")
+    assert say(store, log, "sad") == (True, 2, "angry")  # an agent does not outrank a reviewer
+    assert say(store, log, "neutral", "reviewer") == (True, 4, "neutral")
+    assert say(store, log, "neutral", "reviewer") == (False, 4, "neutral")
+    entries = store.entries()
+    assert [entry.number for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry.emotion for entry in standing(entries)] == ["neutral"]
+    say(store, log, "sad", turn=1)
+    assert contradicted(store.entries()) == 1
+    assert [entry.emotion for entry in standing(store.entries())] == ["neutral", "sad"]
+
+
+def test_many_at_once_lose_nothing_and_repeat_nothing(tmp_path: Path, log: Path) -> None:
+    """Two replicas' stores on one database; each author says the same four times."""
+    stores = [FeedbackStore(f"sqlite:///{tmp_path}/feedback.db") for _ in range(2)]
+    outcomes: list[bool] = []
+
+    def work(number: int) -> None:
+        author = f"agent-{number % 4}"
+        outcomes.append(say(stores[number % 2], log, "sad", author=author)[0])
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = stores[0].entries()
+    assert len(outcomes) == 16
+    assert sum(outcomes) == len(entries)
+    assert {entry.author for entry in entries} == {f"agent-{n}" for n in range(4)}
+    assert [entry.number for entry in entries] == list(range(1, len(entries) + 1))
+    for one in stores:
+        one.close()
+
+
+def test_entries_are_found_by_time_and_erased_by_recording(
+    store: FeedbackStore, log: Path, answer: MakeAnswer, now: datetime
+) -> None:
+    for request in ("request-0000", "request-0001"):
+        say(store, log, "sad", request=request)
+    assert len(store.entries(since=now)) == 2
+    assert store.entries(since=now + timedelta(seconds=1)) == []
+    assert store.erase(answer(0).recording) == 1
+    assert [entry.request_id for entry in store.entries()] == ["request-0001"]
+
+
+def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the feedback's database: "):
+        FeedbackStore("nonsense")
+    with pytest.raises(InputError, match="the feedback's database: "):
+        FeedbackStore("oracle9://host/db")
+
+
+def test_export_makes_a_corpus_of_the_sound_that_was_kept(
+    store: FeedbackStore, log: Path, tmp_path: Path
+) -> None:
+    say(store, log, "sad")
+    say(store, log, "happy", "reviewer")
+    say(store, log, "angry", turn=1)
+    say(store, log, "angry", request="request-0001")  # its sound was not kept
+    done = export_feedback(store.entries(), log, tmp_path / "out")
+    assert asdict(done) == {"recordings": 1, "turns": 2, "without_audio": 1}
+    (tmp_path / "out").rename(tmp_path / "elsewhere")  # it needs nothing of the log
+    (recording,) = read_manifest(tmp_path / "elsewhere")
+    assert (recording.name, recording.fold) == ("feedback-request-0000", FEEDBACK)
+    assert [(u.start, u.end, u.emotion) for u in recording.utterances] == [
+        (0.0, 2.0, "happy"),
+        (3.0, 5.0, "angry"),
+    ]
+    assert len({u.speaker for u in recording.utterances}) == 2
+    sound = read_audio(recording.audio)
+    assert sound == pytest.approx(np.linspace(-0.5, 0.5, 80_000), abs=1e-4)
+
+
+def test_nothing_to_export_is_one_line(store: FeedbackStore, log: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no feedback yet"):
+        export_feedback(store.entries(), log, tmp_path / "out")
+    say(store, log, "angry", request="request-0001")
+    with pytest.raises(InputError, match="of none of the 1 labelled turns the sound was kept"):
+        export_feedback(store.entries(), log, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_standing_is_the_same_in_any_order(store: FeedbackStore, log: Path) -> None:
+    for emotion, source in (("sad", "agent"), ("happy", "reviewer"), ("angry", "agent")):
+        say(store, log, emotion, source)
+    entries: list[Feedback] = store.entries()
+    assert standing(reversed(entries)) == standing(entries)
+    assert standing([replace(entries[0], number=9)])[0].emotion == "sad"
