@@ -65,7 +65,7 @@ class Analysis:
     Attributes:
         duration: of the recording, in seconds.
         turns: ordered by start.
-        speakers: who spoke when, as the turns were made from.
+        speakers: who spoke when, overlapping speech kept.
     """
 
     duration: Seconds
@@ -135,11 +135,11 @@ class Analyzer:
         with _timed("transcribe", watch):
             segments = self._transcriber.transcribe(audio)
         with _timed("diarize", watch):
-            speakers = self._diarizer.diarize(audio, num_speakers)
+            heard = self._diarizer.diarize(audio, num_speakers)
         with _timed("align", watch):
             pause = self.profile.align.max_pause if max_pause is None else max_pause
-            turns = align(segments, speakers, session_id=session_id, max_pause=pause)
-        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), tuple(speakers))
+            turns = align(segments, heard.exclusive, session_id=session_id, max_pause=pause)
+        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), heard.segments)
 
     def analyze(
         self,

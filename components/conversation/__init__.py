@@ -8,7 +8,15 @@ from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
-from components.conversation.speakers import parse_rttm, read_rttm, read_uem, write_rttm, write_uem
+from components.conversation.speakers import (
+    EXCLUSIVE,
+    parse_rttm,
+    read_rttm,
+    read_uem,
+    rttm_text,
+    write_rttm,
+    write_uem,
+)
 from components.conversation.types import (
     EMOTIONS,
     UNKNOWN,
@@ -21,10 +29,11 @@ from components.conversation.types import (
     Word,
 )
 from components.conversation.vtt import turns_to_vtt
-from components.conversation.words import read_words, write_words
+from components.conversation.words import read_words, words_text, write_words
 
 __all__ = [
     "EMOTIONS",
+    "EXCLUSIVE",
     "FEEDBACK",
     "SAMPLE_RATE",
     "UNKNOWN",
@@ -45,8 +54,10 @@ __all__ = [
     "read_turns",
     "read_uem",
     "read_words",
+    "rttm_text",
     "turns_from_rttm",
     "turns_to_vtt",
+    "words_text",
     "write_manifest",
     "write_rttm",
     "write_turns",

@@ -7,6 +7,9 @@ from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
 from components.conversation.types import Seconds, SpeakerSegment
 
+EXCLUSIVE = "exclusive"
+"""The folder, beside a corpus' speaker segments, of those with one speaker at a time."""
+
 
 def _read(path: Path) -> str:
     try:
@@ -61,18 +64,23 @@ def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -
     """Write one recording's segments, times to the microsecond, whole or not at all.
 
     Raises:
+        InputError: as `rttm_text`.
+    """
+    text = rttm_text(recording, segments)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def rttm_text(recording: str, segments: Iterable[SpeakerSegment]) -> str:
+    """One recording's segments as RTTM lines, by time.
+
+    Raises:
         InputError: a recording or speaker whose name has a space, which RTTM cannot hold.
     """
     segments = sorted(segments)
     for name in (recording, *(segment.speaker for segment in segments)):
         if len(name.split()) != 1:
             raise InputError(f"RTTM cannot hold the name “{name}”: it must be one word")
-    with atomic_path(path) as temporary:
-        temporary.write_text(rttm_text(recording, segments), encoding="utf-8")
-
-
-def rttm_text(recording: str, segments: Iterable[SpeakerSegment]) -> str:
-    """One recording's segments as RTTM lines."""
     return "".join(
         f"SPEAKER {recording} 1 {s.start:.6f} {s.end - s.start:.6f}"
         f" <NA> <NA> {s.speaker} <NA> <NA>\n"

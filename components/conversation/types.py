@@ -146,3 +146,11 @@ class Recording:
     def speakers(self) -> tuple[str, ...]:
         """The reference speakers, in label order."""
         return tuple(sorted({u.speaker for u in self.utterances}))
+
+    @property
+    def stretches(self) -> tuple[tuple[Seconds, Seconds], ...]:
+        """Start and end of the reference utterances, in order; they may overlap.
+
+        Where two utterances begin and end together there is one stretch.
+        """
+        return tuple(sorted({(u.start, u.end) for u in self.utterances if u.end > u.start}))

@@ -73,6 +73,12 @@ def _segment(data: dict[str, Any]) -> AsrSegment:
 
 def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en") -> None:
     """Write a transcript as WhisperX does, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(words_text(segments, language), encoding="utf-8")
+
+
+def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
+    """A transcript as WhisperX's JSON."""
     data = {
         "segments": [
             {
@@ -85,8 +91,7 @@ def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en"
         ],
         "language": language,
     }
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(data, ensure_ascii=False, indent=1), encoding="utf-8")
+    return json.dumps(data, ensure_ascii=False, indent=1)
 
 
 def _word(word: Word) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Audio to speaker segments: a pyannote.audio pipeline."""
 
 from components.diarize.corpus import diarize_corpus
-from components.diarize.diarizer import Diarizer
+from components.diarize.diarizer import Diarization, Diarizer
 
-__all__ = ["Diarizer", "diarize_corpus"]
+__all__ = ["Diarization", "Diarizer", "diarize_corpus"]

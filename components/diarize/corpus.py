@@ -1,21 +1,24 @@
 """A corpus to a folder of speaker segments."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from components.conversation import Recording, atomic_path, read_audio, write_rttm
+from components.conversation import EXCLUSIVE, Recording, read_audio, rttm_text
 from components.diarize.diarizer import Diarizer
 from components.profile import (
+    WHOLE,
     Cache,
     Profile,
+    Progress,
     Settings,
     file_digest,
-    resolve_model,
-    tree_digest,
+    model_digest,
+    shard_of,
+    work_through,
 )
 
-VERSION = 1  # of what this folder makes of the same audio with the same models
+VERSION = 2  # of what this folder makes of the same audio with the same models
 
 
 def diarize_corpus(
@@ -23,40 +26,55 @@ def diarize_corpus(
     out_dir: Path,
     profile: Profile,
     settings: Settings,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    shard: tuple[int, int] = WHOLE,
 ) -> None:
-    """Diarize recordings to `<out_dir>/<recording>.rttm`, overlapping speech kept.
+    """Diarize recordings.
 
-    A recording whose segments are there already is left: a run that was killed goes on at the
-    first unfinished one. What was diarized before, in any folder, comes from the cache; the
-    pipeline is loaded only where something is left to do.
+    Overlapping speech is kept in `<out_dir>/<recording>.rttm`, which is what is scored. Words are
+    given to the speakers in `<out_dir>/exclusive/<recording>.rttm`, one at a time.
+
+    Finished work is never done again, see `work_through`; the pipeline is loaded only where
+    something is left to do.
 
     Args:
-        recordings: whose audio is read; nothing else of them is looked at.
+        recordings: whose audio is read; of their references only the boundaries, and those only
+            where the profile's segmentation is "reference".
         out_dir: made if need be.
-        profile: names the pipeline, and the number of speakers where every recording has the same.
+        profile: names the pipeline, the number of speakers where every recording has the same, and
+            where the stretches of speech come from.
         settings: where models and cache lie.
         progress: called with (done, total) after each recording.
+        shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:
-        InputError: a recording or the pipeline cannot be read.
+        InputError: a recording or the pipeline cannot be read, or a reference is asked for and
+            missing.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    options, cache = profile.diarize, Cache(settings.cache)
-    place = resolve_model(options.pipeline, settings)
-    model = tree_digest(Path(place)) if Path(place).is_dir() else place
-    diarizer: Diarizer | None = None
-    for number, recording in enumerate(recordings, start=1):
-        path = out_dir / f"{recording.name}.rttm"
-        if not path.exists():
-            key = (VERSION, file_digest(recording.audio), options.model_dump(mode="json"), model)
-            # the segments carry the recording's name
-            cached = cache.path("speakers", *key, recording.name, suffix=".rttm")
-            if not cached.exists():
-                diarizer = diarizer or Diarizer(options, settings)
-                segments = diarizer.diarize(read_audio(recording.audio), options.num_speakers)
-                write_rttm(cached, recording.name, segments)
-            with atomic_path(path) as temporary:
-                shutil.copyfile(cached, temporary)
-        if progress:
-            progress(number, len(recordings))
+    options = profile.diarize
+    model = model_digest(options.pipeline, settings)
+    load = cache(lambda: Diarizer(options, settings))
+
+    def key(recording: Recording) -> list[object]:
+        # the segments carry the recording's name
+        made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), model]
+        return [*made_from, recording.name, profile.given_stretches(recording)]
+
+    def make(recording: Recording) -> Mapping[str, str]:
+        found = load().diarize(
+            read_audio(recording.audio), options.num_speakers, profile.given_stretches(recording)
+        )
+        return {
+            "speakers": rttm_text(recording.name, found.segments),
+            EXCLUSIVE: rttm_text(recording.name, found.exclusive),
+        }
+
+    work_through(
+        shard_of(recordings, *shard),
+        {"speakers": out_dir, EXCLUSIVE: out_dir / EXCLUSIVE},
+        key,
+        make,
+        suffix=".rttm",
+        cache=Cache(settings.cache),
+        progress=progress,
+    )

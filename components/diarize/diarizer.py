@@ -2,15 +2,31 @@
 
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, InputError, SpeakerSegment
+from components.conversation import SAMPLE_RATE, InputError, Seconds, SpeakerSegment
 from components.profile import DiarizeSettings, Settings, resolve_model
 
 SHORTEST = SAMPLE_RATE // 10  # samples; nobody can be told from another in less
+
+
+@dataclass(frozen=True, slots=True)
+class Diarization:
+    """Who speaks when, ordered by start; nothing where nobody speaks.
+
+    Attributes:
+        segments: with overlapping speech as it was heard: what is scored.
+        exclusive: at most one speaker at a time, the most audible: what words are given to. The
+            same as `segments` where the pipeline does not offer it.
+    """
+
+    segments: tuple[SpeakerSegment, ...]
+    exclusive: tuple[SpeakerSegment, ...]
 
 
 class Diarizer:
@@ -55,23 +71,27 @@ class Diarizer:
         self._pipeline = pipeline.to(torch.device(device))
 
     def diarize(
-        self, audio: np.ndarray, num_speakers: int | None = None, *, exclusive: bool = False
-    ) -> list[SpeakerSegment]:
+        self,
+        audio: np.ndarray,
+        num_speakers: int | None = None,
+        stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
+    ) -> Diarization:
         """Find who speaks when.
 
         Args:
             audio: float32 [samples], mono at 16 kHz, of any length.
             num_speakers: how many there are, where it is known.
-            exclusive: at most one at a time, where the pipeline offers that (pyannote.audio 4);
-                else overlapping speech is kept as it is heard.
+            stretches: start and end of each stretch in which one person speaks, in place of what
+                the pipeline would find; they may overlap.
 
-        Returns:
-            Segments ordered by start; none where nobody speaks.
+        Raises:
+            InputError: stretches for a pipeline that has no use for them.
         """
         import torch
+        from pyannote.audio.pipelines import SpeakerDiarization
 
         if len(audio) < SHORTEST:
-            return []
+            return Diarization((), ())
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
         file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
@@ -80,18 +100,46 @@ class Diarizer:
         torch.set_num_threads(1)
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
-                output = self._pipeline(file, num_speakers=num_speakers)
+                if stretches is None:
+                    return _both(self._pipeline(file, num_speakers=num_speakers))
+                if not isinstance(self._pipeline, SpeakerDiarization):
+                    raise InputError(
+                        f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
+                        " set the profile's segmentation to vad, or diarize.pipeline to one of"
+                        " pyannote.audio.pipelines.SpeakerDiarization"
+                    )
+                return self._of_stretches(file, num_speakers, stretches)
         finally:
             torch.set_num_threads(threads)
-        return _segments(output, exclusive)
+
+    def _of_stretches(
+        self,
+        file: dict[str, Any],
+        num_speakers: int | None,
+        stretches: Sequence[tuple[Seconds, Seconds]],
+    ) -> Diarization:
+        from pyannote.core import Segment
+
+        from components.diarize.stretches import speakers_of
+
+        length = file["waveform"].shape[1] / SAMPLE_RATE
+        inside = [Segment(start, min(end, length)) for start, end in stretches if start < length]
+        found = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
+        return Diarization(found, found)
 
 
-def _segments(output: Any, exclusive: bool) -> list[SpeakerSegment]:
-    """The segments in what a pipeline returned: an annotation, or pyannote.audio 4's pair."""
-    annotation = getattr(output, "speaker_diarization", output)
-    if exclusive:
-        annotation = getattr(output, "exclusive_speaker_diarization", annotation)
-    return sorted(
-        SpeakerSegment(round(turn.start, 3), round(turn.end, 3), str(speaker))
-        for turn, _, speaker in annotation.itertracks(yield_label=True)
+def _both(output: Any) -> Diarization:
+    """What a pipeline returned: an annotation, or pyannote.audio 4's pair."""
+    kept = getattr(output, "speaker_diarization", output)
+    return Diarization(
+        _segments(kept), _segments(getattr(output, "exclusive_speaker_diarization", kept))
+    )
+
+
+def _segments(annotation: Any) -> tuple[SpeakerSegment, ...]:
+    return tuple(
+        sorted(
+            SpeakerSegment(round(turn.start, 3), round(turn.end, 3), str(speaker))
+            for turn, _, speaker in annotation.itertracks(yield_label=True)
+        )
     )

@@ -17,9 +17,11 @@ from components.profile.profile import (
     TranscribeSettings,
     load_profile,
 )
-from components.profile.settings import Settings, resolve_model
+from components.profile.recordings import WHOLE, Progress, shard_of, work_through
+from components.profile.settings import Settings, model_digest, resolve_model
 
 __all__ = [
+    "WHOLE",
     "AlignSettings",
     "Cache",
     "DiarizeSettings",
@@ -27,6 +29,7 @@ __all__ = [
     "FusionSettings",
     "GateSettings",
     "Profile",
+    "Progress",
     "ProtocolSettings",
     "Settings",
     "TrainSettings",
@@ -34,6 +37,9 @@ __all__ = [
     "file_digest",
     "json_digest",
     "load_profile",
+    "model_digest",
     "resolve_model",
+    "shard_of",
     "tree_digest",
+    "work_through",
 ]

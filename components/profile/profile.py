@@ -3,13 +3,14 @@
 The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml` (the paper's).
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.conversation import InputError, Seconds
+from components.conversation import InputError, Recording, Seconds
 from components.profile.cache import json_digest
 
 Positive = Annotated[float, Field(gt=0)]
@@ -137,10 +138,18 @@ class GateSettings(_Frozen):
 
 
 class Profile(_Frozen):
-    """Everything that decides what a run computes."""
+    """Everything that decides what a run computes.
+
+    Attributes:
+        segmentation: where the stretches that are transcribed and diarized come from: "vad" is what
+            the models hear themselves; with "reference" the boundaries of the reference utterances
+            take its place (the paper's VAD-oracle, Table III). Who speaks in them and with which
+            emotion is not looked at.
+    """
 
     name: str
     seed: int = 20260131
+    segmentation: Literal["vad", "reference"] = "vad"
     transcribe: TranscribeSettings
     diarize: DiarizeSettings
     align: AlignSettings = AlignSettings()
@@ -153,6 +162,21 @@ class Profile(_Frozen):
     def digest(self) -> str:
         """The configuration's hash: the same for equal profiles, on every machine."""
         return json_digest(self.model_dump(mode="json"))
+
+    def given_stretches(self, recording: Recording) -> Sequence[tuple[Seconds, Seconds]] | None:
+        """The stretches of a recording that speech models are given; None: they look themselves.
+
+        Raises:
+            InputError: they are to be the reference's, and the recording has none.
+        """
+        if self.segmentation == "vad":
+            return None
+        if not recording.stretches:
+            raise InputError(
+                f"{recording.name}: has no reference utterances to take the boundaries from; give"
+                " it a reference, or set the profile's segmentation to vad"
+            )
+        return recording.stretches
 
 
 def load_profile(name: str | Path) -> Profile:

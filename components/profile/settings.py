@@ -5,6 +5,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from components.profile.cache import tree_digest
+
 
 class Settings(BaseSettings):
     """The machine's settings, each from `MOODLINE_<NAME>` in the environment.
@@ -54,3 +56,9 @@ def resolve_model(name: str, settings: Settings) -> str:
     """A prepared model's folder if there is one of that name, else the name, as on the hub."""
     prepared = settings.models / name
     return str(prepared.resolve()) if prepared.is_dir() else name
+
+
+def model_digest(name: str, settings: Settings) -> str:
+    """What names a model: the digest of a prepared one's content, a hub model's name."""
+    place = resolve_model(name, settings)
+    return tree_digest(Path(place)) if Path(place).is_dir() else place

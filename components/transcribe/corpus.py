@@ -1,18 +1,21 @@
 """A corpus to a folder of transcripts."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from components.conversation import Recording, atomic_path, read_audio, write_words
+from components.conversation import Recording, read_audio, words_text
 from components.profile import (
+    WHOLE,
     Cache,
     Profile,
+    Progress,
     Settings,
     TranscribeSettings,
     file_digest,
-    resolve_model,
-    tree_digest,
+    model_digest,
+    shard_of,
+    work_through,
 )
 from components.transcribe.transcriber import Transcriber
 
@@ -24,46 +27,50 @@ def transcribe_corpus(
     out_dir: Path,
     profile: Profile,
     settings: Settings,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
+    shard: tuple[int, int] = WHOLE,
 ) -> None:
     """Transcribe recordings to `<out_dir>/<recording>.json`, in WhisperX's form.
 
-    A recording whose transcript is there already is left: a run that was killed goes on at the
-    first unfinished one. What was transcribed before, in any folder, comes from the cache; models
-    are loaded only where something is left to do.
+    Finished work is never done again, see `work_through`; models are loaded only where something
+    is left to do.
 
     Args:
-        recordings: whose audio is read.
+        recordings: whose audio is read; of their references only the boundaries, and those only
+            where the profile's segmentation is "reference".
         out_dir: made if need be.
-        profile: names the models.
+        profile: names the models, and where the stretches that are read come from.
         settings: where models and cache lie.
         progress: called with (done, total) after each recording.
+        shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:
-        InputError: a recording or a model cannot be read.
+        InputError: a recording or a model cannot be read, or a reference is asked for and missing.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    options, cache = profile.transcribe, Cache(settings.cache)
+    options = profile.transcribe
     models = _model_digests(options, settings)
-    transcriber: Transcriber | None = None
-    for number, recording in enumerate(recordings, start=1):
-        path = out_dir / f"{recording.name}.json"
-        if not path.exists():
-            key = (VERSION, file_digest(recording.audio), options.model_dump(mode="json"), models)
-            cached = cache.path("transcripts", *key, suffix=".json")
-            if not cached.exists():
-                transcriber = transcriber or Transcriber(options, settings)
-                segments = transcriber.transcribe(read_audio(recording.audio))
-                write_words(cached, segments, options.language)
-            with atomic_path(path) as temporary:
-                shutil.copyfile(cached, temporary)
-        if progress:
-            progress(number, len(recordings))
+    load = cache(lambda: Transcriber(options, settings))
+
+    def key(recording: Recording) -> list[object]:
+        made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), models]
+        stretches = profile.given_stretches(recording)
+        return made_from if stretches is None else [*made_from, stretches]
+
+    def make(recording: Recording) -> Mapping[str, str]:
+        audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
+        segments = load().transcribe(audio, stretches)
+        return {"transcripts": words_text(segments, options.language)}
+
+    work_through(
+        shard_of(recordings, *shard),
+        {"transcripts": out_dir},
+        key,
+        make,
+        suffix=".json",
+        cache=Cache(settings.cache),
+        progress=progress,
+    )
 
 
 def _model_digests(options: TranscribeSettings, settings: Settings) -> list[str]:
-    """What names the models: a prepared folder's content, a hub model's name."""
-    places = [
-        resolve_model(name, settings) for name in (options.model, options.align_model) if name
-    ]
-    return [tree_digest(Path(place)) if Path(place).is_dir() else place for place in places]
+    return [model_digest(name, settings) for name in (options.model, options.align_model) if name]

@@ -5,13 +5,15 @@ import math
 import os
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Word
+from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Seconds, Word
 from components.profile import Settings, TranscribeSettings, resolve_model
+from components.transcribe.stretches import given
 from components.transcribe.word_times import Aligner, add_word_times
 
 log = logging.getLogger(__name__)
@@ -92,11 +94,15 @@ class Transcriber:
             best = PhoneticAligner()
         return [best, AttentionAligner(self._pipeline)]
 
-    def transcribe(self, audio: np.ndarray) -> list[AsrSegment]:
+    def transcribe(
+        self, audio: np.ndarray, stretches: Sequence[tuple[Seconds, Seconds]] | None = None
+    ) -> list[AsrSegment]:
         """Transcribe a recording.
 
         Args:
             audio: float32 [samples], mono at 16 kHz, of any length.
+            stretches: start and end of what is read, in place of what the voice activity detector
+                would find; they may overlap, and those beyond 30 s are cut.
 
         Returns:
             Its segments in order; none where nobody speaks.
@@ -109,11 +115,15 @@ class Transcriber:
         # A second thread gains the voice activity detector's LSTM nothing, and costs it twentyfold
         # on a machine that is busy. Whisper itself has threads of its own.
         torch.set_num_threads(1)
+        detector = self._pipeline.vad_model
+        if stretches is not None:
+            self._pipeline.vad_model = given(stretches, len(audio) / SAMPLE_RATE)
         try:
             found = self._pipeline.transcribe(
                 np.ascontiguousarray(audio, dtype=np.float32), batch_size=self._batch_size
             )
         finally:
+            self._pipeline.vad_model = detector
             torch.set_num_threads(threads)
         segments = [_segment(part) for part in found["segments"] if part["text"].strip()]
         return add_word_times(audio, segments, self._aligners)

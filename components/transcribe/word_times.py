@@ -62,6 +62,8 @@ def add_word_times(
     for number, segment in enumerate(segments):
         low = segments[number - 1].end if number else 0.0
         high = segments[number + 1].start if number + 1 < len(segments) else float("inf")
+        # Segments may overlap where their bounds were given: none is cut short for its neighbour.
+        low, high = min(low, segment.start), max(high, segment.end)
         start = max(segment.start - REACH, (low + segment.start) / 2, 0.0)
         end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
         result.append(_aligned(audio, segment, start, max(end, start), aligners))

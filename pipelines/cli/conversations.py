@@ -91,6 +91,10 @@ def diarize_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, typer.Option("-o", help="Where the segments go (RTTM).")],
     num_speakers: Speakers = None,
+    exclusive: Annotated[
+        bool,
+        typer.Option("--exclusive", help="One speaker at a time: what `analyze` aligns words to."),
+    ] = False,
     profile: ProfileName = "demo",
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
@@ -99,7 +103,8 @@ def diarize_command(
     from components.diarize import Diarizer
 
     with spinner("finding the speakers"):
-        segments = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+        found = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+    segments = found.exclusive if exclusive else found.segments
     write_rttm(output, session_of(audio), segments)
     err.print(f"{output}: {len({s.speaker for s in segments})} speakers", markup=False)
 

@@ -75,7 +75,7 @@ def test_the_four_steps_by_hand_give_what_analyze_gives(
     audio = min((demo_corpus / "Session5" / "dialog" / "wav").glob("*.ogg"))
     shutil.copy(audio, workplace / "call.ogg")
     ok(run, "moodline transcribe call.ogg -o words.json")
-    ok(run, "moodline diarize call.ogg -o call.rttm --num-speakers 2")
+    ok(run, "moodline diarize call.ogg -o call.rttm --num-speakers 2 --exclusive")
     ok(run, "moodline align words.json call.rttm -o turns.json")
     by_hand = read_turns(workplace / "turns.json")
     assert len({t.speaker for t in by_hand}) == 2

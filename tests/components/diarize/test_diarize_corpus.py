@@ -1,12 +1,21 @@
 """A corpus becomes a folder of RTTM; what was done is not done again."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import SAMPLE_RATE, Recording, SpeakerSegment, read_rttm
+from components.conversation import (
+    EXCLUSIVE,
+    SAMPLE_RATE,
+    InputError,
+    Recording,
+    SpeakerSegment,
+    Utterance,
+    read_rttm,
+)
 from components.diarize import diarize_corpus
 from components.profile import Settings, load_profile
 
@@ -31,7 +40,7 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
 
     with pytest.raises(KeyboardInterrupt):
         diarize_corpus(recordings, out, profile, settings, killed)
-    assert [path.name for path in out.iterdir()] == ["talk0.rttm"]
+    assert [path.name for path in out.glob("*.rttm")] == ["talk0.rttm"]
     first = (out / "talk0.rttm").stat().st_mtime_ns
 
     steps: list[tuple[int, int]] = []
@@ -39,10 +48,62 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     assert steps == [(1, 2), (2, 2)]
     assert (out / "talk0.rttm").stat().st_mtime_ns == first
     assert list(read_rttm(out / "talk1.rttm")) == ["talk1"]
-    assert {path.name for path in out.iterdir()} == {"talk0.rttm", "talk1.rttm"}
+    for folder in (out, out / EXCLUSIVE):
+        assert {path.name for path in folder.glob("*.rttm")} == {"talk0.rttm", "talk1.rttm"}
 
     # Marked, so that what comes from the cache can be told from what is done again.
     for cached in (tmp_path / "cache").rglob("*.rttm"):
         cached.write_text("; marked\n")
     diarize_corpus(recordings, tmp_path / "again", profile, settings)
-    assert {p.read_text() for p in (tmp_path / "again").iterdir()} == {"; marked\n"}
+    again = list((tmp_path / "again").rglob("*.rttm"))
+    assert len(again) == 4
+    assert {path.read_text() for path in again} == {"; marked\n"}
+
+
+def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_speakers(
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+) -> None:
+    audio, _ = dialogue
+    first, second = audio[: 8 * SAMPLE_RATE], audio[8 * SAMPLE_RATE : 16 * SAMPLE_RATE]
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, np.concatenate([first, second, first + second]), SAMPLE_RATE)
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    recording = Recording("talk", path, "fold", None, ())
+    diarize_corpus([recording], tmp_path / "out", load_profile("demo"), settings)
+    scored = read_rttm(tmp_path / "out" / "talk.rttm")["talk"]
+    for_words = read_rttm(tmp_path / "out" / EXCLUSIVE / "talk.rttm")["talk"]
+    assert any(b.start < a.end for a, b in pairwise(scored))
+    assert all(b.start >= a.end - 1e-6 for a, b in pairwise(for_words))
+
+
+def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+) -> None:
+    audio, truth = dialogue
+    path = tmp_path / "talk.wav"
+    soundfile.write(path, audio[: 20 * SAMPLE_RATE], SAMPLE_RATE)
+    spoken = [segment for segment in truth if segment.end < 20]
+
+    def recording(shift: float, names: str) -> Recording:
+        utterances = tuple(
+            Utterance(str(n), "talk", s.start + shift, s.end, names[n % 2], None, "", "sad")
+            for n, s in enumerate(spoken)
+        )
+        return Recording("talk", path, "fold", None, utterances)
+
+    profile = load_profile("demo").model_copy(update={"segmentation": "reference"})
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    found = []
+    for number, given in enumerate([recording(0, "AB"), recording(0, "BA"), recording(0.1, "AB")]):
+        diarize_corpus([given], tmp_path / str(number), profile, settings)
+        found.append(read_rttm(tmp_path / str(number) / "talk.rttm")["talk"])
+    assert [s.start for s in found[0]] == pytest.approx([s.start for s in spoken])
+    assert [s.end for s in found[0]] == pytest.approx([s.end for s in spoken])
+    assert found[1] == found[0], "who speaks in the reference is not looked at"
+    assert [s.start for s in found[2]] == pytest.approx([s.start + 0.1 for s in spoken])
+    # other boundaries are other work, other labels are not
+    assert len(list((tmp_path / "cache").rglob("*.rttm"))) == 2 * 2
+
+    silent = Recording("silent", path, "fold", None, ())
+    with pytest.raises(InputError, match="silent: has no reference utterances"):
+        diarize_corpus([silent], tmp_path / "none", profile, settings)

@@ -1,6 +1,6 @@
 """The demo's diarization on synthetic and on real speech, and on what is not speech."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +9,13 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
 from components.conversation import SAMPLE_RATE, InputError, SpeakerSegment, read_audio, read_rttm
-from components.diarize import Diarizer
+from components.diarize import Diarization, Diarizer
 from components.profile import DiarizeSettings, Settings
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 
 
-def annotation(segments: list[SpeakerSegment]) -> Annotation:
+def annotation(segments: Sequence[SpeakerSegment]) -> Annotation:
     result = Annotation()
     for number, segment in enumerate(segments):
         result[Segment(segment.start, segment.end), number] = segment.speaker
@@ -23,14 +23,14 @@ def annotation(segments: list[SpeakerSegment]) -> Annotation:
 
 
 def error_rate(
-    truth: list[SpeakerSegment], found: list[SpeakerSegment], audio: np.ndarray
+    truth: Sequence[SpeakerSegment], found: Sequence[SpeakerSegment], audio: np.ndarray
 ) -> float:
     """The diarization error rate at collar 0, over the whole recording."""
     whole = Timeline([Segment(0, len(audio) / SAMPLE_RATE)])
     return float(DiarizationErrorRate(collar=0.0)(annotation(truth), annotation(found), uem=whole))
 
 
-def speakers(segments: list[SpeakerSegment]) -> int:
+def speakers(segments: Sequence[SpeakerSegment]) -> int:
     return len({segment.speaker for segment in segments})
 
 
@@ -38,8 +38,8 @@ def speakers(segments: list[SpeakerSegment]) -> int:
 @pytest.mark.parametrize("number", [2, None])
 def test_a_dialogue(diarizer: Diarizer, dialogue: Talk, number: int | None) -> None:
     audio, truth = dialogue
-    found = diarizer.diarize(audio, number)
-    assert found == sorted(found)
+    found = diarizer.diarize(audio, number).segments
+    assert list(found) == sorted(found)
     assert speakers(found) == 2
     assert error_rate(truth, found, audio) < 0.12
 
@@ -51,13 +51,13 @@ def test_two_women_on_the_telephone(
 ) -> None:
     audio = read_audio(sample_dir / "sample.wav")
     truth = read_rttm(sample_dir / "sample.rttm")["sample"]
-    assert error_rate(truth, diarizer.diarize(audio, number), audio) < 0.15
+    assert error_rate(truth, diarizer.diarize(audio, number).segments, audio) < 0.15
 
 
 @pytest.mark.models
 def test_one_voice(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(1)
-    found = diarizer.diarize(audio)
+    found = diarizer.diarize(audio).segments
     assert speakers(found) == 1
     assert error_rate(truth, found, audio) < 0.15
 
@@ -65,23 +65,23 @@ def test_one_voice(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
 @pytest.mark.models
 def test_five_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(5)
-    found = diarizer.diarize(audio, 5)
+    found = diarizer.diarize(audio, 5).segments
     assert speakers(found) == 5
     assert error_rate(truth, found, audio) < 0.4
     # 43 s are little to count five by: near is what can be asked for
-    assert 3 <= speakers(diarizer.diarize(audio)) <= 8
+    assert 3 <= speakers(diarizer.diarize(audio).segments) <= 8
 
 
 @pytest.mark.models
-def test_overlapping_speech_is_kept_unless_one_at_a_time_is_asked_for(
+def test_overlapping_speech_is_kept_and_beside_it_one_speaker_at_a_time(
     diarizer: Diarizer, dialogue: Talk
 ) -> None:
     audio, _ = dialogue
     first, second = audio[: 8 * SAMPLE_RATE], audio[8 * SAMPLE_RATE : 16 * SAMPLE_RATE]
     both = np.concatenate([audio[: 16 * SAMPLE_RATE], first + second])
-    kept = annotation(diarizer.diarize(both, 2)).get_overlap().duration()
-    exclusive = annotation(diarizer.diarize(both, 2, exclusive=True))
-    assert kept > 0.5
+    found = diarizer.diarize(both, 2)
+    exclusive = annotation(found.exclusive)
+    assert annotation(found.segments).get_overlap().duration() > 0.5
     assert exclusive.get_overlap().duration() == 0
     assert exclusive.get_timeline().duration() > 10
 
@@ -101,7 +101,7 @@ def test_overlapping_speech_is_kept_unless_one_at_a_time_is_asked_for(
 def test_where_nobody_speaks_there_are_no_segments(
     diarizer: Diarizer, audio: np.ndarray, number: int | None
 ) -> None:
-    assert diarizer.diarize(audio, number) == []
+    assert diarizer.diarize(audio, number) == Diarization((), ())
 
 
 @pytest.mark.models
@@ -111,7 +111,7 @@ def test_less_than_a_chunk(diarizer: Diarizer, dialogue: Talk, number: int | Non
     start, end = truth[0].start, truth[0].end
     found = diarizer.diarize(
         audio[int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)], number
-    )
+    ).segments
     assert end - start > 1
     assert speakers(found) == 1
     assert sum(s.end - s.start for s in found) > 0.6
@@ -138,13 +138,13 @@ def test_a_pipeline_that_is_not_there_and_a_token_that_stays_secret(
 def test_the_pipelines_older_form_of_answer() -> None:
     from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 
-    from components.diarize.diarizer import _segments
+    from components.diarize.diarizer import _both
 
     both, single = Annotation(), Annotation()
     both[Segment(0, 2), "a"] = "SPEAKER_00"
     both[Segment(1, 3), "b"] = "SPEAKER_01"
     single[Segment(0, 1), "a"] = "SPEAKER_00"
-    new = DiarizeOutput(both, single)
-    overlapping = [SpeakerSegment(0, 2, "SPEAKER_00"), SpeakerSegment(1, 3, "SPEAKER_01")]
-    assert _segments(new, exclusive=False) == _segments(both, exclusive=True) == overlapping
-    assert _segments(new, exclusive=True) == [SpeakerSegment(0, 1, "SPEAKER_00")]
+    overlapping = (SpeakerSegment(0, 2, "SPEAKER_00"), SpeakerSegment(1, 3, "SPEAKER_01"))
+    alone = (SpeakerSegment(0, 1, "SPEAKER_00"),)
+    assert _both(DiarizeOutput(both, single)) == Diarization(overlapping, alone)
+    assert _both(both) == Diarization(overlapping, overlapping)

@@ -1,11 +1,12 @@
 """A corpus becomes a folder of transcripts; what was done is not done again."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError, Recording, read_words
+from components.conversation import InputError, Recording, Utterance, read_words
 from components.profile import Settings, load_profile
 from components.transcribe import transcribe_corpus
 
@@ -70,3 +71,36 @@ def test_a_recording_that_is_no_audio(models_home: Path, tmp_path: Path) -> None
         )
     assert list((tmp_path / "out").iterdir()) == []
     assert not (tmp_path / "cache").exists()
+
+
+def test_reference_boundaries_take_the_place_of_the_voice_activity_detector(
+    recordings: list[Recording], models_home: Path, tmp_path: Path
+) -> None:
+    def with_reference(*spans: tuple[float, float]) -> Recording:
+        utterances = tuple(
+            Utterance(str(n), "talk0", start, end, "A", None, "never read", "sad")
+            for n, (start, end) in enumerate(spans)
+        )
+        return replace(recordings[0], utterances=utterances)
+
+    profile = load_profile("demo").model_copy(update={"segmentation": "reference"})
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    for number, given in enumerate(
+        [with_reference((0.0, 2.0), (2.5, 5.0)), with_reference((0.0, 2.0))]
+    ):
+        transcribe_corpus([given], tmp_path / str(number), profile, settings)
+    both = read_words(tmp_path / "0" / "talk0.json")
+    assert [round(segment.start) for segment in both] in ([0, 2], [0, 3])
+    (first,) = read_words(tmp_path / "1" / "talk0.json")
+    assert first.words == both[0].words
+    assert len(list((tmp_path / "cache").rglob("*.json"))) == 2
+    with pytest.raises(InputError, match="talk1: has no reference utterances"):
+        transcribe_corpus(recordings[1:], tmp_path / "none", profile, settings)
+
+
+def test_a_shard_is_a_part_of_the_corpus(
+    recordings: list[Recording], models_home: Path, tmp_path: Path
+) -> None:
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    transcribe_corpus(recordings, tmp_path / "out", load_profile("demo"), settings, shard=(1, 2))
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk1.json"]

@@ -1,0 +1,69 @@
+"""The voices in given stretches are told apart by the pipeline's own embedding and clustering."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from components.conversation import SAMPLE_RATE, SpeakerSegment
+from components.diarize import Diarizer
+
+Talk = tuple[np.ndarray, list[SpeakerSegment]]
+
+pytestmark = pytest.mark.models
+
+
+def bounds(segments: list[SpeakerSegment]) -> list[tuple[float, float]]:
+    return [(segment.start, segment.end) for segment in segments]
+
+
+def confused(truth: list[SpeakerSegment], found: tuple[SpeakerSegment, ...]) -> float:
+    """The share of the time that no one-to-one naming of the speakers explains."""
+    names, said = (sorted({s.speaker for s in segments}) for segments in (truth, found))
+    shared = np.zeros((len(names), len(said)))
+    for a, b in zip(truth, found, strict=True):
+        shared[names.index(a.speaker), said.index(b.speaker)] += a.end - a.start
+    rows, columns = linear_sum_assignment(-shared)
+    return float(1 - shared[rows, columns].sum() / shared.sum())
+
+
+@pytest.mark.parametrize("number", [2, None])
+def test_each_stretch_keeps_its_bounds_and_gets_its_voice(
+    diarizer: Diarizer, dialogue: Talk, number: int | None
+) -> None:
+    audio, truth = dialogue
+    found = diarizer.diarize(audio, number, bounds(truth))
+    assert bounds(list(found.segments)) == bounds(truth)
+    assert len({s.speaker for s in found.segments}) == 2
+    assert confused(truth, found.segments) < 0.05
+    assert found.exclusive == found.segments
+
+
+def test_three_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
+    audio, truth = voices(3)
+    found = diarizer.diarize(audio, 3, bounds(truth)).segments
+    assert len({s.speaker for s in found}) == 3
+    assert confused(truth, found) < 0.2
+
+
+def test_overlapping_stretches_stay_and_short_ones_are_heard(
+    diarizer: Diarizer, dialogue: Talk
+) -> None:
+    audio, _ = dialogue
+    given = [(0.5, 4.0), (3.0, 3.02), (3.0, 7.0), (6.9, 7.0), (8.0, 12.0)]
+    found = diarizer.diarize(audio[: 12 * SAMPLE_RATE], 2, given).segments
+    assert bounds(list(found)) == sorted(given)
+
+
+@pytest.mark.parametrize("given", [[], [(0.2, 0.25)], [(1.0, 2.0)], [(1.0, 2.0), (1.1, 1.9)]])
+def test_few_stretches_for_many_speakers(
+    diarizer: Diarizer, dialogue: Talk, given: list[tuple[float, float]]
+) -> None:
+    found = diarizer.diarize(dialogue[0][: 3 * SAMPLE_RATE], 5, given).segments
+    assert bounds(list(found)) == given
+
+
+def test_a_stretch_ends_where_the_recording_does(diarizer: Diarizer, dialogue: Talk) -> None:
+    found = diarizer.diarize(dialogue[0][: 3 * SAMPLE_RATE], 2, [(1.0, 5.0), (4.0, 6.0)]).segments
+    assert bounds(list(found)) == [(1.0, 3.0)]
