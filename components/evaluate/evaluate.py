@@ -85,7 +85,7 @@ def evaluate(
         InputError: the test fold has no labelled utterance, a test recording has no turns entry,
             or a model or audio cannot be read.
     """
-    tested = _test_fold(recordings, profile.protocol.test_fold)
+    tested = _test_part(recordings, profile)
     missing = [recording.name for recording in tested if recording.name not in turns]
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
@@ -96,7 +96,7 @@ def evaluate(
         "profile": profile.name,
         "configuration": profile.digest(),
         "model": tree_digest(Path(model_dir)),
-        "test_fold": profile.protocol.test_fold,
+        "test_fold": profile.protocol.test,
         "synthetic": synthetic,
         "recordings": len(tested),
         "utterances": len(ours.right),
@@ -137,7 +137,7 @@ def read_test_turns(
         InputError: a recording's file is missing or broken, or holds turns of another recording.
     """
     found = {}
-    for recording in _test_fold(recordings, profile.protocol.test_fold):
+    for recording in _test_part(recordings, profile):
         path = folder / f"{recording.name}.json"
         found[recording.name] = read_turns(path)
         stranger = next((t for t in found[recording.name] if t.session_id != recording.name), None)
@@ -157,13 +157,14 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _test_fold(recordings: Sequence[Recording], fold: str) -> list[Recording]:
-    tested = [recording for recording in recordings if recording.fold == fold]
+def _test_part(recordings: Sequence[Recording], profile: Profile) -> list[Recording]:
+    protocol = profile.protocol
+    tested = [r for r in recordings if protocol.part(r.name, r.fold) == "test"]
     if not any(u.emotion in EMOTIONS for recording in tested for u in recording.utterances):
         folds = ", ".join(sorted({recording.fold for recording in recordings})) or "none"
         raise InputError(
-            f"the test fold {fold} has no labelled utterance; the corpus has the folds {folds}:"
-            " name one of them as protocol.test_fold"
+            f"the test part ({protocol.test}) has no labelled utterance; the corpus has the folds"
+            f" {folds}: name one of them as protocol.test_fold, or set protocol.test_share"
         )
     return tested
 

@@ -3,6 +3,7 @@
 The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml` (the paper's).
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -10,13 +11,15 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.conversation import InputError, Recording, Seconds
+from components.conversation import FEEDBACK, InputError, Recording, Seconds
 from components.profile.cache import json_digest
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+HeldOut = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 Device = Literal["auto", "cpu", "cuda"]
+Part = Literal["training", "validation", "test"]
 
 
 class _Frozen(BaseModel):
@@ -103,10 +106,69 @@ class TrainSettings(_Frozen):
 
 
 class ProtocolSettings(_Frozen):
-    """Which fold is held out for the test and which chooses the model; the rest are trained on."""
+    """What is held out for the test, and what to choose the model; the rest is trained on.
 
-    test_fold: str
-    validation_fold: str
+    Each of the two is a fold of the corpus, or a share of its recordings: those whose name's hash
+    falls into it. So a recording stays where it is, whatever joins the corpus or leaves it. (A
+    share looks at names only: a speaker of several recordings may be heard on both sides. Where
+    that must not be, give each speaker's recordings a fold.)
+
+    What came back from traffic, the fold `FEEDBACK`, is trained on and nothing else.
+
+    Attributes:
+        test_share: of the recordings, for instance 0.2, in place of `test_fold`.
+        validation_share: likewise; of the recordings, not of what the test leaves.
+    """
+
+    test_fold: str | None = None
+    test_share: HeldOut | None = None
+    validation_fold: str | None = None
+    validation_share: HeldOut | None = None
+
+    @model_validator(mode="after")
+    def _are_two_parts(self) -> Self:
+        for part, fold, share in (
+            ("test", self.test_fold, self.test_share),
+            ("validation", self.validation_fold, self.validation_share),
+        ):
+            if (fold is None) == (share is None):
+                raise ValueError(f"give either {part}_fold or {part}_share")
+            if fold == FEEDBACK:
+                raise ValueError(f"what came back from traffic ({FEEDBACK}) is only trained on")
+        if (self.test_share or 0) + (self.validation_share or 0) >= 1:
+            raise ValueError("test_share and validation_share leave nothing to train on")
+        return self
+
+    def part(self, recording: str, fold: str) -> Part:
+        """Where a recording belongs, by its name and its fold."""
+        if fold == FEEDBACK:
+            return "training"
+        tested, place = self.test_share or 0.0, _place(recording)
+        if fold == self.test_fold or place < tested:
+            return "test"
+        if fold == self.validation_fold or tested <= place < tested + (self.validation_share or 0):
+            return "validation"
+        return "training"
+
+    @property
+    def test(self) -> str:
+        """The test part in words: its fold, or what share."""
+        return self.test_fold or _share(self.test_share)
+
+    @property
+    def validation(self) -> str:
+        """The validation part in words, likewise."""
+        return self.validation_fold or _share(self.validation_share)
+
+
+def _share(share: float | None) -> str:
+    return f"{100 * (share or 0):g} % of the recordings by the hash of the name"
+
+
+def _place(recording: str) -> float:
+    """A number from 0 to 1 that is always the same for a name."""
+    digest = hashlib.sha256(recording.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 class ExperimentSettings(_Frozen):

@@ -45,8 +45,8 @@ class Lineage:
             self.corpus_digest,
             self.profile.digest(),
             self.profile.name,
-            protocol.validation_fold,
-            protocol.test_fold,
+            protocol.validation,
+            protocol.test,
         )
         return dict(zip(LINEAGE_TAGS, values, strict=True))
 

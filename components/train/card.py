@@ -29,8 +29,8 @@ Who said what is given; this model says with which emotion: {{ emotions }}. It r
 | {{ part.name }} | {{ part.recordings }} | {% for n in part.counts %}{{ n }} | {% endfor %}\
 {{ part.total }} |
 {% endfor %}
-The test fold ({{ profile.protocol.test_fold }}) was neither fitted nor looked at. The epoch was
-chosen by macro F1 on the validation fold ({{ profile.protocol.validation_fold }}).
+The test part ({{ profile.protocol.test }}) was neither fitted nor looked at. The epoch was
+chosen by macro F1 on the validation part ({{ profile.protocol.validation }}).
 {% if profile.name == "demo" %}
 The demo corpus is synthetic speech. It shows that the machinery works; it says nothing about how
 well the emotions of people are told apart, and this version is not fit to be used on them.

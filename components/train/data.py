@@ -69,22 +69,28 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
-    """Keep the test fold out, take the validation fold apart, leave the rest to train on.
+    """Keep the test part out, take the validation part apart, leave the rest to train on.
 
     Raises:
         InputError: one fold is both, a part is empty, or the training part has one emotion only.
     """
-    test, validation = protocol.test_fold, protocol.validation_fold
-    if test == validation:
-        raise InputError(f"protocol: {test} cannot be both the test and the validation fold")
-    held = tuple(row for row in rows if row.fold == validation)
-    fitted = tuple(row for row in rows if row.fold not in (test, validation))
+    if protocol.test_fold is not None and protocol.test_fold == protocol.validation_fold:
+        raise InputError(
+            f"protocol: {protocol.test_fold} cannot be both the test and the validation fold"
+        )
+    parts = [protocol.part(row.recording, row.fold) for row in rows]
+    held = tuple(row for row, part in zip(rows, parts, strict=True) if part == "validation")
+    fitted = tuple(row for row, part in zip(rows, parts, strict=True) if part == "training")
     if not held:
         folds = ", ".join(sorted({row.fold for row in rows})) or "none"
-        raise InputError(f"protocol: the validation fold {validation} has no examples; of: {folds}")
+        raise InputError(
+            f"protocol: the validation part ({protocol.validation}) has no examples; there are of"
+            f" the folds {folds}"
+        )
     if len({row.label for row in fitted}) < 2:
         raise InputError(
-            f"protocol: without {test} and {validation} there are {len(fitted)} examples of"
+            f"protocol: without the test ({protocol.test}) and validation parts"
+            f" ({protocol.validation}) there are {len(fitted)} examples of"
             f" {len({row.label for row in fitted})} emotions; training needs two emotions"
         )
     return Split(fitted, held)

@@ -2,12 +2,14 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from components.conversation import (
     EMOTIONS,
+    FEEDBACK,
     InputError,
     Turn,
     read_audio,
@@ -16,6 +18,7 @@ from components.conversation import (
     write_turns,
 )
 from components.evaluate import evaluate, headline, predict_turns, read_test_turns
+from components.profile import ProtocolSettings
 
 
 def test_the_numbers_by_hand(found):
@@ -138,6 +141,18 @@ def test_only_the_test_fold_is_read(model, recordings, turns, profile):
     assert evaluate(model("sad"), silent, kept, profile).metrics["recordings"] == 2
 
 
+def test_a_share_of_the_recordings_is_tested_and_feedback_never_is(recordings, tmp_path, profile):
+    protocol = ProtocolSettings(test_share=0.4, validation_fold="one")
+    shared = profile.model_copy(update={"protocol": protocol})
+    many = [replace(r, name=f"call-{n}", fold="all") for n in range(20) for r in recordings[:1]]
+    back = [replace(r, name=f"{r.name}-again", fold=FEEDBACK) for r in many]
+    for recording in many:
+        write_turns(tmp_path / f"{recording.name}.json", [])
+    tested = set(read_test_turns(tmp_path, many + back, shared))
+    assert tested == {r.name for r in many if protocol.part(r.name, "all") == "test"}
+    assert 0 < len(tested) < 20
+
+
 def test_progress_counts_the_turns_of_both_models(model, recordings, turns, profile):
     seen = []
     evaluate(
@@ -178,7 +193,7 @@ def test_speech_that_nobody_found_is_all_wrong(model, recordings, profile):
 def test_bad_input(model, recordings, turns, profile, tmp_path):
     protocol = profile.protocol.model_copy(update={"test_fold": "nine"})
     elsewhere = profile.model_copy(update={"protocol": protocol})
-    with pytest.raises(InputError, match=r"test fold nine has no labelled .* folds one, two"):
+    with pytest.raises(InputError, match=r"test part \(nine\) has no labelled .* folds one, two"):
         evaluate(model("sad"), recordings, turns, elsewhere)
     with pytest.raises(InputError, match="recording loud of the test fold has no turns"):
         evaluate(model("sad"), recordings, {"calm": turns["calm"]}, profile)

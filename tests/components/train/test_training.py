@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
-from components.conversation import EMOTIONS, InputError, Recording, read_audio
+from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording, read_audio
 from components.fusion import OnnxModel, load_model, predict
-from components.profile import Profile, Settings
+from components.profile import Profile, ProtocolSettings, Settings
 from components.train import TrainResult, train
+from components.train.data import Row, split_rows
 from components.train.golden import read_golden
 
 Corpus = tuple[Path, list[Recording]]
@@ -123,7 +124,7 @@ def test_drift_reference_is_what_the_model_says(trained: TrainResult, corpus: Co
 def test_the_card_names_data_protocol_and_prohibitions(trained: TrainResult) -> None:
     card = (trained.model / "model_card.md").read_text()
     assert "| training | 2 | 4 | 4 | 4 | 4 | 16 |" in card
-    assert "The test fold (fold2) was neither fitted nor looked at" in card
+    assert "The test part (fold2) was neither fitted nor looked at" in card
     assert "synthetic" in card
     assert "prohibited in the European Union" in card
 
@@ -238,6 +239,18 @@ def test_the_test_fold_changes_nothing(
     assert without.digest == trained.digest
 
 
+def test_shares_of_the_recordings_are_held_out_and_feedback_never_is() -> None:
+    rows = [Row(f"call-{n}", "all", 0.0, 1.0, "", n % 4, None) for n in range(100)]
+    rows += [Row(f"call-{n}", FEEDBACK, 0.0, 1.0, "", n % 4, None) for n in range(100)]
+    protocol = ProtocolSettings(test_share=0.2, validation_share=0.2)
+    split = split_rows(rows, protocol)
+    assert sum(row.fold == FEEDBACK for row in split.training) == 100
+    assert {row.fold for row in split.validation} == {"all"}
+    for row in split.training + split.validation:
+        assert protocol.part(row.recording, row.fold) != "test"
+    assert 50 < sum(row.fold == "all" for row in split.training) < 70
+
+
 @pytest.mark.parametrize("class_weights", [False, True])
 def test_a_fold_may_lack_an_emotion(
     corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path, class_weights: bool
@@ -268,7 +281,11 @@ def test_bad_examples_are_refused_in_one_line(
     pq.write_table(pq.read_table(examples).drop_columns(["text"]), lacking)
     (tmp_path / "4.parquet").write_text("not parquet")
     cases = [
-        (empty, recordings, "validation fold fold1 has no examples; of: fold0, fold2"),
+        (
+            empty,
+            recordings,
+            r"validation part \(fold1\) has no examples; there are of the folds fold0, fold2",
+        ),
         (one, recordings, "4 examples of 1 emotions"),
         (lacking, recordings, "3.parquet: lacks the column text"),
         (tmp_path / "4.parquet", recordings, "4.parquet: is not Parquet"),
