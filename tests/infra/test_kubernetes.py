@@ -1,0 +1,206 @@
+"""The manifests: of real schemas, strictly; safe; and every name in them leads somewhere."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from components.profile import Settings
+from serving.settings import ServeSettings
+from tests.infra.schemas import check
+
+Documents = list[dict[str, Any]]
+WORKLOADS = {"Deployment", "CronJob"}
+
+
+def of_kind(documents: Documents, *kinds: str) -> Documents:
+    return [d for d in documents if d["kind"] in kinds]
+
+
+def named(documents: Documents, kind: str, name: str) -> dict[str, Any]:
+    (found,) = (d for d in of_kind(documents, kind) if d["metadata"]["name"] == name)
+    return found
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    """The pod template of a workload."""
+    spec = workload["spec"]
+    return (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+
+
+def containers(documents: Documents) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    for workload in of_kind(documents, *WORKLOADS):
+        spec = pod(workload)["spec"]
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            yield spec, container
+
+
+def test_every_object_is_of_its_schema(documents: Documents) -> None:
+    kinds = {document["kind"] for document in documents}
+    assert {"Deployment", "ScaledObject", "HorizontalPodAutoscaler", "NetworkPolicy"} <= kinds
+    for document in documents:
+        check(document)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "ScaledObject", "NetworkPolicy", "ConfigMap"])
+def test_the_check_finds_a_field_too_many(documents: Documents, kind: str) -> None:
+    broken = copy.deepcopy(of_kind(documents, kind)[0])
+    broken.setdefault("spec", broken)["replicaz"] = 3
+    with pytest.raises(Exception, match="replicaz"):
+        check(broken)
+
+
+def test_the_check_finds_a_wrong_kind_of_value(documents: Documents) -> None:
+    for kind, field in (
+        ("Deployment", "revisionHistoryLimit"),
+        ("ScaledObject", "pollingInterval"),
+    ):
+        broken = copy.deepcopy(of_kind(documents, kind)[0])
+        broken["spec"][field] = "often"
+        with pytest.raises(Exception, match=r"often|integer"):
+            check(broken)
+
+
+def test_pods_may_do_little(documents: Documents) -> None:
+    for spec, container in containers(documents):
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert spec["automountServiceAccountToken"] is False
+        own = container["securityContext"]
+        assert own["readOnlyRootFilesystem"] is True
+        assert own["allowPrivilegeEscalation"] is False
+        assert own["capabilities"] == {"drop": ["ALL"]}
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
+        assert re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+", container["image"])
+        # The root cannot be written, so there must be room for temporary files.
+        assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
+
+
+def test_servers_are_probed_and_spread(documents: Documents) -> None:
+    for deployment in of_kind(documents, "Deployment"):
+        spec = pod(deployment)["spec"]
+        for container in spec["containers"]:
+            assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+            ports = {port["name"] for port in container["ports"]}
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                assert container[probe]["httpGet"]["port"] in ports
+        assert spec["topologySpreadConstraints"]
+        for rule in spec["topologySpreadConstraints"]:
+            assert _matches(rule["labelSelector"], pod(deployment))
+
+
+def test_mounts_have_their_volumes(documents: Documents) -> None:
+    claims = {d["metadata"]["name"] for d in of_kind(documents, "PersistentVolumeClaim")}
+    for spec, container in containers(documents):
+        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        assert {mount["name"] for mount in container["volumeMounts"]} <= volumes.keys()
+        for volume in volumes.values():
+            if "persistentVolumeClaim" in volume:
+                assert volume["persistentVolumeClaim"]["claimName"] in claims
+
+
+def _matches(selector: dict[str, Any], template: dict[str, Any]) -> bool:
+    labels = template["metadata"]["labels"]
+    return selector.get("matchLabels", selector).items() <= labels.items()
+
+
+def test_selectors_select(documents: Documents) -> None:
+    pods = {d["metadata"]["name"]: pod(d) for d in of_kind(documents, *WORKLOADS)}
+    for deployment in of_kind(documents, "Deployment"):
+        assert _matches(deployment["spec"]["selector"], pod(deployment))
+    for service in of_kind(documents, "Service"):
+        (template,) = (t for t in pods.values() if _matches(service["spec"]["selector"], t))
+        open_ports = {p["name"] for c in template["spec"]["containers"] for p in c["ports"]}
+        assert {port["targetPort"] for port in service["spec"]["ports"]} <= open_ports
+    for budget in of_kind(documents, "PodDisruptionBudget"):
+        assert any(_matches(budget["spec"]["selector"], template) for template in pods.values())
+
+
+def test_every_server_has_a_budget_and_an_autoscaler_or_a_number(documents: Documents) -> None:
+    scaled = {
+        d["spec"]["scaleTargetRef"]["name"]
+        for d in of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject")
+    }
+    budgets = {d["metadata"]["name"] for d in of_kind(documents, "PodDisruptionBudget")}
+    for deployment in of_kind(documents, "Deployment"):
+        name = deployment["metadata"]["name"]
+        # A number beside an autoscaler would set it back with each apply.
+        assert (name in scaled) != ("replicas" in deployment["spec"]), name
+        if deployment["spec"].get("replicas", 2) > 1:
+            assert name in budgets
+    assert scaled == {"moodline", "triton"}
+
+
+def test_the_network_is_closed_but_for_open_doors(documents: Documents) -> None:
+    deny = named(documents, "NetworkPolicy", "deny-all")
+    assert deny["spec"] == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    pods = {d["metadata"]["name"]: pod(d) for d in of_kind(documents, *WORKLOADS)}
+    for policy in of_kind(documents, "NetworkPolicy"):
+        if not policy["spec"]["podSelector"]:
+            continue
+        (template,) = (t for t in pods.values() if _matches(policy["spec"]["podSelector"], t))
+        listening = {
+            p["containerPort"] for c in template["spec"]["containers"] for p in c.get("ports", [])
+        }
+        for door in policy["spec"].get("ingress", []):
+            assert door["from"], "a door without a guest list"
+            assert {port["port"] for port in door["ports"]} <= listening
+    (triton,) = (
+        d for d in of_kind(documents, "NetworkPolicy") if d["metadata"]["name"] == "triton"
+    )
+    guests = [
+        guest["podSelector"]["matchLabels"]
+        for door in triton["spec"]["ingress"]
+        for guest in door["from"]
+        if "podSelector" in guest
+    ]
+    assert guests == [{"app.kubernetes.io/name": "moodline"}]
+
+
+def test_settings_in_the_manifests_exist(documents: Documents) -> None:
+    known = {f"MOODLINE_{name.upper()}" for name in Settings.model_fields}
+    known |= {f"MOODLINE_SERVE_{name.upper()}" for name in ServeSettings.model_fields}
+    given: set[str] = set()
+    for configuration in of_kind(documents, "ConfigMap"):
+        given |= set(configuration["data"])
+    for _, container in containers(documents):
+        given |= {entry["name"] for entry in container.get("env", [])}
+    ours = {name for name in given if name.startswith("MOODLINE_")}
+    assert len(ours) >= 4
+    assert ours <= known
+
+
+def test_no_secret_stands_in_the_manifests(documents: Documents) -> None:
+    assert of_kind(documents, "Secret") == []
+    for _, container in containers(documents):
+        for entry in container.get("env", []):
+            assert not re.search(r"password|secret|token|key", entry["name"].lower())
+
+
+def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
+    (scaled,) = of_kind(documents, "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert "nv_inference_queue_duration_us" in trigger["metadata"]["query"]
+    assert scaled["spec"]["maxReplicaCount"] > scaled["spec"]["minReplicaCount"] >= 2
+
+
+def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> None:
+    def gpus(name: str) -> set[str]:
+        return {
+            deployment["metadata"]["name"]
+            for deployment in of_kind(overlays[name], "Deployment")
+            for container in pod(deployment)["spec"]["containers"]
+            if "nvidia.com/gpu" in container["resources"]["limits"]
+        }
+
+    assert gpus("cpu") == set()
+    assert gpus("gpu") == {"moodline", "triton"}
+    for name in ("moodline", "triton"):
+        spec = pod(named(overlays["gpu"], "Deployment", name))["spec"]
+        assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
+            "tolerations"
+        ]
