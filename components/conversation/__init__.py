@@ -3,7 +3,7 @@
 Words and speaker segments come in, turns go out; utterances are what people labelled.
 """
 
-from components.conversation.audio import SAMPLE_RATE, audio_duration, read_audio
+from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
@@ -47,6 +47,7 @@ __all__ = [
     "Word",
     "atomic_path",
     "audio_duration",
+    "check_audio",
     "parse_rttm",
     "read_audio",
     "read_manifest",

@@ -71,12 +71,36 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
             first = min(max(round(start * rate), 0), sound.frames)
             last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
             sound.seek(first)
-            return _gathered(source, _soundfile_blocks(sound, last - first), rate)
+            blocks = _soundfile_blocks(sound, last - first)
+            return _gathered(_finite(source, blocks, first, rate), rate)
     except soundfile.LibsndfileError:
         rate, blocks = _open_with_av(source)
         first = max(round(start * rate), 0)
         last = sys.maxsize if end is None else max(round(end * rate), first)
-        return _gathered(source, _between(blocks, first, last), rate)
+        return _gathered(_finite(source, _between(blocks, first, last), first, rate), rate)
+
+
+def check_audio(source: Source) -> Seconds:
+    """Read every sample of a recording, and keep none.
+
+    Returns:
+        Its length in seconds.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    import soundfile
+
+    _check_readable(source)
+    try:
+        with soundfile.SoundFile(_for_soundfile(source)) as sound:
+            rate = sound.samplerate
+            _check_shape(source, rate, sound.channels)
+            blocks = _soundfile_blocks(sound, sound.frames)
+            return sum(map(len, _finite(source, blocks, 0, rate))) / rate
+    except soundfile.LibsndfileError:
+        rate, blocks = _open_with_av(source)
+        return sum(map(len, _finite(source, blocks, 0, rate))) / rate
 
 
 def audio_duration(source: Source) -> Seconds:
@@ -109,7 +133,22 @@ def _check_shape(source: Source, rate: int, channels: int) -> None:
         raise InputError(f"{_name(source)}: a sample rate of {rate} Hz is not believable")
 
 
-def _gathered(source: Source, blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
+def _finite(
+    source: Source, blocks: Iterable[np.ndarray], place: int, rate: int
+) -> Iterator[np.ndarray]:
+    """The blocks, the first of which stands at sample `place`, all of whose samples are numbers."""
+    for block in blocks:
+        bad = np.flatnonzero(~np.isfinite(block))
+        if len(bad):
+            raise InputError(
+                f"{_name(source)}: has samples that are not numbers, the first at"
+                f" {(place + int(bad[0])) / rate:.3f} s; record or export it again"
+            )
+        place += len(block)
+        yield block
+
+
+def _gathered(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
     """Mono blocks as one array at `SAMPLE_RATE`: at no time is there more than that array and a
     block, however long the recording and however large its samples."""
     import soxr
@@ -117,10 +156,6 @@ def _gathered(source: Source, blocks: Iterable[np.ndarray], rate: int) -> np.nda
     sound = bytearray()  # grows in place
     stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1)
     for block in blocks:
-        if not np.isfinite(block).all():
-            raise InputError(
-                f"{_name(source)}: has samples that are not numbers; record or export it again"
-            )
         sound += (stream.resample_chunk(block) if stream else block).data.cast("B")
     if stream:
         sound += stream.resample_chunk(np.zeros(0, np.float32), last=True).data.cast("B")

@@ -20,6 +20,7 @@ from components.conversation.seglst import read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
+COLUMNS = ("recording", "audio", "reference", "fold")
 
 FEEDBACK = "feedback"
 """The fold of recordings that came back from traffic: only ever trained on."""
@@ -38,40 +39,59 @@ def read_manifest(path: Path) -> list[Recording]:
     path = Path(path)
     path = path / NAME if path.is_dir() else path
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not a text file: {error}") from None
     recordings: dict[str, Recording] = {}
-    seen: set[str] = set()
+    seen: dict[str, Path] = {}
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         place = f"{path}: line {number}"
-        try:
-            row = json.loads(line)
-            name, audio, reference = row["recording"], row["audio"], row["reference"]
-            fold, scripted = str(row["fold"]), row.get("scripted")
-        except json.JSONDecodeError as error:
-            raise InputError(f"{place}: is not JSON: {error}") from None
-        except (KeyError, TypeError) as error:
-            raise InputError(f"{place}: lacks {error}") from None
+        row = _row(place, line)
+        name, audio = row["recording"], path.parent / row["audio"]
         if name in recordings:
             raise InputError(f"{place}: recording {name} is named twice")
-        if not (path.parent / audio).is_file():
-            raise InputError(f"{place}: {audio}: no such audio file")
-        utterances = _utterances(path.parent / reference, name)
+        if not audio.is_file():
+            raise InputError(f"{place}: {row['audio']}: no such audio file")
+        reference = path.parent / row["reference"]
+        utterances = _utterances(reference, name)
         for utterance in utterances:
             if utterance.id in seen:
-                raise InputError(
-                    f"{path.parent / reference}: utterance {utterance.id} is named twice"
-                )
-            seen.add(utterance.id)
+                where = "" if seen[utterance.id] == reference else f", also in {seen[utterance.id]}"
+                raise InputError(f"{reference}: utterance {utterance.id} is named twice{where}")
+            seen[utterance.id] = reference
         recordings[name] = Recording(
-            name, (path.parent / audio).resolve(), fold, scripted, utterances
+            name, audio.resolve(), row["fold"], row.get("scripted"), utterances
         )
     if not recordings:
         raise InputError(f"{path}: names no recording")
     return list(recordings.values())
+
+
+def _row(place: str, line: str) -> dict[str, Any]:
+    """A line of a manifest, all its columns there and of their kind."""
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{place}: is not JSON: {error}") from None
+    if not isinstance(row, dict):
+        raise InputError(f"{place}: is no JSON object; one has the columns {', '.join(COLUMNS)}")
+    for column in COLUMNS:
+        if column not in row:
+            raise InputError(f"{place}: lacks {column!r}; a line has {', '.join(COLUMNS)}")
+        if not isinstance(row[column], str):
+            raise InputError(f"{place}: {column!r} is {row[column]!r}, not a text in quotes")
+    if len(row["recording"].split()) != 1 or "/" in row["recording"]:
+        raise InputError(
+            f"{place}: the recording's name {row['recording']!r} must be one word without “/”: it"
+            " names files, and stands in RTTM"
+        )
+    if row.get("scripted") not in (True, False, None):
+        raise InputError(f"{place}: 'scripted' is {row['scripted']!r}, not true, false or null")
+    return row
 
 
 def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
@@ -80,6 +100,10 @@ def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
         try:
             if entry["session_id"] != recording:
                 raise ValueError(f"is of {entry['session_id']}, not of {recording}")
+            if float(entry["start_time"]) < 0:
+                raise ValueError(f"starts at {entry['start_time']:g} s, before the recording")
+            if entry.get("sex") not in ("F", "M", None):
+                raise ValueError(f"'sex' is {entry['sex']!r}, not F or M")
             utterances.append(
                 Utterance(
                     str(entry.get("utterance_id", f"{recording}_{number:04d}")),

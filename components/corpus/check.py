@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from components.conversation import Recording, Seconds, audio_duration
-from components.corpus.reader import read_corpus
+from components.conversation import InputError, Recording, Seconds, check_audio
+from components.corpus.findings import iemocap_findings, manifest_findings
+from components.corpus.reader import is_manifest, read_corpus
 from components.profile import file_digest, json_digest
 
 
 @dataclass(frozen=True, slots=True)
 class CorpusReport:
-    """A corpus that was read without fault.
+    """A corpus that was read without fault, to the last sample.
 
     Attributes:
         recordings: how many.
@@ -25,6 +26,7 @@ class CorpusReport:
         overlap_seconds: in which utterances of two or more speakers overlap.
         digest: of all sound and labels; the same wherever the corpus lies.
         synthetic: nobody speaks in it: it names the synthesiser's voices, in `voices.json`.
+        findings: what is odd in it, a line each; see `components.corpus.findings`.
     """
 
     recordings: int
@@ -37,28 +39,38 @@ class CorpusReport:
     overlap_seconds: Seconds
     digest: str
     synthetic: bool
+    findings: tuple[str, ...]
 
 
 def check_corpus(folder: Path) -> CorpusReport:
     """Read a whole corpus and count what is in it.
 
     Raises:
-        InputError: it has a fault; see `read_corpus`.
+        InputError: it has a fault; see `read_corpus` and `check_audio`.
     """
     recordings = read_corpus(folder)
     utterances = [u for recording in recordings for u in recording.utterances]
+    look = manifest_findings if is_manifest(Path(folder)) else iemocap_findings
     return CorpusReport(
         recordings=len(recordings),
         utterances=len(utterances),
         emotions=_counts(u.emotion for u in utterances),
         folds=_counts(r.fold for r in recordings for _ in r.utterances),
         speakers=_counts(u.speaker for u in utterances),
-        seconds=round(sum(audio_duration(r.audio) for r in recordings), 3),
+        seconds=round(sum(_heard(r) for r in recordings), 3),
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap(r) for r in recordings), 3),
         digest=corpus_digest(recordings),
         synthetic=(Path(folder) / "voices.json").is_file(),
+        findings=tuple(look(recordings)),
     )
+
+
+def _heard(recording: Recording) -> Seconds:
+    try:
+        return check_audio(recording.audio)
+    except InputError as error:
+        raise InputError(f"recording {recording.name}: {error}") from None
 
 
 def _counts(labels: Iterable[str]) -> dict[str, int]:

@@ -39,11 +39,11 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 
 _SESSION = re.compile(r"Session\d+")
 _NAME = re.compile(r"Ses(?P<session>\d+)[FM]_(?P<scene>impro|script)\w+")
-_TURN = re.compile(r"(?P<recording>\w+)_(?P<sex>[FM])\w\d+")
+_TURN = re.compile(r"(?P<recording>\w+)_(?P<sex>[FM])(?:XX)?\w?\d+")
+_UNLABELLED = re.compile(r"_[FM]XX\w*")  # said, but shown to no rater: Ses03F_impro05_MXX0
 _SPOKEN = re.compile(
     r"(?P<id>\S+)\s+\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]:(?P<text>.*)"
 )
-_UNTIMED = re.compile(r"[FM]\s*:")  # speech and noises that were transcribed but not cut out
 _LABELLED = re.compile(
     r"\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]\s+(?P<id>\S+)\s+(?P<label>\S+)"
     r"\s+\[[^\]]*\]"
@@ -201,14 +201,16 @@ def _texts(path: Path) -> dict[str, str]:
         place = f"{path}: line {number}"
         match = _SPOKEN.fullmatch(line)
         if match is None:
-            if _UNTIMED.match(line):
+            if not line.startswith(path.stem):
+                # Speech and noises that were transcribed but not cut out: “M: [LAUGHTER]”.
                 log.debug("%s: has no times, left out", place)
                 continue
             raise InputError(
                 f"{place}: is not a line of a transcript"
                 f" (Ses01F_impro01_F000 [006.2901-008.2357]: text): {line[:60]!r}"
             )
-        _span(match, place)
+        if not _UNLABELLED.search(match["id"]):
+            _span(match, place)
         if match["id"] in texts:
             raise InputError(f"{place}: {match['id']} is transcribed twice; remove one of them")
         texts[match["id"]] = " ".join(match["text"].split())

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from components.conversation import InputError, Recording, Seconds, audio_duration, read_manifest
+from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
 
 SLACK: Seconds = 0.5
@@ -21,20 +22,30 @@ def read_corpus(folder: Path) -> list[Recording]:
 
     Raises:
         InputError: neither is there, or what is there has a fault; see `read_iemocap` and
-            `components.conversation.read_manifest`.
+            `components.conversation.read_manifest`. In a manifest it is a fault, too, that a
+            speaker's utterances overlap.
     """
     folder = Path(folder)
-    if (folder / "manifest.jsonl").is_file() or folder.suffix == ".jsonl":
-        recordings = read_manifest(folder)
-    elif not folder.is_dir():
+    if is_manifest(folder):
+        return [_one_voice_each(_inside_its_sound(r)) for r in read_manifest(folder)]
+    if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    elif is_iemocap(folder):
-        recordings = read_iemocap(folder)
-    else:
-        raise InputError(
-            f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
-        )
-    return [_inside_its_sound(recording) for recording in recordings]
+    if is_iemocap(folder):
+        return [_inside_its_sound(r) for r in read_iemocap(folder)]
+    raise InputError(
+        f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
+    )
+
+
+def is_manifest(folder: Path) -> bool:
+    """Whether a corpus is a manifest: the file itself, or a folder that has one."""
+    return (folder / "manifest.jsonl").is_file() or folder.suffix == ".jsonl"
+
+
+def _one_voice_each(recording: Recording) -> Recording:
+    for pair in self_overlaps(recording):
+        raise InputError(f"{recording.name}: {overlap_line(*pair)}; correct their times")
+    return recording
 
 
 def _inside_its_sound(recording: Recording) -> Recording:

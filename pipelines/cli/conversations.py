@@ -260,16 +260,25 @@ def corpus_check(
     folder: Annotated[Path, typer.Argument(help="A corpus: IEMOCAP's layout, or a manifest.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Read a whole corpus and say what is in it, or what is wrong with it."""
+    """Read a whole corpus and say what is in it, or what is wrong with it.
+
+    Exit status 1: it can be read, and something in it is odd; 2: it cannot.
+    """
     from dataclasses import asdict
 
     from components.corpus import check_corpus
 
     report = asdict(check_corpus(folder))
+    findings = report["findings"]
+    for line in findings:
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
     if as_json:
-        return print_json(report)
+        print_json(report)
+        raise typer.Exit(bool(findings))
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, value in report.items():
+        if name == "findings":
+            continue
         shown = (
             ", ".join(f"{key} {count}" for key, count in value.items())
             if isinstance(value, dict)
@@ -278,7 +287,8 @@ def corpus_check(
             else str(value)
         )
         table.add_row(name.replace("_", " "), Text(shown))
-    return out.print(table)
+    out.print(table)
+    raise typer.Exit(bool(findings))
 
 
 def session_of(audio: Path) -> str:

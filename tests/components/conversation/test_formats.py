@@ -177,19 +177,39 @@ class TestManifest:
             ({"audio": "gone.wav"}, r"line 1: gone\.wav: no such audio"),
             ({"reference": "gone.json"}, r"gone\.json: no such file"),
             ({"recording": "q"}, "utterance 1: is of r, not of q"),
-            ({"fold": None}, None),
+            ({"fold": 3}, r"line 1: 'fold' is 3, not a text"),
+            ({"fold": None}, r"line 1: 'fold' is None, not a text"),
+            ({"recording": "my call"}, r"'my call' must be one word"),
+            ({"recording": "a/b"}, r"'a/b' must be one word"),
+            ({"scripted": "no"}, r"'scripted' is 'no', not true, false or null"),
         ],
     )
-    def test_bad_rows(self, tmp_path: Path, change: dict[str, str], message: str | None) -> None:
+    def test_bad_rows(self, tmp_path: Path, change: dict[str, object], message: str) -> None:
         self.corpus(tmp_path)
         path = tmp_path / "corpus" / "manifest.jsonl"
         row = json.loads(path.read_text()) | change
-        if message is None:
-            del row["fold"]
-            message = "line 1: lacks 'fold'"
         path.write_text(json.dumps(row))
         with pytest.raises(InputError, match=message):
             read_manifest(path)
+
+    @pytest.mark.parametrize("column", ["recording", "audio", "reference", "fold"])
+    def test_a_missing_column(self, tmp_path: Path, column: str) -> None:
+        self.corpus(tmp_path)
+        path = tmp_path / "corpus" / "manifest.jsonl"
+        row = json.loads(path.read_text())
+        del row[column]
+        path.write_text("\n" + json.dumps(row))
+        with pytest.raises(InputError, match=rf"jsonl: line 2: lacks '{column}'; a line has rec"):
+            read_manifest(path)
+        path.write_text(json.dumps(list(row)))
+        with pytest.raises(InputError, match="line 1: is no JSON object"):
+            read_manifest(path)
+
+    def test_a_byte_order_mark(self, tmp_path: Path) -> None:
+        self.corpus(tmp_path)
+        path = tmp_path / "corpus" / "manifest.jsonl"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+        assert len(read_manifest(path)) == 1
 
     def test_names_used_twice(self, tmp_path: Path) -> None:
         self.corpus(tmp_path)

@@ -5,7 +5,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from components.conversation import InputError, read_manifest, write_manifest
 from components.corpus import check_corpus, read_corpus
@@ -69,6 +71,76 @@ def test_a_manifest_with_a_fault(iemocap: Path, tmp_path: Path) -> None:
     (folder / "manifest.jsonl").write_text("{broken\n")
     with pytest.raises(InputError, match=r"manifest\.jsonl: line 1"):
         read_corpus(folder)
+
+
+def faulty(folder: Path, change: Callable[[list[dict]], object]) -> Path:
+    """The manifest's first reference, changed."""
+    reference = folder / "reference" / "Ses01F_impro01.json"
+    entries = json.loads(reference.read_text())
+    change(entries)
+    reference.write_text(json.dumps(entries))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda e: e[0].pop("emotion"), r"Ses01F_impro01\.json: utterance 1: lacks 'emotion'"),
+        (lambda e: e[1].update(end_time=7.0), r"utterance 2: .*ends before it starts: 8.0–7.0"),
+        (lambda e: e[0].update(start_time=-1), r"utterance 1: starts at -1 s, before the rec"),
+        (lambda e: e[0].update(start_time="?"), r"utterance 1: could not convert string"),
+        (lambda e: e[0].update(start_time=float("nan")), r"utterance 1: .*not a number"),
+        (lambda e: e[0].update(sex="woman"), r"utterance 1: 'sex' is 'woman', not F or M"),
+        (lambda e: e[2].update(utterance_id=e[0]["utterance_id"]), r"_F000 is named twice"),
+        (
+            lambda e: e[2].update(start_time=8.0),
+            r"Ses01F_impro01: Ses01_F begins utterance Ses01F_impro01_F001 at 8\.00 s, within their"
+            r" utterance Ses01F_impro01_F000, which ends at 8\.24 s; correct",
+        ),
+    ],
+)
+def test_a_reference_with_a_fault_is_named_with_the_place(
+    iemocap: Path, tmp_path: Path, change: Callable[[list[dict]], object], fault: str
+) -> None:
+    write_manifest(tmp_path / "manifest", read_corpus(iemocap))
+    with pytest.raises(InputError, match=fault) as raised:
+        read_corpus(faulty(tmp_path / "manifest", change))
+    assert "\n" not in str(raised.value)
+
+
+def test_an_utterance_named_in_two_references(iemocap: Path, tmp_path: Path) -> None:
+    write_manifest(tmp_path / "manifest", read_corpus(iemocap))
+    folder = faulty(
+        tmp_path / "manifest", lambda e: e[0].update(utterance_id="Ses02M_script01_1b_M000")
+    )
+    with pytest.raises(InputError, match=r"_1b\.json: .*_M000 is named twice, also in .*impro01\."):
+        read_corpus(folder)
+
+
+def test_labels_that_are_not_ours_are_told(iemocap: Path, tmp_path: Path) -> None:
+    write_manifest(tmp_path / "manifest", read_corpus(iemocap))
+    folder = faulty(tmp_path / "manifest", lambda e: [u.update(emotion="Neutral") for u in e])
+    (finding,) = check_corpus(folder).findings
+    assert finding == ("no utterance is neutral; labels that are not scored: Neutral, frustrated")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_sound_that_is_not_numbers_is_named_with_the_time(iemocap: Path, bad: float) -> None:
+    path = iemocap / "Session1/dialog/wav/Ses01F_impro01.wav"
+    sound, rate = soundfile.read(path, dtype="float32")
+    sound[rate * 9 // 2, 1] = bad  # on the second actor's side
+    soundfile.write(path, sound, rate, subtype="FLOAT")
+    with pytest.raises(InputError, match=r"recording Ses01F_impro01: .* the first at 4\.500 s"):
+        check_corpus(iemocap)
+
+
+def test_a_voice_that_says_two_things_in_iemocap_is_told(iemocap: Path, edit: Edit) -> None:
+    assert check_corpus(iemocap).findings == ()
+    edit("EmoEvaluation", "[10.0100 - 11.3925]", "[8.0000 - 11.3925]")
+    (finding,) = check_corpus(iemocap).findings
+    assert finding.startswith(
+        "Ses01F_impro01: Ses01_F begins utterance Ses01F_impro01_F001 at 8.00"
+    )
 
 
 def test_component(iemocap: Path, tmp_path: Path) -> None:

@@ -54,6 +54,22 @@ def test_reads_a_dialogue_as_it_is_distributed(iemocap: Path) -> None:
     assert [u.emotion for u in second.utterances] == ["angry", "frustrated", "sad", "happy"]
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "M: [LAUGHTER]",
+        "F : Oh.",
+        "[LAUGHTER]",
+        "Ses01F_impro01_FXX0 [-01.0000--01.0000]: Hm.",
+        "Ses01F_impro01_FXX12 [009.9000-009.6000]: [LAUGHTER], that's what they say.",
+    ],
+)
+def test_what_was_said_but_not_rated_is_left_out(iemocap: Path, edit: Edit, line: str) -> None:
+    before = read_corpus(iemocap)
+    edit("transcriptions", "M: [LAUGHTER]", line)
+    assert read_corpus(iemocap) == before
+
+
 def test_an_utterance_marked_a_little_beyond_the_sound_is_cut_back(iemocap: Path) -> None:
     last = read_corpus(iemocap)[1].utterances[-1]
     assert last.end == pytest.approx(4.9)

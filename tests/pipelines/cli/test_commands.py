@@ -166,6 +166,18 @@ def test_bad_audio_is_one_line_before_any_model_is_loaded(tmp_path: Path) -> Non
     one_line(moodline("analyze", tmp_path / "a.wav", "--profile", "domo"), "domo")
 
 
+def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "call.wav", np.zeros(16_000), 16_000)
+    entry = {"session_id": "call", "start_time": 0, "end_time": 1, "speaker": "A", "words": "no"}
+    (tmp_path / "call.json").write_text(json.dumps([entry | {"emotion": "Angry"}]))
+    row = {"recording": "call", "audio": "call.wav", "reference": "call.json", "fold": "one"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    done = moodline("corpus", "check", tmp_path)
+    assert done.returncode == 1
+    assert "labels that are not scored: Angry" in done.stderr
+    assert "Angry 1" in done.stdout
+
+
 def test_corpus_check(demo_corpus: Path) -> None:
     done = moodline("corpus", "check", demo_corpus, "--json")
     assert done.returncode == 0, done.stderr

@@ -1,0 +1,73 @@
+"""What is odd in a corpus that can be read: for a person to look at, in a line each."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from components.conversation import EMOTIONS, Recording, Seconds, Utterance
+
+STANDARD = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
+"""IEMOCAP's standard set of 5,531 utterances: 595 happy and 1,041 excited are its happy."""
+
+SESSIONS, DIALOGUES = 5, 151
+"""Of the whole IEMOCAP."""
+
+TOUCH: Seconds = 0.01
+"""So much may two utterances of one speaker overlap: times are often rounded."""
+
+
+def self_overlaps(recording: Recording) -> Iterator[tuple[Utterance, Utterance]]:
+    """Utterances that overlap another of the same speaker, after the one they overlap.
+
+    A voice says one thing at a time; where it is said to say two, scores count the time twice::
+
+        A   |---- u1 ----|
+        A            |---- u2 ----|
+    """
+    latest: dict[str, Utterance] = {}
+    for utterance in sorted(recording.utterances, key=lambda u: (u.start, u.end)):
+        before = latest.get(utterance.speaker, utterance)
+        if before is not utterance and utterance.start < before.end - TOUCH:
+            yield before, utterance
+        latest[utterance.speaker] = max(before, utterance, key=lambda u: u.end)
+
+
+def overlap_line(first: Utterance, second: Utterance) -> str:
+    """Two utterances of `self_overlaps` in words."""
+    return (
+        f"{second.speaker} begins utterance {second.id} at {second.start:.2f} s, within their"
+        f" utterance {first.id}, which ends at {first.end:.2f} s"
+    )
+
+
+def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
+    """What is odd in IEMOCAP.
+
+    The class counts are those of the standard set where the whole corpus is there. Overlapping
+    annotations are told, not refused: what is distributed is what others' results stand on.
+    """
+    found = [
+        f"{recording.name}: {overlap_line(*pair)}"
+        for recording in recordings
+        for pair in self_overlaps(recording)
+    ]
+    sessions = {recording.fold for recording in recordings}
+    if (len(sessions), len(recordings)) != (SESSIONS, DIALOGUES):
+        return found
+    counts = Counter(u.emotion for recording in recordings for u in recording.utterances)
+    return found + [
+        f"IEMOCAP has {STANDARD[emotion]:,} {emotion} utterances, this copy {counts[emotion]:,}:"
+        f" {abs(counts[emotion] - STANDARD[emotion]):,}"
+        f" {'more' if counts[emotion] > STANDARD[emotion] else 'fewer'}"
+        for emotion in EMOTIONS
+        if counts[emotion] != STANDARD[emotion]
+    ]
+
+
+def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
+    """What is odd in a manifest."""
+    labels = Counter(u.emotion for recording in recordings for u in recording.utterances)
+    missing = [emotion for emotion in EMOTIONS if not labels[emotion]]
+    if not missing:
+        return []
+    others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
+    return [f"no utterance is {' or '.join(missing)}; labels that are not scored: {others}"]
