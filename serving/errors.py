@@ -1,6 +1,4 @@
-"""What may go wrong with a request, whoever notices it; `serving.api` knows each one's status."""
-
-from components.conversation import InputError
+"""What may go wrong between the service and the model, whoever notices it."""
 
 
 class NotReadyError(RuntimeError):
@@ -9,19 +7,3 @@ class NotReadyError(RuntimeError):
 
 class LateError(RuntimeError):
     """The deadline passed before there was an answer."""
-
-
-class BusyError(RuntimeError):
-    """As many as may wait are waiting."""
-
-
-class StoppedError(RuntimeError):
-    """Nobody waits for the work any more."""
-
-
-class TooLongError(InputError):
-    """The recording is longer than this service takes."""
-
-
-class NotAudioError(InputError):
-    """The upload cannot be read as sound."""

@@ -1,4 +1,4 @@
-"""How good turns are: TEER, sTEER, DER, cpWER; classification; intervals and paired tests.
+"""How good turns are: TEER, sTEER, DER, cpWER; classification; intervals and paired tests; faults.
 
 Pure functions over turns. Counts are kept and added up over recordings; a rate is only ever
 their quotient, and stands beside them. The rules are in `conventions` and `timed`.
@@ -9,6 +9,7 @@ from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import ANSWERS, Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
 from components.scoring.errors import Share, TimeErrors, WordErrors
+from components.scoring.faults import Faults, TurnFaults, UtteranceFaults, find_faults
 from components.scoring.intervals import (
     Comparison,
     Interval,
@@ -18,7 +19,14 @@ from components.scoring.intervals import (
 )
 from components.scoring.score import Scores, by_recording, score, score_each
 from components.scoring.timed import der, map_speakers, steer, teer
-from components.scoring.words import cpwer, normalise, tcpwer, wer, word_speaker_accuracy
+from components.scoring.words import (
+    cpwer,
+    normalise,
+    pair_words,
+    tcpwer,
+    wer,
+    word_speaker_accuracy,
+)
 
 __all__ = [
     "ANSWERS",
@@ -29,10 +37,13 @@ __all__ = [
     "Classification",
     "Comparison",
     "Convention",
+    "Faults",
     "Interval",
     "Scores",
     "Share",
     "TimeErrors",
+    "TurnFaults",
+    "UtteranceFaults",
     "WordErrors",
     "answers",
     "bootstrap",
@@ -42,9 +53,11 @@ __all__ = [
     "cpwer",
     "der",
     "find_convention",
+    "find_faults",
     "map_speakers",
     "mcnemar",
     "normalise",
+    "pair_words",
     "paired_bootstrap",
     "score",
     "score_each",

@@ -131,18 +131,39 @@ def word_speaker_accuracy(reference: Turns, hypothesis: Turns, collar: Seconds =
         reference: turns with words, or words with their own times as turns of one word.
         hypothesis: turns with words, likewise.
     """
+    pairs = pair_words(reference, hypothesis, collar)
+    mapping = map_speakers(reference, hypothesis)
+    right = [
+        mapping.get(hypothesis[ours].speaker) == reference[theirs].speaker
+        for theirs, ours in pairs
+        if theirs is not None and ours is not None
+    ]
+    return Share(sum(right), len(right))
+
+
+def pair_words(
+    reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR
+) -> list[tuple[int | None, int | None]]:
+    """Which words of one recording belong together, by time and text, whoever speaks them.
+
+    Returns:
+        For each pair of words the turns that they stand in, as places in `reference` and
+        `hypothesis`; None opposite a lost or an inserted word.
+    """
     from meeteval.wer.wer.time_constrained import align
 
     theirs, ours = _segments(reference), _segments(hypothesis)
     if not theirs or not ours:
-        return Share.zero()
-    mapping = map_speakers(reference, hypothesis)
-    pairs = [
-        (one["speaker"], mapping.get(other["speaker"]))
+        return [
+            (one["place"], None) if side == 0 else (None, one["place"])
+            for side, segments in enumerate((theirs, ours))
+            for one in segments
+            for _ in one["words"].split()
+        ]
+    return [
+        (None if one is None else one["place"], None if other is None else other["place"])
         for one, other in align(theirs, ours, collar=collar, style="seglst")
-        if one is not None and other is not None
     ]
-    return Share(sum(one == other for one, other in pairs), len(pairs))
 
 
 def _in_order(turns: Iterable[Turn]) -> list[Turn]:
@@ -150,9 +171,12 @@ def _in_order(turns: Iterable[Turn]) -> list[Turn]:
 
 
 def _segments(turns: Turns) -> list[dict[str, Any]]:
-    """Turns with normalised words as meeteval's segments, without those that have no word."""
+    """Turns with normalised words as meeteval's segments, without those that have no word.
+
+    Each carries its turn's place in `turns`.
+    """
     found = []
-    for turn in _in_order(turns):
+    for place, turn in sorted(enumerate(turns), key=lambda numbered: numbered[1].start):
         words = normalise(turn.words)
         if words:
             found.append(
@@ -162,6 +186,7 @@ def _segments(turns: Turns) -> list[dict[str, Any]]:
                     "start_time": turn.start,
                     "end_time": turn.end,
                     "words": " ".join(words),
+                    "place": place,
                 }
             )
     return found

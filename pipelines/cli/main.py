@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from components.conversation import InputError
 from components.register import Refused
-from pipelines.cli import conversations, demo, lifecycle, registry, scores
+from pipelines.cli import conversations, demo, experiment, lifecycle, registry, scores
 from pipelines.cli.console import err, quiet
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ demo.add_to(app)
 conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)
+experiment.add_to(app)
 app.add_typer(registry.app, name="registry")
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serving import traces
 from serving.triton.export import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
@@ -98,15 +97,13 @@ class TritonClient:
 
         seconds = self.deadline if deadline is None else deadline
         try:
-            with traces.call("triton.infer") as headers:
-                result = await self._connected().infer(
-                    MODEL,
-                    to_inputs(audio, input_ids),
-                    model_version=version,
-                    client_timeout=seconds,
-                    timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
-                    headers=headers,
-                )
+            result = await self._connected().infer(
+                MODEL,
+                to_inputs(audio, input_ids),
+                model_version=version,
+                client_timeout=seconds,
+                timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
+            )
             return to_answer(result)
         except InferenceServerException as error:
             if error.status() in LATE:

@@ -1,0 +1,205 @@
+"""`moodline experiment`: the paper's tables, on any corpus."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table as Printed
+from rich.text import Text
+
+from components.profile import Profile, Settings
+from pipelines.cli.console import err, out, print_json
+from pipelines.cli.conversations import ProfileName, profile_and_settings
+from pipelines.cli.lifecycle import DEMO_CORPUS
+
+if TYPE_CHECKING:
+    from pipelines.experiments import Results, Table
+    from pipelines.experiments.turns import Progress as OnProgress
+
+
+class Experiment(StrEnum):
+    """What can be run."""
+
+    table1 = "table1"
+    table2 = "table2"
+    table3 = "table3"
+    table4 = "table4"
+    all = "all"
+
+
+def experiment_command(
+    name: Annotated[Experiment, typer.Argument(help="One of the paper's tables, or all of them.")],
+    profile: ProfileName = "demo",
+    corpus: Annotated[
+        Path, typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's.")
+    ] = DEMO_CORPUS,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, help="In place of the profile's number.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON.")] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", help="Where the HTML report goes (`all` writes one).")
+    ] = None,
+) -> None:
+    """The paper's experiments: each fold left out in turn, every system on the same utterances.
+
+    What is done is kept: a second run, a run for another table, and a run that was killed go on
+    from there.
+    """
+    from components.corpus import check_corpus, read_corpus
+
+    recordings, report = read_corpus(corpus), check_corpus(corpus)
+    chosen, settings = profile_and_settings(profile)
+    if seeds is not None:
+        several = chosen.experiment.model_copy(update={"seeds": seeds})
+        chosen = chosen.model_copy(update={"experiment": several})
+    from pipelines.experiments import run_experiment
+    from pipelines.experiments.protocol import check_folds
+    from pipelines.experiments.report import experiment_page
+
+    check_folds(recordings)
+    _warn_without_gpu(chosen)
+    with _bars() as progress, tempfile.TemporaryDirectory(prefix="moodline-") as work:
+        results = run_experiment(
+            name.value,
+            recordings,
+            chosen,
+            settings,
+            Path(work),
+            progress,
+            synthetic=report.synthetic,
+        )
+    if as_json:
+        print_json(to_json(results))
+    else:
+        show(results)
+    if output is None and name is Experiment.all:
+        output = default_report(settings, results)
+    if output is not None:
+        from components.evaluate import write_text
+
+        write_text(output, experiment_page(results))
+        err.print(f"Report: {output}", markup=False, soft_wrap=True)
+
+
+def default_report(settings: Settings, results: "Results") -> Path:
+    """Where a report goes that was given no place."""
+    about = results.about
+    return settings.home / "experiments" / f"{about['profile']}-{about['corpus'][:8]}.html"
+
+
+def to_json(results: "Results") -> dict[str, Any]:
+    """Everything an experiment found."""
+    from pipelines.experiments import tables
+    from pipelines.experiments.explain import by_fault, count_faults, paragraphs
+
+    return {
+        **results.about,
+        "tables": {table.name: table.to_json() for table in tables(results)},
+        "systems": {
+            system.name: {**found.numbers, "by_fault": by_fault(results, system)}
+            for system, found in results.systems.items()
+        },
+        "comparisons": [
+            {"first": first.name, "second": second.name, **tests}
+            for (first, second), tests in results.comparisons.items()
+        ],
+        "faults": count_faults(results),
+        "meaning": paragraphs(results),
+    }
+
+
+def show(results: "Results") -> None:
+    """Print the tables, and what their differences mean."""
+    from components.conversation.html import NOTICE
+    from pipelines.experiments import tables
+    from pipelines.experiments.explain import paragraphs
+
+    about = results.about
+    if about["synthetic"]:
+        out.print(
+            "Synthetic speech: these numbers show that the system works; they say nothing about"
+            " real people.",
+            style="yellow",
+            soft_wrap=True,
+        )
+    out.print(
+        f"{about['recordings']} recordings in {len(about['folds'])} folds, {about['utterances']}"
+        f" scored utterances ({about['unscored_utterances']} of other emotions are not scored),"
+        f" {len(about['seeds'])} seed{'s' if len(about['seeds']) > 1 else ''}, profile"
+        f" {about['profile']}",
+        soft_wrap=True,
+    )
+    for table in tables(results):
+        _print_table(table)
+    out.print("\nWhat the differences mean", style="bold")
+    for paragraph in paragraphs(results):
+        out.print(f"• {paragraph}", markup=False)
+    out.print(NOTICE, style="dim")
+
+
+def _print_table(table: "Table") -> None:
+    printed = Printed(
+        box=None, pad_edge=False, header_style="bold", title=table.title, title_justify="left"
+    )
+    for place, column in enumerate(table.columns):
+        printed.add_column(column, justify="right" if place else "left")
+    for row in table.rows:
+        printed.add_row(*(Text(cell) for cell in row))
+    out.print("")
+    out.print(printed)
+    for note in table.notes:
+        out.print(f"  · {note}", style="dim", markup=False)
+
+
+def _warn_without_gpu(profile: Profile) -> None:
+    """Half precision is what a profile for a GPU asks for."""
+    import torch
+
+    if profile.transcribe.compute_type == "float16" and not torch.cuda.is_available():
+        err.print(
+            f"moodline: the profile {profile.name} is made for a GPU, and there is none: this will"
+            " take days; what is done is kept, so it can be stopped and go on elsewhere",
+            soft_wrap=True,
+        )
+
+
+@contextmanager
+def _bars() -> "Iterator[OnProgress]":
+    """Progress on standard error: the units of work, and what is being done."""
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=err,
+        transient=True,
+    ) as progress:
+        whole = progress.add_task("units of work", total=None, visible=False)
+        current = progress.add_task("", total=None)
+
+        def told(what: str, done: int, total: int) -> None:
+            if what == "units of work":
+                progress.update(whole, completed=done, total=total, visible=True)
+            else:
+                progress.update(current, description=what, completed=done, total=total)
+
+        yield told
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command on the command line."""
+    app.command("experiment")(experiment_command)

@@ -1,0 +1,18 @@
+"""The paper's experiments: every system on every fold, counted alike, beside the paper's numbers.
+
+systems     how turns are made × how the encoders are trained
+protocol    which folds train, choose and test
+turns       a corpus' turns, made one of the three ways
+work        one unit of work: train, predict; once done, found again
+results     all answers, counted on the same utterances (`statistics`: spreads and tests)
+explain     why two systems differ, from the data
+tables      the paper's four, with ours beside (`paper`: its numbers, and what is shaky)
+report      all of it on one HTML page
+"""
+
+from pipelines.experiments.results import Results
+from pipelines.experiments.run import run_experiment
+from pipelines.experiments.systems import TABLES, Strategy, System, Way
+from pipelines.experiments.tables import Table, tables
+
+__all__ = ["TABLES", "Results", "Strategy", "System", "Table", "Way", "run_experiment", "tables"]

@@ -1,0 +1,77 @@
+"""Leave one fold out: which folds train, choose and test, for every system and seed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from components.conversation import EMOTIONS, InputError, Recording
+from components.profile import Profile
+from pipelines.experiments.systems import System
+
+FEWEST = 3
+"""Folds: one to test on, one to choose the epoch on, one to train on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A piece of work: train a system without a fold, choose the epoch on another, test on it."""
+
+    system: System
+    test_fold: str
+    validation_fold: str
+    seed: int
+
+    def profile(self, profile: Profile) -> Profile:
+        """The profile under which it is trained."""
+        protocol = profile.protocol.model_copy(
+            update={"test_fold": self.test_fold, "validation_fold": self.validation_fold}
+        )
+        changes = {"protocol": protocol, "seed": self.seed}
+        return self.system.profile(profile).model_copy(update=changes)
+
+
+def plan(
+    systems: Sequence[System], recordings: Sequence[Recording], profile: Profile
+) -> list[Unit]:
+    """Every system on every fold from every seed.
+
+    The validation fold is the one before the test fold, the last one before the first::
+
+        fold    1      2      3      4      5
+                test                        validation
+                valid. test
+                       valid. test                       …
+
+    Raises:
+        InputError: fewer than three folds, or one that lacks an emotion.
+    """
+    folds = check_folds(recordings)
+    return [
+        Unit(system, test, folds[place - 1], profile.seed + number)
+        for system in systems
+        for number in range(profile.experiment.seeds)
+        for place, test in enumerate(folds)
+    ]
+
+
+def check_folds(recordings: Sequence[Recording]) -> list[str]:
+    """The corpus' folds in order.
+
+    Raises:
+        InputError: as `plan`.
+    """
+    folds = sorted({recording.fold for recording in recordings})
+    if len(folds) < FEWEST:
+        raise InputError(
+            f"the corpus has {len(folds)} fold{'s' if len(folds) > 1 else ''}"
+            f" ({', '.join(folds)}); an experiment needs at least {FEWEST}: one to test on, one"
+            " to choose the epoch on, and the rest to train on"
+        )
+    for fold in folds:
+        there = {u.emotion for r in recordings if r.fold == fold for u in r.utterances}
+        missing = [emotion for emotion in EMOTIONS if emotion not in there]
+        if missing:
+            raise InputError(
+                f"fold {fold} has no utterance that is {' or '.join(missing)}; recalls and F1 need"
+                " every emotion in every fold: put its recordings into other folds"
+            )
+    return folds

@@ -1,0 +1,62 @@
+"""An experiment from end to end: plan, work, count."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from components.conversation import Recording
+from components.corpus import corpus_digest
+from components.profile import Profile, Settings
+from pipelines.experiments.protocol import plan
+from pipelines.experiments.results import Results, summarise
+from pipelines.experiments.systems import TABLES, Way
+from pipelines.experiments.turns import MadeTurns, Progress, make_turns
+from pipelines.experiments.work import Bench
+
+UNITS = "units of work"
+"""What progress is told of under this name: the whole of the work, not the piece at hand."""
+
+
+def run_experiment(
+    name: str,
+    recordings: Sequence[Recording],
+    profile: Profile,
+    settings: Settings,
+    work: Path,
+    progress: Progress,
+    *,
+    synthetic: bool = False,
+) -> Results:
+    """Run what a table needs; what was done before, for whichever table, is not done again.
+
+    1. The corpus' turns are made each way that the table's systems need.
+    2. Each system is trained and tested on every fold from every seed, on its own turns.
+    3. All answers are counted on the same reference utterances.
+
+    Args:
+        name: of `TABLES`.
+        recordings: the corpus.
+        profile: the models, and `experiment`.
+        settings: where models and caches lie.
+        work: a folder for transcripts and turns; see `make_turns`.
+        progress: told what is being done.
+        synthetic: the corpus is not of real people, and all that is said of it must say so.
+
+    Raises:
+        InputError: the corpus has too few folds, or one without an emotion; or a model cannot be
+            found, a recording not be read.
+    """
+    systems = TABLES[name]
+    units = plan(systems, recordings, profile)
+    corpus = corpus_digest(list(recordings))
+    made: dict[Way, MadeTurns] = {}
+    for way in dict.fromkeys(system.way for system in systems):
+        made[way] = make_turns(way, recordings, profile, settings, work, progress)
+    bench = Bench(recordings, corpus, profile, settings)
+    outcomes = []
+    for number, unit in enumerate(units):
+        progress(UNITS, number, len(units))
+        what = f"{unit.system.title} · without {unit.test_fold} · seed {unit.seed}"
+        outcomes.append(bench.outcome(unit, made[unit.system.way], partial(progress, what)))
+    progress(UNITS, len(units), len(units))
+    return summarise(name, outcomes, made, recordings, profile, corpus, synthetic=synthetic)

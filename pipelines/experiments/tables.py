@@ -1,0 +1,243 @@
+"""The paper's four tables: its own rows, and ours beside them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from components.scoring import CONVENTIONS
+from pipelines.experiments import paper
+from pipelines.experiments.results import Results
+from pipelines.experiments.systems import (
+    ALIGNED,
+    ALIGNED_FROZEN,
+    ALIGNMENT,
+    BASELINE,
+    BASELINE_FROZEN,
+    ORACLE,
+    ORACLE_FROZEN,
+    System,
+)
+
+NONE = "–"
+WU = "Wu et al. (6 emotions)"
+
+ABOUT = (
+    "Ours: the mean over seeds of all folds together, ± the standard deviation over seeds (where"
+    " there are several), in brackets the 95 % interval by drawing conversations again.",
+    "Every system is trained and tested on its own turns, as in the paper, and scored on the same"
+    " reference utterances; one that no turn answers is a wrong answer.",
+)
+"""What stands under every table."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as it is printed.
+
+    Attributes:
+        name: "table1", …
+        title: the paper's.
+        columns: the first names the rows.
+        rows: text, a cell a column; ready to print.
+        notes: under it.
+    """
+
+    name: str
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As it is printed; the numbers themselves stand under `systems`."""
+        return {
+            "title": self.title,
+            "columns": self.columns,
+            "rows": self.rows,
+            "notes": self.notes,
+        }
+
+
+def tables(results: Results) -> list[Table]:
+    """The tables that were asked for."""
+    made = {"table1": _table1, "table2": _table2, "table3": _table3, "table4": _table4}
+    names = made if results.name == "all" else (results.name,)
+    return [made[name](results) for name in names]
+
+
+MEASURES = (("Accuracy", "accuracy"), ("Weighted F1", "weighted_f1"), ("Macro F1", "macro_f1"))
+
+
+def _table1(results: Results) -> Table:
+    rows = [_paper_row(WU, paper.TABLE1["wu"])]
+    for system in (BASELINE, ALIGNED, BASELINE_FROZEN, ALIGNED_FROZEN):
+        printed = paper.TABLE1[str(system.way)]
+        rows.append(_row(results, system, printed))
+    rows += [
+        (f"difference, {first.strategy}", *_differences(results, first, second))
+        for first, second in ((ALIGNED, BASELINE), (ALIGNED_FROZEN, BASELINE_FROZEN))
+    ]
+    for style in ("improvised", "scripted"):
+        rows += [
+            (f"{style}: {system.title}", *_style(results, system, style)) for system in ALIGNMENT
+            if style in results.systems[system].numbers["styles"]
+        ]  # fmt: skip
+    return Table(
+        "table1",
+        "Table I: overall results on emotion recognition, %",
+        ("Setup", *_with_paper([name for name, _ in MEASURES])),
+        tuple(rows),
+        (*ABOUT, *paper.NOTES["table1"]),
+    )
+
+
+def _table2(results: Results) -> Table:
+    columns = ("Emotion", "F1 without alignment", "paper", "F1 with alignment", "paper",
+               "difference")  # fmt: skip
+    rows = []
+    for strategy in ((BASELINE, ALIGNED), (BASELINE_FROZEN, ALIGNED_FROZEN)):
+        without, aligned = strategy
+        for emotion, printed in paper.TABLE2.items():
+            ours = [_rate(results.systems[s].numbers[f"f1_{emotion}"]) for s in strategy]
+            test = results.comparisons[aligned, without][f"f1_{emotion}"]
+            rows.append(
+                (
+                    f"{emotion}, {aligned.strategy}",
+                    ours[0],
+                    f"{printed[0]:.0f}",
+                    ours[1],
+                    f"{printed[1]:.0f}",
+                    _difference(test),
+                )
+            )
+    return Table(
+        "table2",
+        "Table II: F1 with and without alignment, %",
+        columns,
+        tuple(rows),
+        (*ABOUT, *paper.NOTES["table2"]),
+    )
+
+
+def _table3(results: Results) -> Table:
+    columns = ("Pipeline", "Convention", "TEER", "paper", "sTEER", "paper",
+               "missed / false alarm / confusion s (TEER)", "confusion s (sTEER)",
+               "DER")  # fmt: skip
+    rows = [(WU, "wu2023", NONE, "66.03", NONE, "65.17", NONE, NONE, NONE)]
+    names = {
+        BASELINE: "without alignment",
+        ALIGNED: "standard pipeline",
+        ORACLE: "VAD-oracle pipeline",
+        ORACLE_FROZEN: "VAD-oracle pipeline",
+        BASELINE_FROZEN: "without alignment",
+        ALIGNED_FROZEN: "standard pipeline",
+    }
+    for convention in CONVENTIONS:
+        for system, name in names.items():
+            if system not in results.systems:
+                continue
+            scores = results.systems[system].numbers["scores"][convention]
+            printed = paper.TABLE3.get(str(system.way))
+            beside = (f"{printed[0]:.2f}", f"{printed[1]:.2f}") if printed else (NONE, NONE)
+            seconds = (scores["teer"][kind] for kind in ("missed", "false_alarm", "confusion"))
+            rows.append(
+                (
+                    f"{name}, {system.strategy}",
+                    convention,
+                    _rate(scores["teer"]),
+                    beside[0],
+                    _rate(scores["steer"]),
+                    beside[1],
+                    " / ".join(f"{value:.0f}" for value in seconds),
+                    f"{scores['steer']['confusion']:.0f}",
+                    _rate(scores["der"]),
+                )
+            )
+    conventions = tuple(f"{c.name}: {c.note}." for c in CONVENTIONS.values())
+    return Table(
+        "table3",
+        "Table III: TEER and sTEER of the pipelines, % (lower is better)",
+        columns,
+        tuple(rows),
+        (*ABOUT, *conventions, *paper.NOTES["table3"]),
+    )
+
+
+def _table4(results: Results) -> Table:
+    rows = [
+        _row(results, system, paper.TABLE4[str(system.strategy)], f"{system.strategy} embeddings")
+        for system in (ALIGNED_FROZEN, ALIGNED)
+    ]
+    rows.append(("difference", *_differences(results, ALIGNED, ALIGNED_FROZEN)))
+    return Table(
+        "table4",
+        "Table IV: strategies for the embedding extractors, with alignment, %",
+        ("Strategy", *_with_paper([name for name, _ in MEASURES])),
+        tuple(rows),
+        (*ABOUT, *paper.NOTES["table4"]),
+    )
+
+
+def _with_paper(names: Sequence[str]) -> list[str]:
+    return [column for name in names for column in (name, "paper")]
+
+
+def _row(
+    results: Results, system: System, printed: paper.Row, name: str | None = None
+) -> tuple[str, ...]:
+    """A system's measures, each with the paper's beside it."""
+    numbers = results.systems[system].numbers
+    ours = [_rate(numbers[key]) for _, key in MEASURES]
+    return (name or system.title, *_beside(ours, [_printed(value) for value in printed]))
+
+
+def _paper_row(name: str, printed: paper.Row) -> tuple[str, ...]:
+    return (name, *_beside([NONE] * 3, [_printed(value) for value in printed]))
+
+
+def _differences(results: Results, first: System, second: System) -> list[str]:
+    tests = results.comparisons[first, second]
+    return _beside([_difference(tests[key]) for _, key in MEASURES], [NONE] * 3)
+
+
+def _style(results: Results, system: System, style: str) -> list[str]:
+    numbers = results.systems[system].numbers["styles"][style]
+    return _beside([_rate(numbers[key]) for _, key in MEASURES], [NONE] * 3)
+
+
+def _beside(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
+    return [cell for pair in zip(ours, theirs, strict=True) for cell in pair]
+
+
+def _rate(part: Mapping[str, Any]) -> str:
+    """ "63.2 ± 0.8 [57.1 to 69.0]"."""
+    if part["rate"] is None:
+        return NONE
+    text = f"{100 * part['rate']:.1f}"
+    if part["sd_seeds"] is not None:
+        text += f" ± {100 * part['sd_seeds']:.1f}"
+    return text + _interval(part["interval"])
+
+
+def _difference(test: Mapping[str, Any]) -> str:
+    """ "+7.1 [2.0 to 12.3], p 0.012"."""
+    if test["difference"] is None:
+        return NONE
+    text = _signed(test["difference"]) + _interval(test["interval"])
+    return text if test["p_value"] is None else f"{text}, p {test['p_value']:.3f}"
+
+
+def _interval(interval: Mapping[str, float] | None) -> str:
+    if interval is None:
+        return ""
+    return " [" + " to ".join(f"{100 * interval[e]:.1f}" for e in ("low", "high")).replace(
+        "-", "−"
+    ) + "]"  # fmt: skip
+
+
+def _signed(value: float) -> str:
+    return f"{100 * value:+.1f}".replace("-", "−")
+
+
+def _printed(value: float | None) -> str:
+    return NONE if value is None else f"{value:.2f}"

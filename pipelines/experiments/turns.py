@@ -1,0 +1,105 @@
+"""A corpus' turns, made one of the three ways, and the examples that they give."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.align import align_folder
+from components.conversation import (
+    EXCLUSIVE,
+    Recording,
+    Turn,
+    read_turns,
+    read_words,
+    write_words,
+)
+from components.label import label_folder
+from components.profile import Profile, Settings, file_digest, json_digest
+from pipelines.experiments.systems import Way
+
+Progress = Callable[[str, int, int], None]
+"""Told what is being done, and how many of how many are."""
+
+
+@dataclass(frozen=True)
+class MadeTurns:
+    """What one way of making turns made of a corpus.
+
+    Attributes:
+        turns: of each recording.
+        examples: the Parquet file of labelled turns.
+        labelled: how many turns of each emotion it has.
+        digest: of turns and labels.
+    """
+
+    turns: dict[str, list[Turn]]
+    examples: Path
+    labelled: dict[str, int]
+    digest: str
+
+
+def make_turns(
+    way: Way,
+    recordings: Sequence[Recording],
+    profile: Profile,
+    settings: Settings,
+    work: Path,
+    progress: Progress,
+) -> MadeTurns:
+    """Transcribe, diarize, align and label a corpus.
+
+    What the speech models made before comes from their caches.
+
+    Args:
+        way: how.
+        recordings: the corpus.
+        profile: names the models.
+        settings: where models and caches lie.
+        work: a folder to work in; transcripts (`<segmentation>/words`) and speaker segments
+            (`<segmentation>/speakers`) that it holds already are taken as they are. Both ways of
+            giving words to speakers get the same ones.
+        progress: told what is being done.
+    """
+    from components.diarize import diarize_corpus
+    from components.transcribe import transcribe_corpus
+
+    profile = way.profile(profile)
+    heard = work / profile.segmentation
+    words, speakers, own = heard / "words", heard / "speakers", work / way
+    transcribe_corpus(recordings, words, profile, settings, _part(progress, "transcribe", way))
+    diarize_corpus(recordings, speakers, profile, settings, _part(progress, "diarize", way))
+    if way is Way.BASELINE:
+        words = _by_sentence(words, own / "sentences", profile)
+    align_folder(
+        words,
+        speakers / EXCLUSIVE,
+        own / "turns",
+        max_pause=profile.align.max_pause,
+        baseline=profile.align.baseline,
+    )
+    examples = own / "examples.parquet"
+    labelled = label_folder(own / "turns", recordings, examples)
+    paths = [own / "turns" / f"{recording.name}.json" for recording in recordings]
+    return MadeTurns(
+        {path.stem: read_turns(path) for path in paths},
+        examples,
+        dict(labelled),
+        json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
+    )
+
+
+def _by_sentence(words: Path, out: Path, profile: Profile) -> Path:
+    """Transcripts cut where sentences end, which is how WhisperX hands on its segments.
+
+    The recogniser's own reach over up to 30 s: given whole to one speaker they would make a straw
+    man of the baseline.
+    """
+    from components.transcribe import sentences
+
+    for path in sorted(words.glob("*.json")):
+        write_words(out / path.name, sentences(read_words(path)), profile.transcribe.language)
+    return out
+
+
+def _part(progress: Progress, what: str, way: Way) -> Callable[[int, int], None]:
+    return lambda done, total: progress(f"{what} ({way.label})", done, total)

@@ -1,0 +1,222 @@
+"""A corpus of tones in three folds, what was heard of it, tiny encoders, and one experiment."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from components.conversation import (
+    EMOTIONS,
+    EXCLUSIVE,
+    SAMPLE_RATE,
+    AsrSegment,
+    Recording,
+    SpeakerSegment,
+    Utterance,
+    Word,
+    write_rttm,
+    write_words,
+)
+from components.profile import Profile, Settings, load_profile
+from pipelines.experiments import Results, run_experiment
+
+SAID = {"angry": "no stop", "happy": "yes good", "neutral": "the room", "sad": "lost gone"}
+PITCH = {"angry": 400, "happy": 300, "neutral": 200, "sad": 100}
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+LENGTHS = {"A": 1.0, "B": 0.6}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """torch with one thread: work this small is only slowed down by sharing it out."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of prepared models: `tiny-wave` (wav2vec 2.0) and `tiny-text` (BERT)."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import (
+        BertConfig,
+        BertModel,
+        PreTrainedTokenizerFast,
+        Wav2Vec2Config,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Model,
+    )
+
+    home = tmp_path_factory.mktemp("models")
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    wave = Wav2Vec2Config(
+        conv_dim=[8] * 7,
+        num_conv_pos_embeddings=8,
+        num_conv_pos_embedding_groups=2,
+        layerdrop=0.0,
+        **sizes,
+    )
+    Wav2Vec2Model(wave).save_pretrained(home / "tiny-wave")
+    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(home / "tiny-wave")
+    words = [*SPECIAL, *sorted({w for text in SAID.values() for w in text.split()})]
+    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=16, **names
+    ).save_pretrained(home / "tiny-text")
+    text = BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
+    BertModel(text).save_pretrained(home / "tiny-text")
+    return home
+
+
+def emotion_of(number: int, place: int) -> str:
+    return EMOTIONS[(place + number) % 4]
+
+
+@pytest.fixture(scope="session")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
+    """Six recordings in three folds, one improvised and one scripted in each.
+
+    Eight utterances each, by A (1.0 s) and B (0.6 s) in turn.
+    """
+    home = tmp_path_factory.mktemp("corpus")
+    noise = np.random.default_rng(0)
+    found = []
+    for number in range(6):
+        name = f"r{number}"
+        sound = 0.01 * noise.standard_normal(round(4 * 2.6 * SAMPLE_RATE))
+        utterances = []
+        for place in range(8):
+            emotion, speaker = emotion_of(number, place), "AB"[place % 2]
+            start = 2.6 * (place // 2) + 1.1 * (place % 2)
+            end = start + LENGTHS[speaker]
+            time = np.arange(round((end - start) * SAMPLE_RATE)) / SAMPLE_RATE
+            at = round(start * SAMPLE_RATE)
+            sound[at : at + len(time)] += 0.2 * np.sin(2 * np.pi * PITCH[emotion] * time)
+            utterances.append(
+                Utterance(f"{name}-{place}", name, start, end, speaker, "FM"[place % 2],
+                          SAID[emotion], emotion)
+            )  # fmt: skip
+        soundfile.write(home / f"{name}.wav", sound.astype("f4"), SAMPLE_RATE)
+        found.append(
+            Recording(name, home / f"{name}.wav", f"fold{number // 2}", bool(number % 2),
+                      tuple(utterances))
+        )  # fmt: skip
+    return found
+
+
+@pytest.fixture(scope="session")
+def heard(recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the speech models made of it: every word right, two utterances a segment.
+
+    Alignment gets each word its speaker; without it, every second utterance goes to another.
+    """
+    work = tmp_path_factory.mktemp("work")
+    for recording in recordings:
+        segments = []
+        for pair in zip(recording.utterances[::2], recording.utterances[1::2], strict=True):
+            words = tuple(
+                Word(text, u.start + half * i, u.start + half * (i + 1), 0.9)
+                for u in pair
+                for half in [(u.end - u.start) / 2]
+                for i, text in enumerate(u.text.split())
+            )
+            text = " ".join(word.text for word in words)
+            segments.append(AsrSegment(pair[0].start, pair[1].end, text, words))
+        by_reference = [
+            AsrSegment(s.words[i].start or 0, s.words[i + 1].end or 0, "", s.words[i : i + 2])
+            for s in segments
+            for i in (0, 2)
+        ]
+        spoken = [SpeakerSegment(u.start, u.end, f"S{u.speaker}") for u in recording.utterances]
+        for segmentation, own in (("vad", segments), ("reference", by_reference)):
+            write_words(work / segmentation / "words" / f"{recording.name}.json", own)
+            for folder in (".", EXCLUSIVE):
+                write_rttm(
+                    work / segmentation / "speakers" / folder / f"{recording.name}.rttm",
+                    recording.name,
+                    spoken,
+                )
+    return work
+
+
+@pytest.fixture(scope="session")
+def profile() -> Profile:
+    """The demo profile over tiny encoders, two epochs, one seed."""
+    base = load_profile("demo").model_dump(mode="json")
+    base["fusion"] = {
+        "acoustic": "tiny-wave",
+        "text": "tiny-text",
+        "heads": 2,
+        "feed_forward": 16,
+    }
+    train = {"epochs": 2, "batch_size": 8, "learning_rate": 3e-3}
+    base["experiment"] = {
+        "seeds": 1,
+        "frozen": {**train, "freeze_encoders": True},
+        "fine_tuned": {**train, "freeze_encoders": False},
+    }
+    return Profile.model_validate(base)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Settings:
+    """Moodline's state, kept through all these tests."""
+    return Settings(home=tmp_path_factory.mktemp("home"), models=tiny_models)
+
+
+@dataclass
+class Told:
+    """What an experiment told of its progress."""
+
+    lines: list[tuple[str, int, int]] = field(default_factory=list)
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.lines.append((what, done, total))
+
+    @property
+    def trained(self) -> set[str]:
+        """The units that were worked on, not found."""
+        return {what for what, _, _ in self.lines if "without fold" in what}
+
+
+Run = Callable[..., tuple[Results, Told]]
+
+
+@pytest.fixture(scope="session")
+def run(recordings: list[Recording], heard: Path, profile: Profile, settings: Settings) -> Run:
+    """Run an experiment on the corpus, with changes to what it is run with."""
+
+    def run(name: str, **changes: Any) -> tuple[Results, Told]:
+        told = Told()
+        use = {"recordings": recordings, "profile": profile, "settings": settings, **changes}
+        results = run_experiment(
+            name, use["recordings"], use["profile"], use["settings"], heard, told, synthetic=True
+        )
+        return results, told
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def everything(run: Run) -> tuple[Results, Told]:
+    """All systems on all folds, from nothing."""
+    return run("all")

@@ -1,0 +1,134 @@
+"""The tables in the paper's shape, what is said of them, and the page."""
+
+import json
+import re
+
+import pytest
+
+from components.conversation import EMOTIONS
+from components.scoring import CONVENTIONS
+from pipelines.cli.experiment import show, to_json
+from pipelines.experiments import tables
+from pipelines.experiments.explain import count_faults, paragraphs, parts
+from pipelines.experiments.report import experiment_page
+from pipelines.experiments.systems import ALIGNED_FROZEN, BASELINE_FROZEN
+
+
+@pytest.fixture(scope="module")
+def results(everything):
+    return everything[0]
+
+
+def test_the_papers_numbers_stand_beside_ours(results) -> None:
+    one, two, three, four = tables(results)
+    assert one.columns == (
+        "Setup",
+        "Accuracy",
+        "paper",
+        "Weighted F1",
+        "paper",
+        "Macro F1",
+        "paper",
+    )
+    printed = {row[0]: row[2::2] for row in one.rows}
+    assert printed["without alignment, fine-tuned"] == ("56.82", "53.87", "47.10")
+    assert printed["with alignment, fine-tuned"] == ("66.81", "66.88", "66.48")
+    assert printed["Wu et al. (6 emotions)"][0] == "49.49"
+    assert any("66.81" in note and "66.88" in note for note in one.notes)
+    assert any("1,618" in note and "308" in note for note in one.notes)
+    sad = next(row for row in two.rows if row[0] == "sad, fine-tuned")
+    assert (sad[2], sad[4]) == ("26", "67")
+    assert [row[0].split(",")[0] for row in two.rows[:4]] == ["happy", "angry", "sad", "neutral"]
+    assert {row[1] for row in three.rows} == set(CONVENTIONS)
+    standard = next(r for r in three.rows if r[0] == "standard pipeline, fine-tuned")
+    assert (standard[3], standard[5]) == ("89.35", "90.96")
+    assert any("permuted" in note for note in three.notes)
+    frozen = next(row for row in four.rows if row[0] == "frozen embeddings")
+    assert frozen[2::2] == ("56.82", "53.87", "47.10")
+    for table in (one, two, three, four):
+        assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_our_cells_are_what_was_counted(results) -> None:
+    numbers = results.systems[ALIGNED_FROZEN].numbers
+    rate, interval = numbers["accuracy"]["rate"], numbers["accuracy"]["interval"]
+    assert rate == numbers["correct"][0] / numbers["utterances"]
+    assert interval["low"] <= rate <= interval["high"]
+    cell = next(r for r in tables(results)[0].rows if r[0] == "with alignment, frozen")[1]
+    assert cell == f"{100 * rate:.1f} [{100 * interval['low']:.1f} to {100 * interval['high']:.1f}]"
+    test = results.comparisons[ALIGNED_FROZEN, BASELINE_FROZEN]["accuracy"]
+    theirs = results.systems[BASELINE_FROZEN].numbers["accuracy"]["rate"]
+    assert test["difference"] == pytest.approx(rate - theirs)
+
+
+def test_steer_is_never_below_teer_but_by_the_papers_code(results) -> None:
+    for found in results.systems.values():
+        for convention in ("wu2023", "collar0"):
+            scores = found.numbers["scores"][convention]
+            assert scores["steer"]["rate"] >= scores["teer"]["rate"] - 1e-12
+
+
+def test_faults_are_counted_from_the_turns(results) -> None:
+    counts = count_faults(results)
+    # Every segment of two utterances goes whole to A: B's two words are A's by mistake.
+    assert counts["baseline"]["misattributed_words"] == 6 * 4 * 2
+    assert counts["baseline"]["mixed"] == counts["baseline"]["merged"] == 48
+    assert counts["baseline"]["turns_of_several_speakers"] == counts["baseline"]["turns"] == 24
+    assert counts["baseline"]["whole"] == 0
+    assert counts["aligned"]["whole"] == 48
+    assert counts["aligned"]["misattributed_words"] == counts["aligned"]["lost_words"] == 0
+
+
+def test_the_parts_add_up_to_the_difference(results) -> None:
+    pair = (ALIGNED_FROZEN, BASELINE_FROZEN)
+    found = parts(results, *pair)
+    assert sum(part.utterances for part in found) == 48
+    difference = results.comparisons[pair]["accuracy"]["difference"]
+    assert sum(part.gain for part in found) == pytest.approx(48 * difference)
+    assert {part.name for part in found if part.utterances} == {"whole only with alignment"}
+
+
+def test_what_is_said_follows_the_numbers(results) -> None:
+    said = paragraphs(results)
+    assert len(said) == len(results.comparisons)
+    for text, tests in zip(said, results.comparisons.values(), strict=True):
+        interval = tests["accuracy"]["interval"]
+        noise = interval["low"] <= 0 <= interval["high"]
+        assert ("within noise" in text) is noise
+        assert ("more than noise" in text) is not noise
+    aligned = said[list(results.comparisons).index((ALIGNED_FROZEN, BASELINE_FROZEN))]
+    assert "48 of 96 words are given to the wrong speaker" in aligned
+
+
+def test_the_json_holds_every_number_and_is_json(results) -> None:
+    found = json.loads(json.dumps(to_json(results), allow_nan=False))
+    assert found["synthetic"] is True
+    assert set(found["tables"]) == {"table1", "table2", "table3", "table4"}
+    aligned = found["systems"]["aligned/fine-tuned"]
+    assert set(aligned["scores"]) == set(CONVENTIONS)
+    assert {f"f1_{emotion}" for emotion in EMOTIONS} <= set(aligned)
+    unit = aligned["units"][0]
+    assert unit["history"][0]["epoch"] == 1
+    assert unit["validation_fold"] != unit["test_fold"]
+
+
+def test_tables_are_printed(results, capsys: pytest.CaptureFixture[str]) -> None:
+    show(results)
+    printed = capsys.readouterr().out
+    for part in ("Synthetic speech", "Table I:", "Table II:", "Table III:", "Table IV:", "89.35",
+                 "What the differences mean", "six emotions"):  # fmt: skip
+        assert part in printed
+
+
+def test_the_page_is_whole_and_stands_alone(results) -> None:
+    page = experiment_page(results)
+    assert "<script" not in page
+    assert re.findall(r"(?:src|href)=|url\(|@import", page) == []
+    assert "prefers-color-scheme: dark" in page
+    for part in ("Table III", "Learning curves", "Confusion of emotions", "Synthetic speech",
+                 "Figure 3", "What the differences mean"):  # fmt: skip
+        assert part in page
+    assert page.count("<polyline") == 6 * 3 * 3  # a score and two losses a unit
+    assert page.count("<figure") == 6 * 2
+    assert "48 words of another speaker" not in page
+    assert "2 words of another speaker" in page
