@@ -16,6 +16,8 @@ class Settings(BaseSettings):
         mlflow_uri: MLflow's tracking and registry server; default SQLite under `home`.
         models: prepared models; default `<home>/models`.
         cache: finished work by content; default `<home>/cache`.
+        log: the prediction log; several replicas may share the folder.
+        feedback_url: SQLAlchemy's, of the feedback's database; default SQLite under `home`.
         runs: outputs of local pipeline runs; default `<home>/runs`.
         model_repository: Triton's; default `<home>/model_repository`.
         triton_env: Triton's own small Python environment; default `<home>/triton`.
@@ -34,6 +36,10 @@ class Settings(BaseSettings):
     )
     models: Path = Field(default_factory=lambda data: data["home"] / "models")
     cache: Path = Field(default_factory=lambda data: data["home"] / "cache")
+    log: Path = Field(default_factory=lambda data: data["home"] / "log")
+    feedback_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'feedback.db').resolve()}"
+    )
     runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
     model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
     triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")

@@ -15,7 +15,16 @@ from typer.exceptions import TyperException
 
 from components.conversation import InputError
 from components.register import Refused
-from pipelines.cli import conversations, demo, experiment, lifecycle, registry, scores
+from pipelines.cli import (
+    conversations,
+    demo,
+    drift,
+    experiment,
+    feedback,
+    lifecycle,
+    registry,
+    scores,
+)
 from pipelines.cli.console import err, quiet
 
 app = typer.Typer(
@@ -47,6 +56,8 @@ conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)
 experiment.add_to(app)
+drift.add_to(app)
+feedback.add_to(app)
 app.add_typer(registry.app, name="registry")
 
 

@@ -1,0 +1,82 @@
+"""A verdict as Prometheus gauges: for a scrape, or for node_exporter's textfile collector."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.conversation import atomic_path
+from components.drift.judge import Verdict
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+NAMES = {
+    "moodline_drift_checked_timestamp_seconds": "When a window was compared last.",
+    "moodline_drift_judged": "1 if the last window was large enough to judge, else 0.",
+    "moodline_drift_detected": "1 if the last window that was judged has drifted, else 0.",
+    "moodline_drift_feature_detected": "1 if this feature has drifted, else 0.",
+    "moodline_drift_effect": "How far a feature is from the reference, beyond chance.",
+    "moodline_drift_p_value": "Of a feature's difference, corrected for the number of features.",
+    "moodline_drift_window_turns": "Turns in the last window.",
+    "moodline_drift_window_recordings": "Recordings in the last window.",
+    "moodline_drift_emotion_share": "Share of an emotion in the window and in the reference.",
+    "moodline_live_accuracy": "Accuracy on the turns that people gave feedback on.",
+    "moodline_live_macro_f1": "Macro F1 on the same turns.",
+    "moodline_live_turns": "How many turns those are.",
+}
+"""Every gauge and what it says."""
+
+_LABELS: dict[str, tuple[str, ...]] = {
+    "moodline_drift_feature_detected": ("feature",),
+    "moodline_drift_effect": ("feature", "statistic"),
+    "moodline_drift_p_value": ("feature",),
+    "moodline_drift_emotion_share": ("emotion", "side"),
+    "moodline_live_accuracy": ("version",),
+    "moodline_live_macro_f1": ("version",),
+    "moodline_live_turns": ("version",),
+}
+
+
+def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "CollectorRegistry":
+    """The gauges of a verdict, in a registry of their own.
+
+    Args:
+        live: of `live_scores`.
+        at: when the window was compared.
+    """
+    from prometheus_client import CollectorRegistry, Gauge
+
+    registry = CollectorRegistry()
+    gauges = {
+        name: Gauge(name, text, _LABELS.get(name, ()), registry=registry)
+        for name, text in NAMES.items()
+    }
+    gauges["moodline_drift_checked_timestamp_seconds"].set(at.timestamp())
+    gauges["moodline_drift_judged"].set(verdict.decision != "too_small")
+    gauges["moodline_drift_detected"].set(verdict.decision == "drift")
+    gauges["moodline_drift_window_turns"].set(verdict.turns)
+    gauges["moodline_drift_window_recordings"].set(verdict.recordings)
+    for feature in verdict.features:
+        gauges["moodline_drift_feature_detected"].labels(feature.name).set(feature.drifted)
+        if feature.effect is not None and feature.adjusted is not None:
+            effect = gauges["moodline_drift_effect"].labels(feature.name, feature.statistic)
+            effect.set(feature.effect)
+            gauges["moodline_drift_p_value"].labels(feature.name).set(feature.adjusted)
+        if feature.name == "emotion":
+            for side, shares in (("reference", feature.reference), ("window", feature.window)):
+                for emotion, share in shares.items():
+                    gauges["moodline_drift_emotion_share"].labels(emotion, side).set(share)
+    for version, scores in live.items():
+        gauges["moodline_live_turns"].labels(version).set(scores["turns"])
+        gauges["moodline_live_accuracy"].labels(version).set(scores["accuracy"]["rate"])
+        gauges["moodline_live_macro_f1"].labels(version).set(scores["macro_f1"])
+    return registry
+
+
+def write_gauges(path: Path, verdict: Verdict, live: Mapping[str, Any], at: datetime) -> None:
+    """Write the gauges in Prometheus' text format, whole or not at all."""
+    from prometheus_client import generate_latest
+
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(generate_latest(drift_gauges(verdict, live, at)))

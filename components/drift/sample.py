@@ -1,0 +1,112 @@
+"""What is compared: turns by recording, from the version's reference and from the log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from components.conversation import EMOTIONS, InputError
+from components.traffic import MEASURES
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+NUMBERS = ("confidence", *MEASURES, "asr_confidence")
+"""The features that are one number a turn."""
+
+ANSWERS = ("emotion", "confidence", "embedding")
+"""The features that the model gives. It is surer of what it was fitted to, so the reference's
+validation part alone tells what they are like on conversations that it has not seen."""
+
+FEATURES = ("emotion", *NUMBERS, "embedding")
+
+REFERENCE = "drift_reference.parquet"
+"""The file of a model version that `components.train` writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Turns.
+
+    Attributes:
+        recordings: [n], each turn's recording.
+        features: each of `FEATURES` that is known: emotion [n] as places in `EMOTIONS`, numbers [n]
+            with NaN where a turn has none, embedding [n, d].
+    """
+
+    recordings: np.ndarray
+    features: dict[str, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def where(self, chosen: np.ndarray) -> "Sample":
+        """The chosen turns: [n] of bool, or places."""
+        features = {name: values[chosen] for name, values in self.features.items()}
+        return Sample(self.recordings[chosen], features)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What a version's own examples looked like: `validation` is the part that chose it."""
+
+    every: Sample
+    validation: Sample
+
+    def of(self, feature: str) -> Sample:
+        """What a feature is compared with."""
+        return self.validation if feature in ANSWERS else self.every
+
+
+def to_sample(table: "pa.Table") -> Sample:
+    """Rows of the log, or of a reference, as a sample; rows without a turn are left out."""
+    import pyarrow.compute as pc
+
+    table = table.filter(pc.is_valid(pc.field("emotion")))
+    features: dict[str, np.ndarray] = {}
+    places = {emotion: place for place, emotion in enumerate(EMOTIONS)}
+    features["emotion"] = np.array([places[e] for e in table["emotion"].to_pylist()], dtype=int)
+    for name in NUMBERS:
+        features[name] = table[name].cast("float64").to_numpy()
+    vectors = table["embedding"]
+    if not vectors.null_count and len(table):
+        flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+        features["embedding"] = flat.reshape(len(table), -1)
+    return Sample(np.array(table["recording"].to_pylist(), dtype=object), features)
+
+
+def read_reference(model: Path) -> Reference:
+    """Read the reference of a model version.
+
+    Args:
+        model: the version's folder.
+
+    Raises:
+        InputError: it has none, or one that is none.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = Path(model) / REFERENCE
+    try:
+        table = pq.ParquetFile(path).read()
+        every = to_sample(table)
+        part = np.array(table["part"].to_pylist(), dtype=object)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; the version has no drift reference") from None
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise InputError(
+            f"{path}: is not a drift reference: {str(error).splitlines()[0]}"
+        ) from None
+    return Reference(every, every.where(part == "validation"))
+
+
+def join(parts: Sequence[Sample]) -> Sample:
+    """Samples one after the other, with the features that all of them have."""
+    names = set.intersection(*(set(part.features) for part in parts))
+    return Sample(
+        np.concatenate([part.recordings for part in parts]),
+        {name: np.concatenate([part.features[name] for part in parts]) for name in names},
+    )

@@ -1,0 +1,144 @@
+"""`moodline drift`: the last traffic against what the model version was made on."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from components.conversation import InputError
+from components.profile import Settings
+from components.register import Refused
+from pipelines.cli.console import err, out, print_json, spinner
+
+if TYPE_CHECKING:
+    from components.drift import DriftResult, Feature
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def drift_command(
+    window: Annotated[
+        str, typer.Option("--window", help="How far back: 30m, 24h, 7d; or all.")
+    ] = "24h",
+    until: Annotated[
+        datetime | None, typer.Option("--until", help="The window's end, in UTC; default: now.")
+    ] = None,
+    version: Annotated[
+        str, typer.Option("--version", help="A version or alias, or a version's folder.")
+    ] = "production",
+    log: Annotated[Path | None, typer.Option("--log", help="Another log's folder.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", help="Where the HTML report goes.")] = None,
+    prom: Annotated[
+        Path | None, typer.Option("--prom", help="Where gauges for Prometheus go (.prom).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Has the traffic drifted from what the version was made on?
+
+    Exit status 0: no, or the window is too small to tell; 1: yes. The verdict is also left in the
+    log's folder, where `moodline trigger` and the service's gauges find it.
+    """
+    from components.drift import drift
+    from components.traffic import FeedbackStore
+
+    settings = Settings()
+    end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
+    since = start_of(window, end)
+    with spinner("fetching the version's reference"):
+        folder, number = version_folder(version, settings)
+    with spinner("comparing"):
+        store = FeedbackStore(settings.feedback_url)
+        entries = [entry for entry in store.entries(since) if entry.time < end]
+        store.close()
+        found = drift(
+            log or settings.log, folder, since=since, until=end, version=number, feedback=entries
+        )
+    found.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        show(found)
+    if output is not None:
+        err.print(f"{output}: the report", markup=False)
+    if found.verdict.decision == "drift":
+        raise Refused(f"drift: {found.verdict.reason}")
+
+
+def start_of(window: str, end: datetime) -> datetime | None:
+    """When a window begins; None for all.
+
+    Raises:
+        InputError: it is no length of time.
+    """
+    if window == "all":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", window)
+    if match is None:
+        raise InputError(f"--window {window}: name a length as 30m, 24h or 7d, or all")
+    return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
+
+
+def version_folder(version: str, settings: Settings) -> tuple[Path, int | None]:
+    """A version's folder and number; a folder of its own has none, and every version counts."""
+    if Path(version).is_dir():
+        return Path(version), None
+    from components.register import download, show
+
+    number = show(version, settings).number
+    return download(number, settings.cache / "versions" / str(number), settings), number
+
+
+def show(found: "DriftResult") -> None:
+    """Print the verdict, feature by feature."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in (
+        "feature",
+        "reference",
+        "window",
+        "statistic",
+        "value",
+        "beyond chance",
+        "p",
+        "",
+    ):
+        table.add_column(column, justify="left" if column in ("feature", "") else "right")
+    for feature in found.verdict.features:
+        table.add_row(*_row(feature))
+    out.print(table)
+    for number, scores in found.live.items():
+        interval = scores["intervals"]["accuracy"]
+        spread = f" ({interval['low']:.1%}–{interval['high']:.1%})" if interval else ""
+        out.print(
+            f"Feedback on version {number}: {scores['turns']} turns, accuracy"
+            f" {scores['accuracy']['rate']:.1%}{spread}, {scores['contradicted']} contradicted"
+        )
+    if found.lost:
+        out.print(found.lost, markup=False)
+    verdict = found.verdict
+    out.print(
+        f"{verdict.decision.replace('_', ' ')}: {verdict.reason}"
+        f" ({verdict.turns} turns, {verdict.recordings} recordings)",
+        markup=False,
+    )
+
+
+def _row(feature: "Feature") -> list[str | Text]:
+    before, now = (
+        "" if "mean" not in side else f"{side['mean']:.3g}"
+        for side in (feature.reference, feature.window)
+    )
+    if feature.value is None or feature.effect is None or feature.adjusted is None:
+        why = Text(feature.why_not or "not judged", style="dim")
+        return [feature.name, before, now, "", "", "", "", why]
+    mark = Text("drifted", "red") if feature.drifted else Text("as before", "green")
+    numbers = [f"{n:.4f}" for n in (feature.value, feature.effect, feature.adjusted)]
+    return [feature.name, before, now, feature.statistic, *numbers, mark]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command on the command line."""
+    app.command("drift")(drift_command)

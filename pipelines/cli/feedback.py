@@ -1,0 +1,109 @@
+"""`moodline feedback`: what people said of the answers; and `moodline log`: what must go."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from components.profile import Settings
+from pipelines.cli.console import err, out, print_json
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def export_command(
+    output: Annotated[Path, typer.Option("-o", help="The corpus' folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """The labelled turns as a corpus, for `moodline retrain --feedback`. Only ever trained on.
+
+    Only recordings whose sound was kept can be exported (MOODLINE_LOG_AUDIO).
+    """
+    from dataclasses import asdict
+
+    from components.traffic import FeedbackStore, export_feedback
+
+    settings = Settings()
+    store = FeedbackStore(settings.feedback_url)
+    done = export_feedback(store.entries(), settings.log, output)
+    store.close()
+    if as_json:
+        return print_json(asdict(done))
+    out.print(
+        f"{output}: {done.turns} labelled turns of {done.recordings} recordings", markup=False
+    )
+    if done.without_audio:
+        err.print(f"{done.without_audio} labelled turns were left out: their sound was not kept")
+    return None
+
+
+def show_command(as_json: AsJson = False) -> None:
+    """How much feedback there is, and how right the model was, by version."""
+    from components.drift import live_scores
+    from components.traffic import FeedbackStore
+
+    store = FeedbackStore(Settings().feedback_url)
+    entries = store.entries()
+    store.close()
+    live = live_scores(entries)
+    if as_json:
+        return print_json({"entries": len(entries), "live": live})
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in (
+        "version",
+        "turns",
+        "recordings",
+        "contradicted",
+        "accuracy",
+        "95 %",
+        "macro F1",
+    ):
+        table.add_column(column, justify="right")
+    for version, scores in live.items():
+        interval = scores["intervals"]["accuracy"]
+        table.add_row(
+            version,
+            *(str(scores[name]) for name in ("turns", "recordings", "contradicted")),
+            f"{scores['accuracy']['rate']:.1%}",
+            f"{interval['low']:.1%}–{interval['high']:.1%}" if interval else "–",
+            f"{scores['macro_f1']:.3f}",
+        )
+    sources = Counter(entry.source for entry in entries)
+    out.print(table if live else "No feedback yet.")
+    return err.print(f"{len(entries)} entries: {dict(sources)}", markup=False)
+
+
+def erase_command(
+    recording: Annotated[str, typer.Argument(help="The recording's name, as it was sent.")],
+    as_json: AsJson = False,
+) -> None:
+    """Erase a recording: its rows, sound and feedback. What was exported is a copy: see to it."""
+    from components.traffic import FeedbackStore, erase, recording_id, recording_key
+
+    settings = Settings()
+    name = recording_id(recording, recording_key(settings.log))
+    files = erase(settings.log, name)
+    store = FeedbackStore(settings.feedback_url)
+    entries = store.erase(name)
+    store.close()
+    if as_json:
+        return print_json({"recording": name, "audio_files": files, "feedback": entries})
+    return out.print(f"Erased, with {files} sound files and {entries} entries of feedback.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands on the command line."""
+    feedback = typer.Typer(help="What people said of the answers.", no_args_is_help=True)
+    feedback.command("export")(export_command)
+    feedback.command("show")(show_command)
+    app.add_typer(feedback, name="feedback")
+    log = typer.Typer(help="The prediction log.", no_args_is_help=True)
+    log.command("erase")(erase_command)
+    log.callback()(_log)
+    app.add_typer(log, name="log")
+
+
+def _log() -> None:
+    """The prediction log."""

@@ -1,0 +1,229 @@
+"""Windows that drifted and windows that did not; a window too small; what is written."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from components.conversation import EMOTIONS, InputError, Turn
+from components.drift import (
+    DriftSettings,
+    Reference,
+    Sample,
+    drift,
+    judge,
+    live_scores,
+    read_reference,
+)
+from components.drift.gauges import NAMES
+from components.traffic import Answered, Correction, FeedbackStore, Journal, LoggedTurn
+from components.traffic.rows import MEASURES
+
+MakeTraffic = Callable[..., Sample]
+QUICK = DriftSettings(draws=2000)
+"""As many draws as the smallest p-value needs."""
+
+
+@pytest.fixture(scope="module")
+def reference(make_traffic: MakeTraffic) -> Reference:
+    every = make_traffic(120, seed=0)
+    return Reference(every, every.where(np.arange(len(every)) >= 60 * 14))
+
+
+def test_traffic_as_before_is_ok(reference: Reference, make_traffic: MakeTraffic) -> None:
+    """20 windows: a false alarm in 200 is allowed for, so at most one here (p = 0.005)."""
+    found = [judge(reference, make_traffic(36, seed), QUICK) for seed in range(1, 21)]
+    assert sum(verdict.decision == "drift" for verdict in found) <= 1
+    assert {feature.name for feature in found[0].features if feature.value is None} == set()
+
+
+@pytest.mark.parametrize(
+    ("shift", "feature"),
+    [({"snr": 20.0}, "snr_db"), ({"sad": 0.45}, "emotion"), ({"embedding": 0.6}, "embedding")],
+)
+def test_a_shift_is_caught_and_named(
+    reference: Reference, make_traffic: MakeTraffic, shift: dict[str, float], feature: str
+) -> None:
+    found = [judge(reference, make_traffic(36, seed, **shift), QUICK) for seed in range(1, 11)]
+    assert sum(feature in verdict.drifted for verdict in found) >= 9
+    caught = next(verdict for verdict in found if feature in verdict.drifted)
+    assert caught.decision == "drift"
+    assert feature in caught.reason
+
+
+def test_a_window_too_small_is_no_verdict(reference: Reference, make_traffic: MakeTraffic) -> None:
+    few_turns = judge(reference, make_traffic(9, 1, turns=4, snr=0.0), QUICK)
+    few_recordings = judge(reference, make_traffic(5, 1, turns=40, snr=0.0), QUICK)
+    nothing = judge(reference, make_traffic(1, 1).where(np.zeros(14, bool)), QUICK)
+    for verdict in (few_turns, few_recordings, nothing):
+        assert (verdict.decision, verdict.drifted) == ("too_small", ())
+        assert "too few to judge" in verdict.reason
+    assert "36 turns of 9 recordings" in few_turns.reason
+
+
+def test_a_feature_that_cannot_be_told_is_left_out(make_traffic: MakeTraffic) -> None:
+    """Three validation recordings prove nothing of the answers; what went in is still compared."""
+    every = make_traffic(40, seed=0, asr=False)
+    small = Reference(every, every.where(np.arange(len(every)) >= 37 * 14))
+    verdict = judge(small, make_traffic(10, 1, snr=15.0, sad=0.9), QUICK)
+    why = {feature.name: feature.why_not for feature in verdict.features if feature.why_not}
+    assert why == {
+        "emotion": "3 and 10 recordings are too few",
+        "confidence": "3 and 10 recordings are too few",
+        "embedding": "3 and 10 recordings are too few",
+        "asr_confidence": "not known in the reference",
+    }
+    assert verdict.drifted == ("snr_db",)
+
+
+def test_a_sure_but_tiny_difference_is_no_drift(
+    reference: Reference, make_traffic: MakeTraffic
+) -> None:
+    window = make_traffic(36, 1, snr=20.0)
+    sure = judge(reference, window, QUICK)
+    strict = judge(reference, window, replace(QUICK, min_ks=0.99))
+    assert "snr_db" in sure.drifted
+    assert "snr_db" not in strict.drifted
+    assert [f.adjusted for f in sure.features] == [f.adjusted for f in strict.features]
+
+
+def to_log(folder: Path, sample: Sample, at: datetime, version: int = 3) -> None:
+    """Log a sample as requests, as the service would have."""
+    journal = Journal(folder)
+    for number, name in enumerate(dict.fromkeys(sample.recordings)):
+        own = sample.where(sample.recordings == name)
+        turns = []
+        for i in range(len(own)):
+            value = {key: values[i] for key, values in own.features.items()}
+            p = dict.fromkeys(EMOTIONS, 0.1) | {EMOTIONS[value["emotion"]]: 0.7}
+            asr = None if np.isnan(value["asr_confidence"]) else float(value["asr_confidence"])
+            said = Turn("x", i, i + 1.0, "A", "", EMOTIONS[value["emotion"]],
+                        float(value["confidence"]), p, asr)  # fmt: skip
+            measures = {key: float(value[key]) for key in MEASURES}
+            turns.append(LoggedTurn(said, value["embedding"].astype("f4"), measures))
+        journal.append(
+            Answered(f"r-{version}-{number}", name, at, "/v1/analyze", version, "production",
+                     False, tuple(turns)).line()
+        )  # fmt: skip
+    journal.close()
+
+
+def to_version(folder: Path, reference: Reference) -> Path:
+    """A version's folder with this drift reference, as training writes it."""
+    folder.mkdir()
+    every = reference.every
+    held = {*reference.validation.recordings}
+    columns = {
+        "part": ["validation" if r in held else "training" for r in every.recordings],
+        "recording": every.recordings.tolist(),
+        "emotion": [EMOTIONS[i] for i in every.features["emotion"]],
+        "embedding": pa.array(every.features["embedding"].tolist(), pa.list_(pa.float32())),
+    }
+    numbers = [name for name in every.features if name not in ("emotion", "embedding")]
+    columns |= {name: pa.array(every.features[name], pa.float32()) for name in numbers}
+    pq.write_table(pa.table(columns), folder / "drift_reference.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def version(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return to_version(tmp_path_factory.mktemp("version") / "model", reference)
+
+
+def test_from_the_log_to_a_verdict_with_its_papers(
+    tmp_path: Path, version: Path, make_traffic: MakeTraffic
+) -> None:
+    now = datetime.now(UTC)
+    hour = timedelta(hours=1)
+    to_log(tmp_path / "log", make_traffic(36, 1), now - 2 * hour)
+    to_log(tmp_path / "log", make_traffic(36, 2, snr=15.0), now)
+    to_log(tmp_path / "log", make_traffic(36, 3, sad=0.9), now, version=4)
+
+    def look(**keys: object) -> tuple[str, tuple[str, ...], int]:
+        found = drift(tmp_path / "log", version, settings=QUICK, **keys)  # type: ignore[arg-type]
+        return found.verdict.decision, found.verdict.drifted, found.verdict.turns
+
+    assert look(until=now - hour, version=3) == ("ok", (), 504)
+    assert look(since=now - hour, version=3) == ("drift", ("snr_db",), 504)
+    assert "emotion" in look(since=now - hour, version=4)[1]
+    assert look(version=9) == ("too_small", (), 0)
+
+    found = drift(tmp_path / "log", version, since=now - hour, version=3, settings=QUICK)
+    verdict, report, prom = (tmp_path / name for name in ("v.json", "r.html", "g.prom"))
+    found.write(verdict=verdict, report=report, prom=prom)
+    told = json.loads(verdict.read_text())
+    assert (told["decision"], told["drifted"], told["turns"]) == ("drift", ["snr_db"], 504)
+    assert told["log"] == {"broken_lines": 0, "unreadable_files": []}
+    page = report.read_text()
+    assert "Signal to noise (dB)" in page
+    assert "snr_db has drifted" in page.lower()
+    assert "<script" not in page
+    assert "http" not in page
+    gauges = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(prom.read_text())
+        for sample in family.samples
+    }
+    assert {name for name, *_ in gauges} <= set(NAMES)
+    assert gauges["moodline_drift_detected",] == 1
+    assert gauges["moodline_drift_judged",] == 1
+    assert gauges["moodline_drift_feature_detected", "snr_db"] == 1
+    assert gauges["moodline_drift_feature_detected", "duration"] == 0
+    assert gauges["moodline_drift_effect", "snr_db", "ks"] > 0.5
+    shares = [gauges["moodline_drift_emotion_share", e, "window"] for e in EMOTIONS]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_a_log_with_a_torn_line_is_judged_and_says_so(
+    tmp_path: Path, version: Path, make_traffic: MakeTraffic
+) -> None:
+    to_log(tmp_path, make_traffic(36, 1), datetime.now(UTC))
+    (tmp_path / "journal" / "2026-01-01T000000-dead.jsonl").write_bytes(b'{"request_id": "r')
+    (tmp_path / "turns" / "day=2026-01-01").mkdir()
+    (tmp_path / "turns" / "day=2026-01-01" / "torn.parquet").write_bytes(b"PAR1")
+    found = drift(tmp_path, version, settings=QUICK)
+    assert found.verdict.decision == "ok"
+    assert found.lost == (
+        "Left out of the log: 1 torn or damaged lines; torn.parquet cannot be read."
+    )
+    assert found.lost in found.report()
+
+
+def test_a_version_without_a_reference_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the version has no drift reference"):
+        read_reference(tmp_path)
+    (tmp_path / "drift_reference.parquet").write_bytes(b"nonsense")
+    with pytest.raises(InputError, match="is not a drift reference"):
+        read_reference(tmp_path)
+
+
+def test_live_scores_by_version_with_intervals(tmp_path: Path, make_traffic: MakeTraffic) -> None:
+    """Every third turn is corrected; one of them people disagree on."""
+    now = datetime.now(UTC)
+    to_log(tmp_path, make_traffic(3, 1), now)
+    store = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
+    from components.traffic import find_request
+
+    for number in range(3):
+        rows = find_request(tmp_path, f"r-3-{number}")
+        for row in rows:
+            wrong = row["turn"] % 3 == 0
+            other = EMOTIONS[(EMOTIONS.index(row["emotion"]) + wrong) % 4]
+            store.record(Correction(row["request_id"], row["turn"], other, "reviewer"), rows)
+    store.record(Correction("r-3-0", 1, "angry", "agent"), find_request(tmp_path, "r-3-0"))
+    store.record(Correction("r-3-0", 1, "happy", "agent"), find_request(tmp_path, "r-3-0"))
+    scores = live_scores(store.entries())["3"]
+    store.close()
+    assert (scores["turns"], scores["recordings"], scores["contradicted"]) == (42, 3, 1)
+    assert scores["accuracy"] == {"correct": 27, "total": 42, "rate": 27 / 42}
+    assert (
+        scores["intervals"]["accuracy"]["low"] <= 27 / 42 <= scores["intervals"]["accuracy"]["high"]
+    )
+    assert live_scores([]) == {}
