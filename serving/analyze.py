@@ -7,17 +7,25 @@ The command line and the service share this; they differ in who classifies: the 
 the model itself, the service asks Triton.
 """
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from components.align import align
-from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds, SpeakerSegment, Turn
+from components.align import align, attribute, flatten
+from components.conversation import (
+    EMOTIONS,
+    SAMPLE_RATE,
+    AsrSegment,
+    Seconds,
+    SpeakerSegment,
+    Turn,
+    Word,
+)
 from components.profile import Profile, Settings
 
 if TYPE_CHECKING:
@@ -25,10 +33,15 @@ if TYPE_CHECKING:
     from components.fusion import Clip
     from components.transcribe import Transcriber
 
-STAGES = ("transcribe", "diarize", "align", "classify")
+Watch = Callable[[str], AbstractContextManager[None]]
+"""Given a stage's name: what stands around the stage, to time it."""
 
-Watch = Callable[[str, Seconds], None]
-"""Told a stage's name and how many seconds it took."""
+Step = Callable[[str, float], None]
+"""Told every few seconds the stage's name and which share of it is done; it may raise to end it."""
+
+
+def _unwatched(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class Classifier(Protocol):
@@ -66,17 +79,19 @@ class Analysis:
         duration: of the recording, in seconds.
         turns: ordered by start.
         speakers: who spoke when, overlapping speech kept.
+        words: in order of start, each with its speaker; only where they were asked for.
     """
 
     duration: Seconds
     turns: tuple[Turn, ...]
     speakers: tuple[SpeakerSegment, ...]
+    words: tuple[Word, ...] = ()
 
 
 class Analyzer:
     """The speech models, loaded once, and what is done with them.
 
-    Not safe to use by several threads at the same time.
+    Several threads may use it, but only one at a time; they may take turns at each step.
 
     Args:
         profile: names the speech models.
@@ -116,7 +131,9 @@ class Analyzer:
         session_id: str,
         num_speakers: int | None = None,
         max_pause: Seconds | None = None,
-        watch: Watch | None = None,
+        words: bool = False,
+        watch: Watch = _unwatched,
+        step: Step | None = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
@@ -125,21 +142,28 @@ class Analyzer:
             session_id: the recording's name.
             num_speakers: if known.
             max_pause: seconds; a longer pause begins a new turn; None takes the profile's.
-            watch: told how long each stage took.
+            words: give the words too, each with its speaker.
+            watch: stands around each stage.
+            step: told how far each stage is; what it raises ends the work.
         """
         if not len(audio):
             return Analysis(0.0, (), ())
         self.load()
         assert self._transcriber is not None
         assert self._diarizer is not None
-        with _timed("transcribe", watch):
-            segments = self._transcriber.transcribe(audio)
-        with _timed("diarize", watch):
-            heard = self._diarizer.diarize(audio, num_speakers)
-        with _timed("align", watch):
+        with watch("transcribe"):
+            segments = self._transcriber.transcribe(
+                audio, step=step and partial(step, "transcribe")
+            )
+        with watch("diarize"):
+            found = self._diarizer.diarize(
+                audio, num_speakers, step=step and partial(step, "diarize")
+            )
+        with watch("align"):
             pause = self.profile.align.max_pause if max_pause is None else max_pause
-            turns = align(segments, heard.exclusive, session_id=session_id, max_pause=pause)
-        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), heard.segments)
+            turns = align(segments, found.exclusive, session_id=session_id, max_pause=pause)
+            spoken = spoken_words(segments, found.exclusive, pause) if words else ()
+        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), found.segments, spoken)
 
     def analyze(
         self,
@@ -148,21 +172,27 @@ class Analyzer:
         session_id: str,
         num_speakers: int | None = None,
         max_pause: Seconds | None = None,
-        watch: Watch | None = None,
     ) -> Analysis:
         """Turns with emotions; the arguments are those of `listen`."""
         heard = self.listen(
-            audio,
-            session_id=session_id,
-            num_speakers=num_speakers,
-            max_pause=max_pause,
-            watch=watch,
+            audio, session_id=session_id, num_speakers=num_speakers, max_pause=max_pause
         )
         if not heard.turns or self.classifier is None:
             return heard
-        with _timed("classify", watch):
-            turns = with_emotions(heard.turns, self.classifier(turn_clips(audio, heard.turns)))
+        turns = with_emotions(heard.turns, self.classifier(turn_clips(audio, heard.turns)))
         return replace(heard, turns=tuple(turns))
+
+
+def spoken_words(
+    segments: Sequence[AsrSegment], speakers: Sequence[SpeakerSegment], max_pause: Seconds
+) -> tuple[Word, ...]:
+    """All words in order of start, each with its times and the speaker who says it."""
+    words = flatten(segments)
+    if not words:
+        return ()
+    edges = np.array([(word.start, word.end) for word in words], dtype=float)
+    owners = attribute(edges[:, 0], edges[:, 1], speakers, max_pause=max_pause)
+    return tuple(replace(word, speaker=who) for word, who in zip(words, owners, strict=True))
 
 
 def turn_clips(audio: np.ndarray, turns: Sequence[Turn]) -> "list[Clip]":
@@ -192,11 +222,3 @@ def with_emotions(turns: Sequence[Turn], probabilities: np.ndarray) -> list[Turn
         )
         for turn, row in zip(turns, np.asarray(probabilities, dtype=float), strict=True)
     ]
-
-
-@contextmanager
-def _timed(stage: str, watch: Watch | None) -> Iterator[None]:
-    began = time.monotonic()
-    yield
-    if watch:
-        watch(stage, time.monotonic() - began)

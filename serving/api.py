@@ -1,29 +1,41 @@
-"""The HTTP interface: what goes in, what comes out, and one clear sentence for what is wrong."""
+"""The HTTP interface: the application, and one clear sentence for what is wrong.
+
+`serving.routes` has the endpoints, `serving.schema` their types, `serving.limits` what is settled
+before a body is read.
+"""
 
 import logging
 import re
 import time
+import uuid
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import FastAPI, File, Form, HTTPException, Request, UploadFile
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
-from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from components.conversation import InputError, Turn
-from components.conversation.seglst import turn_entry
-from serving import metrics
-from serving.errors import LateError, NotReadyError
-from serving.limits import UploadLimit
-from serving.runtime import BusyError, NotAudioError, Runtime, TooLongError
+from components.conversation import InputError
+from serving import metrics, traces
+from serving.errors import (
+    BusyError,
+    LateError,
+    NotAudioError,
+    NotReadyError,
+    StoppedError,
+    TooLongError,
+)
+from serving.limits import OWNER, App, Guard, Message, Receive, Scope, Send, UploadLimit
+from serving.routes import ROUTES
 
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page.html")
 RETRY_SECONDS = "5"
+ALIGN_BYTES = 10_000_000  # a hundred thousand words; what is parsed in the event loop is kept small
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -32,49 +44,37 @@ PAGE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+DESCRIPTION = """
+Send a recording, get back who said what, when, and with which emotion:
 
+```sh
+curl -F audio=@call.wav http://localhost:3000/v1/analyze
+```
 
-class ModelOut(BaseModel):
-    """The model version that answered."""
+* `/v1/analyze` answers when it is done, `/v1/jobs` at once and works in the background.
+* `/v1/classify` takes turns that are cut already, `/v1/align` words and speaker segments.
+* Every problem is answered with one sentence in `detail`; 429 and 503 say in `Retry-After` when
+  to try again.
+* `X-Deadline-Seconds` says how long you will wait; after that the answer is 504 and the work ends.
+* Where the operator has set API keys, send yours as `Authorization: Bearer …`.
+* `/healthz` (alive), `/readyz` (a recording sent now would be answered) and `/metrics` (for
+  Prometheus) are answered beside this API.
 
-    name: str = "moodline"
-    version: str = Field(description="The registry's version number.")
-
-
-class TurnOut(BaseModel):
-    """A speaker turn: a SegLST entry with an emotion."""
-
-    session_id: str
-    start_time: float = Field(description="Seconds from the recording's beginning.")
-    end_time: float
-    speaker: str
-    words: str
-    emotion: str | None = Field(None, description="angry, happy, neutral or sad: a guess.")
-    confidence: float | None = Field(None, description="The probability of that emotion.")
-    probabilities: dict[str, float] | None = None
-    asr_confidence: float | None = Field(None, description="Mean score of the recognised words.")
-
-
-class AnalysisOut(BaseModel):
-    """A recording's turns."""
-
-    model: ModelOut
-    duration: float = Field(description="Of the recording, in seconds.")
-    turns: list[TurnOut]
-
-
-class Problem(BaseModel):
-    """What was wrong."""
-
-    detail: str
-
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Problem} for status in statuses}
+Emotions are statistical guesses from sound and words, not facts about people.
+"""
+STATUSES: dict[type[Exception], int] = {
+    TooLongError: 413,  # before InputError, which it is
+    NotAudioError: 415,
+    InputError: 422,
+    BusyError: 429,
+    NotReadyError: 503,
+    LateError: 504,
+    StoppedError: 503,  # nobody is there to read it
+}
 
 
 def create_app(max_upload_bytes: int) -> FastAPI:
-    """The application; its `state.runtime` is set by the service that mounts it.
+    """The application; the service that mounts it sets its `state`: runtime, jobs, store, keys.
 
     Args:
         max_upload_bytes: the largest request body that is read.
@@ -82,15 +82,21 @@ def create_app(max_upload_bytes: int) -> FastAPI:
     app = FastAPI(
         title="Moodline",
         summary="Recordings in, speaker turns with emotions out.",
+        description=DESCRIPTION,
         version="1",
         docs_url=None,
         redoc_url=None,
     )
-    app.add_middleware(UploadLimit, max_bytes=max_upload_bytes)
-    app.middleware("http")(_count)
+    app.state.keys = None
+    app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller={"/v1/align": ALIGN_BYTES})
+    app.add_middleware(Guard)
+    app.add_middleware(Counted)
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
     app.add_exception_handler(Exception, _apologise)
+    for kind in STATUSES:
+        app.add_exception_handler(kind, _say)
+    app.include_router(ROUTES)
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:
@@ -107,95 +113,92 @@ def create_app(max_upload_bytes: int) -> FastAPI:
             swagger_favicon_url="static_content/favicon-light-32x32.png",
         )
 
-    @app.post(
-        "/v1/analyze",
-        tags=["recordings"],
-        summary="A recording's turns, each with speaker, times, words and emotion",
-        responses=_problems(400, 413, 415, 422, 429, 503, 504),
-    )
-    async def analyze(
-        request: Request,
-        audio: Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")],
-        num_speakers: Annotated[
-            int | None, Form(ge=1, le=20, description="How many people speak, if known.")
-        ] = None,
-        max_pause: Annotated[
-            float | None,
-            Form(ge=0, le=60, description="Seconds; a longer pause begins a new turn."),
-        ] = None,
-    ) -> AnalysisOut:
-        if not audio.size:
-            raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-        runtime: Runtime = request.app.state.runtime
-        result = await _answered(
-            runtime.analyze(
-                audio.file,
-                _session(audio.filename),
-                num_speakers=num_speakers,
-                max_pause=max_pause,
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = get_openapi(
+                title=app.title,
+                version=app.version,
+                summary=app.summary,
+                description=app.description,
+                routes=app.routes,
             )
-        )
-        return AnalysisOut(
-            model=ModelOut(version=str(result.version)),
-            duration=result.duration,
-            turns=[turn_out(turn) for turn in result.turns],
-        )
+            schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            schema["security"] = [{}, {"key": []}]  # keys only where the operator wants them
+            app.openapi_schema = schema
+        return app.openapi_schema
 
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to change it
     return app
 
 
-def turn_out(turn: Turn) -> TurnOut:
-    """A turn as the answer gives it."""
-    return TurnOut(**turn_entry(turn))
+class Counted:
+    """ASGI middleware: names each request, counts it by the route it met (never by what the sender
+    made up), and logs it without anything that was said."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = time.monotonic()
+        status = 500
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
+        given = headers.get("x-request-id", "")
+        name = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+        scope["moodline.request"] = name
+
+        async def named(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
+            await send(message)
+
+        try:
+            with traces.request(scope["method"], headers) as span:
+                try:
+                    await self.app(scope, receive, named)
+                finally:
+                    path = getattr(scope.get("route"), "path", "") or "other"
+                    span.update_name(f"{scope['method']} {path}")
+                    span.set_attributes(
+                        {
+                            "http.request.method": scope["method"],
+                            "http.route": path,
+                            "http.response.status_code": status,
+                            "moodline.request": name,
+                        }
+                    )
+        finally:
+            metrics.REQUESTS.labels(path, status).inc()
+            seconds = time.monotonic() - began
+            who = scope.get(OWNER, "")
+            logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
 
 
-def _session(filename: str | None) -> str:
-    """The recording's name, from what the sender calls the file."""
-    stem = Path((filename or "").replace("\\", "/")).stem
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._")[:100] or "recording"
-
-
-async def _answered(work: Any) -> Any:
-    """The work's result; its known failures as the HTTP status they are."""
-    try:
-        return await work
-    except TooLongError as error:
-        raise HTTPException(413, str(error)) from error
-    except NotAudioError as error:
-        raise HTTPException(415, str(error)) from error
-    except InputError as error:
-        raise HTTPException(422, str(error)) from error
-    except BusyError as error:
-        raise HTTPException(429, str(error), {"Retry-After": RETRY_SECONDS}) from error
-    except NotReadyError as error:
-        detail = f"{error}; try again in a moment"
-        raise HTTPException(503, detail, {"Retry-After": RETRY_SECONDS}) from error
-    except LateError as error:
-        raise HTTPException(504, str(error)) from error
-
-
-async def _count(request: Request, call_next: Any) -> Any:
-    """Count each request by the route it met, never by what the sender made up."""
-    began = time.monotonic()
-    status = 500
-    try:
-        response = await call_next(request)
-        status = response.status_code
-        return response
-    finally:
-        path = getattr(request.scope.get("route"), "path", "") or "other"
-        metrics.REQUESTS.labels(path, status).inc()
-        logger.info("%s %d in %.3f s", path, status, time.monotonic() - began)
+async def _say(_: Request, error: Exception) -> JSONResponse:
+    """A known failure, as the HTTP status it is."""
+    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+    if status not in (429, 503):
+        return JSONResponse({"detail": str(error)}, status)
+    detail = f"{error}; try again in a moment" if status == 503 else str(error)
+    return JSONResponse({"detail": detail}, status, {"Retry-After": RETRY_SECONDS})
 
 
 async def _explain(_: Request, error: Any) -> JSONResponse:
     """The first thing that is wrong with a request's fields, in one sentence."""
     first = error.errors()[0]
-    field = str(first["loc"][-1]) if len(first["loc"]) > 1 else "request"
+    places = [str(place) for place in first["loc"][1:]]
+    field = ".".join(places) or "request"
     if field == "audio":
         detail = "send the recording as a file in the multipart field “audio”"
     else:
-        detail = f"the field “{field}” is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        detail = f"the field “{field[:200]}” is wrong: {first['msg'][:1].lower()}{first['msg'][1:]}"
     return JSONResponse({"detail": detail}, 422)
 
 

@@ -1,4 +1,6 @@
-"""What may go wrong between the service and the model, whoever notices it."""
+"""What may go wrong with a request, whoever notices it; `serving.api` knows each one's status."""
+
+from components.conversation import InputError
 
 
 class NotReadyError(RuntimeError):
@@ -7,3 +9,19 @@ class NotReadyError(RuntimeError):
 
 class LateError(RuntimeError):
     """The deadline passed before there was an answer."""
+
+
+class BusyError(RuntimeError):
+    """As many as may wait are waiting."""
+
+
+class StoppedError(RuntimeError):
+    """Nobody waits for the work any more."""
+
+
+class TooLongError(InputError):
+    """The recording is longer than this service takes."""
+
+
+class NotAudioError(InputError):
+    """The upload cannot be read as sound."""

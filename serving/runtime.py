@@ -1,54 +1,44 @@
-"""What one service process holds: the speech models, the emotion model, and who may use them.
+"""What one service process holds: the speech models, the emotion model, the jobs.
 
-The speech models work in a thread of their own, so the event loop goes on answering while a
-recording is analysed; recordings take turns, and only so many may wait.
+The verbs answer requests; who may ask, and in which form, is `serving.api`'s matter.
 """
 
 import asyncio
-import logging
-import time
-from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import IO
 
-import numpy as np
-
-from components.conversation import SAMPLE_RATE, InputError, Seconds, Turn, read_audio
-from components.profile import Settings, load_profile
-from serving import metrics
-from serving.analyze import Analyzer, turn_clips, with_emotions
-from serving.emotions import Emotions
-from serving.errors import NotReadyError
+from components.conversation import SAMPLE_RATE, InputError, Seconds
+from components.fusion import Clip
+from components.profile import Settings
+from serving import metrics, traces
+from serving.analyze import Analysis, turn_clips, with_emotions
+from serving.emotions import Classified, Emotions
+from serving.errors import BusyError, NotReadyError, TooLongError
+from serving.fair import Work
 from serving.settings import ServeSettings
+from serving.speech import Options, Speech, decode
 
-logger = logging.getLogger(__name__)
+LONGEST_CLIP: Seconds = 300.0
+"""Of what comes as one turn; what is longer should be analysed."""
 
+MOST_CLIPS = 64
+"""In one request."""
 
-class BusyError(RuntimeError):
-    """As many recordings as may wait are waiting."""
-
-
-class TooLongError(InputError):
-    """The recording is longer than this service takes."""
-
-
-class NotAudioError(InputError):
-    """The upload cannot be read as sound."""
+AGAIN: Seconds = 2.0
+"""Between a job's questions for a model that does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to a recording, and the model version that gave it."""
+    """The answer to a recording, and the model version that gave its emotions."""
 
     version: int
-    duration: Seconds
-    turns: list[Turn]
+    analysis: Analysis
 
 
 class Runtime:
-    """The service's working parts.
+    """The service's working parts; use it from one event loop.
 
     Args:
         settings: where things lie; `triton_url` is asked.
@@ -56,119 +46,112 @@ class Runtime:
     """
 
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
-        self.settings = settings
-        self.serve = serve
-        self.failure: BaseException | None = None
-        self._analyzer = Analyzer(load_profile(serve.profile), settings)
+        self.speech = Speech(settings, serve)
         self.emotions = Emotions(settings, serve)
-        self._threads = ThreadPoolExecutor(serve.at_once, thread_name_prefix="speech")
-        self._room = asyncio.Semaphore(serve.at_once)
-        self._inside = 0
-        self._loading: asyncio.Task[None] | None = None
+        self._most_clips = serve.clips_waiting
+        self._clips = 0
 
     def start(self) -> None:
         """Begin to load the speech models; the service answers `/healthz` meanwhile."""
-        self._loading = asyncio.create_task(self._load())
-
-    async def _load(self) -> None:
-        began = time.monotonic()
-        try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._analyzer.load)
-        except Exception as error:
-            self.failure = error
-            logger.exception("the speech models cannot be loaded")
-            return
-        logger.info("speech models loaded in %.1f s", time.monotonic() - began)
+        self.speech.start()
 
     async def stop(self) -> None:
         """Let go of everything."""
         await self.emotions.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-    def loaded(self) -> bool:
-        """Whether the speech models can be used."""
-        return self._loading is not None and self._loading.done() and self.failure is None
+        self.speech.stop()
 
     async def ready(self) -> bool:
         """Whether a recording sent now would be answered: the speech models are loaded, and the
         emotion model answers."""
-        return self.loaded() and await self.emotions.ready()
+        return self.speech.loaded() and await self.emotions.ready()
 
     async def analyze(
-        self,
-        upload: IO[bytes],
-        session_id: str,
-        *,
-        num_speakers: int | None = None,
-        max_pause: Seconds | None = None,
+        self, upload: IO[bytes], options: Options, work: Work, *, patient: bool = False
     ) -> Result:
         """Analyse a recording.
 
+        Args:
+            upload: as it was sent.
+            options: what is asked of it.
+            work: told how far it is; stops it.
+            patient: nobody waits at the other end: wait for a turn, and for the emotion model.
+
         Raises:
-            NotAudioError: it is not sound.
-            TooLongError: it is longer than the settings allow.
+            NotReadyError: the speech models are still loading, or Triton does not answer.
+            LateError: the deadline passed, or Triton did not answer in time.
+            StoppedError: nobody waits for it any more.
+            InputError: as `Speech.listen`.
             BusyError: too many are waiting.
-            NotReadyError: the models are still loading, or Triton does not answer.
-            LateError: Triton did not answer in time.
         """
-        if not self.loaded():
-            raise NotReadyError("the speech models are still being loaded")
-        self.emotions.model()
-        async with self._turn():
-            audio = await self._decode(upload)
-            heard = await asyncio.get_running_loop().run_in_executor(
-                self._threads,
-                lambda: self._analyzer.listen(
-                    audio,
-                    session_id=session_id,
-                    num_speakers=num_speakers,
-                    max_pause=max_pause,
-                    watch=_watch,
-                ),
-            )
-        turns = list(heard.turns)
-        began = time.monotonic()
-        # Asked only now: another version may have taken over while this one was listened to.
-        classified = await self.emotions.classify(turn_clips(audio, turns))
-        turns = with_emotions(turns, classified.probabilities)
-        _watch("classify", time.monotonic() - began)
-        duration = len(audio) / SAMPLE_RATE
-        metrics.AUDIO.inc(duration)
+        if not patient:
+            self.emotions.model()  # without one, no need to begin
+        audio, heard = await self.speech.listen(upload, options, work, patient=patient)
+        work.step("classify", 0.0)
+        with traces.stage("classify"):
+            # Asked only now: another version may have taken over while this one was listened to.
+            classified = await self._classify(turn_clips(audio, heard.turns), work, patient)
+        turns = with_emotions(heard.turns, classified.probabilities)
+        metrics.AUDIO.inc(heard.duration)
         metrics.TURNS.inc(len(turns))
         for turn in turns:
             metrics.EMOTIONS.labels(turn.emotion, classified.version).inc()
-        return Result(classified.version, duration, turns)
+        return Result(classified.version, replace(heard, turns=tuple(turns)))
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for this recording's turn, or refuse it."""
-        if self._inside >= self.serve.at_once + self.serve.waiting:
-            raise BusyError("too many recordings are waiting; try again later")
-        self._inside += 1
-        metrics.WAITING.inc()
-        began = time.monotonic()
+    async def _classify(self, clips: Sequence[Clip], work: Work, patient: bool) -> Classified:
+        while True:
+            try:
+                return await self.emotions.classify(clips, deadline=work.remaining())
+            except NotReadyError:
+                if not patient:
+                    raise
+            await asyncio.sleep(AGAIN)
+            work.step("classify", 0.0)
+
+    async def classify(
+        self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, request_id: str = ""
+    ) -> Classified:
+        """The emotions of turns that are cut already.
+
+        Args:
+            uploads: the sound of each turn, as it was sent.
+            texts: the words of each turn.
+            work: its deadline counts.
+            request_id: names the request.
+
+        Raises:
+            InputError: not one text for each sound, too many, or one that is no sound.
+            TooLongError: a clip is longer than `LONGEST_CLIP`.
+            BusyError: too many clips are under way.
+            NotReadyError: Triton does not answer.
+            LateError: the deadline passed.
+        """
+        if len(uploads) != len(texts):
+            raise InputError(
+                f"{len(uploads)} files “audio” and {len(texts)} fields “text” were sent; send one "
+                "text for each, in the same order (an empty one where nothing was understood)"
+            )
+        if len(uploads) > MOST_CLIPS:
+            raise TooLongError(f"{len(uploads)} clips were sent; send at most {MOST_CLIPS} at once")
+        if self._clips + len(uploads) > self._most_clips:
+            raise BusyError("too many clips are under way; try again later")
+        self._clips += len(uploads)
         try:
-            async with self._room:
-                _watch("wait", time.monotonic() - began)
-                yield
+            with traces.stage("decode"):
+                sounds = await asyncio.to_thread(_decode_clips, uploads)
+            with traces.stage("classify"):
+                answer = await self.emotions.classify(
+                    list(zip(sounds, texts, strict=True)),
+                    deadline=work.remaining(),
+                    request_id=request_id,
+                )
         finally:
-            self._inside -= 1
-            metrics.WAITING.dec()
-
-    async def _decode(self, upload: IO[bytes]) -> np.ndarray:
-        began = time.monotonic()
-        most = self.settings.max_seconds
-        try:
-            # A little more than the limit shows that it is exceeded; a bomb unpacks no further.
-            audio = await asyncio.to_thread(read_audio, upload, 0.0, most + 1)
-        except InputError as error:
-            reason = str(error).removeprefix("the audio: ")
-            raise NotAudioError(f"the recording {reason}") from error
-        if len(audio) > most * SAMPLE_RATE:
-            raise TooLongError(f"the recording is longer than {most:g} seconds; send it in parts")
-        _watch("decode", time.monotonic() - began)
-        return audio
+            self._clips -= len(uploads)
+        metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
+        return answer
 
 
-def _watch(stage: str, seconds: Seconds) -> None:
-    metrics.STAGES.labels(stage).observe(seconds)
+def _decode_clips(uploads: Sequence[IO[bytes]]) -> list:
+    return [
+        decode(upload, LONGEST_CLIP, f"clip {number}")
+        for number, upload in enumerate(uploads, start=1)
+    ]

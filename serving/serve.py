@@ -151,7 +151,7 @@ class Serving:
         if self.settings.hub_token:
             environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
         root = Path(serving.__file__).parents[1]
-        command = [sys.executable, "-m", "bentoml", "serve", SERVICE, "--working-dir", str(root)]
+        command = [sys.executable, "-m", "serving.host", SERVICE, "--working-dir", str(root)]
         self._service = Child(
             [*command, "--host", self.host, "--port", str(self.port)],
             environment,

@@ -4,42 +4,63 @@ BentoML runs the workers and answers `/healthz`, `/readyz` and `/metrics`; the a
 mounts answers `/v1/…` and the page. `moodline serve` starts it with a Triton behind it.
 """
 
+from pathlib import Path
+
 import bentoml
 
 from components.profile import Settings
 from serving.api import create_app
+from serving.jobs import Jobs, Shelf
+from serving.keys import Keys
 from serving.processes import end_with_parent
 from serving.runtime import Runtime
 from serving.settings import ServeSettings
+from serving.store import Store
+from serving.traces import start_traces
 
 SERVE = ServeSettings()
 SETTINGS = Settings()
 APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
 
+# BentoML's own limit is only there for what hangs: ours answers first, and ends the work.
+GRACE = 10
 
-@bentoml.service(name="moodline", traffic={"timeout": SERVE.timeout}, workers=1)
+
+@bentoml.service(name="moodline", traffic={"timeout": SERVE.timeout + GRACE}, workers=SERVE.workers)
 @bentoml.asgi_app(APP, path="/")
 class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
     def __init__(self) -> None:
+        self.store = Store(SERVE.store_url(SETTINGS.home))
         self.runtime = Runtime(SETTINGS, SERVE)
+        self.jobs = Jobs(self.store, Shelf(SERVE.shared_folder(SETTINGS.home)), self.runtime, SERVE)
         APP.state.runtime = self.runtime
+        APP.state.jobs = self.jobs
+        APP.state.store = self.store
+        APP.state.timeout = SERVE.timeout
+        APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Begin to load the speech models."""
+        """Begin to load the speech models, and to do jobs."""
         end_with_parent()  # BentoML gives its workers sessions of their own
+        self.traces = start_traces()
         self.runtime.start()
+        self.jobs.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Let go of the models and of the connection to Triton."""
+        """Give back the job at hand; let go of the models and of the connections."""
+        await self.jobs.stop()
         await self.runtime.stop()
+        self.store.close()
+        if self.traces:
+            self.traces.shutdown()
 
     async def __is_alive__(self) -> bool:
         """False once the speech models turned out not to load: only a restart can help then."""
-        return self.runtime.failure is None
+        return self.runtime.speech.failure is None
 
     async def __is_ready__(self) -> bool:
         """Whether a recording sent now would be answered."""

@@ -9,23 +9,42 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class ServeSettings(BaseSettings):
     """The service's own settings, each from `MOODLINE_SERVE_<NAME>` in the environment.
 
+    Copies of the service that share `store` and `folder` share jobs and the limits of keys.
+
     Attributes:
         profile: which speech models to load: demo, paper, a YAML file, or a profile as JSON.
         pointer: the file that says which model version is served (see `serving.served`).
-        at_once: recordings analysed at the same time by one process; the models use all cores.
-        waiting: recordings that may wait for their turn; more are answered 429.
-        timeout: seconds until a request is answered 504.
+        workers: processes of one service; each loads the speech models.
+        store: SQLAlchemy's URL of the database of jobs; empty: SQLite in `folder`.
+        folder: where uploads of jobs lie until they are done; empty: `<home>/serving/store`.
+        short_seconds: recordings up to this length do not wait for longer ones.
+        waiting: recordings that may wait for their turn, of short and of long ones each; more
+            are answered 429.
+        clips_waiting: clips of `/v1/classify` that one process has under way; more: 429.
+        jobs_waiting: jobs that may be unfinished, in all copies together; more: 429.
+        job_hours: how long a finished job's result is kept.
+        job_lease: seconds without a sign of life after which a job is taken from its process.
+        timeout: seconds until a request is answered 504, unless it asks for less.
         clip_deadline: seconds for the model's answer to one clip.
+        keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_SERVE_", frozen=True, extra="ignore")
 
     profile: str = "demo"
     pointer: Path = Path(".moodline/serving/served.json")
-    at_once: int = Field(default=1, ge=1)
+    workers: int = Field(default=1, ge=1)
+    store: str = ""
+    folder: str = ""
+    short_seconds: float = Field(default=60.0, ge=0)
     waiting: int = Field(default=8, ge=0)
+    clips_waiting: int = Field(default=256, ge=1)
+    jobs_waiting: int = Field(default=100, ge=0)
+    job_hours: float = Field(default=24.0, gt=0)
+    job_lease: float = Field(default=30.0, gt=0)
     timeout: int = Field(default=1800, ge=1)
     clip_deadline: float = Field(default=30.0, gt=0)
+    keys: str = ""
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""
@@ -35,3 +54,11 @@ class ServeSettings(BaseSettings):
             )
             for name, value in self.model_dump().items()
         }
+
+    def shared_folder(self, home: Path) -> Path:
+        """Where uploads lie that outlive a request."""
+        return Path(self.folder) if self.folder else home / "serving" / "store"
+
+    def store_url(self, home: Path) -> str:
+        """The database of jobs and of the use of keys."""
+        return self.store or f"sqlite:///{(self.shared_folder(home) / 'store.db').resolve()}"

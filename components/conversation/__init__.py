@@ -29,7 +29,7 @@ from components.conversation.types import (
     Word,
 )
 from components.conversation.vtt import turns_to_vtt
-from components.conversation.words import read_words, words_text, write_words
+from components.conversation.words import parse_words, read_words, words_text, write_words
 
 __all__ = [
     "EMOTIONS",
@@ -49,6 +49,7 @@ __all__ = [
     "audio_duration",
     "check_audio",
     "parse_rttm",
+    "parse_words",
     "read_audio",
     "read_manifest",
     "read_rttm",

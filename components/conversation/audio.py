@@ -120,6 +120,30 @@ def audio_duration(source: Source) -> Seconds:
         return sum(map(len, blocks)) / rate
 
 
+def announced_duration(source: Source) -> Seconds | None:
+    """The length of a recording as its header has it, at no cost; None where it has none.
+
+    A header may say what it likes: this is for plans, not for limits.
+    """
+    import av
+    import soundfile
+
+    try:
+        _check_readable(source)
+        with soundfile.SoundFile(_for_soundfile(source)) as sound:
+            return sound.frames / sound.samplerate
+    except soundfile.LibsndfileError:
+        if not isinstance(source, (str, Path)):
+            source.seek(0)
+        try:
+            with av.open(_for_soundfile(source), metadata_errors="ignore") as container:
+                return container.duration / av.time_base if container.duration else None
+        except (av.FFmpegError, ValueError, OSError):
+            return None
+    except InputError:
+        return None
+
+
 def _for_soundfile(source: Source) -> Any:
     return str(source) if isinstance(source, (str, Path)) else source
 

@@ -10,11 +10,17 @@ def turns_to_vtt(turns: Iterable[Turn]) -> str:
     cues = ["WEBVTT\n"]
     for turn in turns:
         mood = f"[{turn.emotion}] " if turn.emotion else ""
-        text = (turn.words).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         cues.append(
-            f"{_stamp(turn.start)} --> {_stamp(turn.end)}\n<v {turn.speaker}>{mood}{text}\n"
+            f"{_stamp(turn.start)} --> {_stamp(turn.end)}\n"
+            f"<v {_plain(turn.speaker)}>{mood}{_plain(turn.words)}\n"
         )
     return "\n".join(cues)
+
+
+def _plain(text: str) -> str:
+    """Text as a cue holds it: on one line, and nothing in it taken for a mark."""
+    line = " ".join(text.split())
+    return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _stamp(time: Seconds) -> str:

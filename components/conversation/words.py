@@ -26,16 +26,26 @@ def read_words(path: Path) -> list[AsrSegment]:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{path}: is not JSON: {error}") from None
+    return parse_words(data, str(path))
+
+
+def parse_words(data: Any, place: str) -> list[AsrSegment]:
+    """As `read_words`, from the JSON's content.
+
+    Args:
+        data: what the JSON holds.
+        place: where it comes from, for messages.
+    """
     segments = data.get("segments") if isinstance(data, dict) else data
     if not isinstance(segments, list):
-        raise InputError(f"{path}: has no list of “segments”, as WhisperX's JSON has")
+        raise InputError(f"{place}: has no list of “segments”, as WhisperX's JSON has")
     result = []
     for number, segment in enumerate(segments, start=1):
         try:
             result.append(_segment(segment))
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{path}: segment {number}: {what}") from None
+            raise InputError(f"{place}: segment {number}: {what}") from None
     return result
 
 
@@ -85,7 +95,7 @@ def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
                 "start": segment.start,
                 "end": segment.end,
                 "text": segment.text,
-                "words": [_word(word) for word in segment.words],
+                "words": [word_entry(word) for word in segment.words],
             }
             for segment in segments
         ],
@@ -94,7 +104,8 @@ def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
     return json.dumps(data, ensure_ascii=False, indent=1)
 
 
-def _word(word: Word) -> dict[str, Any]:
+def word_entry(word: Word) -> dict[str, Any]:
+    """A word as WhisperX writes it, without the keys it has no value for."""
     fields = {
         "start": word.start,
         "end": word.end,

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from typing import Any
@@ -75,6 +75,8 @@ class Diarizer:
         audio: np.ndarray,
         num_speakers: int | None = None,
         stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
+        *,
+        step: Callable[[float], None] | None = None,
     ) -> Diarization:
         """Find who speaks when.
 
@@ -83,6 +85,7 @@ class Diarizer:
             num_speakers: how many there are, where it is known.
             stretches: start and end of each stretch in which one person speaks, in place of what
                 the pipeline would find; they may overlap.
+            step: told several times a second which share is done; what it raises ends the work.
 
         Raises:
             InputError: stretches for a pipeline that has no use for them.
@@ -101,7 +104,8 @@ class Diarizer:
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    return _both(self._pipeline(file, num_speakers=num_speakers))
+                    hook = _Hook(step)
+                    return _both(self._pipeline(file, num_speakers=num_speakers, hook=hook))
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
@@ -126,6 +130,30 @@ class Diarizer:
         inside = [Segment(start, min(end, length)) for start, end in stretches if start < length]
         found = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
         return Diarization(found, found)
+
+
+class _Hook:
+    """What pyannote calls after each batch; it goes through the recording twice."""
+
+    def __init__(self, step: Callable[[float], None] | None) -> None:
+        self._step = step
+        self._rounds: list[str] = []
+
+    def __call__(
+        self,
+        name: str,
+        _: Any,
+        *,
+        total: int | None = None,
+        completed: int | None = None,
+        **__: Any,
+    ) -> None:
+        if self._step is None or not total or completed is None:
+            return
+        if name not in self._rounds:
+            self._rounds.append(name)
+        done = len(self._rounds) - 1 + min(completed / total, 1.0)
+        self._step(min(done / 2, 1.0))
 
 
 def _both(output: Any) -> Diarization:

@@ -5,16 +5,18 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Seconds, Word
 from components.profile import Settings, TranscribeSettings, resolve_model
+from components.transcribe.pieces import pieces
 from components.transcribe.stretches import given
-from components.transcribe.word_times import Aligner, add_word_times
+from components.transcribe.word_times import Aligner, add_word_times, shifted
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,11 @@ class Transcriber:
         return [best, AttentionAligner(self._pipeline)]
 
     def transcribe(
-        self, audio: np.ndarray, stretches: Sequence[tuple[Seconds, Seconds]] | None = None
+        self,
+        audio: np.ndarray,
+        stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
+        *,
+        step: Callable[[float], None] | None = None,
     ) -> list[AsrSegment]:
         """Transcribe a recording.
 
@@ -103,10 +109,28 @@ class Transcriber:
             audio: float32 [samples], mono at 16 kHz, of any length.
             stretches: start and end of what is read, in place of what the voice activity detector
                 would find; they may overlap, and those beyond 30 s are cut.
+            step: told every few seconds which share is done; what it raises ends the work.
 
         Returns:
             Its segments in order; none where nobody speaks.
         """
+        if stretches is not None:
+            return self._transcribe_piece(audio, stretches, None)
+        found: list[AsrSegment] = []
+        for first, last in pieces(audio):
+            told = step and partial(_tell, step, first / len(audio), last / len(audio))
+            heard = self._transcribe_piece(audio[first:last], None, told)
+            found += [shifted(segment, first / SAMPLE_RATE) for segment in heard]
+            if step:
+                step(last / len(audio))
+        return found
+
+    def _transcribe_piece(
+        self,
+        audio: np.ndarray,
+        stretches: Sequence[tuple[Seconds, Seconds]] | None,
+        told: Callable[[float], None] | None,
+    ) -> list[AsrSegment]:
         import torch
 
         if len(audio) < SHORTEST:
@@ -120,13 +144,20 @@ class Transcriber:
             self._pipeline.vad_model = given(stretches, len(audio) / SAMPLE_RATE)
         try:
             found = self._pipeline.transcribe(
-                np.ascontiguousarray(audio, dtype=np.float32), batch_size=self._batch_size
+                np.ascontiguousarray(audio, dtype=np.float32),
+                batch_size=self._batch_size,
+                progress_callback=told,
             )
         finally:
             self._pipeline.vad_model = detector
             torch.set_num_threads(threads)
         segments = [_segment(part) for part in found["segments"] if part["text"].strip()]
         return add_word_times(audio, segments, self._aligners)
+
+
+def _tell(step: Callable[[float], None], low: float, high: float, percent: float) -> None:
+    """Tell a step of a piece as a share of the recording; word times come after it."""
+    step(low + (high - low) * percent / 200)
 
 
 def _segment(part: dict[str, Any]) -> AsrSegment:

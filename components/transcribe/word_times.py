@@ -114,3 +114,19 @@ def _timed(word: Word, time: WordTime, offset: Seconds) -> Word:
         end=round(float(time.end + offset), 3),
         score=score,
     )
+
+
+def shifted(segment: AsrSegment, by: Seconds) -> AsrSegment:
+    """The segment and its words, so much later."""
+    if not by:
+        return segment
+    words = tuple(
+        replace(
+            word,
+            start=None if word.start is None else round(word.start + by, 3),
+            end=None if word.end is None else round(word.end + by, 3),
+        )
+        for word in segment.words
+    )
+    start, end = round(segment.start + by, 3), round(segment.end + by, 3)
+    return replace(segment, start=start, end=end, words=words)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from serving import traces
 from serving.triton.export import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
@@ -97,13 +98,15 @@ class TritonClient:
 
         seconds = self.deadline if deadline is None else deadline
         try:
-            result = await self._connected().infer(
-                MODEL,
-                to_inputs(audio, input_ids),
-                model_version=version,
-                client_timeout=seconds,
-                timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
-            )
+            with traces.call("triton.infer") as headers:
+                result = await self._connected().infer(
+                    MODEL,
+                    to_inputs(audio, input_ids),
+                    model_version=version,
+                    client_timeout=seconds,
+                    timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
+                    headers=headers,
+                )
             return to_answer(result)
         except InferenceServerException as error:
             if error.status() in LATE:

@@ -1,0 +1,142 @@
+"""API keys: who may ask, and how often.
+
+The file holds a line for each key, its name and its SHA-256, never the key itself:
+
+    web-team    9f86d081884c7d65…  600      600 requests a minute, in all copies of the service
+    night-job   60303ae22b998861…           as many as it likes
+
+`python -m serving.keys keys.txt web-team --per-minute 600` makes one. Keys are long and random, so
+a plain hash keeps them as well as a slow one would. The file is read again when it changes.
+"""
+
+import argparse
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.conversation import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """Who asks.
+
+    Attributes:
+        name: for the log, and as the owner of jobs and recordings.
+        digest: SHA-256 of the key, in hexadecimal.
+        per_minute: requests allowed; None: any number.
+    """
+
+    name: str
+    digest: str
+    per_minute: int | None = None
+
+
+class Keys:
+    """The keys in a file.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: it is not there, or a line in it is wrong.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._stamp()
+        self._keys = read_keys(path)
+
+    def _stamp(self) -> tuple[int, int] | None:
+        try:
+            stat = self._path.stat()
+        except OSError:
+            return None
+        return stat.st_mtime_ns, stat.st_ino
+
+    def find(self, presented: str) -> Key | None:
+        """The key that was presented, if it is one; as quick for a wrong one as for a right one.
+
+        Raises:
+            InputError: the file has become unreadable: nobody is let in.
+        """
+        stamp = self._stamp()
+        if stamp != self._seen:
+            self._keys = read_keys(self._path)
+            self._seen = stamp
+        digest = hashlib.sha256(presented.encode()).hexdigest()
+        found = None
+        for key in self._keys:
+            if hmac.compare_digest(key.digest, digest):
+                found = key
+        return found
+
+
+def read_keys(path: Path) -> list[Key]:
+    """Read a file of keys.
+
+    Raises:
+        InputError: it is not there, or a line in it is wrong.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: the API keys cannot be read: {error}") from None
+    keys = []
+    for number, line in enumerate(lines, start=1):
+        fields = line.split()
+        if not fields or line.startswith("#"):
+            continue
+        if len(fields) not in (2, 3) or not re.fullmatch(r"[0-9a-f]{64}", fields[1]):
+            raise InputError(f"{path}: line {number}: is not “name sha256 [requests a minute]”")
+        if len(fields) == 3 and not fields[2].isdigit():
+            raise InputError(f"{path}: line {number}: “{fields[2]}” is no number of requests")
+        keys.append(Key(fields[0], fields[1], int(fields[2]) if len(fields) == 3 else None))
+    return keys
+
+
+def add_key(path: Path, name: str, per_minute: int | None = None) -> str:
+    """Make a key and add its hash to the file.
+
+    Returns:
+        The key, which is written nowhere.
+
+    Raises:
+        InputError: the name is taken, or not one word.
+    """
+    if not re.fullmatch(r"[\w.-]{1,100}", name):
+        raise InputError(f"“{name}” is no name for a key: use letters, digits, “-”, “.”")
+    if path.exists() and any(key.name == name for key in read_keys(path)):
+        raise InputError(f"{path}: there is a key of the name {name} already")
+    key = f"moodline_{secrets.token_urlsafe(32)}"
+    limit = "" if per_minute is None else f" {per_minute}"
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with os.fdopen(file, "a", encoding="utf-8") as lines:
+        lines.write(f"{name} {hashlib.sha256(key.encode()).hexdigest()}{limit}\n")
+    return key
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make a key; it goes to standard output, once."""
+    parser = argparse.ArgumentParser(description="Make an API key and add its hash to a file.")
+    parser.add_argument("file", type=Path)
+    parser.add_argument("name", help="who will use it")
+    parser.add_argument("--per-minute", type=int, help="requests allowed")
+    given = parser.parse_args(arguments)
+    try:
+        key = add_key(given.file, given.name, given.per_minute)
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{key}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

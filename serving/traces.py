@@ -1,0 +1,68 @@
+"""Traces (OpenTelemetry): one for each request, through the stages and into the call of Triton.
+
+They are off unless the standard variables say where they go, `OTEL_EXPORTER_OTLP_ENDPOINT` or
+`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; the other `OTEL_*` variables count as everywhere.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+
+from serving import metrics
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import TracerProvider
+
+TRACER = trace.get_tracer("moodline")
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+
+def start_traces() -> "TracerProvider | None":
+    """Send this process's spans where the environment says; None if it says nothing."""
+    off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
+    if off or not any(os.environ.get(name) for name in ENDPOINTS):
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+    name = os.environ.get("OTEL_SERVICE_NAME", "moodline")
+    provider = TracerProvider(resource=Resource.create({"service.name": name}))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)
+    return provider
+
+
+@contextmanager
+def request(method: str, headers: Mapping[str, str]) -> Iterator[trace.Span]:
+    """A request that came in: the root of its trace here, or a part of its sender's.
+
+    BentoML's own span around it is passed by: it belongs to traces that go nowhere.
+    """
+    sent = propagate.extract(dict(headers), context=Context())
+    with TRACER.start_as_current_span(method, sent, kind=trace.SpanKind.SERVER) as span:
+        yield span
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """A stage of a request: a span, and an observation of `moodline_stage_seconds`."""
+    began = time.monotonic()
+    with TRACER.start_as_current_span(name):
+        yield
+    metrics.STAGES.labels(name).observe(time.monotonic() - began)
+
+
+@contextmanager
+def call(name: str) -> Iterator[dict[str, str]]:
+    """A call of another server: a span, and the headers (metadata) that continue it there."""
+    with TRACER.start_as_current_span(name, kind=trace.SpanKind.CLIENT):
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        yield headers
