@@ -1,4 +1,7 @@
-"""How a run starts on this machine: kfp's local runner in a process of its own, watched."""
+"""How a run starts on this machine: kfp's local runner in a process of its own, watched.
+
+Its steps run in processes, or in containers of the images that a cluster's would run in.
+"""
 
 import contextlib
 import json
@@ -8,22 +11,24 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from components.conversation import InputError
-from components.profile import Profile, Settings
+from components.profile import ClusterSettings, Profile, Settings
 from components.register import Refused, read_verdict
+from pipelines.code import ROOT, git_commit
+from pipelines.containers import check_engine
 from pipelines.steps import LogReader, Step, last_words
-
-ROOT = Path(__file__).resolve().parents[1]
 
 OnStep = Callable[[Step], None]
 
 _STOP_SECONDS = 10
+# What the kernel and SQLite say of a full disk, in whatever exception.
+_FULL = ("No space left on device", "database or disk is full")
 
 
 class StepFailed(RuntimeError):
@@ -51,8 +56,9 @@ class RunResult:
         version: what was registered; None if the gate said "fail".
         promoted: whether that version went into production.
         outputs: paths of `model`, `metrics`, `report`, `verdict`, `predictions`, `turns`,
-            `transcripts`, `speakers`, `examples`, `corpus`.
+            `examples`, `corpus`; of a step that was done before, where it left them then.
         seconds: how long each step took, in the order in which they ran.
+        reused: the steps that were done before, and not again.
     """
 
     folder: Path
@@ -62,12 +68,11 @@ class RunResult:
     promoted: bool
     outputs: dict[str, Path]
     seconds: dict[str, float]
+    reused: tuple[str, ...]
 
 
 _OUTPUTS = {
     "corpus": ("corpus", "manifest"),
-    "transcripts": ("transcribe", "transcripts"),
-    "speakers": ("diarize", "speakers"),
     "turns": ("align", "turns"),
     "examples": ("label", "examples"),
     "model": ("train", "model"),
@@ -83,17 +88,19 @@ def run_local(
     corpus: Path,
     settings: Settings,
     *,
+    in_containers: bool = False,
     promote: bool = False,
     actor: str = "pipeline",
     reason: str = "",
     on_step: OnStep | None = None,
 ) -> RunResult:
-    """Retrain on this machine.
+    """Retrain on this machine. What was done before is not done again; see `pipelines.retrain`.
 
     Args:
         profile: what to run.
         corpus: the corpus' folder.
         settings: where things lie; the steps get them as environment variables.
+        in_containers: each step in a container, of the images that `make images` builds.
         promote: put the version into production if its verdict is "pass".
         actor: who is named for that.
         reason: why.
@@ -106,17 +113,17 @@ def run_local(
     """
     arguments = {
         "corpus": str(Path(corpus).resolve()),
-        "profile": profile.model_dump_json(),
         "git_commit": git_commit(),
         "promote_if_passed": promote,
         "actor": actor,
         "reason": reason,
     }
     folder, reader, left = run_pipeline(
-        "pipelines.retrain:retrain",
+        "retrain",
+        profile,
         arguments,
         settings,
-        environment=_offline(profile, settings),
+        mounts=(Path(corpus),) if in_containers else None,
         on_step=on_step,
     )
     outputs = {name: Path(left[step]["artifacts"][key]) for name, (step, key) in _OUTPUTS.items()}
@@ -134,38 +141,52 @@ def run_local(
         promoted="promote" in left,
         outputs=outputs,
         seconds={step.name: step.seconds for step in reader.steps.values()},
+        reused=tuple(step.name for step in reader.steps.values() if step.state == "reused"),
     )
 
 
 def run_pipeline(
     pipeline: str,
+    profile: Profile,
     arguments: Mapping[str, Any],
     settings: Settings,
     *,
-    environment: Mapping[str, str] | None = None,
+    mounts: Sequence[Path] | None = None,
     on_step: OnStep | None = None,
 ) -> tuple[Path, LogReader, dict[str, dict[str, Any]]]:
     """Run any pipeline with kfp's local runner, in a process of its own.
 
     Args:
-        pipeline: "module:function".
+        pipeline: of `pipelines.compiled.PIPELINES`, or "module:function" of another.
+        profile: what it is built for.
         arguments: of the pipeline.
         settings: the steps get them as environment variables.
-        environment: more environment variables for the steps.
+        mounts: run the steps in containers that see these folders, too.
         on_step: called when a step begins and when it ends.
 
     Returns:
-        The run's folder, its steps, and what each of them left (see `pipelines.local.collect`).
+        The run's folder, its steps, and what each of them left (see `pipelines.local.watched`).
 
     Raises:
-        InputError, Refused: a step said so; its words.
+        InputError, Refused: a step said so; its words. The disk is full, or there is no Docker.
         StepFailed: a step failed otherwise, or said that it succeeded and left no output.
     """
+    if mounts is not None:
+        check_engine()
     folder = settings.runs / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     folder = folder.resolve()
     folder.mkdir(parents=True)
     request, log = folder / "request.json", folder / "run.log"
-    asked = {"pipeline": pipeline, "arguments": dict(arguments)}
+    asked = {
+        "pipeline": pipeline,
+        # Nothing of a cluster but the shards is meant for this machine.
+        "profile": profile.model_copy(
+            update={"cluster": ClusterSettings(shards=profile.cluster.shards)}
+        ).model_dump_json(),
+        "arguments": dict(arguments),
+        "cache": str((settings.cache / "steps").resolve()),
+        "mounts": None if mounts is None else [str(Path(path).resolve()) for path in mounts],
+    }
     request.write_text(json.dumps(asked, indent=1), encoding="utf-8")
     reader = LogReader()
     child = subprocess.Popen(
@@ -175,7 +196,7 @@ def run_pipeline(
         stdin=subprocess.DEVNULL,
         text=True,
         errors="replace",
-        env=_environment(settings) | dict(environment or {}),
+        env=_environment(settings) | _offline(profile, settings),
         start_new_session=True,
     )
     try:
@@ -193,28 +214,7 @@ def run_pipeline(
     if failed is not None or status != 0:
         raise _fault(failed, status, reader, log)
     left = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
-    for name, step_left in left.items():
-        missing = [key for key, path in step_left["artifacts"].items() if path is None]
-        if missing:
-            says = f"it said that it succeeded, but left no {', '.join(missing)}"
-            raise StepFailed(name, says, tuple(reader.tail(name)), log)
     return folder, reader, left
-
-
-def git_commit() -> str:
-    """The commit of the code that runs, with `-dirty` where files were changed since."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return "unknown"
-    return done.stdout.strip()
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -254,7 +254,12 @@ def _fault(failed: Step | None, status: int, reader: LogReader, log: Path) -> Ex
         return StepFailed(name, says, tuple(reader.tail(name)), log)
     name = failed.name if failed else ""
     tail = tuple(reader.tail(name))
-    says = last_words(tail)
+    says = (failed.says if failed else "") or last_words(tail)
+    if any(sign in line for line in (says, *tail) for sign in _FULL):
+        return InputError(
+            f"step {name or '(none: the run itself)'}: the disk is full: {says}; free some space"
+            " and start again: the run goes on in that step"
+        )
     told = re.match(r"^[\w.]*\b(InputError|RegistryError|Refused): (.+)$", says)
     if told is None:
         return StepFailed(name, says, tail, log)

@@ -1,19 +1,19 @@
-"""What kfp's local runner prints, read as steps that begin and end."""
+"""What a run tells of its steps while it goes on, read as steps that begin and end."""
 
+import json
 import re
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
-State = Literal["running", "done", "failed"]
+State = Literal["running", "done", "reused", "failed"]
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
-# Lines of kfp itself begin with a time; those of a step are indented.
-_BEGINS = re.compile(r"^\d\d:\d\d:\d\d\.\d+ - INFO - Executing task '([^']+)'")
-_ENDS = re.compile(r"^\d\d:\d\d:\d\d\.\d+ - \w+ - Task '([^']+)' finished with status (\w+)")
-_NOISE = re.compile(r"^\[KFP Executor|^-+$|^Wrote executor output file")
+_EVENT = "::moodline:: "
+# What kfp itself says: its log, with a time in front, and its executor's chatter.
+_NOISE = re.compile(r"^\d\d:\d\d:\d\d\.\d+ - |^\[KFP Executor|^-+$|^Wrote executor output file")
 _KEPT_LINES = 400
 
 
@@ -22,14 +22,20 @@ class Step:
     """A step of a run at one moment.
 
     Attributes:
-        name: of the component.
-        state: "running", "done" or "failed".
+        name: of the component; of a second shard's with "-2" behind it.
+        state: "running", "done", "reused" (it was done before, by this run or another) or "failed".
         seconds: since it began.
+        says: why it failed, where that is not in what it printed.
     """
 
     name: str
     state: State
     seconds: float = 0.0
+    says: str = ""
+
+    def line(self) -> str:
+        """As a line of a run's log."""
+        return _EVENT + json.dumps(asdict(self))
 
 
 @dataclass
@@ -38,29 +44,24 @@ class LogReader:
 
     Attributes:
         steps: the last state of each step, in the order in which they began.
-        tails: the last lines that each step printed.
+        tails: the last lines that each step printed; two shards' that ran at the same time have
+            each other's among them.
     """
 
     steps: dict[str, Step] = field(default_factory=dict)
     tails: dict[str, deque[str]] = field(default_factory=dict)
-    _began: dict[str, float] = field(default_factory=dict)
-    _current: str = ""
 
     def read(self, line: str) -> Step | None:
-        """Take in one line; the step that it begins or ends, if it does."""
-        line = _COLOUR.sub("", line.rstrip("\n"))
-        if match := _BEGINS.match(line):
-            self._current = match[1]
-            self._began[match[1]] = time.monotonic()
-            return self._note(Step(match[1], "running"))
-        if match := _ENDS.match(line):
-            taken = time.monotonic() - self._began.get(match[1], time.monotonic())
-            state: State = "done" if match[2] == "SUCCESS" else "failed"
-            self._current = ""
-            return self._note(Step(match[1], state, taken))
+        """Take in one line; the step that it tells of, if it does."""
+        line = line.rstrip("\n")
+        if line.startswith(_EVENT):
+            step = Step(**json.loads(line.removeprefix(_EVENT)))
+            self.steps[step.name] = step
+            return step
         text = line.strip()
         if text and not _NOISE.match(text):
-            self.tails.setdefault(self._current, deque(maxlen=_KEPT_LINES)).append(line)
+            for name in self._running() or [""]:
+                self.tails.setdefault(name, deque(maxlen=_KEPT_LINES)).append(line)
         return None
 
     def failed(self) -> Step | None:
@@ -71,9 +72,23 @@ class LogReader:
         """The last lines that a step printed; of the run itself for an empty name."""
         return tuple(self.tails.get(name, ()))
 
-    def _note(self, step: Step) -> Step:
-        self.steps[step.name] = step
-        return step
+    def _running(self) -> list[str]:
+        return [step.name for step in self.steps.values() if step.state == "running"]
+
+
+class Clock:
+    """Tells of one step on standard output, with the time since it began."""
+
+    def __init__(self, name: str) -> None:
+        self._name, self._began = name, time.monotonic()
+        self.tell("running")
+
+    def tell(self, state: State, says: str = "") -> None:
+        """Write one line."""
+        # `print` is not what it was while kfp runs a step.
+        step = Step(self._name, state, time.monotonic() - self._began, says)
+        sys.stdout.write(f"{step.line()}\n")
+        sys.stdout.flush()
 
 
 def last_words(lines: Iterable[str]) -> str:

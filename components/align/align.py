@@ -83,8 +83,8 @@ def align_baseline(
 
 
 def align_folder(
-    transcripts: Path,
-    speakers: Path,
+    transcripts: Sequence[Path],
+    speakers: Sequence[Path],
     out: Path,
     *,
     max_pause: Seconds = 1.5,
@@ -94,8 +94,8 @@ def align_folder(
     """Align every recording of a corpus.
 
     Args:
-        transcripts: a folder of `<recording>.json`.
-        speakers: a folder of `<recording>.rttm`; a silent recording's may be empty.
+        transcripts: folders of `<recording>.json`, one for each shard of the corpus.
+        speakers: their folders of `<recording>.rttm`; a silent recording's may be empty.
         out: a folder to write `<recording>.json` (SegLST) into, whole or not at all.
         max_pause: seconds.
         baseline: align without alignment, by `align_baseline`.
@@ -105,15 +105,19 @@ def align_folder(
         InputError: no transcripts, one without its speakers, or a file that cannot be read.
     """
     join = align_baseline if baseline else align
-    paths = sorted(transcripts.glob("*.json"))
-    if not paths:
-        raise InputError(f"{transcripts}: holds no transcripts (*.json)")
+    pairs = [
+        (path, rttm / f"{path.stem}.rttm")
+        for words, rttm in zip(transcripts, speakers, strict=True)
+        for path in sorted(words.glob("*.json"))
+    ]
+    if not pairs:
+        raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts (*.json) in there")
     with atomic_path(out) as temporary:
         temporary.mkdir()
-        for done, path in enumerate(paths, start=1):
-            found = read_rttm(speakers / f"{path.stem}.rttm")
+        for done, (path, rttm) in enumerate(pairs, start=1):
+            found = read_rttm(rttm)
             if found.keys() - {path.stem}:
-                raise InputError(f"{speakers / path.stem}.rttm: is of {', '.join(sorted(found))}")
+                raise InputError(f"{rttm}: is of {', '.join(sorted(found))}")
             turns = join(
                 read_words(path),
                 found.get(path.stem, []),
@@ -122,7 +126,7 @@ def align_folder(
             )
             write_turns(temporary / path.name, turns)
             if progress:
-                progress(done, len(paths))
+                progress(done, len(pairs))
 
 
 def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray, np.ndarray]:

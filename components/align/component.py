@@ -2,17 +2,17 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.profile.images import SLIM_IMAGE
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def align(
-    transcripts: dsl.Input[dsl.Dataset],
-    speakers: dsl.Input[dsl.Dataset],
+    transcripts: dsl.Input[list[dsl.Dataset]],
+    speakers: dsl.Input[list[dsl.Dataset]],
     turns: dsl.Output[dsl.Dataset],
     profile: str,
 ) -> None:
-    """Words and speaker segments to turns, as the profile's `align` says.
+    """Words and speaker segments of all shards to turns, as the profile's `align` says.
 
     Of the segments those with one speaker at a time are taken.
     """
@@ -20,12 +20,12 @@ def align(
 
     from components.align import align_folder
     from components.conversation import EXCLUSIVE
-    from components.profile import load_profile
+    from components.profile import load_part
 
-    settings = load_profile(profile).align
+    settings = load_part(profile).align
     align_folder(
-        Path(transcripts.path),
-        Path(speakers.path) / EXCLUSIVE,
+        [Path(shard.path) for shard in transcripts],
+        [Path(shard.path) / EXCLUSIVE for shard in speakers],
         Path(turns.path),
         max_pause=settings.max_pause,
         baseline=settings.baseline,

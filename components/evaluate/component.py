@@ -52,6 +52,7 @@ def evaluate(
     # KFP draws square matrices only: the answers' last column, “none”, is of no reference.
     rows = [*table["counts"], [0] * len(table["answers"])]
     confusion.log_confusion_matrix(table["answers"], rows)
+    write_json(Path(confusion.path), table)
     write_text(Path(report.path), found.report())
     write_json(Path(verdict.path), found.verdict.to_json())
     verdict.metadata["verdict"] = found.verdict.decision

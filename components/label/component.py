@@ -2,10 +2,10 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.profile.images import SLIM_IMAGE
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def label(
     turns: dsl.Input[dsl.Dataset],
     corpus: dsl.Input[dsl.Dataset],

@@ -5,6 +5,8 @@ settings say where things lie on this machine. Both are loaded at the edge and p
 """
 
 from components.profile.cache import Cache, file_digest, json_digest, tree_digest
+from components.profile.cluster import ClusterSettings, Secret, Toleration, Volume
+from components.profile.parts import load_part
 from components.profile.profile import (
     AlignSettings,
     DiarizeSettings,
@@ -24,6 +26,7 @@ __all__ = [
     "WHOLE",
     "AlignSettings",
     "Cache",
+    "ClusterSettings",
     "DiarizeSettings",
     "ExperimentSettings",
     "FusionSettings",
@@ -31,11 +34,15 @@ __all__ = [
     "Profile",
     "Progress",
     "ProtocolSettings",
+    "Secret",
     "Settings",
+    "Toleration",
     "TrainSettings",
     "TranscribeSettings",
+    "Volume",
     "file_digest",
     "json_digest",
+    "load_part",
     "load_profile",
     "model_digest",
     "resolve_model",

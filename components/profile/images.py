@@ -1,4 +1,13 @@
-"""The container images that the components run in; `infra/images` builds them."""
+"""The container images that the components run in; `infra/images` builds them.
 
-CPU_IMAGE = "moodline/cpu:0.1.0"
-GPU_IMAGE = "moodline/gpu:0.1.0"
+A pipeline puts the registry before these names and the code's digest behind them, so that a step
+runs the very code that asked for it.
+"""
+
+SLIM_IMAGE = "moodline/slim"
+"""For steps that run no model: no torch in it."""
+
+CPU_IMAGE = "moodline/cpu"
+
+GPU_IMAGE = "moodline/gpu"
+"""The same with CUDA; takes the place of the CPU image where a step asks for GPUs."""

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from components.conversation import FEEDBACK, InputError, Recording, Seconds
 from components.profile.cache import json_digest
+from components.profile.cluster import ClusterSettings
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -200,7 +201,7 @@ class GateSettings(_Frozen):
 
 
 class Profile(_Frozen):
-    """Everything that decides what a run computes.
+    """Everything that decides what a run computes; and, in `cluster`, where.
 
     Attributes:
         segmentation: where the stretches that are transcribed and diarized come from: "vad" is what
@@ -220,10 +221,19 @@ class Profile(_Frozen):
     protocol: ProtocolSettings
     gate: GateSettings
     experiment: ExperimentSettings = ExperimentSettings()
+    cluster: ClusterSettings = ClusterSettings()
 
     def digest(self) -> str:
         """The configuration's hash: the same for equal profiles, on every machine."""
-        return json_digest(self.model_dump(mode="json"))
+        return json_digest(self.model_dump(mode="json", exclude={"cluster"}))
+
+    def only(self, *parts: str) -> str:
+        """Nothing but these parts, as the JSON text that a step is given.
+
+        What a step cannot see cannot decide its result: `load_part` reads it back, and any other
+        part is an AttributeError. So a change of the gate, say, leaves a trained model as it is.
+        """
+        return self.model_dump_json(include=set(parts))
 
     def given_stretches(self, recording: Recording) -> Sequence[tuple[Seconds, Seconds]] | None:
         """The stretches of a recording that speech models are given; None: they look themselves.

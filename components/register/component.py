@@ -2,28 +2,36 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.profile.images import SLIM_IMAGE
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
-def champion(model: dsl.Output[dsl.Model]) -> int:
-    """The version in production: its folder and number, or an empty one and 0."""
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def champion() -> str:
+    """The version in production, named so that no other has its name: "3 <digest>"; else ""."""
+    from components.profile import Settings
+    from components.register import alias_version, show
+
+    version = alias_version("production", Settings())
+    return "" if version is None else f"{version} {show(version, Settings()).digest}"
+
+
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
+    """The folder of the version that `champion` named; an empty one if it named none."""
     from pathlib import Path
 
     from components.profile import Settings
-    from components.register import alias_version, download
+    from components.register import download
 
-    settings, folder = Settings(), Path(model.path)
-    version = alias_version("production", settings)
-    if version is None:
-        folder.mkdir(parents=True)
-        return 0
-    download(version, folder, settings)
-    model.metadata["version"] = version
-    return version
+    folder = Path(model.path)
+    if not name:
+        return folder.mkdir(parents=True, exist_ok=True)
+    version, digest = name.split()
+    model.metadata.update(version=int(version), digest=digest)
+    download(int(version), folder, Settings())
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def register(
     model: dsl.Input[dsl.Model],
     metrics: dsl.Input[dsl.Metrics],
@@ -49,7 +57,7 @@ def register(
     )
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def record_refusal(
     metrics: dsl.Input[dsl.Metrics],
     report: dsl.Input[dsl.HTML],
@@ -73,7 +81,7 @@ def record_refusal(
     )
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def promote(version: int, actor: str, reason: str) -> int:
     """A registered version into production; the ledger's step that did it."""
     from components.profile import Settings
@@ -82,7 +90,7 @@ def promote(version: int, actor: str, reason: str) -> int:
     return promote(version, Settings(), actor=actor, reason=reason).step
 
 
-@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def record_failure(
     git_commit: str,
     profile: str,

@@ -2,10 +2,10 @@
 
 from kfp import dsl
 
-from components.profile.images import GPU_IMAGE
+from components.profile.images import CPU_IMAGE
 
 
-@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
 def train(
     corpus: dsl.Input[dsl.Dataset],
     examples: dsl.Input[dsl.Dataset],
@@ -14,19 +14,22 @@ def train(
     metrics: dsl.Output[dsl.Metrics],
 ) -> None:
     """Labelled examples to a model version."""
+    import json
     from pathlib import Path
 
     from components.conversation import read_manifest
-    from components.profile import Settings, load_profile
+    from components.profile import Settings, load_part
     from components.train import train
 
     result = train(
         Path(examples.path),
         read_manifest(Path(corpus.path)),
         Path(model.path),
-        load_profile(profile),
+        load_part(profile),
         Settings(),
     )
     model.metadata["digest"] = result.digest
-    for name, value in {"best_epoch": result.best_epoch, **result.validation}.items():
+    scores = {"best_epoch": result.best_epoch, **result.validation}
+    Path(metrics.path).write_text(json.dumps(scores), encoding="utf-8")
+    for name, value in scores.items():
         metrics.log_metric(name, value)

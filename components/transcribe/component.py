@@ -2,25 +2,28 @@
 
 from kfp import dsl
 
-from components.profile.images import GPU_IMAGE
+from components.profile.images import CPU_IMAGE
 
 
-@dsl.component(base_image=GPU_IMAGE, install_kfp_package=False)
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
 def transcribe(
     corpus: dsl.Input[dsl.Dataset],
+    shard: str,
     profile: str,
     transcripts: dsl.Output[dsl.Dataset],
 ) -> None:
-    """The recordings of a corpus to words with times."""
+    """A shard of a corpus ("0/4" is the first of four) to words with times."""
     from pathlib import Path
 
     from components.conversation import read_manifest
-    from components.profile import Settings, load_profile
+    from components.profile import Settings, load_part
     from components.transcribe import transcribe_corpus
 
+    index, count = map(int, shard.split("/"))
     transcribe_corpus(
         read_manifest(Path(corpus.path)),
         Path(transcripts.path),
-        load_profile(profile),
+        load_part(profile),
         Settings(),
+        shard=(index, count),
     )

@@ -13,7 +13,7 @@ from rich.text import Text
 
 import components
 from components.conversation import InputError
-from components.profile import Profile, Settings
+from components.profile import Profile, Settings, load_profile
 from components.register import Refused
 from pipelines.cli.console import err, out, print_json
 from pipelines.cli.conversations import ProfileName, profile_and_settings
@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
 SHOWN = {
+    "corpus-digest": "look at the corpus",
     "corpus": "read the corpus",
     "transcribe": "transcribe (WhisperX)",
     "diarize": "find the speakers (pyannote)",
     "align": "align words and speakers",
     "label": "label the turns",
     "train": "train the fusion model",
-    "champion": "fetch the version in production",
+    "champion": "look up the version in production",
+    "fetch": "fetch it",
     "evaluate": "evaluate on the held-out fold",
     "register": "register in MLflow",
     "promote": "promote",
@@ -43,6 +45,14 @@ class Runner(StrEnum):
     """Where a run's steps run."""
 
     local = "local"
+    docker = "docker"
+
+
+class PipelineName(StrEnum):
+    """What there is to run."""
+
+    retrain = "retrain"
+    preprocess = "preprocess"
 
 
 def retrain_command(
@@ -59,7 +69,14 @@ def retrain_command(
 ) -> None:
     """A corpus to a gated, registered version. Exit status 1: the gate said no."""
     chosen, settings = profile_and_settings(profile)
-    result = retrain(chosen, corpus, settings, promote=promote, reason=reason)
+    result = retrain(
+        chosen,
+        corpus,
+        settings,
+        promote=promote,
+        reason=reason,
+        in_containers=runner is Runner.docker,
+    )
     if as_json:
         print_json(
             {
@@ -70,6 +87,7 @@ def retrain_command(
                 "promoted": result.promoted,
                 "outputs": {name: str(path) for name, path in result.outputs.items()},
                 "seconds": result.seconds,
+                "reused": result.reused,
             }
         )
     else:
@@ -78,9 +96,23 @@ def retrain_command(
 
 
 def retrain(
-    profile: Profile, corpus: Path, settings: Settings, *, promote: bool, reason: str
+    profile: Profile,
+    corpus: Path,
+    settings: Settings,
+    *,
+    promote: bool,
+    reason: str,
+    in_containers: bool = False,
 ) -> "RunResult":
     """Run the retraining pipeline here, each step shown on standard error as it goes.
+
+    Args:
+        profile: what to run.
+        corpus: its folder.
+        settings: where things lie.
+        promote: put the version into production if its verdict is "pass".
+        reason: why.
+        in_containers: each step in a container.
 
     Raises:
         InputError: the corpus or a model is wrong.
@@ -95,6 +127,7 @@ def retrain(
             profile,
             corpus,
             settings,
+            in_containers=in_containers,
             promote=promote,
             actor=getpass.getuser(),
             reason=reason,
@@ -148,21 +181,27 @@ def _number(value: float | None) -> str:
 
 
 def _show_step(step: "Step", status: Status) -> None:
-    label = SHOWN.get(step.name, step.name)
+    name, _, part = step.name.rpartition("-") if step.name[-1:].isdigit() else (step.name, "", "")
+    label = SHOWN.get(name, name) + (f" ({part})" if part else "")
     if step.state == "running":
         status.update(label)
-    elif step.name in SHOWN:
-        mark = "[green]✓[/green]" if step.state == "done" else "[red]✗[/red]"
-        err.print(f"  {mark} {label:38} {step.seconds:6.1f} s")
+    elif name in SHOWN:
+        mark = "[red]✗[/red]" if step.state == "failed" else "[green]✓[/green]"
+        took = "done before" if step.state == "reused" else f"{step.seconds:6.1f} s"
+        err.print(f"  {mark} {label:38} {took}")
 
 
 def compile_command(
     output: Annotated[Path, typer.Option("-o", help="Where it goes: a .yaml file.")],
+    pipeline: Annotated[
+        PipelineName, typer.Option("--pipeline", help="Which one.")
+    ] = PipelineName.retrain,
+    profile: ProfileName = "demo",
 ) -> None:
-    """The retraining pipeline as a file that any Kubeflow Pipelines takes."""
-    from pipelines.retrain import compile_pipeline
+    """A pipeline, built for a profile, as a file that any Kubeflow Pipelines takes."""
+    from pipelines.compiled import compile_pipeline
 
-    compile_pipeline(output)
+    compile_pipeline(pipeline.value, load_profile(profile), output)
     err.print(f"{output}: upload it to Kubeflow Pipelines", markup=False)
 
 

@@ -71,8 +71,8 @@ def make_turns(
     if way is Way.BASELINE:
         words = _by_sentence(words, own / "sentences", profile)
     align_folder(
-        words,
-        speakers / EXCLUSIVE,
+        [words],
+        [speakers / EXCLUSIVE],
         own / "turns",
         max_pause=profile.align.max_pause,
         baseline=profile.align.baseline,

@@ -1,6 +1,10 @@
 """A pipeline of the shape of `retrain`, but quick: what the runner is tested with."""
 
+from typing import Any
+
 from kfp import dsl
+
+from components.profile import Profile
 
 
 @dsl.component(base_image="python", install_kfp_package=False)
@@ -16,6 +20,25 @@ def make(says: str, data: dsl.Output[dsl.Dataset], lost: dsl.Output[dsl.Dataset]
 
 
 @dsl.component(base_image="python", install_kfp_package=False)
+def listen(data: dsl.Input[dsl.Dataset], shard: str, heard: dsl.Output[dsl.Dataset]) -> None:
+    """A step that runs once for each of two shards."""
+    from pathlib import Path
+
+    if shard == "0/2":
+        Path(heard.path).write_text(Path(data.path).read_text())
+    else:
+        Path(heard.path).touch()
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
+def join(parts: dsl.Input[list[dsl.Dataset]], data: dsl.Output[dsl.Dataset]) -> None:
+    """Puts the shards together again."""
+    from pathlib import Path
+
+    Path(data.path).write_text("".join(Path(part.path).read_text() for part in parts))
+
+
+@dsl.component(base_image="python", install_kfp_package=False)
 def decide(data: dsl.Input[dsl.Dataset]) -> str:
     """Gives back what was written, or fails in one of three ways."""
     import time
@@ -25,6 +48,8 @@ def decide(data: dsl.Input[dsl.Dataset]) -> str:
     from components.register import Refused
 
     says = Path(data.path).read_text()
+    if says == "full":
+        Path("/dev/full").write_text(says)
     if says == "hang":
         time.sleep(600)
     if says == "input":
@@ -62,18 +87,29 @@ def record(note: dsl.OutputPath(str), status: dsl.PipelineTaskFinalStatus) -> No
     Path(note).write_text(status.state)
 
 
-@dsl.pipeline(name="tiny")
-def tiny(says: str, wanted: bool = False) -> None:
-    """The shape of `retrain`."""
-    with dsl.ExitHandler(record(), name="tiny"):
-        made = make(says=says)
-        decided = decide(data=made.outputs["data"])
-        with dsl.If(decided.output != "fail", name="not refused"):
-            version = register(data=made.outputs["data"])
-            with (
-                dsl.If(wanted == True, name="wanted"),  # noqa: E712
-                dsl.If(decided.output == "pass", name="passed"),
-            ):
-                promote(version=version.output)
-        with dsl.If(decided.output == "fail", name="refused"):
-            refuse(data=made.outputs["data"])
+def tiny_pipeline(profile: Profile) -> Any:
+    """Build the pipeline, as `retrain_pipeline` does."""
+
+    @dsl.pipeline(name="tiny")
+    def tiny(says: str, wanted: bool = False) -> None:
+        """The shape of `retrain`."""
+        last = record().set_caching_options(enable_caching=False)
+        with dsl.ExitHandler(last, name="tiny"):
+            made = make(says=says)
+            with dsl.ParallelFor([f"{i}/2" for i in range(2)], name="shards") as shard:
+                part = listen(data=made.outputs["data"], shard=shard)
+            joined = join(parts=dsl.Collected(part.outputs["heard"]))
+            decided = decide(data=joined.outputs["data"]).set_retry(3, backoff_duration="60s")
+            with dsl.If(decided.output != "fail", name="not refused"):
+                version = register(data=made.outputs["data"])
+                version.set_caching_options(enable_caching=False)
+                with (
+                    dsl.If(wanted == True, name="wanted"),  # noqa: E712
+                    dsl.If(decided.output == "pass", name="passed"),
+                ):
+                    promoted = promote(version=version.output)
+                    promoted.set_caching_options(enable_caching=False)
+            with dsl.If(decided.output == "fail", name="refused"):
+                refuse(data=made.outputs["data"]).set_caching_options(enable_caching=False)
+
+    return tiny

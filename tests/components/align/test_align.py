@@ -201,21 +201,21 @@ class TestFolder:
         for name in ("r1", "r2"):
             write_words(tmp_path / "words" / f"{name}.json", [segment(Word("a", 0, 1))])
             write_rttm(tmp_path / "rttm" / f"{name}.rttm", name, A)
-        align_folder(tmp_path / "words", tmp_path / "rttm", tmp_path / "turns")
+        align_folder([tmp_path / "words"], [tmp_path / "rttm"], tmp_path / "turns")
         (turn,) = read_turns(tmp_path / "turns" / "r2.json")
         assert (turn.session_id, turn.speaker, turn.words) == ("r2", "A", "a")
 
     def test_a_missing_rttm_is_named_and_nothing_is_left(self, tmp_path: Path) -> None:
         write_words(tmp_path / "words" / "r1.json", [segment(Word("a", 0, 1))])
         with pytest.raises(InputError, match=r"r1\.rttm: no such file"):
-            align_folder(tmp_path / "words", tmp_path / "words", tmp_path / "turns")
+            align_folder([tmp_path / "words"], [tmp_path / "words"], tmp_path / "turns")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["words"]
 
     def test_an_rttm_of_another_recording_is_named(self, tmp_path: Path) -> None:
         write_words(tmp_path / "words" / "r1.json", [segment(Word("a", 0, 1))])
         write_rttm(tmp_path / "rttm" / "r1.rttm", "r9", A)
         with pytest.raises(InputError, match="r9"):
-            align_folder(tmp_path / "words", tmp_path / "rttm", tmp_path / "turns")
+            align_folder([tmp_path / "words"], [tmp_path / "rttm"], tmp_path / "turns")
 
 
 times = st.one_of(st.none(), st.integers(0, 40).map(lambda n: n / 4))

@@ -1,0 +1,40 @@
+"""Which code it is that runs."""
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+_CODE = ("*.py", "*.j2")
+
+
+def code_digest() -> str:
+    """What names the steps' code: 12 digits over `components/` and the lock that pins the rest.
+
+    The images' tag is made of it, and with the image it becomes a part of what KFP knows a step's
+    work by: a step that other code did is done again. Profiles are arguments, and do not count.
+    """
+    components = ROOT / "components"
+    files = sorted(path for kind in _CODE for path in components.rglob(kind))
+    whole = hashlib.sha256()
+    for path in [*files, ROOT / "requirements.lock"]:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(ROOT).as_posix()}\0{content}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with `-dirty` where files were changed since."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()
