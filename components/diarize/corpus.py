@@ -1,7 +1,7 @@
 """A corpus to a folder of speaker segments."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from components.conversation import EXCLUSIVE, Recording, read_audio, rttm_text
@@ -53,7 +53,6 @@ def diarize_corpus(
     """
     options = profile.diarize
     model = model_digest(options.pipeline, settings)
-    load = cache(lambda: Diarizer(options, settings))
 
     def key(recording: Recording) -> list[object]:
         # the segments carry the recording's name
@@ -61,7 +60,7 @@ def diarize_corpus(
         return [*made_from, recording.name, profile.given_stretches(recording)]
 
     def make(recording: Recording) -> Mapping[str, str]:
-        found = load().diarize(
+        found = _loaded(options, settings).diarize(
             read_audio(recording.audio), options.num_speakers, profile.given_stretches(recording)
         )
         return {
@@ -78,3 +77,7 @@ def diarize_corpus(
         cache=Cache(settings.cache),
         progress=progress,
     )
+
+
+# A process that works on several corpora, or on one in parts, loads the pipeline once.
+_loaded = lru_cache(maxsize=1)(Diarizer)

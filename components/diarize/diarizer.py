@@ -1,5 +1,6 @@
 """Audio to speaker segments with pyannote.audio."""
 
+import logging
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ import numpy as np
 
 from components.conversation import SAMPLE_RATE, InputError, Seconds, SpeakerSegment
 from components.profile import DiarizeSettings, Settings, resolve_model
+
+log = logging.getLogger(__name__)
 
 SHORTEST = SAMPLE_RATE // 10  # samples; nobody can be told from another in less
 
@@ -53,20 +56,17 @@ class Diarizer:
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        token = settings.hub_token.get_secret_value() if settings.hub_token else None
-        fault = ""
+        place, fault = resolve_model(options.pipeline, settings), ""
         try:
-            pipeline = Pipeline.from_pretrained(
-                resolve_model(options.pipeline, settings), token=token
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            pipeline, fault = None, f": {' '.join(str(error).split())}"
-            if token:
-                fault = fault.replace(token, "…")
+            with redirect_stdout(sys.stderr):  # it tells there which conditions to accept
+                pipeline = Pipeline.from_pretrained(place, token=settings.token)
+        except Exception as error:  # of whatever kind: each part of it may raise its own
+            pipeline, fault = None, f": {settings.one_line(error)}"
         if pipeline is None:
             raise InputError(
                 f"the pipeline {options.pipeline} cannot be loaded (run `make setup`; for a gated"
-                f" one accept its conditions on the hub and set MOODLINE_HUB_TOKEN){fault}"
+                " one accept on the hub its conditions and those of the models it names, and set"
+                f" MOODLINE_HUB_TOKEN or HF_TOKEN){fault}"
             ) from None
         self._pipeline = pipeline.to(torch.device(device))
 
@@ -104,8 +104,7 @@ class Diarizer:
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    hook = _Hook(step)
-                    return _both(self._pipeline(file, num_speakers=num_speakers, hook=hook))
+                    return _both(self._heard(file, num_speakers, _Hook(step)))
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
@@ -115,6 +114,16 @@ class Diarizer:
                 return self._of_stretches(file, num_speakers, stretches)
         finally:
             torch.set_num_threads(threads)
+
+    def _heard(self, file: dict[str, Any], num_speakers: int | None, hook: "_Hook") -> Any:
+        try:
+            return self._pipeline(file, num_speakers=num_speakers, hook=hook)
+        except ValueError:
+            if num_speakers is None:
+                raise
+            # VBx makes no more speakers than there are stretches of speech that it trusts.
+            log.info("too little speech for %d speakers", num_speakers)
+            return self._pipeline(file, max_speakers=num_speakers, hook=hook)
 
     def _of_stretches(
         self,

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.profile.cache import tree_digest
@@ -23,12 +23,14 @@ class Settings(BaseSettings):
         triton_env: Triton's own small Python environment; default `<home>/triton`.
         triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
         kfp_host: address of a Kubeflow Pipelines API.
-        hub_token: for gated models on the hub; never logged.
+        hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MOODLINE_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MOODLINE_", frozen=True, extra="ignore", populate_by_name=True
+    )
 
     home: Path = Path(".moodline")
     mlflow_uri: str = Field(
@@ -45,9 +47,21 @@ class Settings(BaseSettings):
     triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
     triton_url: str = ""
     kfp_host: str = ""
-    hub_token: SecretStr | None = None
+    hub_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("MOODLINE_HUB_TOKEN", "HF_TOKEN")
+    )
     max_upload_megabytes: int = 200
     max_seconds: float = 4 * 3600
+
+    @property
+    def token(self) -> str | None:
+        """The hub's token in plain text, for the libraries that fetch models."""
+        return (self.hub_token.get_secret_value() or None) if self.hub_token else None
+
+    def one_line(self, error: Exception) -> str:
+        """What a library says, in one line, and without the token."""
+        said = " ".join(str(error).split()) or type(error).__name__
+        return said.replace(self.token, "…") if self.token else said
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""

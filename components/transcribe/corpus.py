@@ -1,7 +1,7 @@
 """A corpus to a folder of transcripts."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from components.conversation import Recording, read_audio, words_text
@@ -49,7 +49,6 @@ def transcribe_corpus(
     """
     options = profile.transcribe
     models = _model_digests(options, settings)
-    load = cache(lambda: Transcriber(options, settings))
 
     def key(recording: Recording) -> list[object]:
         made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), models]
@@ -58,7 +57,7 @@ def transcribe_corpus(
 
     def make(recording: Recording) -> Mapping[str, str]:
         audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
-        segments = load().transcribe(audio, stretches)
+        segments = _loaded(options, settings).transcribe(audio, stretches)
         return {"transcripts": words_text(segments, options.language)}
 
     work_through(
@@ -70,6 +69,10 @@ def transcribe_corpus(
         cache=Cache(settings.cache),
         progress=progress,
     )
+
+
+# A process that works on several corpora, or on one in parts, loads the models once.
+_loaded = lru_cache(maxsize=1)(Transcriber)
 
 
 def _model_digests(options: TranscribeSettings, settings: Settings) -> list[str]:

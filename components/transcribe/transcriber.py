@@ -39,7 +39,7 @@ class Transcriber:
 
     Args:
         options: the profile's.
-        settings: where prepared models lie.
+        settings: where prepared models lie, and the token for private models on the hub.
 
     Raises:
         InputError: a model cannot be loaded.
@@ -71,12 +71,13 @@ class Transcriber:
                     vad_method="pyannote",
                     asr_options=READING,
                     threads=len(os.sched_getaffinity(0)),
+                    use_auth_token=settings.token,
                 )
                 self._aligners = self._load_aligners(options, settings, device)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"the models of {options.model} cannot be loaded (run `make setup`, or give a name"
-                f" on the hub): {' '.join(str(error).split())}"
+                f" on the hub): {settings.one_line(error)}"
             ) from None
 
         self._pipeline.vad_model.vad_pipeline._segmentation.step = VAD_STEP

@@ -1,5 +1,10 @@
 """A corpus becomes a folder of RTTM; what was done is not done again."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +23,8 @@ from components.conversation import (
 )
 from components.diarize import diarize_corpus
 from components.profile import Settings, load_profile
+
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.models
 
@@ -107,3 +114,44 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     silent = Recording("silent", path, "fold", None, ())
     with pytest.raises(InputError, match="silent: has no reference utterances"):
         diarize_corpus([silent], tmp_path / "none", profile, settings)
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from components.conversation import Recording
+from components.diarize import diarize_corpus
+from components.profile import Settings, load_profile
+
+folder, models = map(Path, sys.argv[1:])
+recordings = [Recording(f"talk{n}", folder / f"talk{n}.wav", "fold", None, ()) for n in range(3)]
+settings = Settings(models=models, cache=folder / "cache")
+diarize_corpus(recordings, folder / "out", load_profile("demo"), settings)
+"""
+
+
+def test_a_process_killed_in_the_middle_of_a_conversation(
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+) -> None:
+    audio, out = dialogue[0], tmp_path / "out"
+    lengths = {"talk0": 4, "talk1": 20, "talk2": 4}  # the second takes longest: it is hit
+    recordings = []
+    for name, seconds in lengths.items():
+        soundfile.write(tmp_path / f"{name}.wav", audio[: seconds * SAMPLE_RATE], SAMPLE_RATE)
+        recordings.append(Recording(name, tmp_path / f"{name}.wav", "fold", None, ()))
+    arguments = [sys.executable, "-c", KILLED, str(tmp_path), str(models_home.resolve())]
+    with subprocess.Popen(arguments, env=dict(os.environ, PYTHONPATH=str(ROOT))) as child:
+        while not (out / EXCLUSIVE / "talk0.rttm").exists():
+            assert child.poll() is None
+            time.sleep(0.05)
+        child.kill()
+    assert child.returncode == -signal.SIGKILL
+    left = sorted(path.name for path in out.rglob("*.rttm"))
+    assert left == ["talk0.rttm", "talk0.rttm"]
+    first = (out / "talk0.rttm").stat().st_mtime_ns
+
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    diarize_corpus(recordings, out, load_profile("demo"), settings)
+    assert (out / "talk0.rttm").stat().st_mtime_ns == first
+    assert all(read_rttm(out / f"{name}.rttm") for name in lengths)
+    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]

@@ -125,14 +125,34 @@ def test_nothing_is_written_to_standard_output(
     assert capfd.readouterr().out == ""
 
 
-def test_a_pipeline_that_is_not_there_and_a_token_that_stays_secret(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+class Leaky:
+    """A pipeline that tells its token to everybody."""
+
+    def __init__(self, token: str, **_: object) -> None:
+        raise AttributeError(f"no such file,\nasked for with {token}")
+
+
+@pytest.mark.parametrize("variable", ["MOODLINE_HUB_TOKEN", "HF_TOKEN"])
+def test_a_pipeline_that_cannot_be_loaded_and_a_token_that_stays_secret(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
 ) -> None:
-    settings = Settings(models=tmp_path, hub_token="hf_topsecret")  # type: ignore[arg-type]
-    with pytest.raises(InputError, match="nobody/nothing") as caught:
-        Diarizer(DiarizeSettings(pipeline="nobody/nothing"), settings)
-    told = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
-    assert "topsecret" not in told
+    monkeypatch.delenv("MOODLINE_HUB_TOKEN", raising=False)
+    monkeypatch.setenv(variable, "hf_topsecret")
+    settings = Settings(models=tmp_path)
+    assert settings.token == "hf_topsecret"
+    (tmp_path / "leaky").mkdir()
+    (tmp_path / "leaky" / "config.yaml").write_text(f"pipeline: {{name: {__name__}.Leaky}}")
+    caplog.set_level("DEBUG")
+    for name, said in (("nobody/nothing", "nothing cannot be"), ("leaky", "asked for with …")):
+        with pytest.raises(InputError, match=said) as caught:
+            Diarizer(DiarizeSettings(pipeline=name), settings)
+        told = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
+        assert "topsecret" not in told + str(settings.environment())
+        assert "\n" not in str(caught.value)
 
 
 def test_the_pipelines_older_form_of_answer() -> None:

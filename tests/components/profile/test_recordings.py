@@ -74,7 +74,7 @@ from components.profile import Cache, work_through
 
 def make(recording):
     print(json.dumps(recording.name), flush=True)
-    if recording.name == "b":
+    if recording.name == sys.argv[2]:
         os.kill(os.getpid(), signal.SIGKILL)
     return {"plain": "whole"}
 
@@ -89,14 +89,19 @@ work_through(
 """
 
 
-def test_a_process_that_is_killed_leaves_only_what_is_whole(tmp_path: Path) -> None:
-    killed = subprocess.run(
-        [sys.executable, "-c", KILLED, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
-    )
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert [json.loads(line) for line in killed.stdout.splitlines()] == ["a", "b"]
+def test_a_killed_process_leaves_what_is_whole_and_the_next_goes_on_there(tmp_path: Path) -> None:
+    def run(killed_at: str) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path), killed_at],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert run("b") == (-signal.SIGKILL, ["a", "b"])
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.txt"]
+    assert run("nowhere") == (0, ["b", "c"])
+    assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"whole"}

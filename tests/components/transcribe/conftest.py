@@ -1,5 +1,6 @@
 """The demo's recogniser, loaded once, and short recordings to try it on."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -37,3 +38,40 @@ def recordings(dialogue: tuple[np.ndarray, list[Word]], tmp_path: Path) -> list[
         soundfile.write(path, audio[start * SAMPLE_RATE : end * SAMPLE_RATE], SAMPLE_RATE)
         made.append(Recording(path.stem, path, "fold", None, ()))
     return made
+
+
+@pytest.fixture(scope="session")
+def ctc_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny, random wav2vec 2.0 CTC model of English letters, as `whisperx.align` takes it."""
+    import torch
+    from transformers import (
+        Wav2Vec2Config,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2ForCTC,
+        Wav2Vec2Processor,
+    )
+
+    folder = tmp_path_factory.mktemp("ctc")
+    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(json.dumps({letter: n for n, letter in enumerate(letters)}))
+    torch.manual_seed(0)
+    model = Wav2Vec2ForCTC(
+        Wav2Vec2Config(
+            vocab_size=len(letters),
+            hidden_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            intermediate_size=16,
+            conv_dim=(8, 8, 8, 8, 8, 8, 8),
+            num_conv_pos_embeddings=16,
+            num_conv_pos_embedding_groups=2,
+            pad_token_id=0,
+        )
+    )
+    model.save_pretrained(folder)
+    Wav2Vec2Processor(
+        Wav2Vec2FeatureExtractor(), Wav2Vec2CTCTokenizer(str(vocabulary))
+    ).save_pretrained(folder)
+    return folder

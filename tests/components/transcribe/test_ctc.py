@@ -4,7 +4,6 @@ The model here is tiny and random: where it puts words means nothing, that every
 does.
 """
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,39 +15,8 @@ from components.transcribe.word_times import AlignmentError, add_word_times
 
 
 @pytest.fixture(scope="module")
-def aligner(tmp_path_factory: pytest.TempPathFactory) -> CtcAligner:
-    import torch
-    from transformers import (
-        Wav2Vec2Config,
-        Wav2Vec2CTCTokenizer,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2ForCTC,
-        Wav2Vec2Processor,
-    )
-
-    folder = tmp_path_factory.mktemp("ctc")
-    letters = ["<pad>", "<s>", "</s>", "<unk>", "|", *"abcdefghijklmnopqrstuvwxyz'"]
-    vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({letter: n for n, letter in enumerate(letters)}))
-    torch.manual_seed(0)
-    model = Wav2Vec2ForCTC(
-        Wav2Vec2Config(
-            vocab_size=len(letters),
-            hidden_size=16,
-            num_hidden_layers=1,
-            num_attention_heads=2,
-            intermediate_size=16,
-            conv_dim=(8, 8, 8, 8, 8, 8, 8),
-            num_conv_pos_embeddings=16,
-            num_conv_pos_embedding_groups=2,
-            pad_token_id=0,
-        )
-    )
-    model.save_pretrained(folder)
-    Wav2Vec2Processor(
-        Wav2Vec2FeatureExtractor(), Wav2Vec2CTCTokenizer(str(vocabulary))
-    ).save_pretrained(folder)
-    return CtcAligner("en", str(folder), "cpu", tmp_path_factory.mktemp("nltk"))
+def aligner(ctc_model: Path, tmp_path_factory: pytest.TempPathFactory) -> CtcAligner:
+    return CtcAligner("en", str(ctc_model), "cpu", tmp_path_factory.mktemp("nltk"))
 
 
 AUDIO = np.random.default_rng(0).normal(0, 0.1, 6 * SAMPLE_RATE).astype(np.float32)
