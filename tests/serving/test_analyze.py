@@ -1,9 +1,12 @@
 """Turns and their stretches of sound, without any model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from components.conversation import EMOTIONS, Turn
+from components.conversation import EMOTIONS, AsrSegment, SpeakerSegment, Turn, Word
+from components.diarize import Diarization
 from components.profile import Settings, load_profile
 from serving.analyze import Analyzer, turn_clips, with_emotions
 
@@ -41,3 +44,29 @@ def test_no_sound_needs_no_models() -> None:
     analyzer = Analyzer(load_profile("demo"), Settings())
     analysis = analyzer.analyze(np.zeros(0, np.float32), session_id="nothing")
     assert (analysis.duration, analysis.turns) == (0, ())
+
+
+class Heard:
+    """Speech models that heard A and, from 1 to 2 s, B over A."""
+
+    def transcribe(self, audio: np.ndarray) -> list[AsrSegment]:
+        words = (Word("well", 0.2, 0.8), Word("no", 1.2, 1.8), Word("then", 2.2, 2.8))
+        return [AsrSegment(0.0, 3.0, "well no then", words)]
+
+    def diarize(self, audio: np.ndarray, num_speakers: int | None = None) -> Diarization:
+        a, b = SpeakerSegment(0.0, 3.0, "A"), SpeakerSegment(1.0, 2.0, "B")
+        alone = (replace(a, end=1.0), b, replace(a, start=2.0))
+        return Diarization((a, b), alone)
+
+
+def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
+    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
+    heard = analyzer.listen(np.zeros(3 * 16_000, np.float32), session_id="talk")
+    # Over both, “no” would be A's: a tie goes to the speaker of the word before.
+    assert [(turn.speaker, turn.words) for turn in heard.turns] == [
+        ("A", "well"),
+        ("B", "no"),
+        ("A", "then"),
+    ]
+    assert heard.speakers == (SpeakerSegment(0.0, 3.0, "A"), SpeakerSegment(1.0, 2.0, "B"))
