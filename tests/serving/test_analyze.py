@@ -49,11 +49,11 @@ def test_no_sound_needs_no_models() -> None:
 class Heard:
     """Speech models that heard A and, from 1 to 2 s, B over A."""
 
-    def transcribe(self, audio: np.ndarray) -> list[AsrSegment]:
+    def transcribe(self, audio: np.ndarray, **_: object) -> list[AsrSegment]:
         words = (Word("well", 0.2, 0.8), Word("no", 1.2, 1.8), Word("then", 2.2, 2.8))
         return [AsrSegment(0.0, 3.0, "well no then", words)]
 
-    def diarize(self, audio: np.ndarray, num_speakers: int | None = None) -> Diarization:
+    def diarize(self, audio: np.ndarray, *_: object, **__: object) -> Diarization:
         a, b = SpeakerSegment(0.0, 3.0, "A"), SpeakerSegment(1.0, 2.0, "B")
         alone = (replace(a, end=1.0), b, replace(a, start=2.0))
         return Diarization((a, b), alone)
