@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.conversation import EMOTIONS, InputError, Recording
-from components.profile import Profile
+from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording
+from components.profile import Profile, ProtocolSettings
 from pipelines.experiments.systems import System
 
 FEWEST = 3
@@ -22,9 +22,7 @@ class Unit:
 
     def profile(self, profile: Profile) -> Profile:
         """The profile under which it is trained."""
-        protocol = profile.protocol.model_copy(
-            update={"test_fold": self.test_fold, "validation_fold": self.validation_fold}
-        )
+        protocol = ProtocolSettings(test_fold=self.test_fold, validation_fold=self.validation_fold)
         changes = {"protocol": protocol, "seed": self.seed}
         return self.system.profile(profile).model_copy(update=changes)
 
@@ -54,12 +52,12 @@ def plan(
 
 
 def check_folds(recordings: Sequence[Recording]) -> list[str]:
-    """The corpus' folds in order.
+    """The corpus' folds in order; what came back from traffic is trained on in all of them.
 
     Raises:
         InputError: as `plan`.
     """
-    folds = sorted({recording.fold for recording in recordings})
+    folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
     if len(folds) < FEWEST:
         raise InputError(
             f"the corpus has {len(folds)} fold{'s' if len(folds) > 1 else ''}"
