@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from components.conversation import InputError
+from components.traffic import UnknownRequestError
 from serving import metrics, traces
 from serving.errors import (
     BusyError,
@@ -28,6 +29,7 @@ from serving.errors import (
     StoppedError,
     TooLongError,
 )
+from serving.feedback import FEEDBACK
 from serving.limits import OWNER, App, Guard, Message, Receive, Scope, Send, UploadLimit
 from serving.routes import ROUTES
 
@@ -63,6 +65,7 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 Emotions are statistical guesses from sound and words, not facts about people.
 """
 STATUSES: dict[type[Exception], int] = {
+    UnknownRequestError: 404,  # before InputError, which it is
     TooLongError: 413,  # before InputError, which it is
     NotAudioError: 415,
     InputError: 422,
@@ -97,6 +100,7 @@ def create_app(max_upload_bytes: int) -> FastAPI:
     for kind in STATUSES:
         app.add_exception_handler(kind, _say)
     app.include_router(ROUTES)
+    app.include_router(FEEDBACK)
 
     @app.get("/", include_in_schema=False)
     async def page() -> HTMLResponse:

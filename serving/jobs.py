@@ -18,6 +18,7 @@ from typing import IO
 from components.conversation import InputError, Seconds
 from serving.errors import BusyError, StoppedError
 from serving.fair import Work
+from serving.log import Asked
 from serving.runtime import Runtime
 from serving.schema import AnalysisOut
 from serving.settings import ServeSettings
@@ -169,10 +170,11 @@ class Jobs:
         work = self._under_way[job.id] = Work()
         beat = asyncio.create_task(self._beat(job, work))
         path = self._shelf.path(job.id)
+        asked = Asked(job.id, "/v1/jobs", job.owner)
         try:
             with path.open("rb") as upload:
                 result = await self._runtime.analyze(
-                    upload, Options(**job.options), work, patient=True
+                    upload, Options(**job.options), work, asked, patient=True
                 )
             answer = AnalysisOut.of(result).model_dump(mode="json", exclude_none=True)
             await asyncio.to_thread(self._store.finish, job.id, self._me, answer)

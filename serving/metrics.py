@@ -21,6 +21,40 @@ EMOTIONS = Counter(
 WAITING = Gauge(
     "moodline_waiting", "Recordings waiting or being analysed.", multiprocess_mode="livesum"
 )
+CONFIDENCE = Histogram(
+    "moodline_confidence",
+    "Probability of the emotion answered, a turn, by model version.",
+    ["version"],
+    buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+)
+ENTROPY = Histogram(
+    "moodline_entropy_bits",
+    "How undecided an answer is, a turn: 0 is sure, 2 is a guess.",
+    buckets=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+)
+SNR = Histogram(
+    "moodline_snr_db",
+    "Estimated signal to noise of a turn.",
+    buckets=(0, 5, 10, 15, 20, 25, 30, 40, 50, 60),
+)
+ASR_CONFIDENCE = Histogram(
+    "moodline_asr_confidence",
+    "Mean score of a turn's recognised words.",
+    buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+)
+LOGGED = Counter(
+    "moodline_logged", "Answers written into the prediction log: kept or failed.", ["outcome"]
+)
+LOG_SECONDS = Histogram(
+    "moodline_log_seconds",
+    "Seconds that logging an answer took.",
+    buckets=(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1, 1),
+)
+FEEDBACK = Counter(
+    "moodline_feedback",
+    "Feedback: new, repeated, contradictory, or on an unknown request.",
+    ["outcome"],
+)
 TRITON_FAILURES = Counter(
     "moodline_triton_failures", "Calls to Triton that failed, by kind.", ["kind"]
 )

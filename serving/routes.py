@@ -23,6 +23,7 @@ from serving.errors import LateError, StoppedError
 from serving.fair import Work
 from serving.jobs import Jobs
 from serving.limits import OWNER
+from serving.log import Asked
 from serving.runtime import Runtime
 from serving.schema import (
     AlignIn,
@@ -93,7 +94,8 @@ async def analyze(
     form = accept.accepted(accept_header)
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
-    result = await _answered(request, work, _runtime(request).analyze(audio.file, options, work))
+    doing = _runtime(request).analyze(audio.file, options, work, _asked(request))
+    result = await _answered(request, work, doing)
     if form is not accept.Form.json:
         return _as_text(form, options.session_id, list(result.analysis.turns))
     return AnalysisOut.of(result, words=words)
@@ -123,10 +125,8 @@ async def classify(
     work = _work(request, x_deadline_seconds)
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
-    name = request.scope["moodline.request"]
-    return ClassifiedOut.of(
-        await _answered(request, work, runtime.classify(files, text, work, name))
-    )
+    doing = runtime.classify(files, text, work, _asked(request))
+    return ClassifiedOut.of(await _answered(request, work, doing))
 
 
 @ROUTES.post(
@@ -231,9 +231,14 @@ async def delete_job(request: Request, id: str) -> None:
 async def erase(request: Request, name: str) -> ErasedOut:
     """The name is the turns' `session_id`, which comes from the file's name."""
     jobs = await _jobs(request).erase(name, _owner(request))
-    if not jobs:
+    logged = 0
+    if (log := _runtime(request).log) is not None:
+        logged = await log.erase(name, _owner(request))
+        recording = log.recording(name, _owner(request))
+        await asyncio.to_thread(request.app.state.feedback.erase, recording)
+    if not jobs and not logged:
         raise HTTPException(404, "nothing is kept of a recording of that name")
-    return ErasedOut(recording=name, jobs=jobs)
+    return ErasedOut(recording=name, jobs=jobs, logged=logged)
 
 
 def _runtime(request: Request) -> Runtime:
@@ -246,6 +251,10 @@ def _jobs(request: Request) -> Jobs:
 
 def _owner(request: Request) -> str:
     return request.scope.get(OWNER, "")
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(request.scope["moodline.request"], request.scope["route"].path, _owner(request))
 
 
 def _work(request: Request, deadline: float | None) -> Work:

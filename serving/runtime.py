@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import IO
 
-from components.conversation import SAMPLE_RATE, InputError, Seconds
+import numpy as np
+
+from components.conversation import SAMPLE_RATE, InputError, Seconds, Turn
 from components.fusion import Clip
 from components.profile import Settings
 from serving import metrics, traces
@@ -16,6 +18,7 @@ from serving.analyze import Analysis, turn_clips, with_emotions
 from serving.emotions import Classified, Emotions
 from serving.errors import BusyError, NotReadyError, TooLongError
 from serving.fair import Work
+from serving.log import Asked, LogSettings, PredictionLog
 from serving.settings import ServeSettings
 from serving.speech import Options, Speech, decode
 
@@ -48,6 +51,8 @@ class Runtime:
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
         self.speech = Speech(settings, serve)
         self.emotions = Emotions(settings, serve)
+        allowed = LogSettings()
+        self.log = PredictionLog(settings.log, allowed) if allowed.on else None
         self._most_clips = serve.clips_waiting
         self._clips = 0
 
@@ -58,6 +63,8 @@ class Runtime:
     async def stop(self) -> None:
         """Let go of everything."""
         await self.emotions.close()
+        if self.log:
+            await self.log.close()
         self.speech.stop()
 
     async def ready(self) -> bool:
@@ -66,7 +73,13 @@ class Runtime:
         return self.speech.loaded() and await self.emotions.ready()
 
     async def analyze(
-        self, upload: IO[bytes], options: Options, work: Work, *, patient: bool = False
+        self,
+        upload: IO[bytes],
+        options: Options,
+        work: Work,
+        asked: Asked,
+        *,
+        patient: bool = False,
     ) -> Result:
         """Analyse a recording.
 
@@ -74,6 +87,7 @@ class Runtime:
             upload: as it was sent.
             options: what is asked of it.
             work: told how far it is; stops it.
+            asked: by whom, for the prediction log.
             patient: nobody waits at the other end: wait for a turn, and for the emotion model.
 
         Raises:
@@ -89,12 +103,14 @@ class Runtime:
         work.step("classify", 0.0)
         with traces.stage("classify"):
             # Asked only now: another version may have taken over while this one was listened to.
-            classified = await self._classify(turn_clips(audio, heard.turns), work, patient)
+            clips = turn_clips(audio, heard.turns)
+            classified = await self._classify(clips, work, patient)
         turns = with_emotions(heard.turns, classified.probabilities)
         metrics.AUDIO.inc(heard.duration)
         metrics.TURNS.inc(len(turns))
         for turn in turns:
             metrics.EMOTIONS.labels(turn.emotion, classified.version).inc()
+        await self._log(asked, options.session_id, classified, clips, turns, audio)
         return Result(classified.version, replace(heard, turns=tuple(turns)))
 
     async def _classify(self, clips: Sequence[Clip], work: Work, patient: bool) -> Classified:
@@ -107,8 +123,31 @@ class Runtime:
             await asyncio.sleep(AGAIN)
             work.step("classify", 0.0)
 
+    async def _log(
+        self,
+        asked: Asked,
+        name: str,
+        answer: Classified,
+        clips: Sequence[Clip],
+        turns: Sequence[Turn],
+        audio: np.ndarray | None = None,
+    ) -> None:
+        if self.log:
+            alias = self._alias(answer.version)
+            await self.log.record(
+                asked, name, answer.version, alias, clips, turns, answer.embeddings, audio
+            )
+
+    def _alias(self, version: int) -> str:
+        """By which a version is served now; empty if it no longer takes the traffic."""
+        try:
+            info = self.emotions.model()
+        except NotReadyError:
+            return ""
+        return info.alias if info.version == version else ""
+
     async def classify(
-        self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, request_id: str = ""
+        self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, asked: Asked
     ) -> Classified:
         """The emotions of turns that are cut already.
 
@@ -116,7 +155,7 @@ class Runtime:
             uploads: the sound of each turn, as it was sent.
             texts: the words of each turn.
             work: its deadline counts.
-            request_id: names the request.
+            asked: names the request.
 
         Raises:
             InputError: not one text for each sound, too many, or one that is no sound.
@@ -142,11 +181,16 @@ class Runtime:
                 answer = await self.emotions.classify(
                     list(zip(sounds, texts, strict=True)),
                     deadline=work.remaining(),
-                    request_id=request_id,
+                    request_id=asked.request_id,
                 )
         finally:
             self._clips -= len(uploads)
         metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
+        clips = list(zip(sounds, texts, strict=True))
+        # Every clip is a turn of a recording of its own request, its time counted from its start.
+        spoken = [Turn(asked.request_id, 0.0, len(s) / SAMPLE_RATE, "", text) for s, text in clips]
+        turns = with_emotions(spoken, answer.probabilities)
+        await self._log(asked, asked.request_id, answer, clips, turns)
         return answer
 
 

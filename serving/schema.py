@@ -170,6 +170,7 @@ class ErasedOut(_Out):
 
     recording: str
     jobs: int = Field(description="With their uploads and results.")
+    logged: int = Field(description="Turns and sound files in the prediction log.")
 
 
 class Problem(_Out):

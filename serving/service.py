@@ -9,6 +9,7 @@ from pathlib import Path
 import bentoml
 
 from components.profile import Settings
+from components.traffic import FeedbackStore
 from serving.api import create_app
 from serving.jobs import Jobs, Shelf
 from serving.keys import Keys
@@ -39,6 +40,8 @@ class MoodlineService:
         APP.state.jobs = self.jobs
         APP.state.store = self.store
         APP.state.timeout = SERVE.timeout
+        APP.state.log_folder = SETTINGS.log
+        APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup
@@ -55,6 +58,7 @@ class MoodlineService:
         await self.jobs.stop()
         await self.runtime.stop()
         self.store.close()
+        self.feedback.close()
         if self.traces:
             self.traces.shutdown()
 

@@ -1,12 +1,13 @@
 """Taking out of the log what must not stay: a recording on request, what is too old by itself."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.conversation import atomic_path
-from components.traffic.rows import parquet_files
+from components.traffic.rows import journals, parquet_files, read_journal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,19 +25,24 @@ def erase(folder: Path, recording: str, now: datetime | None = None) -> int:
         now: of the erasure; default: now.
 
     Returns:
-        How many sound files were deleted.
+        How many turns and sound files there were.
     """
     now = now or datetime.now(UTC)
+    count, before = 0, erased(folder)
+    for path in journals(folder):
+        with suppress(FileNotFoundError):  # rolled up meanwhile, which reads the mark
+            table = drop_erased(read_journal(path.read_bytes())[0], before)
+            count += table["recording"].to_pylist().count(recording)
     mark = folder / "erased" / recording
     with atomic_path(mark) as temporary:
         temporary.write_text(now.isoformat(), encoding="utf-8")
     gone = {recording: now}
     for path in parquet_files(folder):
-        _rewrite(path, lambda table: drop_erased(table, gone), "recording")
+        count += _rewrite(path, lambda table: drop_erased(table, gone), "recording")
     kept = list((folder / "audio").glob(f"day=*/{recording}.*"))
     for path in kept:
         path.unlink(missing_ok=True)
-    return len(kept)
+    return count + len(kept)
 
 
 def erased(folder: Path) -> dict[str, datetime]:
@@ -86,7 +92,7 @@ def sweep(
             path.unlink(missing_ok=True)
             deleted += 1
         elif _ended(path) <= content:
-            emptied += _rewrite(path, _without_text, "text")
+            emptied += bool(_rewrite(path, _without_text, "text"))
     for path in (folder / "audio").glob("day=*/[!.]*.flac"):
         if _ended(path) <= min(content, now):
             path.unlink(missing_ok=True)
@@ -107,17 +113,21 @@ def _without_text(table: "pa.Table") -> "pa.Table":
     return table.set_column(place, "text", pa.nulls(len(table), pa.string()))
 
 
-def _rewrite(path: Path, change: Callable[["pa.Table"], "pa.Table"], column: str) -> bool:
-    """Write a file anew without what must go; untouched where nothing in `column` would change."""
+def _rewrite(path: Path, change: Callable[["pa.Table"], "pa.Table"], column: str) -> int:
+    """Write a file anew without what must go, if anything in `column` would change.
+
+    Returns:
+        How many rows went, or changed.
+    """
     import pyarrow.parquet as pq
 
     before = pq.ParquetFile(path).read()
     after = change(before)
     if after.select([column]).equals(before.select([column])):
-        return False
+        return 0
     if len(after):
         with atomic_path(path) as temporary:
             pq.write_table(after, temporary, compression="zstd")
     else:
         path.unlink(missing_ok=True)
-    return True
+    return len(before) - len(after) or len(before)

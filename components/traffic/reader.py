@@ -115,8 +115,10 @@ def find_request(folder: Path, request_id: str) -> list[dict[str, Any]]:
 
 
 def _rows(table: "pa.Table") -> list[dict[str, Any]]:
+    """A request's rows by turn; callers may name two requests alike, and then mean the later."""
     rows: Sequence[dict[str, Any]] = table.to_pylist()
-    return sorted(rows, key=lambda row: row["turn"] or 0)
+    last = max((row["time"] for row in rows), default=None)
+    return sorted((row for row in rows if row["time"] == last), key=lambda row: row["turn"] or 0)
 
 
 def _read(path: Path, filters: Any = None) -> "pa.Table":

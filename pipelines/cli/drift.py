@@ -40,7 +40,7 @@ def drift_command(
     """Has the traffic drifted from what the version was made on?
 
     Exit status 0: no, or the window is too small to tell; 1: yes. The verdict is also left in the
-    log's folder, where `moodline trigger` and the service's gauges find it.
+    log's folder, as drift.json.
     """
     from components.drift import drift
     from components.traffic import FeedbackStore

@@ -77,20 +77,21 @@ def show_command(as_json: AsJson = False) -> None:
 
 def erase_command(
     recording: Annotated[str, typer.Argument(help="The recording's name, as it was sent.")],
+    owner: Annotated[str, typer.Option("--owner", help="Of the API key it was sent with.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Erase a recording: its rows, sound and feedback. What was exported is a copy: see to it."""
     from components.traffic import FeedbackStore, erase, recording_id, recording_key
 
     settings = Settings()
-    name = recording_id(recording, recording_key(settings.log))
-    files = erase(settings.log, name)
+    name = recording_id(f"{owner}/{recording}", recording_key(settings.log))
+    logged = erase(settings.log, name)
     store = FeedbackStore(settings.feedback_url)
     entries = store.erase(name)
     store.close()
     if as_json:
-        return print_json({"recording": name, "audio_files": files, "feedback": entries})
-    return out.print(f"Erased, with {files} sound files and {entries} entries of feedback.")
+        return print_json({"recording": name, "logged": logged, "feedback": entries})
+    return out.print(f"Erased: {logged} turns and sound files, {entries} entries of feedback.")
 
 
 def add_to(app: typer.Typer) -> None:

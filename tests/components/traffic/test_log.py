@@ -255,7 +255,7 @@ def test_a_recording_is_erased_everywhere(
     journal.roll()
     journal.append(sent[2].line())  # still in a journal that is being written
     journal.append(sent[3].line())
-    assert erase(tmp_path, "a", now=now + timedelta(minutes=1)) == 2
+    assert erase(tmp_path, "a", now=now + timedelta(minutes=1)) == 4 + 2  # turns, sound files
     assert {*read_window(tmp_path).table["recording"].to_pylist()} == {"b"}
     assert find_request(tmp_path, "request-0000") == find_request(tmp_path, "request-0002") == []
     journal.close()

@@ -1,0 +1,99 @@
+"""`POST /v1/feedback`: what a turn's emotion really was."""
+
+import asyncio
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.traffic import (
+    Correction,
+    FeedbackStore,
+    Recorded,
+    UnknownRequestError,
+    find_request,
+)
+from serving import metrics
+from serving.limits import OWNER
+from serving.schema import Problem
+
+FEEDBACK = APIRouter(prefix="/v1")
+
+Emotion = Literal["angry", "happy", "neutral", "sad"]
+RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
+
+
+class FeedbackIn(BaseModel):
+    """A turn's right emotion."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_id: RequestId = Field(
+        description="The answer's header `X-Request-Id`; of a job, its id."
+    )
+    turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
+    emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
+    source: Literal["agent", "reviewer"] = Field(
+        "agent", description="Who says so; a reviewer's word outranks agents'."
+    )
+    author: str = Field(
+        "", max_length=100, description="Which one. With an API key, the key's owner counts."
+    )
+
+
+class FeedbackOut(BaseModel):
+    """What became of it."""
+
+    number: int = Field(description="Of the entry on this turn, from 1.")
+    new: bool = Field(description="False where the same source had said the same last.")
+    contradicts: int = Field(description="Entries on this turn that name another emotion.")
+    predicted: str = Field(description="What the model had answered.")
+    stands: str = Field(
+        description="The turn's emotion: the latest of a reviewer, else the latest of an agent."
+    )
+
+    @classmethod
+    def of(cls, done: Recorded) -> "FeedbackOut":
+        """From what the store did."""
+        return cls(
+            number=done.entry.number,
+            new=done.new,
+            contradicts=done.contradicts,
+            predicted=done.entry.predicted,
+            stands=done.stands,
+        )
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": FeedbackOut, "description": "It had been said before; nothing was added."},
+    **{status: {"model": Problem} for status in (400, 401, 404, 413, 422, 429, 503)},
+}
+
+
+@FEEDBACK.post(
+    "/feedback",
+    tags=["feedback"],
+    summary="Say what a turn's emotion really was",
+    status_code=201,
+    responses=RESPONSES,
+)
+async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
+    """Kept with the answer it corrects. Contradictory entries are all kept; said twice is kept
+    once."""
+    said = body.model_dump()
+    said["author"] = request.scope.get(OWNER, "") or body.author
+    state: Any = request.app.state
+    try:
+        done = await asyncio.to_thread(_keep, state.feedback, state.log_folder, Correction(**said))
+    except UnknownRequestError:
+        metrics.FEEDBACK.labels("unknown").inc()
+        raise
+    kind = "repeated" if not done.new else "contradictory" if done.contradicts else "new"
+    metrics.FEEDBACK.labels(kind).inc()
+    if not done.new:
+        response.status_code = 200
+    return FeedbackOut.of(done)
+
+
+def _keep(store: FeedbackStore, log: Any, correction: Correction) -> Recorded:
+    return store.record(correction, find_request(log, correction.request_id))

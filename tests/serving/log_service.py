@@ -1,0 +1,38 @@
+"""The service's application in a process of its own, without speech models: `/v1/classify` and
+`/v1/feedback` work. `python log_service.py PORT`; settings come from the environment."""
+
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from components.profile import Settings
+from components.traffic import FeedbackStore
+from serving.api import create_app
+from serving.jobs import Jobs, Shelf
+from serving.runtime import Runtime
+from serving.settings import ServeSettings
+from serving.store import Store
+
+
+@asynccontextmanager
+async def running(app: FastAPI) -> AsyncIterator[None]:
+    settings, serve = Settings(), ServeSettings()
+    store = Store(serve.store_url(settings.home))
+    app.state.runtime = Runtime(settings, serve)
+    shelf = Shelf(serve.shared_folder(settings.home))
+    app.state.jobs = Jobs(store, shelf, app.state.runtime, serve)
+    app.state.timeout = 60
+    app.state.log_folder = settings.log
+    app.state.feedback = FeedbackStore(settings.feedback_url)
+    yield
+    await app.state.runtime.stop()
+    app.state.feedback.close()
+
+
+if __name__ == "__main__":
+    app = create_app(10_000_000)
+    app.router.lifespan_context = running
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")
