@@ -58,3 +58,38 @@ FEEDBACK = Counter(
 TRITON_FAILURES = Counter(
     "moodline_triton_failures", "Calls to Triton that failed, by kind.", ["kind"]
 )
+MODEL_SECONDS = Histogram(
+    "moodline_model_seconds",
+    "Seconds of a request at the emotion model, by role (production, staging, candidate).",
+    ["role"],
+    buckets=SECONDS,
+)
+SERVED = Gauge(
+    "moodline_served_version", "The version in a role, 0 for none.", ["role"],
+    multiprocess_mode="livemax",
+)  # fmt: skip
+REFUSED = Gauge(
+    "moodline_refused_version", "1 for a version that failed its check and takes no traffic.",
+    ["version"], multiprocess_mode="livemax",
+)  # fmt: skip
+REVIVALS = Gauge(
+    "moodline_triton_revivals", "How often Triton or a model's process was brought back.",
+    multiprocess_mode="livemax",
+)  # fmt: skip
+CANARY = Counter(
+    "moodline_canary", "Requests to the version in staging: answered, failed.",
+    ["outcome", "version"],
+)  # fmt: skip
+CANARY_HALTED = Counter(
+    "moodline_canary_halted", "Versions taken out of staging for what they did.", ["version"]
+)
+SHADOW = Counter(
+    "moodline_shadow",
+    "Clips that the candidate was asked, too: same emotion, other emotion, failed, left_out.",
+    ["outcome", "version"],
+)
+SHADOW_DIFFERENCE = Histogram(
+    "moodline_shadow_difference",
+    "The largest difference of a clip's probabilities from the ones that were returned.",
+    buckets=(0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1),
+)

@@ -1,10 +1,11 @@
-"""Bring up what `moodline serve` does: a promoted version on Triton, the service in front.
+"""Bring up what `moodline serve` does: promoted versions on Triton, the service in front.
 
-    registry ── production ──> model folder ──> model repository ──> tritonserver
-                                                                        ↑ gRPC
-                                                  the service (BentoML) ┘ ── http://host:port
+    registry ── aliases ──> model folders ──> model repository ──> tritonserver
+       (follow.py)             (steward.py)                           ↑ gRPC
+                                                the service (BentoML) ┘ ── http://host:port
 
-The children write their logs under `<home>/logs`; stopping this stops both.
+Both stay up: what ends or dies is started anew, and a promotion is followed. The children write
+their logs under `<home>/logs`; stopping this stops both.
 """
 
 import logging
@@ -23,47 +24,33 @@ from types import FrameType, TracebackType
 import serving
 from components.conversation import InputError
 from components.profile import Profile, Settings
+from serving.backend import Backend, pointer_path
 from serving.errors import NotReadyError
 from serving.processes import Child, free_ports, port_is_free
-from serving.served import Served, write_pointer
+from serving.served import Served
 from serving.settings import ServeSettings
-from serving.triton.control import TritonControl, read_golden
-from serving.triton.export import export_version, serve_versions
+from serving.traffic import TrafficSettings
+from serving.triton.export import HostSettings
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 
 logger = logging.getLogger(__name__)
 
 SERVICE = "serving.service:MoodlineService"
 
 
-def fetch_production(settings: Settings) -> Served:
-    """Bring the version in production into `<home>/serving/models/<version>`.
-
-    Raises:
-        InputError: none is in production, or the registry does not answer.
-    """
-    from components.register import alias_version, download, show
-
-    version = alias_version("production", settings)
-    if version is None:
-        raise InputError("no version is in production; train one with moodline retrain")
-    folder = settings.home / "serving" / "models" / str(version)
-    known = show(version, settings)
-    return Served(version, download(version, folder, settings), known.digest, known.verdict)
-
-
 class Serving:
     """Triton and the service, as a context manager.
 
     Args:
-        settings: where things lie. With `triton_url` set, that Triton is used (its model
+        settings: where things lie. With `triton_url` set, those Tritons are used (their model
             repository must be `model_repository`) instead of one that is started here.
         profile: names the speech models.
         host: the address to listen on: an IPv4 address, or localhost.
         port: the port to listen on; 0 takes a free one.
-        model: the version to serve; None fetches the one in production from the registry.
+        model: the version to serve, for good; None follows the registry.
         serve: the service's other settings.
+        traffic: which versions are served; None takes it from the environment.
+        triton: how Triton runs the model, likewise.
         ready_timeout: seconds until the service must be ready, its models loaded.
     """
 
@@ -76,6 +63,8 @@ class Serving:
         *,
         model: Served | None = None,
         serve: ServeSettings | None = None,
+        traffic: TrafficSettings | None = None,
+        triton: HostSettings | None = None,
         ready_timeout: float = 300.0,
     ) -> None:
         self.settings = settings
@@ -85,14 +74,17 @@ class Serving:
         self.model = model
         self.ready_timeout = ready_timeout
         self.logs = settings.home / "logs"
+        self._traffic = traffic or TrafficSettings()
         self._serve = (serve or ServeSettings()).model_copy(
             update={
                 "profile": profile.model_dump_json(),
-                "pointer": settings.home / "serving" / f"served-{self.port}.json",
+                "pointer": pointer_path(settings, self.port),
             }
         )
         self._state = settings.home / "serving" / f"bentoml-{self.port}"
-        self._triton: TritonServer | None = None
+        self._backend = Backend(
+            settings, self._serve.pointer, self._traffic, triton or HostSettings()
+        )
         self._service: Child | None = None
 
     @property
@@ -103,7 +95,7 @@ class Serving:
     @property
     def triton(self) -> TritonServer | None:
         """The Triton that was started here, if one was."""
-        return self._triton
+        return self._backend.server
 
     def start(self) -> None:
         """Start everything; returns when a recording would be answered.
@@ -116,26 +108,12 @@ class Serving:
             raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
         try:
             # The speech models take the longest: the service loads them during all the rest.
-            url = self._start_triton()
-            self._start_service(url)
-            self.model = self.model or fetch_production(self.settings)
-            self._load(url, self.model)
+            self._start_service(self._backend.start())
+            self.model = self._backend.serve(self.model)
             self._wait_ready()
         except BaseException:
             self.stop()
             raise
-
-    def _start_triton(self) -> str:
-        """Triton's address; it is started here unless the settings name one."""
-        if self.settings.triton_url:
-            return self.settings.triton_url
-        self._triton = TritonServer(
-            TritonEnvironment(self.settings.triton_env.resolve()),
-            self.settings.model_repository,
-            self.logs / "tritonserver.log",
-        )
-        self._triton.start()
-        return self._triton.grpc_url
 
     def _start_service(self, triton_url: str) -> None:
         self._state.mkdir(parents=True, exist_ok=True)
@@ -143,6 +121,7 @@ class Serving:
             **os.environ,
             **self.settings.environment(),
             **self._serve.environment(),
+            **self._traffic.environment(),
             "MOODLINE_TRITON_URL": triton_url,
             "BENTOML_HOME": str(self._state.resolve()),
             "BENTOML_DO_NOT_TRACK": "True",
@@ -158,19 +137,6 @@ class Serving:
             self.logs / "service.log",
             "the service",
         )
-
-    def _load(self, triton_url: str, model: Served) -> None:
-        """Export, load, and prove the version; only then does it take traffic."""
-        export_version(model.folder, self.settings.model_repository, model.version)
-        serve_versions(self.settings.model_repository, [model.version])
-        control = TritonControl(triton_url)
-        try:
-            control.load()
-            off = control.prove(model.version, read_golden(model.folder))
-        finally:
-            control.close()
-        write_pointer(self._serve.pointer, model)
-        logger.info("version %d answers its golden clips, off by %.1e", model.version, off)
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + self.ready_timeout
@@ -200,19 +166,15 @@ class Serving:
 
     @property
     def running(self) -> bool:
-        """Whether all that was started still runs."""
-        service = self._service is not None and self._service.running
-        return service and (self._triton is None or self._triton.running)
+        """Whether the service runs; Triton is looked after in any case."""
+        return self._service is not None and self._service.running
 
     def stop(self) -> None:
         """Stop the service, then Triton; nothing is left behind."""
         if self._service:
             self._service.stop()
             self._service = None
-        if self._triton:
-            self._triton.stop()
-            self._triton = None
-        self._serve.pointer.unlink(missing_ok=True)
+        self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
 
     def __enter__(self) -> "Serving":
@@ -237,14 +199,14 @@ def serve(
     model: Served | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Serve a version until SIGINT or SIGTERM; call it from the main thread.
+    """Serve until SIGINT or SIGTERM; call it from the main thread.
 
     Args:
         settings: where things lie.
         profile: names the speech models.
         host: the address to listen on.
         port: the port to listen on.
-        model: the version to serve; None fetches the one in production from the registry.
+        model: the version to serve, for good; None follows the registry.
         on_ready: called once, when recordings are answered.
 
     Raises:
@@ -265,7 +227,7 @@ def serve(
                 on_ready(running)
             while running.running:
                 time.sleep(0.5)
-            raise NotReadyError("a server ended by itself; see the logs")
+            raise NotReadyError("the service ended by itself; see logs/service.log")
     except KeyboardInterrupt:
         if not asked.is_set():
             raise

@@ -1,67 +1,85 @@
-"""Ask Triton from the event loop: gRPC, with a deadline on every call."""
+"""Ask Triton from the event loop: gRPC, with a deadline on every call, of one Triton or several."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.conversation import Seconds
 from serving import traces
+from serving.triton.errors import (
+    TritonAwayError,
+    TritonDeadError,
+    TritonError,
+    TritonFullError,
+    translated,
+)
 from serving.triton.export import MODEL
+from serving.triton.replicas import Replica, Replicas, addresses
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
 if TYPE_CHECKING:
     from tritonclient.grpc.aio import InferenceServerClient
 
-# After Triton comes back the channel must find it at once, not after gRPC's two minutes.
+# After Triton comes back the channel must find it at once, not after gRPC's two minutes. A name
+# that stands for several addresses (a headless service) is spread over by gRPC itself.
 CHANNEL = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.lb_policy_name", "round_robin"),
+    ("grpc.dns_min_time_between_resolutions_ms", 5000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
 ]
-AWAY = ("StatusCode.UNAVAILABLE", "StatusCode.CANCELLED")
-LATE = ("StatusCode.DEADLINE_EXCEEDED",)
 
+ATTEMPTS = 3
+"""Of one clip, when nobody is there to answer. The answer is the same however often it is asked
+for, so asking again is safe."""
 
-class TritonError(RuntimeError):
-    """Triton did not answer, or not with an answer."""
-
-
-class TritonLateError(TritonError):
-    """The deadline passed before Triton answered."""
+PAUSE: Seconds = 0.05
+"""Before the same Triton is asked again: at most this, then twice this; less by chance."""
 
 
 class TritonClient:
     """An asynchronous client; make and close it inside the event loop it is used from.
 
     Args:
-        url: host:port of Triton's gRPC.
+        urls: host:port of Triton's gRPC; of several that serve the same, separated by commas.
         deadline: the longest that one clip may take, in seconds, its wait in Triton's queue
-            included.
+            and further attempts included.
         at_once: clips of one caller that are under way together, so that Triton can batch them
             and one long recording still leaves room for others.
+
+    Raises:
+        InputError: an address is not host:port.
     """
 
-    def __init__(self, url: str, *, deadline: float = 30.0, at_once: int = 8) -> None:
-        self.url = url
+    def __init__(self, urls: str, *, deadline: Seconds = 30.0, at_once: int = 8) -> None:
         self.deadline = deadline
         self.at_once = at_once
-        self._client: InferenceServerClient | None = None
+        self._replicas = Replicas(addresses(urls))
+        self._clients: dict[str, InferenceServerClient] = {}
 
-    def _connected(self) -> "InferenceServerClient":
-        if self._client is None:
+    def _connected(self, url: str) -> "InferenceServerClient":
+        if url not in self._clients:
             from tritonclient.grpc.aio import InferenceServerClient
 
-            self._client = InferenceServerClient(self.url, channel_args=CHANNEL)
-        return self._client
+            self._clients[url] = InferenceServerClient(url, channel_args=CHANNEL)
+        return self._clients[url]
 
     async def close(self) -> None:
-        """Close the connection; using the client again opens a new one."""
-        client, self._client = self._client, None
-        if client is not None:
+        """Close the connections; using the client again opens new ones."""
+        clients, self._clients = self._clients, {}
+        for client in clients.values():
             await client.close()
+
+    def drop(self, version: str) -> None:
+        """Ask anew what is under way: the processes that had it were replaced."""
+        for replica in self._replicas.all:
+            replica.drop(version)
 
     async def __aenter__(self) -> "TritonClient":
         return self
@@ -80,9 +98,11 @@ class TritonClient:
         input_ids: np.ndarray,
         *,
         version: str = "",
-        deadline: float | None = None,
+        deadline: Seconds | None = None,
     ) -> Answer:
         """The answer to one clip.
+
+        A Triton that is away or full is left for another, within the deadline.
 
         Args:
             audio: float32 [samples], mono 16 kHz.
@@ -92,46 +112,77 @@ class TritonClient:
 
         Raises:
             TritonLateError: the deadline passed.
-            TritonError: Triton is away, or the model failed.
+            TritonFullError: all have as many waiting as may.
+            TritonGoneError: none serves that version.
+            TritonAwayError: nobody is there.
+            TritonError: the model failed.
         """
+        now = asyncio.get_running_loop().time
+        seconds = self.deadline if deadline is None else deadline
+        until = now() + seconds
+        inputs = to_inputs(audio, input_ids)
+        tried: list[Replica] = []
+        while True:
+            replica = self._replicas.choose(version, now(), tried)
+            try:
+                return await self._ask(replica, inputs, version, until - now())
+            except (TritonAwayError, TritonFullError) as error:
+                full = isinstance(error, TritonFullError)
+                if not full:
+                    replica.failed(version, now())
+                if isinstance(error, TritonDeadError):
+                    replica.drop(version)
+                tried.append(replica)
+                everybody = len(set(tried)) == len(self._replicas.all)
+                pause = PAUSE * 2 ** len(tried) * random.random() if everybody else 0.0
+                # A full queue is told at once: whoever asks is to come again later.
+                if (full and everybody) or len(tried) >= ATTEMPTS or now() + pause >= until:
+                    raise
+                await asyncio.sleep(pause)
+
+    async def _ask(
+        self, replica: Replica, inputs: list[Any], version: str, seconds: Seconds
+    ) -> Answer:
         from tritonclient.utils import InferenceServerException
 
-        seconds = self.deadline if deadline is None else deadline
         try:
             with traces.call("triton.infer") as headers:
-                result = await self._connected().infer(
+                call = self._connected(replica.url).infer(
                     MODEL,
-                    to_inputs(audio, input_ids),
+                    inputs,
                     model_version=version,
                     client_timeout=seconds,
                     timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
                     headers=headers,
                 )
-            return to_answer(result)
+                answer = to_answer(await replica.waited(version, call))
         except InferenceServerException as error:
-            if error.status() in LATE:
-                raise TritonLateError(f"no answer within {seconds:g} s") from error
-            state = "is away" if error.status() in AWAY else "failed"
-            raise TritonError(f"the model server {state}: {error.message()}") from error
+            raise translated(error, seconds) from error
         except ValueError as error:
             raise TritonError(str(error)) from error
+        replica.answered(version)
+        return answer
 
     async def classify_all(
         self,
         clips: Sequence[tuple[np.ndarray, np.ndarray]],
         *,
         version: str = "",
-        deadline: float | None = None,
+        deadline: Seconds | None = None,
     ) -> list[Answer]:
         """The answers to many clips, in their order; the first failure ends the rest.
 
         Args:
             clips: each with its audio and its token ids, as `classify` takes them.
+            version: of the model.
             deadline: for each clip once it is sent.
 
         Raises:
             TritonError: as `classify`.
         """
+        if len(clips) == 1:
+            audio, input_ids = clips[0]
+            return [await self.classify(audio, input_ids, version=version, deadline=deadline)]
         room = asyncio.Semaphore(self.at_once)
 
         async def ask(audio: np.ndarray, input_ids: np.ndarray) -> Answer:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import InputError
+from components.conversation import InputError, Seconds
 from serving.errors import NotReadyError
+from serving.triton.errors import TritonError, translated
 from serving.triton.export import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
@@ -49,6 +50,27 @@ def read_golden(model_dir: Path) -> list[Golden]:
         raise InputError(
             f"{path}: the golden clips cannot be read ({error}); train the model again"
         ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What Triton counted of one version on one server.
+
+    Attributes:
+        answered: requests.
+        failed: requests.
+        clips: that were run.
+        batches: they were run in.
+        queue: mean wait of a request, in seconds.
+        compute: mean time of a request's batch in the model, in seconds.
+    """
+
+    answered: int
+    failed: int
+    clips: int
+    batches: int
+    queue: Seconds
+    compute: Seconds
 
 
 class TritonControl:
@@ -114,13 +136,40 @@ class TritonControl:
             if model.name == MODEL and model.state == "READY" and model.version
         )
 
+    def statistics(self, version: int) -> Statistics:
+        """What Triton counted of a version since it was loaded.
+
+        Raises:
+            NotReadyError: Triton does not answer, or does not know the version.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            told = self._client.get_inference_statistics(MODEL, str(version), client_timeout=5.0)
+        except InferenceServerException as error:
+            raise NotReadyError(f"no statistics of version {version}: {error.message()}") from error
+        counted = told.model_stats[0]
+        stats = counted.inference_stats
+
+        def mean(duration: Any) -> Seconds:
+            return duration.ns / duration.count / 1e9 if duration.count else 0.0
+
+        return Statistics(
+            answered=stats.success.count,
+            failed=stats.fail.count,
+            clips=counted.inference_count,
+            batches=counted.execution_count,
+            queue=mean(stats.queue),
+            compute=mean(stats.compute_infer),
+        )
+
     def ask(
-        self, audio: np.ndarray, input_ids: np.ndarray, *, version: int, timeout: float = 30.0
+        self, audio: np.ndarray, input_ids: np.ndarray, *, version: int, timeout: Seconds = 30.0
     ) -> Answer:
         """One clip's answer by one version.
 
         Raises:
-            NotReadyError: no answer, or an empty one.
+            TritonError: no answer, or an empty one.
         """
         from tritonclient.utils import InferenceServerException
 
@@ -132,10 +181,28 @@ class TritonControl:
                 client_timeout=timeout,
             )
             return to_answer(result)
-        except (InferenceServerException, ValueError) as error:
-            raise NotReadyError(f"version {version} does not answer: {error}") from error
+        except InferenceServerException as error:
+            raise translated(error, timeout) from error
+        except ValueError as error:
+            raise TritonError(str(error)) from error
 
-    def prove(self, version: int, golden: list[Golden], *, timeout: float = 30.0) -> float:
+    def check(self, version: int, golden: Golden, *, timeout: Seconds = 30.0) -> float:
+        """Put one question, and compare.
+
+        Returns:
+            The largest difference from the golden probabilities; at most `TOLERANCE`.
+
+        Raises:
+            TritonError: no answer.
+            NotReadyError: a wrong one.
+        """
+        answer = self.ask(golden.audio, golden.input_ids, version=version, timeout=timeout)
+        off = float(np.abs(answer.probabilities - golden.probabilities).max())
+        if not off <= TOLERANCE:  # written so that a NaN is wrong, too
+            raise NotReadyError(f"version {version} is off its golden answers by {off:.2g}")
+        return off
+
+    def prove(self, version: int, golden: list[Golden], *, timeout: Seconds = 30.0) -> float:
         """Make sure that a version answers, and rightly: Triton's word that it is ready is not
         enough, since it keeps saying so after the model's process has died.
 
@@ -148,12 +215,7 @@ class TritonControl:
         Raises:
             NotReadyError: it does not answer, or wrongly.
         """
-        worst = 0.0
-        for clip in golden:
-            answer = self.ask(clip.audio, clip.input_ids, version=version, timeout=timeout)
-            difference = float(np.abs(answer.probabilities - clip.probabilities).max())
-            # Written so that a NaN is the worst of all.
-            worst = worst if difference <= worst else difference
-        if not worst <= TOLERANCE:
-            raise NotReadyError(f"version {version} is off its golden answers by {worst:.2g}")
-        return worst
+        try:
+            return max(self.check(version, clip, timeout=timeout) for clip in golden)
+        except TritonError as error:
+            raise NotReadyError(f"version {version} does not answer: {error}") from error

@@ -7,9 +7,14 @@ Triton's version number is the registry's, so an answer names the version that g
 """
 
 import logging
+import os
+import py_compile
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.conversation import EMOTIONS, InputError, atomic_path
 from components.profile import file_digest
@@ -18,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 MODEL = "moodline"
 BACKEND = Path(__file__).with_name("model.py")
+BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
 
 CONFIG = """\
 name: "{name}"
@@ -55,6 +61,26 @@ parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
 """
 
 
+class HostSettings(BaseSettings):
+    """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
+
+    Attributes:
+        instances: model processes for each version, which answer side by side.
+        threads: of one instance; 0 lets onnxruntime take one for each core.
+        max_batch: most requests handed to an instance at once.
+        max_queue: most requests waiting for a version; more are turned away.
+        queue_seconds: the longest wait; a request that asks for less gets less.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
+
+    instances: int = Field(default=1, ge=1)
+    threads: int = Field(default=0, ge=0)
+    max_batch: int = Field(default=32, ge=1)
+    max_queue: int = Field(default=512, ge=1)
+    queue_seconds: float = Field(default=30.0, gt=0)
+
+
 def export_version(model_dir: Path, repository: Path, version: int) -> Path:
     """Write a model folder into the repository as a version; Triton does not serve it yet.
 
@@ -80,6 +106,9 @@ def export_version(model_dir: Path, repository: Path, version: int) -> Path:
         temporary.mkdir()
         for name, source in sources.items():
             shutil.copyfile(source, temporary / name)
+        # Else the model's process writes it at its start, and Triton, which looks at the files'
+        # times, takes the version for a changed one and loads it again at every load.
+        py_compile.compile(str(temporary / "model.py"), invalidation_mode=BY_CONTENT, doraise=True)
     logger.info("wrote version %d into the model repository", version)
     return folder
 
@@ -131,6 +160,11 @@ def serve_versions(
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
+
+
+def touch_version(repository: Path, version: int) -> None:
+    """Have Triton take a version for changed: its next load makes the version's processes anew."""
+    os.utime(repository / MODEL / str(version) / "model.onnx")
 
 
 def _same(folder: Path, sources: dict[str, Path]) -> bool:

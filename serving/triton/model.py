@@ -50,20 +50,20 @@ class TritonPythonModel:
     def execute(self, requests: list) -> list:
         """Answer requests, in their order; a bad one fails alone."""
         clips: list[Clip] = []
-        errors: dict[int, str] = {}
+        errors: dict[int, object] = {}
         for number, request in enumerate(requests):
             audio = pb_utils.get_input_tensor_by_name(request, "AUDIO").as_numpy()
             input_ids = pb_utils.get_input_tensor_by_name(request, "INPUT_IDS").as_numpy()
             if not audio.shape[-1] or not input_ids.shape[-1]:
-                errors[number] = "AUDIO and INPUT_IDS must not be empty"
+                errors[number] = _refusal("AUDIO and INPUT_IDS must not be empty")
             elif not np.isfinite(audio).all():
-                errors[number] = "AUDIO has samples that are not numbers"
+                errors[number] = _refusal("AUDIO has samples that are not numbers")
             else:
                 clips += [Clip(number, *row) for row in zip(audio, input_ids, strict=True)]
         answers: dict[int, list[tuple[np.ndarray, ...]]] = {}
         for clip, answer in self._answer_all(clips):
             if isinstance(answer, str):
-                errors[clip.request] = answer
+                errors[clip.request] = pb_utils.TritonError(answer)
             else:
                 answers.setdefault(clip.request, []).append(answer)
         return [
@@ -125,9 +125,13 @@ def _padded(rows: list[np.ndarray], dtype: type) -> np.ndarray:
     return whole
 
 
-def _response(rows: list[tuple[np.ndarray, ...]], error: str | None) -> object:
+def _refusal(reason: str) -> object:
+    return pb_utils.TritonError(reason, pb_utils.TritonError.INVALID_ARG)
+
+
+def _response(rows: list[tuple[np.ndarray, ...]], error: object | None) -> object:
     if error or not rows:
-        return pb_utils.InferenceResponse(error=pb_utils.TritonError(error or "no clip was sent"))
+        return pb_utils.InferenceResponse(error=error or _refusal("no clip was sent"))
     return pb_utils.InferenceResponse(
         output_tensors=[
             pb_utils.Tensor(name, np.stack(column).astype(np.float32))

@@ -10,11 +10,14 @@ from types import TracebackType
 from serving.errors import NotReadyError
 from serving.processes import Child, free_ports
 from serving.triton.control import TritonControl
-from serving.triton.setup import TritonEnvironment
+from serving.triton.setup import STUB, TritonEnvironment
 
 logger = logging.getLogger(__name__)
 
 SHARED_MEMORY = Path("/dev/shm")
+
+EXIT_SECONDS = 5
+"""That it may take to answer what is under way when it is to end."""
 
 
 class TritonServer:
@@ -43,6 +46,7 @@ class TritonServer:
         self.log = log
         self.start_timeout = start_timeout
         self.http_url = self.grpc_url = self.metrics_url = ""
+        self._ports: list[int] = []
         self._child: Child | None = None
         self._control: TritonControl | None = None
         # Names its shared memory, so that what a killed one leaves can be told from others'.
@@ -65,6 +69,12 @@ class TritonServer:
         """Its process id while it was started and not stopped."""
         return self._child.pid if self._child else None
 
+    def stubs(self) -> list[int]:
+        """The processes that run models, alive ones only."""
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        children = [int(pid) for task in tasks for pid in task.read_text().split()]
+        return [pid for pid in children if _is_live_stub(pid)]
+
     def start(self) -> None:
         """Start it and wait until it answers.
 
@@ -74,8 +84,9 @@ class TritonServer:
         """
         self.environment.check()
         self.repository.mkdir(parents=True, exist_ok=True)
-        http, grpc, metrics = free_ports(3)
         host = "127.0.0.1"
+        # Started again it listens where it did before: that is where its clients look for it.
+        self._ports = http, grpc, metrics = self._ports or free_ports(3)
         self.http_url = f"http://{host}:{http}"
         self.grpc_url = f"{host}:{grpc}"
         self.metrics_url = f"http://{host}:{metrics}/metrics"
@@ -86,7 +97,7 @@ class TritonServer:
                 f"--model-repository={self.repository.resolve()}",
                 f"--backend-directory={self.environment.backends}",
                 "--model-control-mode=explicit",
-                "--exit-timeout-secs=5",
+                f"--exit-timeout-secs={EXIT_SECONDS}",
                 *(f"--http-address={host}", f"--http-port={http}"),
                 *(f"--grpc-address={host}", f"--grpc-port={grpc}"),
                 *(f"--metrics-address={host}", f"--metrics-port={metrics}"),
@@ -119,7 +130,7 @@ class TritonServer:
             self._control.close()
             self._control = None
         if self._child:
-            self._child.stop()
+            self._child.stop(EXIT_SECONDS + 3)
             self._child = None
         for left in SHARED_MEMORY.glob(f"{self._region}*"):
             left.unlink(missing_ok=True)
@@ -135,3 +146,11 @@ class TritonServer:
         at: TracebackType | None,
     ) -> None:
         self.stop()
+
+
+def _is_live_stub(pid: int) -> bool:
+    try:
+        name, state = Path(f"/proc/{pid}/stat").read_text().split(")")[0:2]
+    except FileNotFoundError:
+        return False
+    return STUB.startswith(name.partition("(")[2]) and state.split()[0] != "Z"

@@ -14,7 +14,7 @@ from components.profile import Settings
 from serving.emotions import Classified, Emotions, ModelInfo
 from serving.errors import LateError, NotReadyError
 from serving.processes import free_ports
-from serving.served import Served, write_pointer
+from serving.served import Lineup, Served, write_pointer
 from serving.settings import ServeSettings
 from serving.triton.server import TritonServer
 
@@ -28,7 +28,7 @@ Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
 def served(models: dict[int, Path], tmp_path: Path) -> ServeSettings:
     """Version 3, as the registry knows it."""
     pointer = tmp_path / "served.json"
-    write_pointer(pointer, Served(3, models[3], "d1635", "pass"))
+    write_pointer(pointer, Lineup(Served(3, models[3], "d1635", "pass")))
     return ServeSettings(pointer=pointer)
 
 

@@ -18,11 +18,9 @@ import soundfile
 from components.conversation import EMOTIONS, read_audio
 from components.fusion import load_tokenizer
 from components.profile import Settings, load_profile
-from serving.errors import NotReadyError
 from serving.serve import Serving
 from serving.served import Served
 from serving.settings import ServeSettings
-from serving.triton.control import read_golden
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
 
@@ -266,28 +264,26 @@ def test_it_answers_while_it_listens_and_says_no_when_full(service: Serving, pie
     assert max(delays) < 2
 
 
-def test_when_triton_cannot_answer_it_says_so_and_comes_back(
-    service: Serving, models: dict[int, Path], piece: bytes
+def test_when_triton_dies_it_says_so_and_comes_back_by_itself(
+    service: Serving, piece: bytes
 ) -> None:
     assert get(service, "/readyz").status_code == 200
-    assert service.triton
-    for process in psutil.Process(service.triton.pid).children(recursive=True):
-        process.kill()
+    assert service.triton and service.triton.pid
+    psutil.Process(service.triton.pid).kill()
     time.sleep(1.1)  # a probe counts for a second
-    assert get(service, "/readyz").status_code == 503
+    states = {get(service, "/readyz").status_code}
     assert get(service, "/healthz").status_code == 200
-    response = post(service, piece, num_speakers="2")
-    assert response.status_code == 503
-    assert "emotion model does not answer" in response.json()["detail"]
-    assert "retry-after" in response.headers
-
-    control = service.triton.control
-    control.unload()
-    control.load()
-    with pytest.raises(NotReadyError, match="off its golden"):
-        control.prove(3, read_golden(models[4]))
-    assert control.prove(3, read_golden(models[3])) < 1e-4
+    deadline = time.monotonic() + 15
+    while time.monotonic() < deadline and get(service, "/readyz").status_code != 200:
+        states.add(503)
+        response = post(service, piece, num_speakers="2")
+        assert response.status_code in (200, 503), response.text
+        if response.status_code == 503:
+            assert "emotion model does not answer" in response.json()["detail"]
+            assert "retry-after" in response.headers
+    assert 503 in states
     assert get(service, "/readyz").status_code == 200
+    assert post(service, piece, num_speakers="2").status_code == 200
 
 
 def test_nothing_of_a_recording_is_kept(service: Serving, answer: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from serving.processes import free_ports
-from serving.triton.client import TritonClient, TritonError
+from serving.triton.client import TritonClient
+from serving.triton.errors import TritonAwayError
 
 CLIP = (np.zeros(1600, dtype=np.float32), np.array([101, 102], dtype=np.int64))
 
@@ -19,5 +20,5 @@ def test_triton_is_away(clips: int) -> None:
         async with TritonClient(address, deadline=5.0) as client:
             await client.classify_all([CLIP] * clips)
 
-    with pytest.raises(TritonError, match="model server is away"):
+    with pytest.raises(TritonAwayError, match="model server is away"):
         asyncio.run(ask())

@@ -14,7 +14,8 @@ MakeModel = Callable[[Path, int], Path]
 def test_a_version_lies_under_the_registrys_number(models: dict[int, Path], tmp_path: Path) -> None:
     folder = export_version(models[3], tmp_path, 3)
     assert folder == tmp_path / "moodline" / "3"
-    assert sorted(path.name for path in folder.iterdir()) == ["model.onnx", "model.py"]
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    assert files == ["model.onnx", "model.py"]
     assert (folder / "model.onnx").read_bytes() == (models[3] / "model.onnx").read_bytes()
 
 

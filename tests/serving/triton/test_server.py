@@ -15,8 +15,9 @@ import pytest
 from components.conversation import InputError
 from components.profile import Settings
 from serving.errors import NotReadyError
-from serving.triton.client import TritonClient, TritonError, TritonLateError
+from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
+from serving.triton.errors import TritonError, TritonLateError
 from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment

@@ -1,0 +1,52 @@
+"""What Triton's refusals mean for whoever asked."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tritonclient.utils import InferenceServerException
+
+
+class TritonError(RuntimeError):
+    """Triton did not answer, or not with an answer; asking again would not help."""
+
+
+class TritonLateError(TritonError):
+    """The deadline passed before Triton answered."""
+
+
+class TritonAwayError(TritonError):
+    """Nobody is there to answer: another Triton may, or the same one soon."""
+
+
+class TritonGoneError(TritonAwayError):
+    """Triton does not serve that version."""
+
+
+class TritonDeadError(TritonAwayError):
+    """The process that runs the model has died; Triton does not start it again by itself."""
+
+
+class TritonFullError(TritonError):
+    """As many requests as may wait are waiting."""
+
+
+def translated(error: "InferenceServerException", seconds: float) -> TritonError:
+    """A failed call as what it means.
+
+    Args:
+        error: as tritonclient raises it.
+        seconds: the call's deadline, for the message.
+    """
+    status = str(error.status()).removeprefix("StatusCode.")
+    text = " ".join(str(error.message()).split())
+    if status == "DEADLINE_EXCEEDED" or "Request timeout expired" in text:
+        return TritonLateError(f"no answer within {seconds:.3g} s")
+    if "Exceeds maximum queue size" in text:
+        return TritonFullError("the model server's queue is full")
+    if "unknown model" in text:
+        return TritonGoneError(f"the model server does not serve this: {text}")
+    if "Stub process" in text:
+        return TritonDeadError(f"the model server is away: {text}")
+    if status in ("UNAVAILABLE", "CANCELLED"):
+        return TritonAwayError(f"the model server is away: {text}")
+    return TritonError(f"the model server failed: {text}")
