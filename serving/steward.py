@@ -11,6 +11,7 @@ has died, since Triton goes on saying that it is ready.
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,12 @@ from serving.errors import NotReadyError
 from serving.served import Lineup, Served, read_pointer, write_pointer
 from serving.traffic import TrafficSettings
 from serving.triton.control import Golden, TritonControl, read_golden
-from serving.triton.errors import TritonError, TritonFullError, TritonLateError
+from serving.triton.errors import (
+    TritonDeadError,
+    TritonError,
+    TritonFullError,
+    TritonLateError,
+)
 from serving.triton.export import HostSettings, export_version, serve_versions, touch_version
 from serving.triton.server import TritonServer
 
@@ -66,6 +72,7 @@ class Steward:
         self._traffic = traffic
         self._host = host
         self._server = server
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._lineup: Lineup | None = None
         self._refused: dict[int, str] = {}
         self._leaving: dict[int, Seconds] = {}
@@ -82,6 +89,7 @@ class Steward:
 
     def close(self) -> None:
         """Close the connections."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
         for control in self._controls:
             control.close()
 
@@ -114,7 +122,7 @@ class Steward:
         if self._server.running and time.monotonic() - self._heard < SILENT:
             return
         logger.warning("tritonserver has ended or is silent; it is started anew")
-        self._server.stop()
+        self._server.stop(grace=0)
         self._server.start()
         self._heard = time.monotonic()
         if self._lineup:
@@ -203,7 +211,20 @@ class Steward:
     def _load(self, versions: Iterable[int]) -> None:
         serve_versions(self._repository, versions, **self._host.model_dump())
         for control in self._present():
-            control.load()
+            self._wait_for(self._loader.submit(control.load))
+
+    def _wait_for(self, load: "Future[None]") -> None:
+        """Wait for a load; while one is under way, Triton cannot bring back what dies.
+
+        Raises:
+            NotReadyError: it failed.
+            TritonDeadError: the process of a served version died meanwhile.
+        """
+        while not wait([load], timeout=0.5).done:
+            if self._server and len(self._server.stubs()) < len(self._loaded()):
+                self._server.stop(grace=0)  # the next round starts it anew
+                raise TritonDeadError("a model's process died while another version was loaded")
+        load.result()
 
     def _switch(self, target: Lineup) -> None:
         """Give the traffic to other versions; those before stay a while."""

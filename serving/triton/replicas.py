@@ -94,7 +94,7 @@ class Replica:
         rest = self.rests[version]
         rest.failures += 1
         # Jitter, so that many callers do not come back in the same moment.
-        pause = min(0.1 * 2**rest.failures, LONGEST_REST) * random.uniform(0.5, 1.0)
+        pause = min(0.1 * 2 ** min(rest.failures, 10), LONGEST_REST) * random.uniform(0.5, 1.0)
         rest.until = now + pause
 
     def usable(self, version: str, now: Seconds) -> bool:

@@ -7,6 +7,7 @@ import uuid
 from pathlib import Path
 from types import TracebackType
 
+from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.processes import Child, free_ports
 from serving.triton.control import TritonControl
@@ -124,13 +125,17 @@ class TritonServer:
                 raise NotReadyError(f"tritonserver is silent after {self.start_timeout:g} s")
             time.sleep(0.05)
 
-    def stop(self) -> None:
-        """Stop it, with its models' processes, and clear the shared memory it used."""
+    def stop(self, grace: Seconds = EXIT_SECONDS + 3) -> None:
+        """Stop it, with its models' processes, and clear the shared memory it used.
+
+        Args:
+            grace: how long it may take to answer what is under way; then it is killed.
+        """
         if self._control:
             self._control.close()
             self._control = None
         if self._child:
-            self._child.stop(EXIT_SECONDS + 3)
+            self._child.stop(grace)
             self._child = None
         for left in SHARED_MEMORY.glob(f"{self._region}*"):
             left.unlink(missing_ok=True)
