@@ -94,6 +94,7 @@ def served(
     try:
         url = backend.start()
         assert backend.serve().version == 1
+        assert wait_until(lambda: read_pointer(pointer).candidate is not None, 30)
         yield Served(backend, settings, pointer, folders, alone, url)
     finally:
         backend.stop()
