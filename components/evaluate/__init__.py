@@ -11,21 +11,20 @@ from components.evaluate.evaluate import (
     write_json,
     write_text,
 )
-from components.evaluate.gate import Check, Verdict, gate
+from components.evaluate.gate import gate
 from components.evaluate.measure import Measured, compare, measure
-from components.evaluate.prediction import predict_turns
+from components.evaluate.prediction import open_model, predict_turns
 from components.evaluate.report import report_page
 
 __all__ = [
-    "Check",
     "Evaluation",
     "Measured",
-    "Verdict",
     "compare",
     "evaluate",
     "gate",
     "headline",
     "measure",
+    "open_model",
     "predict_turns",
     "read_test_turns",
     "report_page",

@@ -15,12 +15,14 @@ from components.conversation import (
     read_turns,
     write_turns,
 )
-from components.evaluate.gate import Verdict, gate
+from components.evaluate.behaviour import measure_behaviour
+from components.evaluate.budgets import measure_latency, served_megabytes
+from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
-from components.evaluate.prediction import predict_turns
+from components.evaluate.prediction import Classify, open_model, predict_turns
 from components.evaluate.report import report_page
-from components.profile import Profile, tree_digest
-from components.scoring import DEFAULT
+from components.profile import GateSettings, Profile, tree_digest
+from components.scoring import DEFAULT, Verdict
 
 Progress = Callable[[int, int], None]
 
@@ -70,7 +72,8 @@ def evaluate(
     3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
     4. The model in production goes through 1–3 on the same utterances, today.
-    5. The gate decides.
+    5. Where the gate asks for it: answers to changed turns, and times.
+    6. The gate decides.
 
     Args:
         model_dir: the model version's folder.
@@ -90,7 +93,8 @@ def evaluate(
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
     steps = 1 if champion is None else 2
-    predicted = predict_turns(model_dir, tested, turns, _part(progress, 0, steps))
+    model, best = open_model(model_dir), None if champion is None else open_model(champion)
+    predicted = predict_turns(model, tested, turns, _part(progress, 0, steps))
     ours = measure(tested, predicted, profile.seed)
     metrics: dict[str, Any] = {
         "profile": profile.name,
@@ -106,16 +110,13 @@ def evaluate(
         "champion": None,
         "comparison": None,
     }
-    if champion is not None:
-        theirs = measure(
-            tested,
-            predict_turns(champion, tested, turns, _part(progress, 1, steps)),
-            profile.seed,
-        )
+    if champion is not None and best is not None:
+        answered = predict_turns(best, tested, turns, _part(progress, 1, steps))
+        theirs = measure(tested, answered, profile.seed)
         metrics["champion"] = {"model": tree_digest(Path(champion)), **theirs.metrics}
         metrics["comparison"] = compare(ours, theirs, profile.seed)
-    verdict = gate(metrics, metrics["champion"], profile.gate)
-    return Evaluation(metrics, verdict, predicted, tested)
+    metrics |= _tried(model_dir, model, best, tested, predicted, profile.gate)
+    return Evaluation(metrics, gate(metrics, profile.gate), predicted, tested)
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -155,6 +156,29 @@ def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def _tried(
+    model_dir: Path,
+    model: Classify,
+    champion: Classify | None,
+    recordings: Sequence[Recording],
+    predicted: Sequence[Turn],
+    asked: GateSettings,
+) -> dict[str, Any]:
+    """What is measured for the gate's sake alone, and only where it asks: it takes time."""
+    behaviour, latency = asked.behaviour, None
+    if asked.latency is not None:
+        most = asked.latency.max_turns
+        latency = measure_latency(model, champion, recordings, predicted, most)
+    return {
+        "behaviour": {}
+        if behaviour is None
+        else measure_behaviour(
+            model, recordings, predicted, behaviour.shares(), behaviour.max_turns
+        ),
+        "served": {"megabytes": served_megabytes(model_dir), "latency": latency},
+    }
 
 
 def _test_part(recordings: Sequence[Recording], profile: Profile) -> list[Recording]:

@@ -1,107 +1,172 @@
 """The gate: may this model go on? Every check with its number, its threshold and its answer."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from components.profile import GateSettings
+from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, PASS, Bound, Check, Result, Verdict
 
 ROUNDING = 1e-9
-"""0.60 − 0.65 must pass a margin of 0.05."""
+"""0.60 − 0.65 must be within a margin of 0.05."""
 
-GATED = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+WORDS = {
+    "accuracy": "accuracy",
+    "uar": "unweighted recall",
+    "macro_f1": "macro F1",
+    "weighted_f1": "weighted F1",
+}
 
+CHANGED = {
+    "silence": "silence is added",
+    "volume": "the sound is half or twice as loud",
+    "case": "the words are in capitals or in small letters",
+    "punctuation": "the words lose their punctuation",
+    "filler": "a filler is added to the words",
+}
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question to the numbers; it passes where `value` is at least `threshold`.
-
-    Attributes:
-        value: None where there was nothing to measure; then it does not pass.
-        says: the check in words, with its numbers.
-    """
-
-    name: str
-    value: float | None
-    threshold: float
-    passed: bool
-    says: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What the gate said: "pass" if every check passed, else "fail"."""
-
-    checks: tuple[Check, ...]
-
-    def __post_init__(self) -> None:
-        if not self.checks:
-            raise ValueError("a verdict without a check says nothing")
-
-    @property
-    def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(check.passed for check in self.checks)
-
-    @property
-    def decision(self) -> str:
-        """ "pass" or "fail"."""
-        return "pass" if self.passed else "fail"
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """A line for each check that did not pass."""
-        return tuple(check.says for check in self.checks if not check.passed)
-
-    def to_json(self) -> dict[str, Any]:
-        """As `verdict.json` holds it."""
-        return {
-            "verdict": self.decision,
-            "reasons": list(self.reasons),
-            "checks": [asdict(check) for check in self.checks],
-        }
+Metrics = Mapping[str, Any]
 
 
-def gate(
-    metrics: Mapping[str, Any], champion: Mapping[str, Any] | None, settings: GateSettings
-) -> Verdict:
-    """Hold a model's numbers against the profile's thresholds and the model in production.
+def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
+    """Hold a model's numbers against what is asked of it.
+
+    A check that has nothing to measure, or too little to tell, is inconclusive: it neither lets a
+    model through nor refuses it, a person must decide.
 
     Args:
-        metrics: the model's, as `measure` gives them.
-        champion: the production model's on the same utterances, measured today; None where
-            nothing is in production, and then nothing is compared.
-        settings: minimum levels, and how much worse than production is let through.
+        metrics: as `evaluate` gives them. With a `champion`, the production model's numbers of
+            the same utterances, measured today, there is the `comparison` with it; without,
+            nothing is compared.
+        settings: the checks and their thresholds.
     """
-    return Verdict((*_levels(metrics, settings), *_regressions(metrics, champion, settings)))
+    checks = (
+        *_levels(metrics, settings),
+        *_regressions(metrics, settings),
+        *_slices(metrics, settings),
+        *_behaviour(metrics, settings),
+        *_budgets(metrics, settings),
+    )
+    return Verdict(metrics["model"], checks)
 
 
-def _levels(metrics: Mapping[str, Any], settings: GateSettings) -> Iterator[Check]:
-    least = {"accuracy": settings.min_accuracy, "macro_f1": settings.min_macro_f1}
-    for name, words in GATED.items():
-        value, threshold = metrics[name]["rate"], least[name]
-        passed = value is not None and value >= threshold - ROUNDING
-        says = f"{words} is {_number(value)}, and must be at least {_number(threshold)}"
-        yield Check(f"minimum {words}", value, threshold, passed, says)
+def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    for name in ("accuracy", "macro_f1"):
+        threshold = getattr(settings, f"min_{name}")
+        if threshold is not None:
+            yield _level(f"min_{name}", WORDS[name], metrics[name]["rate"], "at least", threshold)
+    for emotion, threshold in (settings.min_f1 or {}).items():
+        value = metrics["emotions"][emotion]["f1"]
+        yield _level(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)
+    for name, words in (("teer", "TEER"), ("steer", "sTEER")):
+        threshold = getattr(settings, f"max_{name}")
+        if threshold is not None:
+            part = metrics["scores"][DEFAULT][name]
+            value = None if part is None else part["rate"]
+            yield _level(f"max_{name}", f"{words} ({DEFAULT})", value, "at most", threshold)
+    if settings.max_ece is not None:
+        value = metrics["calibration"]["ece"]
+        yield _level("max_ece", "calibration error", value, "at most", settings.max_ece)
 
 
-def _regressions(
-    metrics: Mapping[str, Any], champion: Mapping[str, Any] | None, settings: GateSettings
-) -> Iterator[Check]:
-    if champion is None:
+def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    """Not worse than production by more than a margin, as far as the test set can tell.
+
+    ::
+
+        difference and the one-sided 95 % lower bound of it      −margin
+                                                           |        bound ●────●     pass
+                                               bound ●─────|──●                      inconclusive
+                                bound ●───●                |                         fail
+    """
+    if settings.no_regression is None or metrics["champion"] is None:
         return
-    for name, words in GATED.items():
-        ours, theirs = metrics[name]["rate"], champion[name]["rate"]
-        difference = None if ours is None or theirs is None else ours - theirs
-        passed = difference is not None and difference >= -settings.margin - ROUNDING
-        says = (
-            f"{words} is {_number(ours)}, production's {_number(theirs)}, and may be at most"
-            f" {_number(settings.margin)} less"
-        )
-        yield Check(
-            f"{words} not worse than production", difference, -settings.margin, passed, says
-        )
+    fewest = settings.no_regression.min_conversations
+    for name, margin in settings.no_regression.margins().items():
+        test = metrics["comparison"][name]
+        ours, theirs = metrics[name]["rate"], metrics["champion"][name]["rate"]
+        difference, bound = test["difference"], test["lower_bound"]
+        says = f"{WORDS[name]} is {_number(ours)}, production's {_number(theirs)}"
+        if metrics["comparison"]["differing"] == 0:
+            result, says = PASS, f"{says}: every utterance was answered as production answers it"
+        elif difference < -margin - ROUNDING:
+            result, says = FAIL, f"{says}, which is more than {_number(margin)} less"
+        elif test["conversations"] < fewest:
+            count = test["conversations"]
+            result = INCONCLUSIVE
+            says += f"; {count} conversations are too few to compare them (fewer than {fewest})"
+        elif bound is None or bound <= -margin + ROUNDING:
+            result = INCONCLUSIVE
+            says += (
+                f"; the difference may be as low as {_number(bound)} (one-sided 95 % bound), and"
+                f" must be above {_number(-margin)}: the test set is too small to tell"
+            )
+        else:
+            result = PASS
+            says += (
+                f"; the difference is above {_number(bound)} (one-sided 95 % bound), and must be"
+                f" above {_number(-margin)}"
+            )
+        yield Check(f"no_regression.{name}", bound, "above", -margin, result, says)
+
+
+def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    asked = settings.slices
+    for name in type(asked).model_fields if asked else ():
+        limits = getattr(asked, name)
+        if limits is None:
+            continue
+        least, fewest, parts = limits.min_accuracy, limits.min_utterances, metrics["slices"][name]
+        words = name.replace("_", " ")
+        if not parts:
+            says = f"{words} is not known of any utterance; it was to be looked at"
+            yield Check(f"slices.{name}", None, "at least", least, INCONCLUSIVE, says)
+        for part, numbers in parts.items():
+            count, value = numbers["accuracy"]["total"], numbers["accuracy"]["rate"]
+            check = f"slices.{name}.{part}"
+            if count < fewest:
+                says = (
+                    f"accuracy where {words} is {part} is {_number(value)} of {count} utterances,"
+                    f" too few to tell (fewer than {fewest})"
+                )
+                yield Check(check, value, "at least", least, INCONCLUSIVE, says)
+            else:
+                where = f"accuracy of {count} utterances where {words} is {part}"
+                yield _level(check, where, value, "at least", least)
+
+
+def _behaviour(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    for name, least in settings.behaviour.shares().items() if settings.behaviour else ():
+        numbers = metrics["behaviour"][name]
+        words = f"share of {numbers['total']} turns whose answer holds when {CHANGED[name]}"
+        yield _level(f"behaviour.{name}", words, numbers["rate"], "at least", least)
+
+
+def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    served, asked = metrics["served"], settings.latency
+    if asked and asked.max_p95_ms is not None:
+        name, value = "latency.max_p95_ms", served["latency"]["p95_ms"]
+        words = f"time of 95 % of {served['latency']['turns']} turns, in milliseconds,"
+        yield _level(name, words, value, "at most", asked.max_p95_ms)
+    if asked and asked.max_times_production is not None and metrics["champion"] is not None:
+        name, value = "latency.max_times_production", served["latency"]["times_production"]
+        words = "time, as a multiple of production's,"
+        yield _level(name, words, value, "at most", asked.max_times_production)
+    if settings.max_megabytes is not None:
+        words = "size of the served files, in megabytes,"
+        yield _level("max_megabytes", words, served["megabytes"], "at most", settings.max_megabytes)
+
+
+def _level(name: str, words: str, value: float | None, bound: Bound, threshold: float) -> Check:
+    """A number on the right side of a threshold, or on it."""
+    says = f"{words} is {_number(value)}, and must be {bound} {_number(threshold)}"
+    result: Result = INCONCLUSIVE
+    if value is not None:
+        spare = value - threshold if bound == "at least" else threshold - value
+        result = PASS if spare >= -ROUNDING else FAIL
+    return Check(name, value, bound, threshold, result, says)
 
 
 def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.4f}"
+    if value is None:
+        return "unknown"
+    return f"{value:.4f}".replace("-", "−")

@@ -1,16 +1,16 @@
 """All numbers of one system's turns against a corpus' reference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from components.conversation import EMOTIONS, Recording, Seconds, Turn, Utterance
+from components.conversation import EMOTIONS, Recording, Turn
+from components.evaluate.slices import classify, measure_slices
 from components.scoring import (
     CONVENTIONS,
     DEFAULT,
-    Answer,
     Classification,
     Comparison,
     Scores,
@@ -21,7 +21,6 @@ from components.scoring import (
     bootstrap,
     by_recording,
     calibration,
-    classification,
     mcnemar,
     paired_bootstrap,
     score_each,
@@ -31,19 +30,7 @@ from components.scoring import (
 )
 from components.scoring.classification import accuracy, macro_f1, uar, weighted_f1
 
-LONG: Seconds = 3.0
-"""A long utterance lasts at least this."""
-
 RATES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
-
-SLICES: dict[str, Callable[[Utterance, Recording], str | None]] = {
-    "sex": lambda utterance, _: utterance.sex,
-    "style": lambda _, recording: (
-        None if recording.scripted is None else "scripted" if recording.scripted else "improvised"
-    ),
-    "length": lambda utterance, _: "long" if utterance.end - utterance.start >= LONG else "short",
-}
-"""How utterances are set apart; None where it is not known."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +40,13 @@ class Measured:
     Attributes:
         metrics: numerators, denominators, rates, intervals; ready for JSON.
         confusions: [recordings, 4, 5].
-        right: whether each scored utterance's answer is.
+        answers: to each scored utterance; None for none.
+        right: whether they are.
     """
 
     metrics: dict[str, Any]
     confusions: np.ndarray
+    answers: tuple[str | None, ...]
     right: tuple[bool, ...]
 
 
@@ -78,7 +67,7 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
         for (utterance, recording), answer in zip(pairs, found, strict=True)
         if utterance.emotion in EMOTIONS
     ]
-    each = [_classify([s for s in scored if s[1] is recording]) for recording in recordings]
+    each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
     confusions = np.array([part.counts for part in each])
     whole = sum(each, start=Classification.zero())
     answered = [(answer, u.emotion) for u, _, answer in scored if answer.confidence is not None]
@@ -94,32 +83,26 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
         ).to_json(),
         **_over_time(recordings, turns, seed),
         "words": _words(recordings, turns, seed),
-        "slices": {name: _slice(scored, key) for name, key in SLICES.items()},
+        "slices": measure_slices(scored),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
-    return Measured(metrics, confusions, right)
+    return Measured(metrics, confusions, tuple(answer.emotion for _, _, answer in scored), right)
 
 
 def compare(first: Measured, second: Measured, seed: int) -> dict[str, Any]:
-    """Two systems on the same utterances: differences (first − second) and paired tests."""
+    """Two systems on the same utterances: differences (first − second) and paired tests.
+
+    `differing` counts the utterances that they answered differently.
+    """
     tests: dict[str, Comparison] = {
         name: paired_bootstrap(first.confusions, second.confusions, rate, seed=seed)
         for name, rate in RATES.items()
     }
     return {
         **{name: test.to_json() for name, test in tests.items()},
+        "differing": sum(a != b for a, b in zip(first.answers, second.answers, strict=True)),
         "mcnemar": {"p_value": mcnemar(first.right, second.right), "utterances": len(first.right)},
     }
-
-
-Scored = tuple[Utterance, Recording, Answer]
-
-
-def _classify(scored: Sequence[Scored]) -> Classification:
-    return classification(
-        [utterance.emotion for utterance, _, _ in scored],
-        [answer.emotion for _, _, answer in scored],
-    )
 
 
 def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) -> dict[str, Any]:
@@ -129,26 +112,6 @@ def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) ->
         interval = bootstrap(confusions, rate, seed=seed)
         numbers[name] = {**known, "interval": interval.to_json() if interval else None}
     return numbers
-
-
-def _slice(
-    scored: Sequence[Scored], key: Callable[[Utterance, Recording], str | None]
-) -> dict[str, Any]:
-    groups: dict[str, list[Scored]] = {}
-    for one in scored:
-        name = key(one[0], one[1])
-        if name is not None:
-            groups.setdefault(name, []).append(one)
-    found = {}
-    for name in sorted(groups):
-        part = _classify(groups[name])
-        found[name] = {
-            "accuracy": part.accuracy.to_json(),
-            "uar": part.uar,
-            "macro_f1": part.macro_f1,
-            "weighted_f1": part.weighted_f1,
-        }
-    return found
 
 
 def _over_time(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:

@@ -1,24 +1,64 @@
-"""A model's emotions for turns."""
+"""A model's emotions for turns, by the way they are served."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from components.conversation import EMOTIONS, Recording, Turn, read_audio
+from components.fusion import Clip
+
+T = TypeVar("T")
+
+Classify = Callable[[Sequence[Clip]], np.ndarray]
+"""Clips → probabilities [n, 4] in the order of `EMOTIONS`."""
+
+
+def open_model(model_dir: Path) -> Classify:
+    """Open a version for answering: its ONNX graph and its windows, as it is served.
+
+    (A folder without a graph, or a machine with a GPU, answers by torch.)
+
+    Raises:
+        InputError: no model there.
+    """
+    from components.fusion import load_tokenizer, open_version, predict
+
+    model = open_version(Path(model_dir))
+    tokenizer = load_tokenizer(Path(model_dir))
+    return lambda clips: predict(model, clips, tokenizer=tokenizer)[0]
+
+
+def turn_clip(recording: Recording, turn: Turn) -> Clip:
+    """A turn's sound, read by seeking, and its words.
+
+    Raises:
+        InputError: audio that cannot be read.
+    """
+    return read_audio(recording.audio, turn.start, turn.end), turn.words
+
+
+def spread(items: Sequence[T], most: int) -> list[T]:
+    """At most `most` of the items, evenly spread, in their order."""
+    if len(items) <= most:
+        return list(items)
+    return [items[i * len(items) // most] for i in range(most)]
 
 
 def predict_turns(
-    model_dir: Path,
+    model: Path | Classify,
     recordings: Sequence[Recording],
     turns: Mapping[str, Sequence[Turn]],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Turn]:
     """Give each turn its emotion, confidence and probabilities.
 
-    Audio is read by seeking, one recording's turns at a time, so memory holds one recording.
+    Audio is read one recording's turns at a time, so memory holds one recording.
 
     Args:
-        model_dir: a model version's folder.
+        model: a version's folder, or one that `open_model` has opened.
         recordings: what to predict for.
         turns: each recording's turns.
         progress: called with the number of turns done and their total.
@@ -26,15 +66,12 @@ def predict_turns(
     Raises:
         InputError: no model there, or audio that cannot be read.
     """
-    from components.fusion import load_model, predict
-
-    model = load_model(Path(model_dir))
+    classify = open_model(model) if isinstance(model, Path) else model
     total = sum(len(turns[recording.name]) for recording in recordings)
     found: list[Turn] = []
     for recording in recordings:
         own = turns[recording.name]
-        clips = [(read_audio(recording.audio, t.start, t.end), t.words) for t in own]
-        probabilities, _ = predict(model, clips)
+        probabilities = classify([turn_clip(recording, turn) for turn in own])
         for turn, row in zip(own, probabilities, strict=True):
             best = int(row.argmax())
             found.append(

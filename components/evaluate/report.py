@@ -6,9 +6,8 @@ from typing import Any
 
 from components.conversation import EMOTIONS, Recording, Turn
 from components.conversation.html import COLOURS, NOTICE
-from components.evaluate.gate import Verdict
 from components.evaluate.timeline import timeline
-from components.scoring import DEFAULT, by_recording
+from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, by_recording
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -27,16 +26,27 @@ def report_page(
         recordings: of the test fold.
         turns: theirs, with the model's emotions.
     """
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "interval": _interval, "signed": _signed}
+    environment.filters |= {
+        "percent": _percent,
+        "interval": _interval,
+        "signed": _signed,
+        "number": _number,
+    }
     by_name = by_recording(turns)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return environment.get_template(TEMPLATE.name).render(
         m=metrics,
         verdict=verdict,
+        failed=sum(check.result == FAIL for check in verdict.checks),
+        undecided=sum(check.result == INCONCLUSIVE for check in verdict.checks),
         tiles=_tiles(metrics),
         confusion=_confusion(metrics["confusion"]),
         breakdown=_breakdown(metrics["scores"]),
@@ -53,6 +63,10 @@ def report_page(
 
 def _percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}".replace("-", "−")
 
 
 def _signed(value: float | None) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from components.fusion.measures import turn_measures
     from components.fusion.model import MoodlineModel, load_model
     from components.fusion.onnx_model import OnnxModel
-    from components.fusion.prediction import predict
+    from components.fusion.prediction import open_version, predict
     from components.fusion.tokens import encode_text, load_tokenizer
     from components.fusion.windows import Clip, Window, average_windows, clip_windows
 
@@ -32,6 +32,7 @@ _HOMES = {
     "export_onnx": "export",
     "load_model": "model",
     "load_tokenizer": "tokens",
+    "open_version": "prediction",
     "predict": "prediction",
     "turn_measures": "measures",
 }
@@ -49,6 +50,7 @@ __all__ = [
     "export_onnx",
     "load_model",
     "load_tokenizer",
+    "open_version",
     "predict",
     "turn_measures",
 ]

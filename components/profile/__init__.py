@@ -6,13 +6,13 @@ settings say where things lie on this machine. Both are loaded at the edge and p
 
 from components.profile.cache import Cache, file_digest, json_digest, tree_digest
 from components.profile.cluster import ClusterSettings, Secret, Toleration, Volume
+from components.profile.gate import GateSettings
 from components.profile.parts import load_part
 from components.profile.profile import (
     AlignSettings,
     DiarizeSettings,
     ExperimentSettings,
     FusionSettings,
-    GateSettings,
     Profile,
     ProtocolSettings,
     TrainSettings,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from components.conversation import FEEDBACK, InputError, Recording, Seconds
 from components.profile.cache import json_digest
 from components.profile.cluster import ClusterSettings
+from components.profile.gate import GateSettings, load_gate, unknown_check
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -192,14 +193,6 @@ class ExperimentSettings(_Frozen):
         return self
 
 
-class GateSettings(_Frozen):
-    """What a model must reach, and how much worse than production it may be (`margin`)."""
-
-    min_accuracy: Share
-    min_macro_f1: Share
-    margin: Share = 0.0
-
-
 class Profile(_Frozen):
     """Everything that decides what a run computes; and, in `cluster`, where.
 
@@ -256,12 +249,12 @@ def load_profile(name: str | Path) -> Profile:
 
     Args:
         name: "demo", "paper", a YAML file's path, or a profile as JSON text (that is how a
-            pipeline hands it to its steps).
+            pipeline hands it to its steps). Its `gate` may name a gate file, beside it.
 
     Raises:
         InputError: no such profile, or one with a wrong entry, which it names.
     """
-    text = str(name)
+    text, folder = str(name), Path()
     if text.lstrip().startswith("{"):
         place, source = "the profile", text
     else:
@@ -269,12 +262,18 @@ def load_profile(name: str | Path) -> Profile:
         path = path if path.is_file() else Path(text)
         if not path.is_file():
             raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
-        place, source = text, path.read_text(encoding="utf-8")
+        place, source, folder = text, path.read_text(encoding="utf-8"), path.parent
     try:
-        return Profile.model_validate(yaml.safe_load(source))
+        content = yaml.safe_load(source)
+        if isinstance(content, dict) and isinstance(content.get("gate"), str):
+            content["gate"] = load_gate(folder / content["gate"])
+        return Profile.model_validate(content)
     except yaml.YAMLError as error:
         raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
+        unknown = unknown_check(error, ("gate",))
+        if unknown:
+            raise InputError(f"{place}: gate: {unknown}") from None
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise InputError(f"{place}: {where}: {first['msg']}") from None

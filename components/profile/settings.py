@@ -13,7 +13,10 @@ class Settings(BaseSettings):
 
     Attributes:
         home: Moodline's state.
-        mlflow_uri: MLflow's tracking and registry server; default SQLite under `home`.
+        mlflow_uri: MLflow's tracking and registry server, or its database (`sqlite:///…`,
+            `postgresql://…`); default SQLite under `home`.
+        mlflow_artifacts: where files go if that is a database: a folder, or `s3://bucket/path`;
+            default `<home>/mlartifacts`. (A server decides itself.)
         models: prepared models; default `<home>/models`.
         cache: finished work by content; default `<home>/cache`.
         log: the prediction log; several replicas may share the folder.
@@ -35,6 +38,9 @@ class Settings(BaseSettings):
     home: Path = Path(".moodline")
     mlflow_uri: str = Field(
         default_factory=lambda data: f"sqlite:///{(data['home'] / 'mlflow.db').resolve()}"
+    )
+    mlflow_artifacts: str = Field(
+        default_factory=lambda data: str((data["home"] / "mlartifacts").resolve())
     )
     models: Path = Field(default_factory=lambda data: data["home"] / "models")
     cache: Path = Field(default_factory=lambda data: data["home"] / "cache")

@@ -5,7 +5,7 @@ MLflow is imported inside functions only.
 """
 
 from components.register.errors import Refused, RegistryError
-from components.register.evidence import Lineage, Verdict, read_verdict
+from components.register.evidence import Lineage
 from components.register.ledger import Entry
 from components.register.promotion import history, promote, rollback
 from components.register.registration import register
@@ -16,7 +16,9 @@ from components.register.versions import (
     download,
     list_versions,
     show,
+    verdict_of,
 )
+from components.scoring import Verdict, read_verdict
 
 __all__ = [
     "Entry",
@@ -36,4 +38,5 @@ __all__ = [
     "register",
     "rollback",
     "show",
+    "verdict_of",
 ]

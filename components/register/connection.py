@@ -1,7 +1,9 @@
 """Speaking to MLflow: one client, and every fault of it as one line."""
 
+import errno
 import os
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +30,8 @@ _MANNERS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 _PATIENCE_SECONDS = 60.0
 """How long a write waits its turn while others write (SQLite lets one at a time)."""
 
@@ -50,9 +54,6 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
     for name, value in _MANNERS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
 
     uri = settings.mlflow_uri
     try:
@@ -61,8 +62,28 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
         elif uri.startswith("sqlite:"):
             settings.home.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(uri, uri)
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+    except faults() as error:
+        if getattr(error, "errno", None) in _FULL:
+            raise RegistryError(
+                f"no space left: {_one_line(error)}; free some and try again"
+            ) from error
         raise RegistryError(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
+
+
+def faults() -> tuple[type[Exception], ...]:
+    """What MLflow, its database and its artifact store raise when they fail."""
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    common = (MlflowException, RequestException, SQLAlchemyError, OSError)
+    # Nobody has spoken to S3 in a process that has not loaded its client.
+    if "boto3" not in sys.modules:
+        return common
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (*common, Boto3Error, BotoCoreError, ClientError)
 
 
 def exists(settings: Settings) -> bool:

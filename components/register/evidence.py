@@ -1,4 +1,4 @@
-"""What is known of a model beside its weights: its making, its scores, the gate's decision."""
+"""What is known of a model beside its weights: what it was made from, its numbers."""
 
 import json
 import math
@@ -9,8 +9,6 @@ from typing import Any
 
 from components.conversation import InputError
 from components.profile import Profile
-
-PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 
 LINEAGE_TAGS = (
     "git_commit",
@@ -53,40 +51,6 @@ class Lineage:
     def parameters(self) -> dict[str, str]:
         """The profile's entries, flat: `train.epochs` and so on."""
         return {key: str(value) for key, value in flat(self.profile.model_dump(mode="json"))}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A gate's decision on one model.
-
-    Attributes:
-        decision: "pass", "fail", or "inconclusive" (a person must decide).
-        reasons: a line for each check that did not pass.
-    """
-
-    decision: str
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def passed(self) -> bool:
-        """Whether the gate let the model through."""
-        return self.decision == PASS
-
-    def __str__(self) -> str:
-        return "; ".join([self.decision, *self.reasons])
-
-
-def read_verdict(path: Path) -> Verdict:
-    """Read a `verdict.json`: `verdict`, and `checks` with `name`, `passed` and their numbers.
-
-    Raises:
-        InputError: missing, or not a verdict.
-    """
-    content = read_json(path)
-    decision = content.get("verdict")
-    if decision not in (PASS, FAIL, INCONCLUSIVE):
-        raise InputError(f"{path}: is not a verdict: its `verdict` is {decision!r}")
-    return Verdict(decision, tuple(content.get("reasons", ())))
 
 
 def read_json(path: Path) -> dict[str, Any]:

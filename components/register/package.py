@@ -15,7 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
     from mlflow.models import ModelSignature
 
-MODEL_FILES = ("config.json", "model.safetensors", "model.onnx", "tokenizer.json")
+CARD = "model_card.md"
+"""In a model's folder what training knew; in the evidence with the test fold's numbers too."""
+
+MODEL_FILES = (
+    "config.json",
+    "model.safetensors",
+    "model.onnx",
+    "tokenizer.json",
+    "preprocessor_config.json",
+    "golden.safetensors",
+    "drift_reference.parquet",
+    CARD,
+)
 """What a model's folder must hold before it may be registered."""
 
 MODEL_FOLDER = "artifacts/model"

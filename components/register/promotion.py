@@ -10,7 +10,6 @@ from components.profile import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
 from components.register.errors import Refused
-from components.register.evidence import INCONCLUSIVE, PASS
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -25,6 +24,7 @@ from components.register.ledger import (
 )
 from components.register.runs import try_to
 from components.register.versions import NO_VERDICT, fetch_model, get_version, version_verdict
+from components.scoring import INCONCLUSIVE, PASS
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 from components.conversation import InputError
 from components.profile import Settings, tree_digest
 from components.register.aliases import CANDIDATE
+from components.register.card import version_card
 from components.register.connection import (
     MODEL,
     ensure_registered_model,
     in_turn,
     mlflow_client,
 )
-from components.register.evidence import Lineage, read_json, read_verdict
-from components.register.package import check_model_folder, packed
+from components.register.evidence import Lineage, read_json
+from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
+from components.scoring import read_verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,7 +44,7 @@ def register(
         model: the model's folder.
         metrics: `metrics.json`; its `model` is the digest of the folder that was measured.
         report: the report for people, HTML.
-        verdict: `verdict.json`, of the same evaluation.
+        verdict: `verdict.json`, of the same folder.
         lineage: what it was made from.
         settings: where MLflow is.
 
@@ -54,20 +56,27 @@ def register(
         RegistryError: MLflow failed; nothing was registered.
     """
     check_model_folder(model)
-    decision, digest = read_verdict(verdict).decision, tree_digest(model)
-    measured = read_json(metrics).get("model")
-    if measured != digest:
-        raise InputError(f"{metrics}: was measured on model {measured}, not on {digest} ({model})")
-    tags = lineage.tags() | {"digest": digest, "verdict": decision}
-    with (
-        evidence_folder(metrics, report, verdict) as evidence,
-        mlflow_client(settings) as client,
-        packed(model, evidence) as package,
+    decided, digest, measured = read_verdict(verdict), tree_digest(model), read_json(metrics)
+    for paper, what, found in (
+        (metrics, "was measured on", measured.get("model")),
+        (verdict, "is about", decided.model),
     ):
+        if found != digest:
+            raise InputError(
+                f"{paper}: {what} a model of digest {found}, but that of {model} is {digest}; "
+                "nothing was registered"
+            )
+    tags = lineage.tags() | {"digest": digest, "verdict": decided.decision}
+    card = version_card((model / CARD).read_text(encoding="utf-8"), measured, decided)
+    with mlflow_client(settings) as client, evidence_folder(metrics, report, verdict) as evidence:
+        (evidence / CARD).write_text(card, encoding="utf-8")
         ensure_registered_model(
             client, MODEL, "Emotions of speaker turns, from their sound and words."
         )
-        with evidence_run(client, settings, evidence, lineage, tags) as run_id:
+        with (
+            packed(model, evidence) as package,
+            evidence_run(client, settings, evidence, lineage, tags) as run_id,
+        ):
             return _create_version(client, run_id, package, tags)
 
 

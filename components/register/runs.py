@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from components.conversation import InputError
 from components.profile import Settings
-from components.register.connection import MODEL, in_turn, mlflow_client
+from components.register.connection import MODEL, faults, in_turn, mlflow_client
 from components.register.errors import RegistryError
-from components.register.evidence import Lineage, numbers, read_json, read_verdict
+from components.register.evidence import Lineage, numbers, read_json
+from components.scoring import read_verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -129,27 +130,23 @@ def evidence_run(
 
 def try_to(action: Callable[[], Any], name: str) -> None:
     """Do something whose failure must not hide what went before; a failure is logged."""
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         in_turn(action)
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+    except faults() as error:
         logger.warning("could not %s: %s", name, error)
 
 
 def _experiment(client: "MlflowClient", settings: Settings) -> str:
     """The id of Moodline's experiment; it is created where it does not exist.
 
-    A server decides itself where artifacts go. With a database alone they go under `home`.
+    A server decides itself where artifacts go; with a database alone the settings do.
     """
     from mlflow.exceptions import MlflowException
 
     found = client.get_experiment_by_name(MODEL)
     if found is None:
         served = settings.mlflow_uri.startswith(("http://", "https://"))
-        place = None if served else (settings.home / "mlartifacts").resolve().as_uri()
+        place = None if served else _artifact_uri(settings.mlflow_artifacts)
         try:
             return in_turn(lambda: client.create_experiment(MODEL, artifact_location=place))
         except MlflowException as error:
@@ -162,3 +159,7 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
             "restore) and try again"
         )
     return found.experiment_id
+
+
+def _artifact_uri(place: str) -> str:
+    return place if "://" in place else Path(place).resolve().as_uri()

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import atomic_path
+from components.conversation import InputError, atomic_path
 from components.profile import Settings, tree_digest
 from components.register.aliases import (
     ALIASES,
@@ -19,9 +19,10 @@ from components.register.aliases import (
 )
 from components.register.connection import MODEL, exists, mlflow_client
 from components.register.errors import RegistryError
-from components.register.evidence import LINEAGE_TAGS, Verdict, read_verdict
+from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
+from components.scoring import Verdict, read_verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,7 +40,7 @@ class Version:
         created: when it was registered.
         aliases: production, previous, staging (by the ledger), candidate (the newest).
         digest: of the model's folder.
-        verdict: "pass", "fail" or "inconclusive".
+        verdict: "pass", "fail" or "inconclusive"; `NO_VERDICT` for none.
         lineage: git commit, corpus digest, configuration, profile, folds.
         run_id: of the MLflow run with its parameters, metrics and papers.
         metrics: its scores, flat: `accuracy`, `accuracy.correct` and so on.
@@ -111,6 +112,20 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
         return target
 
 
+def verdict_of(version: int | str, settings: Settings) -> Verdict:
+    """The verdict that a version was registered with.
+
+    Args:
+        version: a number or an alias.
+        settings: where MLflow is.
+
+    Raises:
+        RegistryError: no such version, it has no verdict or another one's, or MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        return version_verdict(client, get_version(client, version))
+
+
 def alias_version(alias: str, settings: Settings) -> int | None:
     """The number of the version that an alias stands for; None if there is none.
 
@@ -157,17 +172,25 @@ def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
     """The verdict that was registered with a version.
 
     Raises:
-        RegistryError: it has none, or not the one that its tag says.
+        RegistryError: it has none, not the one that its tag says, or one of another model.
     """
     number, tag = version.version, version.tags.get("verdict")
     if tag is None:
         raise RegistryError(f"version {number}: has no verdict")
     with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as name:
-        verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(name)))
+        try:
+            verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(name)))
+        except InputError as error:
+            raise RegistryError(f"version {number}: {error}") from None
     if verdict.decision != tag:
         raise RegistryError(
             f"version {number}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
             "someone has changed one of them"
+        )
+    if verdict.model != version.tags.get("digest"):
+        raise RegistryError(
+            f"version {number}: its verdict is of model {verdict.model[:12]}, not of the model "
+            f"that was registered, {version.tags.get('digest', 'none')[:12]}"
         )
     return verdict
 

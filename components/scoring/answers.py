@@ -17,10 +17,13 @@ class Answer:
     Attributes:
         emotion: None where no turn of the mapped speaker with an emotion overlaps it.
         confidence: mean confidence, by time, of the turns that answered; None where not known.
+        asr_confidence: mean score of the words, by time, of all the speaker's turns that overlap
+            it; likewise.
     """
 
     emotion: str | None
     confidence: float | None = None
+    asr_confidence: float | None = None
 
 
 NOTHING = Answer(None)
@@ -68,21 +71,32 @@ class _Spoken:
     def answer(self, utterance: Utterance) -> Answer:
         first = int(np.searchsorted(self.reach, utterance.start, side="right"))
         last = int(np.searchsorted(self.starts, utterance.end, side="left"))
-        seconds: dict[str, float] = {}
-        voters: dict[str, list[tuple[float, float | None]]] = {}
+        heard: list[tuple[float, Turn]] = []
         for turn in self.turns[first:last]:
             shared = min(turn.end, utterance.end) - max(turn.start, utterance.start)
-            if turn.emotion is not None and round(shared, 6) > 0:
-                seconds[turn.emotion] = seconds.get(turn.emotion, 0.0) + shared
-                voters.setdefault(turn.emotion, []).append((shared, turn.confidence))
-        if not seconds:
+            if round(shared, 6) > 0:
+                heard.append((shared, turn))
+        if not heard:
             return NOTHING
+        seconds: dict[str, float] = {}
+        for shared, turn in heard:
+            name = str(turn.emotion)
+            seconds[name] = seconds.get(name, 0.0) + shared
         emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), _rank(name)))
-        known = [(weight, value) for weight, value in voters[emotion] if value is not None]
-        if not known:
-            return Answer(emotion)
-        weights, values = zip(*known, strict=True)
-        return Answer(emotion, float(np.average(values, weights=weights)))
+        return Answer(
+            emotion,
+            _mean((shared, t.confidence) for shared, t in heard if t.emotion == emotion),
+            _mean((shared, t.asr_confidence) for shared, t in heard),
+        )
+
+
+def _mean(weighted: Iterable[tuple[float, float | None]]) -> float | None:
+    """The mean of those values that are known; None of none."""
+    known = [(weight, value) for weight, value in weighted if value is not None]
+    if not known:
+        return None
+    weights, values = zip(*known, strict=True)
+    return float(np.average(values, weights=weights))
 
 
 def _rank(emotion: str) -> tuple[int, str]:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.status import Status
 from rich.table import Table
-from rich.text import Text
 
 import components
 from components.conversation import InputError
 from components.profile import Profile, Settings, load_profile
 from components.register import Refused
+from components.scoring import read_verdict
 from pipelines.cli.console import err, out, print_json
 from pipelines.cli.conversations import ProfileName, profile_and_settings
+from pipelines.cli.gate import checks_table
 
 if TYPE_CHECKING:
     from pipelines.runner import RunResult
@@ -151,15 +152,8 @@ def refuse_unless_passed(result: "RunResult") -> None:
 def show_result(result: "RunResult") -> None:
     """Print what a retraining came to: its numbers, the gate's verdict, the version."""
     metrics: dict[str, Any] = json.loads(result.outputs["metrics"].read_text(encoding="utf-8"))
-    verdict: dict[str, Any] = json.loads(result.outputs["verdict"].read_text(encoding="utf-8"))
     out.print(_numbers(metrics))
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("gate", "value", "threshold", ""):
-        table.add_column(column)
-    for check in verdict["checks"]:
-        passed = Text("pass", "green") if check["passed"] else Text("fail", "red")
-        table.add_row(check["name"], _number(check["value"]), _number(check["threshold"]), passed)
-    out.print(table)
+    out.print(checks_table(read_verdict(result.outputs["verdict"])))
     if result.version is not None:
         place = " and is in production" if result.promoted else ""
         out.print(f"Registered as version {result.version}{place}.")

@@ -21,6 +21,7 @@ from pipelines.cli import (
     drift,
     experiment,
     feedback,
+    gate,
     lifecycle,
     registry,
     scores,
@@ -58,6 +59,7 @@ lifecycle.add_to(app)
 experiment.add_to(app)
 drift.add_to(app)
 feedback.add_to(app)
+gate.add_to(app)
 app.add_typer(registry.app, name="registry")
 
 

@@ -20,7 +20,11 @@ def profile() -> Profile:
     """The demo profile, tested on fold “two”, with a gate at 0.3."""
     demo = load_profile("demo").model_dump()
     demo["protocol"] = {"test_fold": "two", "validation_fold": "one"}
-    demo["gate"] = {"min_accuracy": 0.3, "min_macro_f1": 0.1, "margin": 0.05}
+    demo["gate"] = {
+        "min_accuracy": 0.3,
+        "min_macro_f1": 0.1,
+        "no_regression": {"accuracy": 0.1, "macro_f1": 0.1, "min_conversations": 2},
+    }
     return Profile.model_validate(demo)
 
 
@@ -62,12 +66,15 @@ def turns(recordings: list[Recording]) -> dict[str, list[Turn]]:
     """What a good recogniser would cut: every utterance but the last of “loud”."""
     return {
         recording.name: [
-            Turn(recording.name, u.start, u.end, {"A": "S0", "B": "S1"}[u.speaker], u.text)
+            Turn(
+                recording.name, u.start, u.end, {"A": "S0", "B": "S1"}[u.speaker], u.text,
+                asr_confidence=0.5 if recording.name == "loud" else 0.9,
+            )
             for u in recording.utterances
             if u.id != "loud-3"
         ]
         for recording in recordings
-    }
+    }  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -1,112 +1,265 @@
-"""Each check passing and failing, with different numbers on the two sides."""
+"""Every check passing, failing and undecided, with different numbers on the two sides."""
 
 import json
+from typing import Any
 
 import pytest
 
-from components.evaluate import Verdict, gate
+from components.evaluate import gate
 from components.profile import GateSettings
-
-SETTINGS = GateSettings(min_accuracy=0.5, min_macro_f1=0.4, margin=0.05)
-
-
-def numbers(accuracy, macro_f1):
-    return {"accuracy": {"rate": accuracy}, "macro_f1": {"rate": macro_f1}}
+from components.scoring import Check, Verdict
 
 
-def passed(verdict):
-    return {check.name: check.passed for check in verdict.checks}
+def part(rate: float, total: int) -> dict[str, Any]:
+    return {"accuracy": {"rate": rate, "total": total}}
 
 
-def test_a_good_model_passes():
-    verdict = gate(numbers(0.7, 0.6), numbers(0.65, 0.62), SETTINGS)
-    assert verdict.decision == "pass"
-    assert verdict.reasons == ()
-    assert passed(verdict) == {
-        "minimum accuracy": True,
-        "minimum macro F1": True,
-        "accuracy not worse than production": True,
-        "macro F1 not worse than production": True,
+def numbers(**changes: Any) -> dict[str, Any]:
+    """Metrics as `evaluate` gives them, with changes by their path (`__` between the steps)."""
+    found: dict[str, Any] = {
+        "model": "d1",
+        "accuracy": {"rate": 0.70},
+        "macro_f1": {"rate": 0.60},
+        "emotions": {
+            "angry": {"f1": 0.8},
+            "happy": {"f1": 0.5},
+            "neutral": {"f1": 0.6},
+            "sad": {"f1": 0.7},
+        },
+        "scores": {"wu2023": {"teer": {"rate": 0.25}, "steer": {"rate": 0.30}}},
+        "calibration": {"ece": 0.10},
+        "champion": {"accuracy": {"rate": 0.67}, "macro_f1": {"rate": 0.61}},
+        "comparison": {
+            "accuracy": {"difference": 0.03, "lower_bound": -0.01, "conversations": 12},
+            "macro_f1": {"difference": -0.01, "lower_bound": -0.04, "conversations": 12},
+            "differing": 9,
+        },
+        "slices": {
+            "sex": {"F": part(0.66, 30), "M": part(0.74, 26)},
+            "fold": {"one": part(0.70, 56)},
+            "style": {"improvised": part(0.75, 28), "scripted": part(0.65, 28)},
+            "length": {"long": part(0.80, 12), "short": part(0.67, 44)},
+            "asr_confidence": {"high": part(0.72, 44), "low": part(0.58, 12)},
+        },
+        "behaviour": {
+            name: {"rate": 0.95, "total": 40}
+            for name in ("silence", "volume", "case", "punctuation", "filler")
+        },
+        "served": {
+            "megabytes": 80.0,
+            "latency": {"turns": 20, "p95_ms": 90.0, "times_production": 1.1},
+        },
     }
+    for path, value in changes.items():
+        *way, last = path.split("__")
+        place = found
+        for key in way:
+            place = place[key]
+        place[last] = value
+    return found
+
+
+EVERY_CHECK: dict[str, Any] = {
+    "min_accuracy": 0.5,
+    "min_macro_f1": 0.4,
+    "min_f1": 0.45,
+    "max_teer": 0.3,
+    "max_steer": 0.35,
+    "max_ece": 0.15,
+    "no_regression": {"accuracy": 0.05, "macro_f1": 0.05},
+    "slices": {
+        name: {"min_accuracy": 0.55} for name in ("sex", "fold", "style", "length")
+    } | {"asr_confidence": {"min_accuracy": 0.5}},
+    "behaviour": dict.fromkeys(("silence", "volume", "case", "punctuation", "filler"), 0.9),
+    "latency": {"max_p95_ms": 100, "max_times_production": 1.5},
+    "max_megabytes": 100,
+}  # fmt: skip
+SETTINGS = GateSettings.model_validate(EVERY_CHECK)
+
+
+def not_passing(verdict: Verdict) -> dict[str, str]:
+    return {check.name: check.result for check in verdict.checks if check.result != "pass"}
+
+
+def test_a_good_model_passes_every_check() -> None:
+    verdict = gate(numbers(), SETTINGS)
+    assert (verdict.decision, verdict.reasons, verdict.model) == ("pass", (), "d1")
+    assert [check.name for check in verdict.checks] == [
+        "min_accuracy", "min_macro_f1",
+        "min_f1.angry", "min_f1.happy", "min_f1.neutral", "min_f1.sad",
+        "max_teer", "max_steer", "max_ece",
+        "no_regression.accuracy", "no_regression.macro_f1",
+        "slices.sex.F", "slices.sex.M", "slices.fold.one",
+        "slices.style.improvised", "slices.style.scripted",
+        "slices.length.long", "slices.length.short",
+        "slices.asr_confidence.high", "slices.asr_confidence.low",
+        "behaviour.silence", "behaviour.volume", "behaviour.case",
+        "behaviour.punctuation", "behaviour.filler",
+        "latency.max_p95_ms", "latency.max_times_production", "max_megabytes",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "failing", "reason"),
+    ("check", "path", "value", "reason"),
     [
-        (
-            numbers(0.49, 0.6),
-            numbers(0.50, 0.61),
-            "minimum accuracy",
-            "accuracy is 0.4900, and must be at least 0.5000",
-        ),
-        (
-            numbers(0.7, 0.39),
-            numbers(0.6, 0.40),
-            "minimum macro F1",
-            "macro F1 is 0.3900, and must be at least 0.4000",
-        ),
-        (
-            numbers(0.70, 0.6),
-            numbers(0.76, 0.5),
-            "accuracy not worse than production",
-            "accuracy is 0.7000, production's 0.7600, and may be at most 0.0500 less",
-        ),
-        (
-            numbers(0.7, 0.50),
-            numbers(0.6, 0.56),
-            "macro F1 not worse than production",
-            "macro F1 is 0.5000, production's 0.5600, and may be at most 0.0500 less",
-        ),
+        ("min_accuracy", "accuracy__rate", 0.49,
+         "accuracy is 0.4900, and must be at least 0.5000"),
+        ("min_macro_f1", "macro_f1__rate", 0.39,
+         "macro F1 is 0.3900, and must be at least 0.4000"),
+        ("min_f1.angry", "emotions__angry__f1", 0.44,
+         "F1 of angry is 0.4400, and must be at least 0.4500"),
+        ("min_f1.happy", "emotions__happy__f1", 0.40, "F1 of happy is 0.4000"),
+        ("min_f1.neutral", "emotions__neutral__f1", 0.1, "F1 of neutral is 0.1000"),
+        ("min_f1.sad", "emotions__sad__f1", 0.0, "F1 of sad is 0.0000"),
+        ("max_teer", "scores__wu2023__teer__rate", 0.31,
+         "TEER (wu2023) is 0.3100, and must be at most 0.3000"),
+        ("max_steer", "scores__wu2023__steer__rate", 1.2, "sTEER (wu2023) is 1.2000"),
+        ("max_ece", "calibration__ece", 0.16,
+         "calibration error is 0.1600, and must be at most 0.1500"),
+        ("slices.sex.F", "slices__sex__F", part(0.54, 30),
+         "accuracy of 30 utterances where sex is F is 0.5400, and must be at least 0.5500"),
+        ("slices.sex.M", "slices__sex__M", part(0.50, 26), "where sex is M is 0.5000"),
+        ("slices.fold.one", "slices__fold__one", part(0.5, 56), "where fold is one is 0.5000"),
+        ("slices.style.improvised", "slices__style__improvised", part(0.5, 28), "improvised"),
+        ("slices.style.scripted", "slices__style__scripted", part(0.5, 28), "scripted"),
+        ("slices.length.long", "slices__length__long", part(0.5, 12), "length is long"),
+        ("slices.length.short", "slices__length__short", part(0.5, 44), "length is short"),
+        ("slices.asr_confidence.low", "slices__asr_confidence__low", part(0.42, 12),
+         "accuracy of 12 utterances where asr confidence is low is 0.4200"),
+        ("slices.asr_confidence.high", "slices__asr_confidence__high", part(0.4, 44), "high"),
+        ("behaviour.silence", "behaviour__silence__rate", 0.85,
+         "share of 40 turns whose answer holds when silence is added is 0.8500,"
+         " and must be at least 0.9000"),
+        ("behaviour.volume", "behaviour__volume__rate", 0.5, "half or twice as loud is 0.5000"),
+        ("behaviour.case", "behaviour__case__rate", 0.5, "in capitals or in small letters"),
+        ("behaviour.punctuation", "behaviour__punctuation__rate", 0.5, "lose their punctuation"),
+        ("behaviour.filler", "behaviour__filler__rate", 0.5, "a filler is added to the words"),
+        ("latency.max_p95_ms", "served__latency__p95_ms", 130.0,
+         "time of 95 % of 20 turns, in milliseconds, is 130.0000, and must be at most 100.0000"),
+        ("latency.max_times_production", "served__latency__times_production", 1.6,
+         "time, as a multiple of production's, is 1.6000, and must be at most 1.5000"),
+        ("max_megabytes", "served__megabytes", 101.0,
+         "size of the served files, in megabytes, is 101.0000, and must be at most 100.0000"),
     ],
-)
-def test_one_check_alone_can_fail(ours, theirs, failing, reason):
-    verdict = gate(ours, theirs, SETTINGS)
+)  # fmt: skip
+def test_one_check_alone_can_fail(check: str, path: str, value: Any, reason: str) -> None:
+    verdict = gate(numbers(**{path: value}), SETTINGS)
     assert verdict.decision == "fail"
-    assert [name for name, fine in passed(verdict).items() if not fine] == [failing]
-    assert verdict.reasons == (reason,)
+    assert not_passing(verdict) == {check: "fail"}
+    assert reason in verdict.reasons[0]
 
 
-def test_what_just_reaches_it_passes():
-    # 0.60 − 0.65 is −0.05000000000000004 to a computer
-    assert gate(numbers(0.5, 0.4), numbers(0.55, 0.45), SETTINGS).passed
-    assert gate(numbers(0.6, 0.6), numbers(0.65, 0.65), SETTINGS).passed
+@pytest.mark.parametrize(
+    ("check", "path", "value", "reason"),
+    [
+        ("min_macro_f1", "macro_f1__rate", None, "macro F1 is unknown"),
+        ("min_f1.sad", "emotions__sad__f1", None, "F1 of sad is unknown"),
+        ("max_steer", "scores__wu2023__steer", None, "sTEER (wu2023) is unknown"),
+        ("max_ece", "calibration__ece", None, "calibration error is unknown"),
+        ("slices.sex.F", "slices__sex__F", part(0.0, 9),
+         "accuracy where sex is F is 0.0000 of 9 utterances, too few to tell (fewer than 10)"),
+        ("slices.style", "slices__style", {}, "style is not known of any utterance"),
+        ("behaviour.case", "behaviour__case__rate", None, "is unknown"),
+        ("max_megabytes", "served__megabytes", None, "is unknown"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_told_is_neither_passed_nor_failed(
+    check: str, path: str, value: Any, reason: str
+) -> None:
+    verdict = gate(numbers(**{path: value}), SETTINGS)
+    assert verdict.decision == "inconclusive"
+    assert not verdict.passed
+    assert not_passing(verdict) == {check: "inconclusive"}
+    assert reason in verdict.reasons[0]
 
 
-def test_the_sides_are_not_swapped():
-    better, worse = numbers(0.9, 0.9), numbers(0.6, 0.6)
-    assert gate(better, worse, SETTINGS).passed
-    assert not gate(worse, better, SETTINGS).passed
-    value = {c.name: c.value for c in gate(better, worse, SETTINGS).checks}
-    assert value["accuracy not worse than production"] == pytest.approx(0.3)
+@pytest.mark.parametrize("name", ["accuracy", "macro_f1"])
+@pytest.mark.parametrize(
+    ("difference", "bound", "conversations", "result", "reason"),
+    [
+        (0.10, 0.02, 12, "pass", "the difference is above 0.0200"),
+        (-0.01, -0.049, 12, "pass", "the difference is above −0.0490"),
+        # A worse model, beyond the margin, fails: whether or not that can be told from chance.
+        (-0.06, -0.09, 12, "fail", "which is more than 0.0500 less"),
+        (-0.06, -0.30, 3, "fail", "which is more than 0.0500 less"),
+        # The margin lies between the bound and the difference.
+        (0.01, -0.08, 12, "inconclusive", "may be as low as −0.0800"),
+        (0.10, -0.05, 12, "inconclusive", "must be above −0.0500: the test set is too small"),
+        (0.20, 0.10, 9, "inconclusive", "9 conversations are too few to compare them"),
+        (0.20, None, 1, "inconclusive", "1 conversations are too few"),
+    ],
+)  # fmt: skip
+def test_no_regression(
+    name: str,
+    difference: float,
+    bound: float | None,
+    conversations: int,
+    result: str,
+    reason: str,
+) -> None:
+    test = {"difference": difference, "lower_bound": bound, "conversations": conversations}
+    verdict = gate(numbers(**{f"comparison__{name}": test}), SETTINGS)
+    check = next(c for c in verdict.checks if c.name == f"no_regression.{name}")
+    assert (check.result, check.value, check.threshold) == (result, bound, -0.05)
+    assert reason in check.says
+    assert f"production's {numbers()['champion'][name]['rate']:.4f}" in check.says
+    assert verdict.decision == result
 
 
-def test_without_production_only_the_levels_count():
-    verdict = gate(numbers(0.5, 0.4), None, SETTINGS)
-    assert verdict.passed
-    assert len(verdict.checks) == 2
+def test_the_very_same_answers_are_no_regression_however_few_they_are() -> None:
+    same = {"difference": 0.0, "lower_bound": 0.0, "conversations": 2}
+    strict = GateSettings(no_regression={"accuracy": 0.0}, min_accuracy=0.1)  # type: ignore[arg-type]
+    metrics = numbers(comparison={"accuracy": same, "differing": 0})
+    assert gate(metrics, strict).decision == "pass"
+    # The same number of right answers, but to other utterances, is another matter.
+    metrics = numbers(comparison={"accuracy": same, "differing": 4})
+    assert gate(metrics, strict).decision == "inconclusive"
 
 
-def test_a_number_that_is_not_there_does_not_pass():
-    assert not gate(numbers(None, 0.6), None, SETTINGS).passed
-    verdict = gate(numbers(0.7, 0.6), numbers(0.6, None), SETTINGS)
-    assert [name for name, fine in passed(verdict).items() if not fine] == [
-        "macro F1 not worse than production"
-    ]
+def test_without_production_nothing_is_compared() -> None:
+    names = {c.name for c in gate(numbers(champion=None, comparison=None), SETTINGS).checks}
+    assert names == {c.name for c in gate(numbers(), SETTINGS).checks} - {
+        "no_regression.accuracy", "no_regression.macro_f1", "latency.max_times_production"
+    }  # fmt: skip
 
 
-def test_json_has_every_number():
-    found = json.loads(json.dumps(gate(numbers(0.7, 0.3), numbers(0.6, 0.2), SETTINGS).to_json()))
-    assert found["verdict"] == "fail"
+def test_what_is_not_asked_is_not_checked() -> None:
+    verdict = gate(numbers(accuracy__rate=0.0), GateSettings(max_megabytes=100))
+    assert [check.name for check in verdict.checks] == ["max_megabytes"]
+
+
+def test_what_just_reaches_it_passes() -> None:
+    exact = {"accuracy__rate": 0.5, "macro_f1__rate": 0.4, "scores__wu2023__teer__rate": 0.3}
+    assert gate(numbers(**exact), SETTINGS).passed
+    # 0.60 − 0.65 is −0.05000000000000004 to a computer: within the margin, yet not above it
+    test = {"difference": 0.60 - 0.65, "lower_bound": 0.60 - 0.65, "conversations": 12}
+    assert gate(numbers(comparison__accuracy=test), SETTINGS).decision == "inconclusive"
+
+
+def test_fail_outweighs_inconclusive() -> None:
+    verdict = gate(numbers(calibration__ece=None, served__megabytes=900.0), SETTINGS)
+    assert verdict.decision == "fail"
+    assert [reason.split(" is ")[0] for reason in verdict.reasons] == [
+        "size of the served files, in megabytes,", "calibration error",
+    ]  # fmt: skip
+
+
+def test_json_has_every_number() -> None:
+    found = json.loads(json.dumps(gate(numbers(macro_f1__rate=0.3), SETTINGS).to_json()))
+    assert (found["verdict"], found["model"]) == ("fail", "d1")
     assert found["reasons"] == ["macro F1 is 0.3000, and must be at least 0.4000"]
     assert found["checks"][1] == {
-        "name": "minimum macro F1",
+        "name": "min_macro_f1",
         "value": 0.3,
+        "bound": "at least",
         "threshold": 0.4,
-        "passed": False,
+        "result": "fail",
         "says": "macro F1 is 0.3000, and must be at least 0.4000",
     }
 
 
-def test_a_verdict_without_a_check_is_none():
+def test_a_verdict_without_a_check_is_none() -> None:
     with pytest.raises(ValueError):
-        Verdict(())
+        Verdict("d1", ())
+    with pytest.raises(ValueError, match="no result"):
+        Check("x", 1.0, "at least", 0.5, "maybe", "")  # type: ignore[arg-type]

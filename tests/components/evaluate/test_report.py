@@ -55,6 +55,7 @@ def test_the_page_says_the_numbers(page):
     ):
         assert text in page
     assert "accuracy is 0.5714, and must be at least 0.3000" in page.lower()
+    assert "no_regression.macro_f1" in page
     assert "Synthetic speech" in page
     assert "+28.6" in page
 
@@ -63,6 +64,19 @@ def test_real_speech_is_not_called_synthetic(model, recordings, turns, profile):
     page = evaluate(model("sad"), recordings, turns, profile).report()
     assert "Synthetic" not in page
     assert "Against the model in production" not in page
+
+
+def test_the_page_says_when_a_person_must_decide(model, recordings, turns, profile):
+    gate = profile.gate.model_copy(update={"no_regression": None, "max_megabytes": 1.0})
+    asking = profile.model_copy(update={"gate": gate})
+    found = evaluate(model("sad"), recordings, turns, asking)
+    page = found.report()
+    assert found.verdict.decision == "inconclusive", "the tiny model has no graph to weigh"
+    assert Elements(page).open == []
+    assert "gate: inconclusive" in page
+    assert "A person must decide." in page
+    assert "1 of\n    3 checks" in page
+    assert "moodline registry promote VERSION --reason" in page
 
 
 def test_every_turn_and_utterance_is_drawn(page):

@@ -3,14 +3,20 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from safetensors.numpy import save_file
 
-from components.conversation import EMOTIONS
+from components.conversation import EMOTIONS, Recording, Utterance
+from components.evaluate import measure
 from components.profile import Settings, load_profile, tree_digest
 from components.register import Lineage, register
+from components.scoring import Check, Verdict
 
 WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
 
@@ -67,23 +73,41 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text(json.dumps({"model_type": "moodline", "seed": seed}))
-    (folder / "model.safetensors").write_bytes(weights.tobytes())
+    (folder / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 16000}))
+    (folder / "model_card.md").write_text("# Moodline\n\n## Not to be used\n\n- At work.\n")
+    save_file({"weights": weights}, folder / "model.safetensors")
+    save_file({"0.probabilities": np.full(4, 0.25, "f4")}, folder / "golden.safetensors")
+    pq.write_table(pa.table({"emotion": ["sad"]}), folder / "drift_reference.parquet")
     return folder
 
 
 def write_papers(folder: Path, model: Path | None, verdict: str = "pass") -> dict[str, Path]:
-    """Metrics, a report and a verdict, as `evaluate` leaves them."""
+    """Metrics, a report and a verdict, as `evaluate` leaves them: three of four right."""
     folder.mkdir(parents=True, exist_ok=True)
-    reasons = [] if verdict == "pass" else ["macro_f1: 0.31 is below 0.50"]
     papers = {name: folder / name for name in ("metrics", "report", "verdict")}
+    digest = "" if model is None else tree_digest(model)
+    said = [
+        Utterance(f"u{i}", "call", 2.0 * i, 2.0 * i + 1.9, "A", "F", "how are you", emotion)
+        for i, emotion in enumerate(("sad", "sad", "sad", "happy"))
+    ]
+    recording = Recording("call", folder / "call.flac", "two", False, tuple(said))
+    turns = [replace(u.as_turn(), emotion="sad", confidence=0.8) for u in said]
     metrics = {
-        "model": "" if model is None else tree_digest(model),
-        "accuracy": {"correct": 3, "total": 4, "rate": 0.75},
-        "confusion": [[1, 2]],
+        "model": digest,
+        "synthetic": True,
+        "test_fold": "two",
+        "recordings": 1,
+        "utterances": 4,
+        "champion": None,
+        **measure([recording], turns, seed=0).metrics,
     }
+    checks = [
+        Check("min_accuracy", 0.75, "at least", 0.5, "pass", "accuracy is 0.7500"),
+        Check("min_macro_f1", 0.43, "at least", 0.5, verdict, "macro F1 is 0.43"),  # type: ignore[arg-type]
+    ]
     papers["metrics"].write_text(json.dumps(metrics))
     papers["report"].write_text("<html>report</html>")
-    papers["verdict"].write_text(json.dumps({"verdict": verdict, "reasons": reasons}))
+    papers["verdict"].write_text(json.dumps(Verdict(digest, tuple(checks)).to_json()))
     return papers
 
 

@@ -19,6 +19,7 @@ from components.register import (
     promote,
     rollback,
     show,
+    verdict_of,
 )
 from components.register.ledger import Entry, judge, production_stack, staged
 
@@ -72,7 +73,7 @@ def test_promoting_production_changes_nothing(settings: Settings, add_version: A
 @pytest.mark.parametrize("verdict", ["fail", "inconclusive"])
 def test_only_a_pass_is_promoted(verdict: str, settings: Settings, add_version: Add) -> None:
     number = add_version(settings, verdict)
-    with pytest.raises(Refused, match=f"verdict is {verdict}.*macro_f1"):
+    with pytest.raises(Refused, match=f"verdict is {verdict}.*macro F1"):
         promote(number, settings, actor="ann")
     with pytest.raises(Refused, match=f"verdict is {verdict}"):
         promote(number, settings, actor="ann", to="staging")
@@ -159,6 +160,20 @@ def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version:
     with pytest.raises(RegistryError, match="has no verdict"):
         promote(number, settings, actor="ann")
     assert show(number, settings).verdict == "none"
+
+
+def test_a_verdict_of_another_model_promotes_nothing(settings: Settings, add_version: Add) -> None:
+    from mlflow import MlflowClient
+
+    number = add_version(settings)
+    assert verdict_of(number, settings).passed
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.set_model_version_tag("moodline", str(number), "digest", "f" * 64)
+    with pytest.raises(
+        RegistryError, match=r"its verdict is of model .* not of the model that was"
+    ):
+        promote(number, settings, actor="ann")
+    assert history(settings) == []
 
 
 def test_what_is_not_there(settings: Settings, add_version: Add) -> None:

@@ -24,6 +24,7 @@ from components.register import (
     register,
     show,
 )
+from components.register.package import MODEL_FILES
 
 Make = Callable[..., Path]
 Papers = Callable[..., dict[str, Path]]
@@ -46,11 +47,8 @@ def test_a_version_holds_everything(
         "validation_fold": lineage.profile.protocol.validation_fold,
         "test_fold": lineage.profile.protocol.test_fold,
     }
-    assert version.metrics == {
-        "accuracy": 0.75,
-        "accuracy.correct": 3,
-        "accuracy.total": 4,
-    }
+    assert (version.metrics["accuracy"], version.metrics["accuracy.correct"]) == (0.75, 3)
+    assert version.metrics["scores.wu2023.teer"] == pytest.approx(1 / 4)
 
     from mlflow import MlflowClient
 
@@ -59,7 +57,22 @@ def test_a_version_holds_everything(
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == str(lineage.profile.train.epochs)
     papers = {file.path for file in client.list_artifacts(version.run_id)}
-    assert papers == {"metrics.json", "report.html", "verdict.json"}
+    assert papers == {"metrics.json", "report.html", "verdict.json", "model_card.md"}
+
+
+def test_the_card_has_the_test_folds_numbers(
+    settings: Settings, add_version: Callable[..., int]
+) -> None:
+    add_version(settings)
+    (card,) = (settings.home / "mlartifacts").rglob("evidence/model_card.md")
+    text = card.read_text()
+    assert text.startswith("# Moodline\n\n## Not to be used"), "first what training wrote"
+    assert "**Synthetic speech: these numbers say nothing about real people.**" in text
+    assert "| accuracy (WAR) | 75.0 % | 3 of 4 |" in text
+    assert "| F1 of sad | 85.7 % | 3 right of 3, 4 answered | |" in text
+    assert "| TEER | 25.0 % | 1.4 of 5.6 s |" in text
+    assert "## The gate's verdict: pass" in text
+    assert "| min_macro_f1 | 0.43 | at least | 0.5 | pass |" in text
 
 
 def test_pyfunc_answers_as_the_graph_does(
@@ -133,7 +146,7 @@ def test_changed_files_are_noticed(
     assert show(number, settings).aliases == ("candidate",)
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.safetensors", "config.json"])
+@pytest.mark.parametrize("name", MODEL_FILES)
 def test_half_a_model_is_not_registered(
     name: str,
     tmp_path: Path,
@@ -149,7 +162,17 @@ def test_half_a_model_is_not_registered(
     assert list_versions(settings) == []
 
 
-@pytest.mark.parametrize("verdict", ["{", "[]", '{"verdict": "maybe"}', None])
+@pytest.mark.parametrize(
+    "verdict",
+    [
+        "{",
+        "[]",
+        '{"verdict": "maybe"}',
+        '{"verdict": "pass", "model": "d", "checks": []}',
+        '{"verdict": "pass", "model": "d", "checks": [{"name": "x"}]}',
+        None,
+    ],
+)
 def test_a_version_needs_a_verdict(
     verdict: str | None,
     tmp_path: Path,
@@ -171,7 +194,23 @@ def test_numbers_of_another_model_are_refused(
 ) -> None:
     model, other = make_model(tmp_path / "model"), make_model(tmp_path / "other", seed=1)
     papers = make_papers(tmp_path / "papers", other)
-    with pytest.raises(InputError, match="was measured on model"):
+    with pytest.raises(InputError, match=r"metrics: was measured on a model of digest"):
+        register(model, **papers, lineage=lineage, settings=settings)
+    # Numbers of this model, a verdict on the other one.
+    papers |= {"metrics": make_papers(tmp_path / "own", model)["metrics"]}
+    with pytest.raises(InputError, match=r"verdict: is about a model of digest .* nothing was"):
+        register(model, **papers, lineage=lineage, settings=settings)
+    assert list_versions(settings) == []
+
+
+def test_a_verdict_that_contradicts_its_checks_is_none(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model, "fail")
+    changed = json.loads(papers["verdict"].read_text()) | {"verdict": "pass"}
+    papers["verdict"].write_text(json.dumps(changed))
+    with pytest.raises(InputError, match="says 'pass', its checks say 'fail'"):
         register(model, **papers, lineage=lineage, settings=settings)
     assert list_versions(settings) == []
 

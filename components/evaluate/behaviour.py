@@ -1,0 +1,88 @@
+"""What should not change an answer: silence, loudness, how the words are written, a filler.
+
+Each change is made to real test turns, which then go the way that served turns go.
+"""
+
+import string
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Seconds, Turn
+from components.evaluate.prediction import Classify, spread, turn_clip
+from components.fusion import Clip
+
+SILENCE: Seconds = 0.25
+"""What is added before and after a turn: the cut of a turn is seldom better than that."""
+
+FILLER = "you know"
+"""Words that carry no emotion; they are added to the transcript, not to the sound."""
+
+Change = Callable[[np.ndarray, str], Clip]
+
+
+def _silence(audio: np.ndarray, words: str) -> Clip:
+    return np.pad(audio, round(SILENCE * SAMPLE_RATE)), words
+
+
+def _unpunctuated(words: str) -> str:
+    return " ".join(words.translate(str.maketrans("", "", string.punctuation)).split())
+
+
+CHANGES: dict[str, tuple[Change, ...]] = {
+    "silence": (_silence,),
+    "volume": (
+        lambda audio, words: (audio / 2, words),
+        lambda audio, words: (np.clip(audio * 2, -1, 1), words),
+    ),
+    "case": (
+        lambda audio, words: (audio, words.upper()),
+        lambda audio, words: (audio, words.lower()),
+    ),
+    "punctuation": (lambda audio, words: (audio, _unpunctuated(words)),),
+    "filler": (lambda audio, words: (audio, f"{words} {FILLER}".strip()),),
+}
+"""By the name of the check; where there are several, the answer must hold for all of them."""
+
+
+def measure_behaviour(
+    classify: Classify,
+    recordings: Sequence[Recording],
+    predicted: Iterable[Turn],
+    names: Iterable[str],
+    max_turns: int,
+) -> dict[str, Any]:
+    """How many answers hold under each change, ready for JSON.
+
+    Args:
+        classify: the model that gave `predicted` their emotions.
+        recordings: the test fold.
+        predicted: its turns, with the model's emotions.
+        names: the changes to try, of `CHANGES`.
+        max_turns: how many turns are tried, spread evenly over all.
+    """
+    chosen = spread(list(predicted), max_turns)
+    kept = dict.fromkeys(names, 0)
+    for recording in recordings:
+        own = [turn for turn in chosen if turn.session_id == recording.name]
+        clips = [turn_clip(recording, turn) for turn in own]
+        for name in kept:
+            kept[name] += sum(_holds(classify, own, clips, CHANGES[name]))
+    total = len(chosen)
+    return {
+        name: {"kept": count, "total": total, "rate": count / total if total else None}
+        for name, count in kept.items()
+    }
+
+
+def _holds(
+    classify: Classify, turns: Sequence[Turn], clips: Sequence[Clip], changes: Sequence[Change]
+) -> list[bool]:
+    """Whether each turn's emotion stays what it was under all of the changes."""
+    holds = [True] * len(turns)
+    for change in changes if turns else ():
+        answers = classify([change(*clip) for clip in clips]).argmax(-1)
+        for i, (turn, best) in enumerate(zip(turns, answers, strict=True)):
+            holds[i] &= EMOTIONS[int(best)] == turn.emotion
+    return holds

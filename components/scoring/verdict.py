@@ -1,0 +1,121 @@
+"""A gate's verdict: every check with its number, its threshold and its answer.
+
+It is one JSON file, `verdict.json`: what evaluates a model writes it, what registers and promotes
+the model reads it, and people read it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from components.conversation import InputError
+
+Result = Literal["pass", "fail", "inconclusive"]
+
+PASS: Result = "pass"
+FAIL: Result = "fail"
+INCONCLUSIVE: Result = "inconclusive"
+"""The test set is too small to tell, or there was nothing to measure: a person must decide."""
+
+Bound = Literal["at least", "at most", "above"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question to the numbers.
+
+    Attributes:
+        name: as in the gate file, dotted: `min_accuracy`, `slices.sex.F`.
+        value: None where there was nothing to measure.
+        bound: on which side of `threshold` the value must be.
+        says: the check in words, with its numbers.
+    """
+
+    name: str
+    value: float | None
+    bound: Bound
+    threshold: float
+    result: Result
+    says: str
+
+    def __post_init__(self) -> None:
+        if self.result not in (PASS, FAIL, INCONCLUSIVE):
+            raise ValueError(f"check {self.name}: {self.result!r} is no result")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the gate said of one model.
+
+    Attributes:
+        model: the digest of the model's folder.
+        checks: at least one.
+    """
+
+    model: str
+    checks: tuple[Check, ...]
+
+    def __post_init__(self) -> None:
+        if not self.checks:
+            raise ValueError("a verdict without a check says nothing")
+
+    @property
+    def decision(self) -> Result:
+        """ "fail" if any check failed, else "inconclusive" if any was, else "pass"."""
+        results = {check.result for check in self.checks}
+        return next(result for result in (FAIL, INCONCLUSIVE, PASS) if result in results)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return self.decision == PASS
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """A line for each check that did not pass, those that failed first."""
+        return tuple(
+            check.says
+            for result in (FAIL, INCONCLUSIVE)
+            for check in self.checks
+            if check.result == result
+        )
+
+    def __str__(self) -> str:
+        return "; ".join([self.decision, *self.reasons])
+
+    def to_json(self) -> dict[str, Any]:
+        """As `verdict.json` holds it."""
+        return {
+            "verdict": self.decision,
+            "model": self.model,
+            "reasons": list(self.reasons),
+            "checks": [asdict(check) for check in self.checks],
+        }
+
+
+def read_verdict(path: Path) -> Verdict:
+    """Read a `verdict.json`.
+
+    Raises:
+        InputError: missing, not a verdict, or one whose decision is not what its checks say.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: is missing") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: is not a verdict: {error}") from None
+    try:
+        verdict = Verdict(str(content["model"]), _checks(content["checks"]))
+        told = content["verdict"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is not a verdict: {error!r}") from None
+    if told != verdict.decision:
+        raise InputError(f"{path}: says {told!r}, its checks say {verdict.decision!r}")
+    return verdict
+
+
+def _checks(entries: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+    return tuple(Check(**entry) for entry in entries)

@@ -1,0 +1,126 @@
+"""Each change finds the model that minds it, and no other; the budgets count what is served."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Turn
+from components.evaluate import budgets
+from components.evaluate.behaviour import CHANGES, measure_behaviour
+from components.evaluate.budgets import measure_latency, served_megabytes
+from components.evaluate.prediction import spread
+from components.fusion import Clip
+
+Turns = dict[str, list[Turn]]
+
+
+def by(rule: Callable[[np.ndarray, str], bool]) -> Callable[[Sequence[Clip]], np.ndarray]:
+    """A model that answers “sad” where the rule holds, else “angry”."""
+
+    def classify(clips: Sequence[Clip]) -> np.ndarray:
+        return np.array([np.eye(4)[3 if rule(audio, words) else 0] for audio, words in clips])
+
+    return classify
+
+
+MINDS = {
+    # Turns last 1.9 s.
+    "silence": by(lambda audio, _: len(audio) > 2.1 * SAMPLE_RATE),
+    "volume": by(lambda audio, _: float(np.abs(audio).max()) > 0.5),
+    "case": by(lambda _, words: words.isupper()),
+    "punctuation": by(lambda _, words: "?" in words),
+    "filler": by(lambda _, words: words.endswith("know")),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_each_change_finds_the_model_that_minds_it(
+    name: str, recordings: list[Recording], turns: Turns
+) -> None:
+    tested = recordings[1:]
+    said = [replace(t, words="How are you?") for r in tested for t in turns[r.name]]
+    base = {n: EMOTIONS[int(c([(np.full(1000, 0.3), "How are you?")])[0].argmax())]
+            for n, c in MINDS.items()}  # fmt: skip
+    for mind, classify in MINDS.items():
+        predicted = [replace(turn, emotion=base[mind]) for turn in said]
+        found = measure_behaviour(classify, tested, predicted, [name], max_turns=100)
+        assert found[name]["total"] == 7
+        assert found[name]["kept"] == (0 if mind == name else 7), mind
+        assert found[name]["rate"] == found[name]["kept"] / 7
+
+
+def test_louder_or_softer_both_count(recordings: list[Recording], turns: Turns) -> None:
+    tested = recordings[1:]
+    predicted = [replace(t, emotion="sad") for r in tested for t in turns[r.name]]
+    soft = by(lambda audio, _: float(np.abs(audio).max()) > 0.2)  # 0.3 as it is, 0.15 halved
+    assert measure_behaviour(soft, tested, predicted, ["volume"], 100)["volume"]["kept"] == 0
+
+
+def test_few_turns_stand_for_many(recordings: list[Recording], turns: Turns) -> None:
+    tested = recordings[1:]
+    predicted = [replace(t, emotion="angry") for r in tested for t in turns[r.name]]
+    heard: list[int] = []
+
+    def classify(clips: Sequence[Clip]) -> np.ndarray:
+        heard.append(len(clips))
+        return np.tile(np.eye(4)[0], (len(clips), 1))
+
+    found = measure_behaviour(classify, tested, predicted, ["filler", "silence"], max_turns=3)
+    assert found["filler"] == {"kept": 3, "total": 3, "rate": 1.0}
+    assert sum(heard) == 6
+    assert spread(list(range(7)), 3) == [0, 2, 4]
+    assert spread([1, 2], 3) == [1, 2]
+    assert measure_behaviour(classify, tested, [], ["filler"], 3)["filler"]["rate"] is None
+
+
+def test_the_size_is_that_of_what_is_served(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(bytes(1_500_000))
+    assert served_megabytes(tmp_path) is None
+    (tmp_path / "tokenizer.json").write_bytes(bytes(250_000))
+    (tmp_path / "model.safetensors").write_bytes(bytes(9_000_000))
+    assert served_megabytes(tmp_path) == 1.75
+
+
+def test_latency_is_the_best_of_three_beside_production(
+    recordings: list[Recording], turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tested = recordings[1:]
+    own = [t for r in tested for t in turns[r.name]]
+    clock = 0.0
+    calls: list[str] = []
+    monkeypatch.setattr(budgets.time, "perf_counter", lambda: clock)
+
+    def takes(name: str, seconds: float) -> Callable[[Sequence[Clip]], np.ndarray]:
+        def classify(clips: Sequence[Clip]) -> np.ndarray:
+            nonlocal clock
+            assert len(clips) == 1
+            calls.append(name)
+            # A machine that others use: every third run is held up.
+            clock += seconds + (5.0 if len(calls) % 3 == 0 else 0.0)
+            return np.eye(4)[:1]
+
+        return classify
+
+    ours, theirs = takes("ours", 0.030), takes("theirs", 0.020)
+    found = measure_latency(ours, theirs, tested, own, max_turns=4)
+    assert found["turns"] == 4
+    assert found["p95_ms"] == pytest.approx(30)
+    assert found["times_production"] == pytest.approx(1.5)
+    assert calls[2:] == ["ours", "theirs"] * 12
+    alone = measure_latency(ours, None, tested, own, max_turns=4)
+    assert (alone["p95_ms"], alone["times_production"]) == (pytest.approx(30), None)
+    assert measure_latency(ours, None, tested, [], 4) == {
+        "turns": 0, "p95_ms": None, "times_production": None
+    }  # fmt: skip
+
+
+def test_every_change_can_be_asked_for() -> None:
+    from components.evaluate.gate import CHANGED
+    from components.evaluate.slices import SLICES
+    from components.profile.gate import Behaviour, Slices
+
+    assert set(CHANGES) == set(CHANGED) == set(Behaviour.model_fields) - {"max_turns"}
+    assert set(SLICES) == set(Slices.model_fields)
