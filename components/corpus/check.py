@@ -8,7 +8,7 @@ from pathlib import Path
 from components.conversation import InputError, Recording, Seconds, check_audio
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
-from components.profile import file_digest, json_digest
+from components.profile import Progress, file_digest, json_digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +42,23 @@ class CorpusReport:
     findings: tuple[str, ...]
 
 
-def check_corpus(folder: Path) -> CorpusReport:
+def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport:
     """Read a whole corpus and count what is in it.
+
+    Args:
+        folder: as `read_corpus` takes it.
+        progress: told how many of how many recordings were heard.
 
     Raises:
         InputError: it has a fault; see `read_corpus` and `check_audio`.
     """
     recordings = read_corpus(folder)
     utterances = [u for recording in recordings for u in recording.utterances]
+    seconds = 0.0
+    for number, recording in enumerate(recordings, start=1):
+        seconds += _heard(recording)
+        if progress:
+            progress(number, len(recordings))
     look = manifest_findings if is_manifest(Path(folder)) else iemocap_findings
     return CorpusReport(
         recordings=len(recordings),
@@ -57,7 +66,7 @@ def check_corpus(folder: Path) -> CorpusReport:
         emotions=_counts(u.emotion for u in utterances),
         folds=_counts(r.fold for r in recordings for _ in r.utterances),
         speakers=_counts(u.speaker for u in utterances),
-        seconds=round(sum(_heard(r) for r in recordings), 3),
+        seconds=round(seconds, 3),
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap(r) for r in recordings), 3),
         digest=corpus_digest(recordings),

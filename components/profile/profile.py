@@ -200,7 +200,7 @@ class Profile(_Frozen):
         segmentation: where the stretches that are transcribed and diarized come from: "vad" is what
             the models hear themselves; with "reference" the boundaries of the reference utterances
             take its place (the paper's VAD-oracle, Table III). Who speaks in them and with which
-            emotion is not looked at.
+            emotion is not looked at. It is of a corpus: a recording by itself has no reference.
     """
 
     name: str

@@ -268,7 +268,8 @@ def corpus_check(
 
     from components.corpus import check_corpus
 
-    report = asdict(check_corpus(folder))
+    with bar("reading") as progress:
+        report = asdict(check_corpus(folder, progress))
     findings = report["findings"]
     for line in findings:
         err.print(line, markup=False, highlight=False, soft_wrap=True)

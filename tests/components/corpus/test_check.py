@@ -146,13 +146,16 @@ def test_a_voice_that_says_two_things_in_iemocap_is_told(iemocap: Path, edit: Ed
 def test_component(iemocap: Path, tmp_path: Path) -> None:
     from kfp import dsl
 
-    from components.corpus.component import corpus
+    from components.corpus.component import corpus, corpus_digest
 
     manifest = dsl.Dataset(uri=str(tmp_path / "out" / "manifest"))
-    corpus.python_func(folder=str(iemocap), manifest=manifest)
+    digest = corpus_digest.python_func(folder=str(iemocap))
+    corpus.python_func(folder=str(iemocap), digest=digest, manifest=manifest)
     recordings = read_manifest(Path(manifest.path))
     assert recordings == read_corpus(iemocap)
-    assert manifest.metadata["digest"] == check_corpus(iemocap).digest
+    assert manifest.metadata["digest"] == digest == check_corpus(iemocap).digest
+    with pytest.raises(InputError, match="was changed while the run went on"):
+        corpus.python_func(folder=str(iemocap), digest="another", manifest=manifest)
 
 
 def test_synthetic_speech_is_called_so(demo_corpus: Path, tmp_path: Path) -> None:
