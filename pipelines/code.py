@@ -24,6 +24,11 @@ def code_digest() -> str:
     return whole.hexdigest()[:12]
 
 
+def image(name: str, registry: str = "") -> str:
+    """An image's full name: the registry before it, the code's digest behind it."""
+    return f"{registry}/{name}:{code_digest()}".lstrip("/")
+
+
 def git_commit() -> str:
     """The commit of the code that runs, with `-dirty` where files were changed since."""
     try:

@@ -8,7 +8,7 @@ from typing import Any
 from components.conversation import InputError
 from components.profile import Settings
 from components.profile.images import CPU_IMAGE, SLIM_IMAGE
-from pipelines.place import image
+from pipelines.code import image
 
 _GIVEN = ("MOODLINE_", "MLFLOW_", "AWS_", "HF_", "TRANSFORMERS_", "PYANNOTE_", "TOKENIZERS_")
 """Variables that the steps get, credentials among them: they are on no disk, in no image."""

@@ -3,8 +3,8 @@
 from kfp import dsl, kubernetes
 
 from components.profile import ClusterSettings
-from components.profile.images import CPU_IMAGE, GPU_IMAGE
-from pipelines.code import code_digest
+from components.profile.images import GPU_IMAGE
+from pipelines.code import image
 
 _BACKOFF = "30s"
 
@@ -34,7 +34,7 @@ def place(
     if cluster.retries:
         task.set_retry(cluster.retries, backoff_duration=_BACKOFF)
     if gpus:
-        task.set_container_image(_image(GPU_IMAGE, cluster))
+        task.set_container_image(image(GPU_IMAGE, cluster.registry))
         task.set_accelerator_type(cluster.gpu)
         task.set_accelerator_limit(gpus)
     if not heavy:
@@ -64,7 +64,7 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
     """What every step gets."""
     task.set_display_name(name)
     assert task.container_spec is not None
-    task.set_container_image(_image(task.container_spec.image, cluster))
+    task.set_container_image(image(task.container_spec.image, cluster.registry))
     if cluster.pull:
         kubernetes.set_image_pull_policy(task, cluster.pull)
     if cluster.volume:
@@ -74,12 +74,3 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
         task.set_env_variable(variable, value)
     for secret in cluster.secrets:
         kubernetes.use_secret_as_env(task, secret.name, secret.env)
-
-
-def _image(name: str, cluster: ClusterSettings) -> str:
-    return image(name, cluster.registry)
-
-
-def image(name: str = CPU_IMAGE, registry: str = "") -> str:
-    """An image with its registry and tag."""
-    return f"{registry}/{name}:{code_digest()}".lstrip("/")

@@ -22,27 +22,13 @@ from components.profile import ClusterSettings, Profile, Settings
 from components.register import Refused, read_verdict
 from pipelines.code import ROOT, git_commit
 from pipelines.containers import check_engine
-from pipelines.steps import LogReader, Step, last_words
+from pipelines.steps import LogReader, Step, StepFailed, last_words
 
 OnStep = Callable[[Step], None]
 
 _STOP_SECONDS = 10
 # What the kernel and SQLite say of a full disk, in whatever exception.
 _FULL = ("No space left on device", "database or disk is full")
-
-
-class StepFailed(RuntimeError):
-    """A step of a run failed. The text is one line; `tail` holds the last lines that it printed.
-
-    Attributes:
-        step: its name; empty if it was none of the steps.
-        tail: the last lines it printed.
-        log: the whole run's log.
-    """
-
-    def __init__(self, step: str, says: str, tail: tuple[str, ...], log: Path) -> None:
-        super().__init__(f"step {step or '(none: the run itself)'} failed: {says} (log: {log})")
-        self.step, self.tail, self.log = step, tail, log
 
 
 @dataclass(frozen=True, slots=True)

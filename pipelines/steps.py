@@ -7,6 +7,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Literal
 
 State = Literal["running", "done", "reused", "failed"]
@@ -36,6 +37,20 @@ class Step:
     def line(self) -> str:
         """As a line of a run's log."""
         return _EVENT + json.dumps(asdict(self))
+
+
+class StepFailed(RuntimeError):
+    """A step of a run failed. The text is one line; `tail` holds the last lines that it printed.
+
+    Attributes:
+        step: its name; empty if it was none of the steps.
+        tail: the last lines it printed.
+        log: the whole run's log.
+    """
+
+    def __init__(self, step: str, says: str, tail: tuple[str, ...], log: Path) -> None:
+        super().__init__(f"step {step or '(none: the run itself)'} failed: {says} (log: {log})")
+        self.step, self.tail, self.log = step, tail, log
 
 
 @dataclass

@@ -26,6 +26,9 @@ class Settings(BaseSettings):
         triton_env: Triton's own small Python environment; default `<home>/triton`.
         triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
         kfp_host: address of a Kubeflow Pipelines API.
+        kfp_token: that it asks for; never logged.
+        kfp_namespace: of the runs, where KFP has several users; empty: the profile's, or KFP's own.
+        kfp_experiment: that the runs belong to.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
@@ -56,6 +59,9 @@ class Settings(BaseSettings):
     hub_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("MOODLINE_HUB_TOKEN", "HF_TOKEN")
     )
+    kfp_token: SecretStr | None = None
+    kfp_namespace: str = ""
+    kfp_experiment: str = "moodline"
     max_upload_megabytes: int = 200
     max_seconds: float = 4 * 3600
 
@@ -71,7 +77,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""
-        values = self.model_dump(exclude={"hub_token"})
+        values = self.model_dump(exclude={"hub_token", "kfp_token"})
         return {
             f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
             for name, value in values.items()

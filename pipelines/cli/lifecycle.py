@@ -47,6 +47,7 @@ class Runner(StrEnum):
 
     local = "local"
     docker = "docker"
+    kubeflow = "kubeflow"
 
 
 class PipelineName(StrEnum):
@@ -59,20 +60,58 @@ class PipelineName(StrEnum):
 def retrain_command(
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path, typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's.")
-    ] = DEMO_CORPUS,
+        Path | None,
+        typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's."),
+    ] = None,
     runner: Annotated[Runner, typer.Option("--runner", help="Where the steps run.")] = Runner.local,
+    cron: Annotated[
+        str | None,
+        typer.Option("--cron", help="On kubeflow: by this schedule, as in “0 3 * * 1”."),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="On kubeflow: until it has ended.")] = False,
+    host: Annotated[
+        str | None, typer.Option("--host", help="Of kubeflow; default: MOODLINE_KFP_HOST.")
+    ] = None,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", help="There; default: MOODLINE_KFP_NAMESPACE.")
+    ] = None,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", help="There; default: MOODLINE_KFP_EXPERIMENT.")
+    ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Put it into production if its gate passes.")
     ] = False,
     reason: Annotated[str, typer.Option("--reason", help="Why; kept with a promotion.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
-    """A corpus to a gated, registered version. Exit status 1: the gate said no."""
+    """A corpus to a gated, registered version. Exit status 1: the gate said no.
+
+    What was done before is not done again: a run that was killed goes on where it stopped. On
+    kubeflow the corpus is named as its pods see it, and the token is MOODLINE_KFP_TOKEN.
+    """
+    if runner is Runner.kubeflow:
+        from pipelines.cli.clusters import retrain_on_kubeflow
+
+        named = {"kfp_host": host, "kfp_namespace": namespace, "kfp_experiment": experiment}
+        there = Settings().model_copy(update={k: v for k, v in named.items() if v is not None})
+        return retrain_on_kubeflow(
+            load_profile(profile),
+            corpus,
+            there,
+            promote=promote,
+            reason=reason,
+            cron=cron,
+            wait=wait,
+            as_json=as_json,
+        )
+    if cron or wait or host or namespace or experiment:
+        raise InputError(
+            "--cron, --wait, --host, --namespace, --experiment: with --runner kubeflow"
+        )
     chosen, settings = profile_and_settings(profile)
     result = retrain(
         chosen,
-        corpus,
+        corpus or DEMO_CORPUS,
         settings,
         promote=promote,
         reason=reason,
@@ -93,7 +132,7 @@ def retrain_command(
         )
     else:
         show_result(result)
-    refuse_unless_passed(result)
+    return refuse_unless_passed(result)
 
 
 def retrain(
@@ -191,12 +230,33 @@ def compile_command(
         PipelineName, typer.Option("--pipeline", help="Which one.")
     ] = PipelineName.retrain,
     profile: ProfileName = "demo",
+    trainjob: Annotated[
+        bool, typer.Option("--trainjob", help="A Kubeflow TrainJob instead.")
+    ] = False,
+    corpus: Annotated[
+        Path, typer.Option("--corpus", help="A TrainJob's: the manifest, as the pods see it.")
+    ] = Path("/moodline/corpus"),
+    examples: Annotated[
+        Path, typer.Option("--examples", help="A TrainJob's: the labelled examples.")
+    ] = Path("/moodline/examples.parquet"),
+    model: Annotated[
+        Path, typer.Option("--model", help="A TrainJob's: where the version is written.")
+    ] = Path("/moodline/model"),
 ) -> None:
-    """A pipeline, built for a profile, as a file that any Kubeflow Pipelines takes."""
+    """A pipeline, built for a profile, as a file that any Kubeflow Pipelines takes.
+
+    With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
+    """
+    if trainjob:
+        from pipelines.trainjob import write_manifest
+
+        chosen = load_profile(profile)
+        write_manifest(chosen, corpus, examples, model, output)
+        return err.print(f"{output}: kubectl apply -f it", markup=False)
     from pipelines.compiled import compile_pipeline
 
     compile_pipeline(pipeline.value, load_profile(profile), output)
-    err.print(f"{output}: upload it to Kubeflow Pipelines", markup=False)
+    return err.print(f"{output}: upload it to Kubeflow Pipelines", markup=False)
 
 
 def serve_command(

@@ -4,6 +4,7 @@ Exit status 0: done. 1: a gate or check said no. 2: the request or the input was
 clear line. 70: a fault of ours, with its traceback.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -27,6 +28,9 @@ from pipelines.cli import (
     scores,
 )
 from pipelines.cli.console import err, quiet
+from pipelines.steps import StepFailed
+
+_SHOWN_LINES = 20  # of what a step that failed printed
 
 app = typer.Typer(
     name="moodline",
@@ -88,6 +92,11 @@ def run(arguments: list[str] | None = None) -> int:
     except Refused as error:
         err.print(f"moodline: {error}", markup=False, soft_wrap=True)
         return 1
+    except StepFailed as error:
+        for line in error.tail[-_SHOWN_LINES:]:
+            err.print(f"  {line.strip()}", markup=False, soft_wrap=True)
+        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+        return 70
     except (KeyboardInterrupt, typer.Abort):
         err.print("moodline: stopped", markup=False)
         return 130
@@ -95,7 +104,11 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader went away (`moodline … | head`), for rich an exit: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            full = f"moodline: the disk is full ({error}); free some space and start again"
+            err.print(full, markup=False, soft_wrap=True)
+            return 2
         traceback.print_exc()
         err.print("moodline: this is a fault in Moodline; please report it with the lines above")
         return 70

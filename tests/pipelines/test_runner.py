@@ -12,8 +12,8 @@ from components.conversation import InputError
 from components.profile import Settings, load_profile
 from components.register import Refused
 from pipelines.code import git_commit
-from pipelines.runner import OnStep, StepFailed, run_pipeline
-from pipelines.steps import LogReader, Step, last_words
+from pipelines.runner import OnStep, run_pipeline
+from pipelines.steps import LogReader, Step, StepFailed, last_words
 
 HERE = Path(__file__).parent
 PROFILE = load_profile("demo")

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Builds images, named as the pipelines ask for them: by the code's digest, and by the release.
+# usage: [BASE_IMAGE=… BUILD_IMAGE=… REGISTRY=…] build.sh DIGEST RELEASE slim|cpu|gpu|serve…
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+digest=$1 release=$2
+shift 2
+docker=$(for d in /usr/bin/docker docker; do command -v $d && break; done | head -1)
+[ -n "$docker" ] || { echo "there is no docker; see make test-containers" >&2; exit 2; }
+
+for name in "$@"; do
+  target=step variant=$name
+  [ "$name" = serve ] && target=serve variant=cpu
+  image=${REGISTRY:+$REGISTRY/}moodline/$name
+  options=(--target "$target" --build-arg "VARIANT=$variant" -t "$image:$digest" -t "$image:$release")
+  for argument in BASE_IMAGE BUILD_IMAGE; do
+    [ -n "${!argument:-}" ] && options+=(--build-arg "$argument=${!argument}")
+  done
+  # What the machine needs to reach a package index, if it needs anything, is no part of the image.
+  for certificates in "${SSL_CERT_FILE:-}" /etc/ssl/certs/ca-certificates.crt; do
+    [ -f "$certificates" ] && options+=(--secret "id=certificates,src=$certificates") && break
+  done
+  [ -f "${PIP_CONFIG_FILE:-}" ] && options+=(--secret "id=pip,src=$PIP_CONFIG_FILE")
+  echo "Building $image:$digest"
+  DOCKER_BUILDKIT=1 "$docker" build -q --network host -f infra/images/Dockerfile "${options[@]}" . >/dev/null
+  "$docker" image ls --format '  {{.Repository}}:{{.Tag}}  {{.Size}}' "$image:$digest"
+done
