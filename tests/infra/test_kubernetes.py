@@ -9,10 +9,14 @@ import pytest
 
 from components.profile import Settings
 from serving.settings import ServeSettings
+from serving.traffic import TrafficSettings
+from serving.triton.export import HostSettings
+from serving.triton.replicas import addresses
 from tests.infra.schemas import check
 
 Documents = list[dict[str, Any]]
-WORKLOADS = {"Deployment", "CronJob"}
+SERVERS = ("Deployment", "StatefulSet")
+WORKLOADS = {*SERVERS, "CronJob"}
 
 
 def of_kind(documents: Documents, *kinds: str) -> Documents:
@@ -81,7 +85,7 @@ def test_pods_may_do_little(documents: Documents) -> None:
 
 
 def test_servers_are_probed_and_spread(documents: Documents) -> None:
-    for deployment in of_kind(documents, "Deployment"):
+    for deployment in of_kind(documents, *SERVERS):
         spec = pod(deployment)["spec"]
         for container in spec["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
@@ -110,7 +114,7 @@ def _matches(selector: dict[str, Any], template: dict[str, Any]) -> bool:
 
 def test_selectors_select(documents: Documents) -> None:
     pods = {d["metadata"]["name"]: pod(d) for d in of_kind(documents, *WORKLOADS)}
-    for deployment in of_kind(documents, "Deployment"):
+    for deployment in of_kind(documents, *SERVERS):
         assert _matches(deployment["spec"]["selector"], pod(deployment))
     for service in of_kind(documents, "Service"):
         (template,) = (t for t in pods.values() if _matches(service["spec"]["selector"], t))
@@ -126,7 +130,7 @@ def test_every_server_has_a_budget_and_an_autoscaler_or_a_number(documents: Docu
         for d in of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject")
     }
     budgets = {d["metadata"]["name"] for d in of_kind(documents, "PodDisruptionBudget")}
-    for deployment in of_kind(documents, "Deployment"):
+    for deployment in of_kind(documents, *SERVERS):
         name = deployment["metadata"]["name"]
         # A number beside an autoscaler would set it back with each apply.
         assert (name in scaled) != ("replicas" in deployment["spec"]), name
@@ -162,8 +166,11 @@ def test_the_network_is_closed_but_for_open_doors(documents: Documents) -> None:
 
 
 def test_settings_in_the_manifests_exist(documents: Documents) -> None:
-    known = {f"MOODLINE_{name.upper()}" for name in Settings.model_fields}
-    known |= {f"MOODLINE_SERVE_{name.upper()}" for name in ServeSettings.model_fields}
+    known = {
+        f"{settings.model_config['env_prefix']}{name.upper()}"
+        for settings in (Settings, ServeSettings, TrafficSettings, HostSettings)
+        for name in settings.model_fields
+    }
     given: set[str] = set()
     for configuration in of_kind(documents, "ConfigMap"):
         given |= set(configuration["data"])
@@ -188,19 +195,33 @@ def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
     assert scaled["spec"]["maxReplicaCount"] > scaled["spec"]["minReplicaCount"] >= 2
 
 
+def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) -> None:
+    (settings,) = of_kind(documents, "ConfigMap")
+    triton, service = (
+        named(documents, "StatefulSet", "triton"),
+        named(documents, "Service", "triton"),
+    )
+    (grpc,) = (port["port"] for port in service["spec"]["ports"] if port["name"] == "grpc")
+    assert triton["spec"]["serviceName"] == "triton"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    (scaled,) = of_kind(documents, "ScaledObject")
+    names = [f"triton-{i}.triton:{grpc}" for i in range(scaled["spec"]["maxReplicaCount"])]
+    assert list(addresses(settings["data"]["MOODLINE_TRITON_URL"])) == names
+
+
 def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> None:
     def gpus(name: str) -> set[str]:
         return {
             deployment["metadata"]["name"]
-            for deployment in of_kind(overlays[name], "Deployment")
+            for deployment in of_kind(overlays[name], *SERVERS)
             for container in pod(deployment)["spec"]["containers"]
             if "nvidia.com/gpu" in container["resources"]["limits"]
         }
 
     assert gpus("cpu") == set()
     assert gpus("gpu") == {"moodline", "triton"}
-    for name in ("moodline", "triton"):
-        spec = pod(named(overlays["gpu"], "Deployment", name))["spec"]
+    for kind, name in (("Deployment", "moodline"), ("StatefulSet", "triton")):
+        spec = pod(named(overlays["gpu"], kind, name))["spec"]
         assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
             "tolerations"
         ]
