@@ -133,7 +133,7 @@ def _over_time(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int
 def _agreed(scores: Scores) -> dict[str, Any]:
     """EERa and sEERa: confusion over speech that reference and hypothesis agree on."""
     return {
-        name: {"confusion": part.confusion, "agreed": part.agreed, "rate": part.rate_on_agreed}
+        name: part.agreed_to_json()
         for name, part in (("eera", scores.teer), ("seera", scores.steer))
         if part is not None
     }

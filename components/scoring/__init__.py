@@ -17,7 +17,7 @@ from components.scoring.intervals import (
     mcnemar,
     paired_bootstrap,
 )
-from components.scoring.score import Scores, by_recording, score, score_each
+from components.scoring.score import Scores, by_recording, score, score_each, score_words
 from components.scoring.timed import der, map_speakers, steer, teer
 from components.scoring.verdict import (
     FAIL,
@@ -79,6 +79,7 @@ __all__ = [
     "read_verdict",
     "score",
     "score_each",
+    "score_words",
     "steer",
     "tcpwer",
     "teer",

@@ -63,6 +63,14 @@ class TimeErrors:
         """Confusion over agreed speech: EERa for TEER's errors, sEERa for sTEER's."""
         return _divide(self.confusion, self.agreed)
 
+    def agreed_to_json(self) -> dict[str, float | None]:
+        """EERa or sEERa with what it is the quotient of; seconds to the nanosecond."""
+        return {
+            "confusion": round(self.confusion, 9),
+            "agreed": round(self.agreed, 9),
+            "rate": self.rate_on_agreed,
+        }
+
     def __add__(self, other: "TimeErrors") -> "TimeErrors":
         if not isinstance(other, TimeErrors):
             return NotImplemented

@@ -1,7 +1,7 @@
 """All scores of a hypothesis against a reference, by one convention."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -108,6 +108,31 @@ def score_each(
             cpwer(*turns) if words else None,
         )
     return found
+
+
+def score_words(
+    reference: Iterable[Turn],
+    hypothesis: Iterable[Turn],
+    count: Callable[[Sequence[Turn], Sequence[Turn]], WordErrors],
+) -> WordErrors | None:
+    """Word errors summed over recordings; None where either side carries no words.
+
+    They look at words alone, and so are the same by every convention.
+
+    Args:
+        reference: as for `score`.
+        hypothesis: likewise.
+        count: `wer`, `cpwer` or `tcpwer`.
+
+    Raises:
+        InputError: as `score`.
+    """
+    theirs, ours = by_recording(reference), by_recording(hypothesis)
+    _check_recordings(theirs, ours, None)
+    if not _both_have(theirs, ours, lambda turn: turn.words):
+        return None
+    each = (count(theirs[name], ours.get(name, [])) for name in sorted(theirs))
+    return sum(each, start=WordErrors.zero())
 
 
 def by_recording(turns: Iterable[Turn]) -> dict[str, list[Turn]]:

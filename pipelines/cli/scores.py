@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -26,39 +26,54 @@ def score_command(
         Convention, typer.Option("--convention", help="How errors over time are counted.")
     ] = Convention.wu2023,
     uem: Annotated[Path | None, typer.Option("--uem", help="Only score these stretches.")] = None,
+    with_tcpwer: Annotated[
+        bool, typer.Option("--tcpwer", help="Also tcpWER; long recordings take it gigabytes.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Emotion, speaker and word errors: TEER, sTEER, DER and cpWER.
+    """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
 
-    Seconds are summed over recordings, then divided. The convention stands with every number.
+    Seconds are summed over recordings, then divided. The convention stands with every number. EERa
+    and sEERa are the emotion errors on speech that both agree is speech.
     """
-    from components.scoring import score
+    from components.scoring import score, score_words, tcpwer, wer
 
-    scores = score(
-        _read(reference),
-        _read(hypothesis),
-        convention.value,
-        uem=None if uem is None else read_uem(uem),
-    ).to_json()
-    if as_json:
-        return print_json(scores)
-    table = Table(box=None, pad_edge=False, title=f"convention {convention.value}")
+    theirs, ours = _read(reference), _read(hypothesis)
+    scores = score(theirs, ours, convention.value, uem=None if uem is None else read_uem(uem))
+    found = scores.to_json() | {
+        "eera": scores.teer.agreed_to_json() if scores.teer else None,
+        "seera": scores.steer.agreed_to_json() if scores.steer else None,
+    }
+    for name, count in [("wer", wer)] + ([("tcpwer", tcpwer)] if with_tcpwer else []):
+        words = score_words(theirs, ours, count)
+        found[name] = words.to_json() if words else None
+    return print_json(found) if as_json else out.print(_table(found))
+
+
+def _table(found: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, title=f"convention {found['convention']}")
     for name in ("", "rate", "missed", "false alarm", "confusion", "total"):
         table.add_column(name, justify="left" if not name else "right")
     for name, shown in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
-        part = scores[name]
+        part = found[name]
         if part is None:
             table.add_row(shown, "–", "no emotions")
             continue
         seconds = [part[k] for k in ("missed", "false_alarm", "confusion", "total")]
         table.add_row(shown, _rate(part["rate"]), *(f"{s:.2f} s" for s in seconds))
-    words = scores["cpwer"]
-    if words is None:
-        table.add_row("cpWER", "–", "no words")
-    else:
-        counts = (f"{words['errors']} errors", f"{words['length']} words")
-        table.add_row("cpWER", _rate(words["rate"]), "", "", *counts)
-    return out.print(table)
+    for name, shown in (("eera", "EERa"), ("seera", "sEERa")):
+        if part := found[name]:
+            seconds = [f"{part[k]:.2f} s" for k in ("confusion", "agreed")]
+            table.add_row(shown, _rate(part["rate"]), "", "", *seconds)
+    for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER")):
+        if name not in found:
+            continue
+        if (part := found[name]) is None:
+            table.add_row(shown, "–", "no words")
+        else:
+            counts = (f"{part['errors']} errors", f"{part['length']} words")
+            table.add_row(shown, _rate(part["rate"]), "", "", *counts)
+    return table
 
 
 def _rate(rate: float | None) -> str:
@@ -66,7 +81,7 @@ def _rate(rate: float | None) -> str:
 
 
 def _read(path: Path) -> list[Turn]:
-    return turns_from_rttm(path) if path.suffix == ".rttm" else read_turns(path)
+    return turns_from_rttm(path) if path.suffix.lower() == ".rttm" else read_turns(path)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from components.conversation import Recording
+from components.conversation import FEEDBACK, Recording
 from components.corpus import corpus_digest
 from components.profile import Profile, Settings
 from pipelines.experiments.protocol import plan
@@ -35,7 +35,8 @@ def run_experiment(
 
     Args:
         name: of `TABLES`.
-        recordings: the corpus.
+        recordings: the corpus; what came back from traffic (the fold `FEEDBACK`) is trained on,
+            and never tested on.
         profile: the models, and `experiment`.
         settings: where models and caches lie.
         work: a folder for transcripts and turns; see `make_turns`.
@@ -59,4 +60,5 @@ def run_experiment(
         what = f"{unit.system.title} · without {unit.test_fold} · seed {unit.seed}"
         outcomes.append(bench.outcome(unit, made[unit.system.way], partial(progress, what)))
     progress(UNITS, len(units), len(units))
-    return summarise(name, outcomes, made, recordings, profile, corpus, synthetic=synthetic)
+    tested = [recording for recording in recordings if recording.fold != FEEDBACK]
+    return summarise(name, outcomes, made, tested, profile, corpus, synthetic=synthetic)

@@ -3,7 +3,7 @@
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
@@ -174,3 +174,24 @@ def test_steer_is_never_below_teer(name, reference, hypothesis, uem):
     assert with_speakers.missed == without.missed
     assert with_speakers.false_alarm == without.false_alarm
     assert with_speakers.total == without.total
+
+
+@pytest.mark.parametrize(
+    "holds",
+    [
+        lambda r, h: any(a.start < b.start < a.end for a in r for b in r),
+        lambda r, h: any(a.start < b.start < a.end for a in h for b in h),
+        lambda r, h: any(t.speaker == "unknown" and t.duration > 0 for t in h),
+        lambda r, h: any(t.emotion == "other" and t.duration > 0 for t in r),
+        lambda r, h: len({t.speaker for t in h}) > len({t.speaker for t in r}),
+        lambda r, h: (
+            steer(r, h, find_convention("collar0")).confusion
+            > teer(r, h, find_convention("collar0")).confusion
+        ),
+    ],
+    ids=["overlap in the reference", "overlap in the hypothesis", "unknown", "other emotions",
+         "speakers too many", "steer above teer"],
+)  # fmt: skip
+def test_the_random_turns_have_what_could_break_it(holds):
+    any_will_do = settings(phases=[Phase.generate])
+    find(st.tuples(REFERENCE, HYPOTHESIS), lambda pair: holds(*pair), settings=any_will_do)

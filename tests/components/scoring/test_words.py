@@ -1,16 +1,18 @@
 """cpWER, tcpWER, WER and word-speaker accuracy."""
 
+import jiwer
 import meeteval
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.conversation import Turn
+from components.conversation import InputError, Turn
 from components.scoring import (
     Share,
     WordErrors,
     cpwer,
     normalise,
+    score_words,
     tcpwer,
     wer,
     word_speaker_accuracy,
@@ -154,3 +156,27 @@ def test_cpwer_is_meetevals(reference, hypothesis):
 def test_other_letters_survive(words):
     assert wer([turn(0, 1, "A", words)], [turn(0, 1, "1", words.upper())]).errors == 0
     assert normalise(words)
+
+
+@settings(max_examples=60)
+@given(reference=TURNS, hypothesis=TURNS)
+def test_wer_is_jiwers(reference, hypothesis):
+    def text(turns):
+        return " ".join(t.words for t in sorted(turns, key=lambda t: t.start)).strip()
+
+    found = wer(reference, hypothesis)
+    if text(reference).split():
+        expected = jiwer.process_words(" ".join(text(reference).split()),
+                                       " ".join(text(hypothesis).split()))  # fmt: skip
+        assert found.rate == pytest.approx(expected.wer)
+    assert found.length == len(text(reference).split())
+
+
+def test_words_are_summed_over_recordings():
+    reference = [turn(0, 1, "A", "one two"), Turn("more", 0, 1, "A", "three")]
+    hypothesis = [turn(0, 1, "1", "one")]
+    for count in (wer, cpwer, tcpwer):
+        assert score_words(reference, hypothesis, count) == WordErrors(2, 3)
+    assert score_words(reference, [turn(0, 1, "1", "")], wer) is None
+    with pytest.raises(InputError, match="recording other, which the reference lacks"):
+        score_words(reference, [Turn("other", 0, 1, "1", "one")], wer)

@@ -1,0 +1,83 @@
+"""`moodline score` on what people have: SegLST, RTTM, one of each."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from components.conversation import SpeakerSegment, Turn, write_rttm, write_turns
+from pipelines.cli.main import run
+
+REFERENCE = [Turn("r", 0, 4, "F", "so it is", "sad"), Turn("r", 5, 9, "M", "oh no", "angry")]
+HYPOTHESIS = [Turn("r", 0, 4, "x", "so it is", "sad"), Turn("r", 5, 8, "y", "oh yes", "happy")]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    """Both sides in both formats."""
+    found = {name: tmp_path / name for name in ("ref.json", "hyp.json", "ref.rttm", "hyp.RTTM")}
+    for name, turns in (("ref", REFERENCE), ("hyp", HYPOTHESIS)):
+        write_turns(found[f"{name}.json"], turns)
+        rttm = found["ref.rttm" if name == "ref" else "hyp.RTTM"]
+        write_rttm(rttm, "r", [SpeakerSegment(t.start, t.end, t.speaker) for t in turns])
+    return found
+
+
+def scored(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
+    assert run(["score", *map(str, arguments), "--json", "--convention", "collar0"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_seglst_gives_everything(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path]
+) -> None:
+    found = scored(capsys, files["ref.json"], files["hyp.json"], "--tcpwer")
+    assert found["teer"] == {
+        "missed": 1, "false_alarm": 0, "confusion": 3, "total": 8, "rate": 0.5
+    }  # fmt: skip
+    assert found["eera"] == {"confusion": 3, "agreed": 7, "rate": pytest.approx(3 / 7)}
+    assert found["seera"] == found["eera"]
+    for name in ("cpwer", "tcpwer", "wer"):
+        assert found[name] == {"errors": 1, "length": 5, "rate": 0.2}
+
+
+@pytest.mark.parametrize(
+    "pair", [("ref.rttm", "hyp.RTTM"), ("ref.json", "hyp.RTTM"), ("ref.rttm", "hyp.json")]
+)
+def test_rttm_on_either_side_gives_what_needs_no_emotion(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path], pair: tuple[str, str]
+) -> None:
+    found = scored(capsys, *(files[name] for name in pair), "--tcpwer")
+    assert found["der"] == {"missed": 1, "false_alarm": 0, "confusion": 0, "total": 8,
+                            "rate": 0.125}  # fmt: skip
+    assert {name for name, part in found.items() if part is None} == {
+        "teer", "steer", "eera", "seera", "cpwer", "tcpwer", "wer",
+    }  # fmt: skip
+
+
+def test_the_table_says_what_is_not_there(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path]
+) -> None:
+    assert run(["score", str(files["ref.rttm"]), str(files["hyp.json"])]) == 0
+    printed = capsys.readouterr().out
+    assert "wu2023" in printed
+    assert "no emotions" in printed
+    assert "no words" in printed
+    assert "tcpWER" not in printed
+    assert run(["score", str(files["ref.json"]), str(files["hyp.json"])]) == 0
+    printed = capsys.readouterr().out
+    for name in ("TEER", "sTEER", "DER", "EERa", "sEERa", "cpWER", "WER"):
+        assert name in printed
+
+
+def test_other_recordings_are_one_line(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path], tmp_path: Path
+) -> None:
+    write_turns(tmp_path / "other.json", [Turn("call7", 0, 1, "A", "so", "sad")])
+    assert run(["score", str(files["ref.json"]), str(tmp_path / "other.json")]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.strip() == (
+        "moodline: the hypothesis has recording call7, which the reference lacks; the reference"
+        " has r"
+    )
