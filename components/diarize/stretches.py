@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.utils.diarization import set_num_speakers
-from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature, Timeline
+from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
 
 from components.conversation import SpeakerSegment
 
@@ -65,9 +65,11 @@ def speakers_of(
 def _alone(stretch: Segment, stretches: Sequence[Segment]) -> np.ndarray:
     """Whether nobody else speaks, for each frame of a stretch: float32 [frames], 0 or 1."""
     mask = np.ones(max(1, round(stretch.duration / FRAME)), dtype=np.float32)
-    for other in Timeline(s for s in stretches if s != stretch).crop(stretch):
-        first, last = ((t - stretch.start) / FRAME for t in other)
-        mask[round(first) : round(last)] = 0
+    for other in stretches:
+        if other != stretch and other.intersects(stretch):
+            shared = other & stretch
+            first, last = ((time - stretch.start) / FRAME for time in shared)
+            mask[round(first) : round(last)] = 0
     return mask
 
 

@@ -22,6 +22,7 @@ from components.conversation import (
     read_rttm,
 )
 from components.diarize import diarize_corpus
+from components.diarize.corpus import _loaded
 from components.profile import Settings, load_profile
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,6 +66,31 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     again = list((tmp_path / "again").rglob("*.rttm"))
     assert len(again) == 4
     assert {path.read_text() for path in again} == {"; marked\n"}
+
+
+def test_shards_in_one_process_load_the_pipeline_once_and_give_what_the_whole_gives(
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+) -> None:
+    recordings = []
+    for number in range(3):
+        path = tmp_path / f"talk{number}.wav"
+        part = dialogue[0][number * 5 * SAMPLE_RATE : (number + 1) * 5 * SAMPLE_RATE]
+        soundfile.write(path, part, SAMPLE_RATE)
+        recordings.append(Recording(path.stem, path, "fold", None, ()))
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    before = _loaded.cache_info().misses
+    for index in range(2):
+        out = tmp_path / f"shard{index}"
+        diarize_corpus(recordings, out, load_profile("demo"), settings, shard=(index, 2))
+    assert _loaded.cache_info().misses == before + 1
+    made = [sorted(path.stem for path in (tmp_path / f"shard{n}").glob("*.rttm")) for n in (0, 1)]
+    assert made == [["talk0", "talk2"], ["talk1"]]
+    # The whole takes all from the cache: it needs no model.
+    diarize_corpus(recordings, tmp_path / "whole", load_profile("demo"), settings)
+    for number, names in enumerate(made):
+        for name in names:
+            whole = (tmp_path / "whole" / f"{name}.rttm").read_text()
+            assert (tmp_path / f"shard{number}" / f"{name}.rttm").read_text() == whole
 
 
 def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_speakers(

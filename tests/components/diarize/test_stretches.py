@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from pyannote.core import Segment
 from scipy.optimize import linear_sum_assignment
 
 from components.conversation import SAMPLE_RATE, SpeakerSegment
 from components.diarize import Diarizer
+from components.diarize.stretches import _alone
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 
@@ -26,6 +28,14 @@ def confused(truth: list[SpeakerSegment], found: tuple[SpeakerSegment, ...]) -> 
         shared[names.index(a.speaker), said.index(b.speaker)] += a.end - a.start
     rows, columns = linear_sum_assignment(-shared)
     return float(1 - shared[rows, columns].sum() / shared.sum())
+
+
+def test_where_others_speak_a_voice_is_not_listened_to() -> None:
+    stretch = Segment(1.0, 2.0)
+    others = [Segment(0.5, 1.2), stretch, Segment(1.9, 3.0), Segment(2.0, 4.0), Segment(1.95, 1.96)]
+    alone = _alone(stretch, others)
+    assert len(alone) == 100
+    assert np.flatnonzero(alone).tolist() == list(range(20, 90))
 
 
 @pytest.mark.parametrize("number", [2, None])
