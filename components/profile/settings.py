@@ -1,8 +1,9 @@
 """Where things lie on this machine: `MOODLINE_*` in the environment, defaults under `.moodline`."""
 
+import re
 from pathlib import Path
 
-from pydantic import AliasChoices, Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.profile.cache import tree_digest
@@ -74,6 +75,12 @@ class Settings(BaseSettings):
         """What a library says, in one line, and without the token."""
         said = " ".join(str(error).split()) or type(error).__name__
         return said.replace(self.token, "…") if self.token else said
+
+    @field_validator("mlflow_uri")
+    @classmethod
+    def _installed_driver(cls, uri: str) -> str:
+        """SQLAlchemy takes another driver for PostgreSQL than the one that is installed."""
+        return re.sub("^postgres(ql)?://", "postgresql+psycopg2://", uri)
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""

@@ -30,7 +30,9 @@ _MANNERS = {
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# What the system and SQLite say of a full disk, a quota or a limit on a file's size. MLflow wraps
+# it in more lines, so it is known by its words.
+_FULL = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), "disk is full")
 
 _PATIENCE_SECONDS = 60.0
 """How long a write waits its turn while others write (SQLite lets one at a time)."""
@@ -63,10 +65,10 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
             settings.home.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(uri, uri)
     except faults() as error:
-        if getattr(error, "errno", None) in _FULL:
-            raise RegistryError(
-                f"no space left: {_one_line(error)}; free some and try again"
-            ) from error
+        full = next((line for line in str(error).splitlines() if _says_full(line)), None)
+        if full is not None:
+            told = f"no space left ({full.strip()[:300]}); free some and try again"
+            raise RegistryError(told) from error
         raise RegistryError(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
 
 
@@ -140,6 +142,10 @@ def _without_password(uri: str) -> str:
     """The address as it may be shown."""
     parts = urlsplit(uri)
     return uri.replace(f":{parts.password}@", ":…@") if parts.password else uri
+
+
+def _says_full(line: str) -> bool:
+    return any(words in line for words in _FULL)
 
 
 def _one_line(error: Exception) -> str:

@@ -3,6 +3,7 @@
 #   venv and headers of Python, a C++ compiler   meeteval has no wheel and is compiled
 #   libpython                                    the stub of Triton's Python backend loads it
 #   git                                          a version's lineage names its commit
+#   postgresql                                   the tests run MLflow on one of their own
 # usage: system.sh PYTHON
 set -euo pipefail
 python=$1
@@ -18,6 +19,7 @@ local = pathlib.Path(sysconfig.get_config_var("LIBDIR") or "/", name)
 ctypes.CDLL(str(local) if local.exists() else name)' || wanted+=(libpython3.11)
 command -v g++ >/dev/null || wanted+=(g++)
 command -v git >/dev/null || wanted+=(git)
+compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 as_root=()

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from components.evaluate import measure
 from components.profile import Settings, load_profile, tree_digest
 from components.register import Lineage, register
 from components.scoring import Check, Verdict
+from tests.components.register.stores import SimulatedS3, postgres, simulated_s3
 
 WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
 
@@ -143,6 +144,20 @@ def settings(tmp_path: Path, empty_database: Path) -> Settings:
     home.mkdir()
     shutil.copyfile(empty_database, home / "mlflow.db")
     return Settings(home=home)
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Callable[[str], str]]:
+    """A real PostgreSQL server: makes an empty database of a name and gives its address."""
+    with postgres() as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[SimulatedS3]:
+    """moto's S3 simulator with an empty bucket."""
+    with simulated_s3() as found:
+        yield found
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ class SimulatedS3:
 
     environment: Mapping[str, str]
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """The names of all that lies in the bucket."""
         return sorted(item["Key"] for item in _client(self.environment).list_objects_v2(
             Bucket=BUCKET, MaxKeys=1000).get("Contents", []))  # fmt: skip
@@ -141,7 +141,9 @@ class MlflowServer:
         self.url = f"http://127.0.0.1:{self.port}"
         self.command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
         self.command += ["--port", str(self.port), "--workers", "1"]
-        self.command += ["--backend-store-uri", database, "--artifacts-destination", artifacts]
+        # SQLAlchemy takes another driver for PostgreSQL than the one that is installed.
+        store = database.replace("postgresql:", "postgresql+psycopg2:")
+        self.command += ["--backend-store-uri", store, "--artifacts-destination", artifacts]
         quick = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
         self.environment = {**os.environ, **quick, **environment}
 

@@ -238,8 +238,29 @@ def attempts(settings: Settings, versions: list[int]) -> dict[int, str]:
         return dict(zip(versions, pool.map(attempt, versions), strict=True))
 
 
-def test_twenty_promotions_at_once(settings: Settings, add_version: Add) -> None:
-    versions = [add_version(settings) for _ in range(20)]
+def twenty_versions(settings: Settings, add_version: Add) -> list[int]:
+    """One model registered, and nineteen more versions of the very same files."""
+    from mlflow import MlflowClient
+
+    first = add_version(settings)
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    found = client.get_model_version("moodline", str(first))
+    return [first] + [
+        int(client.create_model_version("moodline", found.source, found.run_id, found.tags).version)
+        for _ in range(19)
+    ]
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_twenty_promotions_at_once(
+    store: str, request: pytest.FixtureRequest, tmp_path: Path, add_version: Add
+) -> None:
+    if store == "sqlite":
+        settings: Settings = request.getfixturevalue("settings")
+    else:
+        address = request.getfixturevalue("database")("twenty")
+        settings = Settings(home=tmp_path / "home", mlflow_uri=address)
+    versions = twenty_versions(settings, add_version)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"]

@@ -1,6 +1,7 @@
 """What becomes a version, what comes back, and what leaves nothing behind."""
 
 import json
+import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -238,6 +239,25 @@ def test_a_failure_half_way_leaves_no_version(
     assert experiment is not None
     assert client.search_runs([experiment.experiment_id]) == []
     assert client.search_logged_models([experiment.experiment_id]) == []
+
+
+def test_a_full_disk_is_one_line(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    """No file may grow beyond 4 MB, which the database does not need and the model does."""
+    model = make_model(tmp_path / "model")
+    (model / "large").write_bytes(bytes(5_000_000))
+    papers = make_papers(tmp_path / "papers", model)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, before[1]))
+    try:
+        with pytest.raises(RegistryError, match=r"no space left .*; free some and try") as caught:
+            register(model, **papers, lineage=lineage, settings=settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "\n" not in str(caught.value)
+    assert list_versions(settings) == []
+    assert register(model, **papers, lineage=lineage, settings=settings) == 1
 
 
 def test_refusals_and_failures_are_kept(

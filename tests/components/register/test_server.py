@@ -1,11 +1,8 @@
-"""The registry on a real MLflow server, and without it."""
+"""The registry where a team keeps it: MLflow on a real PostgreSQL, files in a simulated S3."""
 
 import os
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,6 +15,7 @@ from components.profile import Settings, tree_digest
 from components.register import (
     Refused,
     RegistryError,
+    alias_version,
     download,
     history,
     list_versions,
@@ -25,54 +23,77 @@ from components.register import (
     rollback,
     show,
 )
+from tests.components.register.stores import (
+    MlflowServer,
+    SimulatedS3,
+    answers,
+    free_port,
+    wait_until,
+)
 
 pytestmark = pytest.mark.servers
 
+Add = Callable[..., int]
+TURNS = pd.DataFrame({"audio": [[0.0, 0.5]], "text": ["fine"]})
+
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subprocess.Popen]]:
-    """`mlflow server` on loopback, serving artifacts too; and its process."""
+def server(
+    database: Callable[[str], str], s3: SimulatedS3, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MlflowServer]:
+    """`mlflow server` on PostgreSQL and the S3 simulator."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--workers", "1"]
-    command += ["--artifacts-destination", str(folder / "artifacts")]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(
-            command, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-    url = f"http://127.0.0.1:{port}"
+    found = MlflowServer(folder, database("served"), "s3://moodline/served", s3.environment)
     try:
-        deadline = time.monotonic() + 180
-        while not _answers(url):
-            assert process.poll() is None and time.monotonic() < deadline, (
-                folder / "log"
-            ).read_text()
-            time.sleep(0.5)
-        yield url, process
+        found.start()
+        yield found
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(30)
+        found.kill()
 
 
-def _answers(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def test_the_registry_on_a_server(
-    server: tuple[str, subprocess.Popen], tmp_path: Path, add_version: Callable[..., int]
+def test_postgresql_and_a_simulated_s3_without_a_server(
+    database: Callable[[str], str],
+    s3: SimulatedS3,
+    tmp_path: Path,
+    add_version: Add,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     import mlflow
 
-    url, process = server
-    settings = Settings(home=tmp_path / "home", mlflow_uri=url)
+    for name, value in s3.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MOODLINE_MLFLOW_URI", database("direct"))
+    monkeypatch.setenv("MOODLINE_MLFLOW_ARTIFACTS", "s3://moodline/direct")
+    settings = Settings()
+    one, two = add_version(settings), add_version(settings)
+    promote(one, settings, actor="ann")
+    promote(two, settings, actor="ann", reason="better")
+    assert sum(key.endswith("model.onnx") for key in s3.names() if "direct/" in key) == 2
+    assert tree_digest(download(one, tmp_path / "model", settings)) == show(one, settings).digest
+    mlflow.set_tracking_uri(settings.mlflow_uri)
+    loaded = mlflow.pyfunc.load_model("models:/moodline@production")
+    assert sum(loaded.predict(TURNS)["probabilities"][0]) == pytest.approx(1)
+    assert rollback(settings, actor="ann").to_version == one
+    assert not (tmp_path / "home").exists()
+
+    # The store of the files goes away: one line, and nothing half-registered.
+    monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    for ask in (add_version, lambda s: promote(two, s, actor="ann")):
+        with pytest.raises(RegistryError, match="Could not connect to the endpoint URL") as caught:
+            ask(settings)
+        assert "\n" not in str(caught.value)
+    assert [version.number for version in list_versions(settings)] == [two, one]
+    assert alias_version("production", settings) == one
+
+
+def test_the_registry_on_a_server(
+    server: MlflowServer, s3: SimulatedS3, tmp_path: Path, add_version: Add
+) -> None:
+    import mlflow
+
+    settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
     versions = [add_version(settings) for _ in range(6)]
     assert versions == [1, 2, 3, 4, 5, 6]
     promote(1, settings, actor="ann")
@@ -86,27 +107,87 @@ def test_the_registry_on_a_server(
     with ThreadPoolExecutor(5) as pool:
         won = dict(zip(versions[1:], pool.map(attempt, versions[1:]), strict=True))
     told = history(settings)
-    assert sorted(e.to_version for e in told) == versions
-    assert all(entry.won == won[entry.to_version] for entry in told[1:])
+    assert sorted(e.to_version or 0 for e in told) == versions
+    assert all(entry.won == won[entry.to_version or 0] for entry in told[1:])
     production = next(e.to_version for e in reversed(told) if e.won)
+    assert production is not None
     assert "production" in show(production, settings).aliases
 
     folder = download("production", tmp_path / "model", settings)
     assert tree_digest(folder) == show(production, settings).digest
-    mlflow.set_tracking_uri(url)
+    mlflow.set_tracking_uri(server.url)
     loaded = mlflow.pyfunc.load_model("models:/moodline@production")
-    answer = loaded.predict(pd.DataFrame({"audio": [[0.0, 0.5]], "text": ["fine"]}))
-    assert sum(answer["probabilities"][0]) == pytest.approx(1)
+    assert sum(loaded.predict(TURNS)["probabilities"][0]) == pytest.approx(1)
     back = rollback(settings, actor="ann", reason="test")
     assert back.from_version == production
+    assert sum(key.endswith("model.onnx") for key in s3.names() if "served/" in key) == 6
     assert {p.name for p in (tmp_path / "home").glob("*")} == set()
 
-    # And now it goes away: in the last test, since it does not come back.
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(30)
-    began = time.monotonic()
+
+def test_mlflow_serves_the_version_in_production(
+    server: MlflowServer, tmp_path: Path, add_version: Add
+) -> None:
+    """`mlflow models serve`, which knows nothing of Moodline."""
+    settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
+    promote(add_version(settings), settings, actor="ann")
+    port = free_port()
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--env-manager", "local"]
+    command += ["--model-uri", "models:/moodline@production", "--host", "127.0.0.1"]
+    command += ["--port", str(port)]
+    log = tmp_path / "log"
+    # uvicorn is started by its name.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"MLFLOW_TRACKING_URI": server.url, "PATH": path}
+    with log.open("w") as file:
+        process = subprocess.Popen(
+            command, stdout=file, stderr=file, env=environment, start_new_session=True
+        )
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), process, log)
+        answer = httpx.post(
+            f"http://127.0.0.1:{port}/invocations",
+            json={"dataframe_split": {"columns": ["audio", "text"], "data": [[[0.0, 0.5], "a"]]}},
+            timeout=60,
+        )
+        assert answer.status_code == 200, answer.text
+        (turn,) = answer.json()["predictions"]
+        assert turn["emotion"] in ("angry", "happy", "neutral", "sad")
+        assert sum(turn["probabilities"]) == pytest.approx(1)
+        wrong = httpx.post(
+            f"http://127.0.0.1:{port}/invocations",
+            json={"dataframe_split": {"columns": ["audio"], "data": [[[0.0]]]}},
+            timeout=60,
+        )
+        assert wrong.status_code == 400
+    finally:
+        os.killpg(process.pid, 9)
+        process.wait(30)
+
+
+def test_a_server_that_dies_in_the_middle_leaves_no_half_version(
+    server: MlflowServer, tmp_path: Path, add_version: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed when the run stands and the model is uploaded, before there is a version."""
+    from mlflow import MlflowClient
+
+    settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
+    before, told = list_versions(settings), history(settings)
+    finalize = MlflowClient.finalize_logged_model
+
+    def die_first(client: MlflowClient, *arguments: object) -> object:
+        server.kill()
+        return finalize(client, *arguments)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "finalize_logged_model", die_first)
+        with pytest.raises(RegistryError, match=f"MLflow at {server.url}") as caught:
+            add_version(settings)
+    assert "\n" not in str(caught.value)
     for ask in (list_versions, history, lambda s: promote(1, s, actor="ann"), add_version):
-        with pytest.raises(RegistryError, match=f"MLflow at {url}: does not answer") as caught:
+        with pytest.raises(RegistryError, match=f"MLflow at {server.url}: does not answer") as away:
             ask(settings)
-        assert "\n" not in str(caught.value)
-    assert time.monotonic() - began < 30
+        assert "\n" not in str(away.value)
+
+    server.start()
+    assert (list_versions(settings), history(settings)) == (before, told)
+    assert add_version(settings) == before[0].number + 1
