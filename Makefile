@@ -14,6 +14,11 @@ HOME_DIR := $(or $(MOODLINE_HOME),.moodline)
 UV_VERSION := 0.13.9
 UV := $(BIN)/uv
 
+IMAGES ?= slim cpu gpu serve
+# Steps ask for an image of their own code; whoever deploys, for the release.
+TAGS = $$($(BIN)/python -c 'from pipelines.code import code_digest; print(code_digest())') \
+	$$($(BIN)/python -c 'from importlib.metadata import version; print(version("moodline"))')
+
 # uv reads the machine's certificates, as other tools do; nothing reports home.
 export UV_SYSTEM_CERTS := 1
 export DO_NOT_TRACK := 1
@@ -40,6 +45,14 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 test: setup $(HOME_DIR)/tools/.ready ## everything that proves it, in minutes
 	$(BIN)/python -m pytest
 
+.PHONY: test-containers
+test-containers: setup ## the retraining pipeline in containers; starts a Docker engine if there is none
+	@set -e; state=$$(mktemp -d); \
+	trap 'test ! -f $$state/dockerd.pid || kill $$(cat $$state/dockerd.pid); rm -rf $$state' EXIT; \
+	bases=$$(bash infra/images/engine.sh $$state); \
+	env $$bases bash infra/images/build.sh $(TAGS) slim cpu; \
+	$(BIN)/python -m pytest tests/containers -s
+
 .PHONY: lint
 lint: setup ## style and types
 	$(BIN)/ruff check .
@@ -57,6 +70,10 @@ lock: $(VENV)/.ready ## resolve all environments anew
 	for name in models tools triton; do $(UV) pip compile infra/locks/$$name.in --no-deps \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 -q \
 		-o infra/locks/$$name.lock; done
+
+.PHONY: images
+images: setup ## build the container images (IMAGES="slim cpu gpu serve"; BASE_IMAGE, BUILD_IMAGE, REGISTRY)
+	bash infra/images/build.sh $(TAGS) $(IMAGES)
 
 ##@ Set it up
 

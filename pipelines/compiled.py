@@ -9,6 +9,7 @@ from components.profile import Profile
 
 PIPELINES = {
     "retrain": "pipelines.retrain:retrain_pipeline",
+    "batch": "pipelines.batch:batch_pipeline",
     "preprocess": "pipelines.preprocess:preprocess_pipeline",
 }
 """Each pipeline by name: the function ("module:function") that builds it for a profile."""

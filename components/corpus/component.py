@@ -1,4 +1,4 @@
-"""The Kubeflow Pipelines components `corpus`, and `corpus_digest` before it."""
+"""The Kubeflow Pipelines components `corpus` and `recordings`, and what is asked before them."""
 
 from kfp import dsl
 
@@ -37,3 +37,28 @@ def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(asdict(report))
     write_manifest(Path(manifest.path), read_corpus(Path(folder)))
+
+
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def recordings_digest(folder: str) -> str:
+    """What names the sound in a folder today; a file that is no audio is refused here."""
+    from pathlib import Path
+
+    from components.corpus import corpus_digest, read_folder
+
+    return corpus_digest(read_folder(Path(folder)))
+
+
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
+    """A folder of recordings to a manifest without references; of the digest see `corpus`."""
+    from pathlib import Path
+
+    from components.conversation import InputError, write_manifest
+    from components.corpus import corpus_digest, read_folder
+
+    found = read_folder(Path(folder))
+    if corpus_digest(found) != digest:
+        raise InputError(f"{folder}: was changed while the run went on; start it again")
+    manifest.metadata.update(recordings=len(found), digest=digest)
+    write_manifest(Path(manifest.path), found)

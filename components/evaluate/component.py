@@ -1,4 +1,4 @@
-"""The Kubeflow Pipelines component `evaluate`."""
+"""The Kubeflow Pipelines components `evaluate`, and `predict` where there is no reference."""
 
 from kfp import dsl
 
@@ -58,3 +58,26 @@ def evaluate(
     verdict.metadata["verdict"] = found.verdict.decision
     write_turns(Path(predictions.path), found.turns)
     return found.verdict.decision
+
+
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+def predict(
+    model: dsl.Input[dsl.Model],
+    corpus: dsl.Input[dsl.Dataset],
+    turns: dsl.Input[dsl.Dataset],
+    predictions: dsl.Output[dsl.Dataset],
+) -> None:
+    """Each turn its emotion: a folder of `<recording>.json`."""
+    from pathlib import Path
+
+    from components.conversation import atomic_path, read_manifest, read_turns, write_turns
+    from components.evaluate import predict_turns
+
+    recordings = read_manifest(Path(corpus.path))
+    heard = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
+    with atomic_path(Path(predictions.path)) as folder:
+        folder.mkdir()
+        for recording in recordings:
+            found = predict_turns(Path(model.path), [recording], heard)
+            write_turns(folder / f"{recording.name}.json", found)
+    predictions.metadata.update(recordings=len(recordings), turns=sum(map(len, heard.values())))

@@ -6,12 +6,18 @@ from components.profile.images import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def champion() -> str:
-    """The version in production, named so that no other has its name: "3 <digest>"; else ""."""
+def champion(required: bool = False) -> str:
+    """The version in production, named so that no other has its name: "3 <digest>"; else "".
+
+    Args:
+        required: it is an error if there is none.
+    """
     from components.profile import Settings
-    from components.register import alias_version, show
+    from components.register import RegistryError, alias_version, show
 
     version = alias_version("production", Settings())
+    if version is None and required:
+        raise RegistryError("nothing is in production; train a version and promote it")
     return "" if version is None else f"{version} {show(version, Settings()).digest}"
 
 

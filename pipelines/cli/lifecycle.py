@@ -28,6 +28,9 @@ DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 SHOWN = {
     "corpus-digest": "look at the corpus",
     "corpus": "read the corpus",
+    "recordings-digest": "look at the recordings",
+    "recordings": "read the recordings",
+    "predict": "name the emotions",
     "transcribe": "transcribe (WhisperX)",
     "diarize": "find the speakers (pyannote)",
     "align": "align words and speakers",
@@ -55,6 +58,7 @@ class PipelineName(StrEnum):
 
     retrain = "retrain"
     preprocess = "preprocess"
+    batch = "batch"
 
 
 def retrain_command(
@@ -171,7 +175,7 @@ def retrain(
             promote=promote,
             actor=getpass.getuser(),
             reason=reason,
-            on_step=lambda step: _show_step(step, status),
+            on_step=lambda step: show_step(step, status),
         )
 
 
@@ -213,7 +217,8 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _show_step(step: "Step", status: Status) -> None:
+def show_step(step: "Step", status: Status) -> None:
+    """One line on standard error for a step that ended; what goes on in the status."""
     name, _, part = step.name.rpartition("-") if step.name[-1:].isdigit() else (step.name, "", "")
     label = SHOWN.get(name, name) + (f" ({part})" if part else "")
     if step.state == "running":

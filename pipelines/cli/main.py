@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from components.conversation import InputError
 from components.register import Refused
 from pipelines.cli import (
+    batch,
     conversations,
     demo,
     drift,
@@ -60,6 +61,7 @@ demo.add_to(app)
 conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)
+batch.add_to(app)
 experiment.add_to(app)
 drift.add_to(app)
 feedback.add_to(app)

@@ -12,7 +12,7 @@ import yaml
 
 from components.conversation import InputError
 from components.profile import ClusterSettings, Profile, load_profile
-from pipelines import preprocess, retrain
+from pipelines import batch, preprocess, retrain
 from pipelines.compiled import compile_pipeline
 
 DEMO = load_profile("demo")
@@ -55,6 +55,15 @@ def listed(module: ModuleType) -> set[str]:
 def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
     found = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
     assert found == (listed(retrain) - {"preprocess"}) | listed(preprocess) | {"record_failure"}
+
+
+def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
+    (found,) = compiled("batch", DEMO, tmp_path)
+    steps = {n.replace("-", "_") for n, t in tasks(found).items() if _is_step(found, t)}
+    assert steps == listed(batch)
+    asked = tasks(found)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
+    assert asked["constant"] is True
+    assert tasks(found)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
 
 
 def test_steps_are_wired_as_drawn(spec: dict[str, Any]) -> None:

@@ -1,0 +1,51 @@
+"""`moodline batch`: a folder of recordings."""
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.conversation import InputError, atomic_path
+from pipelines.cli.console import err
+from pipelines.cli.conversations import ProfileName, Speakers, profile_and_settings
+from pipelines.cli.lifecycle import Runner, show_step
+
+
+def batch_command(
+    folder: Annotated[Path, typer.Argument(help="Recordings, in folders or not.")],
+    output: Annotated[Path, typer.Option("-o", help="A folder for the turns (SegLST JSON).")],
+    num_speakers: Speakers = None,
+    profile: ProfileName = "demo",
+    runner: Annotated[Runner, typer.Option("--runner", help="local or docker.")] = Runner.local,
+) -> None:
+    """A folder of recordings to turns with emotions, by the version in production.
+
+    What was heard before is not heard again. On a cluster: moodline compile --pipeline batch.
+    """
+    if runner is Runner.kubeflow:
+        raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
+    chosen, settings = profile_and_settings(profile)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    hears = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
+    from pipelines.runner import run_pipeline
+
+    with err.status("starting") as status:
+        _, _, left = run_pipeline(
+            "batch",
+            chosen.model_copy(update={"diarize": hears}),
+            {"folder": str(folder.resolve())},
+            settings,
+            mounts=(folder,) if runner is Runner.docker else None,
+            on_step=lambda step: show_step(step, status),
+        )
+    answered = Path(left["predict"]["artifacts"]["predictions"])
+    with atomic_path(output) as temporary:
+        shutil.copytree(answered, temporary)
+    err.print(f"{output}: {len(list(output.iterdir()))} recordings", markup=False)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the command on the command line."""
+    app.command("batch")(batch_command)

@@ -1,0 +1,67 @@
+"""The whole retraining pipeline in containers; `make test-containers` builds the images first."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from components.conversation import read_turns, read_words
+from components.profile.images import CPU_IMAGE, SLIM_IMAGE
+from pipelines.code import image
+
+pytestmark = pytest.mark.timeout(3600)
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> dict[str, Any]:
+    """What `moodline retrain --runner docker` says of the demo corpus."""
+    home = tmp_path_factory.mktemp("home")
+    environment = {"MOODLINE_HOME": str(home), "MOODLINE_MODELS": str(models_home.resolve())}
+    done = subprocess.run(
+        [Path(sys.executable).with_name("moodline"), "retrain", "--runner", "docker",
+         "--promote", "--json"],
+        env=os.environ | environment, capture_output=True, text=True, check=False, cwd=home,
+    )  # fmt: skip
+    sys.stderr.write(done.stderr)
+    assert done.returncode in (0, 1), done.stderr
+    return json.loads(done.stdout) | {"home": home}
+
+
+def test_every_step_left_what_it_should(result: dict[str, Any]) -> None:
+    outputs = {name: Path(path) for name, path in result["outputs"].items()}
+    assert all(path.exists() for path in outputs.values())
+    assert len(list(outputs["turns"].glob("*.json"))) == 20
+    assert all(read_turns(path) for path in outputs["turns"].glob("*.json"))
+    assert {"model.safetensors", "model.onnx"} <= {p.name for p in outputs["model"].iterdir()}
+    assert outputs["report"].read_text().lstrip().lower().startswith("<!doctype html")
+    (words,) = Path(result["folder"]).rglob("transcribe/transcripts")
+    assert sum(len(s.words) for p in words.glob("*.json") for s in read_words(p)) > 1000
+    (speakers,) = Path(result["folder"]).rglob("diarize/speakers")
+    assert len(list(speakers.glob("*.rttm"))) == 20
+
+
+def test_the_registry_has_what_the_gate_let_through(result: dict[str, Any]) -> None:
+    if result["decision"] == "fail":
+        assert result["version"] is None
+        assert "record-refusal" in result["seconds"]
+    else:
+        assert result["version"] == 1
+        assert result["promoted"] == (result["decision"] == "pass")
+
+
+def test_what_the_steps_left_belongs_to_who_started_them(result: dict[str, Any]) -> None:
+    assert {p.stat().st_uid for p in Path(result["folder"]).rglob("*")} == {os.getuid()}
+
+
+@pytest.mark.parametrize("name", [SLIM_IMAGE, CPU_IMAGE])
+def test_an_image_is_nobody_s_and_holds_no_secret(name: str) -> None:
+    found = docker.from_env().images.get(image(name))
+    assert found.attrs["Config"]["User"] == "10001:10001"
+    told = json.dumps([found.history(), found.attrs["Config"]])
+    for secret in ("token", "password", "pip.conf", "index-url"):
+        assert secret not in told.lower()
