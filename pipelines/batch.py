@@ -1,12 +1,12 @@
 """The batch pipeline: a folder of recordings to turns with emotions.
 
-1. recordings_digest  what is in the folder today
-2. recordings         its recordings, as a manifest
-3. transcribe         each shard's audio to words (WhisperX); shards side by side
-4. diarize            each shard's audio to speaker segments (pyannote.audio)
-5. align              words and speaker segments of all shards to turns
-6. champion           which version is in production
-7. fetch              its folder
+1. champion           which version is in production
+2. recordings_digest  what is in the folder today
+3. recordings         its recordings, as a manifest
+4. transcribe         each shard's audio to words (WhisperX); shards side by side
+5. diarize            each shard's audio to speaker segments (pyannote.audio)
+6. align              words and speaker segments of all shards to turns
+7. fetch              the champion's folder
 8. predict            each turn its emotion
 """
 
@@ -35,7 +35,8 @@ def batch_pipeline(profile: Profile) -> Any:
     def batch(folder: str) -> None:
         best = champion(required=True)
         look_up(best, "Look up the champion", cluster)
-        found = recordings_digest(folder=folder)
+        # An empty registry is found out before anything is heard.
+        found = recordings_digest(folder=folder).after(best)
         look_up(found, "Look at the recordings", cluster)
         read = read_recordings(folder=folder, digest=found.output)
         place(read, "Read the recordings", cluster)

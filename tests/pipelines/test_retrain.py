@@ -63,6 +63,7 @@ def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) 
     assert steps == listed(batch)
     asked = tasks(found)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
     assert asked["constant"] is True
+    assert "champion" in tasks(found)["recordings-digest"]["dependentTasks"]
     assert tasks(found)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
 
 

@@ -172,6 +172,18 @@ def test_a_full_disk_is_one_line_that_says_what_to_do(settings: Settings) -> Non
     assert not list(settings.runs.glob("*/tiny-*/register"))
 
 
+def test_mlflow_away_in_the_middle_is_one_line_and_the_run_goes_on_there(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    away = Settings(home=home, mlflow_uri="http://127.0.0.1:9")
+    with pytest.raises(InputError, match=r"^MLflow at .*:9: does not answer") as told:
+        run(away, says="pass", wanted=True)
+    assert "\n" not in str(told.value)
+    assert not list(away.runs.glob("*/tiny-*/promote"))
+    _, reader, left = run(Settings(home=home), says="pass", wanted=True)
+    assert {reader.steps[name].state for name in UNTIL_DECIDED} == {"reused"}
+    assert left["promote"]["parameters"] == {"Output": 8}
+
+
 def test_a_lost_output_is_noticed(settings: Settings) -> None:
     with pytest.raises(StepFailed, match=r"step make failed: .* left no lost"):
         run(settings, says="lost")
