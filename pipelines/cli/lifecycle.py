@@ -67,6 +67,10 @@ def retrain_command(
         Path | None,
         typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's."),
     ] = None,
+    feedback: Annotated[
+        Path | None,
+        typer.Option("--feedback", help="What moodline feedback export wrote; trained on only."),
+    ] = None,
     runner: Annotated[Runner, typer.Option("--runner", help="Where the steps run.")] = Runner.local,
     cron: Annotated[
         str | None,
@@ -94,6 +98,8 @@ def retrain_command(
     kubeflow the corpus is named as its pods see it, and the token is MOODLINE_KFP_TOKEN.
     """
     if runner is Runner.kubeflow:
+        if feedback is not None:
+            raise InputError("--feedback: on kubeflow, put the joined corpus where the pods see it")
         from pipelines.cli.clusters import retrain_on_kubeflow
 
         named = {"kfp_host": host, "kfp_namespace": namespace, "kfp_experiment": experiment}
@@ -113,6 +119,11 @@ def retrain_command(
             "--cron, --wait, --host, --namespace, --experiment: with --runner kubeflow"
         )
     chosen, settings = profile_and_settings(profile)
+    if feedback is not None:
+        from components.corpus import with_feedback
+        from components.profile import Cache
+
+        corpus = with_feedback(corpus or DEMO_CORPUS, feedback, Cache(settings.cache))
     result = retrain(
         chosen,
         corpus or DEMO_CORPUS,

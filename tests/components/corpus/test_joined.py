@@ -1,0 +1,58 @@
+"""A corpus with feedback beside it: one corpus, of which the feedback is only ever trained on."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from components.conversation import FEEDBACK, InputError, Recording, Utterance, write_manifest
+from components.corpus import check_corpus, read_corpus, with_feedback
+from components.profile import Cache, ProtocolSettings
+
+
+def corpus(folder: Path, name: str, fold: str) -> Path:
+    """A corpus of one recording of two seconds."""
+    folder.mkdir()
+    audio = folder / f"{name}.flac"
+    soundfile.write(audio, np.zeros(32_000), 16_000)
+    spoken = Utterance(f"{name}_0", name, 0.0, 1.0, f"{name}_A", None, "", "sad")
+    write_manifest(folder / "corpus", [Recording(name, audio, fold, None, (spoken,))])
+    return folder / "corpus"
+
+
+def test_feedback_joins_the_training_part_and_no_other(tmp_path: Path, demo_corpus: Path) -> None:
+    came_back = corpus(tmp_path / "feedback", "feedback-1", FEEDBACK)
+    joined = with_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
+    recordings = read_corpus(joined)
+    assert len(recordings) == len(read_corpus(demo_corpus)) + 1
+    assert check_corpus(joined).synthetic
+    assert all(recording.audio.is_relative_to(joined) for recording in recordings)
+    protocols = (
+        ProtocolSettings(test_fold="Session5", validation_fold="Session4"),
+        *(
+            ProtocolSettings(test_share=share, validation_share=0.98 - share)
+            for share in (0.01, 0.5, 0.97)
+        ),
+    )
+    for protocol in protocols:
+        parts = {r.name: protocol.part(r.name, r.fold) for r in recordings}
+        assert parts["feedback-1"] == "training"
+        assert {"test", "validation"} & {*parts.values()}
+    again = with_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
+    assert again == joined
+
+
+def test_what_is_no_feedback_is_refused(tmp_path: Path) -> None:
+    own = corpus(tmp_path / "own", "call-1", "week-1")
+    stray = corpus(tmp_path / "stray", "call-2", "week-2")
+    with pytest.raises(InputError, match="call-2 is of the fold week-2, not feedback"):
+        with_feedback(own, stray, Cache(tmp_path / "cache"))
+    same = corpus(tmp_path / "same", "call-1", FEEDBACK)
+    with pytest.raises(InputError, match="call-1 is in "):
+        with_feedback(own, same, Cache(tmp_path / "cache"))
+    (same / "manifest.jsonl").write_text(json.dumps({"recording": "x"}))
+    with pytest.raises(InputError, match="line 1: lacks"):
+        with_feedback(own, same, Cache(tmp_path / "cache"))
+    assert not (tmp_path / "cache" / "corpora").exists()
