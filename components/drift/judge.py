@@ -16,6 +16,7 @@ from components.drift.statistics import (
     compare,
     holm,
     kolmogorov_smirnov,
+    largest_share_change,
     one_hot,
     population_stability,
     squared_mmd,
@@ -24,7 +25,7 @@ from components.drift.statistics import (
 
 Decision = Literal["ok", "drift", "too_small"]
 
-PSI, KS, MMD = "psi", "ks", "mmd2"
+SHARE, KS, MMD = "share", "ks", "mmd2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +41,11 @@ class DriftSettings:
         seed: of the exchanges.
     """
 
-    alpha: float = 0.005
+    alpha: float = 0.0075
     draws: int = 5000
     min_turns: int = 100
     min_recordings: int = 8
-    min_psi: float = 0.02
+    min_share: float = 0.03
     min_ks: float = 0.08
     min_mmd2: float = 0.002
     seed: int = 20260131
@@ -56,7 +57,7 @@ class Feature:
 
     Attributes:
         name: one of `FEATURES`.
-        statistic: "psi", "ks" or "mmd2".
+        statistic: "share", "ks" or "mmd2".
         value: of the statistic.
         effect: what of it is beyond chance.
         p_value: by exchanging recordings; None where the feature was not judged.
@@ -65,6 +66,8 @@ class Feature:
         reference, window: mean, and 10 %, 50 %, 90 % quantiles; of emotions their shares; of
             embeddings nothing.
         turns: of the window with this feature known.
+        psi: population stability index over emotions, or over the reference's tenths; a number
+            that many know, not what is judged by. None for embeddings.
         why_not: why it was not judged; empty if it was.
     """
 
@@ -78,6 +81,7 @@ class Feature:
     reference: dict[str, float]
     window: dict[str, float]
     turns: int
+    psi: float | None = None
     why_not: str = ""
 
 
@@ -174,7 +178,7 @@ def _compare(
     """A feature's description, and its difference where it can be judged."""
     sides = [_known(sample, name) for sample in (reference, window)]
     described = [_describe(name, side) for side in sides]
-    statistic = PSI if name == "emotion" else MMD if name == "embedding" else KS
+    statistic = SHARE if name == "emotion" else MMD if name == "embedding" else KS
     feature: dict[str, Any] = {
         "name": name,
         "statistic": statistic,
@@ -190,6 +194,8 @@ def _compare(
     if len(FEATURES) / comb(sum(counts), counts[0]) > settings.alpha:
         why = f"{counts[0]} and {counts[1]} recordings are too few"
         return feature | {"why_not": why}, None
+    if name != "embedding":
+        feature["psi"] = _psi(name, sides)
     (before, now), distance = _vectors(name, sides, settings.seed)
     difference = compare(
         by_recording(sides[0].recordings, before),
@@ -200,6 +206,17 @@ def _compare(
         level=settings.alpha,
     )
     return feature, difference
+
+
+def _psi(name: str, sides: list[Sample]) -> float:
+    values = [side.features[name] for side in sides]
+    if name == "emotion":
+        bins, size = values, len(EMOTIONS)
+    else:
+        edges = np.quantile(values[0], np.arange(1, 10) / 10)
+        bins, size = [np.searchsorted(edges, v) for v in values], 10
+    first, second = (np.append(np.bincount(b, minlength=size), len(b)) for b in bins)
+    return float(population_stability(first, second))
 
 
 def _known(sample: Sample, name: str) -> Sample:
@@ -219,7 +236,7 @@ def _vectors(
     both = np.concatenate([first, second])
     if name == "emotion":
         size = len(EMOTIONS)
-        return (one_hot(first, size), one_hot(second, size)), population_stability
+        return (one_hot(first, size), one_hot(second, size)), largest_share_change
     if name == "embedding":
         return (waves(first, both, seed=seed), waves(second, both, seed=seed)), squared_mmd
     return (below(first, both), below(second, both)), kolmogorov_smirnov

@@ -27,7 +27,7 @@ NAMES = {
 }
 
 STATISTICS = {
-    "psi": "population stability index",
+    "share": "largest change of a share",
     "ks": "Kolmogorov–Smirnov",
     "mmd2": "squared maximum mean discrepancy",
 }

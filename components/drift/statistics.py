@@ -93,6 +93,13 @@ def population_stability(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return ((q - p) * np.log(q / p)).sum(-1)
 
 
+def largest_share_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The largest change of a category's share. It sees one category grow better than PSI does,
+    which spreads its attention over all."""
+    p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
+    return np.abs(p - q).max(-1)
+
+
 def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The largest distance of two groups' distribution functions, at the grid's points."""
     p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))

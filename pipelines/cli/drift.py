@@ -103,6 +103,7 @@ def show(found: "DriftResult") -> None:
         "value",
         "beyond chance",
         "p",
+        "psi",
         "",
     ):
         table.add_column(column, justify="left" if column in ("feature", "") else "right")
@@ -133,10 +134,11 @@ def _row(feature: "Feature") -> list[str | Text]:
     )
     if feature.value is None or feature.effect is None or feature.adjusted is None:
         why = Text(feature.why_not or "not judged", style="dim")
-        return [feature.name, before, now, "", "", "", "", why]
+        return [feature.name, before, now, "", "", "", "", "", why]
     mark = Text("drifted", "red") if feature.drifted else Text("as before", "green")
     numbers = [f"{n:.4f}" for n in (feature.value, feature.effect, feature.adjusted)]
-    return [feature.name, before, now, feature.statistic, *numbers, mark]
+    psi = "" if feature.psi is None else f"{feature.psi:.3f}"
+    return [feature.name, before, now, feature.statistic, *numbers, psi, mark]
 
 
 def add_to(app: typer.Typer) -> None:

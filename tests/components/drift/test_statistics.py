@@ -10,6 +10,7 @@ from components.drift.statistics import (
     compare,
     holm,
     kolmogorov_smirnov,
+    largest_share_change,
     one_hot,
     population_stability,
     squared_mmd,
@@ -25,6 +26,12 @@ def test_psi_by_hand() -> None:
     assert population_stability(first, second) == pytest.approx(expected)
     assert population_stability(first, first) == 0
     assert np.isfinite(population_stability(np.array([5, 0, 5.0]), np.array([0, 5, 5.0])))
+
+
+def test_the_largest_change_of_a_share_by_hand() -> None:
+    first, second = np.array([5, 3, 2, 10.0]), np.array([10, 2, 8, 20.0])
+    assert largest_share_change(first, second) == pytest.approx(0.2)
+    assert largest_share_change(first, first) == 0
 
 
 def test_ks_is_scipys_at_the_grid() -> None:

@@ -1,0 +1,137 @@
+"""`moodline drift` and `moodline feedback` as scripts meet them."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from components.conversation import EMOTIONS, Turn, read_manifest
+from components.traffic import (
+    Answered,
+    Correction,
+    FeedbackStore,
+    Journal,
+    LoggedTurn,
+    audio_path,
+    find_request,
+    keep_audio,
+    recording_id,
+    recording_key,
+)
+from pipelines.cli.main import run
+
+Log = Callable[[float], None]
+DICE = np.random.default_rng(0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home with a version's folder in it, made on 20 recordings at 30 dB."""
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path))
+    columns: dict[str, list] = {}
+    for recording in range(20):
+        for _ in range(10):
+            row = {
+                "part": "training" if recording < 12 else "validation",
+                "recording": str(recording),
+                "emotion": str(DICE.choice(EMOTIONS)),
+                "confidence": 0.5 + DICE.normal(0, 0.1),
+                "duration": 2 + DICE.normal(0, 0.3),
+                "words_per_second": 2 + DICE.normal(0, 0.3),
+                "loudness_db": -20 + DICE.normal(),
+                "snr_db": 30 + DICE.normal(),
+                "asr_confidence": None,
+                "embedding": DICE.normal(size=4).tolist(),
+            }
+            for name, value in row.items():
+                columns.setdefault(name, []).append(value)
+    schema = {"asr_confidence": pa.array(columns.pop("asr_confidence"), pa.float32())}
+    (tmp_path / "version").mkdir()
+    pq.write_table(pa.table(columns | schema), tmp_path / "version" / "drift_reference.parquet")
+    return tmp_path
+
+
+@pytest.fixture
+def log(home: Path) -> Log:
+    """Logs twelve recordings of ten turns at some signal to noise."""
+
+    def write(snr: float) -> None:
+        journal = Journal(home / "log")
+        key = recording_key(home / "log")
+        for number in range(12):
+            turns = []
+            for at in range(10):
+                emotion = str(DICE.choice(EMOTIONS))
+                p = dict.fromkeys(EMOTIONS, 0.1) | {emotion: 0.7}
+                sure = 0.5 + float(DICE.normal(0, 0.1))
+                said = Turn("x", at, at + 1.0, "A", "", emotion, sure, p)
+                measures = {
+                    "duration": 2 + float(DICE.normal(0, 0.3)),
+                    "words_per_second": 2 + float(DICE.normal(0, 0.3)),
+                    "loudness_db": -20 + float(DICE.normal()),
+                    "snr_db": snr + float(DICE.normal()),
+                }
+                turns.append(LoggedTurn(said, DICE.normal(size=4).astype("f4"), measures))
+            name = recording_id(f"/call-{number}", key)
+            now = datetime.now(UTC)
+            place = audio_path(home / "log", name, f"r{number}", now)
+            if number == 0:
+                keep_audio(place, np.zeros(160_000, "f4"))
+            answered = Answered(
+                f"r{number}", name, now, "/v1/analyze", 1, "production", number == 0, tuple(turns)
+            )
+            journal.append(answered.line())
+        journal.close()
+
+    return write
+
+
+def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFixture[str]) -> None:
+    command = ["drift", "--version", str(home / "version")]
+    assert run([*command, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["decision"] == "too_small"
+    assert run([*command, "--window", "yesterday"]) == 2
+    assert "--window yesterday: name a length as 30m, 24h or 7d" in capfd.readouterr().err
+
+    log(30.0)
+    assert run([*command, "-o", str(home / "report.html"), "--prom", str(home / "d.prom")]) == 0
+    assert "as before" in capfd.readouterr().out
+    assert json.loads((home / "log" / "drift.json").read_text())["decision"] == "ok"
+    assert "moodline_drift_detected 0.0" in (home / "d.prom").read_text()
+    assert "<h1>Moodline drift</h1>" in (home / "report.html").read_text()
+
+    log(15.0)
+    assert run(command) == 1
+    told = capfd.readouterr()
+    assert "snr_db" in told.err
+    assert "drifted" in told.out
+
+
+def test_feedback_is_exported_and_a_recording_erased(
+    home: Path, log: Log, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["feedback", "export", "-o", str(home / "out")]) == 2
+    assert "there is no feedback yet" in capfd.readouterr().err
+    log(30.0)
+    store = FeedbackStore(f"sqlite:///{home}/feedback.db")
+    for request in ("r0", "r1"):
+        rows = find_request(home / "log", request)
+        store.record(Correction(request, 2, "sad", "reviewer"), rows)
+    assert run(["feedback", "export", "-o", str(home / "out")]) == 0
+    told = capfd.readouterr()
+    assert "1 labelled turns of 1 recordings" in told.out
+    assert "1 labelled turns were left out: their sound was not kept" in told.err
+    assert [r.name for r in read_manifest(home / "out")] == ["feedback-r0"]
+    assert run(["feedback", "show", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["live"]["1"]["turns"] == 2
+    assert run(["log", "erase", "call-0", "--json"]) == 0
+    erased = json.loads(capfd.readouterr().out)
+    assert (erased["logged"], erased["feedback"]) == (11, 1)
+    assert find_request(home / "log", "r0") == []
+    assert [entry.request_id for entry in store.entries()] == ["r1"]
+    store.close()
