@@ -3,13 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import InputError, read_manifest, write_manifest
+from components.conversation import FEEDBACK, InputError, read_manifest, write_manifest
 from components.corpus import check_corpus, read_corpus
 
 Edit = Callable[[str, str, str], Path]
@@ -106,6 +107,13 @@ def test_a_reference_with_a_fault_is_named_with_the_place(
     with pytest.raises(InputError, match=fault) as raised:
         read_corpus(faulty(tmp_path / "manifest", change))
     assert "\n" not in str(raised.value)
+
+
+def test_turns_that_came_back_from_traffic_may_overlap(iemocap: Path, tmp_path: Path) -> None:
+    back = [replace(recording, fold=FEEDBACK) for recording in read_corpus(iemocap)]
+    write_manifest(tmp_path / "manifest", back)
+    folder = faulty(tmp_path / "manifest", lambda e: e[2].update(start_time=8.0))
+    assert {recording.fold for recording in read_corpus(folder)} == {FEEDBACK}
 
 
 def test_an_utterance_named_in_two_references(iemocap: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from kfp import dsl
 
 from components.conversation import (
     EXCLUSIVE,
@@ -20,8 +21,10 @@ from components.conversation import (
     SpeakerSegment,
     Utterance,
     read_rttm,
+    write_manifest,
 )
 from components.diarize import diarize_corpus
+from components.diarize.component import diarize
 from components.diarize.corpus import _loaded
 from components.profile import Settings, load_profile
 
@@ -110,7 +113,10 @@ def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_sp
 
 
 def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
-    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]],
+    models_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     audio, truth = dialogue
     path = tmp_path / "talk.wav"
@@ -136,6 +142,19 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     assert [s.start for s in found[2]] == pytest.approx([s.start + 0.1 for s in spoken])
     # other boundaries are other work, other labels are not
     assert len(list((tmp_path / "cache").rglob("*.rttm"))) == 2 * 2
+
+    # As a step of the pipeline, which is given these two parts of a profile and no other.
+    write_manifest(tmp_path / "manifest", [recording(0, "AB")])
+    speakers = dsl.Dataset(uri=str(tmp_path / "step"))
+    monkeypatch.setenv("MOODLINE_MODELS", str(models_home))
+    monkeypatch.setenv("MOODLINE_CACHE", str(settings.cache))
+    diarize.python_func(
+        corpus=dsl.Dataset(uri=str(tmp_path / "manifest")),
+        shard="0/1",
+        profile=profile.only("segmentation", "diarize"),
+        speakers=speakers,
+    )
+    assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == found[0]
 
     silent = Recording("silent", path, "fold", None, ())
     with pytest.raises(InputError, match="silent: has no reference utterances"):
