@@ -63,6 +63,14 @@ lint: setup ## style and types
 bench: setup ## benchmarks, each a ratio against what people use today
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
 
+.PHONY: test-soak
+test-soak: setup ## ten minutes at saturation: flat memory, nothing leaked
+	MOODLINE_SOAK_SECONDS=600 $(BIN)/python -m pytest tests/serving/test_soak.py -s
+
+.PHONY: bento
+bento: setup ## the service as a Bento, its speech models inside; then: bentoml serve moodline:latest
+	$(BIN)/python -m serving.bento
+
 .PHONY: lock
 lock: $(VENV)/.ready ## resolve all environments anew
 	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \

@@ -172,12 +172,12 @@ class Jobs:
         path = self._shelf.path(job.id)
         asked = Asked(job.id, "/v1/jobs", job.owner)
         try:
+            options = Options(**job.options)
             with path.open("rb") as upload:
-                result = await self._runtime.analyze(
-                    upload, Options(**job.options), work, asked, patient=True
-                )
-            answer = AnalysisOut.of(result).model_dump(mode="json", exclude_none=True)
-            await asyncio.to_thread(self._store.finish, job.id, self._me, answer)
+                result = await self._runtime.analyze(upload, options, work, asked, patient=True)
+            answer = AnalysisOut.of(result, words=options.words)
+            told = answer.model_dump(mode="json", exclude_none=True)
+            await asyncio.to_thread(self._store.finish, job.id, self._me, told)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._me))
             raise

@@ -18,6 +18,7 @@ EMOTION = "angry, happy, neutral or sad: a statistical guess."
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 Time = Annotated[float, Field(ge=0, le=1e7)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
 def _known(value: Any) -> Any:
@@ -189,7 +190,7 @@ class WordIn(_In):
     word: str = Field(max_length=1000)
     start: MaybeTime = None
     end: MaybeTime = None
-    score: Annotated[float | None, BeforeValidator(_known), Field(allow_inf_nan=False)] = None
+    score: Annotated[Score | None, BeforeValidator(_known)] = None
 
 
 class SegmentIn(_In):

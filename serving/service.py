@@ -4,6 +4,8 @@ BentoML runs the workers and answers `/healthz`, `/readyz` and `/metrics`; the a
 mounts answers `/v1/…` and the page. `moodline serve` starts it with a Triton behind it.
 """
 
+import logging
+import os
 from pathlib import Path
 
 import bentoml
@@ -19,8 +21,17 @@ from serving.settings import ServeSettings
 from serving.store import Store
 from serving.traces import start_traces
 
+
+def _settings() -> Settings:
+    """The machine's; in a Bento the speech models lie beside the code, unless others are named."""
+    inside = Path(__file__).parents[1] / "models"
+    if inside.is_dir() and "MOODLINE_MODELS" not in os.environ:
+        return Settings(models=inside)
+    return Settings()
+
+
 SERVE = ServeSettings()
-SETTINGS = Settings()
+SETTINGS = _settings()
 APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
 
 # BentoML's own limit is only there for what hangs: ours answers first, and ends the work.
@@ -48,6 +59,7 @@ class MoodlineService:
     async def start(self) -> None:
         """Begin to load the speech models, and to do jobs."""
         end_with_parent()  # BentoML gives its workers sessions of their own
+        logging.getLogger("serving").setLevel(logging.INFO)  # BentoML shows warnings only
         self.traces = start_traces()
         self.runtime.start()
         self.jobs.start()

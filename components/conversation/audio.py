@@ -21,6 +21,12 @@ SAMPLE_RATE = 16_000
 MAX_CHANNELS = 32
 BLOCK = 1 << 16  # frames decoded at once
 
+# A playlist (HLS, ffconcat) would make PyAV open what it names: other files here, other servers.
+AV_OPTIONS = {
+    "format_whitelist": "mp3,mov,matroska,webm,ogg,wav,w64,flac,aac,aiff,amr,caf,asf,mp2,mpegts",
+    "protocol_whitelist": "file",
+}
+
 if TYPE_CHECKING:
     import soundfile
 
@@ -133,10 +139,8 @@ def announced_duration(source: Source) -> Seconds | None:
         with soundfile.SoundFile(_for_soundfile(source)) as sound:
             return sound.frames / sound.samplerate
     except soundfile.LibsndfileError:
-        if not isinstance(source, (str, Path)):
-            source.seek(0)
         try:
-            with av.open(_for_soundfile(source), metadata_errors="ignore") as container:
+            with _av_open(source) as container:
                 return container.duration / av.time_base if container.duration else None
         except (av.FFmpegError, ValueError, OSError):
             return None
@@ -206,6 +210,14 @@ def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np
             return
 
 
+def _av_open(source: Source) -> Any:
+    import av
+
+    if not isinstance(source, (str, Path)):
+        source.seek(0)
+    return av.open(_for_soundfile(source), metadata_errors="ignore", options=dict(AV_OPTIONS))
+
+
 def _open_with_av(source: Source) -> tuple[int, Iterator[np.ndarray]]:
     """A file's sample rate by PyAV, and its sound: float32 blocks averaged over channels."""
     blocks = _av_blocks(source)
@@ -216,11 +228,9 @@ def _av_blocks(source: Source) -> Iterator[np.ndarray]:
     """The sample rate as the first block, then the sound."""
     import av
 
-    if not isinstance(source, (str, Path)):
-        source.seek(0)
     empty = True
     try:
-        with av.open(_for_soundfile(source), metadata_errors="ignore") as container:
+        with _av_open(source) as container:
             if not container.streams.audio:
                 raise InputError(f"{_name(source)}: has no sound in it")
             stream = container.streams.audio[0]

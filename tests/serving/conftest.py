@@ -14,11 +14,15 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from components.conversation import EMOTIONS
-from components.profile import Settings
+from components.conversation import EMOTIONS, read_audio
+from components.profile import Settings, load_profile
+from serving.serve import Serving
+from serving.served import Served
+from serving.settings import ServeSettings
 from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
+from tests.serving.helpers import LEASE, MEGABYTES, SECONDS, SHORT, wav
 
 WORDS = 50
 WIDTH = 8
@@ -158,3 +162,41 @@ def triton(
     with TritonServer(environment, root / "repository", root / "tritonserver.log") as server:
         server.control.load()
         yield server
+
+
+@pytest.fixture(scope="session")
+def sample(sample_dir: Path) -> bytes:
+    """Half a minute of two real people: a long recording here."""
+    return (sample_dir / "sample.wav").read_bytes()
+
+
+@pytest.fixture(scope="session")
+def piece(sample_dir: Path) -> bytes:
+    """A few seconds of it, for what needs some speech only."""
+    return wav(read_audio(sample_dir / "sample.wav", 22, 28))
+
+
+@pytest.fixture(scope="session")
+def service(
+    models: dict[int, Path], models_home: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Serving]:
+    """The whole service, real speech models and Triton included, small limits."""
+    home = tmp_path_factory.mktemp("service")
+    (home / "tmp").mkdir()
+    settings = Settings(
+        home=home,
+        models=models_home,
+        triton_env=Settings().triton_env,
+        max_upload_megabytes=MEGABYTES,
+        max_seconds=SECONDS,
+    )
+    serve = ServeSettings(waiting=1, short_seconds=SHORT, job_lease=LEASE)
+    model = Served(3, models[3])
+    running = Serving(settings, load_profile("demo"), port=0, model=model, serve=serve)
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("TMPDIR", str(home / "tmp"))  # to see what it leaves there
+        running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

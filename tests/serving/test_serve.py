@@ -5,8 +5,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -18,6 +16,7 @@ from components.profile import Settings, load_profile
 from serving.processes import free_ports
 from serving.serve import Serving
 from serving.served import Served
+from tests.serving.helpers import wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -27,6 +26,7 @@ from pathlib import Path
 from components.profile import Settings, load_profile
 from serving.serve import serve
 from serving.served import Served
+from tests.serving.helpers import wait_until
 home, environment, speech, folder, port = json.loads(sys.argv[1])
 settings = Settings(home=Path(home), triton_env=Path(environment), models=Path(speech))
 serve(settings, load_profile("demo"), port=port, model=Served(3, Path(folder)))
@@ -47,15 +47,6 @@ def test_a_port_in_use_is_refused_before_anything_starts(
         with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port} cannot be listened on"):
             serving.start()
     assert not (tmp_path / "logs").exists()
-
-
-def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.1)
-    return True
 
 
 def alive(port: int) -> bool:

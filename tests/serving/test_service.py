@@ -1,6 +1,5 @@
 """The whole service over HTTP: real speech models, a real Triton, a real recording of people."""
 
-import io
 import re
 import threading
 import time
@@ -13,48 +12,13 @@ import httpx
 import numpy as np
 import psutil
 import pytest
-import soundfile
 
 from components.conversation import EMOTIONS, read_audio
 from components.fusion import load_tokenizer
-from components.profile import Settings, load_profile
 from serving.serve import Serving
-from serving.served import Served
-from serving.settings import ServeSettings
+from tests.serving.helpers import MEGABYTES, SECONDS, metric, wav
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
-
-MEGABYTES = 8
-SECONDS = 60
-
-
-@pytest.fixture(scope="module")
-def service(
-    models: dict[int, Path], models_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Serving]:
-    home = tmp_path_factory.mktemp("service")
-    settings = Settings(
-        home=home,
-        models=models_home,
-        triton_env=Settings().triton_env,
-        max_upload_megabytes=MEGABYTES,
-        max_seconds=SECONDS,
-    )
-    serve = ServeSettings(waiting=1)
-    model = Served(3, models[3])
-    with Serving(settings, load_profile("demo"), port=0, model=model, serve=serve) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def sample(sample_dir: Path) -> bytes:
-    return (sample_dir / "sample.wav").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def piece(sample_dir: Path) -> bytes:
-    """A few seconds of it, for what needs some speech only."""
-    return wav(read_audio(sample_dir / "sample.wav", 22, 28))
 
 
 @pytest.fixture(scope="module")
@@ -69,19 +33,8 @@ def post(service: Serving, content: bytes, name: str = "a.wav", **fields: str) -
     return httpx.post(f"{service.url}/v1/analyze", files=files, data=fields, timeout=120)
 
 
-def wav(samples: np.ndarray, rate: int = 16_000) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype="FLOAT")
-    return file.getvalue()
-
-
 def get(service: Serving, path: str) -> httpx.Response:
     return httpx.get(f"{service.url}{path}", timeout=10)
-
-
-def metric(service: Serving, name: str) -> float:
-    lines = get(service, "/metrics").text.splitlines()
-    return sum(float(line.split()[-1]) for line in lines if line.startswith(name))
 
 
 def test_a_recording_comes_back_as_turns(answer: dict[str, Any]) -> None:
@@ -229,13 +182,13 @@ def test_what_happens_is_counted(service: Serving, piece: bytes) -> None:
     stages = ("wait", "decode", "transcribe", "diarize", "align", "classify")
     once += [f'moodline_stage_seconds_count{{stage="{stage}"}}' for stage in stages]
     sums = ["moodline_audio_seconds_total", "moodline_turns_total", "moodline_emotions_total{"]
-    before = {name: metric(service, name) for name in once + sums}
+    before = {name: metric(service.url, name) for name in once + sums}
     body = post(service, piece, num_speakers="2").json()
     assert len(body["turns"]) > 0
     expected = [1] * len(once) + [body["duration"], len(body["turns"]), len(body["turns"])]
     for name, more in zip(once + sums, expected, strict=True):
-        assert metric(service, name) - before[name] == pytest.approx(more), name
-    assert metric(service, "moodline_waiting") == 0
+        assert metric(service.url, name) - before[name] == pytest.approx(more), name
+    assert metric(service.url, "moodline_waiting") == 0
 
 
 def test_it_answers_while_it_listens_and_says_no_when_full(service: Serving, piece: bytes) -> None:

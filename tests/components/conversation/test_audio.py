@@ -150,6 +150,19 @@ class TestBadInput:
         with pytest.raises(InputError, match="64 channels"):
             read_audio(tmp_path / "a.wav")
 
+    def test_a_list_of_other_files_is_not_followed(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        soundfile.write(tmp_path / "secret.wav", tone(1.0, 16_000), 16_000)
+        monkeypatch.chdir(tmp_path)
+        playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\nsecret.wav\n#EXT-X-ENDLIST\n"
+        for text in ("ffconcat version 1.0\nfile secret.wav\n", playlist):
+            with pytest.raises(InputError, match="is not audio"):
+                read_audio(io.BytesIO(text.encode()))
+        (tmp_path / "list.m3u8").write_text(playlist)
+        with pytest.raises(InputError, match="is not audio"):
+            read_audio(tmp_path / "list.m3u8")
+
     def test_video_without_sound(self, tmp_path: Path) -> None:
         path = tmp_path / "a.mp4"
         with av.open(str(path), "w") as container:

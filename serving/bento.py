@@ -1,0 +1,63 @@
+"""Build the service as a Bento, its speech models inside: nothing is fetched when it runs.
+
+`make bento` calls this; `bentoml serve moodline:latest` runs what comes out. It brings no Triton:
+without one (`MOODLINE_TRITON_URL`, `MOODLINE_SERVE_POINTER`) it aligns, and answers 503 to all that
+needs emotions.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.conversation import InputError
+from components.profile import Settings
+
+PACKAGES = ("components", "serving")
+LEFT_OUT = shutil.ignore_patterns("__pycache__", "demo")  # the demo corpus is not served
+
+
+def build_bento(settings: Settings, root: Path) -> str:
+    """Build it into BentoML's store.
+
+    Args:
+        settings: where the prepared speech models lie.
+        root: of the repository: its packages and its lock go into the Bento.
+
+    Returns:
+        The Bento's tag.
+
+    Raises:
+        InputError: the models are not prepared.
+    """
+    import bentoml
+
+    if not settings.models.is_dir():
+        raise InputError(f"{settings.models}: the speech models are not there; run: make setup")
+    with tempfile.TemporaryDirectory() as name:
+        context = Path(name)
+        for package in PACKAGES:
+            shutil.copytree(root / package, context / package, ignore=LEFT_OUT)
+        shutil.copytree(settings.models, context / "models", ignore=shutil.ignore_patterns(".*"))
+        shutil.copy(root / "requirements.lock", context)
+        bentofile = root / "infra" / "bento" / "bentofile.yaml"
+        bento = bentoml.bentos.build_bentofile(str(bentofile), build_ctx=str(context))
+    return str(bento.tag)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Build it; its tag goes to standard output."""
+    argparse.ArgumentParser(description="Build the service as a Bento.").parse_args(arguments)
+    try:
+        tag = build_bento(Settings(), Path(__file__).parents[1])
+    except InputError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    sys.stdout.write(f"{tag}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

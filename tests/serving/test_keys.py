@@ -1,0 +1,59 @@
+"""Keys are hashed, found, limited, taken away; a broken file lets nobody in."""
+
+import hashlib
+import stat
+from pathlib import Path
+
+import pytest
+
+from components.conversation import InputError
+from serving.keys import Key, Keys, add_key, main, read_keys
+
+
+def test_a_key_is_made_once_and_only_its_hash_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys.txt"
+    assert main([str(path), "web-team", "--per-minute", "600"]) == 0
+    key = capsys.readouterr().out.strip()
+    assert key not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    digest = hashlib.sha256(key.encode()).hexdigest()
+    assert Keys(path).find(key) == Key("web-team", digest, 600)
+    assert Keys(path).find(key + "x") is None
+    assert main([str(path), "web-team"]) == 2
+    assert "already" in capsys.readouterr().err
+
+
+def test_keys_come_and_go_without_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    first = add_key(path, "first")
+    keys = Keys(path)
+    second = add_key(path, "second")
+    assert keys.find(second) == read_keys(path)[1]
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    assert keys.find(first) is None
+    path.write_text("broken\n")
+    with pytest.raises(InputError, match="line 1"):
+        keys.find(second)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("name", "line 2: is not"),
+        ("name abc", "line 2: is not"),
+        (f"name {'0' * 64} many", "“many” is no number"),
+        (f"name {'0' * 64} 5 6", "line 2: is not"),
+    ],
+)
+def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "keys.txt"
+    path.write_text(f"# keys\n{line}\n")
+    with pytest.raises(InputError, match=words):
+        Keys(path)
+
+
+def test_a_name_is_one_word(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no name"):
+        add_key(tmp_path / "keys.txt", "two words")
