@@ -122,6 +122,8 @@ def verdict_of(version: int | str, settings: Settings) -> Verdict:
     Raises:
         RegistryError: no such version, it has no verdict or another one's, or MLflow failed.
     """
+    if not exists(settings):
+        raise RegistryError(f"{version}: no version of {MODEL} is registered yet")
     with mlflow_client(settings) as client:
         return version_verdict(client, get_version(client, version))
 

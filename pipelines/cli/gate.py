@@ -29,7 +29,7 @@ def gate_command(
     else:
         out.print(checks_table(found))
     if not found.passed:
-        raise Refused(f"the gate says {found}")
+        raise Refused(f"the gate says {found.decision}: {'; '.join(found.reasons)}")
 
 
 def checks_table(verdict: Verdict) -> Table:
