@@ -120,6 +120,8 @@ def retrain_command(
         )
     chosen, settings = profile_and_settings(profile)
     if feedback is not None:
+        if runner is Runner.docker:
+            raise InputError("--feedback: not in containers, which see one corpus' folder only")
         from components.corpus import with_feedback
         from components.profile import Cache
 

@@ -15,6 +15,7 @@ from components.profile import (
     Settings,
     file_digest,
     json_digest,
+    load_part,
     load_profile,
     resolve_model,
     tree_digest,
@@ -104,3 +105,12 @@ def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:
     swapped["experiment"]["fine_tuned"]["freeze_encoders"] = True
     with pytest.raises(InputError, match=r"experiment: .*fine_tuned must not"):
         load_profile(json.dumps(swapped))
+
+
+def test_a_part_holds_what_was_asked_for_and_nothing_else() -> None:
+    demo = load_profile("demo")
+    part = load_part(demo.only("seed", "align", "train"))
+    assert (part.seed, part.align, part.train) == (demo.seed, demo.align, demo.train)
+    for other in ("gate", "transcribe", "experiment"):
+        with pytest.raises(AttributeError, match=other):
+            getattr(part, other)
