@@ -115,9 +115,7 @@ def retrain_command(
             as_json=as_json,
         )
     if cron or wait or host or namespace or experiment:
-        raise InputError(
-            "--cron, --wait, --host, --namespace, --experiment: with --runner kubeflow"
-        )
+        raise InputError("--cron, --wait, --host, --namespace, --experiment need --runner kubeflow")
     chosen, settings = profile_and_settings(profile)
     if feedback is not None:
         if runner is Runner.docker:
