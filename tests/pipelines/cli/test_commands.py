@@ -64,7 +64,7 @@ def test_help_teaches_every_command() -> None:
     done = moodline("--help")
     assert done.returncode == 0
     for name in ("demo", "analyze", "transcribe", "diarize", "align", "score", "corpus",
-                 "retrain", "compile", "registry", "serve"):  # fmt: skip
+                 "retrain", "experiment", "compile", "registry", "serve"):  # fmt: skip
         assert name in done.stdout
         inner = moodline(name, "--help")
         assert inner.returncode == 0
