@@ -166,8 +166,8 @@ def _of_ways(results: Results, first: System, second: System, tests: dict[str, A
             f" {ours['lost_words']} and {ours['bridged_pauses']} ({ours['bridged_seconds']:.0f} s)"
         ),
         (
-            f"Of the {_count(net)} right answers between them, {_count(largest.gain)} fall on the"
-            f" {largest.utterances} utterances that are {largest.name}"
+            f"Of the net {_count(net)} right answers between them, {_count(largest.gain)} fall on"
+            f" the {largest.utterances} utterances that are {largest.name}"
             + (
                 ", where the turns are the same and only what was trained on differs"
                 if largest.name == "whole in both"
@@ -184,7 +184,8 @@ def _cost(results: Results, system: System) -> str:
     """How a system fares where its own turns leave an utterance whole, and where not."""
     found = by_fault(results, system)["whole"]
     if not found["affected"] or not found["others"]:
-        return f"{_capital(system.title)} leaves {found['affected']} utterances whole"
+        share = "none" if found["others"] else "all"
+        return f"{_capital(_by(system.way))} {share} of the utterances are whole"
     whole = found["right_of_affected"] / found["affected"]
     rest = found["right_of_others"] / found["others"]
     return (

@@ -20,7 +20,7 @@ def results(everything):
 
 
 def test_the_papers_numbers_stand_beside_ours(results) -> None:
-    one, two, three, four = tables(results)
+    one, apart, two, three, four = tables(results)
     assert one.columns == (
         "Setup",
         "Accuracy",
@@ -36,6 +36,7 @@ def test_the_papers_numbers_stand_beside_ours(results) -> None:
     assert printed["Wu et al. (6 emotions)"][0] == "49.49"
     assert any("66.81" in note and "66.88" in note for note in one.notes)
     assert any("1,618" in note and "308" in note for note in one.notes)
+    assert [row[1] for row in apart.rows if "difference" not in row[0]] == ["24"] * 8
     sad = next(row for row in two.rows if row[0] == "sad, fine-tuned")
     assert (sad[2], sad[4]) == ("26", "67")
     assert [row[0].split(",")[0] for row in two.rows[:4]] == ["happy", "angry", "sad", "neutral"]
@@ -45,7 +46,7 @@ def test_the_papers_numbers_stand_beside_ours(results) -> None:
     assert any("permuted" in note for note in three.notes)
     frozen = next(row for row in four.rows if row[0] == "frozen embeddings")
     assert frozen[2::2] == ("56.82", "53.87", "47.10")
-    for table in (one, two, three, four):
+    for table in (one, apart, two, three, four):
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
@@ -103,7 +104,7 @@ def test_what_is_said_follows_the_numbers(results) -> None:
 def test_the_json_holds_every_number_and_is_json(results) -> None:
     found = json.loads(json.dumps(to_json(results), allow_nan=False))
     assert found["synthetic"] is True
-    assert set(found["tables"]) == {"table1", "table2", "table3", "table4"}
+    assert set(found["tables"]) == {"table1", "styles", "table2", "table3", "table4"}
     aligned = found["systems"]["aligned/fine-tuned"]
     assert set(aligned["scores"]) == set(CONVENTIONS)
     assert {f"f1_{emotion}" for emotion in EMOTIONS} <= set(aligned)
