@@ -30,6 +30,9 @@ from serving.triton.errors import (
 
 logger = logging.getLogger(__name__)
 
+FEW = 64
+"""Clips that are cut into windows within the event loop."""
+
 PROBE_SECONDS = 1.0
 """How long a probe's good news counts."""
 
@@ -196,7 +199,10 @@ class Emotions:
             TimeoutError: `until` passed.
         """
         began = time.monotonic()
-        windows = clip_windows(clips, model.tokenizer, model.max_samples, model.max_tokens)
+        cut = (clips, model.tokenizer, model.max_samples, model.max_tokens)
+        # The turns of hours would hold up the event loop; a few are not worth a thread.
+        few = len(clips) <= FEW
+        windows = clip_windows(*cut) if few else await asyncio.to_thread(clip_windows, *cut)
         async with asyncio.timeout(None if until is None else until - began):
             answers = await self._client.classify_all(
                 [(window.audio, np.array(window.input_ids)) for window in windows],

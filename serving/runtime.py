@@ -55,9 +55,15 @@ class Runtime:
         self.log = PredictionLog(settings.log, allowed) if allowed.on else None
         self._most_clips = serve.clips_waiting
         self._clips = 0
+        self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to load the speech models; the service answers `/healthz` meanwhile."""
+        self._starting = asyncio.create_task(self._start())
+
+    async def _start(self) -> None:
+        # First what is quick: clips are answered while the speech models take the processor.
+        await self.emotions.ready()
         self.speech.start()
 
     async def stop(self) -> None:
