@@ -55,13 +55,22 @@ class WaveFrames(nn.Module):
 
     The convolutions take no padding, so a frame sees only its own samples; a clip shorter than
     one frame is followed by silence to make one. Hugging Face's random masking of the input
-    (SpecAugment) is left out, so that training sees the function that is served.
+    (SpecAugment) and of whole layers (LayerDrop) is left out, so that training sees the function
+    that is served, and every weight in every step.
+
+    Attributes:
+        gradient_checkpointing: whether the convolutions are computed again in the backward pass;
+            `MoodlineModel.gradient_checkpointing_enable` sets it here and in all layers.
     """
+
+    gradient_checkpointing = False
+    _gradient_checkpointing_func: Any
 
     def __init__(self, config: PretrainedConfig, normalize: bool) -> None:
         super().__init__()
         self.normalize = normalize
         self.encoder: Any = AutoModel.from_config(config)
+        self.encoder.config.layerdrop = 0.0
         if hasattr(self.encoder, "masked_spec_embed"):
             # Only that masking uses it; a weight that nothing trains would stop `torchrun`.
             del self.encoder.masked_spec_embed
@@ -76,19 +85,28 @@ class WaveFrames(nn.Module):
         states = nn.functional.pad(audio, (0, self.receptive))[:, None]
         frames = lengths.clamp_min(self.receptive)
         for layer in self.encoder.feature_extractor.conv_layers:
-            states = layer.conv(states)
             frames = (frames - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
-            norm = getattr(layer, "layer_norm", None)
-            if isinstance(norm, nn.GroupNorm):
-                states = masked_group_norm(states, frames, norm)
-            elif norm is not None:
-                states = norm(states.transpose(1, 2)).transpose(1, 2)
-            states = layer.activation(states)
+            if self.gradient_checkpointing and self.training:
+                # Most of the memory of a step is theirs.
+                states = self._gradient_checkpointing_func(_convolve, layer, states, frames)
+            else:
+                states = _convolve(layer, states, frames)
         projected = self.encoder.feature_projection(states.transpose(1, 2))
         if isinstance(projected, tuple):
             projected = projected[0]
         mask = length_mask(frames, projected.shape[1])
         return self.encoder.encoder(projected, attention_mask=mask)[0], frames
+
+
+def _convolve(layer: Any, states: Tensor, frames: Tensor) -> Tensor:
+    """One layer of the feature extractor: [B, C, T] → [B, C', T'], of which `frames` [B] are real."""
+    states = layer.conv(states)
+    norm = getattr(layer, "layer_norm", None)
+    if isinstance(norm, nn.GroupNorm):
+        states = masked_group_norm(states, frames, norm)
+    elif norm is not None:
+        states = norm(states.transpose(1, 2)).transpose(1, 2)
+    return layer.activation(states)
 
 
 def acoustic_encoder(config: PretrainedConfig, normalize: bool) -> WhisperFrames | WaveFrames:

@@ -19,6 +19,7 @@ def length_mask(lengths: Tensor, size: Tensor | int) -> Tensor:
 
 def masked_mean(states: Tensor, lengths: Tensor) -> Tensor:
     """Mean over the real positions: [B, T, d] and [B] → [B, d]."""
+    states = states.float()
     mask = length_mask(lengths, states.shape[1])[:, :, None]
     return (states * mask).sum(1) / lengths[:, None].to(states.dtype)
 
@@ -39,18 +40,29 @@ def masked_group_norm(x: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
     """A convolution layer's GroupNorm, its statistics over real frames only: [B, C, T] → same.
 
     `wav2vec2-base` and HuBERT normalise over time without a mask, so that padding moves a clip's
-    answer; this is the same function of a clip alone, whatever it is padded to.
+    answer; this is the same function of a clip alone, whatever it is padded to. Sums over real
+    frames are products with the mask: the states are large, and each pass over them costs.
     """
-    batch, channels, frames = x.shape
-    groups = norm.num_groups
-    mask = length_mask(lengths, frames)[:, None, None, :]
-    grouped = x.view(batch, groups, channels // groups, frames)
-    count = (lengths * (channels // groups))[:, None, None, None].to(x.dtype)
-    mean = (grouped * mask).sum((2, 3), keepdim=True) / count
-    centred = (grouped - mean) * mask
-    variance = centred.square().sum((2, 3), keepdim=True) / count
-    normed = (centred * torch.rsqrt(variance + norm.eps)).view(batch, channels, frames)
-    return normed * norm.weight[:, None] + norm.bias[:, None]
+    with exactly(x):
+        x = x.float()
+        groups = norm.num_groups
+        each = x.shape[1] // groups
+        mask = length_mask(lengths, x.shape[2])[:, :, None].to(x.dtype)
+        count = (lengths * each)[:, None, None].to(x.dtype)
+
+        def mean_of(values: Tensor) -> Tensor:
+            """Over a group's real frames: [B, C, T] → [B, C, 1]."""
+            total = (values @ mask).unflatten(1, (groups, each)).sum(2)
+            return (total / count).repeat_interleave(each, 1) if each > 1 else total / count
+
+        centred = x - mean_of(x)
+        scale = torch.rsqrt(mean_of(centred.square()) + norm.eps) * norm.weight[:, None]
+        return torch.addcmul(norm.bias[:, None], centred, scale)
+
+
+def exactly(x: Tensor) -> torch.autocast:
+    """No half precision within, whatever is asked for around: for long sums and small differences."""
+    return torch.autocast(x.device.type, enabled=False)
 
 
 class LogMel(nn.Module):
@@ -81,6 +93,11 @@ class LogMel(nn.Module):
 
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Waveforms [B, T], zero beyond their lengths → [B, bins, F] and frames [B], 100/s."""
+        # Eight decades under the loudest point are kept: half precision has three.
+        with exactly(audio):
+            return self._features(audio.float(), lengths)
+
+    def _features(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         samples = nn.functional.pad(audio, (0, N_FFT))
         start = samples[:, 1 : N_FFT // 2 + 1].flip(1)
         waves = torch.cat([start, samples], 1)[:, None]

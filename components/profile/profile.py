@@ -95,7 +95,19 @@ class FusionSettings(_Frozen):
 
 
 class TrainSettings(_Frozen):
-    """How the model is fitted; `patience` is in epochs without a better validation score."""
+    """How the model is fitted.
+
+    Attributes:
+        batch_size: examples a step, over all processes together.
+        patience: epochs without a better validation score before it stops.
+        class_weights: whether a rare emotion counts as much as a common one.
+        precision: of the sums; "auto" is bfloat16 or float16 on a GPU, as it can, and float32 on
+            a CPU. Weights are float32 always.
+        gradient_checkpointing: compute layers twice to keep less: slower, for longer turns or
+            larger batches than a GPU's memory holds.
+        processes: one for each GPU under torchrun, or as many as are named; "auto" takes the
+            GPUs that are there.
+    """
 
     freeze_encoders: bool = True
     epochs: Count = 30
@@ -105,6 +117,9 @@ class TrainSettings(_Frozen):
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     patience: Count = 5
     class_weights: bool = False
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    gradient_checkpointing: bool = False
+    processes: Count | Literal["auto"] = "auto"
 
 
 class ProtocolSettings(_Frozen):

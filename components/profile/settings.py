@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         kfp_token: that it asks for; never logged.
         kfp_namespace: of the runs, where KFP has several users; empty: the profile's, or KFP's own.
         kfp_experiment: that the runs belong to.
+        checkpoint_seconds: the most work that a killed training loses; 0 keeps every epoch.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
     triton_url: str = ""
     kfp_host: str = ""
+    checkpoint_seconds: float = 30.0
     hub_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("MOODLINE_HUB_TOKEN", "HF_TOKEN")
     )

@@ -1,5 +1,6 @@
 """Examples as they are fitted: rows of the Parquet file, split by fold, with their sound."""
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from components.conversation import EMOTIONS, InputError, Recording, Seconds, read_audio
+from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording, Seconds, read_audio
 from components.fusion import Clip
 from components.profile import ProtocolSettings, file_digest
+
+logger = logging.getLogger(__name__)
 
 COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confidence")
 
@@ -71,8 +74,13 @@ def read_rows(path: Path) -> list[Row]:
 def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
     """Keep the test part out, take the validation part apart, leave the rest to train on.
 
+    What cannot give a model is refused: an emotion that the training folds have no example of
+    would never be answered, and a validation part of one emotion is won by always answering it. A
+    single fold without an emotion is only warned of: others have it, and macro F1 leaves it out.
+
     Raises:
-        InputError: one fold is both, a part is empty, or the training part has one emotion only.
+        InputError: one fold is both, a part is empty, the training folds lack an emotion, or the
+            validation part has one only.
     """
     if protocol.test_fold is not None and protocol.test_fold == protocol.validation_fold:
         raise InputError(
@@ -82,18 +90,39 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
     held = tuple(row for row, part in zip(rows, parts, strict=True) if part == "validation")
     fitted = tuple(row for row, part in zip(rows, parts, strict=True) if part == "training")
     if not held:
-        folds = ", ".join(sorted({row.fold for row in rows})) or "none"
+        names = ", ".join(sorted({row.fold for row in rows})) or "none"
         raise InputError(
             f"protocol: the validation part ({protocol.validation}) has no examples; there are of"
-            f" the folds {folds}"
+            f" the folds {names}"
         )
-    if len({row.label for row in fitted}) < 2:
+    folds = sorted({row.fold for row in fitted})
+    if not fitted:
         raise InputError(
-            f"protocol: without the test ({protocol.test}) and validation parts"
-            f" ({protocol.validation}) there are {len(fitted)} examples of"
-            f" {len({row.label for row in fitted})} emotions; training needs two emotions"
+            f"protocol: beside the test ({protocol.test}) and validation parts"
+            f" ({protocol.validation}) there is nothing to train on"
         )
+    if lacking := _lacking(fitted):
+        raise InputError(
+            f"examples: no {' or '.join(lacking)} in the training folds ({', '.join(folds)}):"
+            " a model cannot learn what it never hears; choose other folds or add recordings"
+        )
+    if len({row.label for row in held}) == 1:
+        raise InputError(
+            f"examples: the validation part ({protocol.validation}) has only"
+            f" {EMOTIONS[held[0].label]}; it cannot choose a model; choose another"
+        )
+    parts_by_name = {f"fold {fold}": [r for r in fitted if r.fold == fold] for fold in folds}
+    parts_by_name.pop(f"fold {FEEDBACK}", None)
+    for name, part in {**parts_by_name, f"validation ({protocol.validation})": held}.items():
+        if lacking := _lacking(part):
+            logger.warning("%s has no %s example", name, " and no ".join(lacking))
     return Split(fitted, held)
+
+
+def _lacking(rows: Sequence[Row]) -> list[str]:
+    """The emotions that none of the rows has."""
+    labels = {row.label for row in rows}
+    return [emotion for label, emotion in enumerate(EMOTIONS) if label not in labels]
 
 
 def count_emotions(rows: Sequence[Row]) -> dict[str, int]:

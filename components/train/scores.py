@@ -4,7 +4,7 @@ import numpy as np
 
 
 def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """Accuracy, unweighted recall and macro F1.
+    """Cross-entropy (`loss`, in nats), accuracy, unweighted recall and macro F1.
 
     Classes that are neither in the labels nor among the answers count in neither average.
 
@@ -19,7 +19,9 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict
     said = np.bincount(answers, minlength=len(hits))
     present = true > 0
     seen = true + said > 0
+    given = probabilities[np.arange(len(labels)), labels]
     return {
+        "loss": float(-np.log(np.maximum(given, np.finfo(float).tiny)).mean()),
         "accuracy": float(hits.sum() / len(labels)),
         "unweighted_recall": float((hits[present] / true[present]).mean()),
         "macro_f1": float((2 * hits[seen] / (true + said)[seen]).mean()),

@@ -19,6 +19,7 @@ from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
 from components.profile import Cache, json_digest
 from components.train.data import Row, Sound
+from components.train.processes import rank, wait_for_all, world_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def encode_rows(
     """The windows of each row with their states, computed or found.
 
     Clips go through the encoders one at a time, so that what is kept never depends, not even in
-    its last digit, on what else was missing.
+    its last digit, on what else was missing. Several processes compute a share each.
 
     Args:
         model: its encoders are used; its head is not.
@@ -85,9 +86,14 @@ def encode_rows(
         ]
 
     encoded = []
+    processes = world_size()
     # A core a clip beats all cores on one: clips are short.
-    workers = (os.cpu_count() or 1) if model.device.type == "cpu" else 1
-    with one_thread(), ThreadPoolExecutor(workers) as pool:
+    cores = max((os.cpu_count() or 1) // processes, 1)
+    with one_thread(), ThreadPoolExecutor(cores if model.device.type == "cpu" else 1) as pool:
+        if processes > 1:
+            for done, _ in enumerate(pool.map(states, rows[rank() :: processes]), start=1):
+                progress(done * processes)
+            wait_for_all()
         for windows in pool.map(states, rows):
             encoded.append(windows)
             progress(len(encoded))

@@ -1,33 +1,92 @@
 """Curves into MLflow, where a run is open; without one, mlflow is not even imported."""
 
+import logging
 import os
 import sys
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
+
+from components.train.history import History
 
 if TYPE_CHECKING:
     from components.train.training import TrainResult
 
+logger = logging.getLogger(__name__)
 
-def log_training(result: "TrainResult") -> None:
-    """Log each epoch's losses, rates and scores to the active MLflow run, if there is one.
+CURVE = "training_loss"
 
-    One is active where this process opened it, or where `MLFLOW_RUN_ID` names it.
+
+def open_run() -> dict[str, str]:
+    """The MLflow run that is open, as the environment that names it; empty if there is none.
+
+    One is open where this process opened it, or where `MLFLOW_RUN_ID` names it.
     """
-    if "mlflow" not in sys.modules and "MLFLOW_RUN_ID" not in os.environ:
-        return
+    run = os.environ.get("MLFLOW_RUN_ID")
+    if "mlflow" in sys.modules:
+        import mlflow
+
+        active = mlflow.active_run()
+        run = active.info.run_id if active else run
+    if not run:
+        return {}
     import mlflow
 
-    opened = mlflow.active_run() is None
-    if opened:
-        if "MLFLOW_RUN_ID" not in os.environ:
+    return {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+
+
+class Curves:
+    """Each epoch's losses, rates and scores, in the open MLflow run as soon as there are any.
+
+    Every point is there once: a resumed training adds what its run has not yet. A server that
+    is away does not stop the training; what it missed is sent with the next epoch.
+
+    Args:
+        first: whether this is the process that logs; the others say nothing.
+    """
+
+    def __init__(self, first: bool = True) -> None:
+        self._run = open_run().get("MLFLOW_RUN_ID", "") if first else ""
+        self._sent: set[int] | None = None
+
+    def log(self, history: History) -> None:
+        """Log the epochs that the run does not have."""
+        if not self._run:
             return
-        mlflow.start_run()
-    try:
-        for entry in result.history:
-            values = {name: value for name, value in entry.items() if name != "epoch"}
-            mlflow.log_metrics(values, step=int(entry["epoch"]))
-        mlflow.log_metric("best_epoch", result.best_epoch)
-        mlflow.log_param("model_digest", result.digest)
-    finally:
-        if opened:
-            mlflow.end_run("RUNNING")
+        from mlflow.entities import Metric
+
+        def send(client: Any) -> None:
+            if self._sent is None:
+                there = client.get_metric_history(self._run, CURVE)
+                self._sent = {point.step for point in there}
+            now = round(1000 * time.time())
+            for entry in history:
+                step = int(entry["epoch"])
+                if step not in self._sent:
+                    values = sorted((k, v) for k, v in entry.items() if k != "epoch")
+                    points = [Metric(name, value, now, step) for name, value in values]
+                    client.log_batch(self._run, metrics=points)
+                    self._sent.add(step)
+
+        self._try(send)
+
+    def finish(self, result: "TrainResult") -> None:
+        """Log which epoch was best, and the version's digest."""
+        if not self._run:
+            return
+
+        def send(client: Any) -> None:
+            client.log_metric(self._run, "best_epoch", result.best_epoch)
+            client.log_param(self._run, "model_digest", result.digest)
+
+        self.log(result.history)
+        self._try(send)
+
+    def _try(self, send: Any) -> None:
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        try:
+            send(MlflowClient())
+        except MlflowException as error:
+            reason = str(error).strip().splitlines()[0]
+            logger.warning("MLflow: run %s has no curves for now: %s", self._run, reason)

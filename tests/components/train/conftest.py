@@ -55,7 +55,11 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         conv_dim=[16] * 7,
         num_conv_pos_embeddings=8,
         num_conv_pos_embedding_groups=2,
-        layerdrop=0.0,
+        # None of its own, so that one process and two can be compared.
+        hidden_dropout=0.0,
+        attention_dropout=0.0,
+        activation_dropout=0.0,
+        feat_proj_dropout=0.0,
         **sizes,
     )
     Wav2Vec2Model(wave).save_pretrained(home / "tiny-wave")
@@ -76,7 +80,13 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         model_max_length=16,
     )
     fast.save_pretrained(home / "tiny-text")
-    text = BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
+    text = BertConfig(
+        vocab_size=len(words),
+        max_position_embeddings=16,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        **sizes,
+    )
     BertModel(text).save_pretrained(home / "tiny-text")
     return home
 
@@ -125,7 +135,9 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recordi
 def make_profile() -> Callable[..., Profile]:
     """A profile over the tiny encoders; arguments are changes to its `train` part."""
 
-    def make(attend: str = "pooled", max_seconds: float = 30.0, **train: Any) -> Profile:
+    def make(
+        attend: str = "pooled", max_seconds: float = 30.0, dropout: float = 0.2, **train: Any
+    ) -> Profile:
         base = load_profile("demo").model_dump(mode="json")
         base["fusion"] = {
             "acoustic": "tiny-wave",
@@ -134,6 +146,7 @@ def make_profile() -> Callable[..., Profile]:
             "heads": 4,
             "feed_forward": 32,
             "max_seconds": max_seconds,
+            "dropout": dropout,
         }
         base["train"] = {"epochs": 6, "batch_size": 4, "learning_rate": 3e-3, **train}
         base["protocol"] = {"test_fold": "fold2", "validation_fold": "fold1"}
@@ -144,5 +157,5 @@ def make_profile() -> Callable[..., Profile]:
 
 @pytest.fixture
 def settings(tmp_path: Path, tiny_models: Path) -> Settings:
-    """Moodline's state in a fresh folder, with the tiny models prepared."""
-    return Settings(home=tmp_path / "home", models=tiny_models)
+    """Moodline's state in a fresh folder, with the tiny models prepared; every epoch is kept."""
+    return Settings(home=tmp_path / "home", models=tiny_models, checkpoint_seconds=0)

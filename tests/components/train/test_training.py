@@ -5,6 +5,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,8 +17,10 @@ from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording, r
 from components.fusion import OnnxModel, load_model, predict
 from components.profile import Profile, ProtocolSettings, Settings
 from components.train import TrainResult, train
+from components.train.checkpoints import last_whole_checkpoint
 from components.train.data import Row, split_rows
 from components.train.golden import read_golden
+from components.train.history import read_history
 
 Corpus = tuple[Path, list[Recording]]
 Make = Callable[..., Profile]
@@ -169,16 +172,74 @@ def test_a_killed_training_goes_on_to_the_same_result(
     with pytest.raises(Killed):
         train(*corpus, tmp_path / "model", profile, settings, kill_after_two_epochs)
     assert not (tmp_path / "model").exists()
-    (checkpoint,) = settings.cache.glob("training/*/*/checkpoint-*")
+    (work,) = settings.cache.glob("training/*/*")
+    checkpoint = last_whole_checkpoint(work)
+    assert checkpoint and len(read_history(checkpoint)) == 2
     # A checkpoint cut short by the kill is not taken.
-    shutil.copytree(checkpoint, checkpoint.with_name("checkpoint-999"))
-    (checkpoint.with_name("checkpoint-999") / "trainer_state.json").unlink()
+    shutil.copytree(checkpoint, work / "checkpoint-999")
+    (work / "checkpoint-999" / "trainer_state.json").unlink()
     steps.clear()
     resumed = train(*corpus, tmp_path / "model", profile, settings, lambda n, _: steps.append(n))
-    assert 32 + 1 not in steps and 32 + 2 not in steps
+    assert [step for step in steps if step > 32] == [32 + 2, 32 + 3, 32 + 4, 32 + 4]
     assert resumed.history == through.history
     assert resumed.digest == through.digest
     assert not list(settings.cache.glob("training/*/*"))
+
+
+def test_a_training_killed_while_writing_the_version_is_not_fitted_again(
+    trained: TrainResult,
+    corpus: Corpus,
+    make_profile: Make,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr("components.train.version.write_golden", full)
+        with pytest.raises(OSError, match="no space"):
+            train(*corpus, tmp_path / "model", make_profile(), settings)
+    assert not (tmp_path / "model").exists()
+    steps: list[int] = []
+    again = train(
+        *corpus, tmp_path / "model", make_profile(), settings, lambda n, _: steps.append(n)
+    )
+    assert [step for step in steps if step > 32] == [32 + len(trained.history), 32 + 6]
+    assert again.digest == trained.digest
+
+
+def test_it_stops_when_no_epoch_is_better_for_long_also_when_resumed(
+    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path
+) -> None:
+    # Too slow to learn: the first epoch stays the best.
+    profile = make_profile(epochs=6, patience=3, learning_rate=1e-9)
+
+    def kill_in_the_third_epoch(done: int, total: int) -> None:
+        if done == total - 3:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(*corpus, tmp_path / "model", profile, settings, kill_in_the_third_epoch)
+    result = train(*corpus, tmp_path / "model", profile, settings)
+    assert [entry["epoch"] for entry in result.history] == [1, 2, 3, 4]
+    assert result.best_epoch == 1
+
+
+def test_checkpoints_cost_little_by_default(
+    corpus: Corpus, make_profile: Make, tiny_models: Path, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, models=tiny_models)
+
+    def kill_in_the_last_epoch(done: int, total: int) -> None:
+        if done == total:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(*corpus, tmp_path / "model", make_profile(), settings, kill_in_the_last_epoch)
+    # Six epochs took no half minute: losing them is cheaper than writing them down.
+    assert not list(settings.cache.glob("training/*/*/*"))
 
 
 def test_fine_tuning_moves_encoders_at_their_own_rate(
@@ -251,18 +312,28 @@ def test_shares_of_the_recordings_are_held_out_and_feedback_never_is() -> None:
     assert 50 < sum(row.fold == "all" for row in split.training) < 70
 
 
-@pytest.mark.parametrize("class_weights", [False, True])
-def test_a_fold_may_lack_an_emotion(
-    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path, class_weights: bool
+def test_one_fold_may_lack_an_emotion_and_is_named(
+    corpus: Corpus,
+    make_profile: Make,
+    settings: Settings,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    examples = table_without(
-        corpus[0],
-        tmp_path / "e.parquet",
-        lambda row: row["emotion"] != {"fold0": "sad", "fold1": "angry"}.get(row["fold"]),
-    )
-    profile = make_profile(epochs=1, class_weights=class_weights)
-    result = train(examples, corpus[1], tmp_path / "model", profile, settings)
-    assert result.training_examples["sad"] == result.validation_examples["angry"] == 0
+    kept = {"r0": "sad", "r3": "angry", "r2": "angry"}
+    table = pq.read_table(corpus[0]).to_pylist()
+    for row in table:
+        # Two folds to train on: r0 is one, r1 another.
+        row["fold"] = {"r0": "fold0", "r1": "fold3"}.get(row["recording"], row["fold"])
+    rows = [row for row in table if row["emotion"] != kept.get(row["recording"])]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "e.parquet")
+    with caplog.at_level(logging.WARNING, "components.train"):
+        result = train(
+            tmp_path / "e.parquet", corpus[1], tmp_path / "model", make_profile(epochs=1), settings
+        )
+    assert "fold fold0 has no sad example" in caplog.text
+    assert "validation (fold1) has no angry example" in caplog.text
+    assert result.training_examples["sad"] == 2
+    assert result.validation_examples["angry"] == 0
     assert all(np.isfinite(value) for value in result.history[0].values())
 
 
@@ -277,6 +348,12 @@ def test_bad_examples_are_refused_in_one_line(
         tmp_path / "2.parquet",
         lambda row: row["fold"] != "fold0" or row["emotion"] == "sad",
     )
+    single = table_without(
+        examples,
+        tmp_path / "6.parquet",
+        lambda row: row["fold"] != "fold1" or row["emotion"] == "happy",
+    )
+    none = table_without(examples, tmp_path / "7.parquet", lambda row: row["fold"] != "fold0")
     lacking = tmp_path / "3.parquet"
     pq.write_table(pq.read_table(examples).drop_columns(["text"]), lacking)
     (tmp_path / "4.parquet").write_text("not parquet")
@@ -286,7 +363,9 @@ def test_bad_examples_are_refused_in_one_line(
             recordings,
             r"validation part \(fold1\) has no examples; there are of the folds fold0, fold2",
         ),
-        (one, recordings, "4 examples of 1 emotions"),
+        (one, recordings, r"no angry or happy or neutral in the training folds \(fold0\)"),
+        (single, recordings, r"the validation part \(fold1\) has only happy"),
+        (none, recordings, r"the test \(fold2\) and validation parts \(fold1\) there is nothing"),
         (lacking, recordings, "3.parquet: lacks the column text"),
         (tmp_path / "4.parquet", recordings, "4.parquet: is not Parquet"),
         (tmp_path / "5.parquet", recordings, "5.parquet: no such file"),

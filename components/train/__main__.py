@@ -1,0 +1,65 @@
+"""`python -m components.train`: what `torchrun`, or a Kubeflow TrainJob, runs in each process.
+
+On one machine::
+
+    torchrun --nproc-per-node 4 -m components.train \\
+        --examples examples.parquet --corpus manifest/ --profile paper --out model/
+
+Started without `torchrun`, it starts that itself where the profile asks for several processes
+(`train.processes`). On several nodes, every node runs the same command with torchrun's
+`--nnodes`, `--node-rank` and `--rdzv-endpoint` (a TrainJob sets these); the examples, the corpus
+and Moodline's cache (`MOODLINE_CACHE`: states and checkpoints) must be on storage that all share.
+
+The first process writes the version, and prints what came of it as one line of JSON. Progress goes
+to standard error. Exit status 2: the input is wrong, in one line.
+"""
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from components.conversation import InputError, read_manifest
+from components.profile import Settings, load_profile
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train as the command line says; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m components.train",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--examples", type=Path, required=True, help="the Parquet file of `label`")
+    parser.add_argument("--corpus", type=Path, required=True, help="the manifest's folder")
+    parser.add_argument("--profile", required=True, help="demo, paper, or a YAML file")
+    parser.add_argument("--out", type=Path, required=True, help="the version's folder to write")
+    given = parser.parse_args(arguments)
+
+    from components.train.launch import FAULT
+    from components.train.processes import rank
+    from components.train.training import train
+
+    first = rank() == 0
+    logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
+
+    def told(done: int, total: int) -> None:
+        print(f"{done} of {total}", file=sys.stderr, flush=True)
+
+    try:
+        corpus, profile = read_manifest(given.corpus), load_profile(given.profile)
+        progress = told if first else None
+        result = train(given.examples, corpus, given.out, profile, Settings(), progress)
+    except InputError as error:
+        print(f"{FAULT}{error}", file=sys.stderr, flush=True)
+        return 2
+    if first:
+        print(json.dumps(asdict(result), default=str), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""One training in several processes: each has a rank, and they meet through `torch.distributed`.
+
+`torchrun` starts them and says in the environment how many there are; without it there is one.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, distributed, serialization
+
+from components.conversation import InputError
+from components.profile import TrainSettings
+
+T = TypeVar("T")
+
+
+def under_torchrun() -> bool:
+    """Whether this process is one that `torchrun` started."""
+    return "LOCAL_RANK" in os.environ
+
+
+def world_size() -> int:
+    """How many processes train together."""
+    return int(os.environ["WORLD_SIZE"]) if under_torchrun() else 1
+
+
+def rank() -> int:
+    """Which of them this is, from 0."""
+    return int(os.environ["RANK"]) if under_torchrun() else 0
+
+
+def wanted_processes(settings: TrainSettings) -> int:
+    """How many processes the settings ask for on this machine."""
+    if settings.processes == "auto":
+        return max(torch.cuda.device_count(), 1)
+    return settings.processes
+
+
+def share_of_batch(settings: TrainSettings, processes: int) -> int:
+    """How many examples of a step fall to each process.
+
+    Raises:
+        InputError: the batch cannot be shared out evenly.
+    """
+    if settings.batch_size % processes:
+        raise InputError(
+            f"train.batch_size: {settings.batch_size} cannot be shared out among {processes}"
+            " processes; make it a multiple of them"
+        )
+    return settings.batch_size // processes
+
+
+def own_device() -> torch.device:
+    """This process's GPU, or the CPU."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+
+
+def precision(settings: TrainSettings) -> str:
+    """The settings' precision as "float32", "bf16" or "fp16", chosen by the hardware if "auto".
+
+    Raises:
+        InputError: fp16 without a GPU.
+    """
+    if settings.precision != "auto":
+        if settings.precision == "fp16" and not torch.cuda.is_available():
+            raise InputError("train.precision: fp16 needs a GPU; use bf16, float32 or auto")
+        return settings.precision
+    if not torch.cuda.is_available():
+        return "float32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Let the processes that `torchrun` started find each other; alone, nothing is done."""
+    if not under_torchrun() or distributed.is_initialized():
+        yield
+        return
+    device = own_device()
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    else:
+        # accelerate calls a process's CPU "cpu:1", by which torch.load finds none.
+        serialization.register_package(11, _no_tag, _numbered_cpu)
+    # Long: the others wait while the first writes the version.
+    distributed.init_process_group(
+        "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2)
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def _no_tag(storage: Any) -> None:
+    """Nothing is saved under another name."""
+
+
+def _numbered_cpu(storage: Any, location: str) -> Any:
+    return storage if location.startswith("cpu:") else None
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if distributed.is_initialized():
+        distributed.barrier()
+
+
+def sum_over_processes(value: Tensor) -> Tensor:
+    """The sum of every process's value."""
+    if distributed.is_initialized():
+        value = value.clone()
+        distributed.all_reduce(value)
+    return value
+
+
+def from_first(value: T) -> T:
+    """The first process's value, in every process; it waits until the first one has it."""
+    if not distributed.is_initialized():
+        return value
+    box = [value]
+    distributed.broadcast_object_list(box)
+    return box[0]
