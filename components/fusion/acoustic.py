@@ -18,6 +18,8 @@ from components.fusion.frontend import (
     zero_mean_unit_variance,
 )
 
+NO_SPEECH = "acoustic encoder: {} is not supported; use wav2vec2, hubert, wavlm or whisper"
+
 
 class WhisperFrames(nn.Module):
     """Whisper's encoder over a clip's own frames, 50 a second, not over 30 s of padding.
@@ -99,7 +101,7 @@ class WaveFrames(nn.Module):
 
 
 def _convolve(layer: Any, states: Tensor, frames: Tensor) -> Tensor:
-    """One layer of the feature extractor: [B, C, T] → [B, C', T'], of which `frames` [B] are real."""
+    """A layer of the feature extractor: [B, C, T] → [B, C', T'], `frames` [B] of them real."""
     states = layer.conv(states)
     norm = getattr(layer, "layer_norm", None)
     if isinstance(norm, nn.GroupNorm):
@@ -124,10 +126,7 @@ def acoustic_encoder(config: PretrainedConfig, normalize: bool) -> WhisperFrames
             for part in ("feature_extractor", "feature_projection", "encoder")
         ):
             return wave
-    raise InputError(
-        f"acoustic encoder: {config.model_type} is not supported; use wav2vec2, hubert, wavlm"
-        " or whisper"
-    )
+    raise InputError(NO_SPEECH.format(config.model_type))
 
 
 def load_acoustic_encoder(name: str, config: PretrainedConfig) -> PreTrainedModel:

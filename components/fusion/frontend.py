@@ -61,7 +61,7 @@ def masked_group_norm(x: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
 
 
 def exactly(x: Tensor) -> torch.autocast:
-    """No half precision within, whatever is asked for around: for long sums and small differences."""
+    """No half precision within, whatever is asked for around it: for long sums."""
     return torch.autocast(x.device.type, enabled=False)
 
 

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedMode
 
 from components.conversation import InputError
 from components.fusion.acoustic import (
+    NO_SPEECH,
     acoustic_encoder,
     load_acoustic_encoder,
     normalizes_audio,
@@ -19,6 +20,11 @@ from components.fusion.acoustic import (
 from components.fusion.config import MoodlineConfig
 from components.fusion.frontend import length_mask
 from components.fusion.head import MoodlineHead, MoodlineOutput
+
+NO_TEXT = (
+    "text encoder: {} is not supported; use an encoder like roberta, bert, mpnet, distilbert,"
+    " electra or deberta"
+)
 
 
 class TextTokens(nn.Module):
@@ -88,8 +94,6 @@ class MoodlineModel(PreTrainedModel):
         Raises:
             InputError: an encoder that is not there or not of a supported kind.
         """
-        from transformers import AutoTokenizer
-
         configs = []
         for kind, name in (("speech", acoustic), ("text", text)):
             try:
@@ -98,8 +102,7 @@ class MoodlineModel(PreTrainedModel):
                 reason = str(error).strip().splitlines()[0]
                 raise InputError(f"{name}: no such {kind} encoder: {reason}") from error
         keep_layers(configs[0], acoustic, acoustic_layers)
-        pretrained_text = AutoModel.from_pretrained(text)
-        limit = AutoTokenizer.from_pretrained(text).model_max_length
+        pretrained_text, limit = load_text_encoder(text, configs[1].model_type)
         config = MoodlineConfig(
             acoustic=_portable(configs[0]),
             text=_portable(configs[1]),
@@ -112,7 +115,7 @@ class MoodlineModel(PreTrainedModel):
         speech = load_acoustic_encoder(acoustic, configs[0])
         model.acoustic.encoder.load_state_dict(speech.state_dict(), strict=False)
         model.text.encoder.load_state_dict(pretrained_text.state_dict(), strict=False)
-        return model.eval()
+        return check_encoders(model.eval())
 
     def encode(
         self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
@@ -177,6 +180,55 @@ def keep_layers(config: PretrainedConfig, name: str, count: int | None) -> None:
     if count is not None and not 1 <= count <= whole:
         raise InputError(f"{name}: has {whole} layers; {count} of them cannot be used")
     setattr(config, key, count or whole)
+
+
+def load_text_encoder(name: str, kind: str) -> tuple[PreTrainedModel, int]:
+    """The pretrained weights of a text encoder and the most tokens its tokenizer gives.
+
+    Raises:
+        InputError: it has none, or no tokenizer.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        limit = AutoTokenizer.from_pretrained(name).model_max_length
+        return AutoModel.from_pretrained(name), limit
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InputError(NO_TEXT.format(kind)) from error
+
+
+@torch.inference_mode()
+def check_encoders(model: MoodlineModel) -> MoodlineModel:
+    """The model, if its encoders answer for a clip beside a longer one as for the clip alone.
+
+    Some architectures let padding in (data2vec's positional convolutions) or have no encoder that
+    goes by itself (T5); the architecture's name does not tell, so it is tried.
+
+    Raises:
+        InputError: an encoder that does not fit.
+    """
+    noise = torch.randn(2, 8000, generator=torch.Generator().manual_seed(0))
+    audio, samples = 0.1 * noise, torch.tensor([8000, 3000])
+    ids, tokens = torch.tensor([[3, 4, 5, 6, 7], [3, 4, 5, 0, 0]]), torch.tensor([5, 3])
+    for part, error, rows, lengths in (
+        (model.acoustic, NO_SPEECH.format(model.config.acoustic["model_type"]), audio, samples),
+        (model.text, NO_TEXT.format(model.config.text["model_type"]), ids, tokens),
+    ):
+        try:
+            together = part(rows, lengths)
+            alone = part(rows[1:, : lengths[1]], lengths[1:])
+        except (RuntimeError, ValueError, TypeError, AttributeError, IndexError) as cause:
+            raise InputError(error) from cause
+        if isinstance(together, tuple):
+            together, alone, count = together[0], alone[0], int(alone[1])
+        else:
+            count = int(lengths[1])
+        if together.shape[1] < count or alone.shape[1] < count:
+            raise InputError(error)
+        scale = float(alone.abs().max().clamp_min(1.0))
+        if not (together[1, :count] - alone[0, :count]).abs().max() < 1e-4 * scale:
+            raise InputError(error)
+    return model
 
 
 def text_positions(config: PretrainedConfig) -> int:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BATCH_SECONDS = 120.0
 """The most sound in one batch, padding included: it bounds the memory."""
 
+LIKE = 0.9
+"""The shortest in a batch, as a share of the longest: the rest would be padding."""
+
 
 def predict(
     model: "MoodlineModel | OnnxModel | Path | str",
@@ -91,7 +94,8 @@ def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
     for i in order:
         longest = len(windows[batch[0]].audio) if batch else 0
         full = (len(batch) + 1) * longest > BATCH_SECONDS * SAMPLE_RATE
-        if batch and (len(batch) == batch_size or full):
+        unlike = len(windows[i].audio) < LIKE * longest
+        if batch and (len(batch) == batch_size or full or unlike):
             yield batch
             batch = []
         batch.append(i)

@@ -27,11 +27,6 @@ HOW: dict[str, Any] = {
     "class_weights": True,
     "batch_size": 6,
 }
-    "freeze_encoders": False,
-    "epochs": 3,
-    "class_weights": True,
-    "batch_size": 6,
-}
 
 
 class Killed(Exception):
