@@ -1,6 +1,7 @@
 """The training loop: Hugging Face's Trainer over cached states or over sound and words."""
 
 import logging
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ def fit(
             warnings.filterwarnings("ignore", message="mtime may not be reliable")
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         history = read_history(trainer.state)
+    # Half precision was for the loop: what is exported and served is the model itself.
+    trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
     keeper.restore()
     module.eval()
     return Fitted(history, int(best_entry(history)["epoch"]))
@@ -105,6 +108,8 @@ def _arguments(
 ) -> TrainingArguments:
     share = share_of_batch(settings, world_size())
     kind, gpu = precision(settings), torch.cuda.is_available()
+    # The Trainer leaves its precision here, and would take it from an earlier training.
+    os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
     arguments = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,

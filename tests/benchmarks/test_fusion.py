@@ -27,7 +27,6 @@ from components.fusion import (
     export_onnx,
     predict,
 )
-from components.fusion.prediction import answer_batch
 from components.profile import TrainSettings
 from components.train.batches import Item
 from components.train.fitting import fit
@@ -160,7 +159,8 @@ def test_evaluation(
 
     took = benchmark.pedantic(timed, (work,), rounds=1)
     alone, _ = predict(model, clips, batch_size=1, tokenizer=tokenizer)
-    error = np.abs(ours[0] - alone).max()
+    together, _ = predict(model, clips, tokenizer=tokenizer)
+    error = max(np.abs(ours[0] - alone).max(), np.abs(together - alone).max())
     moved = np.abs(torch.cat(theirs).numpy() - alone).max()
     report(f"evaluation of {len(clips)} clips", took, plain_took)
     print(f"difference to each clip alone: ours {error:.1e}, the plain loop's padding {moved:.1e}")
@@ -259,24 +259,3 @@ def test_fine_tuning(
 
     plain_took = timed(loop)
     report(f"{len(fitted) // 8} fine-tuning steps of 8", took, plain_took)
-
-
-def test_a_training_batch_is_what_its_clips_are_alone(
-    benchmark: BenchmarkFixture, model: MoodlineModel, tokenizer: Tokenizer, clips: list[Clip]
-) -> None:
-    """At full size: in training mode, dropout aside, padding changes no clip's answer."""
-    config = model.config
-    chosen = sorted(clips, key=lambda clip: len(clip[0]))[:3]
-    windows = clip_windows(chosen, tokenizer, config.max_samples, config.max_tokens)
-    model.train()
-    rates = {}
-    for module in model.modules():
-        for name in ("p", "dropout", "dropout_prob"):
-            if isinstance(getattr(module, name, None), float):
-                rates[module, name] = getattr(module, name)
-                setattr(module, name, 0.0)
-    together = benchmark.pedantic(answer_batch, (model, windows), rounds=1)
-    alone = np.concatenate([answer_batch(model, [window]) for window in windows])
-    for (module, name), rate in rates.items():
-        setattr(module, name, rate)
-    assert np.abs(together - alone).max() < 1e-4

@@ -275,7 +275,16 @@ def test_attending_over_frames_trains_too(
 ) -> None:
     profile = make_profile("frames")
     result = train(*corpus, tmp_path / "model", profile, settings)
-    assert load_model(result.model).config.attend == "frames"
+    model = load_model(result.model)
+    assert model.config.attend == "frames"
+    clips, probabilities, embeddings = read_golden(result.model / "golden.safetensors")
+    graph = OnnxModel(result.model / "model.onnx")
+    given, vectors = graph.run([audio for audio, _ in clips], [ids for _, ids in clips])
+    assert np.abs(given - probabilities).max() < 1e-4
+    assert np.abs(vectors - embeddings).max() < 1e-4
+    turn = (read_audio(corpus[1][0].audio, 0.0, 0.3), "no stop")
+    by_torch, by_graph = predict(model, [turn])[0], predict(result.model, [turn])[0]
+    assert np.abs(by_torch - by_graph).max() < 1e-4
     assert result.history[-1]["training_loss"] < 0.9 * result.history[0]["training_loss"]
 
 
