@@ -86,7 +86,7 @@ images: setup ## build the container images (IMAGES="slim cpu gpu serve"; BASE_I
 ##@ Set it up
 
 .PHONY: setup
-setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready ## all environments and demo models (others call it)
+setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready $(HOME_DIR)/prometheus/.ready ## all environments and demo models (others call it)
 
 .PHONY: clean
 clean: ## remove environments and demo models (the registry stays)
@@ -104,6 +104,10 @@ $(VENV)/.ready: requirements.lock pyproject.toml infra/setup/system.sh
 	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
 	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+$(HOME_DIR)/prometheus/.ready: infra/setup/prometheus.sh
+	bash infra/setup/prometheus.sh $(@D)
 	touch $@
 
 $(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/setup.py | $(VENV)/.ready

@@ -181,6 +181,7 @@ class Counted:
         finally:
             metrics.REQUESTS.labels(path, status).inc()
             seconds = time.monotonic() - began
+            metrics.REQUEST_SECONDS.labels(path).observe(seconds)
             who = scope.get(OWNER, "")
             logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
 

@@ -7,6 +7,12 @@ SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120,
 REQUESTS = Counter(
     "moodline_requests", "Requests answered, by path and HTTP status.", ["path", "status"]
 )
+REQUEST_SECONDS = Histogram(
+    "moodline_request_seconds",
+    "Seconds from a request's beginning to its answer's end, by path.",
+    ["path"],
+    buckets=SECONDS,
+)
 STAGES = Histogram(
     "moodline_stage_seconds",
     "Seconds of a recording in a stage: wait, decode, transcribe, diarize, align, classify.",

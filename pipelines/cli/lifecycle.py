@@ -173,21 +173,30 @@ def retrain(
         InputError: the corpus or a model is wrong.
         StepFailed: a step failed.
     """
+    from pipelines.outcomes import record_outcome
     from pipelines.runner import run_local
+    from pipelines.steps import StepFailed
 
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such folder; name a corpus")
-    with err.status("starting") as status:
-        return run_local(
-            profile,
-            corpus,
-            settings,
-            in_containers=in_containers,
-            promote=promote,
-            actor=getpass.getuser(),
-            reason=reason,
-            on_step=lambda step: show_step(step, status),
-        )
+    outcomes = settings.home / "metrics" / "retrain.prom"
+    try:
+        with err.status("starting") as status:
+            result = run_local(
+                profile,
+                corpus,
+                settings,
+                in_containers=in_containers,
+                promote=promote,
+                actor=getpass.getuser(),
+                reason=reason,
+                on_step=lambda step: show_step(step, status),
+            )
+    except StepFailed:
+        record_outcome(outcomes, "error")
+        raise
+    record_outcome(outcomes, result.decision)
+    return result
 
 
 def refuse_unless_passed(result: "RunResult") -> None:

@@ -1,0 +1,88 @@
+"""The rules hold, by Prometheus' own tools; every alert is tested; every metric exists."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import prometheus_client
+import pytest
+import yaml
+
+from components.drift.gauges import NAMES
+from components.profile import Settings
+from pipelines.outcomes import FINISHED, record_outcome
+
+PLACE = Path(__file__).resolve().parents[2] / "infra" / "prometheus"
+TOOLS = Settings().home / "prometheus" / "usr" / "bin"
+RULES = [
+    rule
+    for group in yaml.safe_load((PLACE / "rules.yaml").read_text())["groups"]
+    for rule in group["rules"]
+]
+
+
+def tool(name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [TOOLS.resolve() / name, *arguments],
+        cwd=PLACE,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_rules_and_routes_are_well_formed() -> None:
+    assert f"{len(RULES)} rules found" in tool("promtool", "check", "rules", "rules.yaml")
+    assert "SUCCESS" in tool("amtool", "check-config", "alertmanager.yaml")
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "pager"), ("ticket", "team")])
+def test_alerts_go_where_they_should(severity: str, receiver: str) -> None:
+    route = ("config", "routes", "test", "--config.file=alertmanager.yaml")
+    assert tool("amtool", *route, f"severity={severity}").strip() == receiver
+
+
+@pytest.mark.parametrize("tests", ["rules_test.yaml", "rules_days_test.yaml"])
+def test_alerts_fire_on_what_they_are_for_and_on_nothing_near(tests: str) -> None:
+    assert "SUCCESS" in tool("promtool", "test", "rules", tests)
+
+
+def test_every_alert_is_tested_both_ways_and_says_what_to_do() -> None:
+    tests = "".join(path.read_text() for path in PLACE.glob("rules*_test.yaml"))
+    alerts = [rule for rule in RULES if "alert" in rule]
+    assert len(alerts) >= 12
+    for alert in alerts:
+        assert alert["annotations"]["runbook"].endswith(".")
+        assert alert["labels"]["severity"] in ("page", "ticket")
+        asked = tests.split(f'alertname="{alert["alert"]}"')[1:]
+        fires = [part.split("exp_samples:")[1].lstrip(" ").startswith("\n") for part in asked]
+        assert sorted(fires) == [False, True], alert["alert"]
+
+
+def test_every_metric_exists() -> None:
+    from serving import metrics  # noqa: F401  # it registers them
+
+    known = {*NAMES, FINISHED}
+    for family in prometheus_client.REGISTRY.collect():
+        ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
+        known |= {family.name + end for end in ends.get(family.type, [""])}
+    asked = {name for rule in RULES for name in re.findall(r"\bmoodline_\w+", rule["expr"])}
+    assert len(asked) > 10
+    assert asked <= known
+    recorded = {rule["record"] for rule in RULES if "record" in rule}
+    used = {name for rule in RULES for name in re.findall(r"moodline:\w+:\w+", rule["expr"])}
+    assert used <= recorded
+
+
+def test_outcomes_of_retrainings_are_kept_by_decision(tmp_path: Path) -> None:
+    path = tmp_path / "metrics" / "retrain.prom"
+    for decision, at in (("pass", 1000.0), ("fail", 2000.0), ("fail", 3000.0)):
+        record_outcome(path, decision, at)
+    lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    assert lines == [
+        f'{FINISHED}{{decision="pass"}} 1000.0',
+        f'{FINISHED}{{decision="fail"}} 3000.0',
+    ]
