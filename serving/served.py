@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.conversation import InputError, atomic_path
+from serving.triton.export import graph_facts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -108,7 +109,7 @@ def write_pointer(path: Path, lineup: Lineup) -> None:
 
 def _entry(served: Served) -> dict[str, Any]:
     # The limits stand in the graph, which may be large: it is read here once, not by each service.
-    facts = _graph_facts(served.folder / "model.onnx")
+    facts = graph_facts(served.folder / "model.onnx")
     return {
         "version": served.version,
         "folder": str(served.folder.resolve()),
@@ -117,16 +118,6 @@ def _entry(served: Served) -> dict[str, Any]:
         "max_samples": int(facts["max_samples"]),
         "max_tokens": int(facts["max_tokens"]),
     }
-
-
-def _graph_facts(path: Path) -> dict[str, Any]:
-    """The facts that the export wrote into the ONNX graph."""
-    import onnx
-
-    if not path.is_file():
-        raise InputError(f"the served version holds no {path.name}")
-    model = onnx.load(path, load_external_data=False)
-    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def read_pointer(path: Path) -> Lineup:

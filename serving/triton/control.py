@@ -11,6 +11,7 @@ from components.conversation import InputError, Seconds
 from serving.errors import NotReadyError
 from serving.triton.errors import TritonError, translated
 from serving.triton.export import MODEL
+from serving.triton.gpu import GRAPH
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
 logger = logging.getLogger(__name__)
@@ -110,6 +111,9 @@ class TritonControl:
         from tritonclient.utils import InferenceServerException
 
         try:
+            index = self._client.get_model_repository_index(client_timeout=5.0)
+            if any(model.name == GRAPH for model in index.models):
+                self._client.load_model(GRAPH, client_timeout=timeout)
             self._client.load_model(MODEL, client_timeout=timeout)
         except InferenceServerException as error:
             raise NotReadyError(f"Triton cannot load the model: {error.message()}") from error

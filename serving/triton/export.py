@@ -18,12 +18,16 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.conversation import EMOTIONS, InputError, atomic_path
 from components.profile import file_digest
+from serving.triton.gpu import GRAPH, export_graph, serve_graphs
 
 logger = logging.getLogger(__name__)
 
 MODEL = "moodline"
 BACKEND = Path(__file__).with_name("model.py")
 BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
+
+GROUP = 8
+"""Most clips that are padded to one length and run together."""
 
 CONFIG = """\
 name: "{name}"
@@ -55,7 +59,8 @@ model_warmup [ {{
   inputs {{ key: "INPUT_IDS" value: {{ data_type: TYPE_INT64 dims: [ 4 ] zero_data: true }} }}
 }} ]
 parameters {{ key: "threads" value: {{ string_value: "{threads}" }} }}
-parameters {{ key: "group_clips" value: {{ string_value: "8" }} }}
+parameters {{ key: "graph" value: {{ string_value: "{graph}" }} }}
+parameters {{ key: "group_clips" value: {{ string_value: "{group}" }} }}
 parameters {{ key: "group_waste" value: {{ string_value: "0.25" }} }}
 parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
 """
@@ -70,6 +75,7 @@ class HostSettings(BaseSettings):
         max_batch: most requests handed to an instance at once.
         max_queue: most requests waiting for a version; more are turned away.
         queue_seconds: the longest wait; a request that asks for less gets less.
+        gpu: run the graph by the onnxruntime backend with TensorRT; see `serving.triton.gpu`.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
@@ -79,6 +85,7 @@ class HostSettings(BaseSettings):
     max_batch: int = Field(default=32, ge=1)
     max_queue: int = Field(default=512, ge=1)
     queue_seconds: float = Field(default=30.0, gt=0)
+    gpu: bool = False
 
 
 def export_version(model_dir: Path, repository: Path, version: int) -> Path:
@@ -122,6 +129,7 @@ def serve_versions(
     max_batch: int = 32,
     max_queue: int = 512,
     queue_seconds: float = 30.0,
+    gpu: bool = False,
 ) -> Path:
     """Write the configuration that makes Triton serve these versions at its next load.
 
@@ -132,6 +140,7 @@ def serve_versions(
         max_batch: most requests handed over at once.
         max_queue: most requests waiting; more are turned away.
         queue_seconds: the longest wait; a request that asks for less gets less.
+        gpu: have the graph run by TensorRT.
 
     Returns:
         The configuration's path. It is written whole or not at all.
@@ -146,11 +155,28 @@ def serve_versions(
         if not (repository / MODEL / str(version) / "model.onnx").is_file():
             raise InputError(f"version {version} is not in the model repository; export it first")
     path = repository / MODEL / "config.pbtxt"
+    newest = repository / MODEL / str(numbers[-1])
+    width = _embedding_width(newest / "model.onnx")
+    if gpu:
+        for version in numbers:
+            export_graph(repository / MODEL / str(version), repository, version)
+        facts = graph_facts(newest / "model.onnx")
+        serve_graphs(
+            repository,
+            numbers,
+            instances=instances,
+            group=GROUP,
+            width=width,
+            max_samples=int(facts["max_samples"]),
+            max_tokens=int(facts["max_tokens"]),
+        )
     text = CONFIG.format(
         name=MODEL,
         max_batch=max_batch,
         emotions=len(EMOTIONS),
-        width=_embedding_width(repository / MODEL / str(numbers[-1]) / "model.onnx"),
+        width=width,
+        graph=GRAPH if gpu else "",
+        group=GROUP,
         queue_microseconds=round(queue_seconds * 1e6),
         max_queue=max_queue,
         instances=instances,
@@ -173,6 +199,20 @@ def _same(folder: Path, sources: dict[str, Path]) -> bool:
     if {path.name for path in folder.glob("*") if path.is_file()} != set(sources):
         return False
     return all(file_digest(folder / name) == file_digest(path) for name, path in sources.items())
+
+
+def graph_facts(graph: Path) -> dict[str, str]:
+    """The facts that the export wrote into an ONNX graph: its limits, its emotions.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    import onnx
+
+    if not graph.is_file():
+        raise InputError(f"the served version holds no {graph.name}")
+    model = onnx.load(graph, load_external_data=False)
+    return {entry.key: entry.value for entry in model.metadata_props}
 
 
 def _embedding_width(graph: Path) -> int:

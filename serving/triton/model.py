@@ -15,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 
 RATE = 16_000
 OUTPUTS = ("PROBABILITIES", "EMBEDDING")
+GRAPH_OUTPUTS = ("probabilities", "embedding")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,49 @@ class Clip:
     request: int
     audio: np.ndarray
     input_ids: np.ndarray
+
+
+class GraphHere:
+    """The graph in this process, by onnxruntime on the CPU."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Spinning threads would take the processor from the service beside us while we wait.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Its arena would keep the memory of the longest batch ever seen.
+        options.enable_cpu_mem_arena = False
+        self.session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+
+    def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Probabilities [n, 4] and embeddings [n, d] of a padded group."""
+        return self.session.run(list(GRAPH_OUTPUTS), inputs)
+
+
+class GraphBeside:
+    """The graph as another model in the same Triton, which may run on a GPU."""
+
+    def __init__(self, name: str, version: int) -> None:
+        self.name = name
+        self.version = version
+
+    def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """As `GraphHere.run`."""
+        request = pb_utils.InferenceRequest(
+            model_name=self.name,
+            model_version=self.version,
+            requested_output_names=list(GRAPH_OUTPUTS),
+            inputs=[pb_utils.Tensor(name, array) for name, array in inputs.items()],
+            preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU),
+        )
+        response = request.exec()
+        if response.has_error():
+            raise RuntimeError(response.error().message())
+        return [
+            pb_utils.get_output_tensor_by_name(response, name).as_numpy() for name in GRAPH_OUTPUTS
+        ]
 
 
 class TritonPythonModel:
@@ -36,16 +80,12 @@ class TritonPythonModel:
         self.most = int(numbers.get("group_clips", 8))
         self.waste = float(numbers.get("group_waste", 0.25))
         self.room = float(numbers.get("group_seconds", 120)) * RATE
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = int(numbers.get("threads", 0))
-        # Spinning threads would take the processor from the service beside us while we wait.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Its arena would keep the memory of the longest batch ever seen.
-        options.enable_cpu_mem_arena = False
-        graph = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
-        self.session = onnxruntime.InferenceSession(
-            str(graph), options, providers=["CPUExecutionProvider"]
-        )
+        self.graph: GraphHere | GraphBeside
+        if name := numbers.get("graph"):
+            self.graph = GraphBeside(name, int(args["model_version"]))
+        else:
+            path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
+            self.graph = GraphHere(path, int(numbers.get("threads", 0)))
 
     def execute(self, requests: list) -> list:
         """Answer requests, in their order; a bad one fails alone."""
@@ -84,14 +124,13 @@ class TritonPythonModel:
 
     def _run(self, group: list[Clip]) -> list:
         try:
-            outputs = self.session.run(
-                ["probabilities", "embedding"],
+            outputs = self.graph.run(
                 {
                     "audio": _padded([clip.audio for clip in group], np.float32),
                     "audio_lengths": np.array([len(c.audio) for c in group], np.int64),
                     "input_ids": _padded([clip.input_ids for clip in group], np.int64),
                     "text_lengths": np.array([len(c.input_ids) for c in group], np.int64),
-                },
+                }
             )
         except Exception as error:  # onnxruntime's errors share no narrower base
             if len(group) > 1:  # one clip of the group is at fault: find it, answer the others

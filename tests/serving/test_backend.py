@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from prometheus_client import REGISTRY
 from safetensors.numpy import load_file, save_file
 
 from components.profile import Settings, load_profile, tree_digest
@@ -121,6 +122,20 @@ def test_a_killed_tritonserver_comes_back_by_itself(served: Served) -> None:
         assert served.backend.server.pid != before
     assert load.seen.wrong == 0
     assert set(load.seen.failed) <= {"NotReadyError", "BusyError"}
+
+
+def test_the_candidate_is_asked_and_never_answers(served: Served) -> None:
+    def compared(outcome: str) -> float:
+        labels = {"outcome": outcome, "version": "2"}
+        return REGISTRY.get_sample_value("moodline_shadow_total", labels) or 0.0
+
+    before = {outcome: compared(outcome) for outcome in ("same", "other", "failed")}
+    with served.load(TRAFFIC.model_copy(update={"shadow_share": 1.0})) as load:
+        assert wait_until(lambda: compared("same") + compared("other") > 20, 20)
+    assert set(load.seen.answered) == {1}
+    assert load.seen.wrong == 0 and not load.seen.failed
+    assert compared("failed") == before["failed"]
+    assert compared("other") > before["other"], "these two models do not agree on everything"
 
 
 def test_promotions_and_rollbacks_under_load_fail_no_request(served: Served) -> None:
