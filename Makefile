@@ -71,6 +71,10 @@ test-soak: setup ## ten minutes at saturation: flat memory, nothing leaked
 bento: setup ## the service as a Bento, its speech models inside; then: bentoml serve moodline:latest
 	$(BIN)/python -m serving.bento
 
+.PHONY: load
+load: setup ## load a running service (make serve) with 1, 4, 16, 64 clients: URL=http://127.0.0.1:3000
+	$(BIN)/python -m tests.load --url $(or $(URL),http://127.0.0.1:3000)
+
 .PHONY: lock
 lock: $(VENV)/.ready ## resolve all environments anew
 	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \

@@ -221,7 +221,7 @@ class Steward:
             TritonDeadError: the process of a served version died meanwhile.
         """
         while not wait([load], timeout=0.5).done:
-            if self._server and len(self._server.stubs()) < len(self._loaded()):
+            if self._server and self._has_lost_processes():
                 self._server.stop(grace=0)  # the next round starts it anew
                 raise TritonDeadError("a model's process died while another version was loaded")
         load.result()
@@ -265,6 +265,9 @@ class Steward:
                 for version in self._lineup.versions()
                 if (trouble := self._trouble(control, version))
             }
+            if not troubles and self._has_lost_processes():
+                # The version's other instances answered.
+                troubles = dict.fromkeys(self._lineup.versions(), "one of its processes has died")
             for version, trouble in troubles.items():
                 logger.warning("version %d on %s: %s", version, control.url, trouble)
             if troubles:

@@ -70,8 +70,10 @@ class HostSettings(BaseSettings):
     """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
 
     Attributes:
-        instances: model processes for each version, which answer side by side.
-        threads: of one instance; 0 lets onnxruntime take one for each core.
+        instances: model processes for each version, which answer side by side. Two with half the
+            cores each answer more than one with all (threads that share one clip wait for each
+            other), but hold the model twice.
+        threads: of one instance; 0 shares the cores among the instances.
         max_batch: most requests handed to an instance at once.
         max_queue: most requests waiting for a version; more are turned away.
         queue_seconds: the longest wait; a request that asks for less gets less.
@@ -80,7 +82,7 @@ class HostSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
 
-    instances: int = Field(default=1, ge=1)
+    instances: int = Field(default=2, ge=1)
     threads: int = Field(default=0, ge=0)
     max_batch: int = Field(default=32, ge=1)
     max_queue: int = Field(default=512, ge=1)
@@ -135,7 +137,7 @@ def serve_versions(
 
     Args:
         versions: the ones to serve, each exported before.
-        threads: of one instance; 0 lets onnxruntime take one for each core.
+        threads: of one instance; 0 shares the cores among the instances.
         instances: model processes for each version.
         max_batch: most requests handed over at once.
         max_queue: most requests waiting; more are turned away.

@@ -6,6 +6,7 @@ with its own lengths; they are padded here, because only here it is known how lo
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,9 @@ class TritonPythonModel:
             self.graph = GraphBeside(name, int(args["model_version"]))
         else:
             path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
-            self.graph = GraphHere(path, int(numbers.get("threads", 0)))
+            instances = sum(int(group["count"]) for group in config["instance_group"])
+            fair = max(len(os.sched_getaffinity(0)) // instances, 1)
+            self.graph = GraphHere(path, int(numbers.get("threads", 0)) or fair)
 
     def execute(self, requests: list) -> list:
         """Answer requests, in their order; a bad one fails alone."""

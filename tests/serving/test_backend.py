@@ -91,7 +91,7 @@ def served(
     assert list(folders) == [1, 2]
     promote(1, settings, actor="a test")
     pointer = pointer_path(settings, 1)
-    backend = Backend(settings, pointer, TRAFFIC, HostSettings(threads=1))
+    backend = Backend(settings, pointer, TRAFFIC, HostSettings(instances=1, threads=1))
     try:
         url = backend.start()
         assert backend.serve().version == 1
