@@ -10,16 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from prometheus_client import REGISTRY
 from safetensors.numpy import load_file, save_file
 
-from components.profile import Settings, load_profile, tree_digest
+from components.profile import Settings, load_profile
 from components.register import Lineage, history, promote, register, rollback
 from serving.backend import Backend, pointer_path
 from serving.served import read_pointer
 from serving.traffic import TrafficSettings
 from serving.triton.export import HostSettings
+from tests.components.register.conftest import write_papers
 from tests.serving.load import Alone, Load, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -38,19 +41,18 @@ BACK = 15.0
 def as_version(folder: Path) -> Path:
     """What a registry asks of a model's folder, beside what Triton needs."""
     (folder / "config.json").write_text(json.dumps({"model_type": "moodline"}))
-    (folder / "model.safetensors").write_bytes(b"")
+    (folder / "preprocessor_config.json").write_text("{}")
+    (folder / "model_card.md").write_text("# Moodline\n\n## Not to be used\n\n- At work.\n")
+    save_file({"weights": np.zeros(1, "f4")}, folder / "model.safetensors")
+    pq.write_table(pa.table({"emotion": ["sad"]}), folder / "drift_reference.parquet")
     return folder
 
 
 def add(folder: Path, settings: Settings) -> int:
     """Register a model's folder; its version."""
-    papers = {name: folder.with_name(f"{folder.name}-{name}") for name in ("metrics", "verdict")}
-    papers["metrics"].write_text(json.dumps({"model": tree_digest(folder)}))
-    papers["verdict"].write_text(json.dumps({"verdict": "pass", "reasons": []}))
-    report = folder.with_name(f"{folder.name}-report")
-    report.write_text("<html></html>")
+    papers = write_papers(folder.with_name(f"{folder.name}-papers"), folder)
     lineage = Lineage("0123abcd", "corpus", load_profile("demo"))
-    return register(folder, report=report, **papers, lineage=lineage, settings=settings)
+    return register(folder, **papers, lineage=lineage, settings=settings)
 
 
 @dataclass
