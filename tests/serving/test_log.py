@@ -19,7 +19,7 @@ import soundfile
 from components.conversation import EMOTIONS
 from components.traffic import FeedbackStore, Journal, read_window
 from serving.processes import free_ports
-from serving.served import Served, write_pointer
+from serving.served import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -31,7 +31,7 @@ Start = Callable[..., "tuple[subprocess.Popen[bytes], str]"]
 @pytest.fixture
 def start(triton: TritonServer, models: dict[int, Path], tmp_path: Path) -> Iterator[Start]:
     """Start a service on the log in `tmp_path`; its process and its address."""
-    write_pointer(tmp_path / "served.json", Served(3, models[3]))
+    write_pointer(tmp_path / "served.json", Lineup(Served(3, models[3])))
     children = []
 
     def begin(**more: str) -> "tuple[subprocess.Popen[bytes], str]":
