@@ -225,8 +225,9 @@ def check_encoders(model: MoodlineModel) -> MoodlineModel:
             count = int(lengths[1])
         if together.shape[1] < count or alone.shape[1] < count:
             raise InputError(error)
+        # Rounding moves states by a ten-thousandth of their size; padding let in, by a tenth.
         scale = float(alone.abs().max().clamp_min(1.0))
-        if not (together[1, :count] - alone[0, :count]).abs().max() < 1e-4 * scale:
+        if not (together[1, :count] - alone[0, :count]).abs().max() < 1e-2 * scale:
             raise InputError(error)
     return model
 

@@ -45,7 +45,6 @@ NAMED: dict[str, dict[str, Any]] = {
     "wavlm": WAVE,
     "unispeech-sat": WAVE,
     "data2vec-audio": {**WAVE, "num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 5},
-    "sew": {**WAVE, "conv_stride": [5, 2, 2, 2, 2, 2, 2], "conv_kernel": [10, 3, 3, 3, 3, 2, 2]},
     "bert": WORDS,
     "roberta": {**WORDS, "max_position_embeddings": 26, "pad_token_id": 1},
     "distilbert": {"dim": 32, "n_layers": 1, "n_heads": 4, "hidden_dim": 48, "vocab_size": 40,
@@ -62,7 +61,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "t5": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_heads": 4, "vocab_size": 40},
     "vit": {**SIZES, "image_size": 32, "patch_size": 16},
 }  # fmt: skip
-SPEECH = ["whisper", "wav2vec2", "hubert", "wavlm", "unispeech-sat", "sew"]
+SPEECH = ["whisper", "wav2vec2", "hubert", "wavlm", "unispeech-sat"]
 TEXT = ["bert", "roberta", "distilbert", "mpnet", "electra", "albert", "deberta", "deberta-v2",
         "camembert"]  # fmt: skip
 
