@@ -22,7 +22,7 @@ WU = "Wu et al. (6 emotions)"
 
 ABOUT = (
     "Ours: the mean over seeds of all folds together, ± the standard deviation over seeds (where"
-    " there are several), in brackets the 95 % interval by drawing conversations again.",
+    " there are several), beside it the 95 % interval by drawing conversations again.",
     "Every system is trained and tested on its own turns, as in the paper, and scored on the same"
     " reference utterances; one that no turn answers is a wrong answer.",
 )
