@@ -1,5 +1,6 @@
 """A run's steps in containers on this machine."""
 
+import contextlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,8 @@ from pipelines.code import image
 
 _GIVEN = ("MOODLINE_", "MLFLOW_", "AWS_", "HF_", "TRANSFORMERS_", "PYANNOTE_", "TOKENIZERS_")
 """Variables that the steps get, credentials among them: they are on no disk, in no image."""
+
+_LABEL = "moodline.run"
 
 
 def check_engine() -> None:
@@ -35,7 +38,18 @@ def check_engine() -> None:
         raise InputError(f"no Docker engine answers: {' '.join(str(error).split())}") from None
 
 
-def container_arguments(mounts: Sequence[str]) -> dict[str, Any]:
+def stop_containers(run: str) -> None:
+    """End what of a run's steps still runs: an engine goes on when who asked it has gone."""
+    import docker
+    from docker.errors import DockerException
+
+    # An engine that has gone away took them along.
+    with contextlib.suppress(DockerException):
+        for container in docker.from_env().containers.list(filters={"label": f"{_LABEL}={run}"}):
+            container.kill()
+
+
+def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
     """What kfp's DockerRunner is to pass to `docker run`.
 
     Everything lies at the same place inside as outside. The steps run as whoever starts the run,
@@ -44,6 +58,7 @@ def container_arguments(mounts: Sequence[str]) -> dict[str, Any]:
 
     Args:
         mounts: folders that the steps read, besides Moodline's own.
+        run: the run's name, by which `stop_containers` finds them.
     """
     settings = Settings()
     own = (settings.home, settings.models, settings.cache)
@@ -62,6 +77,7 @@ def container_arguments(mounts: Sequence[str]) -> dict[str, Any]:
             {"Type": "bind", "Source": place, "Target": place, "ReadOnly": readonly}
             for place, readonly in places.items()
         ],
+        "labels": {_LABEL: run},
         "network_mode": "host",
         "user": f"{os.getuid()}:{os.getgid()}",
     }

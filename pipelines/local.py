@@ -41,7 +41,7 @@ def main(request: Path) -> None:
     local.init(
         runner=local.SubprocessRunner(use_venv=False)
         if asked["mounts"] is None
-        else local.DockerRunner(**container_arguments(asked["mounts"])),
+        else local.DockerRunner(**container_arguments(asked["mounts"], root.name)),
         pipeline_root=str(root),
         raise_on_error=True,
         enable_caching=True,

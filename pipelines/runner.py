@@ -21,7 +21,7 @@ from components.conversation import InputError
 from components.profile import ClusterSettings, Profile, Settings
 from components.register import Refused, read_verdict
 from pipelines.code import ROOT, git_commit
-from pipelines.containers import check_engine
+from pipelines.containers import check_engine, stop_containers
 from pipelines.steps import LogReader, Step, StepFailed, last_words
 
 OnStep = Callable[[Step], None]
@@ -196,6 +196,8 @@ def run_pipeline(
         status = child.wait()
     finally:
         _stop(child)
+        if mounts is not None:
+            stop_containers(folder.name)
     failed = reader.failed()
     if failed is not None or status != 0:
         raise _fault(failed, status, reader, log)

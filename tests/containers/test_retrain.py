@@ -11,8 +11,11 @@ import docker
 import pytest
 
 from components.conversation import read_turns, read_words
+from components.profile import Settings, load_profile
 from components.profile.images import CPU_IMAGE, SLIM_IMAGE
 from pipelines.code import image
+from pipelines.runner import run_local
+from pipelines.steps import Step
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -56,6 +59,23 @@ def test_the_registry_has_what_the_gate_let_through(result: dict[str, Any]) -> N
 
 def test_what_the_steps_left_belongs_to_who_started_them(result: dict[str, Any]) -> None:
     assert {p.stat().st_uid for p in Path(result["folder"]).rglob("*")} == {os.getuid()}
+
+
+def test_an_interrupt_leaves_no_container(
+    tmp_path: Path, demo_corpus: Path, models_home: Path
+) -> None:
+    def interrupt(step: Step) -> None:
+        if step.state == "running" and step.name == "corpus":
+            raise KeyboardInterrupt
+
+    settings = Settings(home=tmp_path / "home", models=models_home)
+    with pytest.raises(KeyboardInterrupt):
+        run_local(
+            load_profile("demo"), demo_corpus, settings, in_containers=True, on_step=interrupt
+        )
+    (run,) = settings.runs.iterdir()
+    left = docker.from_env().containers.list(filters={"label": f"moodline.run={run.name}"})
+    assert left == []
 
 
 @pytest.mark.parametrize("name", [SLIM_IMAGE, CPU_IMAGE])

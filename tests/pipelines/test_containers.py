@@ -36,7 +36,7 @@ def test_steps_find_everything_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s3cret")
     monkeypatch.setenv("EDITOR", "vi")
-    given = container_arguments([str(tmp_path / "corpus")])
+    given = container_arguments([str(tmp_path / "corpus")], "run-7")
     mounts = {mount["Target"]: mount["ReadOnly"] for mount in given["mounts"]}
     assert mounts[str(tmp_path / "corpus")] is True
     assert mounts[str(tmp_path / "home")] is False
@@ -44,3 +44,4 @@ def test_steps_find_everything_where_it_is(monkeypatch: pytest.MonkeyPatch, tmp_
     assert given["environment"]["MOODLINE_HOME"] == str(tmp_path / "home")
     assert given["environment"]["AWS_SECRET_ACCESS_KEY"] == "s3cret"
     assert "EDITOR" not in given["environment"]
+    assert given["labels"] == {"moodline.run": "run-7"}
