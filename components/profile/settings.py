@@ -22,6 +22,8 @@ class Settings(BaseSettings):
         cache: finished work by content; default `<home>/cache`.
         log: the prediction log; several replicas may share the folder.
         feedback_url: SQLAlchemy's, of the feedback's database; default SQLite under `home`.
+        trigger_url: SQLAlchemy's, of what started retrainings; default SQLite under `home`.
+        trigger_token: that those who start one must bring; never logged.
         runs: outputs of local pipeline runs; default `<home>/runs`.
         model_repository: Triton's; default `<home>/model_repository`.
         triton_env: Triton's own small Python environment; default `<home>/triton`.
@@ -53,6 +55,10 @@ class Settings(BaseSettings):
     feedback_url: str = Field(
         default_factory=lambda data: f"sqlite:///{(data['home'] / 'feedback.db').resolve()}"
     )
+    trigger_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'trigger.db').resolve()}"
+    )
+    trigger_token: SecretStr | None = None
     runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
     model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
     triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
@@ -86,7 +92,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""
-        values = self.model_dump(exclude={"hub_token", "kfp_token"})
+        values = self.model_dump(exclude={"hub_token", "kfp_token", "trigger_token"})
         return {
             f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
             for name, value in values.items()

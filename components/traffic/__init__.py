@@ -13,6 +13,7 @@ of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
+from components.traffic.database import open_database
 from components.traffic.erase import erase, sweep
 from components.traffic.export import Exported, export_feedback
 from components.traffic.feedback import (
@@ -56,6 +57,7 @@ __all__ = [
     "find_request",
     "keep_audio",
     "kept_audio",
+    "open_database",
     "read_window",
     "recording_id",
     "recording_key",

@@ -7,13 +7,13 @@ latest of an agent**: a reviewer listens to the recording, an agent remembers th
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.conversation import EMOTIONS, InputError, Seconds
+from components.traffic.database import open_database
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, Table
+    from sqlalchemy import Table
 
 Source = Literal["agent", "reviewer"]
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -106,17 +106,7 @@ class FeedbackStore:
     """
 
     def __init__(self, url: str) -> None:
-        from sqlalchemy import create_engine
-        from sqlalchemy.engine import make_url
-        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
-        try:
-            address = make_url(url)
-            if address.get_backend_name() == "sqlite" and address.database:
-                Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-            self._engine: Engine = create_engine(address, pool_pre_ping=True)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise InputError(f"the feedback's database: {error}") from None
+        self._engine = open_database(url, "the feedback's")
         self._table = _table()
         self._table.metadata.create_all(self._engine)
 

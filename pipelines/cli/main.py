@@ -27,6 +27,7 @@ from pipelines.cli import (
     lifecycle,
     registry,
     scores,
+    trigger,
 )
 from pipelines.cli.console import err, quiet
 from pipelines.steps import StepFailed
@@ -66,6 +67,7 @@ experiment.add_to(app)
 drift.add_to(app)
 feedback.add_to(app)
 gate.add_to(app)
+trigger.add_to(app)
 app.add_typer(registry.app, name="registry")
 
 

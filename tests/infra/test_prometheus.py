@@ -39,10 +39,18 @@ def test_rules_and_routes_are_well_formed() -> None:
     assert "SUCCESS" in tool("amtool", "check-config", "alertmanager.yaml")
 
 
-@pytest.mark.parametrize(("severity", "receiver"), [("page", "pager"), ("ticket", "team")])
-def test_alerts_go_where_they_should(severity: str, receiver: str) -> None:
+@pytest.mark.parametrize(
+    ("labels", "receivers"),
+    [
+        (["severity=page"], "pager"),
+        (["severity=ticket"], "team"),
+        (["severity=ticket", "retrain=true"], "trigger,team"),
+        (["severity=ticket", "retrain=false"], "team"),
+    ],
+)
+def test_alerts_go_where_they_should(labels: list[str], receivers: str) -> None:
     route = ("config", "routes", "test", "--config.file=alertmanager.yaml")
-    assert tool("amtool", *route, f"severity={severity}").strip() == receiver
+    assert tool("amtool", *route, *labels).strip() == receivers
 
 
 @pytest.mark.parametrize("tests", ["rules_test.yaml", "rules_days_test.yaml"])

@@ -1,0 +1,114 @@
+"""`moodline trigger`: retraining that starts by itself, and what started it."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from components.conversation import InputError
+from components.profile import Settings, load_profile
+from pipelines.cli.console import err, out, print_json
+from pipelines.cli.conversations import ProfileName
+from pipelines.cli.lifecycle import Runner
+
+_MIN_TOKEN = 16
+
+
+def serve_command(
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 3100,
+    profile: ProfileName = "demo",
+    corpus: Annotated[
+        Path | None,
+        typer.Option("--corpus", help="To retrain on; on kubeflow, as its pods see it."),
+    ] = None,
+    data: Annotated[
+        Path, typer.Option("--data", help="The folder that new labelled data must lie in.")
+    ] = Path(),
+    runner: Annotated[
+        Runner, typer.Option("--runner", help="Where runs start: local or kubeflow.")
+    ] = Runner.local,
+    promote: Annotated[
+        bool, typer.Option("--promote", help="Into production, if the gate passes.")
+    ] = False,
+    cooldown: Annotated[
+        float, typer.Option("--cooldown", min=0, help="Hours between two runs.")
+    ] = 6.0,
+    daily: Annotated[int, typer.Option("--daily", min=0, help="Runs in any 24 hours.")] = 2,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Start nothing; write down what would have been.")
+    ] = False,
+) -> None:
+    """Start a retraining for each alert with retrain="true" and for new labelled data, once.
+
+    Alertmanager posts to /v1/alerts; you post {"corpus": DIR} or {"feedback": DIR} to /v1/data. Who
+    asks brings MOODLINE_TRIGGER_TOKEN (“Authorization: Bearer …”). Ctrl-C stops it; runs go on.
+    """
+    settings = Settings()
+    token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
+    if token is None and not dry_run:
+        raise InputError("set MOODLINE_TRIGGER_TOKEN, or anybody could start runs; or --dry-run")
+    if token is not None and (len(token) < _MIN_TOKEN or not token.isascii()):
+        raise InputError(f"MOODLINE_TRIGGER_TOKEN: take {_MIN_TOKEN} ASCII characters or more")
+    if runner is Runner.docker:
+        raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
+    from pipelines.trigger import (
+        Ledger,
+        Place,
+        Policy,
+        Trigger,
+        build_app,
+        data_cause,
+        listen,
+        serve,
+        start_here,
+        start_on_kubeflow,
+    )
+
+    place, chosen = Place(profile, corpus, settings, promote), load_profile(profile)
+    on_cluster = runner is Runner.kubeflow
+    if on_cluster and corpus is None:
+        raise InputError("name the corpus, as the cluster's pods see it: --corpus /moodline/corpus")
+    start = partial(start_on_kubeflow, place, chosen) if on_cluster else partial(start_here, place)
+    ledger = Ledger(settings.trigger_url)
+    trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
+    root = None if on_cluster else data
+    with listen(host, port) as address:
+        err.print(f"The trigger listens on http://{host}:{address.getsockname()[1]}", markup=False)
+        serve(build_app(trigger, token, lambda new: data_cause(new, root)), address)
+    ledger.close()
+
+
+def history_command(
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """What came in, what was made of it, and the run it started."""
+    from pipelines.trigger import Ledger
+
+    ledger = Ledger(Settings().trigger_url)
+    entries = ledger.entries()
+    ledger.close()
+    if as_json:
+        return print_json([asdict(entry) for entry in entries])
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("nr", "when (UTC)", "kind", "name", "outcome", "why", "run"):
+        table.add_column(column, overflow="fold")
+    for entry in entries:
+        when = f"{entry.time:%Y-%m-%d %H:%M:%S}"
+        cells = (entry.kind, entry.name, entry.outcome, entry.why, entry.run)
+        table.add_row(str(entry.number), when, *cells)
+    return out.print(table if entries else "Nothing has come in yet.")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Put the commands on the command line."""
+    trigger = typer.Typer(
+        help="Retraining that starts by itself, and what started it.", no_args_is_help=True
+    )
+    trigger.command("serve")(serve_command)
+    trigger.command("history")(history_command)
+    app.add_typer(trigger, name="trigger")

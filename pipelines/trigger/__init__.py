@@ -1,0 +1,33 @@
+"""What starts a retraining by itself: an alert, or new labelled data. Once for each cause.
+
+A cause comes in by HTTP (`receiver`), is read and checked (`causes`), decided upon by what came
+before (`decide`, a pure function over the `ledger`), and started (`start`): here, or on Kubeflow.
+"""
+
+from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_cause
+from pipelines.trigger.decide import Policy, decide
+from pipelines.trigger.ledger import Entry, Ledger
+from pipelines.trigger.receiver import build_app, listen, serve
+from pipelines.trigger.start import Place, Run, start_here, start_on_kubeflow
+from pipelines.trigger.trigger import Told, Trigger
+
+__all__ = [
+    "Cause",
+    "Entry",
+    "Ledger",
+    "NewData",
+    "Place",
+    "Policy",
+    "Run",
+    "Told",
+    "Trigger",
+    "Webhook",
+    "alert_cause",
+    "build_app",
+    "data_cause",
+    "decide",
+    "listen",
+    "serve",
+    "start_here",
+    "start_on_kubeflow",
+]

@@ -1,0 +1,132 @@
+"""What may start a retraining, as it is sent, and as what it is known again."""
+
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from components.conversation import InputError
+
+Kind = Literal["alert", "data"]
+
+
+class Alert(BaseModel):
+    """One alert of a webhook; what else Alertmanager sends is not asked for."""
+
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    starts: AwareDatetime = Field(alias="startsAt")
+    fingerprint: str = Field(pattern=r"^[0-9a-f]{1,64}$")
+    url: str = Field("", alias="generatorURL", max_length=2000)
+
+    @property
+    def key(self) -> str:
+        """The same for every repetition of one firing: its labels, and since when."""
+        return f"alert:{self.fingerprint}:{self.starts.astimezone(UTC).isoformat()}"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether a retraining can help (the rules say so)."""
+        return self.labels.get("retrain") == "true"
+
+
+class Webhook(BaseModel):
+    """What Alertmanager posts (version 4)."""
+
+    version: Literal["4"]
+    group: str = Field(alias="groupKey")
+    alerts: list[Alert] = Field(max_length=1000)
+
+
+class NewData(BaseModel):
+    """New labelled data: what to train on from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    corpus: Path | None = Field(
+        None, description="A labelled corpus, in place of the one the receiver was started with."
+    )
+    feedback: Path | None = Field(
+        None, description="What `moodline feedback export` wrote; trained on only."
+    )
+    id: str = Field(
+        "",
+        pattern=r"^[\w.:/-]{0,100}$",
+        description="Names this state of it; default: the digest of what lies there.",
+    )
+    reason: str = Field("new labelled data", max_length=300, pattern=r"^[^\r\n]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a retraining should start.
+
+    Attributes:
+        key: the same cause has the same.
+        kind: an alert, or new data.
+        name: the alert's, or the data's folder.
+        reason: one line.
+        url: where the alert can be looked at; "" for data.
+        corpus: to train on; None: the usual one.
+        feedback: to train on beside it; None: what has come back so far.
+    """
+
+    key: str
+    kind: Kind
+    name: str
+    reason: str
+    url: str = ""
+    corpus: Path | None = None
+    feedback: Path | None = None
+
+
+def alert_cause(alert: Alert) -> Cause:
+    """What an alert stands for."""
+    name = alert.labels.get("alertname", "unnamed")
+    summary = " ".join(alert.annotations.get("summary", "").split())
+    return Cause(alert.key, "alert", name[:200], (summary or name)[:300], alert.url)
+
+
+def data_cause(data: NewData, root: Path | None) -> Cause:
+    """What new data stands for; it is read, and so checked, where it lies on this machine.
+
+    Args:
+        root: the folder that it must lie in; None: it lies where only a cluster's pods see it, and
+            has to bring an id.
+
+    Raises:
+        InputError: it names nothing, lies elsewhere, or has a fault.
+    """
+    named = {"corpus": data.corpus, "feedback": data.feedback}
+    folders = {name: path for name, path in named.items() if path is not None}
+    if not folders:
+        raise InputError("name a corpus or feedback")
+    if root is None:
+        if not data.id:
+            raise InputError("the data lies on a cluster: give an id that names this state of it")
+        if data.feedback is not None:
+            raise InputError("feedback: on kubeflow, put the joined corpus where the pods see it")
+        digests = [data.id]
+    else:
+        folders = {name: _within(root, path) for name, path in folders.items()}
+        digests = [data.id or _digest(name, path) for name, path in folders.items()]
+    what = " and ".join(str(path) for path in folders.values())
+    key = ":".join(["data", *dict.fromkeys(digests)])
+    return Cause(key, "data", what[:200], data.reason, "", **folders)
+
+
+def _within(root: Path, path: Path) -> Path:
+    place = (root / path).resolve()
+    if not place.is_relative_to(root.resolve()) or not place.is_dir():
+        raise InputError(f"{path}: no folder in the one that new data lies in (--data)")
+    return place
+
+
+def _digest(name: str, path: Path) -> str:
+    from components.conversation import read_manifest
+    from components.corpus import corpus_digest, read_corpus
+
+    return corpus_digest(read_manifest(path) if name == "feedback" else read_corpus(path))

@@ -1,0 +1,149 @@
+"""The trigger's HTTP side: Alertmanager's webhook, new data, its own metrics."""
+
+import contextlib
+import hmac
+import socket
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from components.conversation import InputError
+from pipelines.trigger import metrics
+from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
+from pipelines.trigger.trigger import Told, Trigger
+
+MAX_BYTES = 1_000_000
+"""Of a request: Alertmanager's hold a few hundred alerts at most."""
+
+_STATUS = {"started": 202, "rehearsed": 202, "cooldown": 429, "budget": 429, "failed": 503}
+
+
+def build_app(
+    trigger: Trigger, token: str | None, read_data: Callable[[NewData], Cause]
+) -> FastAPI:
+    """The receiver.
+
+    Args:
+        trigger: what starts runs.
+        token: that who asks must bring; None: nobody is asked (only ever in a dry run).
+        read_data: new data as a cause, or an `InputError`.
+    """
+    app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
+    app.add_middleware(_Door, token=token)
+
+    @app.post("/v1/alerts")
+    def alerts(webhook: Webhook, response: Response) -> dict[str, Any]:
+        """Alertmanager's webhook. 503 where a run could not be started: it will send it again."""
+        told = []
+        for alert in webhook.alerts:
+            cause = alert_cause(alert)
+            if not alert.wanted:
+                done = trigger.pass_over("alert")
+            elif alert.status == "resolved":
+                done = trigger.resolve(cause)
+            else:
+                done = trigger.fire(cause)
+            told.append({"alert": cause.name, "fingerprint": alert.fingerprint, **asdict(done)})
+        if any(one["outcome"] == "failed" for one in told):
+            response.status_code = 503
+        return {"alerts": told}
+
+    @app.post("/v1/data")
+    def data(new: NewData, response: Response) -> Told:
+        """New labelled data. 202 a run starts, 200 known, 429 not now, 503 it could not start."""
+        told = trigger.fire(read_data(new))
+        response.status_code = _STATUS.get(told.outcome, 200)
+        return told
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok"
+
+    @app.get("/metrics")
+    def scrape() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.exception_handler(RequestValidationError)
+    def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        return _refuse(422, "malformed", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+    @app.exception_handler(InputError)
+    def wrong(request: Request, error: InputError) -> JSONResponse:
+        return _refuse(422, "malformed", str(error))
+
+    return app
+
+
+class _Door:
+    """Lets in who brings the token, and no more than `MAX_BYTES`, before anything is read."""
+
+    def __init__(self, app: ASGIApp, token: str | None) -> None:
+        self._app = app
+        self._expected = None if token is None else f"Bearer {token}".encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] == "GET":
+            return await self._app(scope, receive, send)
+        brought = dict(scope["headers"]).get(b"authorization", b"")
+        if self._expected is not None and not hmac.compare_digest(brought, self._expected):
+            says = "bring the trigger's token: Authorization: Bearer …"
+            refusal = _refuse(401, "unauthorized", says)
+            refusal.headers["WWW-Authenticate"] = "Bearer"
+            return await refusal(scope, receive, send)
+        body = await _body(receive)
+        if body is None:
+            refusal = _refuse(413, "too_large", f"more than {MAX_BYTES} bytes")
+            return await refusal(scope, receive, send)
+
+        kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def again() -> Message:
+            return kept.pop() if kept else await receive()
+
+        return await self._app(scope, again, send)
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """All of a request's body; None if it is too large."""
+    body, more = b"", True
+    while more and len(body) <= MAX_BYTES:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return None if len(body) > MAX_BYTES else body
+
+
+def _refuse(status: int, reason: str, says: str) -> JSONResponse:
+    metrics.REFUSED.labels(reason).inc()
+    return JSONResponse({"error": says}, status)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take an address.
+
+    Args:
+        port: 0: any free one.
+
+    Raises:
+        InputError: it is taken, or not this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"{host}:{port}: {error}; choose another --host or --port") from None
+
+
+def serve(app: FastAPI, place: socket.socket) -> None:
+    """Answer at an address until a signal comes."""
+    import uvicorn
+
+    with contextlib.closing(place):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[place])

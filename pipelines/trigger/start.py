@@ -1,0 +1,129 @@
+"""How a run starts for a cause: on this machine, or on Kubeflow. Neither waits for its end."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from components.conversation import InputError
+from components.profile import Profile, Settings
+from pipelines.code import ROOT, git_commit
+from pipelines.trigger.causes import Cause
+
+_MOODLINE = "from pipelines.cli.main import main; main()"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that was started.
+
+    Attributes:
+        where: its folder here, or Kubeflow's id and address.
+    """
+
+    where: str
+
+
+Start = Callable[[Cause, int], Run]
+"""Starts a run for a cause, whose number in the ledger is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a run is started with, whatever its cause.
+
+    Attributes:
+        profile: its name or file, as `moodline retrain --profile` takes it.
+        corpus: the usual one; None: the demo's.
+        settings: where things lie.
+        promote: into production, if its gate passes.
+    """
+
+    profile: str
+    corpus: Path | None
+    settings: Settings
+    promote: bool = False
+
+
+def start_here(place: Place, cause: Cause, number: int) -> Run:
+    """`moodline retrain` in a process that outlives this one, with what people corrected so far.
+
+    Its folder is `<runs>/trigger-<number>`: `cause.json`, `retrain.log`, `result.json` at its end,
+    and the run's own folder.
+    """
+    folder = (place.settings.runs / f"trigger-{number:06d}").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    feedback, note = cause.feedback, ""
+    if feedback is None:
+        feedback, note = _came_back(place.settings, folder / "feedback")
+    command = retrain_command(place, cause, feedback, number)
+    told = {"number": number, **asdict(cause), "feedback": feedback, "note": note}
+    told["command"] = ["moodline", *command]
+    (folder / "cause.json").write_text(json.dumps(told, indent=1, default=str), encoding="utf-8")
+    environment = {**os.environ, **place.settings.environment(), "MOODLINE_RUNS": str(folder)}
+    environment.pop("MOODLINE_TRIGGER_TOKEN", None)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
+    )
+    with (folder / "result.json").open("wb") as out, (folder / "retrain.log").open("wb") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-c", _MOODLINE, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=log,
+            env=environment,
+            start_new_session=True,
+        )
+    # Somebody has to take note of its end, or it stays as a zombie.
+    threading.Thread(target=child.wait, daemon=True).start()
+    return Run(str(folder))
+
+
+def retrain_command(place: Place, cause: Cause, feedback: Path | None, number: int) -> list[str]:
+    """What `moodline` is called with."""
+    command = ["retrain", "--profile", place.profile, "--json"]
+    command += ["--reason", f"trigger {number}, {cause.kind} {cause.name}: {cause.reason}"]
+    corpus = cause.corpus or place.corpus
+    command += ["--corpus", str(corpus)] if corpus else []
+    command += ["--feedback", str(feedback)] if feedback else []
+    return command + (["--promote"] if place.promote else [])
+
+
+def start_on_kubeflow(place: Place, profile: Profile, cause: Cause, number: int) -> Run:
+    """A run of the retraining pipeline on a cluster; the corpus is named as its pods see it.
+
+    Raises:
+        InputError: no corpus is named, or the cluster refuses.
+    """
+    from pipelines.kubeflow import submit
+
+    corpus = cause.corpus or place.corpus
+    if corpus is None:
+        raise InputError("name the corpus, as the cluster's pods see it: --corpus /moodline/corpus")
+    arguments = {
+        "corpus": str(corpus),
+        "git_commit": git_commit(),
+        "promote_if_passed": place.promote,
+        "actor": "trigger",
+        "reason": f"trigger {number}, {cause.kind} {cause.name}: {cause.reason}",
+    }
+    done = submit(profile, arguments, place.settings)
+    return Run(f"{done.id} {done.url}")
+
+
+def _came_back(settings: Settings, folder: Path) -> tuple[Path | None, str]:
+    """The feedback so far as a corpus; None, and why, if there is none to train on."""
+    from components.traffic import FeedbackStore, export_feedback
+
+    store = FeedbackStore(settings.feedback_url)
+    try:
+        done = export_feedback(store.entries(), settings.log, folder)
+    except InputError as error:
+        return None, str(error)
+    finally:
+        store.close()
+    return folder, f"{done.turns} labelled turns of {done.recordings} recordings"

@@ -1,0 +1,100 @@
+"""A trigger that listens on loopback, and a start that writes down what it was asked for."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+
+from pipelines.trigger import (
+    Cause,
+    Ledger,
+    Policy,
+    Run,
+    Trigger,
+    build_app,
+    data_cause,
+    listen,
+)
+
+TOKEN = "a-token-that-nobody-guesses"
+
+
+class Starts:
+    """What was started, in order."""
+
+    def __init__(self) -> None:
+        self.causes: list[Cause] = []
+        self.fault: Exception | None = None
+
+    def __call__(self, cause: Cause, number: int) -> Run:
+        if self.fault is not None:
+            raise self.fault
+        time.sleep(0.05)  # a start takes a while: others come in meanwhile
+        self.causes.append(cause)
+        return Run(f"runs/trigger-{number}")
+
+
+Listen = Callable[..., httpx.Client]
+
+
+@pytest.fixture
+def starts() -> Starts:
+    return Starts()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'state' / 'trigger.db'}"
+
+
+@pytest.fixture
+def listening(tmp_path: Path, starts: Starts, database: str) -> Iterator[Listen]:
+    """Start a receiver; a client that brings the token."""
+    ends: list[Callable[[], Any]] = []
+
+    def begin(token: str | None = TOKEN, **policy: Any) -> httpx.Client:
+        policy = {"cooldown": timedelta(0), "daily": 100} | policy
+        ledger = Ledger(database)
+        trigger = Trigger(ledger, starts, Policy(**policy))
+        app = build_app(trigger, token, lambda new: data_cause(new, tmp_path))
+        address = listen("127.0.0.1", 0)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})
+        thread.start()
+        client = httpx.Client(
+            base_url=f"http://127.0.0.1:{address.getsockname()[1]}",
+            headers={"Authorization": f"Bearer {TOKEN}"},
+            timeout=60,
+        )
+
+        def end() -> None:
+            client.close()
+            server.should_exit = True
+            thread.join()
+            ledger.close()
+
+        ends.append(end)
+        return client
+
+    yield begin
+    for end in ends:
+        end()
+
+
+@pytest.fixture
+def entries(database: str) -> Callable[[], list[tuple[str, str]]]:
+    """What the ledger says: name and outcome of each line."""
+
+    def read() -> list[tuple[str, str]]:
+        ledger = Ledger(database)
+        found = [(entry.name, entry.outcome) for entry in ledger.entries()]
+        ledger.close()
+        return found
+
+    return read

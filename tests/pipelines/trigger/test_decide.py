@@ -1,0 +1,53 @@
+"""Known, cooling down, budget spent: by what the ledger says, to the minute."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipelines.trigger import Entry, Policy, decide
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
+
+
+def entry(hours: float, cause: str, outcome: str) -> Entry:
+    """A line of so many hours before noon."""
+    return Entry(0, NOON - timedelta(hours=hours), cause, "alert", cause, outcome, "")
+
+
+@pytest.mark.parametrize(
+    ("before", "outcome"),
+    [
+        ([], "starting"),
+        ([entry(6.01, "b", "started")], "starting"),
+        ([entry(5.99, "b", "started")], "cooldown"),
+        ([entry(0.1, "b", "failed")], "starting"),
+        ([entry(0.1, "b", "cooldown")], "starting"),
+        ([entry(0.1, "b", "rehearsed")], "starting"),
+        ([entry(0.1, "b", "starting")], "cooldown"),
+        ([entry(0.2, "b", "starting")], "starting"),  # whoever began it did not live to its end
+        ([entry(900, "a", "started")], "known"),
+        ([entry(900, "a", "started"), entry(800, "a", "resolved")], "known"),
+        ([entry(0.1, "a", "starting")], "known"),
+        ([entry(0.2, "a", "starting")], "starting"),
+        ([entry(1, "a", "cooldown")], "starting"),
+        ([entry(23.9, "b", "started"), entry(7, "c", "started")], "budget"),
+        ([entry(24.1, "b", "started"), entry(7, "c", "started")], "starting"),
+    ],
+)
+def test_decide(before: list[Entry], outcome: str) -> None:
+    assert decide("a", before, Policy(), NOON)[0] == outcome
+
+
+def test_a_refusal_says_until_when() -> None:
+    _, why, _ = decide("a", [entry(1, "b", "started")], Policy(), NOON)
+    assert why == "the last run started for b; not before 2026-11-24 17:00 UTC"
+    spent = [entry(23, "b", "started"), entry(7, "c", "started")]
+    _, why, _ = decide("a", spent, Policy(), NOON)
+    assert why == "2 runs in 24 hours; not before 2026-11-24 13:00 UTC"
+    assert decide("a", [], Policy(daily=0), NOON)[1] == "0 runs in 24 hours; none is allowed"
+
+
+def test_a_dry_run_counts_its_own() -> None:
+    before = [entry(1, "b", "rehearsed")]
+    assert decide("a", before, Policy(dry_run=True), NOON)[0] == "cooldown"
+    assert decide("a", [], Policy(dry_run=True), NOON)[0] == "rehearsed"
