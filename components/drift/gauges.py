@@ -27,7 +27,7 @@ NAMES = {
 }
 """Every gauge and what it says."""
 
-_LABELS: dict[str, tuple[str, ...]] = {
+LABELS: dict[str, tuple[str, ...]] = {
     "moodline_drift_feature_detected": ("feature",),
     "moodline_drift_effect": ("feature", "statistic"),
     "moodline_drift_p_value": ("feature",),
@@ -36,6 +36,8 @@ _LABELS: dict[str, tuple[str, ...]] = {
     "moodline_live_macro_f1": ("version",),
     "moodline_live_turns": ("version",),
 }
+"""The labels of those that have any."""
+"""Of those that have any."""
 
 
 def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "CollectorRegistry":
@@ -49,7 +51,7 @@ def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "Co
 
     registry = CollectorRegistry()
     gauges = {
-        name: Gauge(name, text, _LABELS.get(name, ()), registry=registry)
+        name: Gauge(name, text, LABELS.get(name, ()), registry=registry)
         for name, text in NAMES.items()
     }
     gauges["moodline_drift_checked_timestamp_seconds"].set(at.timestamp())

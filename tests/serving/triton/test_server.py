@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
 from serving.triton.tensors import Answer
+from tests.infra.queries import queries, selected
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -183,3 +185,22 @@ def test_killed_hard_it_leaves_nothing_either(models: dict[int, Path], tmp_path:
 def test_a_start_that_fails_says_why(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run make setup"):
         TritonServer(TritonEnvironment(tmp_path), tmp_path / "r", tmp_path / "log").start()
+
+
+def test_what_the_dashboard_asks_of_triton_is_served(triton: TritonServer, clip: MakeClip) -> None:
+    classify_all(triton, [clip(1)])
+    lines = httpx.get(triton.metrics_url).text.splitlines()
+    served = {
+        line.partition("{")[0]: set(re.findall(r'(\w+)="', line))
+        for line in lines
+        if line.startswith("nv_")
+    }
+    asked = {
+        (name, labels)
+        for query in queries()
+        for name, labels in selected(query.expr).items()
+        if name.startswith("nv_")
+    }
+    assert len(asked) > 5
+    for name, labels in asked:
+        assert labels <= served[name], name
