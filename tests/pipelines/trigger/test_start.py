@@ -3,12 +3,25 @@
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from components.conversation import FEEDBACK, Turn, read_manifest
 from components.profile import Settings, load_profile
+from components.traffic import (
+    Answered,
+    Correction,
+    FeedbackStore,
+    Journal,
+    LoggedTurn,
+    audio_path,
+    find_request,
+    keep_audio,
+)
 from pipelines.cli.main import app
 from pipelines.trigger import Cause, Place, start_here, start_on_kubeflow
 from pipelines.trigger.start import retrain_command
@@ -59,6 +72,28 @@ def test_a_run_here_is_a_process_that_leaves_a_folder(
     assert f"{tmp_path}/home/models: the demo's models are not there" in log.read_text()
     kept = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
     assert "secret-of-the-trigger" not in kept
+
+
+def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    probabilities = {"angry": 0.1, "happy": 0.1, "neutral": 0.7, "sad": 0.1}
+    turn = Turn("call", 0.0, 1.0, "A", "", "neutral", 0.7, probabilities)
+    measures = {"duration": 1.0, "words_per_second": 2.0, "loudness_db": -20.0, "snr_db": 30.0}
+    logged = (LoggedTurn(turn, np.zeros(4, "f4"), measures),)
+    now, name = datetime.now(UTC), "0" * 32
+    journal = Journal(settings.log)
+    journal.append(Answered("r0", name, now, "/v1/analyze", 1, "production", True, logged).line())
+    journal.close()
+    keep_audio(audio_path(settings.log, name, "r0", now), np.zeros(32_000, "f4"))
+    store = FeedbackStore(settings.feedback_url)
+    store.record(Correction("r0", 0, "sad", "reviewer"), find_request(settings.log, "r0"))
+    store.close()
+    folder = Path(start_here(Place("demo", None, settings), CAUSE, 1).where)
+    told = json.loads((folder / "cause.json").read_text())
+    assert told["note"] == "1 labelled turns of 1 recordings"
+    assert told["command"][-2:] == ["--feedback", str(folder / "feedback")]
+    (recording,) = read_manifest(folder / "feedback")
+    assert (recording.fold, recording.utterances[0].emotion) == (FEEDBACK, "sad")
 
 
 def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
