@@ -1,7 +1,6 @@
 """Audio to words: WhisperX, with word times from the best means at hand."""
 
 from components.transcribe.corpus import transcribe_corpus
-from components.transcribe.sentences import sentences
 from components.transcribe.transcriber import Transcriber
 
-__all__ = ["Transcriber", "sentences", "transcribe_corpus"]
+__all__ = ["Transcriber", "transcribe_corpus"]

@@ -19,7 +19,7 @@ from components.profile import (
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 1  # of what this folder makes of the same audio with the same models
+VERSION = 2  # of what this folder makes of the same audio with the same models
 
 
 def transcribe_corpus(

@@ -15,6 +15,7 @@ import numpy as np
 from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Seconds, Word
 from components.profile import Settings, TranscribeSettings, resolve_model
 from components.transcribe.pieces import pieces
+from components.transcribe.sentences import sentences
 from components.transcribe.stretches import given
 from components.transcribe.word_times import Aligner, add_word_times, shifted
 
@@ -113,7 +114,8 @@ class Transcriber:
             step: told every few seconds which share is done; what it raises ends the work.
 
         Returns:
-            Its segments in order; none where nobody speaks.
+            Its sentences in order, as WhisperX hands on its segments, or the stretches given; none
+            where nobody speaks.
         """
         if stretches is not None:
             return self._transcribe_piece(audio, stretches, None)
@@ -121,7 +123,9 @@ class Transcriber:
         for first, last in pieces(audio):
             told = step and partial(_tell, step, first / len(audio), last / len(audio))
             heard = self._transcribe_piece(audio[first:last], None, told)
-            found += [shifted(segment, first / SAMPLE_RATE) for segment in heard]
+            # Given whole to one speaker, what the detector lets through at once (up to 30 s) would
+            # make a straw man of the baseline.
+            found += [shifted(segment, first / SAMPLE_RATE) for segment in sentences(heard)]
             if step:
                 step(last / len(audio))
         return found

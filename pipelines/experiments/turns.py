@@ -10,8 +10,6 @@ from components.conversation import (
     Recording,
     Turn,
     read_turns,
-    read_words,
-    write_words,
 )
 from components.label import label_folder
 from components.profile import Profile, Settings, file_digest, json_digest
@@ -68,8 +66,6 @@ def make_turns(
     words, speakers, own = heard / "words", heard / "speakers", work / way
     transcribe_corpus(recordings, words, profile, settings, _part(progress, "transcribe", way))
     diarize_corpus(recordings, speakers, profile, settings, _part(progress, "diarize", way))
-    if way is Way.BASELINE:
-        words = _by_sentence(words, own / "sentences", profile)
     align_folder(
         [words],
         [speakers / EXCLUSIVE],
@@ -86,19 +82,6 @@ def make_turns(
         dict(labelled),
         json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
     )
-
-
-def _by_sentence(words: Path, out: Path, profile: Profile) -> Path:
-    """Transcripts cut where sentences end, which is how WhisperX hands on its segments.
-
-    The recogniser's own reach over up to 30 s: given whole to one speaker they would make a straw
-    man of the baseline.
-    """
-    from components.transcribe import sentences
-
-    for path in sorted(words.glob("*.json")):
-        write_words(out / path.name, sentences(read_words(path)), profile.transcribe.language)
-    return out
 
 
 def _part(progress: Progress, what: str, way: Way) -> Callable[[int, int], None]:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from components.align import flatten
 from components.conversation import AsrSegment, Word
-from components.transcribe import sentences
+from components.transcribe.sentences import sentences
 
 
 def segment(text: str, *, timed: bool = True, start: float = 0.0) -> AsrSegment:

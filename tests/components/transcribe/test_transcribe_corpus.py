@@ -92,7 +92,12 @@ def test_reference_boundaries_take_the_place_of_the_voice_activity_detector(
     both = read_words(tmp_path / "0" / "talk0.json")
     assert [round(segment.start) for segment in both] in ([0, 2], [0, 3])
     (first,) = read_words(tmp_path / "1" / "talk0.json")
-    assert first.words == both[0].words
+    assert [word.text for word in first.words] == [word.text for word in both[0].words]
+    # pocketsphinx itself moves a border by a frame (10 ms) from one decoder to the next.
+    for name in ("start", "end"):
+        assert [getattr(word, name) for word in first.words] == pytest.approx(
+            [getattr(word, name) for word in both[0].words], abs=0.02
+        )
     assert len(list((tmp_path / "cache").rglob("*.json"))) == 2
     with pytest.raises(InputError, match="talk1: has no reference utterances"):
         transcribe_corpus(recordings[1:], tmp_path / "none", profile, settings)
