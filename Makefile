@@ -42,7 +42,7 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 ##@ Work on it
 
 .PHONY: test
-test: setup $(HOME_DIR)/tools/.ready ## everything that proves it, in minutes
+test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in minutes
 	$(BIN)/python -m pytest
 
 .PHONY: test-containers
@@ -90,11 +90,11 @@ images: setup ## build the container images (IMAGES="slim cpu gpu serve"; BASE_I
 ##@ Set it up
 
 .PHONY: setup
-setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready $(HOME_DIR)/prometheus/.ready ## all environments and demo models (others call it)
+setup: $(VENV)/.ready $(HOME_DIR)/triton/.ready $(HOME_DIR)/models/.ready ## all environments and demo models (others call it)
 
 .PHONY: clean
 clean: ## remove environments and demo models (the registry stays)
-	rm -rf $(VENV) $(HOME_DIR)/triton $(HOME_DIR)/models $(HOME_DIR)/tools
+	rm -rf $(VENV) $(addprefix $(HOME_DIR)/,triton models tools prometheus)
 
 .PHONY: help
 help: ## this list

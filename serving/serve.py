@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -81,7 +82,8 @@ class Serving:
                 "pointer": pointer_path(settings, self.port),
             }
         )
-        self._state = settings.home / "serving" / f"bentoml-{self.port}"
+        # Copies on several hosts may share the home.
+        self._state = settings.home / "serving" / f"bentoml-{socket.gethostname()}-{self.port}"
         self._backend = Backend(
             settings, self._serve.pointer, self._traffic, triton or HostSettings()
         )
