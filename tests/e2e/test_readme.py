@@ -1,46 +1,53 @@
-"""What the README tells people to type exists, and its pictures and links do."""
+"""What the README and its pages tell people to type exists; their links lead somewhere."""
 
 import re
 import shlex
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    path: path.read_text(encoding="utf-8")
+    for folder in (ROOT, ROOT / "components", ROOT / "pipelines", ROOT / "serving", ROOT / "infra")
+    for path in (folder.glob("README.md") if folder == ROOT else folder.rglob("README.md"))
+}
 LINES = [
     line.split(" #")[0].split("  (")[0].strip()
-    for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    for page in PAGES.values()
+    for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     for line in block.splitlines()
 ]
-COMMANDS = sorted(
-    {
-        line.removeprefix(".venv/bin/")
-        for line in LINES
-        if re.match(r"(\.venv/bin/)?moodline ", line)
-    }
-)
+GROUPS = {"corpus", "feedback", "log", "registry", "trigger"}
+"""Commands that have commands of their own."""
+
+OPTIONS: dict[tuple[str, ...], set[str]] = defaultdict(set)
+for line in LINES:
+    if re.match(r"(\.venv/bin/)?moodline ", line):
+        words = shlex.split(line)[1:]
+        names = tuple(words[:2] if words[0] in GROUPS else words[:1])
+        OPTIONS[names] |= {word for word in words if word.startswith("-")}
 
 
 def test_there_are_commands() -> None:
-    assert len(COMMANDS) >= 8
+    assert len(PAGES) >= 6
+    assert len(OPTIONS) >= 15
     assert "make demo" in LINES
     assert "make test" in LINES
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_and_its_options_exist(command: str) -> None:
-    words = shlex.split(command)[1:]
-    names = words[:2] if words[0] in {"registry", "corpus"} else words[:1]
+@pytest.mark.parametrize("names", sorted(OPTIONS), ids=" ".join)
+def test_a_command_and_its_options_exist(names: tuple[str, ...]) -> None:
     done = subprocess.run(
         [Path(sys.executable).with_name("moodline"), *names, "--help"],
         capture_output=True,
         text=True,
         check=True,
     )
-    for option in (word for word in words if word.startswith("-")):
+    for option in OPTIONS[names]:
         assert re.search(rf"(^|\s|,){option}\b", done.stdout), option
 
 
@@ -50,8 +57,8 @@ def test_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
-def test_links_and_pictures_lead_somewhere() -> None:
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    assert len(targets) >= 3
-    for target in targets:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_pictures_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)", PAGES[page]):
+        if not target.startswith("https://"):
+            assert (page.parent / target).exists(), target

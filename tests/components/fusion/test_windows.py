@@ -89,11 +89,14 @@ def test_no_clips_no_answers(make_model: Make, tokenizer: Tokenizer) -> None:
     assert (probabilities.shape, embeddings.shape) == ((0, 4), (0, 32))
 
 
-def test_progress_is_told(make_model: Make, tokenizer: Tokenizer, clips: list[Clip]) -> None:
+def test_batches_are_of_like_lengths_and_progress_is_told(
+    make_model: Make, tokenizer: Tokenizer
+) -> None:
     steps: list[tuple[int, int]] = []
+    lengths = [4000] * 4 + [3700] * 2 + [2000]  # the last is too short to go with any other
     predict(
         make_model("hubert"),
-        clips,
+        [(np.zeros(n, "f4"), "") for n in lengths],
         batch_size=3,
         tokenizer=tokenizer,
         progress=lambda *step: steps.append(step),
