@@ -33,7 +33,7 @@ from components.train.fitting import fit
 from components.train.states import one_thread
 
 WORDS = [f"w{i}" for i in range(200)]
-CLIPS = 32
+EVALUATED, FITTED = 32, 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +82,19 @@ def tokenizer() -> Tokenizer:
     return tokenizer
 
 
-@pytest.fixture(scope="module")
-def clips() -> list[Clip]:
+def make_clips(count: int) -> list[Clip]:
     """2 to 15 seconds each, two and a half words a second."""
     rng = np.random.default_rng(0)
     made: list[Clip] = []
-    for seconds in rng.uniform(2, 15, CLIPS):
+    for seconds in rng.uniform(2, 15, count):
         sound = 0.1 * rng.standard_normal(round(seconds * SAMPLE_RATE))
         made.append((sound.astype("f4"), " ".join(rng.choice(WORDS, round(2.5 * seconds)))))
     return made
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[Clip]:
+    return make_clips(EVALUATED)
 
 
 @pytest.fixture(autouse=True)
@@ -228,10 +232,10 @@ def test_fine_tuning(
     benchmark: BenchmarkFixture,
     model: MoodlineModel,
     tokenizer: Tokenizer,
-    clips: list[Clip],
     tmp_path: Path,
 ) -> None:
     """Fine-tuning steps with batch 8; the target is 1.3 times as many a second."""
+    clips = make_clips(FITTED)
     items = items_of(clips, model, tokenizer)
     labels = torch.tensor([item["label"] for item in items])
     settings = TrainSettings(freeze_encoders=False, epochs=2, batch_size=8, learning_rate=1e-6)
