@@ -51,9 +51,9 @@ class Collector:
                     )
                     self._found.append((span.trace_id.hex(), entry))
 
-    def spans(self, trace_id: str) -> dict[str, Span]:
-        """The spans of a trace by name."""
-        return {span.name: span for trace, span in list(self._found) if trace == trace_id}
+    def spans(self, trace_id: str) -> list[Span]:
+        """The spans of a trace, as they came."""
+        return [span for trace, span in list(self._found) if trace == trace_id]
 
     def __enter__(self) -> "Collector":
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
