@@ -33,7 +33,7 @@ from components.train.fitting import fit
 from components.train.states import one_thread
 
 WORDS = [f"w{i}" for i in range(200)]
-EVALUATED, FITTED = 32, 64
+EVALUATED, FITTED = 32, 48
 
 
 @dataclass(frozen=True, slots=True)
