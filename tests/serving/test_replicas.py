@@ -146,6 +146,7 @@ def test_a_trace_goes_through_the_service_into_tritons_call(
         return {parent.name} | above(parent) if parent else {span.parent}
 
     assert all("b7ad6b7169203331" in above(spans[name]) for name in wanted), "the sender's span"
+    assert all("POST /v1/analyze" in above(spans[stage]) for stage in stages)
     assert "classify" in above(spans["triton.infer"])
     assert spans["POST /v1/analyze"].service == "moodline"
 
