@@ -83,6 +83,10 @@ lock: $(VENV)/.ready ## resolve all environments anew
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 -q \
 		-o infra/locks/$$name.lock; done
 
+.PHONY: rules
+rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of infra/prometheus/rules.yaml
+	$(BIN)/python infra/setup/rules.py
+
 .PHONY: images
 images: setup ## build the container images (IMAGES="slim cpu gpu serve"; BASE_IMAGE, BUILD_IMAGE, REGISTRY)
 	bash infra/images/build.sh $(TAGS) $(IMAGES)

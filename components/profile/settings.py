@@ -25,6 +25,8 @@ class Settings(BaseSettings):
         trigger_url: SQLAlchemy's, of what started retrainings; default SQLite under `home`.
         trigger_token: that those who start one must bring; never logged.
         runs: outputs of local pipeline runs; default `<home>/runs`.
+        metrics: gauges (`.prom` files) of what ends before it could be asked, drift and retraining;
+            `moodline trigger serve` shows them, or node_exporter's textfile collector.
         model_repository: Triton's; default `<home>/model_repository`.
         triton_env: Triton's own small Python environment; default `<home>/triton`.
         triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
@@ -60,6 +62,7 @@ class Settings(BaseSettings):
     )
     trigger_token: SecretStr | None = None
     runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
+    metrics: Path = Field(default_factory=lambda data: data["home"] / "metrics")
     model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
     triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
     triton_url: str = ""

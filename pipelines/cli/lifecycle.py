@@ -179,7 +179,7 @@ def retrain(
 
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such folder; name a corpus")
-    outcomes = settings.home / "metrics" / "retrain.prom"
+    outcomes = settings.metrics / "retrain.prom"
     try:
         with err.status("starting") as status:
             result = run_local(

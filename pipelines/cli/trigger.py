@@ -79,7 +79,8 @@ def serve_command(
     root = None if on_cluster else data
     with listen(host, port) as address:
         err.print(f"The trigger listens on http://{host}:{address.getsockname()[1]}", markup=False)
-        serve(build_app(trigger, token, lambda new: data_cause(new, root)), address)
+        app = build_app(trigger, token, lambda new: data_cause(new, root), settings.metrics)
+        serve(app, address)
     ledger.close()
 
 

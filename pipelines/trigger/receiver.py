@@ -5,6 +5,7 @@ import hmac
 import socket
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -25,7 +26,7 @@ _STATUS = {"started": 202, "rehearsed": 202, "cooldown": 429, "budget": 429, "fa
 
 
 def build_app(
-    trigger: Trigger, token: str | None, read_data: Callable[[NewData], Cause]
+    trigger: Trigger, token: str | None, read_data: Callable[[NewData], Cause], gauges: Path
 ) -> FastAPI:
     """The receiver.
 
@@ -33,6 +34,7 @@ def build_app(
         trigger: what starts runs.
         token: that who asks must bring; None: nobody is asked (only ever in a dry run).
         read_data: new data as a cause, or an `InputError`.
+        gauges: the folder of `.prom` files that are shown beside its own metrics.
     """
     app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
     app.add_middleware(_Door, token=token)
@@ -67,7 +69,9 @@ def build_app(
 
     @app.get("/metrics")
     def scrape() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+        """Its own, and those of drift and of retrainings, which end before anybody could ask."""
+        left = [path.read_bytes() for path in sorted(gauges.glob("*.prom"))]
+        return Response(b"".join([generate_latest(), *left]), media_type=CONTENT_TYPE_LATEST)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:

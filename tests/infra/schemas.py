@@ -11,6 +11,7 @@ KUBERNETES = ("1.30", "1.34", "1.37")
 CUSTOM = {
     "keda.sh/v1alpha1": "cloudcoil.models.keda.v1alpha1",
     "monitoring.coreos.com/v1": "cloudcoil.models.prometheus_operator.v1",
+    "monitoring.coreos.com/v1alpha1": "cloudcoil.models.prometheus_operator.v1alpha1",
 }
 """The modules that hold the models of custom resources."""
 

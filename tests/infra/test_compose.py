@@ -47,7 +47,7 @@ def test_nothing_is_open_to_the_network(services: dict[str, Any]) -> None:
 
 def test_our_containers_may_do_little(services: dict[str, Any]) -> None:
     ours = [s for s in services.values() if s["image"].startswith("moodline/")]
-    assert len(ours) == 3
+    assert len(ours) == 5
     for service in ours:
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
@@ -57,7 +57,8 @@ def test_our_containers_may_do_little(services: dict[str, Any]) -> None:
 def test_its_settings_and_files_exist(services: dict[str, Any]) -> None:
     known = {f"MOODLINE_{name.upper()}" for name in Settings.model_fields}
     known |= {f"MOODLINE_SERVE_{name.upper()}" for name in ServeSettings.model_fields}
-    ours = {n for n in services["moodline"]["environment"] if n.startswith("MOODLINE_")}
+    environments = [s.get("environment", {}) for s in services.values()]
+    ours = {n for environment in environments for n in environment if n.startswith("MOODLINE_")}
     assert len(ours) >= 4
     assert ours <= known
     for service in services.values():
@@ -74,3 +75,48 @@ def test_what_a_service_waits_for_has_a_health_check(services: dict[str, Any]) -
         for name, how in service.get("depends_on", {}).items():
             if how["condition"] == "service_healthy":
                 assert "healthcheck" in services[name]
+
+
+def test_prometheus_has_the_rules_and_finds_who_listens(services: dict[str, Any]) -> None:
+    """The same files as everywhere else; every target is a service on a port that it listens on."""
+    mounted = {
+        (COMPOSE.parent / source).resolve(): target
+        for name in ("prometheus", "alertmanager")
+        for source, target, *_ in (v.split(":") for v in services[name]["volumes"])
+        if source.startswith(".")
+    }
+    place = ROOT / "infra" / "prometheus"
+    assert mounted.keys() == {place / f"{n}.yaml" for n in ("prometheus", "rules", "alertmanager")}
+    settings = yaml.safe_load((place / "prometheus.yaml").read_text(encoding="utf-8"))
+    (rules,) = settings["rule_files"]
+    assert (
+        Path(mounted[place / "rules.yaml"])
+        == Path(mounted[place / "prometheus.yaml"]).parent / rules
+    )
+    targets = {
+        job["job_name"]: target
+        for job in settings["scrape_configs"]
+        for static in job["static_configs"]
+        for target in static["targets"]
+    }
+    assert targets == {
+        "moodline": "moodline:3000", "triton": "triton:8002", "trigger": "trigger:3100",
+    }  # fmt: skip
+    assert services["alertmanager"]["network_mode"] == "service:trigger"
+
+
+def test_drift_and_retrainings_leave_their_gauges_where_the_trigger_shows_them(
+    services: dict[str, Any],
+) -> None:
+    home = Path(services["trigger"]["environment"]["MOODLINE_HOME"])
+    assert f"--prom {Settings(home=home).metrics}/drift.prom" in services["drift"]["command"][-1]
+    shared = {v for v in services["drift"]["volumes"] if v.endswith(f":{home}")}
+    assert shared == {*services["trigger"]["volumes"]}
+
+
+def test_alertmanager_brings_the_triggers_token(services: dict[str, Any]) -> None:
+    routes = (ROOT / "infra" / "prometheus" / "alertmanager.yaml").read_text(encoding="utf-8")
+    (secret,) = services["alertmanager"]["secrets"]
+    assert f"credentials_file: {secret['target']}" in routes
+    assert services["trigger"]["secrets"] == [secret["source"]]
+    assert f"/run/secrets/{secret['source']}" in services["trigger"]["command"][-1]

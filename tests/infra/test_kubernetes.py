@@ -3,11 +3,14 @@
 import copy
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from components.profile import Settings
+from pipelines.cli.main import run
 from serving.settings import ServeSettings
 from serving.traffic import TrafficSettings
 from serving.triton.export import HostSettings
@@ -15,6 +18,7 @@ from serving.triton.replicas import addresses
 from tests.infra.schemas import check
 
 Documents = list[dict[str, Any]]
+INFRA = Path(__file__).resolve().parents[2] / "infra"
 SERVERS = ("Deployment", "StatefulSet")
 WORKLOADS = {*SERVERS, "CronJob"}
 
@@ -44,11 +48,16 @@ def containers(documents: Documents) -> Iterator[tuple[dict[str, Any], dict[str,
 def test_every_object_is_of_its_schema(documents: Documents) -> None:
     kinds = {document["kind"] for document in documents}
     assert {"Deployment", "ScaledObject", "HorizontalPodAutoscaler", "NetworkPolicy"} <= kinds
+    assert {"CronJob", "ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"} <= kinds
     for document in documents:
         check(document)
 
 
-@pytest.mark.parametrize("kind", ["Deployment", "ScaledObject", "NetworkPolicy", "ConfigMap"])
+@pytest.mark.parametrize(
+    "kind",
+    ["Deployment", "CronJob", "ScaledObject", "NetworkPolicy", "ConfigMap", "ServiceMonitor",
+     "PrometheusRule", "AlertmanagerConfig"],
+)  # fmt: skip
 def test_the_check_finds_a_field_too_many(documents: Documents, kind: str) -> None:
     broken = copy.deepcopy(of_kind(documents, kind)[0])
     broken.setdefault("spec", broken)["replicaz"] = 3
@@ -207,6 +216,84 @@ def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) 
     (scaled,) = of_kind(documents, "ScaledObject")
     names = [f"triton-{i}.triton:{grpc}" for i in range(scaled["spec"]["maxReplicaCount"])]
     assert list(addresses(settings["data"]["MOODLINE_TRITON_URL"])) == names
+
+
+def test_every_scrape_finds_its_port(documents: Documents) -> None:
+    monitors = of_kind(documents, "ServiceMonitor")
+    services = {d["metadata"]["name"]: d for d in of_kind(documents, "Service")}
+    assert {"moodline", "triton", "trigger"} == {m["metadata"]["name"] for m in monitors}
+    policies = {d["metadata"]["name"]: d for d in of_kind(documents, "NetworkPolicy")}
+    for monitor in monitors:
+        # The service's name becomes its job's, which the rules ask for.
+        (name,) = (
+            name
+            for name, service in services.items()
+            if monitor["spec"]["selector"]["matchLabels"].items()
+            <= service["metadata"]["labels"].items()
+        )
+        assert name == monitor["metadata"]["name"]
+        ports = {port["name"]: port["targetPort"] for port in services[name]["spec"]["ports"]}
+        template = next(
+            pod(d)
+            for d in of_kind(documents, *SERVERS)
+            if _matches(services[name]["spec"]["selector"], pod(d))
+        )
+        open_ports = {
+            p["name"]: p["containerPort"]
+            for c in template["spec"]["containers"]
+            for p in c["ports"]
+        }
+        doors = {
+            port["port"]
+            for door in policies[name]["spec"]["ingress"]
+            for guest in door["from"]
+            if guest.get("namespaceSelector", {}).get("matchLabels", {})
+            == {"kubernetes.io/metadata.name": "monitoring"}
+            for port in door["ports"]
+        }
+        for endpoint in monitor["spec"]["endpoints"]:
+            assert open_ports[ports[endpoint["port"]]] in doors
+
+
+def test_alerts_reach_the_trigger_with_its_token(documents: Documents) -> None:
+    (routes,) = of_kind(documents, "AlertmanagerConfig")
+    (receiver,) = routes["spec"]["receivers"]
+    (hook,) = receiver["webhookConfigs"]
+    service = named(documents, "Service", "trigger")
+    (port,) = service["spec"]["ports"]
+    host = f"{service['metadata']['name']}.{service['metadata']['namespace']}"
+    assert hook["url"] == f"http://{host}:{port['port']}/v1/alerts"
+    (container,) = pod(named(documents, "Deployment", "trigger"))["spec"]["containers"]
+    secrets = {s["secretRef"]["name"] for s in container["envFrom"] if "secretRef" in s}
+    credentials = hook["httpConfig"]["authorization"]["credentials"]
+    assert credentials == {"name": "moodline-trigger", "key": "MOODLINE_TRIGGER_TOKEN"}
+    assert credentials["name"] in secrets
+    assert "trigger_token" in Settings.model_fields
+    # As where there is no operator.
+    theirs = yaml.safe_load((INFRA / "prometheus" / "alertmanager.yaml").read_text())["route"]
+    (same,) = (route for route in theirs["routes"] if route["receiver"] == "trigger")
+    ours = routes["spec"]["route"]
+    (matcher,) = ours["matchers"]
+    assert same["matchers"] == ['{name}="{value}"'.format(**matcher)]
+    assert ours["groupBy"] == theirs["group_by"]
+    for here, there in (("groupWait", "group_wait"), ("repeatInterval", "repeat_interval")):
+        assert ours[here] == same[there]
+
+
+def test_drift_and_the_trigger_are_called_as_the_command_line_has_it(documents: Documents) -> None:
+    drift = pod(named(documents, "CronJob", "drift"))["spec"]["containers"][0]
+    trigger = pod(named(documents, "Deployment", "trigger"))["spec"]["containers"][0]
+    for arguments in (["drift", *drift["args"]], trigger["args"]):
+        assert run([*arguments, "--help"]) == 0
+        assert run([*arguments, "--hellp"]) == 2
+    (settings,) = of_kind(documents, "ConfigMap")
+    home = Path(settings["data"]["MOODLINE_HOME"])
+    assert drift["args"][drift["args"].index("--prom") + 1].startswith(
+        f"{Settings(home=home).metrics}/"
+    )
+    for container in (drift, trigger):
+        assert {"configMapRef": {"name": settings["metadata"]["name"]}} in container["envFrom"]
+        assert {"name": "state", "mountPath": str(home)} in container["volumeMounts"]
 
 
 def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> None:

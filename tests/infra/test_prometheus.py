@@ -1,6 +1,7 @@
 """The rules hold, by Prometheus' own tools; every alert is tested; every metric exists."""
 
 import re
+import runpy
 import subprocess
 from pathlib import Path
 
@@ -34,9 +35,18 @@ def tool(name: str, *arguments: str) -> str:
     return done.stdout
 
 
+def test_the_operator_is_given_the_same_rules() -> None:
+    """`make rules` writes them anew."""
+    made = runpy.run_path(str(PLACE.parent / "setup" / "rules.py"))
+    assert made["WRAPPED"].read_text() == made["wrapped"]((PLACE / "rules.yaml").read_text())
+    inside = yaml.safe_load(made["WRAPPED"].read_text())["spec"]
+    assert inside == yaml.safe_load((PLACE / "rules.yaml").read_text())
+
+
 def test_rules_and_routes_are_well_formed() -> None:
     assert f"{len(RULES)} rules found" in tool("promtool", "check", "rules", "rules.yaml")
     assert "SUCCESS" in tool("amtool", "check-config", "alertmanager.yaml")
+    assert "SUCCESS" in tool("promtool", "check", "config", "prometheus.yaml")
 
 
 @pytest.mark.parametrize(

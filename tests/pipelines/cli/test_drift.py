@@ -1,6 +1,9 @@
 """`moodline drift` and `moodline feedback` as scripts meet them."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from components.conversation import EMOTIONS, Turn, read_manifest
 from components.traffic import (
@@ -25,6 +29,7 @@ from components.traffic import (
 )
 from pipelines.cli.main import run
 
+ROOT = Path(__file__).resolve().parents[3]
 Log = Callable[[float], None]
 DICE = np.random.default_rng(0)
 
@@ -36,10 +41,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     columns: dict[str, list] = {}
     for recording in range(20):
         for _ in range(10):
+            p = DICE.dirichlet(np.ones(4))
             row = {
                 "part": "training" if recording < 12 else "validation",
                 "recording": str(recording),
-                "emotion": str(DICE.choice(EMOTIONS)),
+                "emotion": EMOTIONS[p.argmax()],
+                "probabilities": p.tolist(),
                 "confidence": 0.5 + DICE.normal(0, 0.1),
                 "duration": 2 + DICE.normal(0, 0.3),
                 "words_per_second": 2 + DICE.normal(0, 0.3),
@@ -66,8 +73,9 @@ def log(home: Path) -> Log:
         for number in range(12):
             turns = []
             for at in range(10):
-                emotion = str(DICE.choice(EMOTIONS))
-                p = dict.fromkeys(EMOTIONS, 0.1) | {emotion: 0.7}
+                drawn = DICE.dirichlet(np.ones(4))
+                p = dict(zip(EMOTIONS, map(float, drawn), strict=True))
+                emotion = EMOTIONS[drawn.argmax()]
                 sure = 0.5 + float(DICE.normal(0, 0.1))
                 said = Turn("x", at, at + 1.0, "A", "", emotion, sure, p)
                 measures = {
@@ -110,6 +118,25 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
     told = capfd.readouterr()
     assert "snr_db" in told.err
     assert "drifted" in told.out
+
+
+def test_the_cluster_s_job_takes_drift_for_an_answer(home: Path, log: Log) -> None:
+    """Its very command, but for the place of the state: 0 where it drifted, 2 where it is wrong."""
+    manifest = ROOT / "infra" / "kubernetes" / "base" / "drift.yaml"
+    job = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    arguments = [part.replace("/var/lib/moodline", str(home)) for part in container["args"]]
+    programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+    def ends(*more: str) -> int:
+        command = [*container["command"], *arguments, "--version", str(home / "version"), *more]
+        environment = {**os.environ, "PATH": programs, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, env=environment, check=False, capture_output=True).returncode
+
+    log(15.0)
+    assert ends() == 0
+    assert "moodline_drift_detected 1.0" in (home / "metrics" / "drift.prom").read_text()
+    assert ends("--window", "yesterday") != 0
 
 
 def test_feedback_is_exported_and_a_recording_erased(

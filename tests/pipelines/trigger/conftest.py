@@ -62,7 +62,8 @@ def listening(tmp_path: Path, starts: Starts, database: str) -> Iterator[Listen]
         policy = {"cooldown": timedelta(0), "daily": 100} | policy
         ledger = Ledger(database)
         trigger = Trigger(ledger, starts, Policy(**policy))
-        app = build_app(trigger, token, lambda new: data_cause(new, tmp_path))
+        gauges = tmp_path / "metrics"
+        app = build_app(trigger, token, lambda new: data_cause(new, tmp_path), gauges)
         address = listen("127.0.0.1", 0)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})

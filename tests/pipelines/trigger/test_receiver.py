@@ -11,8 +11,10 @@ import numpy as np
 import prometheus_client
 import pytest
 import soundfile
+from prometheus_client.parser import text_string_to_metric_families
 
 from components.conversation import FEEDBACK, InputError, Recording, Utterance, write_manifest
+from pipelines.outcomes import FINISHED, record_outcome
 from pipelines.trigger import listen
 
 Entries = Callable[[], list[tuple[str, str]]]
@@ -212,6 +214,16 @@ def test_wrong_data_is_one_line(listening, starts, body, says) -> None:
     assert says in answer.json()["error"]
     assert "\n" not in answer.json()["error"]
     assert starts.causes == []
+
+
+def test_it_shows_the_gauges_of_what_ends_before_it_is_asked(listening, tmp_path: Path) -> None:
+    record_outcome(tmp_path / "metrics" / "retrain.prom", "pass", 1000.0)
+    families = text_string_to_metric_families(listening().get("/metrics").text)
+    samples = [sample for family in families for sample in family.samples]
+    names = [sample.name for sample in samples]
+    assert "moodline_trigger_refused_total" in names
+    (finished,) = (sample for sample in samples if sample.name == FINISHED)
+    assert (finished.labels, finished.value) == ({"decision": "pass"}, 1000.0)
 
 
 def test_an_address_that_is_taken_is_one_line() -> None:
