@@ -32,8 +32,8 @@ class Sample:
 
     Attributes:
         recordings: [n], each turn's recording.
-        features: each of `FEATURES` that is known: emotion [n] as places in `EMOTIONS`, numbers [n]
-            with NaN where a turn has none, embedding [n, d].
+        features: each of `FEATURES` that is known: emotion [n, 4] as probabilities in the order of
+            `EMOTIONS`, numbers [n] with NaN where a turn has none, embedding [n, d].
     """
 
     recordings: np.ndarray
@@ -66,15 +66,18 @@ def to_sample(table: "pa.Table") -> Sample:
 
     table = table.filter(pc.is_valid(pc.field("emotion")))
     features: dict[str, np.ndarray] = {}
-    places = {emotion: place for place, emotion in enumerate(EMOTIONS)}
-    features["emotion"] = np.array([places[e] for e in table["emotion"].to_pylist()], dtype=int)
+    features["emotion"] = _vectors(table["probabilities"]).reshape(len(table), len(EMOTIONS))
     for name in NUMBERS:
         features[name] = table[name].cast("float64").to_numpy()
-    vectors = table["embedding"]
-    if not vectors.null_count and len(table):
-        flat = vectors.combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        features["embedding"] = flat.reshape(len(table), -1)
+    if not table["embedding"].null_count and len(table):
+        features["embedding"] = _vectors(table["embedding"]).reshape(len(table), -1)
     return Sample(np.array(table["recording"].to_pylist(), dtype=object), features)
+
+
+def _vectors(column: "pa.ChunkedArray") -> np.ndarray:
+    """All numbers of a column of lists, one after the other."""
+    flat: np.ndarray = column.combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return flat
 
 
 def read_reference(model: Path) -> Reference:

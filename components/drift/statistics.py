@@ -94,8 +94,9 @@ def population_stability(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def largest_share_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The largest change of a category's share. It sees one category grow better than PSI does,
-    which spreads its attention over all."""
+    """The largest change of a category's mean probability. It sees one category grow better than
+    PSI does, which spreads its attention over all; and means of probabilities vary less between
+    recordings than counts of answers do, where one hair's breadth is a whole count."""
     p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
     return np.abs(p - q).max(-1)
 
@@ -110,11 +111,6 @@ def squared_mmd(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Squared maximum mean discrepancy (Gretton et al., 2012, eq. 5), of sums of waves."""
     p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
     return np.square(p - q).sum(-1)
-
-
-def one_hot(values: np.ndarray, size: int) -> np.ndarray:
-    """Categories [n] as vectors [n, size]."""
-    return np.eye(size)[values]
 
 
 def below(values: np.ndarray, both: np.ndarray) -> np.ndarray:
@@ -139,12 +135,20 @@ def waves(vectors: np.ndarray, both: np.ndarray, *, seed: int) -> np.ndarray:
     return np.concatenate([np.cos(phases), np.sin(phases)], axis=1) / np.sqrt(WAVES)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values adjusted for there being several: the chance of any false alarm is held (Holm)."""
-    adjusted, highest = [0.0] * len(p_values), 0.0
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> list[float]:
+    """p-values adjusted for there being several: the chance of any false alarm is held (Holm, 1979,
+    section 4: with weights, hypotheses get unequal shares of that chance).
+
+    Args:
+        weights: positive; None: all alike.
+    """
+    p = np.asarray(p_values, float)
+    weight = np.ones(len(p)) if weights is None else np.asarray(weights, float)
+    adjusted, highest, left = [0.0] * len(p), 0.0, float(weight.sum())
+    for place in np.argsort(p / weight, kind="stable"):
+        highest = max(highest, min(1.0, float(left * p[place] / weight[place])))
         adjusted[place] = highest
+        left -= weight[place]
     return adjusted
 
 

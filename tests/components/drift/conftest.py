@@ -29,7 +29,7 @@ def traffic(
     drawn = dice.random(len(x))[:, None] > np.repeat(shares, turns, axis=0).cumsum(axis=1)
     emotion = drawn[:, :3].sum(axis=1)
     features = {
-        "emotion": emotion,
+        "emotion": 0.1 + 0.6 * np.eye(4)[emotion],
         "embedding": x[:, 8:] + embedding + 0.5 * np.eye(8)[emotion],
         "confidence": 0.6 + 0.1 * x[:, 0],
         "duration": np.exp(1 + 0.5 * x[:, 1]),

@@ -102,9 +102,10 @@ def to_log(folder: Path, sample: Sample, at: datetime, version: int = 3) -> None
         turns = []
         for i in range(len(own)):
             value = {key: values[i] for key, values in own.features.items()}
-            p = dict.fromkeys(EMOTIONS, 0.1) | {EMOTIONS[value["emotion"]]: 0.7}
+            p = dict(zip(EMOTIONS, map(float, value["emotion"]), strict=True))
+            emotion = max(p, key=p.__getitem__)
             asr = None if np.isnan(value["asr_confidence"]) else float(value["asr_confidence"])
-            said = Turn("x", i, i + 1.0, "A", "", EMOTIONS[value["emotion"]],
+            said = Turn("x", i, i + 1.0, "A", "", emotion,
                         float(value["confidence"]), p, asr)  # fmt: skip
             measures = {key: float(value[key]) for key in MEASURES}
             turns.append(LoggedTurn(said, value["embedding"].astype("f4"), measures))
@@ -123,7 +124,8 @@ def to_version(folder: Path, reference: Reference) -> Path:
     columns = {
         "part": ["validation" if r in held else "training" for r in every.recordings],
         "recording": every.recordings.tolist(),
-        "emotion": [EMOTIONS[i] for i in every.features["emotion"]],
+        "emotion": [EMOTIONS[i] for i in every.features["emotion"].argmax(axis=1)],
+        "probabilities": every.features["emotion"].tolist(),
         "embedding": pa.array(every.features["embedding"].tolist(), pa.list_(pa.float32())),
     }
     numbers = [name for name in every.features if name not in ("emotion", "embedding")]
@@ -140,8 +142,8 @@ def version(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> P
 def test_from_the_log_to_a_verdict_with_its_papers(
     tmp_path: Path, version: Path, make_traffic: MakeTraffic
 ) -> None:
-    now = datetime.now(UTC)
     hour = timedelta(hours=1)
+    now = datetime.now(UTC) + 2 * hour  # nothing is older than the journal that it is in
     to_log(tmp_path / "log", make_traffic(36, 1), now - 2 * hour)
     to_log(tmp_path / "log", make_traffic(36, 2, snr=15.0), now)
     to_log(tmp_path / "log", make_traffic(36, 3, sad=0.9), now, version=4)

@@ -11,7 +11,6 @@ from components.drift.statistics import (
     holm,
     kolmogorov_smirnov,
     largest_share_change,
-    one_hot,
     population_stability,
     squared_mmd,
     waves,
@@ -100,7 +99,7 @@ def test_turns_of_a_recording_are_alike_and_prove_little() -> None:
 
 def test_sums_by_recording() -> None:
     names = np.array(["b", "a", "b"])
-    sums = by_recording(names, one_hot(np.array([0, 1, 1]), 2))
+    sums = by_recording(names, np.eye(2)[[0, 1, 1]])
     assert sums.tolist() == [[0, 1, 1], [1, 1, 2]]
 
 
@@ -108,5 +107,8 @@ def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+    # The first has three quarters of the chance: 0.02 · 4/3, then 0.02 · 1/1.
+    assert holm([0.02, 0.02], [3, 1]) == pytest.approx([0.08 / 3, 0.08 / 3])
+    assert holm([0.5, 0.001, 0.02], [2, 1, 1]) == pytest.approx([0.5, 0.004, 0.06])
     p = [0.001, 0.2, 0.012, 0.03]  # never less strict than controlling the share of false ones
     assert all(np.array(holm(p)) >= false_discovery_control(p) - 1e-12)
