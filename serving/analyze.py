@@ -83,12 +83,14 @@ class Analysis:
         turns: ordered by start.
         speakers: who spoke when, overlapping speech kept.
         words: in order of start, each with its speaker; only where they were asked for.
+        untimed: words that came without times, and share their neighbours' gap.
     """
 
     duration: Seconds
     turns: tuple[Turn, ...]
     speakers: tuple[SpeakerSegment, ...]
     words: tuple[Word, ...] = ()
+    untimed: int = 0
 
 
 class Analyzer:
@@ -167,7 +169,9 @@ class Analyzer:
             pause = self.profile.align.max_pause if max_pause is None else max_pause
             turns = align(segments, found.exclusive, session_id=session_id, max_pause=pause)
             spoken = spoken_words(segments, found.exclusive, pause) if words else ()
-        return Analysis(len(audio) / SAMPLE_RATE, tuple(turns), found.segments, spoken)
+        untimed = sum(word.start is None or word.end is None for s in segments for word in s.words)
+        duration = len(audio) / SAMPLE_RATE
+        return Analysis(duration, tuple(turns), found.segments, spoken, untimed)
 
     def analyze(
         self,

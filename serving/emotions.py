@@ -47,11 +47,13 @@ class Classified:
         probabilities: [n, 4], in the order of `EMOTIONS`.
         embeddings: [n, d].
         version: the model version that gave all of them.
+        alias: in whose role it did: production or staging.
     """
 
     probabilities: np.ndarray
     embeddings: np.ndarray
     version: int
+    alias: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +214,8 @@ class Emotions:
         rows = [np.concatenate([answer.probabilities, answer.embedding]) for answer in answers]
         table = np.stack(rows) if rows else np.zeros((0, len(EMOTIONS)))
         whole = average_windows(windows, table, len(clips))
-        return Classified(whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :], model.version)
+        probabilities, embeddings = whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :]
+        return Classified(probabilities, embeddings, model.version, role)
 
     async def _probabilities(self, model: LoadedModel, clips: Sequence[Clip]) -> np.ndarray:
         return (await self._ask(model, clips, "candidate", None)).probabilities

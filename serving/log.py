@@ -7,7 +7,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +17,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.conversation import Seconds, Turn
-from components.fusion import Clip, turn_measures
 from components.traffic import (
     Answered,
     Journal,
     LoggedTurn,
     audio_path,
-    entropy,
     erase,
     keep_audio,
     recording_id,
@@ -100,42 +98,28 @@ class PredictionLog:
         self._sweeper = threading.Thread(target=self._sweep, name="log-sweeper", daemon=True)
         self._sweeper.start()
 
-    async def record(
+    def record(
         self,
         asked: Asked,
         name: str,
         version: int,
         alias: str,
-        clips: Sequence[Clip],
         turns: Sequence[Turn],
+        measures: Sequence[Mapping[str, float]],
         embeddings: np.ndarray,
         audio: np.ndarray | None = None,
     ) -> None:
-        """Write an answer down; when this returns it outlives the process.
+        """Write an answer down; when this returns it outlives the process. Call it in a thread.
 
         Args:
             asked: the request.
             name: the recording's.
             version, alias: of the model that answered.
-            clips: each turn's sound and words.
             turns: with their emotions.
+            measures: of each turn's sound, by `turn_measures`.
             embeddings: [turns, d].
             audio: the whole recording, kept only where the operator allows that.
         """
-        arguments = (asked, name, version, alias, clips, turns, embeddings, audio)
-        await asyncio.to_thread(self._record, *arguments)
-
-    def _record(
-        self,
-        asked: Asked,
-        name: str,
-        version: int,
-        alias: str,
-        clips: Sequence[Clip],
-        turns: Sequence[Turn],
-        embeddings: np.ndarray,
-        audio: np.ndarray | None,
-    ) -> None:
         began = time.perf_counter()
         kept = self.allowed.audio and audio is not None
         answered = Answered(
@@ -150,13 +134,12 @@ class PredictionLog:
                 LoggedTurn(
                     turn,
                     vector if self.allowed.embedding else None,
-                    turn_measures(*clip),
-                    clip[1] if self.allowed.text else None,
+                    measured,
+                    turn.words if self.allowed.text else None,
                 )
-                for turn, clip, vector in zip(turns, clips, embeddings, strict=True)
+                for turn, measured, vector in zip(turns, measures, embeddings, strict=True)
             ),
         )
-        _observe(answered)
         try:
             if kept and audio is not None:
                 place = audio_path(
@@ -200,15 +183,3 @@ class PredictionLog:
             await asyncio.to_thread(self._journal.close)
         except OSError:
             logger.exception("the prediction log stays in a journal")
-
-
-def _observe(answered: Answered) -> None:
-    """Count what alerts look at, whatever is logged."""
-    for logged in answered.turns:
-        turn = logged.turn
-        if turn.confidence is not None:
-            metrics.CONFIDENCE.labels(answered.version).observe(turn.confidence)
-        metrics.ENTROPY.observe(entropy((turn.probabilities or {}).values()))
-        metrics.SNR.observe(logged.measures["snr_db"])
-        if turn.asr_confidence is not None:
-            metrics.ASR_CONFIDENCE.observe(turn.asr_confidence)

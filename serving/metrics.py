@@ -20,7 +20,15 @@ STAGES = Histogram(
     buckets=SECONDS,
 )
 AUDIO = Counter("moodline_audio_seconds", "Seconds of sound analysed.")
+SPEECH = Counter("moodline_speech_seconds", "Seconds of it in which somebody speaks.")
+OVERLAP = Counter("moodline_overlap_seconds", "Seconds of it in which two or more speak.")
 TURNS = Counter("moodline_turns", "Turns found.")
+WORDS = Counter("moodline_words", "Words recognised.")
+WORDS_WITHOUT = Counter(
+    "moodline_words_without",
+    "Words without times of their own, or in nobody's speech: time, speaker.",
+    ["what"],
+)
 EMOTIONS = Counter(
     "moodline_emotions", "Turns by predicted emotion and model version.", ["emotion", "version"]
 )

@@ -11,10 +11,11 @@ from typing import IO
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, InputError, Seconds, Turn
-from components.fusion import Clip
+from components.fusion import Clip, turn_measures
 from components.profile import Settings
 from serving import metrics, traces
 from serving.analyze import Analysis, turn_clips, with_emotions
+from serving.counted import count_answers, count_recording
 from serving.emotions import Classified, Emotions
 from serving.errors import BusyError, NotReadyError, TooLongError
 from serving.fair import Work
@@ -112,12 +113,12 @@ class Runtime:
             clips = turn_clips(audio, heard.turns)
             classified = await self._classify(clips, work, patient)
         turns = with_emotions(heard.turns, classified.probabilities)
-        metrics.AUDIO.inc(heard.duration)
-        metrics.TURNS.inc(len(turns))
-        for turn in turns:
-            metrics.EMOTIONS.labels(turn.emotion, classified.version).inc()
-        await self._log(asked, options.session_id, classified, clips, turns, audio)
-        return Result(classified.version, replace(heard, turns=tuple(turns)))
+        found = replace(heard, turns=tuple(turns))
+        count_recording(found)
+        await asyncio.to_thread(
+            self._note, asked, options.session_id, classified, clips, turns, audio
+        )
+        return Result(classified.version, found)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, patient: bool) -> Classified:
         while True:
@@ -129,7 +130,7 @@ class Runtime:
             await asyncio.sleep(AGAIN)
             work.step("classify", 0.0)
 
-    async def _log(
+    def _note(
         self,
         asked: Asked,
         name: str,
@@ -138,19 +139,12 @@ class Runtime:
         turns: Sequence[Turn],
         audio: np.ndarray | None = None,
     ) -> None:
+        """In a thread: count the answers, and write them down where that is allowed."""
+        measures = [turn_measures(*clip) for clip in clips]
+        count_answers(turns, measures, answer.version)
         if self.log:
-            alias = self._alias(answer.version)
-            await self.log.record(
-                asked, name, answer.version, alias, clips, turns, answer.embeddings, audio
-            )
-
-    def _alias(self, version: int) -> str:
-        """By which a version is served now; empty if it no longer takes the traffic."""
-        try:
-            info = self.emotions.model()
-        except NotReadyError:
-            return ""
-        return info.alias if info.version == version else ""
+            version, alias, embeddings = answer.version, answer.alias, answer.embeddings
+            self.log.record(asked, name, version, alias, turns, measures, embeddings, audio)
 
     async def classify(
         self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, asked: Asked
@@ -196,7 +190,7 @@ class Runtime:
         # Every clip is a turn of a recording of its own request, its time counted from its start.
         spoken = [Turn(asked.request_id, 0.0, len(s) / SAMPLE_RATE, "", text) for s, text in clips]
         turns = with_emotions(spoken, answer.probabilities)
-        await self._log(asked, asked.request_id, answer, clips, turns)
+        await asyncio.to_thread(self._note, asked, asked.request_id, answer, clips, turns)
         return answer
 
 

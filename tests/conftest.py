@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,15 @@ def models_home() -> Path:
     """The folder of the prepared demo models (`make setup` fills it)."""
     home = Path(os.environ.get("MOODLINE_HOME", ROOT / ".moodline"))
     return Path(os.environ.get("MOODLINE_MODELS", home / "models"))
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[Callable[[str], str]]:
+    """A real PostgreSQL server: makes an empty database of a name and gives its address."""
+    from tests.components.register.stores import postgres
+
+    with postgres() as make:
+        yield make
 
 
 @pytest.fixture(scope="session")

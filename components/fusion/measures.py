@@ -1,5 +1,7 @@
 """What is measured on a turn besides its emotion: the same for training examples and traffic."""
 
+import math
+
 import numpy as np
 
 from components.conversation import SAMPLE_RATE
@@ -21,13 +23,25 @@ def turn_measures(audio: np.ndarray, words: str) -> dict[str, float]:
         frames, in decibels; 0 for sound that does not vary).
     """
     duration = len(audio) / SAMPLE_RATE
-    power = np.square(np.asarray(audio, dtype=np.float64))
-    mean = max(float(power.mean()), _FLOOR) if len(power) else _FLOOR
-    frames = power[: len(power) // _FRAME * _FRAME].reshape(-1, _FRAME).mean(axis=1)
-    quiet = max(float(np.quantile(frames, 0.1)), _FLOOR) if len(frames) else mean
+    # Every request pays for this: no array as long as the sound is made.
+    whole = len(audio) // _FRAME * _FRAME
+    cut, rest = audio[:whole].reshape(-1, _FRAME), audio[whole:]
+    frames = np.einsum("ij,ij->i", cut, cut).astype(np.float64) / _FRAME
+    energy = _FRAME * float(frames.sum()) + float(rest @ rest)
+    mean = max(energy / len(audio), _FLOOR) if len(audio) else _FLOOR
+    quiet = max(_lowest_tenth(frames), _FLOOR) if len(frames) else mean
     return {
         "duration": duration,
         "words_per_second": len(words.split()) / duration if duration else 0.0,
-        "loudness_db": 10 * float(np.log10(mean)),
-        "snr_db": max(10 * float(np.log10(mean / quiet)), 0.0),
+        "loudness_db": 10 * math.log10(mean),
+        "snr_db": max(10 * math.log10(mean / quiet), 0.0),
     }
+
+
+def _lowest_tenth(values: np.ndarray) -> float:
+    """What `np.quantile(values, 0.1)` gives, which for so few values takes ten times as long."""
+    at = 0.1 * (len(values) - 1)
+    low = int(at)
+    high = min(low + 1, len(values) - 1)
+    ordered = np.partition(values, (low, high))
+    return float(ordered[low] + (at - low) * (ordered[high] - ordered[low]))

@@ -87,7 +87,7 @@ class Settings(BaseSettings):
         said = " ".join(str(error).split()) or type(error).__name__
         return said.replace(self.token, "…") if self.token else said
 
-    @field_validator("mlflow_uri")
+    @field_validator("mlflow_uri", "feedback_url", "trigger_url")
     @classmethod
     def _installed_driver(cls, uri: str) -> str:
         """SQLAlchemy takes another driver for PostgreSQL than the one that is installed."""

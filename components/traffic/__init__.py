@@ -13,7 +13,7 @@ of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.database import open_database
+from components.traffic.database import in_utc, open_database
 from components.traffic.erase import erase, sweep
 from components.traffic.export import Exported, export_feedback
 from components.traffic.feedback import (
@@ -55,6 +55,7 @@ __all__ = [
     "erase",
     "export_feedback",
     "find_request",
+    "in_utc",
     "keep_audio",
     "kept_audio",
     "open_database",

@@ -1,32 +1,44 @@
 """A database named by a URL, for what several processes write."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.conversation import InputError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Engine, MetaData
 
 
-def open_database(url: str, whose: str) -> "Engine":
-    """A database; SQLite's file and its folder are made when first needed.
+def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
+    """A database; SQLite's file and its folder, and the tables, are made when first needed.
 
     Args:
         url: SQLAlchemy's.
         whose: for the error's line.
+        tables: that it must have.
 
     Raises:
-        InputError: it is no such URL, or its driver is not installed.
+        InputError: it is no such URL, its driver is not installed, or it does not answer.
     """
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+    from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
     try:
         address = make_url(url)
         if address.get_backend_name() == "sqlite" and address.database:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        return create_engine(address, pool_pre_ping=True)
-    except (ArgumentError, NoSuchModuleError, ImportError) as error:
-        raise InputError(f"{whose} database: {error}") from None
+        engine = create_engine(address, pool_pre_ping=True)
+        try:
+            tables.create_all(engine)
+        except DBAPIError:  # another process made them at the same time
+            tables.create_all(engine)
+    except (ArgumentError, NoSuchModuleError, ImportError, OperationalError) as error:
+        raise InputError(f"{whose} database: {str(error).splitlines()[0]}") from None
+    return engine
+
+
+def in_utc(time: datetime) -> datetime:
+    """A time as a database gives it: SQLite drops the zone, PostgreSQL tells it in its own."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

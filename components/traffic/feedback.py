@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.conversation import EMOTIONS, InputError, Seconds
-from components.traffic.database import open_database
+from components.traffic.database import in_utc, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -106,9 +106,8 @@ class FeedbackStore:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = open_database(url, "the feedback's")
         self._table = _table()
-        self._table.metadata.create_all(self._engine)
+        self._engine = open_database(url, "the feedback's", self._table.metadata)
 
     def record(self, correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Recorded:
         """Keep a correction.
@@ -224,8 +223,7 @@ def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Rec
 
 
 def _of_database(row: Mapping[str, Any]) -> Feedback:
-    # SQLite keeps no time zone.
-    times = {name: row[name].replace(tzinfo=UTC) for name in ("given", "time")}
+    times = {name: in_utc(row[name]) for name in ("given", "time")}
     return Feedback(**{**row, **times})
 
 

@@ -195,7 +195,7 @@ def retrain(
     except StepFailed:
         record_outcome(outcomes, "error")
         raise
-    record_outcome(outcomes, result.decision)
+    record_outcome(outcomes, result.decision, checks=read_verdict(result.outputs["verdict"]).checks)
     return result
 
 

@@ -6,10 +6,10 @@ again at what the winner wrote before deciding.
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.traffic import open_database
+from components.traffic import in_utc, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -52,9 +52,8 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = open_database(url, "the trigger's")
         self._table = _table()
-        self._table.metadata.create_all(self._engine)
+        self._engine = open_database(url, "the trigger's", self._table.metadata)
 
     def entries(self) -> list[Entry]:
         """All of them, in order; there are a few a day."""
@@ -62,8 +61,7 @@ class Ledger:
 
         with self._engine.connect() as connection:
             rows = connection.execute(select(self._table).order_by(self._table.c.number))
-            # SQLite keeps no time zone.
-            return [Entry(**{**r._asdict(), "time": r.time.replace(tzinfo=UTC)}) for r in rows]
+            return [Entry(**{**row._asdict(), "time": in_utc(row.time)}) for row in rows]
 
     def append(self, make: Callable[[Sequence[Entry]], Entry | None]) -> Entry | None:
         """Add what `make` says of the entries so far; it is asked again if others were faster.

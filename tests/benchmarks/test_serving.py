@@ -7,16 +7,21 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
+import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from components.fusion import MoodlineModel, OnnxModel, export_onnx, load_tokenizer
 from components.profile import Settings, load_profile, resolve_model
+from components.traffic import read_window
 from components.train.golden import write_golden
+from serving.backend import pointer_path
 from serving.processes import Child, free_ports
 from serving.serve import Serving
 from serving.served import Served
@@ -24,6 +29,9 @@ from serving.triton.control import TritonControl
 from tests.benchmarks.asking import Asker, form, throughput
 
 ROOT = Path(__file__).resolve().parents[2]
+CLASSIFY = "/v1/classify"
+EAGER = ("bentoml", "serve", "tests.benchmarks.eager_service:Eager")
+UNWATCHED = ("serving.host", "tests.benchmarks.unwatched_service:MoodlineService")
 WORDS = "I do not know what to tell you any more"
 ROUNDS = 4
 CLIENTS = 16
@@ -64,24 +72,32 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @pytest.fixture(scope="module")
 def eager(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a BentoML service with eager torch in it."""
-    port = free_ports(1)[0]
     home = tmp_path_factory.mktemp("eager")
     environment = {**os.environ, "EAGER_MODEL": str(model), "BENTOML_HOME": str(home)}
-    target = "tests.benchmarks.eager_service:Eager"
-    command = [sys.executable, "-m", "bentoml", "serve", target, "--working-dir", str(ROOT)]
-    log = home / "log"
-    child = Child([*command, "--port", str(port)], environment, log, "the eager service")
+    with hosted(EAGER, "/classify", environment) as (_, url):
+        yield url
+
+
+@contextmanager
+def hosted(
+    program: Sequence[str], path: str, environment: Mapping[str, str]
+) -> Iterator[tuple[Child, str]]:
+    """A BentoML service in `BENTOML_HOME`, once it answers a clip: its process and address."""
+    port = free_ports(1)[0]
+    command = [sys.executable, "-m", *program, "--working-dir", str(ROOT), "--port", str(port)]
+    log = Path(environment["BENTOML_HOME"]) / "log"
+    child = Child(command, environment, log, program[-1])
     try:
         url = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 90
         while True:
             try:
-                Asker(url, "/classify").ask(form([sound(0)]))
+                Asker(url, path).ask(form([sound(0)]))
                 break
             except (OSError, AssertionError):
                 assert child.running and time.monotonic() < deadline, child.last_words()
                 time.sleep(0.5)
-        yield url
+        yield child, url
     finally:
         child.stop()
 
@@ -174,3 +190,63 @@ def test_throughput_beside_eager_torch_in_bentoml(
         f"{statistics.median(t for t, _ in rounds):.0f}; ratio {ratio:.2f}"
     )
     assert ratio >= 1.5
+
+
+def processor(pid: int) -> float:
+    """Seconds of processor time that a process and its children have used."""
+    head = psutil.Process(pid)
+    pids = [p.pid for p in (head, *head.children(recursive=True))]
+    # The clock of a process, as clock_getcpuclockid(3) makes it: /proc counts in hundredths.
+    return sum(time.clock_gettime((~each << 3) | 2) for each in pids)
+
+
+def test_watching_costs_little(
+    benchmark: BenchmarkFixture, service: Serving, tmp_path: Path
+) -> None:
+    """The prediction log and all metrics: processor seconds a request, and milliseconds at the
+    median, over those of a service with its watching taken out that asks the same Triton."""
+    assert service.triton
+    home = Settings(home=tmp_path, models=service.settings.models)
+    environment = {
+        **os.environ,
+        **home.environment(),
+        "MOODLINE_TRITON_URL": service.triton.grpc_url,
+        "MOODLINE_SERVE_POINTER": str(pointer_path(service.settings, service.port)),
+        "BENTOML_HOME": str(tmp_path / "bento"),
+    }
+    body, rounds, each = form([sound(1)]), 20, 40
+    with hosted(UNWATCHED, CLASSIFY, environment) as (child, url):
+        (watched,) = (
+            p.pid for p in psutil.Process().children() if str(service.port) in p.cmdline()
+        )
+        sides = [(Asker(service.url, CLASSIFY), watched), (Asker(url, CLASSIFY), child.pid)]
+        while httpx.get(f"{url}/readyz").status_code != 200:
+            time.sleep(0.5)  # its speech models are still loading
+        took: list[list[float]] = [[], []]
+        spent = np.zeros((rounds, 3))  # by the watched, the unwatched, Triton for both
+        for number in range(-1, rounds):  # the first is to warm up
+            before = processor(service.triton.pid)
+            for side, (asker, pid) in list(enumerate(sides))[:: 1 if number % 2 else -1]:
+                own = processor(pid)
+                for _ in range(each):
+                    began = time.perf_counter()
+                    asker.ask(body)
+                    if number >= 0:
+                        took[side].append(time.perf_counter() - began)
+                spent[number, side] = (processor(pid) - own) / each
+            spent[number, 2] = (processor(service.triton.pid) - before) / each / 2
+    full, bare, triton = spent.T * 1e3
+    extra, whole = full - bare, bare.mean() + triton.mean()
+    error = 1.96 * extra.std(ddof=1) / rounds**0.5
+    median = 1e3 * (statistics.median(took[0]) - statistics.median(took[1]))
+    benchmark.pedantic(sides[0][0].ask, (body,), rounds=20)
+    logged = len(read_window(service.settings.log).table)
+    print(
+        f"\n/v1/classify, one clip of {SECONDS:g} s: {whole:.1f} ms of processor time without"
+        f" watching ({bare.mean():.1f} in the service, {triton.mean():.1f} in Triton);"
+        f" watching adds {extra.mean():.2f} ± {error:.2f} ms, {extra.mean() / whole:.1%};"
+        f" at the median {median:.2f} ms of {1e3 * statistics.median(took[1]):.1f}"
+    )
+    assert logged >= rounds * each
+    assert extra.mean() / whole < 0.03
+    assert median < 1

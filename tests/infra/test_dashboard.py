@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from components.drift.gauges import LABELS, NAMES
+from components.drift import gauges as drift
 from components.profile import Settings
-from pipelines.outcomes import FINISHED
+from pipelines import outcomes
 from tests.infra.queries import DASHBOARD, Query, queries, selected
 
 ROOT = DASHBOARD.parents[2]
@@ -40,8 +40,9 @@ def known() -> dict[str, set[str]]:
     from pipelines.trigger import metrics as trigger
     from serving import metrics as service
 
-    found = {**defined(service), **defined(trigger), FINISHED: {"decision"}}
-    found |= {name: set(LABELS.get(name, ())) for name in NAMES}
+    found = {**defined(service), **defined(trigger)}
+    for gauges in (drift, outcomes):
+        found |= {name: set(gauges.LABELS.get(name, ())) for name in gauges.NAMES}
     rules = yaml.safe_load((ROOT / "infra" / "prometheus" / "rules.yaml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         if "record" in rule:

@@ -11,6 +11,8 @@ import yaml
 
 from components.drift.gauges import NAMES
 from components.profile import Settings
+from components.scoring import Check
+from pipelines import outcomes
 from pipelines.outcomes import FINISHED, record_outcome
 
 PLACE = Path(__file__).resolve().parents[2] / "infra" / "prometheus"
@@ -83,7 +85,7 @@ def test_every_alert_is_tested_both_ways_and_says_what_to_do() -> None:
 def test_every_metric_exists() -> None:
     from serving import metrics  # noqa: F401  # it registers them
 
-    known = {*NAMES, FINISHED}
+    known = {*NAMES, *outcomes.NAMES}
     for family in prometheus_client.REGISTRY.collect():
         ends = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"]}
         known |= {family.name + end for end in ends.get(family.type, [""])}
@@ -97,10 +99,18 @@ def test_every_metric_exists() -> None:
 
 def test_outcomes_of_retrainings_are_kept_by_decision(tmp_path: Path) -> None:
     path = tmp_path / "metrics" / "retrain.prom"
-    for decision, at in (("pass", 1000.0), ("fail", 2000.0), ("fail", 3000.0)):
-        record_outcome(path, decision, at)
+    checks = [
+        Check("min_accuracy", 0.7, "at least", 0.6, "pass", "accuracy is 0.7"),
+        Check("slices.sex.F", None, "at least", 0.5, "inconclusive", "nobody"),
+    ]
+    record_outcome(path, "pass", 1000.0, [Check("min_accuracy", 0.9, "at least", 0.6, "pass", "")])
+    record_outcome(path, "fail", 2000.0, checks)
+    record_outcome(path, "fail", 3000.0)
     lines = [line for line in path.read_text().splitlines() if not line.startswith("#")]
     assert lines == [
         f'{FINISHED}{{decision="pass"}} 1000.0',
         f'{FINISHED}{{decision="fail"}} 3000.0',
+        'moodline_gate_value{check="min_accuracy"} 0.7',
+        'moodline_gate_passed{check="min_accuracy"} 1.0',
+        'moodline_gate_passed{check="slices.sex.F"} 0.0',
     ]

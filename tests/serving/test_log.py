@@ -136,6 +136,17 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
     assert child.wait(30) in (0, -15)
 
 
+def test_an_answer_of_the_canary_is_logged_as_such(
+    start: Start, models: dict[int, Path], tmp_path: Path
+) -> None:
+    write_pointer(tmp_path / "served.json", Lineup(Served(4, models[4]), Served(3, models[3])))
+    _, url = start(MOODLINE_TRAFFIC_CANARY_SHARE="1")
+    with httpx.Client() as client:
+        assert classify(client, url, [wav(1)], ["hello"]).status_code == 200
+    (row,) = read_window(tmp_path / "log").table.to_pylist()
+    assert (row["version"], row["alias"]) == (3, "staging")
+
+
 def test_a_service_that_is_killed_loses_no_answer(start: Start, tmp_path: Path) -> None:
     """SIGKILL in the middle of 1,000 requests of 8 clients, while journals are rolled up."""
     child, url = start(MOODLINE_LOG_ROLL_MEGABYTES="0.05")

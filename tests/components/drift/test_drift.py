@@ -7,12 +7,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.conversation import EMOTIONS, InputError, Turn
+from components.conversation import EMOTIONS, InputError
 from components.drift import (
     DriftSettings,
     Reference,
@@ -23,8 +21,8 @@ from components.drift import (
     read_reference,
 )
 from components.drift.gauges import NAMES
-from components.traffic import Answered, Correction, FeedbackStore, Journal, LoggedTurn
-from components.traffic.rows import MEASURES
+from components.traffic import Correction, FeedbackStore
+from tests.components.drift.made_up import to_log, to_version
 
 MakeTraffic = Callable[..., Sample]
 QUICK = DriftSettings(draws=2000)
@@ -92,46 +90,6 @@ def test_a_sure_but_tiny_difference_is_no_drift(
     assert "snr_db" in sure.drifted
     assert "snr_db" not in strict.drifted
     assert [f.adjusted for f in sure.features] == [f.adjusted for f in strict.features]
-
-
-def to_log(folder: Path, sample: Sample, at: datetime, version: int = 3) -> None:
-    """Log a sample as requests, as the service would have."""
-    journal = Journal(folder)
-    for number, name in enumerate(dict.fromkeys(sample.recordings)):
-        own = sample.where(sample.recordings == name)
-        turns = []
-        for i in range(len(own)):
-            value = {key: values[i] for key, values in own.features.items()}
-            p = dict(zip(EMOTIONS, map(float, value["emotion"]), strict=True))
-            emotion = max(p, key=p.__getitem__)
-            asr = None if np.isnan(value["asr_confidence"]) else float(value["asr_confidence"])
-            said = Turn("x", i, i + 1.0, "A", "", emotion,
-                        float(value["confidence"]), p, asr)  # fmt: skip
-            measures = {key: float(value[key]) for key in MEASURES}
-            turns.append(LoggedTurn(said, value["embedding"].astype("f4"), measures))
-        journal.append(
-            Answered(f"r-{version}-{number}", name, at, "/v1/analyze", version, "production",
-                     False, tuple(turns)).line()
-        )  # fmt: skip
-    journal.close()
-
-
-def to_version(folder: Path, reference: Reference) -> Path:
-    """A version's folder with this drift reference, as training writes it."""
-    folder.mkdir()
-    every = reference.every
-    held = {*reference.validation.recordings}
-    columns = {
-        "part": ["validation" if r in held else "training" for r in every.recordings],
-        "recording": every.recordings.tolist(),
-        "emotion": [EMOTIONS[i] for i in every.features["emotion"].argmax(axis=1)],
-        "probabilities": every.features["emotion"].tolist(),
-        "embedding": pa.array(every.features["embedding"].tolist(), pa.list_(pa.float32())),
-    }
-    numbers = [name for name in every.features if name not in ("emotion", "embedding")]
-    columns |= {name: pa.array(every.features[name], pa.float32()) for name in numbers}
-    pq.write_table(pa.table(columns), folder / "drift_reference.parquet")
-    return folder
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from components.evaluate import measure
 from components.profile import Settings, load_profile, tree_digest
 from components.register import Lineage, register
 from components.scoring import Check, Verdict
-from tests.components.register.stores import SimulatedS3, postgres, simulated_s3
+from tests.components.register.stores import SimulatedS3, simulated_s3
 
 WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
 
@@ -144,13 +144,6 @@ def settings(tmp_path: Path, empty_database: Path) -> Settings:
     home.mkdir()
     shutil.copyfile(empty_database, home / "mlflow.db")
     return Settings(home=home)
-
-
-@pytest.fixture(scope="session")
-def database() -> Iterator[Callable[[str], str]]:
-    """A real PostgreSQL server: makes an empty database of a name and gives its address."""
-    with postgres() as make:
-        yield make
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,23 @@
 """The registry where a team keeps it: MLflow on a real PostgreSQL, files in a simulated S3."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import numpy as np
 import pandas as pd
 import pytest
 
+from components.drift import Reference
 from components.profile import Settings, tree_digest
 from components.register import (
+    Lineage,
     Refused,
     RegistryError,
     alias_version,
@@ -20,9 +25,12 @@ from components.register import (
     history,
     list_versions,
     promote,
+    register,
     rollback,
     show,
 )
+from pipelines.cli.main import run
+from tests.components.drift.made_up import to_log, to_version, traffic
 from tests.components.register.stores import (
     MlflowServer,
     SimulatedS3,
@@ -122,6 +130,34 @@ def test_the_registry_on_a_server(
     assert back.from_version == production
     assert sum(key.endswith("model.onnx") for key in s3.names() if "served/" in key) == 6
     assert {p.name for p in (tmp_path / "home").glob("*")} == set()
+
+
+def test_drift_is_held_against_the_version_in_production(
+    server: MlflowServer,
+    tmp_path: Path,
+    lineage: Lineage,
+    make_model: Callable[..., Path],
+    make_papers: Callable[..., dict[str, Path]],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """`moodline drift` fetches its reference from the server, and looks at its answers alone."""
+    settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
+    every = traffic(40, seed=0)
+    held = every.where(np.arange(len(every)) >= 20 * 14)
+    model = to_version(make_model(tmp_path / "made", 7), Reference(every, held))
+    papers = make_papers(tmp_path / "papers", model)
+    number = register(model, **papers, lineage=lineage, settings=settings)
+    promote(number, settings, actor="ann")
+    for snr, version in ((15.0, number), (30.0, number + 1)):
+        to_log(settings.log, traffic(36, 1, snr=snr), datetime.now(UTC), version)
+
+    monkeypatch.setenv("MOODLINE_HOME", str(settings.home))
+    monkeypatch.setenv("MOODLINE_MLFLOW_URI", server.url)
+    capfd.readouterr()
+    assert run(["drift", "--json"]) == 1
+    told = json.loads(capfd.readouterr().out)
+    assert (told["version"], told["turns"], told["drifted"]) == (number, 36 * 14, ["snr_db"])
 
 
 def test_mlflow_serves_the_version_in_production(

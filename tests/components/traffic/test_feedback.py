@@ -1,7 +1,9 @@
 """Feedback: kept with what it corrects; unknown, repeated and contradictory; as a corpus."""
 
 import threading
+import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from components.conversation import FEEDBACK, InputError, read_audio, read_manifest
+from components.profile import Settings
 from components.traffic import (
     Answered,
     Correction,
@@ -42,9 +45,18 @@ def log(tmp_path: Path, answer: MakeAnswer) -> Path:
     return folder
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: a file, or one of a real PostgreSQL that keeps other hours than UTC."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/feedback.db"
+    empty = request.getfixturevalue("database")(f"feedback-{uuid.uuid4().hex[:8]}")
+    return Settings(feedback_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").feedback_url
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[FeedbackStore]:
-    opened = FeedbackStore(f"sqlite:///{tmp_path}/state/feedback.db")
+def store(address: str) -> Iterator[FeedbackStore]:
+    opened = FeedbackStore(address)
     yield opened
     opened.close()
 
@@ -76,7 +88,7 @@ def test_feedback_is_kept_with_the_answer_it_corrects(
     assert (entry.recording, entry.version) == (sent.recording, sent.version)
     assert (entry.time, entry.start, entry.end) == (sent.at, 3.0, 5.0)
     assert entry.given >= sent.at
-    assert entry.given.tzinfo is not None
+    assert entry.given.utcoffset() == entry.time.utcoffset() == timedelta(0)
 
 
 def test_feedback_on_what_was_never_answered_is_refused(store: FeedbackStore, log: Path) -> None:
@@ -115,9 +127,10 @@ def test_contradictions_are_kept_and_a_reviewer_outranks_agents(
     assert [entry.emotion for entry in standing(store.entries())] == ["neutral", "sad"]
 
 
-def test_many_at_once_lose_nothing_and_repeat_nothing(tmp_path: Path, log: Path) -> None:
-    """Two replicas' stores on one database; each author says the same four times."""
-    stores = [FeedbackStore(f"sqlite:///{tmp_path}/feedback.db") for _ in range(2)]
+def test_many_at_once_lose_nothing_and_repeat_nothing(address: str, log: Path) -> None:
+    """Two replicas' stores on one database, new to both; each author says the same four times."""
+    with ThreadPoolExecutor(2) as pool:
+        stores = list(pool.map(FeedbackStore, [address] * 2))
     outcomes: list[bool] = []
 
     def work(number: int) -> None:
@@ -154,6 +167,9 @@ def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
         FeedbackStore("nonsense")
     with pytest.raises(InputError, match="the feedback's database: "):
         FeedbackStore("oracle9://host/db")
+    with pytest.raises(InputError, match=r"the feedback's database: .*connection") as refused:
+        FeedbackStore(f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}")
+    assert "\n" not in str(refused.value)
 
 
 def test_export_makes_a_corpus_of_the_sound_that_was_kept(
