@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.conversation import atomic_path
-from components.drift.gauges import write_gauges
+from components.drift.gauges import drift_gauges, write_gauges
 from components.drift.judge import DriftSettings, Verdict, judge
 from components.drift.live import live_scores
 from components.drift.report import report_page
@@ -23,6 +23,7 @@ class DriftResult:
     Attributes:
         verdict: the judgement.
         version: of the model; None: whichever answered.
+        registered: when that version was; None where no registry was asked.
         since, until: the window's ends.
         at: when it was compared.
         broken: lines of the log that could not be read.
@@ -33,6 +34,7 @@ class DriftResult:
 
     verdict: Verdict
     version: int | None
+    registered: datetime | None
     since: datetime | None
     until: datetime | None
     at: datetime
@@ -92,7 +94,10 @@ class DriftResult:
             with atomic_path(report) as temporary:
                 temporary.write_text(self.report(), encoding="utf-8")
         if prom is not None:
-            write_gauges(prom, self.verdict, self.live, self.at)
+            known = None
+            if self.version is not None and self.registered is not None:
+                known = self.version, self.registered
+            write_gauges(prom, drift_gauges(self.verdict, self.live, self.at, known))
 
 
 def drift(
@@ -102,6 +107,7 @@ def drift(
     since: datetime | None = None,
     until: datetime | None = None,
     version: int | None = None,
+    registered: datetime | None = None,
     feedback: Iterable[Feedback] = (),
     settings: DriftSettings | None = None,
 ) -> DriftResult:
@@ -112,6 +118,7 @@ def drift(
         model: the version's folder, with its drift reference.
         since, until: the window; open at either end where None.
         version: only what this version answered.
+        registered: when it was, for the gauges.
         feedback: what people said of the window's answers.
 
     Raises:
@@ -123,6 +130,7 @@ def drift(
     return DriftResult(
         verdict=judge(reference, window, settings),
         version=version,
+        registered=registered,
         since=since,
         until=until,
         at=datetime.now(UTC),

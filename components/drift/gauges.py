@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 NAMES = {
     "moodline_drift_checked_timestamp_seconds": "When a window was compared last.",
+    "moodline_version_registered_timestamp_seconds": "When the version compared was registered.",
     "moodline_drift_judged": "1 if the last window was large enough to judge, else 0.",
     "moodline_drift_detected": "1 if the last window that was judged has drifted, else 0.",
     "moodline_drift_feature_detected": "1 if this feature has drifted, else 0.",
@@ -28,6 +29,7 @@ NAMES = {
 """Every gauge and what it says."""
 
 LABELS: dict[str, tuple[str, ...]] = {
+    "moodline_version_registered_timestamp_seconds": ("version",),
     "moodline_drift_feature_detected": ("feature",),
     "moodline_drift_effect": ("feature", "statistic"),
     "moodline_drift_p_value": ("feature",),
@@ -37,15 +39,20 @@ LABELS: dict[str, tuple[str, ...]] = {
     "moodline_live_turns": ("version",),
 }
 """The labels of those that have any."""
-"""Of those that have any."""
 
 
-def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "CollectorRegistry":
+def drift_gauges(
+    verdict: Verdict,
+    live: Mapping[str, Any],
+    at: datetime,
+    registered: tuple[int, datetime] | None = None,
+) -> "CollectorRegistry":
     """The gauges of a verdict, in a registry of their own.
 
     Args:
         live: of `live_scores`.
         at: when the window was compared.
+        registered: the version it was compared with, and when that was registered.
     """
     from prometheus_client import CollectorRegistry, Gauge
 
@@ -55,6 +62,10 @@ def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "Co
         for name, text in NAMES.items()
     }
     gauges["moodline_drift_checked_timestamp_seconds"].set(at.timestamp())
+    if registered is not None:
+        number, when = registered
+        name = "moodline_version_registered_timestamp_seconds"
+        gauges[name].labels(number).set(when.timestamp())
     gauges["moodline_drift_judged"].set(verdict.decision != "too_small")
     gauges["moodline_drift_detected"].set(verdict.decision == "drift")
     gauges["moodline_drift_window_turns"].set(verdict.turns)
@@ -76,9 +87,9 @@ def drift_gauges(verdict: Verdict, live: Mapping[str, Any], at: datetime) -> "Co
     return registry
 
 
-def write_gauges(path: Path, verdict: Verdict, live: Mapping[str, Any], at: datetime) -> None:
-    """Write the gauges in Prometheus' text format, whole or not at all."""
+def write_gauges(path: Path, registry: "CollectorRegistry") -> None:
+    """Write gauges in Prometheus' text format, whole or not at all."""
     from prometheus_client import generate_latest
 
     with atomic_path(path) as temporary:
-        temporary.write_bytes(generate_latest(drift_gauges(verdict, live, at)))
+        temporary.write_bytes(generate_latest(registry))

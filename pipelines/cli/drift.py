@@ -49,13 +49,19 @@ def drift_command(
     end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
     since = start_of(window, end)
     with spinner("fetching the version's reference"):
-        folder, number = version_folder(version, settings)
+        folder, number, registered = version_folder(version, settings)
     with spinner("comparing"):
         store = FeedbackStore(settings.feedback_url)
         entries = [entry for entry in store.entries(since) if entry.time < end]
         store.close()
         found = drift(
-            log or settings.log, folder, since=since, until=end, version=number, feedback=entries
+            log or settings.log,
+            folder,
+            since=since,
+            until=end,
+            version=number,
+            registered=registered,
+            feedback=entries,
         )
     found.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
     if as_json:
@@ -82,14 +88,16 @@ def start_of(window: str, end: datetime) -> datetime | None:
     return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 
-def version_folder(version: str, settings: Settings) -> tuple[Path, int | None]:
-    """A version's folder and number; a folder of its own has none, and every version counts."""
+def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, datetime | None]:
+    """A version's folder and number, and when it was registered; a folder of its own has only
+    itself, and every version counts."""
     if Path(version).is_dir():
-        return Path(version), None
+        return Path(version), None, None
     from components.register import download, show
 
-    number = show(version, settings).number
-    return download(number, settings.cache / "versions" / str(number), settings), number
+    known = show(version, settings)
+    folder = settings.cache / "versions" / str(known.number)
+    return download(known.number, folder, settings), known.number, known.created
 
 
 def show(found: "DriftResult") -> None:

@@ -201,7 +201,11 @@ def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
     (scaled,) = of_kind(documents, "ScaledObject")
     (trigger,) = scaled["spec"]["triggers"]
     assert "nv_inference_queue_duration_us" in trigger["metadata"]["query"]
-    assert scaled["spec"]["maxReplicaCount"] > scaled["spec"]["minReplicaCount"] >= 2
+    least, most = scaled["spec"]["minReplicaCount"], scaled["spec"]["maxReplicaCount"]
+    assert most > least >= 2
+    # Where Prometheus is away there are enough, and it is not asked once only.
+    assert least <= scaled["spec"]["fallback"]["replicas"] <= most
+    assert scaled["spec"]["fallback"]["failureThreshold"] > 1
 
 
 def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) -> None:

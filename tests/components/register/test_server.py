@@ -155,9 +155,13 @@ def test_drift_is_held_against_the_version_in_production(
     monkeypatch.setenv("MOODLINE_HOME", str(settings.home))
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", server.url)
     capfd.readouterr()
-    assert run(["drift", "--json"]) == 1
+    assert run(["drift", "--json", "--prom", str(tmp_path / "drift.prom")]) == 1
     told = json.loads(capfd.readouterr().out)
     assert (told["version"], told["turns"], told["drifted"]) == (number, 36 * 14, ["snr_db"])
+    gauge = f'moodline_version_registered_timestamp_seconds{{version="{number}"}} '
+    lines = (tmp_path / "drift.prom").read_text().splitlines()
+    (since,) = (float(line.removeprefix(gauge)) for line in lines if line.startswith(gauge))
+    assert since == pytest.approx(show(number, settings).created.timestamp())
 
 
 def test_mlflow_serves_the_version_in_production(

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
+from components.profile import Settings
 from pipelines.trigger import (
     Cause,
     Ledger,
@@ -49,18 +51,22 @@ def starts() -> Starts:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'state' / 'trigger.db'}"
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: a file; if asked for, one of a real PostgreSQL in another time zone."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path / 'state' / 'trigger.db'}"
+    empty = request.getfixturevalue("database")(f"trigger-{uuid.uuid4().hex[:8]}")
+    return Settings(trigger_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").trigger_url
 
 
 @pytest.fixture
-def listening(tmp_path: Path, starts: Starts, database: str) -> Iterator[Listen]:
+def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Listen]:
     """Start a receiver; a client that brings the token."""
     ends: list[Callable[[], Any]] = []
 
     def begin(token: str | None = TOKEN, **policy: Any) -> httpx.Client:
         policy = {"cooldown": timedelta(0), "daily": 100} | policy
-        ledger = Ledger(database)
+        ledger = Ledger(ledger_url)
         trigger = Trigger(ledger, starts, Policy(**policy))
         gauges = tmp_path / "metrics"
         app = build_app(trigger, token, lambda new: data_cause(new, tmp_path), gauges)
@@ -89,11 +95,11 @@ def listening(tmp_path: Path, starts: Starts, database: str) -> Iterator[Listen]
 
 
 @pytest.fixture
-def entries(database: str) -> Callable[[], list[tuple[str, str]]]:
+def entries(ledger_url: str) -> Callable[[], list[tuple[str, str]]]:
     """What the ledger says: name and outcome of each line."""
 
     def read() -> list[tuple[str, str]]:
-        ledger = Ledger(database)
+        ledger = Ledger(ledger_url)
         found = [(entry.name, entry.outcome) for entry in ledger.entries()]
         ledger.close()
         return found

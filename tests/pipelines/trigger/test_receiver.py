@@ -18,6 +18,7 @@ from pipelines.outcomes import FINISHED, record_outcome
 from pipelines.trigger import listen
 
 Entries = Callable[[], list[tuple[str, str]]]
+ANYWHERE = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
 
 
 def webhook(
@@ -62,6 +63,7 @@ def count(name: str, **labels: str) -> float:
     return prometheus_client.REGISTRY.get_sample_value(name, labels) or 0.0
 
 
+@ANYWHERE
 def test_the_same_alert_fifty_times_at_once_starts_one_run(listening, starts, entries) -> None:
     one, other = listening(), listening()  # two receivers that share a ledger
 
@@ -109,6 +111,7 @@ def test_only_marked_alerts_start_something(listening, starts, entries, retrain)
     assert (starts.causes, entries()) == ([], [])
 
 
+@ANYWHERE
 def test_one_run_for_alerts_that_come_together(listening, starts) -> None:
     before = count("moodline_trigger_causes_total", kind="alert", outcome="cooldown")
     client = listening(cooldown=timedelta(hours=1))
