@@ -2,9 +2,13 @@
 
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+
+MOODLINE = (sys.executable, "-c", "from pipelines.cli.main import main; main()")
+"""The command line of this very code, for a child process that finds `ROOT` in PYTHONPATH."""
 
 _CODE = ("*.py", "*.j2")
 

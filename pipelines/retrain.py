@@ -63,6 +63,7 @@ def retrain_pipeline(profile: Profile) -> Any:
         promote_if_passed: bool = False,
         actor: str = "pipeline",
         reason: str = "",
+        cause: str = "",
     ) -> None:
         """The pipeline; its steps are listed above.
 
@@ -71,9 +72,12 @@ def retrain_pipeline(profile: Profile) -> Any:
             git_commit: of the code, for the version's lineage.
             promote_if_passed: put the new version into production if its verdict is "pass".
             actor: who is named for a promotion.
-            reason: why, for the same.
+            reason: why; kept with the version, too.
+            cause: what started the run, where nobody did: an alert's key and its address.
         """
-        last = record_failure(git_commit=git_commit, profile=whole, corpus=corpus)
+        last = record_failure(
+            git_commit=git_commit, profile=whole, corpus=corpus, reason=reason, cause=cause
+        )
         look_up(last, "Record a failure", cluster)
         with dsl.ExitHandler(last, name="retrain"):
             made = preprocess(corpus=corpus).set_display_name("Preprocess")
@@ -104,6 +108,8 @@ def retrain_pipeline(profile: Profile) -> Any:
                 "corpus": manifest,
                 "profile": whole,
                 "git_commit": git_commit,
+                "reason": reason,
+                "cause": cause,
             }
             with dsl.If(judged.outputs["Output"] != "fail", name="not refused"):
                 version = register(model=trained.outputs["model"], **evidence)

@@ -78,6 +78,7 @@ def run_local(
     promote: bool = False,
     actor: str = "pipeline",
     reason: str = "",
+    cause: str = "",
     on_step: OnStep | None = None,
 ) -> RunResult:
     """Retrain on this machine. What was done before is not done again; see `pipelines.retrain`.
@@ -90,6 +91,7 @@ def run_local(
         promote: put the version into production if its verdict is "pass".
         actor: who is named for that.
         reason: why.
+        cause: what started it, where nobody did.
         on_step: called when a step begins and when it ends.
 
     Raises:
@@ -103,6 +105,7 @@ def run_local(
         "promote_if_passed": promote,
         "actor": actor,
         "reason": reason,
+        "cause": cause,
     }
     folder, reader, left = run_pipeline(
         "retrain",

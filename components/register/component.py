@@ -46,6 +46,8 @@ def register(
     corpus: dsl.Input[dsl.Dataset],
     profile: str,
     git_commit: str,
+    reason: str = "",
+    cause: str = "",
 ) -> int:
     """A model with its verdict to a version in the registry; the version's number."""
     from pathlib import Path
@@ -58,7 +60,7 @@ def register(
         Path(metrics.path),
         Path(report.path),
         Path(verdict.path),
-        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile)),
+        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile), reason, cause),
         Settings(),
     )
 
@@ -71,6 +73,8 @@ def record_refusal(
     corpus: dsl.Input[dsl.Dataset],
     profile: str,
     git_commit: str,
+    reason: str = "",
+    cause: str = "",
 ) -> str:
     """What the gate refused: its numbers and reasons are kept; the id of the MLflow run."""
     from pathlib import Path
@@ -82,7 +86,7 @@ def record_refusal(
         Path(metrics.path),
         Path(report.path),
         Path(verdict.path),
-        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile)),
+        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile), reason, cause),
         Settings(),
     )
 
@@ -101,6 +105,8 @@ def record_failure(
     git_commit: str,
     profile: str,
     corpus: str,
+    reason: str,
+    cause: str,
     status: dsl.PipelineTaskFinalStatus,
 ) -> None:
     """At the end of a run: if it failed, a trace of it in MLflow."""
@@ -116,6 +122,8 @@ def record_failure(
         "configuration": load_profile(profile).digest(),
         "corpus": corpus,
         "pipeline_run": status.pipeline_job_resource_name,
+        "reason": reason,
+        "cause": cause,
     }
     try:
         record_failure(status.pipeline_task_name, status.error_message or "", tags, Settings())

@@ -17,8 +17,14 @@ LINEAGE_TAGS = (
     "profile",
     "validation_fold",
     "test_fold",
+    "reason",
+    "cause",
 )
-"""The tags of a version that say what it was made from."""
+"""The tags of a version that say what it was made from, and why; of the last two where known."""
+
+
+LONGEST_TAG = 5000
+"""Characters that MLflow takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +35,15 @@ class Lineage:
         git_commit: of the code; with `-dirty` where files were changed since.
         corpus_digest: of the corpus it learned from and was tested on.
         profile: every name and number of the run.
+        reason: why it was made.
+        cause: what started the run, where nobody did: an alert's key and its address.
     """
 
     git_commit: str
     corpus_digest: str
     profile: Profile
+    reason: str = ""
+    cause: str = ""
 
     def tags(self) -> dict[str, str]:
         """As MLflow's tags."""
@@ -46,7 +56,8 @@ class Lineage:
             protocol.validation,
             protocol.test,
         )
-        return dict(zip(LINEAGE_TAGS, values, strict=True))
+        tags = zip(LINEAGE_TAGS, (*values, self.reason, self.cause), strict=True)
+        return {name: text[:LONGEST_TAG] for name, text in tags if text}
 
     def parameters(self) -> dict[str, str]:
         """The profile's entries, flat: `train.epochs` and so on."""

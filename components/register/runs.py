@@ -12,7 +12,7 @@ from components.conversation import InputError
 from components.profile import Settings
 from components.register.connection import MODEL, faults, in_turn, mlflow_client
 from components.register.errors import RegistryError
-from components.register.evidence import Lineage, numbers, read_json
+from components.register.evidence import LONGEST_TAG, Lineage, numbers, read_json
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _BATCH = 100
 """MLflow takes no more parameters than this in one request."""
-
-_LONGEST_TAG = 5000
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +61,7 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
         RegistryError: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        told = {**tags, "failed_step": step, "failure": message[:_LONGEST_TAG]}
+        told = {**tags, "failed_step": step, "failure": message[:LONGEST_TAG]}
         experiment = _experiment(client, settings)
         run_id = in_turn(lambda: client.create_run(experiment, tags=told)).info.run_id
         in_turn(lambda: client.set_terminated(run_id, "FAILED"))

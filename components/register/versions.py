@@ -41,7 +41,7 @@ class Version:
         aliases: production, previous, staging (by the ledger), candidate (the newest).
         digest: of the model's folder.
         verdict: "pass", "fail" or "inconclusive"; `NO_VERDICT` for none.
-        lineage: git commit, corpus digest, configuration, profile, folds.
+        lineage: git commit, corpus digest, configuration, profile, folds; why it was made.
         run_id: of the MLflow run with its parameters, metrics and papers.
         metrics: its scores, flat: `accuracy`, `accuracy.correct` and so on.
         reasons: of a verdict that is not "pass"; only `show` fills them.

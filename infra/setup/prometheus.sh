@@ -10,3 +10,5 @@ get() { apt-get download -qq prometheus prometheus-alertmanager >/dev/null 2>&1;
 get || { apt-get update -qq || sudo apt-get update -qq; get; }
 for package in ./*.deb; do dpkg-deb -x "$package" .; done
 rm -f ./*.deb
+# Alertmanager looks for its templates where the package would put them; unpacked, beside itself.
+LC_ALL=C sed -i 's#/usr/share/prometheus/#usr//share/prometheus/#g' usr/bin/prometheus-alertmanager

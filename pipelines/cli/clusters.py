@@ -15,6 +15,7 @@ def retrain_on_kubeflow(
     *,
     promote: bool,
     reason: str,
+    cause: str,
     cron: str | None,
     wait: bool,
     as_json: bool,
@@ -36,6 +37,7 @@ def retrain_on_kubeflow(
         "promote_if_passed": promote,
         "actor": getpass.getuser(),
         "reason": reason,
+        "cause": cause,
     }
     with spinner(f"speaking to {settings.kfp_host}"):
         done = submit(profile, arguments, settings, cron=cron, wait=wait)

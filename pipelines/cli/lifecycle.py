@@ -89,7 +89,12 @@ def retrain_command(
     promote: Annotated[
         bool, typer.Option("--promote", help="Put it into production if its gate passes.")
     ] = False,
-    reason: Annotated[str, typer.Option("--reason", help="Why; kept with a promotion.")] = "",
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; kept with the version and its promotion.")
+    ] = "",
+    cause: Annotated[
+        str, typer.Option("--cause", help="What started it, where nobody did; kept likewise.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
     """A corpus to a gated, registered version. Exit status 1: the gate said no.
@@ -110,6 +115,7 @@ def retrain_command(
             there,
             promote=promote,
             reason=reason,
+            cause=cause,
             cron=cron,
             wait=wait,
             as_json=as_json,
@@ -130,6 +136,7 @@ def retrain_command(
         settings,
         promote=promote,
         reason=reason,
+        cause=cause,
         in_containers=runner is Runner.docker,
     )
     if as_json:
@@ -157,6 +164,7 @@ def retrain(
     *,
     promote: bool,
     reason: str,
+    cause: str = "",
     in_containers: bool = False,
 ) -> "RunResult":
     """Run the retraining pipeline here, each step shown on standard error as it goes.
@@ -167,6 +175,7 @@ def retrain(
         settings: where things lie.
         promote: put the version into production if its verdict is "pass".
         reason: why.
+        cause: what started it, where nobody did.
         in_containers: each step in a container.
 
     Raises:
@@ -190,6 +199,7 @@ def retrain(
                 promote=promote,
                 actor=getpass.getuser(),
                 reason=reason,
+                cause=cause,
                 on_step=lambda step: show_step(step, status),
             )
     except StepFailed:

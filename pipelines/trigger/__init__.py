@@ -8,10 +8,11 @@ from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_
 from pipelines.trigger.decide import Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listen, serve
-from pipelines.trigger.start import Place, Run, start_here, start_on_kubeflow
+from pipelines.trigger.start import PID, Place, Run, start_here, start_on_kubeflow
 from pipelines.trigger.trigger import Told, Trigger
 
 __all__ = [
+    "PID",
     "Cause",
     "Entry",
     "Ledger",

@@ -82,6 +82,11 @@ class Cause:
     corpus: Path | None = None
     feedback: Path | None = None
 
+    @property
+    def link(self) -> str:
+        """What leads from a run back to it: its key, and where it can be looked at."""
+        return f"{self.key} {self.url}".rstrip()
+
 
 def alert_cause(alert: Alert) -> Cause:
     """What an alert stands for."""

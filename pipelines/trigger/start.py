@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -11,10 +10,11 @@ from pathlib import Path
 
 from components.conversation import InputError
 from components.profile import Profile, Settings
-from pipelines.code import ROOT, git_commit
+from pipelines.code import MOODLINE, ROOT, git_commit
 from pipelines.trigger.causes import Cause
 
-_MOODLINE = "from pipelines.cli.main import main; main()"
+PID = "pid"
+"""The file in a run's folder that holds its process' number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def start_here(place: Place, cause: Cause, number: int) -> Run:
     """`moodline retrain` in a process that outlives this one, with what people corrected so far.
 
     Its folder is `<runs>/trigger-<number>`: `cause.json`, `retrain.log`, `result.json` at its end,
-    and the run's own folder.
+    the run's own folder, and `pid` while it goes on.
     """
     folder = (place.settings.runs / f"trigger-{number:06d}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -71,22 +71,29 @@ def start_here(place: Place, cause: Cause, number: int) -> Run:
     )
     with (folder / "result.json").open("wb") as out, (folder / "retrain.log").open("wb") as log:
         child = subprocess.Popen(
-            [sys.executable, "-c", _MOODLINE, *command],
+            [*MOODLINE, *command],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=log,
             env=environment,
             start_new_session=True,
         )
-    # Somebody has to take note of its end, or it stays as a zombie.
-    threading.Thread(target=child.wait, daemon=True).start()
+    (folder / PID).write_text(str(child.pid), encoding="utf-8")
+    threading.Thread(target=_await_end, args=(child, folder), daemon=True).start()
     return Run(str(folder))
+
+
+def _await_end(child: subprocess.Popen[bytes], folder: Path) -> None:
+    """Somebody has to take note of its end, or it stays as a zombie."""
+    child.wait()
+    (folder / PID).unlink(missing_ok=True)
 
 
 def retrain_command(place: Place, cause: Cause, feedback: Path | None, number: int) -> list[str]:
     """What `moodline` is called with."""
     command = ["retrain", "--profile", place.profile, "--json"]
     command += ["--reason", f"trigger {number}, {cause.kind} {cause.name}: {cause.reason}"]
+    command += ["--cause", cause.link]
     corpus = cause.corpus or place.corpus
     command += ["--corpus", str(corpus)] if corpus else []
     command += ["--feedback", str(feedback)] if feedback else []
@@ -110,6 +117,7 @@ def start_on_kubeflow(place: Place, profile: Profile, cause: Cause, number: int)
         "promote_if_passed": place.promote,
         "actor": "trigger",
         "reason": f"trigger {number}, {cause.kind} {cause.name}: {cause.reason}",
+        "cause": cause.link,
     }
     done = submit(profile, arguments, place.settings)
     return Run(f"{done.id} {done.url}")

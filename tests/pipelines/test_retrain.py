@@ -67,6 +67,14 @@ def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) 
     assert tasks(found)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
 
 
+def test_what_is_kept_in_the_registry_says_why_it_was_made(spec: dict[str, Any]) -> None:
+    for step in ("register", "record-refusal", "record-failure"):
+        given = tasks(spec)[step]["inputs"]["parameters"]
+        for name in ("reason", "cause"):
+            source = given[name]["componentInputParameter"]
+            assert source.removeprefix("pipelinechannel--") == name
+
+
 def test_steps_are_wired_as_drawn(spec: dict[str, Any]) -> None:
     inner = tasks(spec)
 

@@ -5,6 +5,7 @@ import resource
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -265,12 +266,15 @@ def test_refusals_and_failures_are_kept(
 ) -> None:
     from mlflow import MlflowClient
 
+    why = replace(lineage, reason="trigger 1: it drifted", cause="alert:ab12 http://prometheus")
     refused = record_refusal(
-        **make_papers(tmp_path / "papers", None, "fail"), lineage=lineage, settings=settings
+        **make_papers(tmp_path / "papers", None, "fail"), lineage=why, settings=settings
     )
     failed = record_failure("train", "out of memory", {"pipeline": "retrain"}, settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
-    assert client.get_run(refused).data.tags["verdict"] == "fail"
+    tags = client.get_run(refused).data.tags
+    assert tags["verdict"] == "fail"
+    assert (tags["reason"], tags["cause"]) == (why.reason, why.cause)
     assert client.get_run(refused).data.metrics["accuracy"] == 0.75
     assert client.get_run(failed).info.status == "FAILED"
     assert client.get_run(failed).data.tags["failed_step"] == "train"

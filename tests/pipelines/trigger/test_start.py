@@ -23,7 +23,7 @@ from components.traffic import (
     keep_audio,
 )
 from pipelines.cli.main import app
-from pipelines.trigger import Cause, Place, start_here, start_on_kubeflow
+from pipelines.trigger import PID, Cause, Place, start_here, start_on_kubeflow
 from pipelines.trigger.start import retrain_command
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -38,6 +38,7 @@ def test_the_command_says_why_and_what_on(tmp_path: Path) -> None:
     assert command == [
         "retrain", "--profile", "demo", "--json",
         "--reason", "trigger 7, alert MoodlineDrift: It drifted",
+        "--cause", "alert:ab12 http://prometheus/graph",
         "--corpus", str(tmp_path / "corpus"), "--feedback", str(tmp_path / "came-back"),
         "--promote",
     ]  # fmt: skip
@@ -70,6 +71,9 @@ def test_a_run_here_is_a_process_that_leaves_a_folder(
     while not log.read_text() and time.monotonic() < until:
         time.sleep(0.1)
     assert f"{tmp_path}/home/models: the demo's models are not there" in log.read_text()
+    while (folder / PID).exists() and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not (folder / PID).exists()
     kept = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
     assert "secret-of-the-trigger" not in kept
 
@@ -106,5 +110,6 @@ def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
     assert run.where == f"{number} {server.url}/#/runs/details/{number}"
     asked = made.runtime_config.parameters
     assert asked["reason"] == "trigger 4, alert MoodlineDrift: It drifted"
+    assert asked["cause"] == "alert:ab12 http://prometheus/graph"
     assert (asked["corpus"], asked["promote_if_passed"]) == ("/moodline/corpus", False)
     assert server.faults == []
