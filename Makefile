@@ -35,6 +35,10 @@ unexport PYTHONPATH PYTHONDONTWRITEBYTECODE
 demo: setup ## the whole loop on the demo corpus, then a real conversation
 	$(BIN)/moodline demo
 
+.PHONY: demo-loop
+demo-loop: setup $(HOME_DIR)/prometheus/.ready ## traffic drifts, an alert fires, a new version is trained on it and promoted
+	$(BIN)/moodline demo-loop
+
 .PHONY: serve
 serve: setup ## serve the production version on http://127.0.0.1:3000
 	$(BIN)/moodline serve

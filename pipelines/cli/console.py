@@ -72,6 +72,11 @@ def spinner(label: str) -> Iterator[None]:
         yield
 
 
+def title(text: str) -> None:
+    """What a demo comes to next."""
+    out.print(f"\n{text}", style="bold")
+
+
 def print_json(value: Any) -> None:
     """A result as JSON on standard output, and nothing else there."""
     out.print_json(json.dumps(value, ensure_ascii=False, default=str))

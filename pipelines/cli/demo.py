@@ -17,7 +17,7 @@ from components.conversation import (
 )
 from components.profile import Profile, Settings
 from components.register import alias_version
-from pipelines.cli.console import bar, err, out, spinner
+from pipelines.cli.console import bar, err, out, spinner, title
 from pipelines.cli.conversations import ProfileName, profile_and_settings, turns_table
 from pipelines.cli.lifecycle import DEMO_CORPUS, refuse_unless_passed, retrain, show_result
 
@@ -33,7 +33,7 @@ def demo_command(
     """
     began = time.monotonic()
     chosen, settings = profile_and_settings(profile)
-    _title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
+    title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
     result = retrain(chosen, corpus, settings, promote=True, reason="moodline demo")
     show_result(result)
     if result.decision == "inconclusive" and alias_version("production", settings) is not None:
@@ -45,10 +45,10 @@ def demo_command(
         )
     else:
         refuse_unless_passed(result)
-    _title("2  Serve it: Triton and the BentoML service")
+    title("2  Serve it: Triton and the BentoML service")
     audio, reference = real_conversation()
     _serve_once(audio, chosen, settings)
-    _title("3  moodline analyze, on a real telephone conversation of two women")
+    title("3  moodline analyze, on a real telephone conversation of two women")
     _analyze_real(audio, reference, chosen, settings)
     out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
     out.print("Next: moodline analyze YOUR.wav · moodline registry list · make serve")
@@ -66,10 +66,6 @@ def real_conversation() -> tuple[Path, Path]:
         if (sample / "sample.wav").is_file() and (sample / "sample.rttm").is_file():
             return sample / "sample.wav", sample / "sample.rttm"
     raise InputError("pyannote.audio ships no sample conversation; run: make setup")
-
-
-def _title(text: str) -> None:
-    out.print(f"\n{text}", style="bold")
 
 
 def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:

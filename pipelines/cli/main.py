@@ -25,6 +25,7 @@ from pipelines.cli import (
     feedback,
     gate,
     lifecycle,
+    loop,
     registry,
     scores,
     trigger,
@@ -59,6 +60,7 @@ def main_options(
 
 
 demo.add_to(app)
+loop.add_to(app)
 conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)

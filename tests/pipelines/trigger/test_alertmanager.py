@@ -12,10 +12,9 @@ import pytest
 import yaml
 
 from components.profile import Settings
+from pipelines.cli.loop.stack import alertmanager_config
 
-PLACE = Path(__file__).resolve().parents[3] / "infra" / "prometheus"
 TOKEN = "a-token-that-nobody-guesses"
-URL = "http://127.0.0.1:3100"
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -23,28 +22,18 @@ pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 @pytest.fixture
 def alertmanager(tmp_path: Path, listening) -> Iterator[str]:
     """Its address; the receiver is where the test has it, people are nowhere."""
-    text = (PLACE / "alertmanager.yaml").read_text()
-    assert URL in text
     (tmp_path / "token").write_text(TOKEN)
-    text = text.replace(URL, str(listening().base_url).rstrip("/"))
-    text = text.replace("/etc/alertmanager/trigger-token", str(tmp_path / "token"))
-    routes = yaml.safe_load(text)
-    for receiver in routes["receivers"]:
-        if receiver["name"] != "trigger":
-            receiver["webhook_configs"] = []
+    trigger = listening().base_url.netloc.decode()
+    routes = alertmanager_config(trigger, tmp_path / "token")
     (tmp_path / "alertmanager.yaml").write_text(yaml.safe_dump(routes))
-    # Debian's looks for its templates where its package puts them; here it is only unpacked.
+    # Unpacked, it looks for its templates where it starts: see infra/setup/prometheus.sh.
     place = Settings().home.resolve() / "prometheus"
-    program = (place / "usr" / "bin" / "prometheus-alertmanager").read_bytes()
-    own = tmp_path / "alertmanager"
-    own.write_bytes(program.replace(b"/usr/share/prometheus/", b"usr//share/prometheus/"))
-    own.chmod(0o755)
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"
     with (tmp_path / "alertmanager.log").open("w") as log:
         process = subprocess.Popen(
             [
-                own,
+                place / "usr" / "bin" / "prometheus-alertmanager",
                 f"--config.file={tmp_path / 'alertmanager.yaml'}",
                 f"--storage.path={tmp_path / 'state'}",
                 f"--web.listen-address={address}",
