@@ -37,16 +37,26 @@ class Backend:
         pointer: the file that will tell the services which versions are served.
         traffic: which versions, and how closely to look after them.
         host: how Triton runs the model.
+        log: the file for what a Triton that is started here says; None: standard error.
+        metrics_port: where that Triton answers Prometheus; 0 takes a free one.
     """
 
     def __init__(
-        self, settings: Settings, pointer: Path, traffic: TrafficSettings, host: HostSettings
+        self,
+        settings: Settings,
+        pointer: Path,
+        traffic: TrafficSettings,
+        host: HostSettings,
+        log: Path | None,
+        metrics_port: int = 0,
     ) -> None:
         self.server: TritonServer | None = None
         self._settings = settings
         self._pointer = pointer
         self._traffic = traffic
         self._host = host
+        self._log = log
+        self._metrics_port = metrics_port
         # The kernel ties tritonserver to the thread that starts it, so this one does all of it.
         self._hand = ThreadPoolExecutor(1, thread_name_prefix="steward")
         self._ended = threading.Event()
@@ -69,7 +79,8 @@ class Backend:
             self.server = TritonServer(
                 TritonEnvironment(self._settings.triton_env.resolve()),
                 self._settings.model_repository,
-                self._settings.home / "logs" / "tritonserver.log",
+                self._log,
+                metrics_port=self._metrics_port,
             )
             self._hand.submit(self.server.start).result()
             urls = self.server.grpc_url

@@ -14,7 +14,7 @@ def main() -> None:
     from bentoml._internal.utils import circus
     from bentoml_cli.cli import cli
 
-    # No setting reaches it; `tests/serving/test_survival.py` holds that it works.
+    # No setting reaches it; `tests/serving/test_replicas.py` holds that it works.
     circus.create_standalone_arbiter = partial(
         circus.create_standalone_arbiter, check_delay=LOOK_SECONDS
     )

@@ -10,10 +10,12 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
+STANDARD_ERROR = 2
 
 
 class Child:
@@ -25,20 +27,19 @@ class Child:
     Args:
         command: the program and its arguments.
         environment: its whole environment.
-        log: where its output goes; appended to.
+        log: the file its output is appended to; None: this process's standard error.
         name: for messages.
     """
 
     def __init__(
-        self, command: Sequence[str], environment: Mapping[str, str], log: Path, name: str
+        self, command: Sequence[str], environment: Mapping[str, str], log: Path | None, name: str
     ) -> None:
         self.name = name
         self.log = log
-        log.parent.mkdir(parents=True, exist_ok=True)
         tie = shutil.which("setpriv")
         prefix = [tie, "--pdeathsig", "TERM"] if tie else []
-        with log.open("ab") as output:
-            self._begins = output.tell()
+        with _output(log) as output:
+            self._begins = output.tell() if log else 0
             self._process = subprocess.Popen(
                 [*prefix, *command],
                 env=dict(environment),
@@ -61,6 +62,8 @@ class Child:
 
     def last_words(self, lines: int = 5) -> str:
         """The end of what it wrote since it was started, for a message about its death."""
+        if self.log is None:
+            return "its last words stand above"
         with self.log.open("rb") as output:
             output.seek(self._begins)
             return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
@@ -80,6 +83,13 @@ class Child:
             logger.debug("%s left nothing behind", self.name)
         self._process.wait()
         logger.info("%s has ended", self.name)
+
+
+def _output(log: Path | None) -> IO[bytes]:
+    if log is None:
+        return os.fdopen(os.dup(STANDARD_ERROR), "ab")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    return log.open("ab")
 
 
 def end_with_parent() -> None:

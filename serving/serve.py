@@ -5,7 +5,7 @@
                                                 the service (BentoML) ┘ ── http://host:port
 
 Both stay up: what ends or dies is started anew, and a promotion is followed. The children write
-their logs under `<home>/logs`; stopping this stops both.
+their logs under `<home>/logs`, or to standard error; stopping this stops both.
 """
 
 import logging
@@ -74,7 +74,6 @@ class Serving:
         self.port = port or free_ports(1, host)[0]
         self.model = model
         self.ready_timeout = ready_timeout
-        self.logs = settings.home / "logs"
         self._traffic = traffic or TrafficSettings()
         self._serve = (serve or ServeSettings()).model_copy(
             update={
@@ -84,8 +83,14 @@ class Serving:
         )
         # Copies on several hosts may share the home.
         self._state = settings.home / "serving" / f"bentoml-{socket.gethostname()}-{self.port}"
+        self._log = self._serve.log_file(settings.home, "service.log")
         self._backend = Backend(
-            settings, self._serve.pointer, self._traffic, triton or HostSettings()
+            settings,
+            self._serve.pointer,
+            self._traffic,
+            triton or HostSettings(),
+            self._serve.log_file(settings.home, "tritonserver.log"),
+            self._serve.triton_metrics_port,
         )
         self._service: Child | None = None
 
@@ -93,6 +98,11 @@ class Serving:
     def url(self) -> str:
         """Where the service answers."""
         return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """Where to read what the service wrote."""
+        return "logs/service.log" if self._log else "its log above"
 
     @property
     def triton(self) -> TritonServer | None:
@@ -108,6 +118,8 @@ class Serving:
         """
         if not port_is_free(self.host, self.port):
             raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
+        if self._log is None:  # whoever reads its log there wants ours, too
+            logging.getLogger("serving").setLevel(logging.INFO)
         try:
             # The speech models take the longest: the service loads them during all the rest.
             self._start_service(self._backend.start())
@@ -136,7 +148,7 @@ class Serving:
         self._service = Child(
             [*command, "--host", self.host, "--port", str(self.port)],
             environment,
-            self.logs / "service.log",
+            self._log,
             "the service",
         )
 
@@ -147,7 +159,7 @@ class Serving:
                 words = self._service.last_words() if self._service else ""
                 raise NotReadyError(f"the service ended while it started: {words}")
             if self._answers("healthz") == 503:
-                raise NotReadyError("the speech models cannot be loaded; see logs/service.log")
+                raise NotReadyError(f"the speech models cannot be loaded; see {self.said}")
             if time.monotonic() > deadline:
                 raise NotReadyError(f"the service is not ready within {self.ready_timeout:g} s")
             time.sleep(0.2)
@@ -229,7 +241,7 @@ def serve(
                 on_ready(running)
             while running.running:
                 time.sleep(0.5)
-            raise NotReadyError("the service ended by itself; see logs/service.log")
+            raise NotReadyError(f"the service ended by itself; see {running.said}")
     except KeyboardInterrupt:
         if not asked.is_set():
             raise

@@ -1,6 +1,7 @@
 """How the service behaves: `MOODLINE_SERVE_*` in the environment."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -26,6 +27,10 @@ class ServeSettings(BaseSettings):
         job_lease: seconds without a sign of life after which a job is taken from its process.
         timeout: seconds until a request is answered 504, unless it asks for less.
         clip_deadline: seconds for the model's answer to one clip.
+        logs: where the service and Triton write theirs: files under `<home>/logs`, or the standard
+            error of `moodline serve`, which is where containers are listened to.
+        triton_metrics_port: where a Triton that is started here tells Prometheus of its queue and
+            its batches; 0: any free port.
         keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
     """
 
@@ -44,6 +49,8 @@ class ServeSettings(BaseSettings):
     job_lease: float = Field(default=30.0, gt=0)
     timeout: int = Field(default=1800, ge=1)
     clip_deadline: float = Field(default=30.0, gt=0)
+    triton_metrics_port: int = Field(default=0, ge=0, le=65_535)
+    logs: Literal["files", "stderr"] = "files"
     keys: str = ""
 
     def environment(self) -> dict[str, str]:
@@ -54,6 +61,10 @@ class ServeSettings(BaseSettings):
             )
             for name, value in self.model_dump().items()
         }
+
+    def log_file(self, home: Path, name: str) -> Path | None:
+        """The file that a child process writes its log to; None: standard error."""
+        return home / "logs" / name if self.logs == "files" else None
 
     def shared_folder(self, home: Path) -> Path:
         """Where uploads lie that outlive a request."""

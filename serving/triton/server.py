@@ -30,7 +30,8 @@ class TritonServer:
     Args:
         environment: Triton's own Python environment, made by `make setup`.
         repository: the model repository.
-        log: the file its output goes to.
+        log: the file its output goes to; None: standard error.
+        metrics_port: where it answers Prometheus; 0 takes a free one.
         start_timeout: seconds until it must answer.
     """
 
@@ -38,8 +39,9 @@ class TritonServer:
         self,
         environment: TritonEnvironment,
         repository: Path,
-        log: Path,
+        log: Path | None,
         *,
+        metrics_port: int = 0,
         start_timeout: float = 60.0,
     ) -> None:
         self.environment = environment
@@ -47,6 +49,7 @@ class TritonServer:
         self.log = log
         self.start_timeout = start_timeout
         self.http_url = self.grpc_url = self.metrics_url = ""
+        self._metrics_port = metrics_port
         self._ports: list[int] = []
         self._child: Child | None = None
         self._control: TritonControl | None = None
@@ -87,7 +90,10 @@ class TritonServer:
         self.repository.mkdir(parents=True, exist_ok=True)
         host = "127.0.0.1"
         # Started again it listens where it did before: that is where its clients look for it.
-        self._ports = http, grpc, metrics = self._ports or free_ports(3)
+        if not self._ports:
+            http, grpc, metrics = free_ports(3)
+            self._ports = [http, grpc, self._metrics_port or metrics]
+        http, grpc, metrics = self._ports
         self.http_url = f"http://{host}:{http}"
         self.grpc_url = f"{host}:{grpc}"
         self.metrics_url = f"http://{host}:{metrics}/metrics"

@@ -1,6 +1,5 @@
 """Triton under load, followed, watched and killed: real versions in a real registry."""
 
-import json
 import os
 import signal
 import time
@@ -10,20 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from prometheus_client import REGISTRY
 from safetensors.numpy import load_file, save_file
 
-from components.profile import Settings, load_profile
-from components.register import Lineage, history, promote, register, rollback
+from components.profile import Settings
+from components.register import history, promote, rollback
 from serving.backend import Backend, pointer_path
 from serving.served import read_pointer
 from serving.traffic import TrafficSettings
 from serving.triton.export import HostSettings
-from tests.components.register.conftest import write_papers
 from tests.serving.load import Alone, Load, wait_until
+from tests.serving.versions import add, as_version
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
@@ -36,23 +33,6 @@ TRAFFIC = TrafficSettings(
     shadow_share=0.3,
 )
 BACK = 15.0
-
-
-def as_version(folder: Path) -> Path:
-    """What a registry asks of a model's folder, beside what Triton needs."""
-    (folder / "config.json").write_text(json.dumps({"model_type": "moodline"}))
-    (folder / "preprocessor_config.json").write_text("{}")
-    (folder / "model_card.md").write_text("# Moodline\n\n## Not to be used\n\n- At work.\n")
-    save_file({"weights": np.zeros(1, "f4")}, folder / "model.safetensors")
-    pq.write_table(pa.table({"emotion": ["sad"]}), folder / "drift_reference.parquet")
-    return folder
-
-
-def add(folder: Path, settings: Settings) -> int:
-    """Register a model's folder; its version."""
-    papers = write_papers(folder.with_name(f"{folder.name}-papers"), folder)
-    lineage = Lineage("0123abcd", "corpus", load_profile("demo"))
-    return register(folder, **papers, lineage=lineage, settings=settings)
 
 
 @dataclass
@@ -93,7 +73,8 @@ def served(
     assert list(folders) == [1, 2]
     promote(1, settings, actor="a test")
     pointer = pointer_path(settings, 1)
-    backend = Backend(settings, pointer, TRAFFIC, HostSettings(instances=1, threads=1))
+    host = HostSettings(instances=1, threads=1)
+    backend = Backend(settings, pointer, TRAFFIC, host, root / "tritonserver.log")
     try:
         url = backend.start()
         assert backend.serve().version == 1

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import psutil
+import pytest
 
 from serving.processes import Child, free_ports
 
@@ -32,6 +33,14 @@ def test_its_last_words_are_its_own(tmp_path: Path) -> None:
     assert child.last_words() == "one\ntwo"
     assert not child.running
     child.stop()
+
+
+def test_without_a_file_it_speaks_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:
+    child = Child(["sh", "-c", "echo one; echo two >&2"], os.environ, None, "talker")
+    psutil.wait_procs([psutil.Process(child.pid)], timeout=5)
+    child.stop()
+    assert capfd.readouterr().err == "one\ntwo\n"
+    assert "above" in child.last_words()
 
 
 def test_free_ports_are_all_different() -> None:

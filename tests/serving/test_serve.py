@@ -1,6 +1,7 @@
 """What `moodline serve` leaves behind when it ends: nothing, however it ends."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -56,14 +57,21 @@ def alive(port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    ("how", "logs"),
+    [(signal.SIGTERM, "stderr"), (signal.SIGKILL, "files")],
+    ids=["asked", "killed"],
+)
 def test_it_ends_with_all_its_children(
-    how: signal.Signals, models: dict[int, Path], models_home: Path, tmp_path: Path
+    how: signal.Signals, logs: str, models: dict[int, Path], models_home: Path, tmp_path: Path
 ) -> None:
     port = free_ports(1)[0]
     folders = (tmp_path, Settings().triton_env.resolve(), models_home.resolve(), models[3])
     told = json.dumps([*map(str, folders), port])
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, told])
+    environment = {**os.environ, "MOODLINE_SERVE_LOGS": logs}
+    with (tmp_path / "said").open("wb") as said:
+        command = [sys.executable, "-c", SCRIPT, told]
+        process = subprocess.Popen(command, env=environment, stderr=said)
     try:
         assert wait_until(lambda: alive(port), 60)
         family = psutil.Process(process.pid).children(recursive=True)
@@ -78,3 +86,7 @@ def test_it_ends_with_all_its_children(
         process.kill()
         process.wait()
     assert not list(tmp_path.glob("serving/served-*")) or how is signal.SIGKILL
+    places = {"stderr": [tmp_path / "said"], "files": [*tmp_path.glob("logs/*.log")]}[logs]
+    text = "\n".join(path.read_text(errors="replace") for path in places)
+    assert "Started GRPCInferenceService" in text and "Service moodline initialized" in text
+    assert (tmp_path / "logs").exists() == (logs == "files")
