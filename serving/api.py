@@ -89,6 +89,8 @@ def create_app(max_upload_bytes: int) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        # `Counted` has the request's one span; FastAPI's logs would hold what was sent.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.keys = None
     app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller={"/v1/align": ALIGN_BYTES})
@@ -163,27 +165,26 @@ class Counted:
                 message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
             await send(message)
 
-        try:
-            with traces.request(scope["method"], headers) as span:
-                try:
-                    await self.app(scope, receive, named)
-                finally:
-                    path = getattr(scope.get("route"), "path", "") or "other"
-                    span.update_name(f"{scope['method']} {path}")
-                    span.set_attributes(
-                        {
-                            "http.request.method": scope["method"],
-                            "http.route": path,
-                            "http.response.status_code": status,
-                            "moodline.request": name,
-                        }
-                    )
-        finally:
-            metrics.REQUESTS.labels(path, status).inc()
-            seconds = time.monotonic() - began
-            metrics.REQUEST_SECONDS.labels(path).observe(seconds)
-            who = scope.get(OWNER, "")
-            logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
+        with traces.request(scope["method"], headers) as span:
+            try:
+                await self.app(scope, receive, named)
+            finally:
+                path = getattr(scope.get("route"), "path", "") or "other"
+                span.update_name(f"{scope['method']} {path}")
+                span.set_attributes(
+                    {
+                        "http.request.method": scope["method"],
+                        "http.route": path,
+                        "http.response.status_code": status,
+                        "moodline.request": name,
+                    }
+                )
+                metrics.REQUESTS.labels(path, status).inc()
+                seconds = time.monotonic() - began
+                metrics.REQUEST_SECONDS.labels(path).observe(seconds)
+                who = scope.get(OWNER, "")
+                # Within the span, so that the line carries its id.
+                logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
 
 
 async def _say(_: Request, error: Exception) -> JSONResponse:

@@ -38,7 +38,14 @@ APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
 GRACE = 10
 
 
-@bentoml.service(name="moodline", traffic={"timeout": SERVE.timeout + GRACE}, workers=SERVE.workers)
+@bentoml.service(
+    name="moodline",
+    traffic={"timeout": SERVE.timeout + GRACE},
+    workers=SERVE.workers,
+    # A request's one line in the log and its one span are those of `serving.api.Counted`.
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": ".*"},
+)
 @bentoml.asgi_app(APP, path="/")
 class MoodlineService:
     """Recordings in, speaker turns with emotions out."""

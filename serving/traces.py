@@ -41,10 +41,7 @@ def start_traces() -> "TracerProvider | None":
 
 @contextmanager
 def request(method: str, headers: Mapping[str, str]) -> Iterator[trace.Span]:
-    """A request that came in: the root of its trace here, or a part of its sender's.
-
-    BentoML's own span around it is passed by: it belongs to traces that go nowhere.
-    """
+    """A request that came in: the root of its trace here, or a part of its sender's."""
     sent = propagate.extract(dict(headers), context=Context())
     with TRACER.start_as_current_span(method, sent, kind=trace.SpanKind.SERVER) as span:
         yield span
