@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -20,7 +21,8 @@ def form(clips: Sequence[tuple[np.ndarray, str]]) -> bytes:
     parts = []
     for sound, text in clips:
         file = io.BytesIO()
-        soundfile.write(file, sound, 16_000, format="WAV", subtype="PCM_16")
+        samples = np.round(sound * 32_768).astype(np.int16)
+        soundfile.write(file, samples, 16_000, format="WAV", subtype="PCM_16")
         head = 'Content-Disposition: form-data; name="audio"; filename="a.wav"\r\n'
         parts.append(f"--{BOUNDARY}\r\n{head}\r\n".encode() + file.getvalue() + b"\r\n")
         head = 'Content-Disposition: form-data; name="text"\r\n'
@@ -45,18 +47,29 @@ class Asker:
         return content
 
 
-def throughput(
-    url: str, path: str, bodies: Sequence[bytes], *, clients: int, seconds: float
-) -> float:
-    """Requests answered in a second while `clients` ask without pause."""
-    counts = [0] * clients
+@dataclass(frozen=True)
+class Load:
+    """What some clients came to who asked without pause.
+
+    Attributes:
+        rate: requests answered in a second.
+        answers: each with the number of its form.
+    """
+
+    rate: float
+    answers: list[tuple[int, bytes]]
+
+
+def load(url: str, path: str, bodies: Sequence[bytes], *, clients: int, seconds: float) -> Load:
+    """Have `clients` ask without pause, each a form after the other."""
+    answers: list[tuple[int, bytes]] = []
     stop = threading.Event()
 
     def ask(number: int) -> None:
         asker = Asker(url, path)
         while not stop.is_set():
-            asker.ask(bodies[(number + counts[number]) % len(bodies)])
-            counts[number] += 1
+            number = (number + 1) % len(bodies)
+            answers.append((number, asker.ask(bodies[number])))
 
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(clients)]
     began = time.perf_counter()
@@ -66,4 +79,4 @@ def throughput(
     stop.set()
     for thread in threads:
         thread.join()
-    return sum(counts) / (time.perf_counter() - began)
+    return Load(len(answers) / (time.perf_counter() - began), answers)

@@ -3,6 +3,7 @@
 Every number is a ratio within one run, and the two sides take turns: a busy machine slows both.
 """
 
+import json
 import os
 import statistics
 import sys
@@ -17,7 +18,7 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.fusion import MoodlineModel, OnnxModel, export_onnx, load_tokenizer
+from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, load_tokenizer
 from components.profile import Settings, load_profile, resolve_model
 from components.traffic import read_window
 from components.train.golden import write_golden
@@ -26,7 +27,7 @@ from serving.processes import Child, free_ports
 from serving.serve import Serving
 from serving.served import Served
 from serving.triton.control import TritonControl
-from tests.benchmarks.asking import Asker, form, throughput
+from tests.benchmarks.asking import Asker, Load, form, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSIFY = "/v1/classify"
@@ -103,8 +104,30 @@ def hosted(
 
 
 def sound(seed: int) -> tuple[np.ndarray, str]:
+    """Noise that 16 bits hold exactly, and words."""
     dice = np.random.default_rng(seed)
-    return dice.normal(size=round(SECONDS * 16_000)).astype("f4") * 0.1, WORDS
+    noise = dice.normal(size=round(SECONDS * 16_000)) * 0.1
+    return (np.round(noise * 32_768) / 32_768).astype("f4"), WORDS
+
+
+def off(loads: Sequence[Load], forms: Sequence[Sequence[Clip]], model: Path) -> float:
+    """The largest difference of any answer's probability from that of its clip alone."""
+    onnx, tokenizer = OnnxModel(model / "model.onnx"), load_tokenizer(model)
+    alone = [
+        np.stack([onnx.run([heard], [tokenizer.encode(text).ids])[0][0] for heard, text in clips])
+        for clips in forms
+    ]
+    return max(
+        float(np.abs(alone[number] - probabilities(answer)).max())
+        for load in loads
+        for number, answer in load.answers
+    )
+
+
+def probabilities(answer: bytes) -> np.ndarray:
+    """Of an answer's clips, [n, 4]."""
+    clips = json.loads(answer)["clips"]
+    return np.array([list(clip["probabilities"].values()) for clip in clips])
 
 
 def test_the_service_adds_little_to_a_call_of_triton(
@@ -142,7 +165,7 @@ def test_throughput_beside_onnxruntime_alone(
     benchmark: BenchmarkFixture, service: Serving, model: Path
 ) -> None:
     """Clips a second at 16 clients, over those of onnxruntime in a tight loop in this process,
-    with the same batches."""
+    with the same batches; and every answer is its clip's alone."""
     clips = [sound(i) for i in range(BATCH)]
     bodies = [form(clips)]
     onnx, tokenizer = OnnxModel(model / "model.onnx"), load_tokenizer(model)
@@ -155,40 +178,49 @@ def test_throughput_beside_onnxruntime_alone(
             runs += 1
         return BATCH * runs / (time.perf_counter() - began)
 
-    def served(seconds: float = 4.0) -> float:
-        done = throughput(service.url, "/v1/classify", bodies, clients=CLIENTS, seconds=seconds)
-        return BATCH * done
+    def served(seconds: float = 4.0) -> Load:
+        return load(service.url, "/v1/classify", bodies, clients=CLIENTS, seconds=seconds)
 
     alone(1), served(2)
     rounds = [(alone(), served()) for _ in range(ROUNDS)]
-    ratio = statistics.median(ours / theirs for theirs, ours in rounds)
+    theirs = statistics.median(rate for rate, _ in rounds)
+    ours = statistics.median(BATCH * seen.rate for _, seen in rounds)
+    ratio = statistics.median(BATCH * seen.rate / rate for rate, seen in rounds)
+    wrong = off([seen for _, seen in rounds], [clips], model)
     benchmark.pedantic(onnx.run, batch, rounds=5)
     print(
         f"\n/v1/classify at {CLIENTS} clients, {BATCH} clips of {SECONDS:g} s a request: "
-        f"{statistics.median(o for _, o in rounds):.0f} clips/s, onnxruntime alone "
-        f"{statistics.median(t for t, _ in rounds):.0f}; ratio {ratio:.2f}"
+        f"{ours:.0f} clips/s, onnxruntime alone {theirs:.0f}; ratio {ratio:.2f}; "
+        f"answers at most {wrong:.1e} off their clip's alone"
     )
+    assert wrong <= 1e-4
     assert ratio >= 0.85
 
 
 def test_throughput_beside_eager_torch_in_bentoml(
-    benchmark: BenchmarkFixture, service: Serving, eager: str
+    benchmark: BenchmarkFixture, service: Serving, eager: str, model: Path
 ) -> None:
     """Clips a second at 16 clients with one clip a request, over those of the eager service."""
-    bodies = [form([sound(i)]) for i in range(8)]
+    forms = [[sound(i)] for i in range(8)]
+    bodies = [form(clips) for clips in forms]
 
-    def ask(url: str, path: str, seconds: float = 4.0) -> float:
-        return throughput(url, path, bodies, clients=CLIENTS, seconds=seconds)
+    def ask(url: str, path: str, seconds: float = 4.0) -> Load:
+        return load(url, path, bodies, clients=CLIENTS, seconds=seconds)
 
     ask(eager, "/classify", 2), ask(service.url, "/v1/classify", 2)
     rounds = [(ask(eager, "/classify"), ask(service.url, "/v1/classify")) for _ in range(ROUNDS)]
-    ratio = statistics.median(ours / theirs for theirs, ours in rounds)
+    theirs, ours = (
+        statistics.median(side.rate for side in sides) for sides in zip(*rounds, strict=True)
+    )
+    ratio = statistics.median(ours.rate / theirs.rate for theirs, ours in rounds)
+    wrong = off([ours for _, ours in rounds], forms, model)
     benchmark.pedantic(Asker(service.url, "/v1/classify").ask, (bodies[0],), rounds=10)
     print(
-        f"\n/v1/classify at {CLIENTS} clients, one clip a request: "
-        f"{statistics.median(o for _, o in rounds):.0f} clips/s, eager torch in BentoML "
-        f"{statistics.median(t for t, _ in rounds):.0f}; ratio {ratio:.2f}"
+        f"\n/v1/classify at {CLIENTS} clients, one clip a request: {ours:.0f} clips/s, eager "
+        f"torch in BentoML {theirs:.0f}; ratio {ratio:.2f}; "
+        f"answers at most {wrong:.1e} off their clip's alone"
     )
+    assert wrong <= 1e-4
     assert ratio >= 1.5
 
 
