@@ -16,6 +16,9 @@ WORDS = {
     "weighted_f1": "weighted F1",
 }
 
+ERRORS = {"teer": "TEER", "steer": "sTEER"}
+"""Of these, less is better."""
+
 CHANGED = {
     "silence": "silence is added",
     "volume": "the sound is half or twice as loud",
@@ -57,7 +60,7 @@ def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     for emotion, threshold in (settings.min_f1 or {}).items():
         value = metrics["emotions"][emotion]["f1"]
         yield _level(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)
-    for name, words in (("teer", "TEER"), ("steer", "sTEER")):
+    for name, words in ERRORS.items():
         threshold = getattr(settings, f"max_{name}")
         if threshold is not None:
             part = metrics["scores"][DEFAULT][name]
@@ -77,36 +80,46 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
                                                            |        bound ●────●     pass
                                                bound ●─────|──●                      inconclusive
                                 bound ●───●                |                         fail
+
+    Of an error rate it is the upper bound and +margin, the other way round.
     """
     if settings.no_regression is None or metrics["champion"] is None:
         return
     fewest = settings.no_regression.min_conversations
     for name, margin in settings.no_regression.margins().items():
-        test = metrics["comparison"][name]
-        ours, theirs = metrics[name]["rate"], metrics["champion"][name]["rate"]
-        difference, bound = test["difference"], test["lower_bound"]
-        says = f"{WORDS[name]} is {_number(ours)}, production's {_number(theirs)}"
-        if metrics["comparison"]["differing"] == 0:
-            result, says = PASS, f"{says}: every utterance was answered as production answers it"
-        elif difference < -margin - ROUNDING:
-            result, says = FAIL, f"{says}, which is more than {_number(margin)} less"
+        test, error = metrics["comparison"][name], name in ERRORS
+        # What is better counts up, for either kind.
+        up = -1 if error else 1
+        bound, threshold = test["upper_bound" if error else "lower_bound"], -up * margin
+        side: Bound = "below" if error else "above"
+        words = {**WORDS, **ERRORS}[name]
+        says = f"{words} is {_rate(metrics, name)}, production's {_rate(metrics['champion'], name)}"
+        # Time that no scored utterance lies in counts for an error rate, too.
+        differing = metrics["comparison"]["differing_turns" if error else "differing"]
+        if differing == 0:
+            every = "turn" if error else "utterance"
+            result, says = PASS, f"{says}: every {every} was answered as production answers it"
+        elif up * test["difference"] < -margin - ROUNDING:
+            result = FAIL
+            says += f", which is more than {_number(margin)} {'more' if error else 'less'}"
         elif test["conversations"] < fewest:
             count = test["conversations"]
             result = INCONCLUSIVE
             says += f"; {count} conversations are too few to compare them (fewer than {fewest})"
-        elif bound is None or bound <= -margin + ROUNDING:
+        elif bound is None or up * bound <= -margin + ROUNDING:
             result = INCONCLUSIVE
             says += (
-                f"; the difference may be as low as {_number(bound)} (one-sided 95 % bound), and"
-                f" must be above {_number(-margin)}: the test set is too small to tell"
+                f"; the difference may be as {'high' if error else 'low'} as {_number(bound)}"
+                f" (one-sided 95 % bound), and must be {side} {_number(threshold)}:"
+                " the test set is too small to tell"
             )
         else:
             result = PASS
             says += (
-                f"; the difference is above {_number(bound)} (one-sided 95 % bound), and must be"
-                f" above {_number(-margin)}"
+                f"; the difference is {side} {_number(bound)} (one-sided 95 % bound), and must be"
+                f" {side} {_number(threshold)}"
             )
-        yield Check(f"no_regression.{name}", bound, "above", -margin, result, says)
+        yield Check(f"no_regression.{name}", bound, side, threshold, result, says)
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
@@ -154,6 +167,11 @@ def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     if settings.max_megabytes is not None:
         words = "size of the served files, in megabytes,"
         yield _level("max_megabytes", words, served["megabytes"], "at most", settings.max_megabytes)
+
+
+def _rate(metrics: Metrics, name: str) -> str:
+    part = metrics["scores"][DEFAULT][name] if name in ERRORS else metrics[name]
+    return _number(None if part is None else part["rate"])
 
 
 def _level(name: str, words: str, value: float | None, bound: Bound, threshold: float) -> Check:

@@ -40,12 +40,17 @@ class Measured:
     Attributes:
         metrics: numerators, denominators, rates, intervals; ready for JSON.
         confusions: [recordings, 4, 5].
+        errors: TEER's and sTEER's by the default convention: seconds in error and in all,
+            [recordings, 2].
+        emotions: of each turn.
         answers: to each scored utterance; None for none.
         right: whether they are.
     """
 
     metrics: dict[str, Any]
     confusions: np.ndarray
+    errors: dict[str, np.ndarray]
+    emotions: tuple[str | None, ...]
     answers: tuple[str | None, ...]
     right: tuple[bool, ...]
 
@@ -71,6 +76,7 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
     confusions = np.array([part.counts for part in each])
     whole = sum(each, start=Classification.zero())
     answered = [(answer, u.emotion) for u, _, answer in scored if answer.confidence is not None]
+    over_time, errors = _over_time(recordings, turns, seed)
     metrics = {
         **_with_intervals(whole, confusions, seed),
         "unanswered": {
@@ -81,28 +87,43 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
             [answer.confidence or 0.0 for answer, _ in answered],
             [answer.emotion == emotion for answer, emotion in answered],
         ).to_json(),
-        **_over_time(recordings, turns, seed),
+        **over_time,
         "words": _words(recordings, turns, seed),
         "slices": measure_slices(scored),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
-    return Measured(metrics, confusions, tuple(answer.emotion for _, _, answer in scored), right)
+    return Measured(
+        metrics,
+        confusions,
+        errors,
+        tuple(turn.emotion for turn in turns),
+        tuple(answer.emotion for _, _, answer in scored),
+        right,
+    )
 
 
 def compare(first: Measured, second: Measured, seed: int) -> dict[str, Any]:
-    """Two systems on the same utterances: differences (first − second) and paired tests.
+    """Two systems' emotions of the same turns: differences (first − second) and paired tests.
 
-    `differing` counts the utterances that they answered differently.
+    `differing` counts the utterances that they answered differently, `differing_turns` the turns.
     """
     tests: dict[str, Comparison] = {
         name: paired_bootstrap(first.confusions, second.confusions, rate, seed=seed)
         for name, rate in RATES.items()
+    } | {
+        name: paired_bootstrap(first.errors[name], second.errors[name], _quotient, seed=seed)
+        for name in first.errors
     }
     return {
         **{name: test.to_json() for name, test in tests.items()},
-        "differing": sum(a != b for a, b in zip(first.answers, second.answers, strict=True)),
+        "differing": _differing(first.answers, second.answers),
+        "differing_turns": _differing(first.emotions, second.emotions),
         "mcnemar": {"p_value": mcnemar(first.right, second.right), "utterances": len(first.right)},
     }
+
+
+def _differing(first: Sequence[str | None], second: Sequence[str | None]) -> int:
+    return sum(a != b for a, b in zip(first, second, strict=True))
 
 
 def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) -> dict[str, Any]:
@@ -114,20 +135,28 @@ def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) ->
     return numbers
 
 
-def _over_time(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
-    """TEER, sTEER, DER and cpWER by every convention; intervals for the default one."""
+def _over_time(
+    recordings: Sequence[Recording], turns: Sequence[Turn], seed: int
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """TEER, sTEER, DER and cpWER by every convention.
+
+    For the default one there are intervals, and TEER's and sTEER's seconds of each recording.
+    """
     reference = [u.as_turn() for recording in recordings for u in recording.utterances]
     by_convention: dict[str, Any] = {}
     for name, convention in CONVENTIONS.items():
         each = list(score_each(reference, turns, name).values())
         numbers = sum(each[1:], start=each[0]).to_json()
         if name == DEFAULT:
-            for part in ("teer", "steer", "der"):
-                numbers[part]["interval"] = _error_interval([getattr(s, part) for s in each], seed)
+            counts = {part: _seconds(each, part) for part in ("teer", "steer", "der")}
+            for part, seconds in counts.items():
+                interval = bootstrap(seconds, _quotient, seed=seed)
+                numbers[part]["interval"] = interval.to_json() if interval else None
+            errors = {part: counts[part] for part in ("teer", "steer")}
         by_convention[name] = {**numbers, "note": convention.note}
         if name == DEFAULT:
             agreed = _agreed(sum(each[1:], start=each[0]))
-    return {"scores": by_convention, "agreed": agreed}
+    return {"scores": by_convention, "agreed": agreed}, errors
 
 
 def _agreed(scores: Scores) -> dict[str, Any]:
@@ -139,10 +168,10 @@ def _agreed(scores: Scores) -> dict[str, Any]:
     }
 
 
-def _error_interval(each: Sequence[TimeErrors], seed: int) -> dict[str, float] | None:
-    counts = np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in each])
-    interval = bootstrap(counts, _quotient, seed=seed)
-    return interval.to_json() if interval else None
+def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
+    """Seconds in error and in all, of each recording: [recordings, 2]."""
+    found: list[TimeErrors] = [getattr(scores, part) for scores in each]
+    return np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in found])
 
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:

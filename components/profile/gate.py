@@ -4,7 +4,7 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 
     min_accuracy: 0.60
     max_teer: 0.35
-    no_regression: {accuracy: 0.02, macro_f1: 0.02}
+    no_regression: {accuracy: 0.02, macro_f1: 0.02, teer: 0.02}
     slices:
       sex: {min_accuracy: 0.50}
     behaviour: {silence: 0.95, filler: 0.95}
@@ -34,7 +34,7 @@ class NoRegression(_Checks):
     """How much worse than production a model may be, on the same utterances: margins.
 
     The one-sided 95 % lower bound of the difference, from a paired bootstrap over conversations,
-    must be above −margin.
+    must be above −margin; of an error rate's, the upper bound below the margin.
 
     Attributes:
         min_conversations: with fewer of them the bootstrap says little, and a person must decide.
@@ -44,6 +44,8 @@ class NoRegression(_Checks):
     uar: Share | None = None
     macro_f1: Share | None = None
     weighted_f1: Share | None = None
+    teer: Share | None = None
+    steer: Share | None = None
     min_conversations: Count = 10
 
     def margins(self) -> dict[str, float]:

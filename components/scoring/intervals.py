@@ -42,7 +42,7 @@ class Comparison:
 
     Attributes:
         interval: 95 %, of the difference; None with fewer than two conversations.
-        lower_bound: one-sided 95 % lower bound of the difference, likewise.
+        lower_bound, upper_bound: one-sided 95 % bounds of the difference, likewise.
         p_value: two-sided, by the same resamples, likewise.
         conversations: how many were drawn from.
     """
@@ -50,6 +50,7 @@ class Comparison:
     difference: float
     interval: Interval | None
     lower_bound: float | None
+    upper_bound: float | None
     p_value: float | None
     conversations: int
 
@@ -102,19 +103,21 @@ def paired_bootstrap(
         raise InputError(f"cannot compare {len(first)} conversations with {len(second)}")
     difference = float(statistic(first.sum(0)) - statistic(second.sum(0)))
     if len(first) < FEWEST:
-        return Comparison(difference, None, None, None, len(first))
+        return Comparison(difference, None, None, None, None, len(first))
     drawn = _resample(np.stack([first, second], axis=1), seed, resamples)
     values = statistic(drawn[:, 0]) - statistic(drawn[:, 1])
     values = values[~np.isnan(values)]
     if not values.size:
-        return Comparison(difference, None, None, None, len(first))
-    low, bound, high = np.quantile(values, [(1 - LEVEL) / 2, 1 - LEVEL, (1 + LEVEL) / 2])
+        return Comparison(difference, None, None, None, None, len(first))
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL])
     # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
     tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
     return Comparison(
         difference,
         Interval(float(low), float(high)),
-        float(bound),
+        float(lower_bound),
+        float(upper_bound),
         min(1.0, 2 * float(tail) / (len(values) + 1)),
         len(first),
     )

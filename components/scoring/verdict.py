@@ -19,7 +19,7 @@ FAIL: Result = "fail"
 INCONCLUSIVE: Result = "inconclusive"
 """The test set is too small to tell, or there was nothing to measure: a person must decide."""
 
-Bound = Literal["at least", "at most", "above"]
+Bound = Literal["at least", "at most", "above", "below"]
 
 
 @dataclass(frozen=True, slots=True)

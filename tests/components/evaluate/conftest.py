@@ -23,7 +23,7 @@ def profile() -> Profile:
     demo["gate"] = {
         "min_accuracy": 0.3,
         "min_macro_f1": 0.1,
-        "no_regression": {"accuracy": 0.1, "macro_f1": 0.1, "min_conversations": 2},
+        "no_regression": {"accuracy": 0.1, "macro_f1": 0.1, "teer": 0.1, "min_conversations": 2},
     }
     return Profile.model_validate(demo)
 

@@ -28,11 +28,18 @@ def numbers(**changes: Any) -> dict[str, Any]:
         },
         "scores": {"wu2023": {"teer": {"rate": 0.25}, "steer": {"rate": 0.30}}},
         "calibration": {"ece": 0.10},
-        "champion": {"accuracy": {"rate": 0.67}, "macro_f1": {"rate": 0.61}},
+        "champion": {
+            "accuracy": {"rate": 0.67},
+            "macro_f1": {"rate": 0.61},
+            "scores": {"wu2023": {"teer": {"rate": 0.24}, "steer": {"rate": 0.33}}},
+        },
         "comparison": {
             "accuracy": {"difference": 0.03, "lower_bound": -0.01, "conversations": 12},
             "macro_f1": {"difference": -0.01, "lower_bound": -0.04, "conversations": 12},
+            "teer": {"difference": 0.01, "upper_bound": 0.04, "conversations": 12},
+            "steer": {"difference": -0.03, "upper_bound": 0.02, "conversations": 12},
             "differing": 9,
+            "differing_turns": 11,
         },
         "slices": {
             "sex": {"F": part(0.66, 30), "M": part(0.74, 26)},
@@ -66,7 +73,7 @@ EVERY_CHECK: dict[str, Any] = {
     "max_teer": 0.3,
     "max_steer": 0.35,
     "max_ece": 0.15,
-    "no_regression": {"accuracy": 0.05, "macro_f1": 0.05},
+    "no_regression": {"accuracy": 0.05, "macro_f1": 0.05, "teer": 0.05, "steer": 0.05},
     "slices": {
         name: {"min_accuracy": 0.55} for name in ("sex", "fold", "style", "length")
     } | {"asr_confidence": {"min_accuracy": 0.5}},
@@ -89,6 +96,7 @@ def test_a_good_model_passes_every_check() -> None:
         "min_f1.angry", "min_f1.happy", "min_f1.neutral", "min_f1.sad",
         "max_teer", "max_steer", "max_ece",
         "no_regression.accuracy", "no_regression.macro_f1",
+        "no_regression.teer", "no_regression.steer",
         "slices.sex.F", "slices.sex.M", "slices.fold.one",
         "slices.style.improvised", "slices.style.scripted",
         "slices.length.long", "slices.length.short",
@@ -206,6 +214,39 @@ def test_no_regression(
     assert verdict.decision == result
 
 
+@pytest.mark.parametrize("name", ["teer", "steer"])
+@pytest.mark.parametrize(
+    ("difference", "bound", "conversations", "result", "reason"),
+    [
+        (-0.10, -0.02, 12, "pass", "the difference is below −0.0200"),
+        (0.01, 0.049, 12, "pass", "the difference is below 0.0490"),
+        (0.06, 0.09, 12, "fail", "which is more than 0.0500 more"),
+        (0.06, 0.30, 3, "fail", "which is more than 0.0500 more"),
+        (-0.01, 0.08, 12, "inconclusive", "may be as high as 0.0800"),
+        (-0.10, 0.05, 12, "inconclusive", "must be below 0.0500: the test set is too small"),
+        (-0.20, -0.10, 9, "inconclusive", "9 conversations are too few to compare them"),
+        (-0.20, None, 1, "inconclusive", "1 conversations are too few"),
+    ],
+)  # fmt: skip
+def test_no_regression_of_an_error_rate(
+    name: str,
+    difference: float,
+    bound: float | None,
+    conversations: int,
+    result: str,
+    reason: str,
+) -> None:
+    test = {"difference": difference, "upper_bound": bound, "conversations": conversations}
+    verdict = gate(numbers(**{f"comparison__{name}": test}), SETTINGS)
+    check = next(c for c in verdict.checks if c.name == f"no_regression.{name}")
+    assert (check.result, check.value, check.bound) == (result, bound, "below")
+    assert check.threshold == 0.05
+    assert reason in check.says
+    scores = numbers()["champion"]["scores"]["wu2023"]
+    assert f"production's {scores[name]['rate']:.4f}" in check.says
+    assert verdict.decision == result
+
+
 def test_the_very_same_answers_are_no_regression_however_few_they_are() -> None:
     same = {"difference": 0.0, "lower_bound": 0.0, "conversations": 2}
     strict = GateSettings(no_regression={"accuracy": 0.0}, min_accuracy=0.1)  # type: ignore[arg-type]
@@ -214,12 +255,19 @@ def test_the_very_same_answers_are_no_regression_however_few_they_are() -> None:
     # The same number of right answers, but to other utterances, is another matter.
     metrics = numbers(comparison={"accuracy": same, "differing": 4})
     assert gate(metrics, strict).decision == "inconclusive"
+    # Between the scored utterances there may lie turns that were answered differently.
+    strict = GateSettings(no_regression={"teer": 0.0}, min_accuracy=0.1)  # type: ignore[arg-type]
+    same = {"difference": 0.0, "upper_bound": 0.0, "conversations": 2}
+    for turns, decision in ((0, "pass"), (1, "inconclusive")):
+        compared = {"teer": same, "differing": 0, "differing_turns": turns}
+        assert gate(numbers(comparison=compared), strict).decision == decision
 
 
 def test_without_production_nothing_is_compared() -> None:
     names = {c.name for c in gate(numbers(champion=None, comparison=None), SETTINGS).checks}
     assert names == {c.name for c in gate(numbers(), SETTINGS).checks} - {
-        "no_regression.accuracy", "no_regression.macro_f1", "latency.max_times_production"
+        "no_regression.accuracy", "no_regression.macro_f1", "no_regression.teer",
+        "no_regression.steer", "latency.max_times_production",
     }  # fmt: skip
 
 

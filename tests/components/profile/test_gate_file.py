@@ -46,7 +46,7 @@ def test_a_profile_may_name_a_gate_file_beside_it(tmp_path: Path) -> None:
          "unknown check 'slices.sex.min_f1'; known: min_accuracy, min_utterances"),
         ("behaviour: {echo: 0.5}", "unknown check 'behaviour.echo'; known: silence, volume, "),
         ("latency: {p99: 5}", "unknown check 'latency.p99'; known: max_p95_ms, "),
-        ("no_regression: {teer: 0.1}", "unknown check 'no_regression.teer'; known: accuracy, "),
+        ("no_regression: {wer: 0.1}", "unknown check 'no_regression.wer'; known: accuracy, "),
         ("min_accuracy: 45", "min_accuracy: "),
         ("min_accuracy: high", "min_accuracy: "),
         ("min_f1: {furious: 0.5}", "min_f1.furious"),
