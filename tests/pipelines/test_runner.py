@@ -1,8 +1,11 @@
 """The local runner: branches are taken, failures are told, nothing stays behind."""
 
+import json
 import os
+import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +14,10 @@ import pytest
 from components.conversation import InputError
 from components.profile import Settings, load_profile
 from components.register import Refused
-from pipelines.code import git_commit
+from pipelines.code import ROOT, git_commit
 from pipelines.runner import OnStep, run_pipeline
 from pipelines.steps import LogReader, Step, StepFailed, last_words
+from tests.small_disk import on_small_disk
 
 HERE = Path(__file__).parent
 PROFILE = load_profile("demo")
@@ -165,11 +169,23 @@ def test_wrong_input_is_not_tried_again(settings: Settings) -> None:
     assert [step.state for step in seen if step.name == "decide"] == ["running", "failed"]
 
 
-def test_a_full_disk_is_one_line_that_says_what_to_do(settings: Settings) -> None:
-    with pytest.raises(InputError, match=r"^step decide: the disk is full: .*goes on") as caught:
-        run(settings, says="full")
-    assert "\n" not in str(caught.value)
-    assert not list(settings.runs.glob("*/tiny-*/register"))
+def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on_there(tmp_path: Path) -> None:
+    script = [sys.executable, "-m", "tests.pipelines.full_disk"]
+    done = subprocess.run(
+        on_small_disk(tmp_path, 10, [*script, tmp_path]),
+        env=os.environ | {"PYTHONPATH": f"{HERE}:{ROOT}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert re.search(r"^step decide: the disk is full: .*start again: .* goes on", said["told"])
+    assert "\n" not in said["told"]
+    assert said["registered"] == 0
+    states = said["states"]
+    assert {name for name, state in states.items() if state == "done"} == {
+        "decide", "register", "record",
+    }  # fmt: skip
+    assert {states[name] for name in ("make", "listen", "listen-2", "join")} == {"reused"}
 
 
 def test_mlflow_away_in_the_middle_is_one_line_and_the_run_goes_on_there(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def join(parts: dsl.Input[list[dsl.Dataset]], data: dsl.Output[dsl.Dataset]) -> 
 
 @dsl.component(base_image="python", install_kfp_package=False)
 def decide(data: dsl.Input[dsl.Dataset]) -> str:
-    """Gives back what was written, or fails in one of three ways."""
+    """Gives back what was written, or fails in one of three ways, or needs room."""
     import time
     from pathlib import Path
 
@@ -48,8 +48,8 @@ def decide(data: dsl.Input[dsl.Dataset]) -> str:
     from components.register import Refused
 
     says = Path(data.path).read_text()
-    if says == "full":
-        Path("/dev/full").write_text(says)
+    if says == "large":
+        Path(data.path).with_name("large").write_bytes(bytes(20_000_000))
     if says == "hang":
         time.sleep(600)
     if says == "input":

@@ -1,0 +1,45 @@
+"""Register and promote where the disk is full, then again with room; run on a small disk."""
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from components.profile import Settings, load_profile
+from components.register import Lineage, RegistryError, history, list_versions, promote, register
+from tests.small_disk import fill, resize
+
+
+def refused(work: Callable[[], object]) -> str:
+    """What the registry says of it."""
+    try:
+        return f"done: {work()}"
+    except RegistryError as error:
+        return str(error)
+
+
+def main(disk: Path, database: Path, model: Path, papers: Path) -> None:
+    shutil.copyfile(database, disk / "mlflow.db")
+    settings = Settings(home=disk)
+    lineage = Lineage("0123abcd", "corpus-digest", load_profile("demo"))
+    evidence = [papers / name for name in ("metrics", "report", "verdict")]
+
+    def enter() -> int:
+        return register(model, *evidence, lineage, settings)
+
+    def put() -> int:
+        return promote(1, settings, actor="ann").step
+
+    said = {"register": refused(enter), "registered": len(list_versions(settings))}
+    resize(disk, 64)
+    said |= {"version": enter()}
+    ballast = fill(disk)
+    said |= {"promote": refused(put), "promoted": len(history(settings))}
+    ballast.unlink()
+    said |= {"step": put(), "versions": len(list_versions(settings))}
+    print(json.dumps(said))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
