@@ -2,7 +2,7 @@
 
  1. preprocess   a corpus to turns and labelled examples: a pipeline of its own, see there
  2. train        examples to a model's folder
- 3. champion     which version is in production
+ 3. champion     which version is in production, or was before this very model
  4. fetch        its folder, to be measured beside the new one
  5. evaluate     both on the test fold; the gate's verdict
  6. register     unless the verdict is "fail": a version in MLflow, with all evidence
@@ -19,7 +19,8 @@ that it needs, digests of what lies outside (`corpus_digest`, `champion`), and a
 the code's digest. These, and the artifacts of the steps before, are what KFP knows a step by, in
 its cache on a cluster as in its local runner's: what was done before is not done again, and a run
 that was killed goes on in the step that was cut short. Steps that look at the outside world or
-change it are never taken from a cache.
+change it are never taken from a cache, and find for themselves what was done: a model with the very
+same evidence is the version that it was, and is promoted once.
 """
 
 from typing import Any
@@ -89,7 +90,7 @@ def retrain_pipeline(profile: Profile) -> Any:
             )
             place(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
 
-            best = champion()
+            best = champion(besides=trained.outputs["Output"])
             look_up(best, "Look up the champion", cluster)
             fetched = fetch(name=best.output)
             place(fetched, "Fetch the champion", cluster)

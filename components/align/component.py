@@ -30,3 +30,6 @@ def align(
         max_pause=settings.max_pause,
         baseline=settings.baseline,
     )
+    turns.metadata.update(
+        recordings=len(list(Path(turns.path).glob("*.json"))), **settings.model_dump()
+    )

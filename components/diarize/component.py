@@ -27,3 +27,4 @@ def diarize(
         Settings(),
         shard=(index, count),
     )
+    speakers.metadata.update(shard=shard, recordings=len(list(Path(speakers.path).glob("*.rttm"))))

@@ -71,13 +71,14 @@ def predict(
     from pathlib import Path
 
     from components.conversation import atomic_path, read_manifest, read_turns, write_turns
-    from components.evaluate import predict_turns
+    from components.evaluate import open_model, predict_turns
 
     recordings = read_manifest(Path(corpus.path))
     heard = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
+    classify = open_model(Path(model.path))
     with atomic_path(Path(predictions.path)) as folder:
         folder.mkdir()
         for recording in recordings:
-            found = predict_turns(Path(model.path), [recording], heard)
+            found = predict_turns(classify, [recording], heard)
             write_turns(folder / f"{recording.name}.json", found)
     predictions.metadata.update(recordings=len(recordings), turns=sum(map(len, heard.values())))

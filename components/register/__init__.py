@@ -13,6 +13,7 @@ from components.register.runs import record_failure, record_refusal
 from components.register.versions import (
     Version,
     alias_version,
+    champion_of,
     download,
     list_versions,
     show,
@@ -28,6 +29,7 @@ __all__ = [
     "Verdict",
     "Version",
     "alias_version",
+    "champion_of",
     "download",
     "history",
     "list_versions",

@@ -6,19 +6,21 @@ from components.profile.images import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def champion(required: bool = False) -> str:
+def champion(required: bool = False, besides: str = "") -> str:
     """The version in production, named so that no other has its name: "3 <digest>"; else "".
 
     Args:
         required: it is an error if there is none.
+        besides: the digest of the model that is to be measured beside it. Where that one is in
+            production already, its champion is the one before it, as it was when it got there.
     """
     from components.profile import Settings
-    from components.register import RegistryError, alias_version, show
+    from components.register import RegistryError, champion_of
 
-    version = alias_version("production", Settings())
-    if version is None and required:
+    found = champion_of(besides, Settings())
+    if found is None and required:
         raise RegistryError("nothing is in production; train a version and promote it")
-    return "" if version is None else f"{version} {show(version, Settings()).digest}"
+    return "" if found is None else f"{found.number} {found.digest}"
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components.conversation import InputError
-from components.profile import Profile
+from components.profile import Profile, file_digest, json_digest
 
 LINEAGE_TAGS = (
     "git_commit",
@@ -62,6 +62,17 @@ class Lineage:
     def parameters(self) -> dict[str, str]:
         """The profile's entries, flat: `train.epochs` and so on."""
         return {key: str(value) for key, value in flat(self.profile.model_dump(mode="json"))}
+
+
+def evidence_key(metrics: Path, verdict: Path, lineage: Lineage) -> str:
+    """What names a registration's work: the same numbers and verdict, of the same corpus.
+
+    The model's digest is among the numbers. The commit is not part of it: it does not change what
+    was done before.
+    """
+    tags = lineage.tags()
+    made_from = tags["corpus_digest"], tags["configuration"]
+    return json_digest([file_digest(metrics), file_digest(verdict), *made_from])
 
 
 def read_json(path: Path) -> dict[str, Any]:

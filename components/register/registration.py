@@ -1,5 +1,6 @@
 """A model becomes a version in MLflow: whole, or not at all."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from components.register.connection import (
     in_turn,
     mlflow_client,
 )
-from components.register.evidence import Lineage, read_json
+from components.register.evidence import Lineage, evidence_key, read_json
 from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
 from components.scoring import read_verdict
@@ -38,7 +39,7 @@ def register(
     version is whole.
 
     Any verdict may be registered, since a person may want to decide; `promote` asks for one that
-    passed.
+    passed. What is registered with the very same evidence already stays the version that it is.
 
     Args:
         model: the model's folder.
@@ -67,17 +68,33 @@ def register(
                 "nothing was registered"
             )
     tags = lineage.tags() | {"digest": digest, "verdict": decided.decision}
+    tags["evidence"] = evidence_key(metrics, verdict, lineage)
     card = version_card((model / CARD).read_text(encoding="utf-8"), measured, decided)
     with mlflow_client(settings) as client, evidence_folder(metrics, report, verdict) as evidence:
         (evidence / CARD).write_text(card, encoding="utf-8")
         ensure_registered_model(
             client, MODEL, "Emotions of speaker turns, from their sound and words."
         )
+        known = _find_version(client, tags)
+        if known is not None:
+            return known
         with (
             packed(model, evidence) as package,
             evidence_run(client, settings, evidence, lineage, tags) as run_id,
         ):
             return _create_version(client, run_id, package, tags)
+
+
+def _find_version(client: "MlflowClient", tags: dict[str, str]) -> int | None:
+    """The version that was made of the same evidence; its run is ended, if a kill kept it open."""
+    wanted = f"name='{MODEL}' and tags.evidence='{tags['evidence']}'"
+    same = client.search_model_versions(wanted)
+    if not same:
+        return None
+    first = min(same, key=lambda version: int(version.version))
+    if first.run_id and client.get_run(first.run_id).info.status == "RUNNING":
+        try_to(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
+    return int(first.version)
 
 
 def _create_version(

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,13 @@ from components.conversation import InputError
 from components.profile import Settings
 from components.register.connection import MODEL, faults, in_turn, mlflow_client
 from components.register.errors import RegistryError
-from components.register.evidence import LONGEST_TAG, Lineage, numbers, read_json
+from components.register.evidence import (
+    LONGEST_TAG,
+    Lineage,
+    evidence_key,
+    numbers,
+    read_json,
+)
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -29,6 +36,8 @@ def record_refusal(
 ) -> str:
     """Keep the evidence of a model that the gate refused: a run as of `register`, no version.
 
+    What was kept before is not kept twice.
+
     Returns:
         MLflow's id of the run.
 
@@ -37,12 +46,16 @@ def record_refusal(
         RegistryError: MLflow failed.
     """
     tags = lineage.tags() | {"verdict": read_verdict(verdict).decision}
+    tags["evidence"] = evidence_key(metrics, verdict, lineage)
     with (
         evidence_folder(metrics, report, verdict) as evidence,
         mlflow_client(settings) as client,
-        evidence_run(client, settings, evidence, lineage, tags) as run_id,
     ):
-        return run_id
+        finished = _runs_of(client, settings, tags["evidence"], "FINISHED")
+        if finished:
+            return finished[0]
+        with evidence_run(client, settings, evidence, lineage, tags) as run_id:
+            return run_id
 
 
 def record_failure(step: str, message: str, tags: Mapping[str, str], settings: Settings) -> str:
@@ -99,6 +112,8 @@ def evidence_run(
 ) -> Iterator[str]:
     """An MLflow run with the papers, the parameters and the numbers in it.
 
+    Runs of the same evidence that a killed process left are marked as killed.
+
     Yields:
         Its id. If the block fails, the run is marked as failed and deleted.
     """
@@ -107,6 +122,8 @@ def evidence_run(
 
     scores = numbers(read_json(evidence / "metrics.json"))
     experiment = _experiment(client, settings)
+    for left in _runs_of(client, settings, tags["evidence"], "RUNNING"):
+        try_to(partial(client.set_terminated, left, "KILLED"), f"end run {left}")
     run_id = in_turn(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
     try:
         now = get_current_time_millis()
@@ -132,6 +149,12 @@ def try_to(action: Callable[[], Any], name: str) -> None:
         in_turn(action)
     except faults() as error:
         logger.warning("could not %s: %s", name, error)
+
+
+def _runs_of(client: "MlflowClient", settings: Settings, evidence: str, status: str) -> list[str]:
+    """The ids of the runs with some evidence and status."""
+    wanted = f"tags.evidence = '{evidence}' and attributes.status = '{status}'"
+    return [run.info.run_id for run in client.search_runs([_experiment(client, settings)], wanted)]
 
 
 def _experiment(client: "MlflowClient", settings: Settings) -> str:

@@ -20,7 +20,7 @@ from components.register.aliases import (
 from components.register.connection import MODEL, exists, mlflow_client
 from components.register.errors import RegistryError
 from components.register.evidence import LINEAGE_TAGS
-from components.register.ledger import read_ledger
+from components.register.ledger import production_stack, read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
 from components.scoring import Verdict, read_verdict
 
@@ -144,6 +144,29 @@ def alias_version(alias: str, settings: Settings) -> int | None:
         return None
     with mlflow_client(settings) as client:
         return _aliased(client, alias)
+
+
+def champion_of(digest: str, settings: Settings) -> Version | None:
+    """What a model is to be held against: the version in production, unless it is that model.
+
+    Then it is the version before it that is another model: what it was held against when it was
+    promoted. Held against itself, no model would ever be worse.
+
+    Args:
+        digest: of the model's folder.
+        settings: where MLflow is.
+
+    Raises:
+        RegistryError: a version of production's is gone, or MLflow failed.
+    """
+    if not exists(settings):
+        return None
+    with mlflow_client(settings) as client:
+        for number in reversed(production_stack(read_ledger(client))):
+            found = get_version(client, number)
+            if found.tags.get("digest") != digest:
+                return _version(client, found, sync_aliases(client))
+    return None
 
 
 def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":

@@ -12,8 +12,8 @@ def train(
     profile: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
-) -> None:
-    """Labelled examples to a model version."""
+) -> str:
+    """Labelled examples to a model version; its digest."""
     import json
     from pathlib import Path
 
@@ -33,3 +33,4 @@ def train(
     Path(metrics.path).write_text(json.dumps(scores), encoding="utf-8")
     for name, value in scores.items():
         metrics.log_metric(name, value)
+    return result.digest

@@ -27,3 +27,5 @@ def transcribe(
         Settings(),
         shard=(index, count),
     )
+    heard = len(list(Path(transcripts.path).glob("*.json")))
+    transcripts.metadata.update(shard=shard, recordings=heard)

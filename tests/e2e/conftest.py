@@ -17,7 +17,7 @@ from components.profile import load_profile
 def workplace(
     tmp_path_factory: pytest.TempPathFactory, demo_corpus: Path, models_home: Path
 ) -> Path:
-    """A folder as a user's: a corpus of eight of the demo's dialogues, two profiles, no state."""
+    """A folder as a user's: a corpus of eight of the demo's dialogues, some profiles, no state."""
     folder = tmp_path_factory.mktemp("user")
     for session in sorted(demo_corpus.glob("Session*")):
         names = sorted(path.stem for path in (session / "dialog" / "wav").iterdir())
@@ -33,6 +33,9 @@ def workplace(
     for name, accuracy in (("small", 0.3), ("strict", 1.0)):
         gate = {"min_accuracy": accuracy, "no_regression": demo["gate"]["no_regression"]}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(demo | {"name": name, "gate": gate}))
+    other = demo | {"name": "other", "seed": 1, "gate": {"min_accuracy": 0.3}}
+    (folder / "other.yaml").write_text(yaml.safe_dump(other))
+    (folder / "shards.yaml").write_text(yaml.safe_dump(demo | {"cluster": {"shards": 2}}))
     return folder
 
 

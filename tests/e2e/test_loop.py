@@ -66,6 +66,10 @@ def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: 
     assert all(t.session_id.startswith("Ses05") for t in answered)
     (report,) = folder.rglob("evaluate/report")
     assert "ynthetic" in report.read_text()
+    for step, key in (("transcribe", "transcripts"), ("diarize", "speakers"), ("align", "turns")):
+        (answer,) = folder.rglob(f"{step}/executor_output.json")
+        (artifact,) = json.loads(answer.read_text())["artifacts"][key]["artifacts"]
+        assert artifact["metadata"]["recordings"] == 8
 
 
 def test_the_four_steps_by_hand_give_what_analyze_gives(
@@ -123,13 +127,24 @@ def test_a_strict_gate_says_no_and_nothing_is_promoted(run: Run) -> None:
     assert version["number"] == 1
 
 
+def test_the_same_again_does_nothing_again(run: Run) -> None:
+    """The same code, corpus and profile: the very same version, in production as it was."""
+    again = json.loads(
+        ok(run, "moodline retrain --corpus corpus --profile small.yaml --promote --json")
+    )
+    assert (again["version"], again["promoted"]) == (1, True)
+    assert set(again["reused"]) >= {"transcribe", "diarize", "align", "label", "train", "evaluate"}
+    (version,) = json.loads(ok(run, "moodline registry list --json"))
+    assert version["number"] == 1
+    assert len(json.loads(ok(run, "moodline registry history --json"))) == 1
+
+
 def test_a_second_version_goes_into_production_and_back(run: Run) -> None:
-    ok(run, "moodline retrain --corpus corpus --profile small.yaml")
+    ok(run, "moodline retrain --corpus corpus --profile other.yaml")
     first, second = sorted(
         json.loads(ok(run, "moodline registry list --json")), key=lambda v: v["number"]
     )
-    # The same code, corpus and seed: the very same model.
-    assert first["digest"] == second["digest"]
+    assert first["digest"] != second["digest"]
     assert "production" in first["aliases"]
     assert "candidate" in second["aliases"]
     ok(run, "moodline registry promote candidate --reason 'a second one' --actor ada")
@@ -138,6 +153,33 @@ def test_a_second_version_goes_into_production_and_back(run: Run) -> None:
     assert actions == ["promote", "promote", "rollback"]
     shown = json.loads(ok(run, "moodline registry show production --json"))
     assert shown["number"] == 1
+
+
+def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Path) -> None:
+    """`moodline batch` in two shards: killed while it names emotions, then to its end."""
+    recordings = sorted((workplace / "corpus").glob("Session[12]/dialog/wav/*.ogg"))[:3]
+    for path in recordings:
+        (workplace / "calls" / path.parts[-4]).mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, workplace / "calls" / path.parts[-4])
+    command = "moodline batch calls -o turns --profile shards.yaml"
+    killed = run(
+        f"{command} & until log=$(grep -ls predict .moodline/runs/*/run.log); do sleep 0.05; done;"
+        ' kill -KILL -- -$(pgrep -f "pipelines.local $PWD/$(dirname $log)/request.json"); wait $!'
+    )
+    assert killed.returncode != 0
+    assert "killed by SIGKILL" in killed.stderr
+    assert not (workplace / "turns").exists()
+    told = run(command)
+    assert told.returncode == 0, told.stderr
+    again = [line for line in told.stderr.splitlines() if "done before" in line]
+    assert sum("transcribe" in line or "find the speakers" in line for line in again) == 4
+    names = {f"{path.parts[-4]}--{path.stem}" for path in recordings}
+    assert {path.stem for path in (workplace / "turns").iterdir()} == names
+    for name in names:
+        turns = read_turns(workplace / "turns" / f"{name}.json")
+        assert turns and all(turn.emotion in EMOTIONS and turn.words for turn in turns)
+        assert all(turn.session_id == name for turn in turns)
+        assert len({turn.speaker for turn in turns}) == 2
 
 
 def test_the_pipeline_compiles_for_a_cluster(run: Run, workplace: Path) -> None:

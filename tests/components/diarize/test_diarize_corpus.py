@@ -155,6 +155,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
         speakers=speakers,
     )
     assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == found[0]
+    assert speakers.metadata == {"shard": "0/1", "recordings": 1}
 
     silent = Recording("silent", path, "fold", None, ())
     with pytest.raises(InputError, match="silent: has no reference utterances"):

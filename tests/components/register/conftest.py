@@ -1,5 +1,6 @@
 """A small but real model version, and a real MLflow to register it in."""
 
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from components.register import Lineage, register
 from components.scoring import Check, Verdict
 from tests.components.register.stores import SimulatedS3, simulated_s3
 
+SEEDS = itertools.count(1)
 WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
 
 
@@ -155,12 +157,10 @@ def s3() -> Iterator[SimulatedS3]:
 
 @pytest.fixture
 def add_version(tmp_path: Path, lineage: Lineage) -> Callable[..., int]:
-    """Registers one more model, its weights by the number of models so far."""
-    count = 0
+    """Registers one more model, whose weights no other has."""
 
     def add(settings: Settings, verdict: str = "pass") -> int:
-        nonlocal count
-        count += 1
+        count = next(SEEDS)
         model = write_model(tmp_path / f"model-{count}", seed=count)
         papers = write_papers(tmp_path / f"papers-{count}", model, verdict)
         return register(model, **papers, lineage=lineage, settings=settings)

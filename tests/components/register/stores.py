@@ -140,7 +140,7 @@ class MlflowServer:
         self.port, self.log = free_port(), folder / "mlflow.log"
         self.url = f"http://127.0.0.1:{self.port}"
         self.command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1"]
-        self.command += ["--port", str(self.port), "--workers", "1"]
+        self.command += ["--port", str(self.port), "--workers", "2"]
         # SQLAlchemy takes another driver for PostgreSQL than the one that is installed.
         store = database.replace("postgresql:", "postgresql+psycopg2:")
         self.command += ["--backend-store-uri", store, "--artifacts-destination", artifacts]

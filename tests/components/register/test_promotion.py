@@ -14,6 +14,7 @@ from components.register import (
     Refused,
     RegistryError,
     alias_version,
+    champion_of,
     history,
     list_versions,
     promote,
@@ -148,6 +149,26 @@ def test_every_alias_by_name(settings: Settings, add_version: Add) -> None:
         alias_version("champion", settings)
 
 
+def test_a_model_is_held_against_what_was_there_before_it(
+    settings: Settings, add_version: Add
+) -> None:
+    assert champion_of("new", settings) is None
+    digests = {n: show(n, settings).digest for n in (add_version(settings) for _ in range(3))}
+
+    def champions() -> list[int | None]:
+        """Of a new model, and of each version's."""
+        found = [champion_of(digest, settings) for digest in ("new", *digests.values())]
+        return [version.number if version else None for version in found]
+
+    assert champions() == [None, None, None, None]
+    promote(1, settings, actor="ann")
+    assert champions() == [1, None, 1, 1]
+    promote(2, settings, actor="ann")
+    assert champions() == [2, 2, 1, 2]
+    rollback(settings, actor="ann")
+    assert champions() == [1, None, 1, 1]
+
+
 def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version: Add) -> None:
     from mlflow import MlflowClient
 
@@ -245,8 +266,9 @@ def twenty_versions(settings: Settings, add_version: Add) -> list[int]:
     first = add_version(settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     found = client.get_model_version("moodline", str(first))
+    same = (found.source, found.run_id, found.tags)
     return [first] + [
-        int(client.create_model_version("moodline", found.source, found.run_id, found.tags).version)
+        int(client.create_model_version("moodline", *same, model_id=found.model_id).version)
         for _ in range(19)
     ]
 
@@ -260,7 +282,11 @@ def test_twenty_promotions_at_once(
     else:
         address = request.getfixturevalue("database")("twenty")
         settings = Settings(home=tmp_path / "home", mlflow_uri=address)
-    versions = twenty_versions(settings, add_version)
+    check_twenty_at_once(settings, twenty_versions(settings, add_version))
+
+
+def check_twenty_at_once(settings: Settings, versions: list[int]) -> None:
+    """Promote them all at the same time, in four processes of five threads."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"]

@@ -1,12 +1,15 @@
 """What becomes a version, what comes back, and what leaves nothing behind."""
 
 import json
-import resource
+import re
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +30,7 @@ from components.register import (
     show,
 )
 from components.register.package import MODEL_FILES
+from tests.small_disk import on_small_disk
 
 Make = Callable[..., Path]
 Papers = Callable[..., dict[str, Path]]
@@ -217,6 +221,28 @@ def test_a_verdict_that_contradicts_its_checks_is_none(
     assert list_versions(settings) == []
 
 
+def test_the_same_evidence_is_the_same_version(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model)
+
+    def again(**changes: Any) -> int:
+        told = {"model": model, **papers, "lineage": lineage, "settings": settings} | changes
+        return register(**told)
+
+    assert again() == 1
+    # A page of the documentation was changed meanwhile, and so is the commit.
+    assert again(lineage=replace(lineage, git_commit="4567")) == 1
+    # The same model, judged anew or of another corpus, is another version.
+    other = make_papers(tmp_path / "other", model, "inconclusive")
+    assert again(**other) == 2
+    assert again(lineage=replace(lineage, corpus_digest="another")) == 3
+    assert (again(), again(**other)) == (1, 2)
+    assert [version.number for version in list_versions(settings)] == [3, 2, 1]
+    assert len({version.digest for version in list_versions(settings)}) == 1
+
+
 def test_a_failure_half_way_leaves_no_version(
     tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
 ) -> None:
@@ -243,22 +269,25 @@ def test_a_failure_half_way_leaves_no_version(
 
 
 def test_a_full_disk_is_one_line(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, empty_database: Path, make_model: Make, make_papers: Papers
 ) -> None:
-    """No file may grow beyond 4 MB, which the database does not need and the model does."""
+    """On a disk that the model has no room on; then with room; then full to the last byte."""
     model = make_model(tmp_path / "model")
     (model / "large").write_bytes(bytes(5_000_000))
-    papers = make_papers(tmp_path / "papers", model)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000_000, before[1]))
-    try:
-        with pytest.raises(RegistryError, match=r"no space left .*; free some and try") as caught:
-            register(model, **papers, lineage=lineage, settings=settings)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    assert "\n" not in str(caught.value)
-    assert list_versions(settings) == []
-    assert register(model, **papers, lineage=lineage, settings=settings) == 1
+    make_papers(tmp_path / "papers", model)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    script = [sys.executable, "-m", "tests.components.register.full_disk"]
+    done = subprocess.run(
+        on_small_disk(disk, 4, [*script, disk, empty_database, model, tmp_path / "papers"]),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    for step in ("register", "promote"):
+        assert re.search(r"^no space left \(.+\); free some and try again$", said[step]), said
+    assert (said["registered"], said["promoted"]) == (0, 0)
+    assert (said["version"], said["step"], said["versions"]) == (1, 1, 1)
 
 
 def test_refusals_and_failures_are_kept(

@@ -38,6 +38,7 @@ from tests.components.register.stores import (
     free_port,
     wait_until,
 )
+from tests.components.register.test_promotion import check_twenty_at_once, twenty_versions
 
 pytestmark = pytest.mark.servers
 
@@ -162,6 +163,19 @@ def test_drift_is_held_against_the_version_in_production(
     lines = (tmp_path / "drift.prom").read_text().splitlines()
     (since,) = (float(line.removeprefix(gauge)) for line in lines if line.startswith(gauge))
     assert since == pytest.approx(show(number, settings).created.timestamp())
+
+
+def test_twenty_promotions_at_once_through_a_server(
+    database: Callable[[str], str], s3: SimulatedS3, tmp_path: Path, add_version: Add
+) -> None:
+    """Over HTTP, to two processes of MLflow on one PostgreSQL."""
+    server = MlflowServer(tmp_path, database("crowd"), "s3://moodline/crowd", s3.environment)
+    try:
+        server.start()
+        settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
+        check_twenty_at_once(settings, twenty_versions(settings, add_version))
+    finally:
+        server.kill()
 
 
 def test_mlflow_serves_the_version_in_production(

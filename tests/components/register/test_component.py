@@ -1,0 +1,100 @@
+"""The registry's pipeline components, as KFP's executor calls them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from kfp import dsl
+
+from components.profile import Settings, load_profile, tree_digest
+from components.register import component, list_versions
+
+PROFILE = load_profile("demo").model_dump_json()
+
+
+@pytest.fixture
+def at_home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The registry, where the components find it."""
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+def ended(state: str, message: str = "") -> dsl.PipelineTaskFinalStatus:
+    return dsl.PipelineTaskFinalStatus(
+        state=state,
+        pipeline_job_resource_name="moodline-retrain-7",
+        pipeline_task_name="train",
+        error_code=None,
+        error_message=message,
+    )
+
+
+def failures(settings: Settings) -> list[dict[str, str]]:
+    """The tags of the failed runs in MLflow."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    found = client.get_experiment_by_name("moodline")
+    runs = client.search_runs([found.experiment_id]) if found else []
+    return [run.data.tags for run in runs if run.info.status == "FAILED"]
+
+
+def test_a_model_goes_into_production_and_becomes_the_champion(
+    at_home: Settings,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_papers: Callable[..., dict[str, Path]],
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model)
+    with pytest.raises(Exception, match="nothing is in production; train a version and promote"):
+        component.champion.python_func(required=True)
+    assert component.champion.python_func(besides="new") == ""
+
+    def register() -> int:
+        return component.register.python_func(
+            model=dsl.Model(uri=str(model)),
+            metrics=dsl.Metrics(uri=str(papers["metrics"])),
+            report=dsl.HTML(uri=str(papers["report"])),
+            verdict=dsl.Artifact(uri=str(papers["verdict"])),
+            corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
+            profile=PROFILE,
+            git_commit="0123abcd",
+        )
+
+    assert (register(), register()) == (1, 1)
+    (version,) = list_versions(at_home)
+    assert version.lineage["corpus_digest"] == "corpus-digest"
+    for _ in range(2):
+        assert component.promote.python_func(version=1, actor="ann", reason="better") == 1
+    assert component.champion.python_func() == f"1 {version.digest}"
+    assert component.champion.python_func(besides="new") == f"1 {version.digest}"
+    # Against itself no model is ever worse.
+    assert component.champion.python_func(besides=version.digest) == ""
+
+    fetched = dsl.Model(uri=str(tmp_path / "fetched"))
+    component.fetch.python_func(name=f"1 {version.digest}", model=fetched)
+    assert tree_digest(tmp_path / "fetched") == version.digest
+    assert fetched.metadata == {"version": 1, "digest": version.digest}
+    component.fetch.python_func(name="", model=dsl.Model(uri=str(tmp_path / "none")))
+    assert list((tmp_path / "none").iterdir()) == []
+
+
+def test_a_failed_run_leaves_its_reason(
+    at_home: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = {"git_commit": "0123abcd", "profile": PROFILE, "corpus": "calls"}
+    known |= {"reason": "more calls", "cause": ""}
+    component.record_failure.python_func(**known, status=ended("SUCCEEDED"))
+    assert failures(at_home) == []
+    component.record_failure.python_func(**known, status=ended("FAILED", "out of memory"))
+    (tags,) = failures(at_home)
+    assert (tags["failed_step"], tags["failure"]) == ("train", "out of memory")
+    assert (tags["git_commit"], tags["corpus"]) == ("0123abcd", "calls")
+    assert tags["configuration"] == load_profile("demo").digest()
+    assert tags["pipeline_run"] == "moodline-retrain-7"
+    # The registry may be what failed; the run's own reason must not be lost for that.
+    monkeypatch.setenv("MOODLINE_MLFLOW_URI", "http://127.0.0.1:9")
+    component.record_failure.python_func(**known, status=ended("FAILED", "MLflow is away"))
+    assert "could not record the failure: MLflow at" in caplog.text
