@@ -14,7 +14,7 @@ HOME_DIR := $(or $(MOODLINE_HOME),.moodline)
 UV_VERSION := 0.13.9
 UV := $(BIN)/uv
 
-IMAGES ?= slim cpu gpu serve
+IMAGES ?= slim cpu gpu serve triton
 # Steps ask for an image of their own code; whoever deploys, for the release.
 TAGS = $$($(BIN)/python -c 'from pipelines.code import code_digest; print(code_digest())') \
 	$$($(BIN)/python -c 'from importlib.metadata import version; print(version("moodline"))')
@@ -50,11 +50,11 @@ test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything
 	$(BIN)/python -m pytest
 
 .PHONY: test-containers
-test-containers: setup ## the retraining pipeline in containers; starts a Docker engine if there is none
+test-containers: setup ## the pipeline, the service and the Bento in containers; starts a Docker engine if there is none
 	@set -e; state=$$(mktemp -d); \
 	trap 'test ! -f $$state/dockerd.pid || kill $$(cat $$state/dockerd.pid); rm -rf $$state' EXIT; \
 	bases=$$(bash infra/images/engine.sh $$state); \
-	env $$bases bash infra/images/build.sh $(TAGS) slim cpu; \
+	env $$bases bash infra/images/build.sh $(TAGS) slim cpu serve triton; \
 	$(BIN)/python -m pytest tests/containers -s
 
 .PHONY: lint
@@ -75,6 +75,11 @@ test-soak: setup ## ten minutes at saturation: flat memory, nothing leaked
 bento: setup ## the service as a Bento, its speech models inside; then: bentoml serve moodline:latest
 	$(BIN)/python -m serving.bento
 
+.PHONY: bento-image
+bento-image: bento ## an image of the Bento, on top of the cpu image (make images IMAGES=cpu; BASE_IMAGE)
+	bash infra/bento/image.sh $(BIN)/bentoml \
+		$$($(BIN)/python -c 'from importlib.metadata import version; print(version("moodline"))')
+
 .PHONY: load
 load: setup ## load a running service (make serve) with 1, 4, 16, 64 clients: URL=http://127.0.0.1:3000
 	$(BIN)/python -m tests.load --url $(or $(URL),http://127.0.0.1:3000)
@@ -92,7 +97,7 @@ rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of inf
 	$(BIN)/python infra/setup/rules.py
 
 .PHONY: images
-images: setup ## build the container images (IMAGES="slim cpu gpu serve"; BASE_IMAGE, BUILD_IMAGE, REGISTRY)
+images: setup ## build the container images (IMAGES="slim cpu gpu serve triton"; BASE_IMAGE, BUILD_IMAGE, REGISTRY)
 	bash infra/images/build.sh $(TAGS) $(IMAGES)
 
 ##@ Set it up

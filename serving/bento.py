@@ -2,10 +2,11 @@
 
 `make bento` calls this; `bentoml serve moodline:latest` runs what comes out. It brings no Triton:
 without one (`MOODLINE_TRITON_URL`, `MOODLINE_SERVE_POINTER`) it aligns, and answers 503 to all that
-needs emotions.
+needs emotions. `make bento-image` puts it into a container image, on top of the `cpu` image.
 """
 
 import argparse
+import contextlib
 import shutil
 import sys
 import tempfile
@@ -43,7 +44,10 @@ def build_bento(settings: Settings, root: Path) -> str:
         shutil.copytree(settings.models, context / "models", ignore=shutil.ignore_patterns(".*"))
         shutil.copy(root / "requirements.lock", context)
         bentofile = root / "infra" / "bento" / "bentofile.yaml"
-        bento = bentoml.bentos.build_bentofile(str(bentofile), build_ctx=str(context))
+        shutil.copy(bentofile.with_name("Dockerfile.template"), context)
+        # BentoML reads no file outside of the folder that it is called in.
+        with contextlib.chdir(context):
+            bento = bentoml.bentos.build_bentofile(str(bentofile), build_ctx=name)
     return str(bento.tag)
 
 

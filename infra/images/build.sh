@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds images, named as the pipelines ask for them: by the code's digest, and by the release.
-# usage: [BASE_IMAGE=… BUILD_IMAGE=… REGISTRY=…] build.sh DIGEST RELEASE slim|cpu|gpu|serve…
+# usage: [BASE_IMAGE=… BUILD_IMAGE=… REGISTRY=…] build.sh DIGEST RELEASE slim|cpu|gpu|serve|serve-gpu|triton…
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 digest=$1 release=$2
@@ -9,8 +9,12 @@ docker=$(for d in /usr/bin/docker docker; do command -v $d && break; done | head
 [ -n "$docker" ] || { echo "there is no docker; see make test-containers" >&2; exit 2; }
 
 for name in "$@"; do
-  target=step variant=$name
-  [ "$name" = serve ] && target=serve variant=cpu
+  case $name in
+    serve) target=serve variant=cpu ;;
+    serve-gpu) target=serve variant=gpu ;;
+    triton) target=triton variant=slim ;;
+    *) target=step variant=$name ;;
+  esac
   image=${REGISTRY:+$REGISTRY/}moodline/$name
   options=(--target "$target" --build-arg "VARIANT=$variant" -t "$image:$digest" -t "$image:$release")
   for argument in BASE_IMAGE BUILD_IMAGE; do

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,6 @@ from pipelines.runner import run_local
 from pipelines.steps import Step
 
 pytestmark = pytest.mark.timeout(3600)
-
-
-@pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> dict[str, Any]:
-    """What `moodline retrain --runner docker` says of the demo corpus."""
-    home = tmp_path_factory.mktemp("home")
-    environment = {"MOODLINE_HOME": str(home), "MOODLINE_MODELS": str(models_home.resolve())}
-    done = subprocess.run(
-        [Path(sys.executable).with_name("moodline"), "retrain", "--runner", "docker",
-         "--promote", "--json"],
-        env=os.environ | environment, capture_output=True, text=True, check=False, cwd=home,
-    )  # fmt: skip
-    sys.stderr.write(done.stderr)
-    assert done.returncode in (0, 1), done.stderr
-    return json.loads(done.stdout) | {"home": home}
 
 
 def test_every_step_left_what_it_should(result: dict[str, Any]) -> None:
@@ -78,7 +61,7 @@ def test_an_interrupt_leaves_no_container(
     assert left == []
 
 
-@pytest.mark.parametrize("name", [SLIM_IMAGE, CPU_IMAGE])
+@pytest.mark.parametrize("name", [SLIM_IMAGE, CPU_IMAGE, "moodline/serve", "moodline/triton"])
 def test_an_image_is_nobody_s_and_holds_no_secret(name: str) -> None:
     found = docker.from_env().images.get(image(name))
     assert found.attrs["Config"]["User"] == "10001:10001"
