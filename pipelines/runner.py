@@ -4,6 +4,7 @@ Its steps run in processes, or in containers of the images that a cluster's woul
 """
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -197,6 +198,11 @@ def run_pipeline(
                 if step is not None and on_step is not None:
                     on_step(step)
         status = child.wait()
+    except OSError as error:
+        # The step that filled the disk left no room for the log of its end either.
+        if error.errno != errno.ENOSPC:
+            raise
+        raise _full(_running(reader), str(error)) from None
     finally:
         _stop(child)
         if mounts is not None:
@@ -240,21 +246,30 @@ def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
 def _fault(failed: Step | None, status: int, reader: LogReader, log: Path) -> Exception:
     """A run that failed, as the exception that it stands for."""
     if failed is None and status < 0:
-        name = next((s.name for s in reader.steps.values() if s.state == "running"), "")
+        name = _running(reader)
         says = f"the run was killed by {signal.Signals(-status).name}"
         return StepFailed(name, says, tuple(reader.tail(name)), log)
     name = failed.name if failed else ""
     tail = tuple(reader.tail(name))
     says = (failed.says if failed else "") or last_words(tail)
     if any(sign in line for line in (says, *tail) for sign in _FULL):
-        return InputError(
-            f"step {name or '(none: the run itself)'}: the disk is full: {says}; free some space"
-            " and start again: the run goes on in that step"
-        )
+        return _full(name, says)
     told = re.match(r"^[\w.]*\b(InputError|RegistryError|Refused): (.+)$", says)
     if told is None:
         return StepFailed(name, says, tail, log)
     return Refused(told[2]) if told[1] == "Refused" else InputError(told[2])
+
+
+def _full(name: str, says: str) -> InputError:
+    return InputError(
+        f"step {name or '(none: the run itself)'}: the disk is full: {says}; free some space"
+        " and start again: the run goes on in that step"
+    )
+
+
+def _running(reader: LogReader) -> str:
+    """The step that runs; empty for none."""
+    return next((s.name for s in reader.steps.values() if s.state == "running"), "")
 
 
 def _stop(child: subprocess.Popen[str]) -> None:
