@@ -266,9 +266,10 @@ def twenty_versions(settings: Settings, add_version: Add) -> list[int]:
     first = add_version(settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     found = client.get_model_version("moodline", str(first))
+    (logged,) = client.search_logged_models([client.get_run(found.run_id).info.experiment_id])
     same = (found.source, found.run_id, found.tags)
     return [first] + [
-        int(client.create_model_version("moodline", *same, model_id=found.model_id).version)
+        int(client.create_model_version("moodline", *same, model_id=logged.model_id).version)
         for _ in range(19)
     ]
 
