@@ -161,9 +161,10 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
     for path in recordings:
         (workplace / "calls" / path.parts[-4]).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, workplace / "calls" / path.parts[-4])
-    command = "moodline batch calls -o turns --profile shards.yaml"
+    command = "moodline batch calls -o turns --num-speakers 2 --profile shards.yaml"
+    began = """grep -ls '"name": "predict"' .moodline/runs/*/run.log"""
     killed = run(
-        f"{command} & until log=$(grep -ls predict .moodline/runs/*/run.log); do sleep 0.05; done;"
+        f"{command} & until log=$({began}) || ! kill -0 $!; do sleep 0.05; done;"
         ' kill -KILL -- -$(pgrep -f "pipelines.local $PWD/$(dirname $log)/request.json"); wait $!'
     )
     assert killed.returncode != 0
