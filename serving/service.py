@@ -6,6 +6,7 @@ mounts answers `/v1/…` and the page. `moodline serve` starts it with a Triton 
 
 import logging
 import os
+import sys
 from pathlib import Path
 
 import bentoml
@@ -37,6 +38,10 @@ APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
 # BentoML's own limit is only there for what hangs: ours answers first, and ends the work.
 GRACE = 10
 
+SWITCH = 0.001
+"""Seconds after which a thread at Python code lets another go: with Python's own five milliseconds
+a clip's answer takes three times as long while a recording is listened to."""
+
 
 @bentoml.service(
     name="moodline",
@@ -66,6 +71,7 @@ class MoodlineService:
     async def start(self) -> None:
         """Begin to load the speech models, and to do jobs."""
         end_with_parent()  # BentoML gives its workers sessions of their own
+        sys.setswitchinterval(SWITCH)
         logging.getLogger("serving").setLevel(logging.INFO)  # BentoML shows warnings only
         self.traces = start_traces()
         self.runtime.start()

@@ -197,7 +197,7 @@ def _soundfile_blocks(sound: "soundfile.SoundFile", count: int) -> Iterator[np.n
         if not len(frames):
             return
         count -= len(frames)
-        yield frames.mean(axis=1, dtype=np.float32)
+        yield frames[:, 0] if sound.channels == 1 else frames.mean(axis=1, dtype=np.float32)
 
 
 def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
