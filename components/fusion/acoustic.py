@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
 from components.conversation import InputError
@@ -55,18 +56,12 @@ class WhisperFrames(nn.Module):
 class WaveFrames(nn.Module):
     """wav2vec 2.0 and its kin (HuBERT, WavLM, …) with every normalisation over real samples only.
 
-    The convolutions take no padding, so a frame sees only its own samples; a clip shorter than
-    one frame is followed by silence to make one. Hugging Face's random masking of the input
-    (SpecAugment) and of whole layers (LayerDrop) is left out, so that training sees the function
-    that is served, and every weight in every step.
-
-    Attributes:
-        gradient_checkpointing: whether the convolutions are computed again in the backward pass;
-            `MoodlineModel.gradient_checkpointing_enable` sets it here and in all layers.
+    The convolutions take most of a base-size step on a CPU, and one of them normalises over time:
+    they see each clip by itself, and what is padded is their frames. A clip shorter than one frame
+    is followed by silence to make one. Hugging Face's random masking of the input (SpecAugment)
+    and of whole layers (LayerDrop) is left out, so that training sees the function that is served,
+    and every weight in every step.
     """
-
-    gradient_checkpointing = False
-    _gradient_checkpointing_func: Any
 
     def __init__(self, config: PretrainedConfig, normalize: bool) -> None:
         super().__init__()
@@ -84,20 +79,34 @@ class WaveFrames(nn.Module):
         """[B, T] samples and [B] lengths → states [B, F, d_a] and frames [B]."""
         if self.normalize:
             audio = zero_mean_unit_variance(audio, lengths)
-        states = nn.functional.pad(audio, (0, self.receptive))[:, None]
-        frames = lengths.clamp_min(self.receptive)
-        for layer in self.encoder.feature_extractor.conv_layers:
-            frames = (frames - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
-            if self.gradient_checkpointing and self.training:
-                # Most of the memory of a step is theirs.
-                states = self._gradient_checkpointing_func(_convolve, layer, states, frames)
-            else:
-                states = _convolve(layer, states, frames)
-        projected = self.encoder.feature_projection(states.transpose(1, 2))
+        audio = nn.functional.pad(audio, (0, self.receptive))
+        lengths = lengths.clamp_min(self.receptive)
+        traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
+        states, frames = (self._together if traced else self._one_by_one)(audio, lengths)
+        projected = self.encoder.feature_projection(states)
         if isinstance(projected, tuple):
             projected = projected[0]
         mask = length_mask(frames, projected.shape[1])
         return self.encoder.encoder(projected, attention_mask=mask)[0], frames
+
+    def _one_by_one(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The convolutions over each clip alone: [B, T] and [B] → [B, F, C] and frames [B]."""
+        clips = []
+        for clip, length in zip(audio, lengths.tolist(), strict=True):
+            states = clip[None, None, :length]
+            for layer in self.encoder.feature_extractor.conv_layers:
+                states = layer(states)
+            clips.append(states[0].T)
+        frames = torch.tensor([len(clip) for clip in clips], device=lengths.device)
+        return pad_sequence(clips, batch_first=True), frames
+
+    def _together(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The same for a graph, which has no loop over clips: their padding is masked."""
+        states, frames = audio[:, None], lengths
+        for layer in self.encoder.feature_extractor.conv_layers:
+            frames = (frames - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
+            states = _convolve(layer, states, frames)
+        return states.transpose(1, 2), frames
 
 
 def _convolve(layer: Any, states: Tensor, frames: Tensor) -> Tensor:
