@@ -10,8 +10,9 @@ import soundfile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Turn, Utterance
 from components.evaluate import Evaluation, evaluate
 from components.profile import Profile, load_profile
+from tests.tiny import word_tokenizer
 
-SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you")
+WORDS = ("a", "how", "are", "you")
 SAID = {"A": "how are you", "B": "are you"}
 
 
@@ -81,7 +82,6 @@ def turns(recordings: list[Recording]) -> dict[str, list[Turn]]:
 def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Path]:
     """A tiny random model's folder; with an emotion given, one that always answers it."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     from components.fusion import MoodlineConfig, MoodlineModel
 
@@ -94,15 +94,11 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Pa
         "num_conv_pos_embeddings": 8,
         "num_conv_pos_embedding_groups": 2,
     }
-    text = {"model_type": "bert", "vocab_size": len(SPECIAL), "max_position_embeddings": 16}
+    text = {"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}
     config = MoodlineConfig(
         acoustic=wave | size, text=text | size, heads=2, feed_forward=16, max_tokens=16
     )
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(SPECIAL)}, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
+    tokenizer = word_tokenizer(WORDS)
 
     def make(emotion: str | None) -> Path:
         folder = home / (emotion or "random")

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer
 
 from components.fusion import Clip, MoodlineConfig, MoodlineModel
+from tests.tiny import word_tokenizer
 
 SIZES: dict[str, Any] = {
     "hidden_size": 32,
@@ -56,12 +57,12 @@ WORDS = ["no", "yes", "the", "room", "lost", "gone", "a", "we", "will", "go", "n
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def few_threads() -> Iterator[None]:
     """torch with one thread: work this small is only slowed down by sharing it out."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    from components.train.states import one_thread
+
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -92,13 +93,7 @@ def make_model() -> Callable[..., MoodlineModel]:
 @pytest.fixture(scope="session")
 def tokenizer() -> Tokenizer:
     """Words to ids, [CLS] and [SEP] around them."""
-    vocabulary = {w: i for i, w in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *WORDS])}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    return tokenizer
+    return word_tokenizer(WORDS)
 
 
 @pytest.fixture(scope="session")

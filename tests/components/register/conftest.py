@@ -19,16 +19,16 @@ from components.profile import Settings, load_profile, tree_digest
 from components.register import Lineage, register
 from components.scoring import Check, Verdict
 from tests.components.register.stores import SimulatedS3, simulated_s3
+from tests.tiny import word_tokenizer
 
 SEEDS = itertools.count(1)
-WORDS = ("[UNK]", "[CLS]", "[SEP]", "a", "how", "are", "you", "today", "fine")
+WORDS = ("a", "how", "are", "you", "today", "fine")
 
 
 def write_model(folder: Path, seed: int = 0) -> Path:
     """A model's folder whose graph can be understood: linear in two means, padding left out."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
     folder.mkdir(parents=True)
     weights = np.random.default_rng(seed).normal(size=(2, 4)).astype(np.float32)
@@ -69,12 +69,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     facts["hidden_size"] = "2"
     helper.set_model_props(model, facts)
     onnx.save(model, folder / "model.onnx")
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token=WORDS[0]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
-    )
-    tokenizer.save(str(folder / "tokenizer.json"))
+    word_tokenizer(WORDS).save(str(folder / "tokenizer.json"))
     (folder / "config.json").write_text(json.dumps({"model_type": "moodline", "seed": seed}))
     (folder / "preprocessor_config.json").write_text(json.dumps({"sampling_rate": 16000}))
     (folder / "model_card.md").write_text("# Moodline\n\n## Not to be used\n\n- At work.\n")

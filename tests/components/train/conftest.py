@@ -12,83 +12,26 @@ import soundfile
 
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording
 from components.profile import Profile, Settings, load_profile
+from components.train import TrainResult, train
+from tests.tiny import save_encoders
 
 WORDS = {"angry": "no stop", "happy": "yes good", "neutral": "the room", "sad": "lost gone"}
 PITCH = {"angry": 400, "happy": 300, "neutral": 200, "sad": 100}
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def few_threads() -> Iterator[None]:
     """torch with one thread: work this small is only slowed down by sharing it out."""
-    import torch
+    from components.train.states import one_thread
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of prepared models: `tiny-wave` (wav2vec 2.0) and `tiny-text` (BERT)."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import (
-        BertConfig,
-        BertModel,
-        PreTrainedTokenizerFast,
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2Model,
-    )
-
-    home = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    sizes: dict[str, Any] = {
-        "hidden_size": 32,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 32,
-    }
-    wave = Wav2Vec2Config(
-        conv_dim=[16] * 7,
-        num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=2,
-        # None of its own, so that one process and two can be compared.
-        hidden_dropout=0.0,
-        attention_dropout=0.0,
-        activation_dropout=0.0,
-        feat_proj_dropout=0.0,
-        **sizes,
-    )
-    Wav2Vec2Model(wave).save_pretrained(home / "tiny-wave")
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(home / "tiny-wave")
-    words = [*SPECIAL, *sorted({w for text in WORDS.values() for w in text.split()}), "a"]
-    vocabulary = {word: i for i, word in enumerate(words)}
-    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        model_max_length=16,
-    )
-    fast.save_pretrained(home / "tiny-text")
-    text = BertConfig(
-        vocab_size=len(words),
-        max_position_embeddings=16,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
-        **sizes,
-    )
-    BertModel(text).save_pretrained(home / "tiny-text")
-    return home
+    return save_encoders(tmp_path_factory.mktemp("models"), list(WORDS.values()), width=32)
 
 
 @pytest.fixture(scope="session")
@@ -159,3 +102,16 @@ def make_profile() -> Callable[..., Profile]:
 def settings(tmp_path: Path, tiny_models: Path) -> Settings:
     """Moodline's state in a fresh folder, with the tiny models prepared; every epoch is kept."""
     return Settings(home=tmp_path / "home", models=tiny_models, checkpoint_seconds=0)
+
+
+@pytest.fixture(scope="session")
+def trained(
+    corpus: tuple[Path, list[Recording]],
+    make_profile: Callable[..., Profile],
+    tiny_models: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> TrainResult:
+    """One training with frozen encoders."""
+    home = tmp_path_factory.mktemp("trained")
+    settings = Settings(home=home, models=tiny_models)
+    return train(*corpus, home / "model", make_profile(), settings)

@@ -23,68 +23,26 @@ from components.conversation import (
 )
 from components.profile import Profile, Settings, load_profile
 from pipelines.experiments import Results, run_experiment
+from tests.tiny import save_encoders
 
 SAID = {"angry": "no stop", "happy": "yes good", "neutral": "the room", "sad": "lost gone"}
 PITCH = {"angry": 400, "happy": 300, "neutral": 200, "sad": 100}
-SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 LENGTHS = {"A": 1.0, "B": 0.6}
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
+def few_threads() -> Iterator[None]:
     """torch with one thread: work this small is only slowed down by sharing it out."""
-    import torch
+    from components.train.states import one_thread
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="session")
 def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of prepared models: `tiny-wave` (wav2vec 2.0) and `tiny-text` (BERT)."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import (
-        BertConfig,
-        BertModel,
-        PreTrainedTokenizerFast,
-        Wav2Vec2Config,
-        Wav2Vec2FeatureExtractor,
-        Wav2Vec2Model,
-    )
-
-    home = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    sizes: dict[str, Any] = {
-        "hidden_size": 16,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 2,
-        "intermediate_size": 16,
-    }
-    wave = Wav2Vec2Config(
-        conv_dim=[8] * 7,
-        num_conv_pos_embeddings=8,
-        num_conv_pos_embedding_groups=2,
-        layerdrop=0.0,
-        **sizes,
-    )
-    Wav2Vec2Model(wave).save_pretrained(home / "tiny-wave")
-    Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(home / "tiny-wave")
-    words = [*SPECIAL, *sorted({w for text in SAID.values() for w in text.split()})]
-    tokenizer = Tokenizer(models.WordLevel({w: i for i, w in enumerate(words)}, "[UNK]"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
-    )
-    names = dict(zip(("pad_token", "unk_token", "cls_token", "sep_token"), SPECIAL, strict=True))
-    PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, model_max_length=16, **names
-    ).save_pretrained(home / "tiny-text")
-    text = BertConfig(vocab_size=len(words), max_position_embeddings=16, **sizes)
-    BertModel(text).save_pretrained(home / "tiny-text")
-    return home
+    return save_encoders(tmp_path_factory.mktemp("models"), list(SAID.values()), width=16)
 
 
 def emotion_of(number: int, place: int) -> str:
