@@ -55,16 +55,19 @@ class Classifier(Protocol):
 
 
 class LocalClassifier:
-    """Classifies in this process, by the ONNX export of a model version.
+    """Classifies in this process, by a model version's folder.
 
     Args:
         model_dir: the version's folder.
+
+    Raises:
+        InputError: it holds no Moodline model.
     """
 
     def __init__(self, model_dir: Path) -> None:
-        from components.fusion import OnnxModel, load_tokenizer
+        from components.fusion import load_tokenizer, open_version
 
-        self._model = OnnxModel(Path(model_dir) / "model.onnx")
+        self._model = open_version(Path(model_dir))
         self._tokenizer = load_tokenizer(Path(model_dir))
 
     def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:

@@ -240,13 +240,12 @@ def text_positions(config: PretrainedConfig) -> int:
     return positions - (config.pad_token_id or 0) - 1 if offset else positions
 
 
-def load_model(folder: Path) -> MoodlineModel:
-    """Load a model version's folder, for inference.
+def check_kind(folder: Path) -> None:
+    """Refuse a folder that holds no Moodline model.
 
     Raises:
-        InputError: no model there, one of another architecture, or weights that do not fit it.
+        InputError: no model there, or one of another architecture.
     """
-    folder = Path(folder)
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except FileNotFoundError:
@@ -255,6 +254,16 @@ def load_model(folder: Path) -> MoodlineModel:
         raise InputError(f"{folder / 'config.json'}: is not a model's configuration") from None
     if kind != MoodlineConfig.model_type:
         raise InputError(f"{folder}: is a {kind} checkpoint, not a Moodline model")
+
+
+def load_model(folder: Path) -> MoodlineModel:
+    """Load a model version's folder, for inference.
+
+    Raises:
+        InputError: no model there, one of another architecture, or weights that do not fit it.
+    """
+    folder = Path(folder)
+    check_kind(folder)
     try:
         model, info = MoodlineModel.from_pretrained(
             folder,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE
+from components.conversation import SAMPLE_RATE, InputError
 from components.fusion.onnx_model import OnnxModel, pad
 from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows
@@ -27,7 +27,7 @@ def predict(
     model: "MoodlineModel | OnnxModel | Path | str",
     clips: Sequence[Clip],
     *,
-    batch_size: int = 8,
+    batch_size: int | None = None,
     tokenizer: "Tokenizer | None" = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -38,7 +38,8 @@ def predict(
     Args:
         model: a loaded model, or a version's folder (see `open_version`).
         clips: each turn's waveform (mono, 16 kHz) and words.
-        batch_size: windows at once, at most.
+        batch_size: windows at once, at most; by default 8 on a GPU and 1 on a CPU, which is as
+            quick with one, has nothing to pad and needs the least memory.
         tokenizer: of the model; by default that of the folder the model was loaded from.
         progress: called with the number of windows done and their total.
 
@@ -57,6 +58,8 @@ def predict(
         if isinstance(model, OnnxModel):
             raise ValueError("predict with an OnnxModel needs its tokenizer")
         tokenizer = load_tokenizer(Path(str(model.config.name_or_path)))
+    if batch_size is None:
+        batch_size = 1 if isinstance(model, OnnxModel) or model.device.type == "cpu" else 8
     windows = clip_windows(clips, tokenizer, limits.max_samples, limits.max_tokens)
     answers = np.zeros((len(windows), 4 + limits.hidden_size))
     done = 0
@@ -74,17 +77,23 @@ def open_version(folder: Path) -> "MoodlineModel | OnnxModel":
     """A version in the form that answers fastest here: torch on a GPU, else its ONNX graph.
 
     Raises:
-        InputError: a folder without a model.
+        InputError: a folder without a model, or with another kind of model.
     """
     import torch
 
-    from components.fusion.model import load_model
+    from components.fusion.model import check_kind, load_model
 
+    check_kind(folder)
     if torch.cuda.is_available():
         model: Any = load_model(folder)
         return model.to("cuda")
     graph = folder / "model.onnx"
-    return OnnxModel(graph) if graph.is_file() else load_model(folder)
+    if not graph.is_file():
+        return load_model(folder)
+    try:
+        return OnnxModel(graph, arena=True)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:

@@ -4,6 +4,7 @@ Every ratio is of two times in one run. On a machine that others use too, read t
 times, which is printed beside that of wall-clock times.
 """
 
+import gc
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,9 @@ from components.train.fitting import fit
 from components.train.states import one_thread
 
 WORDS = [f"w{i}" for i in range(200)]
-EVALUATED, FITTED = 32, 48
+EVALUATED, FITTED = 32, 24
+
+pytestmark = pytest.mark.timeout(3600)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def test_evaluation(
 ) -> None:
     """Evaluation of a mixed-length set, as it is shipped for a CPU; the target is twice as fast."""
     export_onnx(model, tmp_path / "model.onnx")
-    graph = OnnxModel(tmp_path / "model.onnx")
+    graph = OnnxModel(tmp_path / "model.onnx", arena=True)
     plain = Plain(model)
     theirs: list[Tensor] = []
 
@@ -163,7 +166,7 @@ def test_evaluation(
 
     took = benchmark.pedantic(timed, (work,), rounds=1)
     alone, _ = predict(model, clips, batch_size=1, tokenizer=tokenizer)
-    together, _ = predict(model, clips, tokenizer=tokenizer)
+    together, _ = predict(model, clips, batch_size=8, tokenizer=tokenizer)
     error = max(np.abs(ours[0] - alone).max(), np.abs(together - alone).max())
     moved = np.abs(torch.cat(theirs).numpy() - alone).max()
     report(f"evaluation of {len(clips)} clips", took, plain_took)
@@ -247,6 +250,9 @@ def test_fine_tuning(
             lambda _: ends.append((time.perf_counter(), time.process_time())), 1e9)  # fmt: skip
 
     benchmark.pedantic(ours, rounds=1)
+    # Its optimizer and gradients are gigabytes.
+    model.zero_grad()
+    gc.collect()
     # The second epoch: what is done once is left out.
     took = Took(ends[1][0] - ends[0][0], ends[1][1] - ends[0][1])
     # Hugging Face's own forward needs its weight for masking again.

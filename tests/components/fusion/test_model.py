@@ -11,7 +11,14 @@ import torch
 from tokenizers import Tokenizer
 
 from components.conversation import InputError
-from components.fusion import Clip, MoodlineConfig, MoodlineModel, load_model, predict
+from components.fusion import (
+    Clip,
+    MoodlineConfig,
+    MoodlineModel,
+    load_model,
+    open_version,
+    predict,
+)
 from components.fusion.frontend import LogMel
 from components.fusion.model import keep_layers
 
@@ -115,6 +122,26 @@ def test_a_folder_of_another_kind_is_refused(make_model: Make, tmp_path: Path) -
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="is not a model's configuration"):
         load_model(tmp_path)
+
+
+def test_a_version_that_is_not_ours_is_refused(make_model: Make, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
+    with pytest.raises(InputError, match="a wav2vec2 checkpoint, not a Moodline model"):
+        open_version(tmp_path)
+    make_model().save_pretrained(tmp_path)
+    assert isinstance(open_version(tmp_path), MoodlineModel)
+    for graph in (b"junk", foreign_graph()):
+        (tmp_path / "model.onnx").write_bytes(graph)
+        with pytest.raises(InputError, match=r"model\.onnx: is not the graph of a Moodline model"):
+            open_version(tmp_path)
+
+
+def foreign_graph() -> bytes:
+    """A graph that does nothing, and says nothing of emotions."""
+    import onnx
+
+    text = '<ir_version: 8, opset_import: ["" : 13]> g (float[n] x) => (float[n] y) { y = Relu(x) }'
+    return onnx.parser.parse_model(text).SerializeToString()
 
 
 def test_weights_of_another_architecture_are_refused(make_model: Make, tmp_path: Path) -> None:
