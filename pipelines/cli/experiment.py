@@ -70,6 +70,8 @@ def experiment_command(
     from pipelines.experiments.report import experiment_page
 
     check_folds(recordings)
+    for finding in report.findings:
+        err.print(f"moodline: {corpus}: {finding}", markup=False, soft_wrap=True)
     _warn_without_gpu(chosen)
     with _bars() as progress, tempfile.TemporaryDirectory(prefix="moodline-") as work:
         results = run_experiment(

@@ -7,7 +7,7 @@ from typing import Any
 from components.conversation import EMOTIONS, Recording, Turn, Utterance
 from components.evaluate import Measured, measure
 from components.profile import Profile
-from components.scoring import CONVENTIONS, Faults, TimeErrors, find_faults, score_each
+from components.scoring import CONVENTIONS, Faults, TimeErrors, find_faults, score, score_each
 from pipelines.experiments.statistics import (
     Counts,
     compare_errors,
@@ -105,6 +105,7 @@ def summarise(
         for first, second in DIFFERENCES
         if first in systems and second in systems
     }
+    reference = [utterance.as_turn() for utterance in utterances]
     about = {
         "experiment": name,
         "profile": profile.name,
@@ -121,7 +122,13 @@ def summarise(
             "acoustic": profile.fusion.acoustic,
             "text": profile.fusion.text,
         },
+        "num_speakers": profile.diarize.num_speakers,
         "examples": {str(way): own.labelled for way, own in made.items()},
+        # The turns' own DER is of one speaker at a time.
+        "diarization": {
+            convention: score(reference, next(iter(made.values())).spoken, convention).der.to_json()
+            for convention in CONVENTIONS
+        },
     }
     return Results(
         name,

@@ -10,6 +10,7 @@ from components.conversation import (
     Recording,
     Turn,
     read_turns,
+    turns_from_rttm,
 )
 from components.label import label_folder
 from components.profile import Profile, Settings, file_digest, json_digest
@@ -25,12 +26,14 @@ class MadeTurns:
 
     Attributes:
         turns: of each recording.
+        spoken: the speaker segments that they were made from, overlap kept, as turns of no words.
         examples: the Parquet file of labelled turns.
         labelled: how many turns of each emotion it has.
         digest: of turns and labels.
     """
 
     turns: dict[str, list[Turn]]
+    spoken: list[Turn]
     examples: Path
     labelled: dict[str, int]
     digest: str
@@ -78,6 +81,7 @@ def make_turns(
     paths = [own / "turns" / f"{recording.name}.json" for recording in recordings]
     return MadeTurns(
         {path.stem: read_turns(path) for path in paths},
+        [t for r in recordings for t in turns_from_rttm(speakers / f"{r.name}.rttm")],
         examples,
         dict(labelled),
         json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),

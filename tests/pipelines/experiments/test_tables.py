@@ -20,7 +20,7 @@ def results(everything):
 
 
 def test_the_papers_numbers_stand_beside_ours(results) -> None:
-    one, apart, two, three, four = tables(results)
+    one, apart, others, two, three, four = tables(results)
     assert one.columns == (
         "Setup",
         "Accuracy",
@@ -46,7 +46,10 @@ def test_the_papers_numbers_stand_beside_ours(results) -> None:
     assert any("permuted" in note for note in three.notes)
     frozen = next(row for row in four.rows if row[0] == "frozen embeddings")
     assert frozen[2::2] == ("56.82", "53.87", "47.10")
-    for table in (one, apart, two, three, four):
+    assert {row[0] for row in others.rows} == {s.title for s in results.systems}
+    assert others.columns[1] == "UAR" and "ECE" in others.columns
+    assert any("the diarizer's own" in note and "2 speakers" in note for note in three.notes)
+    for table in (one, apart, others, two, three, four):
         assert all(len(row) == len(table.columns) for row in table.rows)
 
 
@@ -104,7 +107,7 @@ def test_what_is_said_follows_the_numbers(results) -> None:
 def test_the_json_holds_every_number_and_is_json(results) -> None:
     found = json.loads(json.dumps(to_json(results), allow_nan=False))
     assert found["synthetic"] is True
-    assert set(found["tables"]) == {"table1", "styles", "table2", "table3", "table4"}
+    assert set(found["tables"]) == {"table1", "styles", "others", "table2", "table3", "table4"}
     aligned = found["systems"]["aligned/fine-tuned"]
     assert set(aligned["scores"]) == set(CONVENTIONS)
     assert {f"f1_{emotion}" for emotion in EMOTIONS} <= set(aligned)
