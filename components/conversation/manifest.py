@@ -16,7 +16,7 @@ from typing import Any
 
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
-from components.conversation.seglst import read_segments, turn_entry
+from components.conversation.seglst import check_texts, read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
@@ -100,8 +100,11 @@ def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
         try:
             if entry["session_id"] != recording:
                 raise ValueError(f"is of {entry['session_id']}, not of {recording}")
+            check_texts(entry)
+            if not isinstance(entry["emotion"], str):
+                raise ValueError("'emotion' is null; name one, or leave the utterance out")
             if float(entry["start_time"]) < 0:
-                raise ValueError(f"starts at {entry['start_time']:g} s, before the recording")
+                raise ValueError(f"starts at {entry['start_time']} s, before the recording")
             if entry.get("sex") not in ("F", "M", None):
                 raise ValueError(f"'sex' is {entry['sex']!r}, not F or M")
             utterances.append(

@@ -20,7 +20,10 @@ def read_segments(path: Path) -> list[dict[str, Any]]:
         InputError: no such file, not JSON, or not a list of objects.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        if not text.strip():
+            raise InputError(f"{path}: is empty; SegLST without segments is []")
+        data = json.loads(text)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -54,14 +57,33 @@ def turn_from(entry: dict[str, Any]) -> Turn:
         KeyError: a key is missing.
         ValueError: a value is not what it should be.
     """
+    check_texts(entry)
+    for key in ("confidence", "asr_confidence"):
+        if entry.get(key) is not None and not isinstance(entry[key], (int, float)):
+            raise ValueError(f"{key!r} is {entry[key]!r}, not a number")
     return Turn(
         str(entry["session_id"]),
         float(entry["start_time"]),
         float(entry["end_time"]),
         str(entry["speaker"]),
-        str(entry.get("words", "")),
+        entry.get("words", ""),
         **{key: entry[key] for key in OPTIONAL if entry.get(key) is not None},
     )
+
+
+def check_texts(entry: dict[str, Any]) -> None:
+    """Refuse a SegLST entry whose words or emotion are no text, or that has a nameless speaker.
+
+    Raises:
+        ValueError: it is one.
+    """
+    if not isinstance(entry.get("words", ""), str):
+        raise ValueError(f"'words' is {entry['words']!r}, not a text")
+    if not isinstance(entry.get("emotion"), (str, type(None))):
+        raise ValueError(f"'emotion' is {entry['emotion']!r}, not a text")
+    for key in ("session_id", "speaker"):
+        if not isinstance(entry.get(key, ""), (str, int)):
+            raise ValueError(f"{key!r} is {entry[key]!r}, not a name")
 
 
 def turn_entry(turn: Turn) -> dict[str, Any]:

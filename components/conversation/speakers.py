@@ -1,5 +1,6 @@
 """RTTM (who spoke when) and UEM (which stretches are scored), the formats of NIST's evaluations."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def parse_rttm(text: str, place: str) -> dict[str, list[SpeakerSegment]]:
         try:
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
-        except (IndexError, ValueError) as error:
+        except IndexError:
+            raise InputError(f"{place}: line {number}: is not an RTTM line: too short") from None
+        except ValueError as error:
             raise InputError(f"{place}: line {number}: is not an RTTM line: {error}") from None
         found.setdefault(recording, []).append(segment)
     return {recording: sorted(segments) for recording, segments in found.items()}
@@ -96,12 +99,17 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
     """
     found: dict[str, list[tuple[Seconds, Seconds]]] = {}
     for number, fields in _lines(_read(path)):
+        place = f"{path}: line {number}"
         try:
             recording, start, end = fields[0], float(fields[2]), float(fields[3])
-        except (IndexError, ValueError) as error:
-            raise InputError(f"{path}: line {number}: is not a UEM line: {error}") from None
+        except IndexError:
+            raise InputError(f"{place}: is not a UEM line: too short") from None
+        except ValueError as error:
+            raise InputError(f"{place}: is not a UEM line: {error}") from None
+        if not (math.isfinite(start) and math.isfinite(end)):
+            raise InputError(f"{place}: has a time that is not a number")
         if end < start:
-            raise InputError(f"{path}: line {number}: ends before it starts")
+            raise InputError(f"{place}: ends before it starts")
         found.setdefault(recording, []).append((start, end))
     return {recording: sorted(spans) for recording, spans in found.items()}
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from components.conversation import EMOTIONS, Recording, Seconds, Utterance
+from components.conversation import EMOTIONS, FEEDBACK, Recording, Seconds, Utterance
 
 STANDARD = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
 """IEMOCAP's standard set of 5,531 utterances: 595 happy and 1,041 excited are its happy."""
@@ -53,7 +53,7 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
     sessions = {recording.fold for recording in recordings}
     if (len(sessions), len(recordings)) != (SESSIONS, DIALOGUES):
         return found
-    counts = Counter(u.emotion for recording in recordings for u in recording.utterances)
+    counts = _labels(recordings)
     return found + [
         f"IEMOCAP has {STANDARD[emotion]:,} {emotion} utterances, this copy {counts[emotion]:,}:"
         f" {abs(counts[emotion] - STANDARD[emotion]):,}"
@@ -65,9 +65,20 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
 
 def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in a manifest."""
-    labels = Counter(u.emotion for recording in recordings for u in recording.utterances)
-    missing = [emotion for emotion in EMOTIONS if not labels[emotion]]
-    if not missing:
-        return []
-    others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
-    return [f"no utterance is {' or '.join(missing)}; labels that are not scored: {others}"]
+    labels = _labels(recordings)
+    if missing := _missing(labels):
+        others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
+        return [f"no utterance is {missing}; labels that are not scored: {others}"]
+    folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
+    lacking = {fold: _missing(_labels([r for r in recordings if r.fold == fold])) for fold in folds}
+    return [
+        f"fold {fold} has no {missing} utterance" for fold, missing in lacking.items() if missing
+    ]
+
+
+def _labels(recordings: Sequence[Recording]) -> Counter[str]:
+    return Counter(u.emotion for recording in recordings for u in recording.utterances)
+
+
+def _missing(labels: Counter[str]) -> str:
+    return " or ".join(emotion for emotion in EMOTIONS if not labels[emotion])

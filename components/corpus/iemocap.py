@@ -44,6 +44,7 @@ _UNLABELLED = re.compile(r"_[FM]XX\w*")  # said, but shown to no rater: Ses03F_i
 _SPOKEN = re.compile(
     r"(?P<id>\S+)\s+\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]:(?P<text>.*)"
 )
+_EVENT = re.compile(r"\[[A-Z_]+\]")  # heard, not said: [LAUGHTER]
 _LABELLED = re.compile(
     r"\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]\s+(?P<id>\S+)\s+(?P<label>\S+)"
     r"\s+\[[^\]]*\]"
@@ -213,7 +214,7 @@ def _texts(path: Path) -> dict[str, str]:
             _span(match, place)
         if match["id"] in texts:
             raise InputError(f"{place}: {match['id']} is transcribed twice; remove one of them")
-        texts[match["id"]] = " ".join(match["text"].split())
+        texts[match["id"]] = " ".join(_EVENT.sub(" ", match["text"]).split())
     return texts
 
 

@@ -30,11 +30,12 @@ def read_corpus(folder: Path) -> list[Recording]:
     Raises:
         InputError: neither is there, or what is there has a fault; see `read_iemocap` and
             `components.conversation.read_manifest`. In a manifest it is a fault, too, that a
-            speaker's utterances overlap, but in what came back from traffic.
+            recording has no utterance, or that a speaker's utterances overlap, but in what came
+            back from traffic.
     """
     folder = Path(folder)
     if is_manifest(folder):
-        return [_one_voice_each(_inside_its_sound(r)) for r in read_manifest(folder)]
+        return [_one_voice_each(_inside_its_sound(_labelled(r))) for r in read_manifest(folder)]
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if is_iemocap(folder):
@@ -47,6 +48,14 @@ def read_corpus(folder: Path) -> list[Recording]:
 def is_manifest(folder: Path) -> bool:
     """Whether a corpus is a manifest: the file itself, or a folder that has one."""
     return (folder / "manifest.jsonl").is_file() or folder.suffix == ".jsonl"
+
+
+def _labelled(recording: Recording) -> Recording:
+    if not recording.utterances:
+        raise InputError(
+            f"{recording.name}: its reference names no utterance; label one, or leave it out"
+        )
+    return recording
 
 
 def _one_voice_each(recording: Recording) -> Recording:

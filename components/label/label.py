@@ -65,7 +65,8 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         if not touching:
             continue
         labels = sorted({u.emotion for u in touching})
-        coverage = {name: _coverage(turn, touching, name) for name in labels}
+        # To a millionth, as alignment compares lengths: half is half, and a tie a tie.
+        coverage = {name: round(_coverage(turn, touching, name), 6) for name in labels}
         emotion = max(labels, key=lambda name: coverage[name])
         if emotion not in EMOTIONS or coverage[emotion] < HALF:
             continue

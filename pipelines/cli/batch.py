@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from components.conversation import InputError, atomic_path
+from components.conversation import InputError, atomic_path, check_new_folder
 from pipelines.cli.console import err
 from pipelines.cli.conversations import ProfileName, Speakers, profile_and_settings
 from pipelines.cli.lifecycle import Runner, show_step
@@ -14,7 +14,7 @@ from pipelines.cli.lifecycle import Runner, show_step
 
 def batch_command(
     folder: Annotated[Path, typer.Argument(help="Recordings, in folders or not.")],
-    output: Annotated[Path, typer.Option("-o", help="A folder for the turns (SegLST JSON).")],
+    output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
     profile: ProfileName = "demo",
     runner: Annotated[Runner, typer.Option("--runner", help="local or docker.")] = Runner.local,
@@ -28,6 +28,7 @@ def batch_command(
     chosen, settings = profile_and_settings(profile)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
+    check_new_folder(output)
     hears = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     from pipelines.runner import run_pipeline
 

@@ -14,7 +14,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
 def export_command(
-    output: Annotated[Path, typer.Option("-o", help="The corpus' folder.")],
+    output: Annotated[Path, typer.Option("-o", help="A new folder for the corpus.")],
     as_json: AsJson = False,
 ) -> None:
     """The labelled turns as a corpus, for `moodline retrain --feedback`. Only ever trained on.
@@ -23,8 +23,10 @@ def export_command(
     """
     from dataclasses import asdict
 
+    from components.conversation import check_new_folder
     from components.traffic import FeedbackStore, export_feedback
 
+    check_new_folder(output)
     settings = Settings()
     store = FeedbackStore(settings.feedback_url)
     done = export_feedback(store.entries(), settings.log, output)

@@ -1,5 +1,6 @@
 """`moodline score`: a hypothesis against a reference."""
 
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,8 +8,18 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from components.conversation import Turn, read_turns, read_uem, turns_from_rttm
-from pipelines.cli.console import out, print_json
+from components.conversation import (
+    EMOTIONS,
+    Seconds,
+    Turn,
+    read_turns,
+    read_uem,
+    turns_from_rttm,
+)
+from pipelines.cli.console import err, out, print_json
+
+TOUCH: Seconds = 0.01
+"""So much may two turns of one speaker overlap: times are often rounded."""
 
 
 class Convention(StrEnum):
@@ -39,6 +50,9 @@ def score_command(
     from components.scoring import score, score_words, tcpwer, wer
 
     theirs, ours = _read(reference), _read(hypothesis)
+    for path, turns in ((reference, theirs), (hypothesis, ours)):
+        for oddity in _oddities(turns):
+            err.print(f"moodline: {path}: {oddity}", markup=False, soft_wrap=True)
     scores = score(theirs, ours, convention.value, uem=None if uem is None else read_uem(uem))
     found = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,
@@ -48,6 +62,25 @@ def score_command(
         words = score_words(theirs, ours, count)
         found[name] = words.to_json() if words else None
     return print_json(found) if as_json else out.print(_table(found))
+
+
+def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
+    """What is scored as it stands, but was hardly meant."""
+    if others := sorted({t.emotion for t in turns if t.emotion} - set(EMOTIONS)):
+        yield (
+            f"has the labels {', '.join(others)}, which are none of {', '.join(EMOTIONS)}; in a"
+            " reference they are not scored, in a hypothesis they are never right"
+        )
+    ends: dict[tuple[str, str], Turn] = {}
+    for turn in sorted(turns, key=lambda turn: turn.start):
+        key = (turn.session_id, turn.speaker)
+        if key in ends and turn.start < ends[key].end - TOUCH:
+            yield (
+                f"{turn.session_id}: {turn.speaker} begins a turn at {turn.start:.2f} s, within"
+                f" their own that ends at {ends[key].end:.2f} s; both are counted"
+            )
+            return  # one tells; a file may have thousands
+        ends[key] = max(turn, ends.get(key, turn), key=lambda turn: turn.end)
 
 
 def _table(found: dict[str, Any]) -> Table:

@@ -17,6 +17,7 @@ from components.conversation import (
     Utterance,
     Word,
     atomic_path,
+    check_new_folder,
     read_manifest,
     read_rttm,
     read_turns,
@@ -122,9 +123,14 @@ def test_rttm_cannot_hold_spaces(tmp_path: Path) -> None:
 def test_uem(tmp_path: Path) -> None:
     write_uem(tmp_path / "u.uem", {"r": [(0.0, 1.5), (2.0, 3.0)], "q": [(1.0, 2.0)]})
     assert read_uem(tmp_path / "u.uem") == {"r": [(0.0, 1.5), (2.0, 3.0)], "q": [(1.0, 2.0)]}
-    (tmp_path / "u.uem").write_text("r 1 5 2\n")
-    with pytest.raises(InputError, match="line 1: ends before"):
-        read_uem(tmp_path / "u.uem")
+    for line, message in (
+        ("r 1 5 2", "line 1: ends before"),
+        ("r 1 0 nan", "line 1: has a time that is not a number"),
+        ("r 1 0", "line 1: is not a UEM line: too short"),
+    ):
+        (tmp_path / "u.uem").write_text(f"{line}\n")
+        with pytest.raises(InputError, match=message):
+            read_uem(tmp_path / "u.uem")
 
 
 def test_turns_are_seglst_that_meeteval_reads(tmp_path: Path) -> None:
@@ -134,10 +140,21 @@ def test_turns_are_seglst_that_meeteval_reads(tmp_path: Path) -> None:
     assert [s["words"] for s in seglst] == ["hello there", "x & <y>"]
 
 
+def entry(**changes: object) -> str:
+    """A SegLST file of one segment."""
+    whole = {"session_id": "r", "start_time": 0, "end_time": 1, "speaker": "A", "words": "so"}
+    return json.dumps([whole | changes])
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{}", "not SegLST"),
+        (" ", "is empty"),
+        (entry(emotion=["sad"]), r"turn 1: 'emotion' is \['sad'\], not a text"),
+        (entry(words=None), "turn 1: 'words' is None, not a text"),
+        (entry(speaker=None), "turn 1: 'speaker' is None, not a name"),
+        (entry(confidence="high"), "turn 1: 'confidence' is 'high', not a number"),
         ('[{"session_id": "r"}]', "turn 1: lacks 'start_time'"),
         ('[{"session_id":"r","start_time":2,"end_time":1,"speaker":"A","words":""}]', "before"),
         ('[{"session_id":"r","start_time":NaN,"end_time":1,"speaker":"A"}]', "not a number"),
@@ -245,3 +262,21 @@ class TestAtomicPath:
                 (temporary / "f").write_text(text)
         assert (target / "f").read_text() == "new"
         assert list(tmp_path.iterdir()) == [target]
+
+    def test_like_is_replaced_by_like_only(self, tmp_path: Path) -> None:
+        folder, file = tmp_path / "results", tmp_path / "file"
+        folder.mkdir()
+        (folder / "precious").touch()
+        file.touch()
+        with pytest.raises(InputError, match="results: is a folder; name a file"):
+            write_turns(folder, TURNS)
+        with (
+            pytest.raises(InputError, match="file: is a file; name a folder"),
+            atomic_path(file) as temporary,
+        ):
+            temporary.mkdir()
+        with pytest.raises(InputError, match=r"turns\.json: cannot be written: .* exists"):
+            write_turns(file / "turns.json", TURNS)
+        with pytest.raises(InputError, match="results: is not empty; name a new folder"):
+            check_new_folder(folder)
+        assert sorted(tmp_path.rglob("*")) == [file, folder, folder / "precious"]

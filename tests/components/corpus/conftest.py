@@ -29,7 +29,7 @@ Ses01F_impro01_F000 [006.2901-008.2357]: Excuse me.
 Ses01F_impro01_M000 [008.0000-009.5000]: At the caf\xe9,  yeah!
 M: [LAUGHTER]
 Ses01F_impro01_MXX0 [009.6000-009.9000]: Mmhmm.
-Ses01F_impro01_F001 [010.0100-011.3925]: Is there a problem?
+Ses01F_impro01_F001 [010.0100-011.3925]: [BREATHING] Is there a problem?[LAUGHTER]
 """
 SCRIPT_EVALUATION = """\
 % [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]

@@ -88,6 +88,10 @@ def faulty(folder: Path, change: Callable[[list[dict]], object]) -> Path:
     [
         (lambda e: e[0].pop("emotion"), r"Ses01F_impro01\.json: utterance 1: lacks 'emotion'"),
         (lambda e: e[1].update(end_time=7.0), r"utterance 2: .*ends before it starts: 8.0–7.0"),
+        (lambda e: e.clear(), r"Ses01F_impro01: its reference names no utterance"),
+        (lambda e: e[0].update(emotion=["sad"]), r"utterance 1: 'emotion' is \['sad'\], not a"),
+        (lambda e: e[0].update(emotion=None), r"utterance 1: 'emotion' is null"),
+        (lambda e: e[0].update(start_time="-1"), r"utterance 1: starts at -1 s, before the rec"),
         (lambda e: e[0].update(start_time=-1), r"utterance 1: starts at -1 s, before the rec"),
         (lambda e: e[0].update(start_time="?"), r"utterance 1: could not convert string"),
         (lambda e: e[0].update(start_time=float("nan")), r"utterance 1: .*not a number"),

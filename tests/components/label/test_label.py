@@ -33,6 +33,12 @@ def test_the_emotion_that_covers_most() -> None:
     assert (example.text, example.asr_confidence, example.fold) == ("so it is", 0.5, "Session1")
 
 
+def test_half_is_half_whatever_floating_point_makes_of_it() -> None:
+    half = utterance("a", 0.3, 0.6, "sad")
+    assert (half.end - half.start) / (0.9 - 0.3) < 0.5
+    assert label([turn(0.3, 0.9)], recording(half))
+
+
 @pytest.mark.parametrize(("end", "labelled"), [(2.0, True), (2.01, False)])
 def test_at_least_half(end: float, labelled: bool) -> None:
     assert bool(label([turn(0, end)], recording(utterance("a", 0, 1, "sad")))) is labelled

@@ -81,3 +81,17 @@ def test_other_recordings_are_one_line(
         "moodline: the hypothesis has recording call7, which the reference lacks; the reference"
         " has r"
     )
+
+
+def test_what_was_hardly_meant_is_told(
+    capsys: pytest.CaptureFixture[str], files: dict[str, Path], tmp_path: Path
+) -> None:
+    odd = [*REFERENCE, Turn("r", 3, 3.5, "F", "and", "Sad")]
+    write_turns(tmp_path / "odd.json", odd)
+    assert run(["score", str(tmp_path / "odd.json"), str(files["hyp.json"])]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "odd.json: has the labels Sad, which are none of angry, happy" in said[0]
+    assert "r: F begins a turn at 3.00 s, within their own that ends at 4.00 s" in said[1]
+    run(["score", str(files["ref.json"]), str(files["hyp.json"])])
+    assert capsys.readouterr().err == ""
