@@ -201,6 +201,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop what could start a run, then the run, which outlives the trigger, then the rest."""
+        # A second Ctrl-C must not interrupt the stopping.
+        signals = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
         running = {child.name: child for child in self._children}
         for name in ("prometheus", "alertmanager", "trigger", "service"):
             if name == "trigger":
@@ -208,6 +211,8 @@ class Stack:
             if name in running:
                 running[name].stop(STOP)
         self._children.clear()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
     def _stop_runs(self) -> None:
         from pipelines.trigger import PID

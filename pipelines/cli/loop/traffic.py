@@ -1,5 +1,6 @@
 """What callers do: send recordings to the service, and say what the emotions really were."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,12 +8,15 @@ from typing import Any
 
 import httpx
 
-from components.conversation import InputError, Recording, Turn
+from components.conversation import InputError, Recording, Seconds, Turn
 from components.conversation.seglst import turn_from
 from components.label import label
 from components.profile import Profile
 
-ANSWER_SECONDS = 600.0
+ANSWER_SECONDS: Seconds = 600.0
+NOT_NOW = (429, 503)
+PATIENCE: Seconds = 60.0
+
 SPEAKERS = 2
 """In each of the demo's recordings, as in a call."""
 
@@ -69,14 +73,10 @@ class Caller:
         Raises:
             InputError: the service refuses.
         """
-        with recording.audio.open("rb") as sound:
-            answer = _answered(
-                self._client.post(
-                    "/v1/analyze",
-                    files={"audio": (f"{recording.name}{recording.audio.suffix}", sound)},
-                    data={"num_speakers": str(SPEAKERS)},
-                )
-            )
+        sound = (f"{recording.name}{recording.audio.suffix}", recording.audio.read_bytes())
+        answer = self._post(
+            "/v1/analyze", files={"audio": sound}, data={"num_speakers": str(SPEAKERS)}
+        )
         body: dict[str, Any] = answer.json()
         return Answer(
             answer.headers["X-Request-Id"],
@@ -98,12 +98,19 @@ class Caller:
         for number, turn in enumerate(answer.turns):
             for example in label([turn], answer.recording):
                 said = {"request_id": answer.request_id, "turn": number, "source": "reviewer"}
-                _answered(
-                    self._client.post("/v1/feedback", json=said | {"emotion": example.emotion})
-                )
+                self._post("/v1/feedback", json=said | {"emotion": example.emotion})
                 told += 1
                 wrong += example.emotion != turn.emotion
         return told, wrong
+
+    def _post(self, path: str, **content: Any) -> httpx.Response:
+        """Ask, and again for a while where the service says that it cannot just now."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            answer = self._client.post(path, **content)
+            if answer.status_code not in NOT_NOW or time.monotonic() > end:
+                return _answered(answer)
+            time.sleep(1.0)
 
     def close(self) -> None:
         """Hang up."""
