@@ -70,7 +70,7 @@ def demo_loop_command(
 
 
 def with_margin(profile: Profile, margin: float) -> Profile:
-    """A profile whose gate allows so much less than production's accuracy and macro F1."""
+    """A profile whose gate lets a version be this much worse than production, and no more."""
     asked = profile.gate.no_regression
     if asked is None:
         return profile

@@ -45,12 +45,14 @@ def play(stack: Stack, calls: Calls, own: Settings, profile: Profile) -> None:
     caller = Caller(stack.service)
     try:
         title("3  Normal traffic: recordings of the corpus that nothing was trained on")
+        began = datetime.now(UTC)
         normal = _send(caller, calls.normal)
-        _show_drift(look_for_drift(own, "normal"))
+        _show_drift(look_for_drift(own, "normal", began))
         title("4  Drifted traffic: other voices, noise, a telephone line (made of the corpus)")
+        began = datetime.now(UTC)
         _show_corrections(caller, _send(caller, calls.corrected))
         drifted = _send(caller, calls.held_out)
-        found = look_for_drift(own, "drifted")
+        found = look_for_drift(own, "drifted", began)
         looked = datetime.fromisoformat(found["at"])
         _show_drift(found)
         if found["decision"] != "drift":
@@ -65,16 +67,22 @@ def play(stack: Stack, calls: Calls, own: Settings, profile: Profile) -> None:
         )
         _say(looked, datetime.now(UTC), f"version {version} was promoted, and answers")
         _show_cause(version, own)
-        title("6  The held-out recordings again, by the new version")
-        tested = {recording.name for recording in calls.held_out}
-        before = [answer for answer in normal if answer.recording.name in tested]
-        after = _send(caller, [answer.recording for answer in before])
-        rows = {"normal": (before, after), "drifted": (drifted, _send(caller, calls.held_out))}
-        _show_drift(look_for_drift(own, "after"))
+        title("6  Some of both again, by the new version")
+        began = datetime.now(UTC)
+        both = {"normal": _tested(normal, calls), "drifted": _tested(drifted, calls)}
+        rows = {
+            name: (before, _send(caller, [answer.recording for answer in before]))
+            for name, before in both.items()
+        }
+        _show_drift(look_for_drift(own, "after", began))
     finally:
         caller.close()
-    title("Accuracy on the held-out recordings, through the service")
+    title("Accuracy on the test part, through the service, before and after")
     _show_accuracy(rows, profile.seed)
+
+
+def _tested(answers: Sequence[Answer], calls: Calls) -> list[Answer]:
+    return [answer for answer in answers if answer.recording.name in calls.tested]
 
 
 def _retrained(stack: Stack, own: Settings, looked: datetime) -> int:
@@ -174,8 +182,8 @@ def _show_accuracy(rows: dict[str, tuple[list[Answer], list[Answer]]], seed: int
     from components.evaluate import compare
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("held-out recordings", "utterances", "before", "after", "difference (95 %)"):
-        table.add_column(column, justify="left" if column == "held-out recordings" else "right")
+    for column in ("test part", "utterances", "before", "after", "difference (95 %)"):
+        table.add_column(column, justify="left" if column == "test part" else "right")
     for name, (before, after) in rows.items():
         first, second = measured(before, seed), measured(after, seed)
         found = compare(second, first, seed)["accuracy"]

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,18 +78,23 @@ def await_sign(
         time.sleep(LOOK)
 
 
-def look_for_drift(settings: Settings, name: str) -> dict[str, Any]:
-    """Run `moodline drift` over all that the version in production answered, as a schedule would.
+def look_for_drift(settings: Settings, name: str, since: datetime) -> dict[str, Any]:
+    """Run `moodline drift` over what the version in production answered, as a schedule would.
 
     Its gauges go where the trigger shows them to Prometheus, its report to `drift-<name>.html`.
+
+    Args:
+        name: of the window.
+        since: where it begins; it ends now.
 
     Raises:
         InputError: it cannot look.
     """
+    window = f"{(datetime.now(UTC) - since).total_seconds() / 60:.3f}m"
     gauges, report = settings.metrics / "drift.prom", settings.home / f"drift-{name}.html"
     gauges.parent.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
-        [*MOODLINE, "drift", "--window", "all", "--json", "-o", report, "--prom", gauges],
+        [*MOODLINE, "drift", "--window", window, "--json", "-o", report, "--prom", gauges],
         env={**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,

@@ -45,12 +45,15 @@ class Calls:
     Attributes:
         normal: validation and test part of the corpus, as they are.
         corrected: the training part as if from elsewhere; people say what was right.
-        held_out: the test part as if from elsewhere; nobody is told, nothing is trained on it.
+        held_out: validation and test part as if from elsewhere; nobody corrects them, and nothing
+            is trained on them.
+        tested: the names of the test part's recordings.
     """
 
     normal: tuple[Recording, ...]
     corrected: tuple[Recording, ...]
     held_out: tuple[Recording, ...]
+    tested: frozenset[str]
 
 
 class Caller:
@@ -142,10 +145,10 @@ def prepared(corpus: Path, profile: Profile, folder: Path) -> Calls:
     parts: dict[str, list[Recording]] = {"training": [], "validation": [], "test": []}
     for recording in read_corpus(corpus):
         parts[profile.protocol.part(recording.name, recording.fold)].append(recording)
-    moved = {
-        part: tuple(from_elsewhere(r, folder / part, Elsewhere()) for r in recordings)
-        for part, recordings in parts.items()
-        if part != "validation"
-    }
-    normal = (*parts["validation"], *parts["test"])
-    return Calls(normal, moved["training"], moved["test"])
+    held_out = (*parts["validation"], *parts["test"])
+    corrected, moved = (
+        tuple(from_elsewhere(recording, folder / name, Elsewhere()) for recording in recordings)
+        for name, recordings in (("corrected", parts["training"]), ("held-out", held_out))
+    )
+    tested = frozenset(recording.name for recording in parts["test"])
+    return Calls(held_out, corrected, moved, tested)

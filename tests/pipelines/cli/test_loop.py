@@ -130,7 +130,9 @@ def test_what_does_not_come_is_not_waited_for_forever() -> None:
 def test_no_held_out_recording_is_ever_corrected(tmp_path: Path, demo_corpus: Path) -> None:
     calls = prepared(demo_corpus, DEMO, tmp_path)
     assert {r.fold for r in calls.corrected} == {"Session1", "Session2", "Session3"}
-    assert {r.fold for r in calls.held_out} == {"Session5"}
+    assert {r.fold for r in calls.held_out} == {"Session4", "Session5"}
+    assert len(calls.tested) == 4
+    assert all(name.startswith("Ses05") for name in calls.tested)
     assert {r.fold for r in calls.normal} == {"Session4", "Session5"}
     assert all(r.audio.is_relative_to(tmp_path) for r in (*calls.corrected, *calls.held_out))
     assert all(r.audio.is_relative_to(demo_corpus.resolve()) for r in calls.normal)
@@ -138,8 +140,11 @@ def test_no_held_out_recording_is_ever_corrected(tmp_path: Path, demo_corpus: Pa
 
 def test_of_the_gate_only_the_margins_are_the_loops(tmp_path: Path) -> None:
     wider = with_margin(DEMO, 0.25)
+    assert DEMO.gate.no_regression is not None
     assert wider.gate.no_regression is not None
-    assert wider.gate.no_regression.margins() == {"accuracy": 0.25, "macro_f1": 0.25}
+    assert wider.gate.no_regression.margins() == dict.fromkeys(
+        DEMO.gate.no_regression.margins(), 0.25
+    )
     assert wider.gate.no_regression.min_conversations == 4
     kept = DEMO.gate.model_copy(update={"no_regression": wider.gate.no_regression})
     assert wider == DEMO.model_copy(update={"gate": kept})
