@@ -8,8 +8,10 @@ import logging
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import bentoml
+from bentoml._internal.server.http import traffic
 
 from components.profile import Settings
 from components.traffic import FeedbackStore
@@ -35,8 +37,20 @@ SERVE = ServeSettings()
 SETTINGS = _settings()
 APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
 
-# BentoML's own limit is only there for what hangs: ours answers first, and ends the work.
-GRACE = 10
+
+class Untimed:
+    """In place of BentoML's limit: ours ends the work, and its timer is never cancelled, so that
+    it held each request's memory for half an hour, answered or not."""
+
+    def __init__(self, app: Any, timeout: float) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass on."""
+        await self.app(scope, receive, send)
+
+
+traffic.TimeoutMiddleware = Untimed  # type: ignore  # no setting turns it off
 
 SWITCH = 0.001
 """Seconds after which a thread at Python code lets another go: with Python's own five milliseconds
@@ -45,7 +59,7 @@ a clip's answer takes three times as long while a recording is listened to."""
 
 @bentoml.service(
     name="moodline",
-    traffic={"timeout": SERVE.timeout + GRACE},
+    traffic={"timeout": SERVE.timeout},
     workers=SERVE.workers,
     # A request's one line in the log and its one span are those of `serving.api.Counted`.
     logging={"access": {"enabled": False}},
