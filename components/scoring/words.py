@@ -108,8 +108,7 @@ def wer(reference: Turns, hypothesis: Turns) -> WordErrors:
     theirs, ours = (
         [
             numbers.setdefault(word, len(numbers))
-            for turn in _in_order(turns)
-            for word in normalise(turn.words)
+            for word in normalise(" ".join(turn.words for turn in _in_order(turns)))
         ]
         for turns in (reference, hypothesis)
     )
