@@ -6,7 +6,7 @@ times, which is printed beside that of wall-clock times.
 
 import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +60,7 @@ def report(what: str, ours: Took, plain: Took) -> None:
     )
 
 
-@pytest.fixture(scope="module")
-def model() -> MoodlineModel:
+def base_size(layers: int = 12) -> MoodlineModel:
     """wav2vec2-base and roberta-base in size and kind."""
     torch.manual_seed(0)
     roberta = {
@@ -69,9 +68,15 @@ def model() -> MoodlineModel:
         "vocab_size": 50_265,
         "max_position_embeddings": 514,
         "type_vocab_size": 1,
+        "num_hidden_layers": layers,
     }
-    wave = {"model_type": "wav2vec2", "layerdrop": 0.0}
+    wave = {"model_type": "wav2vec2", "layerdrop": 0.0, "num_hidden_layers": layers}
     return MoodlineModel(MoodlineConfig(wave, roberta, normalize_audio=True)).eval()
+
+
+@pytest.fixture(scope="module")
+def model() -> MoodlineModel:
+    return base_size()
 
 
 @pytest.fixture(scope="module")
@@ -98,12 +103,6 @@ def make_clips(count: int) -> list[Clip]:
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
     return make_clips(EVALUATED)
-
-
-@pytest.fixture(autouse=True)
-def no_wide_spread(model: MoodlineModel) -> Iterator[None]:
-    yield
-    model.eval().zero_grad()
 
 
 class Plain(nn.Module):
@@ -231,13 +230,12 @@ def test_a_frozen_epoch_after_the_first(
     report(f"frozen epoch of {len(clips)} clips, base size", ours, again)
 
 
-def test_fine_tuning(
-    benchmark: BenchmarkFixture,
-    model: MoodlineModel,
-    tokenizer: Tokenizer,
-    tmp_path: Path,
-) -> None:
-    """Fine-tuning steps with batch 8; the target is 1.3 times as many a second."""
+def test_fine_tuning(benchmark: BenchmarkFixture, tokenizer: Tokenizer, tmp_path: Path) -> None:
+    """Fine-tuning steps with batch 8; the target is 1.3 times as many a second.
+
+    Of each encoder six of the twelve layers: whole ones take the plain loop over 20 GB.
+    """
+    model = base_size(layers=6)
     clips = make_clips(FITTED)
     items = items_of(clips, model, tokenizer)
     labels = torch.tensor([item["label"] for item in items])
