@@ -175,7 +175,7 @@ def test_throughput_beside_onnxruntime_alone(
     with the same batches; and every answer is its clip's alone."""
     clips = [sound(i) for i in range(BATCH)]
     bodies = [form(clips)]
-    onnx, tokenizer = OnnxModel(model / "model.onnx"), load_tokenizer(model)
+    onnx, tokenizer = OnnxModel(model / "model.onnx", arena=True), load_tokenizer(model)
     batch = ([clip for clip, _ in clips], [tokenizer.encode(text).ids for _, text in clips])
 
     def alone(seconds: float = 4.0) -> float:

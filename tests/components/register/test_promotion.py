@@ -1,8 +1,6 @@
 """Promotion, rollback, and the ledger that decides between people who are all in a hurry."""
 
-import multiprocessing
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,17 +20,9 @@ from components.register import (
     show,
     verdict_of,
 )
-from components.register.ledger import Entry, judge, production_stack, staged
+from tests.components.register.crowd import aliases, check_twenty_at_once, twenty_versions
 
 Add = Callable[..., int]
-
-
-def aliases(settings: Settings) -> dict[str, int]:
-    """The aliases as MLflow has them, with nobody repairing them."""
-    from mlflow import MlflowClient
-
-    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
-    return {name: int(v) for name, v in client.get_registered_model("moodline").aliases.items()}
 
 
 def test_promote_and_roll_back(settings: Settings, add_version: Add) -> None:
@@ -246,34 +236,6 @@ def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> 
     assert alias_version("production", settings) == two
 
 
-def attempts(settings: Settings, versions: list[int]) -> dict[int, str]:
-    """Some of the twenty, in threads of a process of its own."""
-
-    def attempt(version: int) -> str:
-        try:
-            return str(promote(version, settings, actor=f"actor-{version}").step)
-        except Refused as refusal:
-            return str(refusal)
-
-    with ThreadPoolExecutor(len(versions)) as pool:
-        return dict(zip(versions, pool.map(attempt, versions), strict=True))
-
-
-def twenty_versions(settings: Settings, add_version: Add) -> list[int]:
-    """One model registered, and nineteen more versions of the very same files."""
-    from mlflow import MlflowClient
-
-    first = add_version(settings)
-    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
-    found = client.get_model_version("moodline", str(first))
-    (logged,) = client.search_logged_models([client.get_run(found.run_id).info.experiment_id])
-    same = (found.source, found.run_id, found.tags)
-    return [first] + [
-        int(client.create_model_version("moodline", *same, model_id=logged.model_id).version)
-        for _ in range(19)
-    ]
-
-
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 def test_twenty_promotions_at_once(
     store: str, request: pytest.FixtureRequest, tmp_path: Path, add_version: Add
@@ -284,97 +246,3 @@ def test_twenty_promotions_at_once(
         address = request.getfixturevalue("database")("twenty")
         settings = Settings(home=tmp_path / "home", mlflow_uri=address)
     check_twenty_at_once(settings, twenty_versions(settings, add_version))
-
-
-def check_twenty_at_once(settings: Settings, versions: list[int]) -> None:
-    """Promote them all at the same time, in four processes of five threads."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store"]
-    )
-    with ProcessPoolExecutor(4, mp_context=context) as pool:
-        jobs = [(settings, versions[start::4]) for start in range(4)]
-        told_apart = list(pool.map(attempts, *zip(*jobs, strict=True), timeout=300))
-    answers = {version: text for part in told_apart for version, text in part.items()}
-
-    told = history(settings)
-    won = [entry for entry in told if entry.won]
-    # Every attempt is in the ledger; those that won follow each other without a gap.
-    assert sorted(entry.to_version for entry in told) == versions
-    assert [entry.follows for entry in won] == [0, *(entry.step for entry in won[:-1])]
-    assert [entry.from_version for entry in won] == [None, *(e.to_version for e in won[:-1])]
-    # Each was told the truth.
-    for version, answer in answers.items():
-        entry = next(entry for entry in told if entry.to_version == version)
-        assert answer == str(entry.step) if entry.won else "there meanwhile" in answer
-    assert len(won) < 20, "nobody was in anybody's way: the test did not test"
-    # And there is one production.
-    assert (
-        aliases(settings)["production"]
-        == won[-1].to_version
-        == alias_version("production", settings)
-    )
-    if len(won) > 1:
-        assert aliases(settings)["previous"] == won[-2].to_version
-
-
-def entry(
-    step: int, follows: int, to: int, action: str = "promote", key: str = "", stage: str = ""
-) -> Entry:
-    return Entry(
-        step=step,
-        at=datetime(2026, 1, 1, tzinfo=UTC),
-        actor="ann",
-        action="rollback" if action == "rollback" else "promote",
-        stage="staging" if stage else "production",
-        from_version=None,
-        to_version=to,
-        verdict="pass",
-        reason="",
-        forced=False,
-        follows=follows,
-        key=key or str(step),
-        won=False,
-    )
-
-
-def test_judging_a_ledger() -> None:
-    #   1 ← 2 ← 4      3 followed 1 too, but came after 2; 5 is 4 sent twice
-    entries = [
-        entry(1, 0, 7),
-        entry(2, 1, 8),
-        entry(3, 1, 9),
-        entry(4, 2, 5),
-        entry(5, 2, 5, key="4"),
-    ]
-    assert [e.won for e in judge(entries[::-1])] == [True, True, False, True, False]
-
-
-def test_each_stage_has_its_own_line() -> None:
-    #   production  1 ←--- 3      5 follows 1 too late
-    #   staging       2 ←--- 4
-    entries = [
-        entry(1, 0, 7),
-        entry(2, 0, 8, stage="staging"),
-        entry(3, 1, 8),
-        entry(4, 2, 9, stage="staging"),
-        entry(5, 1, 6),
-    ]
-    judged = judge(entries)
-    assert [e.won for e in judged] == [True, True, True, True, False]
-    assert (production_stack(judged), staged(judged)) == ([7, 8], 9)
-    assert staged(judged[:2]) == 8
-    assert staged(judged[:3]) is None, "8 went on into production"
-
-
-def test_a_deleted_entry_does_not_stop_the_ledger() -> None:
-    judged = judge([entry(1, 0, 7), entry(3, 2, 9), entry(4, 2, 6), entry(5, 3, 8)])
-    assert [e.won for e in judged] == [True, True, False, True]
-
-
-def test_the_stack_of_production() -> None:
-    steps = [entry(1, 0, 1), entry(2, 1, 2), entry(3, 2, 3), entry(4, 3, 2, "rollback")]
-    assert production_stack(judge(steps)) == [1, 2]
-    steps += [entry(5, 4, 4), entry(6, 5, 2, "rollback"), entry(7, 6, 1, "rollback")]
-    assert production_stack(judge(steps[:6])) == [1, 2]
-    assert production_stack(judge(steps)) == [1]

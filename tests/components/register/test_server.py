@@ -31,6 +31,7 @@ from components.register import (
 )
 from pipelines.cli.main import run
 from tests.components.drift.made_up import to_log, to_version, traffic
+from tests.components.register.crowd import check_twenty_at_once, twenty_versions
 from tests.components.register.stores import (
     MlflowServer,
     SimulatedS3,
@@ -38,7 +39,6 @@ from tests.components.register.stores import (
     free_port,
     wait_until,
 )
-from tests.components.register.test_promotion import check_twenty_at_once, twenty_versions
 
 pytestmark = pytest.mark.servers
 

@@ -25,6 +25,7 @@ from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
 from serving.triton.tensors import Answer
 from tests.infra.queries import queries, selected
+from tests.serving.conftest import LARGE, tiny_model
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -92,6 +93,24 @@ def test_a_bad_clip_fails_alone(triton: TritonServer, clip: MakeClip) -> None:
             return [answer for answer in both if isinstance(answer, Answer)]
 
     assert len(asyncio.run(together())) == 8
+
+
+def test_the_memory_of_the_longest_clips_is_given_back(tmp_path: Path, clip: MakeClip) -> None:
+    export_version(tiny_model(tmp_path / "model", 1, LARGE), tmp_path / "repository", 1)
+    serve_versions(tmp_path / "repository", [1], threads=1)
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    ids = clip(1)[1]
+    short, long = (np.full(seconds * 16_000, 0.1, np.float32) for seconds in (1, 30))
+    with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
+        server.control.load()
+
+        def megabytes() -> float:
+            return max(stub.memory_full_info().uss for stub in stubs(server)) / 1e6
+
+        classify_all(server, [(short, ids)] * 32, at_once=32)
+        before = megabytes()
+        classify_all(server, [(long, ids)] * 32, at_once=32)  # four of them: 61 MB an array
+        assert megabytes() < before + 100
 
 
 def test_a_deadline_is_kept(triton: TritonServer, clip: MakeClip) -> None:
