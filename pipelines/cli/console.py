@@ -49,10 +49,9 @@ def quiet(verbose: bool) -> None:
         warnings.simplefilter("ignore")
 
 
-@contextmanager
-def bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on standard error, and the function that moves it: (done, total)."""
-    with Progress(
+def bars() -> Progress:
+    """Progress bars on standard error that vanish at the end."""
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
@@ -60,7 +59,13 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
         console=err,
         transient=True,
-    ) as progress:
+    )
+
+
+@contextmanager
+def bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on standard error, and the function that moves it: (done, total)."""
+    with bars() as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 

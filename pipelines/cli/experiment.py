@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table as Printed
 from rich.text import Text
 
 from components.profile import Profile, Settings
-from pipelines.cli.console import err, out, print_json
+from pipelines.cli.console import bars, err, out, print_json
 from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.lifecycle import DEMO_CORPUS
 
@@ -181,15 +173,7 @@ def _warn_without_gpu(profile: Profile) -> None:
 @contextmanager
 def _bars() -> "Iterator[OnProgress]":
     """Progress on standard error: the units of work, and what is being done."""
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=err,
-        transient=True,
-    ) as progress:
+    with bars() as progress:
         whole = progress.add_task("units of work", total=None, visible=False)
         current = progress.add_task("", total=None)
 

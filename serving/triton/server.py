@@ -5,7 +5,6 @@ import os
 import time
 import uuid
 from pathlib import Path
-from types import TracebackType
 
 from components.conversation import Seconds
 from serving.errors import NotReadyError
@@ -150,12 +149,7 @@ class TritonServer:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 

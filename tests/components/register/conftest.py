@@ -21,6 +21,12 @@ from components.scoring import Check, Verdict
 from tests.components.register.stores import SimulatedS3, simulated_s3
 from tests.tiny import word_tokenizer
 
+Make = Callable[..., Path]
+"""A model's folder, made at the path that is given."""
+
+Papers = Callable[..., dict[str, Path]]
+"""What goes with a model into the registry, as `register` takes it."""
+
 SEEDS = itertools.count(1)
 WORDS = ("a", "how", "are", "you", "today", "fine")
 

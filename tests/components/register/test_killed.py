@@ -20,9 +20,7 @@ from components.register import (
     record_refusal,
     register,
 )
-
-Make = Callable[..., Path]
-Papers = Callable[..., dict[str, Path]]
+from tests.components.register.conftest import Make, Papers
 
 
 def die(method: str, when: str, work: Callable[[], object]) -> None:

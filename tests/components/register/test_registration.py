@@ -30,10 +30,8 @@ from components.register import (
     show,
 )
 from components.register.package import MODEL_FILES
+from tests.components.register.conftest import Make, Papers
 from tests.small_disk import on_small_disk
-
-Make = Callable[..., Path]
-Papers = Callable[..., dict[str, Path]]
 
 
 def test_a_version_holds_everything(
