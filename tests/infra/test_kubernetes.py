@@ -88,7 +88,7 @@ def test_pods_may_do_little(documents: Documents) -> None:
         assert own["capabilities"] == {"drop": ["ALL"]}
         assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
         assert "memory" in container["resources"]["limits"]
-        assert re.fullmatch(r"[\w/.-]+:\d+\.\d+\.\d+", container["image"])
+        assert re.fullmatch(r"[\w/.-]+:\d+\.\d+[\w.-]*", container["image"])
         # The root cannot be written, so there must be room for temporary files.
         assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}
 
@@ -114,6 +114,37 @@ def test_mounts_have_their_volumes(documents: Documents) -> None:
         for volume in volumes.values():
             if "persistentVolumeClaim" in volume:
                 assert volume["persistentVolumeClaim"]["claimName"] in claims
+
+
+def test_what_triton_serves_is_there_on_an_empty_volume(documents: Documents) -> None:
+    """Kubelet makes a subpath only where it may write; Triton itself may only read."""
+    spec = pod(named(documents, "StatefulSet", "triton"))["spec"]
+    (first,), (triton,) = spec["initContainers"], spec["containers"]
+    (whole,) = (m for m in first["volumeMounts"] if m["name"] == "state")
+    (part,) = (m for m in triton["volumeMounts"] if m["name"] == "state")
+    assert part["readOnly"] is True
+    assert f"{whole['mountPath']}/{part['subPath']}" == part["mountPath"] == first["command"][-1]
+    (claim,) = (v["persistentVolumeClaim"] for v in spec["volumes"] if v["name"] == "state")
+    assert "readOnly" not in claim
+
+
+def test_on_a_gpu_the_repository_is_for_it_and_engines_have_room(
+    overlays: dict[str, Documents],
+) -> None:
+    (settings,) = of_kind(overlays["gpu"], "ConfigMap")
+    assert HostSettings(gpu=settings["data"]["MOODLINE_TRITON_GPU"]).gpu is True
+    (container,) = pod(named(overlays["gpu"], "StatefulSet", "triton"))["spec"]["containers"]
+    assert container["image"].startswith("nvcr.io/nvidia/tritonserver:")
+    (repository,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "state")
+    assert f"--model-repository={repository}" in container["args"]
+    (engines,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "engines")
+    assert engines == "/var/cache/moodline-tensorrt"
+
+
+def test_a_file_of_api_keys_can_be_given(documents: Documents) -> None:
+    spec = pod(named(documents, "Deployment", "moodline"))["spec"]
+    (keys,) = (volume["secret"] for volume in spec["volumes"] if volume["name"] == "keys")
+    assert keys == {"secretName": "moodline-keys", "optional": True}
 
 
 def _matches(selector: dict[str, Any], template: dict[str, Any]) -> bool:
