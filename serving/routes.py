@@ -33,6 +33,7 @@ from serving.schema import (
     JobOut,
     ModelInfoOut,
     Problem,
+    Text,
     TurnOut,
 )
 from serving.speech import Options
@@ -114,7 +115,7 @@ async def classify(
         File(description="The sound of each turn; WAV, 16 kHz mono, is the quickest."),
     ],
     text: Annotated[
-        list[str], Form(description="The words of each turn, in the same order; may be empty.")
+        list[Text], Form(description="The words of each turn, in the same order; may be empty.")
     ],
     x_deadline_seconds: Deadline = None,
 ) -> ClassifiedOut:

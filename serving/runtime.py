@@ -4,7 +4,8 @@ The verbs answer requests; who may ask, and in which form, is `serving.api`'s ma
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -17,7 +18,7 @@ from serving import metrics, traces
 from serving.analyze import Analysis, turn_clips, with_emotions
 from serving.counted import count_answers, count_recording
 from serving.emotions import Classified, Emotions
-from serving.errors import BusyError, NotReadyError, TooLongError
+from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.fair import Work
 from serving.log import Asked, LogSettings, PredictionLog
 from serving.settings import ServeSettings
@@ -30,7 +31,7 @@ MOST_CLIPS = 64
 """In one request."""
 
 AGAIN: Seconds = 2.0
-"""Between a job's questions for a model that does not answer."""
+"""Between a job's questions for a model that does not answer, or has too much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,9 @@ class Runtime:
         self.log = PredictionLog(settings.log, allowed) if allowed.on else None
         self._most_clips = serve.clips_waiting
         self._clips = 0
+        self._most_seconds = serve.clip_seconds_waiting
+        self._most_at_once = min(serve.clip_seconds, serve.clip_seconds_waiting)
+        self._samples = 0  # of the clips under way
         self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -124,7 +128,7 @@ class Runtime:
         while True:
             try:
                 return await self.emotions.classify(clips, deadline=work.remaining())
-            except NotReadyError:
+            except (NotReadyError, BusyError, LateError):
                 if not patient:
                     raise
             await asyncio.sleep(AGAIN)
@@ -159,8 +163,8 @@ class Runtime:
 
         Raises:
             InputError: not one text for each sound, too many, or one that is no sound.
-            TooLongError: a clip is longer than `LONGEST_CLIP`.
-            BusyError: too many clips are under way.
+            TooLongError: a clip is longer than `LONGEST_CLIP`, or all together than may be sent.
+            BusyError: too many clips, or too long ones, are under way.
             NotReadyError: Triton does not answer.
             LateError: the deadline passed.
         """
@@ -173,29 +177,44 @@ class Runtime:
             raise TooLongError(f"{len(uploads)} clips were sent; send at most {MOST_CLIPS} at once")
         if self._clips + len(uploads) > self._most_clips:
             raise BusyError("too many clips are under way; try again later")
+        async with self._decoded(uploads) as sounds:
+            clips = list(zip(sounds, texts, strict=True))
+            with traces.stage("classify"):
+                answer = await self.emotions.classify(
+                    clips, deadline=work.remaining(), request_id=asked.request_id
+                )
+            metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
+            # Every clip is a turn of a recording of its own request, its time counted from its
+            # start.
+            name = asked.request_id
+            spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
+            turns = with_emotions(spoken, answer.probabilities)
+            await asyncio.to_thread(self._note, asked, name, answer, clips, turns)
+        return answer
+
+    @asynccontextmanager
+    async def _decoded(self, uploads: Sequence[IO[bytes]]) -> AsyncIterator[list[np.ndarray]]:
+        """The clips' sound, counted among what is under way as long as it is needed.
+
+        A small upload may unpack to minutes, so each is counted before the next is decoded.
+        """
+        sounds: list[np.ndarray] = []
         self._clips += len(uploads)
         try:
             with traces.stage("decode"):
-                sounds = await asyncio.to_thread(_decode_clips, uploads)
-            with traces.stage("classify"):
-                answer = await self.emotions.classify(
-                    list(zip(sounds, texts, strict=True)),
-                    deadline=work.remaining(),
-                    request_id=asked.request_id,
-                )
+                for number, upload in enumerate(uploads, start=1):
+                    what = f"clip {number}"
+                    sound = await asyncio.to_thread(decode, upload, LONGEST_CLIP, what)
+                    sounds.append(sound)
+                    self._samples += len(sound)
+                    if sum(map(len, sounds)) > self._most_at_once * SAMPLE_RATE:
+                        raise TooLongError(
+                            f"the clips are longer than {self._most_at_once:g} seconds together; "
+                            "send fewer at once"
+                        )
+                    if self._samples > self._most_seconds * SAMPLE_RATE:
+                        raise BusyError("too many seconds of clips are under way; try again later")
+            yield sounds
         finally:
             self._clips -= len(uploads)
-        metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
-        clips = list(zip(sounds, texts, strict=True))
-        # Every clip is a turn of a recording of its own request, its time counted from its start.
-        spoken = [Turn(asked.request_id, 0.0, len(s) / SAMPLE_RATE, "", text) for s, text in clips]
-        turns = with_emotions(spoken, answer.probabilities)
-        await asyncio.to_thread(self._note, asked, asked.request_id, answer, clips, turns)
-        return answer
-
-
-def _decode_clips(uploads: Sequence[IO[bytes]]) -> list:
-    return [
-        decode(upload, LONGEST_CLIP, f"clip {number}")
-        for number, upload in enumerate(uploads, start=1)
-    ]
+            self._samples -= sum(map(len, sounds))

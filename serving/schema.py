@@ -28,6 +28,7 @@ def _known(value: Any) -> Any:
 
 MaybeTime = Annotated[Time | None, BeforeValidator(_known)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
+Text = Annotated[str, Field(max_length=8_000)]  # more than anybody says within the longest clip
 
 
 class _Out(BaseModel):

@@ -22,6 +22,9 @@ class ServeSettings(BaseSettings):
         waiting: recordings that may wait for their turn, of short and of long ones each; more
             are answered 429.
         clips_waiting: clips of `/v1/classify` that one process has under way; more: 429.
+        clip_seconds: seconds of sound in one `/v1/classify`, all its clips together; more: 413.
+        clip_seconds_waiting: the same of all that one process has under way; more: 429.
+        uploads: requests of more than a megabyte that one process receives at a time; more: 429.
         jobs_waiting: jobs that may be unfinished, in all copies together; more: 429.
         job_hours: how long a finished job's result is kept.
         job_lease: seconds without a sign of life after which a job is taken from its process.
@@ -44,6 +47,9 @@ class ServeSettings(BaseSettings):
     short_seconds: float = Field(default=60.0, ge=0)
     waiting: int = Field(default=8, ge=0)
     clips_waiting: int = Field(default=256, ge=1)
+    clip_seconds: float = Field(default=600.0, gt=0)
+    clip_seconds_waiting: float = Field(default=3600.0, gt=0)
+    uploads: int = Field(default=16, ge=1)
     jobs_waiting: int = Field(default=100, ge=0)
     job_hours: float = Field(default=24.0, gt=0)
     job_lease: float = Field(default=30.0, gt=0)

@@ -1,16 +1,18 @@
 """The emotion model as the service sees it, on a real Triton."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 
 from components.conversation import InputError
-from components.fusion import load_tokenizer
+from components.fusion import clip_windows, load_tokenizer
 from components.profile import Settings
+from serving import emotions
 from serving.emotions import Classified, Emotions, ModelInfo
 from serving.errors import LateError, NotReadyError
 from serving.processes import free_ports
@@ -104,3 +106,20 @@ def test_without_triton_or_a_version_it_is_not_ready(
     assert not run(triton.grpc_url, nothing, lambda e: e.ready())
     with pytest.raises(NotReadyError, match="no model version is served"):
         run(triton.grpc_url, nothing, lambda e: e.classify(clips))
+
+
+def test_many_characters_are_no_work_for_the_event_loop(
+    triton: TritonServer, served: ServeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def cut(*arguments: Any) -> Any:
+        threads.append(threading.current_thread())
+        return clip_windows(*arguments)
+
+    monkeypatch.setattr(emotions, "clip_windows", cut)
+    sound = np.zeros(1_600, np.float32)
+    for clips in ([(sound, "hello")] * 64, [(sound, "hello " * 900)]):
+        run(triton.grpc_url, served, lambda e, clips=clips: e.classify(clips))
+    few, many = (thread is threading.main_thread() for thread in threads)
+    assert few and not many
