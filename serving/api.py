@@ -30,14 +30,27 @@ from serving.errors import (
     TooLongError,
 )
 from serving.feedback import FEEDBACK
-from serving.limits import OWNER, App, Guard, Message, Receive, Scope, Send, UploadLimit
+from serving.limits import (
+    OWNER,
+    RETRY_SECONDS,
+    App,
+    Guard,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    UploadLimit,
+    UploadsAtOnce,
+)
 from serving.routes import ROUTES
 
 logger = logging.getLogger(__name__)
 
 PAGE = Path(__file__).with_name("page.html")
-RETRY_SECONDS = "5"
-ALIGN_BYTES = 10_000_000  # a hundred thousand words; what is parsed in the event loop is kept small
+SMALLER = {  # what is parsed in the event loop is kept small
+    "/v1/align": 10_000_000,  # a hundred thousand words
+    "/v1/feedback": 10_000,
+}
 PAGE_HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -76,11 +89,12 @@ STATUSES: dict[type[Exception], int] = {
 }
 
 
-def create_app(max_upload_bytes: int) -> FastAPI:
+def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
     """The application; the service that mounts it sets its `state`: runtime, jobs, store, keys.
 
     Args:
         max_upload_bytes: the largest request body that is read.
+        uploads: how many large ones are received at a time.
     """
     app = FastAPI(
         title="Moodline",
@@ -93,7 +107,8 @@ def create_app(max_upload_bytes: int) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.keys = None
-    app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller={"/v1/align": ALIGN_BYTES})
+    app.add_middleware(UploadsAtOnce, most=uploads)
+    app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller=SMALLER)
     app.add_middleware(Guard)
     app.add_middleware(Counted)
     app.add_exception_handler(RequestValidationError, _explain)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from components.conversation import InputError
+from components.conversation import InputError, Seconds
 from serving.keys import Keys
 from serving.store import Store
 
@@ -17,6 +17,14 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OWNER = "moodline.owner"
 """Where the scope holds the name of the key that was presented; empty where there are none."""
+
+RETRY_SECONDS = "5"
+
+SMALL = 1_000_000
+"""Bytes of an upload that is held in memory while it is received; larger ones lie on the disk."""
+
+STALLED: Seconds = 60.0
+"""Without a byte of a large upload its sender is taken for gone."""
 
 
 class UploadLimit:
@@ -39,9 +47,10 @@ class UploadLimit:
             await self.app(scope, receive, send)
             return
         most = self.smaller.get(scope["path"], self.max_bytes)
-        detail = f"the upload is larger than {most / 1e6:g} megabytes"
-        announced = dict(scope["headers"]).get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > most:
+        size = f"{most / 1e6:g} megabytes" if most >= 1e6 else f"{most / 1e3:g} kilobytes"
+        detail = f"the upload is larger than {size}"
+        announced = announced_bytes(scope)
+        if announced is not None and announced > most:
             await refuse(receive, send, 413, detail, drain=2 * most)
             return
         read = 0
@@ -62,6 +71,57 @@ class UploadLimit:
         await self.app(scope, counted, watched)
         if read > most:
             await refuse(receive, send, 413, detail, drain=2 * most - read if more else 0)
+
+
+class UploadsAtOnce:
+    """ASGI middleware: answers 429 where too many large bodies are being received already.
+
+    What is received lies on the disk before anybody can say that too many are waiting.
+
+    Args:
+        app: what stands behind.
+        most: large bodies, and those of a length that was not announced.
+    """
+
+    def __init__(self, app: App, most: int) -> None:
+        self.app = app
+        self.most = most
+        self._receiving = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection."""
+        if scope["type"] != "http" or not _large(scope):
+            await self.app(scope, receive, send)
+            return
+        if self._receiving >= self.most:
+            detail = "too many uploads are being received; try again later"
+            drain = announced_bytes(scope) or 2 * SMALL
+            await refuse(receive, send, 429, detail, {"retry-after": RETRY_SECONDS}, drain=drain)
+            return
+        self._receiving += 1
+        receiving = True
+
+        def received() -> None:
+            nonlocal receiving
+            self._receiving -= receiving
+            receiving = False
+
+        async def watched() -> Message:
+            if not receiving:
+                return await receive()
+            try:
+                async with asyncio.timeout(STALLED):
+                    message = await receive()
+            except TimeoutError:
+                message = {"type": "http.disconnect"}
+            if not message.get("more_body", False):
+                received()
+            return message
+
+        try:
+            await self.app(scope, watched, send)
+        finally:
+            received()
 
 
 class Guard:
@@ -100,6 +160,22 @@ class Guard:
                 return
         scope[OWNER] = key.name
         await self.app(scope, receive, send)
+
+
+def announced_bytes(scope: Scope) -> int | None:
+    """How long a request's body is, as its header has it; None where it does not say."""
+    announced = dict(scope["headers"]).get(b"content-length", b"")
+    if not announced.isdigit():
+        return None
+    # Python reads no numbers of thousands of digits; twenty are too many bytes for anybody.
+    return int(announced.lstrip(b"0")[:20] or b"0")
+
+
+def _large(scope: Scope) -> bool:
+    announced = announced_bytes(scope)
+    if announced is None:
+        return b"transfer-encoding" in dict(scope["headers"])
+    return announced > SMALL
 
 
 async def refuse(

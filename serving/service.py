@@ -35,7 +35,7 @@ def _settings() -> Settings:
 
 SERVE = ServeSettings()
 SETTINGS = _settings()
-APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000)
+APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000, SERVE.uploads)
 
 
 class Untimed:

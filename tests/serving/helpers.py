@@ -1,14 +1,19 @@
 """What several tests of the service share."""
 
 import io
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
 import numpy as np
 import psutil
 import soundfile
 
+from serving.processes import free_ports
 from serving.serve import Serving
 
 MEGABYTES = 8
@@ -38,6 +43,31 @@ def wait_until(true: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.1)
     return True
+
+
+def start_log_service(home: Path, **more: str) -> "tuple[subprocess.Popen[bytes], str]":
+    """`log_service.py` with that home and more settings; its process and its address."""
+    (port,) = free_ports(1)
+    script = Path(__file__).with_name("log_service.py")
+    root = script.parents[2]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(root),
+        "MOODLINE_HOME": str(home),
+        "OMP_NUM_THREADS": "1",
+        **more,
+    }
+    child = subprocess.Popen([sys.executable, script, str(port)], env=environment, cwd=root)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(600):
+        try:
+            httpx.get(f"{url}/openapi.json")
+            return child, url
+        except httpx.TransportError:
+            assert child.poll() is None
+            time.sleep(0.1)
+    child.kill()
+    raise TimeoutError
 
 
 def worker(service: Serving) -> psutil.Process:

@@ -33,6 +33,6 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
 
 
 if __name__ == "__main__":
-    app = create_app(10_000_000)
+    app = create_app(10_000_000, ServeSettings().uploads)
     app.router.lifespan_context = running
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning")

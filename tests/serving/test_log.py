@@ -2,10 +2,7 @@
 a real Triton, and with a service that is killed."""
 
 import io
-import os
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,13 +15,12 @@ import soundfile
 
 from components.conversation import EMOTIONS
 from components.traffic import FeedbackStore, Journal, read_window
-from serving.processes import free_ports
 from serving.served import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
+from tests.serving.helpers import start_log_service
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
 
-ROOT = Path(__file__).resolve().parents[2]
 Start = Callable[..., "tuple[subprocess.Popen[bytes], str]"]
 
 
@@ -35,28 +31,14 @@ def start(triton: TritonServer, models: dict[int, Path], tmp_path: Path) -> Iter
     children = []
 
     def begin(**more: str) -> "tuple[subprocess.Popen[bytes], str]":
-        (port,) = free_ports(1)
-        environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "MOODLINE_HOME": str(tmp_path),
-            "MOODLINE_TRITON_URL": triton.grpc_url,
-            "MOODLINE_SERVE_POINTER": str(tmp_path / "served.json"),
-            "OMP_NUM_THREADS": "1",
+        child, url = start_log_service(
+            tmp_path,
+            MOODLINE_TRITON_URL=triton.grpc_url,
+            MOODLINE_SERVE_POINTER=str(tmp_path / "served.json"),
             **more,
-        }
-        script = str(Path(__file__).with_name("log_service.py"))
-        child = subprocess.Popen([sys.executable, script, str(port)], env=environment, cwd=ROOT)
+        )
         children.append(child)
-        url = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            try:
-                httpx.get(f"{url}/v1/model")
-                return child, url
-            except httpx.TransportError:
-                assert child.poll() is None
-                time.sleep(0.1)
-        raise TimeoutError
+        return child, url
 
     yield begin
     for child in children:
