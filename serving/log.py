@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from components.conversation import Seconds, Turn
+from components.conversation import InputError, Seconds, Turn
 from components.traffic import (
     Answered,
     Journal,
@@ -82,7 +82,7 @@ class PredictionLog:
 
     Args:
         folder: of the log; several processes may share it.
-        allowed: what is logged.
+        allowed: what is logged; nothing may be, and yet what was logged before is erased.
     """
 
     def __init__(self, folder: Path, allowed: LogSettings) -> None:
@@ -120,6 +120,8 @@ class PredictionLog:
             embeddings: [turns, d].
             audio: the whole recording, kept only where the operator allows that.
         """
+        if not self.allowed.on:
+            return
         began = time.perf_counter()
         kept = self.allowed.audio and audio is not None
         answered = Answered(
@@ -147,14 +149,14 @@ class PredictionLog:
                 )
                 try:
                     keep_audio(place, audio)
-                except OSError:
+                except (OSError, InputError):
                     answered = replace(answered, audio=False)
                     raise
                 finally:
                     self._journal.append(answered.line())
             else:
                 self._journal.append(answered.line())
-        except OSError:
+        except (OSError, InputError):
             metrics.LOGGED.labels("failed").inc()
             logger.exception("an answer is not, or not all, in the prediction log")
         else:

@@ -54,7 +54,9 @@ class Runtime:
         self.speech = Speech(settings, serve)
         self.emotions = Emotions(settings, serve)
         allowed = LogSettings()
-        self.log = PredictionLog(settings.log, allowed) if allowed.on else None
+        # What was logged in other days is still to be erased, on request and when it is too old.
+        wanted = allowed.on or settings.log.is_dir()
+        self.log = PredictionLog(settings.log, allowed) if wanted else None
         self._most_clips = serve.clips_waiting
         self._clips = 0
         self._most_seconds = serve.clip_seconds_waiting

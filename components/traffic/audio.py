@@ -20,11 +20,18 @@ def keep_audio(path: Path, audio: np.ndarray) -> None:
 
     Args:
         audio: float32 [samples], mono 16 kHz.
+
+    Raises:
+        OSError: it cannot be written (a full disk, say).
+        InputError: there can be no folder around it.
     """
     import soundfile
 
     with atomic_path(path) as temporary:
-        soundfile.write(temporary, np.clip(audio, -1, 1), SAMPLE_RATE, subtype="PCM_16")
+        try:
+            soundfile.write(temporary, np.clip(audio, -1, 1), SAMPLE_RATE, subtype="PCM_16")
+        except soundfile.LibsndfileError as error:
+            raise OSError(f"{path}: the sound cannot be written: {error}") from error
 
 
 def kept_audio(folder: Path, row: Mapping[str, Any]) -> Path | None:

@@ -108,6 +108,11 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
         (first, "agent", ""),
         (second, "reviewer", "kim"),
     ]
+    child.terminate()
+    child.wait(30)
+    child, url = start(MOODLINE_LOG_ON="false")  # what was logged before is erased all the same
+    assert classify(client, url, [wav(1)], ["hello"]).status_code == 200
+    assert len(read_window(tmp_path / "log").table) == 2
     erased = client.delete(f"{url}/v1/recordings/{name}")
     assert (erased.status_code, erased.json()["logged"]) == (200, 2)
     assert len(read_window(tmp_path / "log").table) == 0

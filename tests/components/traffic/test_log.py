@@ -28,6 +28,7 @@ from components.traffic import (
     schema,
     sweep,
 )
+from tests.small_disk import on_small_disk
 
 MakeAnswer = Callable[..., Answered]
 ROOT = Path(__file__).resolve().parents[3]
@@ -309,3 +310,15 @@ def test_names_of_recordings_are_hashed_with_a_key_of_the_log(tmp_path: Path) ->
     other = recording_key(tmp_path / "other")
     assert recording_id("call", keys[0]) == recording_id("call", keys[0])
     assert recording_id("call", keys[0]) != recording_id("call", other)
+
+
+def test_sound_on_a_full_disk_is_an_os_error_as_all_else(tmp_path: Path) -> None:
+    script = [sys.executable, "-m", "tests.components.traffic.full_disk", tmp_path]
+    done = subprocess.run(
+        on_small_disk(tmp_path, 1, script),
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, second, left = done.stdout.splitlines()
+    assert "a.flac: the sound cannot be written: " in first and "a.flac: " in second
+    assert left == "left []"
