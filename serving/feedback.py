@@ -15,7 +15,7 @@ from components.traffic import (
 )
 from serving import metrics
 from serving.limits import OWNER
-from serving.schema import Problem
+from serving.schema import Printable, Problem
 
 FEEDBACK = APIRouter(prefix="/v1")
 
@@ -36,7 +36,7 @@ class FeedbackIn(BaseModel):
     source: Literal["agent", "reviewer"] = Field(
         "agent", description="Who says so; a reviewer's word outranks agents'."
     )
-    author: str = Field(
+    author: Printable = Field(
         "", max_length=100, description="Which one. With an API key, the key's owner counts."
     )
 

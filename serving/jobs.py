@@ -23,7 +23,7 @@ from serving.runtime import Runtime
 from serving.schema import AnalysisOut
 from serving.settings import ServeSettings
 from serving.speech import Options
-from serving.store import Job, Store, new_id
+from serving.store import Job, Store, is_id, new_id
 
 logger = logging.getLogger(__name__)
 
@@ -108,19 +108,18 @@ class Jobs:
         Raises:
             BusyError: too many jobs are unfinished.
         """
-        job = new_id()
-        await asyncio.to_thread(self._shelf.put, job, upload)
-        queued = await asyncio.to_thread(
-            self._store.add_job,
-            job,
-            owner,
-            options.session_id,
-            asdict(options),
-            most=self._serve.jobs_waiting,
-        )
-        if not queued:
+        job, most = new_id(), self._serve.jobs_waiting
+        full = BusyError("too many jobs are waiting; try again later")
+        if len(await asyncio.to_thread(self._store.unfinished)) >= most:
+            raise full
+        try:
+            await asyncio.to_thread(self._shelf.put, job, upload)
+            row = (job, owner, options.session_id, asdict(options))
+            if not await asyncio.to_thread(self._store.add_job, *row, most=most):
+                raise full
+        except BaseException:
             self._shelf.drop(job)
-            raise BusyError("too many jobs are waiting; try again later")
+            raise
         self._news.set()
         found = await self.find(job, owner)
         assert found is not None
@@ -128,11 +127,13 @@ class Jobs:
 
     async def find(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
+        if not is_id(job):
+            return None
         return await asyncio.to_thread(self._store.job, job, owner)
 
     async def delete(self, job: str, owner: str) -> bool:
         """Forget a job with its upload and its result; stop it if it is being done."""
-        if not await asyncio.to_thread(self._store.delete_job, job, owner):
+        if not is_id(job) or not await asyncio.to_thread(self._store.delete_job, job, owner):
             return False
         self._forget(job)
         return True
@@ -177,7 +178,7 @@ class Jobs:
                 result = await self._runtime.analyze(upload, options, work, asked, patient=True)
             answer = AnalysisOut.of(result, words=options.words)
             told = answer.model_dump(mode="json", exclude_none=True)
-            await asyncio.to_thread(self._store.finish, job.id, self._me, told)
+            ended = await asyncio.to_thread(self._store.finish, job.id, self._me, told)
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._me))
             raise
@@ -189,11 +190,12 @@ class Jobs:
             if not isinstance(error, InputError):
                 logger.exception("a job failed")
                 reason = "something went wrong here; it has been logged"
-            await asyncio.to_thread(self._store.fail, job.id, self._me, reason)
+            ended = await asyncio.to_thread(self._store.fail, job.id, self._me, reason)
         finally:
             beat.cancel()
             del self._under_way[job.id]
-        self._shelf.drop(job.id)
+        if ended:  # else it is another's by now, who needs the upload
+            self._shelf.drop(job.id)
 
     async def _beat(self, job: Job, work: Work) -> None:
         """Give signs of life, and hear whether the job is still wanted of us."""

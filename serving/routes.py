@@ -32,6 +32,7 @@ from serving.schema import (
     ErasedOut,
     JobOut,
     ModelInfoOut,
+    Printable,
     Problem,
     Text,
     TurnOut,
@@ -227,9 +228,9 @@ async def delete_job(request: Request, id: str) -> None:
     "/recordings/{name}",
     tags=["recordings"],
     summary="Delete all that is kept of a recording",
-    responses=JOB_PROBLEMS,
+    responses=JOB_PROBLEMS | {422: {"model": Problem}},
 )
-async def erase(request: Request, name: str) -> ErasedOut:
+async def erase(request: Request, name: Printable) -> ErasedOut:
     """The name is the turns' `session_id`, which comes from the file's name."""
     jobs = await _jobs(request).erase(name, _owner(request))
     logged = 0

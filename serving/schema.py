@@ -1,11 +1,13 @@
 """What the API takes and gives, as types; `/docs` is made from them."""
 
 import math
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from components.conversation import EMOTIONS, Turn
 from components.conversation.seglst import turn_entry
@@ -26,6 +28,14 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+def _printable(text: str) -> str:
+    """Databases take no NUL, and nobody needs the others."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise PydanticCustomError("control", "leave out line breaks and other control characters")
+    return text
+
+
+Printable = Annotated[str, AfterValidator(_printable)]
 MaybeTime = Annotated[Time | None, BeforeValidator(_known)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=8_000)]  # more than anybody says within the longest clip

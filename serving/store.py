@@ -6,6 +6,7 @@ another takes it up again.
 """
 
 import json
+import re
 import time
 import uuid
 from collections.abc import Mapping
@@ -280,6 +281,11 @@ class Store:
 def new_id() -> str:
     """A name that cannot be guessed."""
     return uuid.uuid4().hex
+
+
+def is_id(text: str) -> bool:
+    """Whether it has a job's form; databases choke on some of what senders make up."""
+    return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
 def _job(row: Mapping[Any, Any]) -> Job:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -64,6 +65,19 @@ def test_feedback_is_short(url: str) -> None:
     said = {"request_id": "a", "turn": 0, "emotion": "sad", "author": "x" * 10_000}
     told = detail(httpx.post(f"{url}/v1/feedback", json=said), 413)
     assert told == "the upload is larger than 10 kilobytes"
+
+
+def test_control_characters_are_refused(url: str) -> None:
+    said = {"request_id": "a", "turn": 0, "emotion": "sad", "author": "kim\0"}
+    told = detail(httpx.post(f"{url}/v1/feedback", json=said), 422)
+    problem = "is wrong: leave out line breaks and other control characters"
+    assert told == f"the field “author” {problem}"
+    half = json.dumps(said | {"author": "\ud800"})  # of a character
+    headers = {"content-type": "application/json"}
+    assert detail(httpx.post(f"{url}/v1/feedback", content=half, headers=headers), 422)
+    assert detail(httpx.delete(f"{url}/v1/recordings/a%00b"), 422) == f"the field “name” {problem}"
+    assert "no such job" in detail(httpx.get(f"{url}/v1/jobs/a%00b"), 404)
+    assert "no such job" in detail(httpx.delete(f"{url}/v1/jobs/a%00b"), 404)
 
 
 def test_a_length_of_thousands_of_digits_is_too_large() -> None:
