@@ -4,7 +4,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from components.conversation import InputError, atomic_path
+from components.conversation import STDOUT, InputError, atomic_path
 from components.profile import Profile
 
 PIPELINES = {
@@ -37,9 +37,11 @@ def compile_pipeline(name: str, profile: Profile, path: Path) -> None:
     Raises:
         InputError: the file's name is none that KFP takes.
     """
-    if path.suffix not in (".yaml", ".yml"):
+    if path != STDOUT and path.suffix not in (".yaml", ".yml"):
         raise InputError(f"{path}: a compiled pipeline is a .yaml file")
     from kfp import compiler
 
     with atomic_path(path) as temporary:
-        compiler.Compiler().compile(build_pipeline(name, profile), str(temporary))
+        made = temporary.with_suffix(".yaml")  # kfp writes nothing else
+        compiler.Compiler().compile(build_pipeline(name, profile), str(made))
+        made.rename(temporary)

@@ -5,7 +5,12 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 
 from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
 from components.conversation.errors import InputError
-from components.conversation.files import atomic_path, check_new_folder
+from components.conversation.files import (
+    STDOUT,
+    atomic_path,
+    check_new_folder,
+    check_writable,
+)
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
 from components.conversation.speakers import (
@@ -36,6 +41,7 @@ __all__ = [
     "EXCLUSIVE",
     "FEEDBACK",
     "SAMPLE_RATE",
+    "STDOUT",
     "UNKNOWN",
     "AsrSegment",
     "InputError",
@@ -49,6 +55,7 @@ __all__ = [
     "audio_duration",
     "check_audio",
     "check_new_folder",
+    "check_writable",
     "parse_rttm",
     "parse_words",
     "read_audio",

@@ -1,12 +1,19 @@
 """Files that are written whole or not at all."""
 
+import os
 import shutil
+import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from components.conversation.errors import InputError
+
+STDOUT = Path("/dev/stdout")
+
+_OPEN_FILES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
 
 @contextmanager
@@ -17,7 +24,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
     Args:
         path: where the finished file or folder is to stand; an older one is replaced, a file by
-            a file and a folder by a folder.
+            a file and a folder by a folder. A symbolic link stays, and what it points to is
+            replaced; a device or a pipe stays, and what the block made is written into it.
 
     Yields:
         The temporary path; its folder exists, itself it does not, its suffix is `path`'s.
@@ -27,22 +35,28 @@ def atomic_path(path: Path) -> Iterator[Path]:
             there can be no folder around it.
     """
     path = Path(path)
+    if _is_stream(path):
+        with tempfile.TemporaryDirectory() as room:
+            yield Path(room, path.name)
+            _pour(Path(room, path.name), path)
+        return
+    place = _behind_links(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError, FileNotFoundError, PermissionError) as error:
         raise InputError(f"{path}: cannot be written: {str(error.strerror).lower()}") from None
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}{path.suffix}")
+    temporary = _beside(place, place.suffix)
     try:
         yield temporary
         _check_kind(temporary, path)
-        if path.is_dir() and not path.is_symlink():
+        if place.is_dir():
             # A folder cannot be renamed over a full one: move the old one aside first.
-            aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.old")
-            path.rename(aside)
-            temporary.rename(path)
+            aside = _beside(place, ".old")
+            place.rename(aside)
+            temporary.rename(place)
             shutil.rmtree(aside)
         else:
-            temporary.replace(path)
+            temporary.replace(place)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
@@ -50,12 +64,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _check_kind(made: Path, path: Path) -> None:
-    """Refuse what would put a file in a folder's place, and all that is in it out of the world."""
-    if path.is_dir() and not made.is_dir():
-        raise InputError(f"{path}: is a folder; name a file")
-    if path.is_file() and made.is_dir():
-        raise InputError(f"{path}: is a file; name a folder")
+def check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work that is to fill it. Makes nothing.
+
+    Raises:
+        InputError: it is a folder, its name is too long, there can be no folder around it, or
+            nothing may be written there.
+    """
+    try:
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; name a file")
+        if _is_stream(path):
+            writable = path == STDOUT or os.access(path, os.W_OK)
+        else:
+            around = next(p for p in _behind_links(path).parents if p.exists())
+            tempfile.TemporaryFile(dir=around).close()
+            writable = True
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {str(error.strerror).lower()}") from None
+    if not writable:
+        raise InputError(f"{path}: cannot be written: permission denied")
 
 
 def check_new_folder(path: Path) -> None:
@@ -64,7 +92,47 @@ def check_new_folder(path: Path) -> None:
     Raises:
         InputError: it does, or it is a file.
     """
-    if path.is_file():
+    if path.exists() and not path.is_dir():
         raise InputError(f"{path}: is a file; name a folder")
     if path.is_dir() and any(path.iterdir()):
         raise InputError(f"{path}: is not empty; name a new folder")
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether a path is a device, a pipe or a file that is open already: never to be replaced."""
+    if not path.exists() or path.is_dir():
+        return False
+    return not path.is_file() or path.parent in _OPEN_FILES
+
+
+def _pour(made: Path, stream: Path) -> None:
+    """Write a finished file into a stream, after what is in it."""
+    content = made.read_bytes()
+    if stream == STDOUT:
+        # By its own descriptor: opened anew, it would begin at the start of `>> file` again.
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+    else:
+        with stream.open("ab") as opened:
+            opened.write(content)
+
+
+def _behind_links(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError:  # links that point to each other
+        raise InputError(f"{path}: cannot be written: its symbolic links form a loop") from None
+
+
+def _beside(place: Path, suffix: str) -> Path:
+    """A path in the same folder that nobody uses; a name of full length leaves room for no more."""
+    return place.with_name(f".{place.stem[:40]}.{uuid.uuid4().hex[:8]}{suffix}")
+
+
+def _check_kind(made: Path, path: Path) -> None:
+    """Refuse what would put a file in a folder's place, and all that is in it out of the world."""
+    if path.is_dir() and not made.is_dir():
+        raise InputError(f"{path}: is a folder; name a file")
+    if path.is_file() and made.is_dir():
+        raise InputError(f"{path}: is a file; name a folder")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from components.conversation import InputError, atomic_path, check_new_folder
-from pipelines.cli.console import err
+from pipelines.cli.console import err, note
 from pipelines.cli.conversations import ProfileName, Speakers, profile_and_settings
 from pipelines.cli.lifecycle import Runner, show_step
 
@@ -44,7 +44,7 @@ def batch_command(
     answered = Path(left["predict"]["artifacts"]["predictions"])
     with atomic_path(output) as temporary:
         shutil.copytree(answered, temporary)
-    err.print(f"{output}: {len(list(output.iterdir()))} recordings", markup=False)
+    note(f"{output}: {len(list(output.iterdir()))} recordings")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,8 +7,10 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -18,6 +20,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+from components.conversation import STDOUT, check_writable
 
 # Through a pipe there is no terminal to fit into: lines are not broken at its usual 80 columns.
 out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -49,6 +53,19 @@ def quiet(verbose: bool) -> None:
         warnings.simplefilter("ignore")
 
 
+def file_option(help_text: str, name: str = "-o") -> Any:
+    """An option that names a file to write, looked at before any work; `-` is standard output."""
+    return typer.Option(name, help=help_text, callback=_checked)
+
+
+def _checked(path: Path | None) -> Path | None:
+    if path is None:
+        return None
+    path = STDOUT if path == Path("-") else path
+    check_writable(path)
+    return path
+
+
 def bars() -> Progress:
     """Progress bars on standard error that vanish at the end."""
     return Progress(
@@ -68,6 +85,14 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
     with bars() as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def note(text: object) -> None:
+    """One line on standard error, whatever line breaks the names of files have in them."""
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
+    )
+    err.print(shown, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -29,7 +29,7 @@ from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from components.conversation.types import SpeakerSegment
 from components.profile import Profile, Settings, load_profile
-from pipelines.cli.console import COLOURS, bar, err, out, print_json, spinner
+from pipelines.cli.console import COLOURS, bar, file_option, note, out, print_json, spinner
 
 if TYPE_CHECKING:
     from serving.analyze import Analyzer
@@ -73,7 +73,7 @@ def profile_and_settings(name: str) -> tuple[Profile, Settings]:
 
 def transcribe_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
-    output: Annotated[Path, typer.Option("-o", help="Where the words go (WhisperX's JSON).")],
+    output: Annotated[Path, file_option("Where the words go (WhisperX's JSON).")],
     profile: ProfileName = "demo",
 ) -> None:
     """What was said: WhisperX's words with their times."""
@@ -84,12 +84,12 @@ def transcribe_command(
     with spinner("transcribing"):
         segments = Transcriber(chosen.transcribe, settings).transcribe(samples)
     write_words(output, segments, chosen.transcribe.language)
-    err.print(f"{output}: {sum(len(s.words) for s in segments)} words", markup=False)
+    note(f"{output}: {sum(len(s.words) for s in segments)} words")
 
 
 def diarize_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
-    output: Annotated[Path, typer.Option("-o", help="Where the segments go (RTTM).")],
+    output: Annotated[Path, file_option("Where the segments go (RTTM).")],
     num_speakers: Speakers = None,
     exclusive: Annotated[
         bool,
@@ -106,13 +106,13 @@ def diarize_command(
         found = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
     segments = found.exclusive if exclusive else found.segments
     write_rttm(output, session_of(audio), segments)
-    err.print(f"{output}: {len({s.speaker for s in segments})} speakers", markup=False)
+    note(f"{output}: {len({s.speaker for s in segments})} speakers")
 
 
 def align_command(
     words: Annotated[Path, typer.Argument(help="Anyone's WhisperX JSON.")],
     speakers: Annotated[Path, typer.Argument(help="Anyone's RTTM, of one recording.")],
-    output: Annotated[Path, typer.Option("-o", help="Where the turns go (SegLST JSON).")],
+    output: Annotated[Path, file_option("Where the turns go (SegLST JSON).")],
     max_pause: MaxPause = 1.5,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="The paper's “without alignment” instead.")
@@ -126,7 +126,7 @@ def align_command(
         segments, spoken, session_id=session_id, max_pause=1.5 if max_pause is None else max_pause
     )
     write_turns(output, turns)
-    err.print(f"{output}: {len(turns)} turns", markup=False)
+    note(f"{output}: {len(turns)} turns")
 
 
 def analyze_command(
@@ -136,7 +136,7 @@ def analyze_command(
     output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = (
         Format.table
     ),
-    output: Annotated[Path | None, typer.Option("-o", help="A file instead of the screen.")] = None,
+    output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
     profile: ProfileName = "demo",
     model: Annotated[
         str, typer.Option("--model", help="A registered version or alias, or a model's folder.")
@@ -272,7 +272,7 @@ def corpus_check(
         report = asdict(check_corpus(folder, progress))
     findings = report["findings"]
     for line in findings:
-        err.print(line, markup=False, highlight=False, soft_wrap=True)
+        note(line)
     if as_json:
         print_json(report)
         raise typer.Exit(bool(findings))

@@ -12,7 +12,7 @@ from rich.text import Text
 from components.conversation import InputError
 from components.profile import Settings
 from components.register import Refused
-from pipelines.cli.console import err, out, print_json, spinner
+from pipelines.cli.console import file_option, note, out, print_json, spinner
 
 if TYPE_CHECKING:
     from components.drift import DriftResult, Feature
@@ -31,9 +31,9 @@ def drift_command(
         str, typer.Option("--version", help="A version or alias, or a version's folder.")
     ] = "production",
     log: Annotated[Path | None, typer.Option("--log", help="Another log's folder.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", help="Where the HTML report goes.")] = None,
+    output: Annotated[Path | None, file_option("Where the HTML report goes.")] = None,
     prom: Annotated[
-        Path | None, typer.Option("--prom", help="Where gauges for Prometheus go (.prom).")
+        Path | None, file_option("Where gauges for Prometheus go (.prom).", "--prom")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
@@ -69,7 +69,7 @@ def drift_command(
     else:
         show(found)
     if output is not None:
-        err.print(f"{output}: the report", markup=False)
+        note(f"{output}: the report")
     if found.verdict.decision == "drift":
         raise Refused(f"drift: {found.verdict.reason}")
 

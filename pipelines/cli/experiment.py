@@ -12,7 +12,7 @@ from rich.table import Table as Printed
 from rich.text import Text
 
 from components.profile import Profile, Settings
-from pipelines.cli.console import bars, err, out, print_json
+from pipelines.cli.console import bars, file_option, note, out, print_json
 from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.lifecycle import DEMO_CORPUS
 
@@ -42,7 +42,7 @@ def experiment_command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON.")] = False,
     output: Annotated[
-        Path | None, typer.Option("-o", help="Where the HTML report goes (`all` writes one).")
+        Path | None, file_option("Where the HTML report goes (`all` writes one).")
     ] = None,
 ) -> None:
     """The paper's experiments: each fold left out in turn, every system on the same utterances.
@@ -63,7 +63,7 @@ def experiment_command(
 
     check_folds(recordings)
     for finding in report.findings:
-        err.print(f"moodline: {corpus}: {finding}", markup=False, soft_wrap=True)
+        note(f"moodline: {corpus}: {finding}")
     _warn_without_gpu(chosen)
     with _bars() as progress, tempfile.TemporaryDirectory(prefix="moodline-") as work:
         results = run_experiment(
@@ -85,7 +85,7 @@ def experiment_command(
         from components.evaluate import write_text
 
         write_text(output, experiment_page(results))
-        err.print(f"Report: {output}", markup=False, soft_wrap=True)
+        note(f"Report: {output}")
 
 
 def default_report(settings: Settings, results: "Results") -> Path:
@@ -154,8 +154,8 @@ def _print_table(table: "Table") -> None:
         printed.add_row(*(Text(cell) for cell in row))
     out.print("")
     out.print(printed)
-    for note in table.notes:
-        out.print(f"  · {note}", style="dim", markup=False)
+    for remark in table.notes:
+        out.print(f"  · {remark}", style="dim", markup=False)
 
 
 def _warn_without_gpu(profile: Profile) -> None:
@@ -163,10 +163,9 @@ def _warn_without_gpu(profile: Profile) -> None:
     import torch
 
     if profile.transcribe.compute_type == "float16" and not torch.cuda.is_available():
-        err.print(
+        note(
             f"moodline: the profile {profile.name} is made for a GPU, and there is none: this will"
-            " take days; what is done is kept, so it can be stopped and go on elsewhere",
-            soft_wrap=True,
+            " take days; what is done is kept, so it can be stopped and go on elsewhere"
         )
 
 

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from components.profile import Settings
-from pipelines.cli.console import err, out, print_json
+from pipelines.cli.console import note, out, print_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -37,7 +37,7 @@ def export_command(
         f"{output}: {done.turns} labelled turns of {done.recordings} recordings", markup=False
     )
     if done.without_audio:
-        err.print(f"{done.without_audio} labelled turns were left out: their sound was not kept")
+        note(f"{done.without_audio} labelled turns were left out: their sound was not kept")
     return None
 
 
@@ -74,7 +74,7 @@ def show_command(as_json: AsJson = False) -> None:
         )
     sources = Counter(entry.source for entry in entries)
     out.print(table if live else "No feedback yet.")
-    return err.print(f"{len(entries)} entries: {dict(sources)}", markup=False)
+    return note(f"{len(entries)} entries: {dict(sources)}")
 
 
 def erase_command(

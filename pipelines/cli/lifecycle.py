@@ -15,7 +15,7 @@ from components.conversation import InputError
 from components.profile import Profile, Settings, load_profile
 from components.register import Refused
 from components.scoring import read_verdict
-from pipelines.cli.console import err, out, print_json
+from pipelines.cli.console import err, file_option, note, out, print_json
 from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.gate import checks_table
 
@@ -260,7 +260,7 @@ def show_step(step: "Step", status: Status) -> None:
 
 
 def compile_command(
-    output: Annotated[Path, typer.Option("-o", help="Where it goes: a .yaml file.")],
+    output: Annotated[Path, file_option("Where it goes: a .yaml file.")],
     pipeline: Annotated[
         PipelineName, typer.Option("--pipeline", help="Which one.")
     ] = PipelineName.retrain,
@@ -287,11 +287,11 @@ def compile_command(
 
         chosen = load_profile(profile)
         write_manifest(chosen, corpus, examples, model, output)
-        return err.print(f"{output}: kubectl apply -f it", markup=False)
+        return note(f"{output}: kubectl apply -f it")
     from pipelines.compiled import compile_pipeline
 
     compile_pipeline(pipeline.value, load_profile(profile), output)
-    return err.print(f"{output}: upload it to Kubeflow Pipelines", markup=False)
+    return note(f"{output}: upload it to Kubeflow Pipelines")
 
 
 def serve_command(
@@ -305,9 +305,9 @@ def serve_command(
 
     def ready(serving: Serving) -> None:
         version = serving.model.version if serving.model else "?"
-        err.print(f"Serving version {version} on {serving.url} (API: {serving.url}/docs)")
+        note(f"Serving version {version} on {serving.url} (API: {serving.url}/docs)")
 
-    err.print("Starting Triton and the service, half a minute …")
+    note("Starting Triton and the service, half a minute …")
     serve(settings, chosen, host, port, on_ready=ready)
 
 

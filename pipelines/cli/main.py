@@ -30,10 +30,23 @@ from pipelines.cli import (
     scores,
     trigger,
 )
-from pipelines.cli.console import err, quiet
+from pipelines.cli.console import note, quiet
 from pipelines.steps import StepFailed
 
 _SHOWN_LINES = 20  # of what a step that failed printed
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+# What the system says of a file that the user named or a place that a setting names. A file that
+# is missing is not among it: each command looks for those it was given.
+_OF_THE_MACHINE = _FULL | {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+}
 
 app = typer.Typer(
     name="moodline",
@@ -88,33 +101,39 @@ def run(arguments: list[str] | None = None) -> int:
         # A wrong request, or none at all, which typer answers with the help.
         message = " ".join(error.format_message().split())
         if message:
-            err.print(f"moodline: {message} (see --help)", markup=False, soft_wrap=True)
+            note(f"moodline: {message} (see --help)")
         return 2
     except typer.Exit as error:
         return error.exit_code
     except InputError as error:
-        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+        note(f"moodline: {error}")
         return 2
     except Refused as error:
-        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+        note(f"moodline: {error}")
         return 1
     except StepFailed as error:
         for line in error.tail[-_SHOWN_LINES:]:
-            err.print(f"  {line.strip()}", markup=False, soft_wrap=True)
-        err.print(f"moodline: {error}", markup=False, soft_wrap=True)
+            note(f"  {line.strip()}")
+        note(f"moodline: {error}")
         return 70
     except (KeyboardInterrupt, typer.Abort):
-        err.print("moodline: stopped", markup=False)
+        note("moodline: stopped")
         return 130
     except (BrokenPipeError, SystemExit):
         # The reader went away (`moodline … | head`), for rich an exit: nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            full = f"moodline: the disk is full ({error}); free some space and start again"
-            err.print(full, markup=False, soft_wrap=True)
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            note(f"moodline: {_in_words(error)}")
             return 2
         traceback.print_exc()
-        err.print("moodline: this is a fault in Moodline; please report it with the lines above")
+        note("moodline: this is a fault in Moodline; please report it with the lines above")
         return 70
+
+
+def _in_words(error: OSError) -> str:
+    if error.errno in _FULL:
+        return f"the disk is full ({error}); free some space and start again"
+    said = str(error.strerror).lower()
+    return f"{error.filename}: {said}" if error.filename else said

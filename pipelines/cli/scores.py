@@ -16,7 +16,7 @@ from components.conversation import (
     read_uem,
     turns_from_rttm,
 )
-from pipelines.cli.console import err, out, print_json
+from pipelines.cli.console import note, out, print_json
 
 TOUCH: Seconds = 0.01
 """So much may two turns of one speaker overlap: times are often rounded."""
@@ -52,7 +52,7 @@ def score_command(
     theirs, ours = _read(reference), _read(hypothesis)
     for path, turns in ((reference, theirs), (hypothesis, ours)):
         for oddity in _oddities(turns):
-            err.print(f"moodline: {path}: {oddity}", markup=False, soft_wrap=True)
+            note(f"moodline: {path}: {oddity}")
     scores = score(theirs, ours, convention.value, uem=None if uem is None else read_uem(uem))
     found = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from components.conversation import InputError
 from components.profile import Settings, load_profile
-from pipelines.cli.console import err, out, print_json
+from pipelines.cli.console import note, out, print_json
 from pipelines.cli.conversations import ProfileName
 from pipelines.cli.lifecycle import Runner
 
@@ -78,7 +78,7 @@ def serve_command(
     trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
     root = None if on_cluster else data
     with listen(host, port) as address:
-        err.print(f"The trigger listens on http://{host}:{address.getsockname()[1]}", markup=False)
+        note(f"The trigger listens on http://{host}:{address.getsockname()[1]}")
         app = build_app(trigger, token, lambda new: data_cause(new, root), settings.metrics)
         serve(app, address)
     ledger.close()

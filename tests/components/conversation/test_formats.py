@@ -1,6 +1,8 @@
 """Every format is read back as it was written, and a broken file is one clear line."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
 import meeteval
@@ -18,6 +20,7 @@ from components.conversation import (
     Word,
     atomic_path,
     check_new_folder,
+    check_writable,
     read_manifest,
     read_rttm,
     read_turns,
@@ -280,3 +283,61 @@ class TestAtomicPath:
         with pytest.raises(InputError, match="results: is not empty; name a new folder"):
             check_new_folder(folder)
         assert sorted(tmp_path.rglob("*")) == [file, folder, folder / "precious"]
+
+    def test_a_link_stays_and_what_it_points_to_is_written(self, tmp_path: Path) -> None:
+        (tmp_path / "there").mkdir()
+        target, link = tmp_path / "there" / "turns.json", tmp_path / "link.json"
+        target.write_text("old")
+        link.symlink_to(target)
+        write_turns(link, TURNS)
+        assert link.is_symlink()
+        assert read_turns(target) == TURNS
+        assert list(target.parent.iterdir()) == [target]
+        (tmp_path / "to-folder").symlink_to(tmp_path / "there")
+        with atomic_path(tmp_path / "to-folder") as temporary:
+            temporary.mkdir()
+        assert (tmp_path / "to-folder").is_symlink()
+        assert list((tmp_path / "there").iterdir()) == []
+        for one, other in (("a", "b"), ("b", "a")):
+            (tmp_path / one).symlink_to(tmp_path / other)
+        with pytest.raises(InputError, match="a: cannot be written: its symbolic links form a loo"):
+            write_turns(tmp_path / "a", TURNS)
+
+    def test_a_pipe_is_written_into(self, tmp_path: Path) -> None:
+        pipe, link = tmp_path / "pipe", tmp_path / "link"
+        os.mkfifo(pipe)
+        link.symlink_to(pipe)
+        for path in (pipe, link):
+            check_writable(path)
+            with subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True) as reader:
+                write_turns(path, TURNS)
+                assert "hello there" in reader.communicate()[0]
+        assert pipe.is_fifo()
+        assert sorted(tmp_path.iterdir()) == [link, pipe]
+
+    @pytest.mark.parametrize(
+        ("name", "message"),
+        [
+            ("folder", "is a folder; name a file"),
+            ("", "is a folder; name a file"),
+            ("n" * 256, "file name too long"),
+            ("file/turns.json", "not a directory"),
+        ],
+    )
+    def test_what_cannot_be_written_is_known_before(
+        self, tmp_path: Path, name: str, message: str
+    ) -> None:
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "file").touch()
+        with pytest.raises(InputError, match=message):
+            check_writable(tmp_path / name)
+        with pytest.raises(InputError, match="/proc/turns: cannot be written"):
+            check_writable(Path("/proc/turns"))
+        check_writable(tmp_path / "new" / "folders" / "turns.json")
+        assert sorted(tmp_path.rglob("*")) == [tmp_path / "file", tmp_path / "folder"]
+
+    def test_a_name_of_full_length(self, tmp_path: Path) -> None:
+        target = tmp_path / f"{'n' * 250}.json"
+        check_writable(target)
+        write_turns(target, TURNS)
+        assert list(tmp_path.iterdir()) == [target]
