@@ -12,6 +12,7 @@ from components.conversation.files import (
     check_writable,
 )
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
+from components.conversation.reading import number, parse_json, read_json, read_text
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
 from components.conversation.speakers import (
     EXCLUSIVE,
@@ -56,11 +57,15 @@ __all__ = [
     "check_audio",
     "check_new_folder",
     "check_writable",
+    "number",
+    "parse_json",
     "parse_rttm",
     "parse_words",
     "read_audio",
+    "read_json",
     "read_manifest",
     "read_rttm",
+    "read_text",
     "read_turns",
     "read_uem",
     "read_words",

@@ -16,6 +16,7 @@ from typing import Any
 
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
+from components.conversation.reading import number, parse_json, read_text
 from components.conversation.seglst import check_texts, read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
@@ -38,18 +39,13 @@ def read_manifest(path: Path) -> list[Recording]:
     """
     path = Path(path)
     path = path / NAME if path.is_dir() else path
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not a text file: {error}") from None
+    lines = read_text(path).split("\n")
     recordings: dict[str, Recording] = {}
     seen: dict[str, Path] = {}
-    for number, line in enumerate(lines, start=1):
+    for at, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        place = f"{path}: line {number}"
+        place = f"{path}: line {at}"
         row = _row(place, line)
         name, audio = row["recording"], path.parent / row["audio"]
         if name in recordings:
@@ -73,10 +69,7 @@ def read_manifest(path: Path) -> list[Recording]:
 
 def _row(place: str, line: str) -> dict[str, Any]:
     """A line of a manifest, all its columns there and of their kind."""
-    try:
-        row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{place}: is not JSON: {error}") from None
+    row = parse_json(line, place)
     if not isinstance(row, dict):
         raise InputError(f"{place}: is no JSON object; one has the columns {', '.join(COLUMNS)}")
     for column in COLUMNS:
@@ -96,23 +89,24 @@ def _row(place: str, line: str) -> dict[str, Any]:
 
 def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
     utterances = []
-    for number, entry in enumerate(read_segments(path), start=1):
+    for place, entry in enumerate(read_segments(path), start=1):
         try:
             if entry["session_id"] != recording:
                 raise ValueError(f"is of {entry['session_id']}, not of {recording}")
             check_texts(entry)
             if not isinstance(entry["emotion"], str):
                 raise ValueError("'emotion' is null; name one, or leave the utterance out")
-            if float(entry["start_time"]) < 0:
+            start, end = (number(entry[key], repr(key)) for key in ("start_time", "end_time"))
+            if start < 0:
                 raise ValueError(f"starts at {entry['start_time']} s, before the recording")
             if entry.get("sex") not in ("F", "M", None):
                 raise ValueError(f"'sex' is {entry['sex']!r}, not F or M")
             utterances.append(
                 Utterance(
-                    str(entry.get("utterance_id", f"{recording}_{number:04d}")),
+                    str(entry.get("utterance_id", f"{recording}_{place:04d}")),
                     recording,
-                    float(entry["start_time"]),
-                    float(entry["end_time"]),
+                    start,
+                    end,
                     str(entry["speaker"]),
                     entry.get("sex"),
                     str(entry["words"]),
@@ -120,9 +114,9 @@ def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
                 )
             )
         except KeyError as error:
-            raise InputError(f"{path}: utterance {number}: lacks {error}") from None
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: utterance {number}: {error}") from None
+            raise InputError(f"{path}: utterance {place}: lacks {error}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: utterance {place}: {error}") from None
     return tuple(sorted(utterances, key=lambda u: (u.start, u.end)))
 
 

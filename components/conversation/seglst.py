@@ -7,6 +7,7 @@ from typing import Any
 
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
+from components.conversation.reading import number, parse_json, read_text
 from components.conversation.speakers import read_rttm
 from components.conversation.types import Turn
 
@@ -19,15 +20,10 @@ def read_segments(path: Path) -> list[dict[str, Any]]:
     Raises:
         InputError: no such file, not JSON, or not a list of objects.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-        if not text.strip():
-            raise InputError(f"{path}: is empty; SegLST without segments is []")
-        data = json.loads(text)
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: is not JSON: {error}") from None
+    text = read_text(path)
+    if not text.strip():
+        raise InputError(f"{path}: is empty; SegLST without segments is []")
+    data = parse_json(text, str(path))
     if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
         raise InputError(f"{path}: is not SegLST, a JSON list of segments")
     return data
@@ -40,13 +36,13 @@ def read_turns(path: Path) -> list[Turn]:
         InputError: as `read_segments`, or an entry that lacks a key or has a bad time.
     """
     turns = []
-    for number, entry in enumerate(read_segments(path), start=1):
+    for place, entry in enumerate(read_segments(path), start=1):
         try:
             turns.append(turn_from(entry))
         except KeyError as error:
-            raise InputError(f"{path}: turn {number}: lacks {error}") from None
-        except (TypeError, ValueError) as error:
-            raise InputError(f"{path}: turn {number}: {error}") from None
+            raise InputError(f"{path}: turn {place}: lacks {error}") from None
+        except ValueError as error:
+            raise InputError(f"{path}: turn {place}: {error}") from None
     return turns
 
 
@@ -59,12 +55,17 @@ def turn_from(entry: dict[str, Any]) -> Turn:
     """
     check_texts(entry)
     for key in ("confidence", "asr_confidence"):
-        if entry.get(key) is not None and not isinstance(entry[key], (int, float)):
+        if entry.get(key) is not None and not _is_number(entry[key]):
             raise ValueError(f"{key!r} is {entry[key]!r}, not a number")
+    shares = entry.get("probabilities")
+    if shares is not None and not (
+        isinstance(shares, dict) and all(map(_is_number, shares.values()))
+    ):
+        raise ValueError(f"'probabilities' is {shares!r}, not a number for each emotion")
     return Turn(
         str(entry["session_id"]),
-        float(entry["start_time"]),
-        float(entry["end_time"]),
+        number(entry["start_time"], "'start_time'"),
+        number(entry["end_time"], "'end_time'"),
         str(entry["speaker"]),
         entry.get("words", ""),
         **{key: entry[key] for key in OPTIONAL if entry.get(key) is not None},
@@ -82,8 +83,13 @@ def check_texts(entry: dict[str, Any]) -> None:
     if not isinstance(entry.get("emotion"), (str, type(None))):
         raise ValueError(f"'emotion' is {entry['emotion']!r}, not a text")
     for key in ("session_id", "speaker"):
-        if not isinstance(entry.get(key, ""), (str, int)):
-            raise ValueError(f"{key!r} is {entry[key]!r}, not a name")
+        name = entry.get(key, key)
+        if isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name).strip():
+            raise ValueError(f"{key!r} is {name!r}, not a name")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def turn_entry(turn: Turn) -> dict[str, Any]:

@@ -6,19 +6,17 @@ from pathlib import Path
 
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
+from components.conversation.reading import read_text
 from components.conversation.types import Seconds, SpeakerSegment
 
 EXCLUSIVE = "exclusive"
 """The folder, beside a corpus' speaker segments, of those with one speaker at a time."""
 
-
-def _read(path: Path) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: is not a text file: {error}") from None
+OTHER_LINES = {
+    *("SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "SU", "SEGMENT"),
+    *("NOSCORE", "NO_RT_METADATA", "CB", "IP", "A/P"),
+}
+"""The other kinds of line that NIST's RTTM has; they say nothing of who spoke when."""
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
@@ -36,7 +34,7 @@ def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
     Raises:
         InputError: no such file, or a line that is not RTTM, with its number.
     """
-    return parse_rttm(_read(path), str(path))
+    return parse_rttm(read_text(path), str(path))
 
 
 def parse_rttm(text: str, place: str) -> dict[str, list[SpeakerSegment]]:
@@ -48,9 +46,9 @@ def parse_rttm(text: str, place: str) -> dict[str, list[SpeakerSegment]]:
     """
     found: dict[str, list[SpeakerSegment]] = {}
     for number, fields in _lines(text):
+        if fields[0] in OTHER_LINES:
+            continue
         if fields[0] != "SPEAKER":
-            if fields[0].isupper() or fields[0].startswith("SPKR-"):
-                continue  # RTTM has other kinds of line
             raise InputError(f"{place}: line {number}: is not RTTM (expected “SPEAKER …”)")
         try:
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
@@ -98,7 +96,7 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
         InputError: no such file, or a line that is not UEM, with its number.
     """
     found: dict[str, list[tuple[Seconds, Seconds]]] = {}
-    for number, fields in _lines(_read(path)):
+    for number, fields in _lines(read_text(path)):
         place = f"{path}: line {number}"
         try:
             recording, start, end = fields[0], float(fields[2]), float(fields[3])

@@ -4,11 +4,16 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
+from components.conversation.reading import number, read_json
 from components.conversation.types import AsrSegment, Word
+
+MEASURED = ("start", "end", "score")
+
+T = TypeVar("T", float, float | None)
 
 
 def read_words(path: Path) -> list[AsrSegment]:
@@ -20,13 +25,7 @@ def read_words(path: Path) -> list[AsrSegment]:
     Raises:
         InputError: no such file, not JSON, or not of this form.
     """
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: is not JSON: {error}") from None
-    return parse_words(data, str(path))
+    return parse_words(read_json(path), str(path))
 
 
 def parse_words(data: Any, place: str) -> list[AsrSegment]:
@@ -40,45 +39,64 @@ def parse_words(data: Any, place: str) -> list[AsrSegment]:
     if not isinstance(segments, list):
         raise InputError(f"{place}: has no list of “segments”, as WhisperX's JSON has")
     result = []
-    for number, segment in enumerate(segments, start=1):
+    for at, segment in enumerate(segments, start=1):
         try:
             result.append(_segment(segment))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise InputError(f"{place}: segment {number}: {what}") from None
+        except KeyError as error:
+            raise InputError(f"{place}: segment {at}: lacks {error}") from None
+        except ValueError as error:
+            raise InputError(f"{place}: segment {at}: {error}") from None
     return result
 
 
-def _time(value: Any) -> float | None:
-    """A number of seconds; NaN, as some writers put it for "not known", is None."""
-    if value is None:
-        return None
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _segment(data: dict[str, Any]) -> AsrSegment:
-    words = data.get("words")
+def _segment(data: Any) -> AsrSegment:
+    if not isinstance(data, dict):
+        raise ValueError(f"is {data!r}, not an object with “start”, “end” and “words”")
+    words, text = data.get("words"), data.get("text")
     if words is None:
-        spoken = tuple(Word(text, None, None) for text in data["text"].split())
+        spoken = tuple(Word(word, None, None) for word in _text(data, "text").split())
+    elif isinstance(words, list):
+        spoken = tuple(map(_word, words))
     else:
-        spoken = tuple(
-            Word(
-                str(word["word"]).strip(),
-                _time(word.get("start")),
-                _time(word.get("end")),
-                _time(word.get("score")),
-                word.get("speaker"),
-            )
-            for word in words
-        )
-    text = data.get("text")
+        raise ValueError(f"'words' is {words!r}, not a list")
     return AsrSegment(
-        float(data["start"]),
-        float(data["end"]),
-        " ".join(word.text for word in spoken) if text is None else str(text).strip(),
+        _in_recording(number(data["start"], "'start'"), "'start'"),
+        number(data["end"], "'end'"),
+        " ".join(word.text for word in spoken) if text is None else _text(data, "text").strip(),
         spoken,
     )
+
+
+def _word(data: Any) -> Word:
+    if not isinstance(data, dict):
+        raise ValueError(f"word {data!r} is not an object with “word”")
+    text = _text(data, "word").strip()
+    start, end, score = (_known(data.get(key), f"{key!r} of “{text}”") for key in MEASURED)
+    for time in (start, end):
+        _in_recording(time, f"“{text}”")
+    speaker = data.get("speaker")
+    return Word(text, start, end, score, None if speaker is None else str(speaker))
+
+
+def _text(data: dict[str, Any], key: str) -> str:
+    text = data[key]
+    if not isinstance(text, str):
+        raise ValueError(f"{key!r} is {text!r}, not a text")
+    return text
+
+
+def _known(value: Any, what: str) -> float | None:
+    """A number; NaN, as some writers put it for "not known", is None."""
+    if value is None:
+        return None
+    known = number(value, what)
+    return known if math.isfinite(known) else None
+
+
+def _in_recording(time: T, what: str) -> T:
+    if time is not None and time < 0:
+        raise ValueError(f"{what} is at {time} s, before the recording")
+    return time
 
 
 def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en") -> None:

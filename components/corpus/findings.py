@@ -39,13 +39,22 @@ def overlap_line(first: Utterance, second: Utterance) -> str:
     )
 
 
+def _without_length(recordings: Sequence[Recording]) -> list[str]:
+    return [
+        f"{recording.name}: utterance {u.id} ends where it begins, at {u.start:.2f} s"
+        for recording in recordings
+        for u in recording.utterances
+        if u.end == u.start
+    ]
+
+
 def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in IEMOCAP.
 
     The class counts are those of the standard set where the whole corpus is there. Overlapping
     annotations are told, not refused: what is distributed is what others' results stand on.
     """
-    found = [
+    found = _without_length(recordings) + [
         f"{recording.name}: {overlap_line(*pair)}"
         for recording in recordings
         for pair in self_overlaps(recording)
@@ -65,13 +74,13 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
 
 def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in a manifest."""
-    labels = _labels(recordings)
+    labels, found = _labels(recordings), _without_length(recordings)
     if missing := _missing(labels):
         others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
-        return [f"no utterance is {missing}; labels that are not scored: {others}"]
+        return [*found, f"no utterance is {missing}; labels that are not scored: {others}"]
     folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
     lacking = {fold: _missing(_labels([r for r in recordings if r.fold == fold])) for fold in folds}
-    return [
+    return found + [
         f"fold {fold} has no {missing} utterance" for fold, missing in lacking.items() if missing
     ]
 

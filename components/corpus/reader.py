@@ -30,8 +30,8 @@ def read_corpus(folder: Path) -> list[Recording]:
     Raises:
         InputError: neither is there, or what is there has a fault; see `read_iemocap` and
             `components.conversation.read_manifest`. In a manifest it is a fault, too, that a
-            recording has no utterance, or that a speaker's utterances overlap, but in what came
-            back from traffic.
+            recording has no utterance or its fold no name, or that a speaker's utterances overlap,
+            but in what came back from traffic.
     """
     folder = Path(folder)
     if is_manifest(folder):
@@ -55,6 +55,8 @@ def _labelled(recording: Recording) -> Recording:
         raise InputError(
             f"{recording.name}: its reference names no utterance; label one, or leave it out"
         )
+    if not recording.fold.strip():
+        raise InputError(f"{recording.name}: its fold has no name; name what is held out together")
     return recording
 
 

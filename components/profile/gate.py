@@ -15,10 +15,10 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from components.conversation import EMOTIONS, InputError
+from components.conversation import EMOTIONS, InputError, read_text
+from components.profile.yaml_file import parse_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -153,12 +153,7 @@ def load_gate(path: Path) -> GateSettings:
         InputError: no such file, not YAML, an unknown check or a wrong threshold, which it names.
     """
     place = f"gate file {path}"
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{place}: cannot be read: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
+    content = parse_yaml(read_text(path, place), place)
     try:
         return GateSettings.model_validate(content)
     except ValidationError as error:

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.conversation import FEEDBACK, InputError, Recording, Seconds
+from components.conversation import FEEDBACK, InputError, Recording, Seconds, read_text
 from components.profile.cache import json_digest
 from components.profile.cluster import ClusterSettings
 from components.profile.gate import GateSettings, load_gate, unknown_check
+from components.profile.yaml_file import parse_yaml
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -277,14 +277,12 @@ def load_profile(name: str | Path) -> Profile:
         path = path if path.is_file() else Path(text)
         if not path.is_file():
             raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
-        place, source, folder = text, path.read_text(encoding="utf-8"), path.parent
+        place, source, folder = text, read_text(path), path.parent
+    content = parse_yaml(source, place)
+    if isinstance(content, dict) and isinstance(content.get("gate"), str):
+        content["gate"] = load_gate(folder / content["gate"])
     try:
-        content = yaml.safe_load(source)
-        if isinstance(content, dict) and isinstance(content.get("gate"), str):
-            content["gate"] = load_gate(folder / content["gate"])
         return Profile.model_validate(content)
-    except yaml.YAMLError as error:
-        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         first = error.errors()[0]
         unknown = unknown_check(error, ("gate",))

@@ -1,13 +1,12 @@
 """What is known of a model beside its weights: what it was made from, its numbers."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.conversation import InputError
+from components.conversation import InputError, read_json
 from components.profile import Profile, file_digest, json_digest
 
 LINEAGE_TAGS = (
@@ -75,18 +74,13 @@ def evidence_key(metrics: Path, verdict: Path, lineage: Lineage) -> str:
     return json_digest([file_digest(metrics), file_digest(verdict), *made_from])
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
         InputError: missing, or something else.
     """
-    try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: is missing") from None
-    except (ValueError, OSError) as error:
-        raise InputError(f"{path}: cannot be read as JSON: {error}") from None
+    content = read_json(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no JSON object")
     return content

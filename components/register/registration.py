@@ -14,7 +14,7 @@ from components.register.connection import (
     in_turn,
     mlflow_client,
 )
-from components.register.evidence import Lineage, evidence_key, read_json
+from components.register.evidence import Lineage, evidence_key, read_object
 from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
 from components.scoring import read_verdict
@@ -57,7 +57,7 @@ def register(
         RegistryError: MLflow failed; nothing was registered.
     """
     check_model_folder(model)
-    decided, digest, measured = read_verdict(verdict), tree_digest(model), read_json(metrics)
+    decided, digest, measured = read_verdict(verdict), tree_digest(model), read_object(metrics)
     for paper, what, found in (
         (metrics, "was measured on", measured.get("model")),
         (verdict, "is about", decided.model),

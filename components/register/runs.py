@@ -18,7 +18,7 @@ from components.register.evidence import (
     Lineage,
     evidence_key,
     numbers,
-    read_json,
+    read_object,
 )
 from components.scoring import read_verdict
 
@@ -120,7 +120,7 @@ def evidence_run(
     from mlflow.entities import Metric, Param
     from mlflow.utils.time import get_current_time_millis
 
-    scores = numbers(read_json(evidence / "metrics.json"))
+    scores = numbers(read_object(evidence / "metrics.json"))
     experiment = _experiment(client, settings)
     for left in _runs_of(client, settings, tags["evidence"], "RUNNING"):
         try_to(partial(client.set_terminated, left, "KILLED"), f"end run {left}")

@@ -4,13 +4,12 @@ It is one JSON file, `verdict.json`: what evaluates a model writes it, what regi
 the model reads it, and people read it.
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
 
-from components.conversation import InputError
+from components.conversation import InputError, read_json
 
 Result = Literal["pass", "fail", "inconclusive"]
 
@@ -101,21 +100,34 @@ def read_verdict(path: Path) -> Verdict:
     Raises:
         InputError: missing, not a verdict, or one whose decision is not what its checks say.
     """
+    content = read_json(path)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: is missing") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is not a verdict: {error}") from None
-    try:
-        verdict = Verdict(str(content["model"]), _checks(content["checks"]))
+        if not isinstance(content, dict):
+            raise ValueError("no JSON object")
+        for key in ("verdict", "model", "checks"):
+            if key not in content:
+                raise ValueError(f"lacks {key!r}")
+        if not isinstance(content["checks"], list):
+            raise ValueError(f"'checks' is {content['checks']!r}, not a list")
+        verdict = Verdict(str(content["model"]), tuple(map(_check, content["checks"])))
         told = content["verdict"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{path}: is not a verdict: {error!r}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: is not a verdict: {error}") from None
     if told != verdict.decision:
         raise InputError(f"{path}: says {told!r}, its checks say {verdict.decision!r}")
     return verdict
 
 
-def _checks(entries: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
-    return tuple(Check(**entry) for entry in entries)
+def _check(entry: Any) -> Check:
+    names = [field.name for field in fields(Check)]
+    if not isinstance(entry, dict) or entry.keys() != set(names):
+        raise ValueError(f"a check has {', '.join(names)}, and this one is {entry!r}")
+    check = Check(**entry)
+    for key, kinds in (("value", (int, float, NoneType)), ("threshold", (int, float))):
+        if isinstance(entry[key], bool) or not isinstance(entry[key], kinds):
+            raise ValueError(f"check {check.name}: {key!r} is {entry[key]!r}, not a number")
+    if not isinstance(check.name, str) or not isinstance(check.says, str):
+        raise ValueError(f"check {check.name!r}: its name or what it says is not a text")
+    if check.bound not in get_args(Bound):
+        raise ValueError(f"check {check.name}: {check.bound!r} is no bound")
+    return check

@@ -118,6 +118,20 @@ def test_broken_rttm(tmp_path: Path, line: str) -> None:
         read_rttm(tmp_path / "r.rttm")
 
 
+def test_a_byte_order_mark(tmp_path: Path) -> None:
+    """What Windows' programs put before the first line is no part of it."""
+
+    def marked(name: str, text: str) -> Path:
+        (tmp_path / name).write_text(text, encoding="utf-8-sig")
+        return tmp_path / name
+
+    rttm = marked("r.rttm", "SPEAKER r 1 0 1 <NA> <NA> A\nSPEAKER r 1 2 1 <NA> <NA> B\n")
+    assert len(read_rttm(rttm)["r"]) == 2
+    assert read_uem(marked("u.uem", "r 1 0 5\n")) == {"r": [(0, 5)]}
+    assert len(read_words(marked("w.json", '[{"start": 0, "end": 2, "text": "so"}]'))) == 1
+    assert len(read_turns(marked("t.json", entry()))) == 1
+
+
 def test_rttm_cannot_hold_spaces(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="my call"):
         write_rttm(tmp_path / "r.rttm", "my call", [SpeakerSegment(0, 1, "A")])
@@ -201,6 +215,7 @@ class TestManifest:
             ({"fold": None}, r"line 1: 'fold' is None, not a text"),
             ({"recording": "my call"}, r"'my call' must be one word"),
             ({"recording": "a/b"}, r"'a/b' must be one word"),
+            ({"fold": "\ud800"}, r"line 1: holds half of a character"),
             ({"scripted": "no"}, r"'scripted' is 'no', not true, false or null"),
         ],
     )
@@ -211,6 +226,22 @@ class TestManifest:
         path.write_text(json.dumps(row))
         with pytest.raises(InputError, match=message):
             read_manifest(path)
+
+    @pytest.mark.parametrize(
+        ("change", "message"),
+        [
+            ({"speaker": ""}, "utterance 1: 'speaker' is '', not a name"),
+            ({"words": "\udc80"}, "holds half of a character"),
+            ({"start_time": True}, "utterance 1: 'start_time' is True, not a number"),
+        ],
+    )
+    def test_bad_references(self, tmp_path: Path, change: dict[str, object], message: str) -> None:
+        self.corpus(tmp_path)
+        path = tmp_path / "corpus" / "reference" / "r.json"
+        (row,) = json.loads(path.read_text())
+        path.write_text(json.dumps([row | change]))
+        with pytest.raises(InputError, match=rf"r\.json: {message}"):
+            read_manifest(tmp_path / "corpus")
 
     @pytest.mark.parametrize("column", ["recording", "audio", "reference", "fold"])
     def test_a_missing_column(self, tmp_path: Path, column: str) -> None:

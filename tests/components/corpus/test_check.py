@@ -93,7 +93,7 @@ def faulty(folder: Path, change: Callable[[list[dict]], object]) -> Path:
         (lambda e: e[0].update(emotion=None), r"utterance 1: 'emotion' is null"),
         (lambda e: e[0].update(start_time="-1"), r"utterance 1: starts at -1 s, before the rec"),
         (lambda e: e[0].update(start_time=-1), r"utterance 1: starts at -1 s, before the rec"),
-        (lambda e: e[0].update(start_time="?"), r"utterance 1: could not convert string"),
+        (lambda e: e[0].update(start_time="?"), r"utterance 1: 'start_time' is '\?', not a number"),
         (lambda e: e[0].update(start_time=float("nan")), r"utterance 1: .*not a number"),
         (lambda e: e[0].update(sex="woman"), r"utterance 1: 'sex' is 'woman', not F or M"),
         (lambda e: e[2].update(utterance_id=e[0]["utterance_id"]), r"_F000 is named twice"),
@@ -111,6 +111,13 @@ def test_a_reference_with_a_fault_is_named_with_the_place(
     with pytest.raises(InputError, match=fault) as raised:
         read_corpus(faulty(tmp_path / "manifest", change))
     assert "\n" not in str(raised.value)
+
+
+def test_a_fold_without_a_name(iemocap: Path, tmp_path: Path) -> None:
+    nameless = [replace(recording, fold=" ") for recording in read_corpus(iemocap)]
+    write_manifest(tmp_path / "manifest", nameless)
+    with pytest.raises(InputError, match="Ses01F_impro01: its fold has no name"):
+        read_corpus(tmp_path / "manifest")
 
 
 def test_turns_that_came_back_from_traffic_may_overlap(iemocap: Path, tmp_path: Path) -> None:
