@@ -14,9 +14,10 @@ from pathlib import Path
 
 import numpy as np
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from components.conversation import InputError, Seconds, Turn
+from components.profile import Environment
 from components.traffic import (
     Answered,
     Journal,
@@ -36,7 +37,7 @@ SWEEP: Seconds = 3600.0
 """How often what is too old is deleted."""
 
 
-class LogSettings(BaseSettings):
+class LogSettings(Environment):
     """What the operator allows, each from `MOODLINE_LOG_<NAME>` in the environment.
 
     Attributes:

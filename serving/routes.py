@@ -1,7 +1,6 @@
 """The endpoints under `/v1`."""
 
 import asyncio
-import re
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -18,6 +17,7 @@ from components.conversation import (
     turns_to_vtt,
 )
 from components.conversation.speakers import rttm_text
+from components.traffic import recording_name
 from serving import accept
 from serving.errors import LateError, StoppedError
 from serving.fair import Work
@@ -275,7 +275,7 @@ def _options(
 def _session(filename: str | None) -> str:
     """The recording's name, from what the sender calls the file."""
     stem = Path((filename or "").replace("\\", "/")).stem
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._")[:100] or "recording"
+    return recording_name(stem)
 
 
 async def _answered(request: Request, work: Work, doing: Coroutine[Any, Any, T]) -> T:

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from components.profile import Environment
 
 
-class ServeSettings(BaseSettings):
+class ServeSettings(Environment):
     """The service's own settings, each from `MOODLINE_SERVE_<NAME>` in the environment.
 
     Copies of the service that share `store` and `folder` share jobs and the limits of keys.

@@ -7,10 +7,12 @@ sent again, comes to the same choice; and a share that grows keeps those it alre
 import hashlib
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from components.profile import Environment
 
 
-class TrafficSettings(BaseSettings):
+class TrafficSettings(Environment):
     """Which versions are served, each from `MOODLINE_TRAFFIC_<NAME>` in the environment.
 
     Attributes:

@@ -20,7 +20,7 @@ from components.profile.profile import (
     load_profile,
 )
 from components.profile.recordings import WHOLE, Progress, shard_of, work_through
-from components.profile.settings import Settings, model_digest, resolve_model
+from components.profile.settings import Environment, Settings, model_digest, resolve_model
 
 __all__ = [
     "WHOLE",
@@ -28,6 +28,7 @@ __all__ = [
     "Cache",
     "ClusterSettings",
     "DiarizeSettings",
+    "Environment",
     "ExperimentSettings",
     "FusionSettings",
     "GateSettings",

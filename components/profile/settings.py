@@ -2,14 +2,29 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from components.conversation import InputError
 from components.profile.cache import tree_digest
 
 
-class Settings(BaseSettings):
+class Environment(BaseSettings):
+    """Settings from the environment; a wrong one is one line that names its variable."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"{self.model_config.get('env_prefix', '')}{first['loc'][0]}".upper()
+            fault = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{name}={first['input']}: {fault}") from None
+
+
+class Settings(Environment):
     """The machine's settings, each from `MOODLINE_<NAME>` in the environment.
 
     Attributes:
@@ -76,6 +91,13 @@ class Settings(BaseSettings):
     kfp_experiment: str = "moodline"
     max_upload_megabytes: int = 200
     max_seconds: float = 4 * 3600
+
+    @field_validator("home")
+    @classmethod
+    def _is_a_folder(cls, home: Path) -> Path:
+        if home.exists() and not home.is_dir():
+            raise ValueError("is a file; name a folder")
+        return home
 
     @property
     def token(self) -> str | None:

@@ -13,7 +13,7 @@ of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.database import in_utc, open_database
+from components.traffic.database import database_exists, in_utc, open_database
 from components.traffic.erase import erase, sweep
 from components.traffic.export import Exported, export_feedback
 from components.traffic.feedback import (
@@ -34,6 +34,7 @@ from components.traffic.rows import (
     entropy,
     recording_id,
     recording_key,
+    recording_name,
     schema,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "Window",
     "audio_path",
     "contradicted",
+    "database_exists",
     "entropy",
     "erase",
     "export_feedback",
@@ -62,6 +64,7 @@ __all__ = [
     "read_window",
     "recording_id",
     "recording_key",
+    "recording_name",
     "schema",
     "standing",
     "sweep",

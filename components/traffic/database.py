@@ -39,6 +39,12 @@ def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
     return engine
 
 
+def database_exists(url: str) -> bool:
+    """False if it is a SQLite file that nobody has written yet; what a server has, it must tell."""
+    path = url.removeprefix("sqlite:///")
+    return path == url or Path(path).exists()
+
+
 def in_utc(time: datetime) -> datetime:
     """A time as a database gives it: SQLite drops the zone, PostgreSQL tells it in its own."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from components.conversation import EMOTIONS, InputError, Seconds
-from components.traffic.database import in_utc, open_database
+from components.traffic.database import database_exists, in_utc, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -155,6 +155,17 @@ class FeedbackStore:
                 delete(self._table).where(self._table.c.recording == recording)
             )
         return int(done.rowcount)
+
+    @classmethod
+    def read(cls, url: str, since: datetime | None = None) -> list[Feedback]:
+        """The entries in a database; none, and no file is made, where nobody wrote one yet."""
+        if not database_exists(url):
+            return []
+        store = cls(url)
+        try:
+            return store.entries(since)
+        finally:
+            store.close()
 
     def close(self) -> None:
         """Let go of the connections."""

@@ -76,6 +76,7 @@ def bars() -> Progress:
         TimeElapsedColumn(),
         console=err,
         transient=True,
+        disable=not err.is_terminal,  # at its end it prints an empty line where there is none
     )
 
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from components.align import align, align_baseline
 from components.conversation import (
+    UNKNOWN,
     InputError,
     Turn,
     audio_duration,
@@ -147,6 +148,8 @@ def analyze_command(
     The labels are guesses about people. They must not be used to infer the emotions of people at
     work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
     """
+    if output_format is Format.vtt and len(audio) > 1:
+        raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
         audio_duration(path)  # a bad file is refused before any model is loaded
     names = [session_of(path) for path in audio]
@@ -214,8 +217,6 @@ def turns_text(turns: Sequence[Turn], audio: Sequence[Path], kind: Format) -> st
             for name in dict.fromkeys(turn.session_id for turn in turns)
         )
     if kind is Format.vtt:
-        if len(audio) > 1:
-            raise InputError("WebVTT holds one recording; analyze them one by one")
         return turns_to_vtt(turns)
     if kind is Format.html:
         from components.conversation.html import turns_page
@@ -301,14 +302,24 @@ def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]
     """The one recording of an RTTM file.
 
     Raises:
-        InputError: it holds several, which are named.
+        InputError: it holds several, which are named; a speaker of the name that words in nobody's
+            speech get; or a time before the recording.
     """
     found = read_rttm(path)
     if len(found) > 1:
         raise InputError(
             f"{path}: holds {len(found)} recordings ({', '.join(sorted(found))}); give it one"
         )
-    return next(iter(found.items()), (default, []))
+    name, segments = next(iter(found.items()), (default, []))
+    for segment in segments:
+        if segment.speaker == UNKNOWN:
+            raise InputError(
+                f"{path}: has a speaker named {UNKNOWN}, which is what words in nobody's speech are"
+                " given to; name that speaker otherwise"
+            )
+        if segment.start < 0:
+            raise InputError(f"{path}: {segment.speaker} speaks at {segment.start} s, before 0")
+    return name, segments
 
 
 def add_to(app: typer.Typer) -> None:

@@ -48,12 +48,12 @@ def drift_command(
     settings = Settings()
     end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
     since = start_of(window, end)
+    if log is not None and not log.is_dir():
+        raise InputError(f"--log {log}: no such folder")
     with spinner("fetching the version's reference"):
         folder, number, registered = version_folder(version, settings)
     with spinner("comparing"):
-        store = FeedbackStore(settings.feedback_url)
-        entries = [entry for entry in store.entries(since) if entry.time < end]
-        store.close()
+        entries = FeedbackStore.read(settings.feedback_url, since)
         found = drift(
             log or settings.log,
             folder,
@@ -61,7 +61,7 @@ def drift_command(
             until=end,
             version=number,
             registered=registered,
-            feedback=entries,
+            feedback=[entry for entry in entries if entry.time < end],
         )
     found.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
     if as_json:
@@ -85,7 +85,12 @@ def start_of(window: str, end: datetime) -> datetime | None:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", window)
     if match is None:
         raise InputError(f"--window {window}: name a length as 30m, 24h or 7d, or all")
-    return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
+    try:
+        return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        raise InputError(
+            f"--window {window}: would begin before the year 1; name a shorter one, or all"
+        ) from None
 
 
 def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, datetime | None]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from components.conversation import InputError
 from components.profile import Settings
 from pipelines.cli.console import note, out, print_json
 
@@ -28,9 +29,7 @@ def export_command(
 
     check_new_folder(output)
     settings = Settings()
-    store = FeedbackStore(settings.feedback_url)
-    done = export_feedback(store.entries(), settings.log, output)
-    store.close()
+    done = export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, output)
     if as_json:
         return print_json(asdict(done))
     out.print(
@@ -46,9 +45,7 @@ def show_command(as_json: AsJson = False) -> None:
     from components.drift import live_scores
     from components.traffic import FeedbackStore
 
-    store = FeedbackStore(Settings().feedback_url)
-    entries = store.entries()
-    store.close()
+    entries = FeedbackStore.read(Settings().feedback_url)
     live = live_scores(entries)
     if as_json:
         return print_json({"entries": len(entries), "live": live})
@@ -78,22 +75,53 @@ def show_command(as_json: AsJson = False) -> None:
 
 
 def erase_command(
-    recording: Annotated[str, typer.Argument(help="The recording's name, as it was sent.")],
-    owner: Annotated[str, typer.Option("--owner", help="Of the API key it was sent with.")] = "",
+    recording: Annotated[
+        str, typer.Argument(help="The turns' session_id, or the name of the file that was sent.")
+    ],
+    owner: Annotated[
+        str, typer.Option("--owner", help="The name of the API key it was sent with, if one was.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Erase a recording: its rows, sound and feedback. What was exported is a copy: see to it."""
-    from components.traffic import FeedbackStore, erase, recording_id, recording_key
+    """Erase a recording: its rows, sound and feedback. What was exported is a copy: see to it.
+
+    Recordings of two API keys are two, whatever their names: of one that came with a key only
+    `--owner` finds the rows. Exit status 2: nothing is kept of such a recording.
+    """
+    from components.traffic import (
+        FeedbackStore,
+        database_exists,
+        erase,
+        recording_id,
+        recording_key,
+    )
 
     settings = Settings()
-    name = recording_id(f"{owner}/{recording}", recording_key(settings.log))
-    logged = erase(settings.log, name)
-    store = FeedbackStore(settings.feedback_url)
-    entries = store.erase(name)
-    store.close()
+    nothing = f"{recording}: nothing is kept of a recording of that name" + (
+        f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
+    )
+    if not settings.log.is_dir():
+        raise InputError(nothing)
+    name = recording_id(f"{owner}/{_as_served(recording)}", recording_key(settings.log))
+    logged, entries = erase(settings.log, name), 0
+    if database_exists(settings.feedback_url):
+        store = FeedbackStore(settings.feedback_url)
+        entries = store.erase(name)
+        store.close()
+    if not logged and not entries:
+        raise InputError(nothing)
     if as_json:
         return print_json({"recording": name, "logged": logged, "feedback": entries})
     return out.print(f"Erased: {logged} turns and sound files, {entries} entries of feedback.")
+
+
+def _as_served(recording: str) -> str:
+    """The name that the service gave a recording, of itself or of its file's name."""
+    from components.corpus.folder import SUFFIXES
+    from components.traffic import recording_name
+
+    path = Path(recording.replace("\\", "/"))
+    return recording_name(path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -51,7 +51,7 @@ def checks_table(verdict: Verdict) -> Table:
 def _find(name: str) -> Verdict:
     """The verdict in a file of that name, else of the version."""
     path = Path(name)
-    if path.is_file():
+    if path.is_file() or path.suffix or "/" in name:
         return read_verdict(path)
     from components.register import verdict_of
 

@@ -127,11 +127,8 @@ def _came_back(settings: Settings, folder: Path) -> tuple[Path | None, str]:
     """The feedback so far as a corpus; None, and why, if there is none to train on."""
     from components.traffic import FeedbackStore, export_feedback
 
-    store = FeedbackStore(settings.feedback_url)
     try:
-        done = export_feedback(store.entries(), settings.log, folder)
+        done = export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, folder)
     except InputError as error:
         return None, str(error)
-    finally:
-        store.close()
     return folder, f"{done.turns} labelled turns of {done.recordings} recordings"

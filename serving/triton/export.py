@@ -14,10 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from components.conversation import EMOTIONS, InputError, atomic_path
-from components.profile import file_digest
+from components.profile import Environment, file_digest
 from serving.triton.gpu import GRAPH, export_graph, serve_graphs
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
 """
 
 
-class HostSettings(BaseSettings):
+class HostSettings(Environment):
     """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
 
     Attributes:

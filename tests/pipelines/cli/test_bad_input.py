@@ -85,3 +85,139 @@ def test_a_dash_is_standard_output(place: Path) -> None:
 
 def test_a_line_break_in_a_name(refused) -> None:
     assert r"two\nlines.json: no such file" in refused("align", "two\nlines.json", "x", "-o", "t")
+
+
+def put(name: str, content: object) -> str:
+    """A file of that content, text or JSON."""
+    Path(name).write_text(content if isinstance(content, str) else json.dumps(content))
+    return name
+
+
+def words(**changes: object) -> object:
+    """Words of which one is changed so."""
+    return {"segments": [WORDS["segments"][0] | {"words": [WORD | changes]}]}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (words(word=None), "segment 1: 'word' is None, not a text"),
+        (words(word={"a": 1}), "segment 1: 'word' is {'a': 1}, not a text"),
+        (words(start=-0.5), "segment 1: “hello” is at -0.5 s, before the recording"),
+        (words(start=True), "segment 1: 'start' of “hello” is True, not a number"),
+        ([{"start": -1, "end": 1, "text": "a"}], "segment 1: 'start' is at -1.0 s, before the"),
+        ([{"start": 0, "end": 1, "text": 7}], "segment 1: 'text' is 7, not a text"),
+        ([{"start": 0, "end": 1, "words": 7}], "segment 1: 'words' is 7, not a list"),
+        ([7], "segment 1: is 7, not an object"),
+    ],
+)
+def test_words_that_are_none(refused, content: object, message: str) -> None:
+    assert f"w.json: {message}" in refused("align", put("w.json", content), "call.rttm", "-o", "t")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("HELLO WORLD", "line 2: is not RTTM"),
+        ("\ufeffSPEAKER call 1 0 1 <NA> <NA> A", "line 2: is not RTTM"),
+        ("SPEAKER call 1 0 1 <NA> <NA> unknown", "has a speaker named unknown"),
+        ("SPEAKER call 1 -2 1 <NA> <NA> B", "B speaks at -2.0 s, before 0"),
+    ],
+)
+def test_speakers_that_are_none(refused, line: str, message: str) -> None:
+    put("s.rttm", f"{RTTM}{line}\n")
+    assert f"s.rttm: {message}" in refused("align", "words.json", "s.rttm", "-o", "t.json")
+
+
+TURN = {"session_id": "r", "start_time": 0, "end_time": 1, "speaker": "A", "words": ""}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([TURN | {"start_time": True}], "turn 1: 'start_time' is True, not a number"),
+        ([TURN | {"confidence": True}], "turn 1: 'confidence' is True, not a number"),
+        ([TURN | {"probabilities": {"sad": "1"}}], "turn 1: 'probabilities' is {'sad': '1'}, not"),
+        ([TURN | {"speaker": " "}], "turn 1: 'speaker' is ' ', not a name"),
+        ('["\\ud800"]', "holds half of a character"),
+        ("[" * 100_000, "is nested too deeply"),
+        (f"[{'9' * 400}]", "is not JSON: a number has 400 digits"),
+        (f"[{'9' * 5000}]", "is not JSON: a number has 5000 digits"),
+    ],
+)
+def test_turns_that_are_none(refused, content: object, message: str) -> None:
+    assert f"t.json: {message}" in refused("score", put("t.json", content), "t.json")
+
+
+def test_a_folder_in_a_file_s_place(place: Path, refused) -> None:
+    (place / "d").mkdir()
+    assert "d: is a folder; name a file" in refused("align", "d", "call.rttm", "-o", "t.json")
+    assert "d: is a folder; name a file" in refused("align", "words.json", "d", "-o", "t.json")
+    assert "d: is a folder; name a file" in refused("score", "d", "d")
+
+
+CHECK = {"name": "min_accuracy", "value": 0.7, "bound": "at least", "threshold": 0.4,
+         "result": "pass", "says": "so it is"}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "is not a verdict: no JSON object"),
+        ({"checks": [CHECK]}, "is not a verdict: lacks 'verdict'"),
+        ({"verdict": "pass", "model": "m", "checks": 3}, "is not a verdict: 'checks' is 3"),
+        *(
+            ({"verdict": "pass", "model": "m", "checks": [CHECK | change]}, message)
+            for change, message in (
+                ({"value": "high"}, "check min_accuracy: 'value' is 'high', not a number"),
+                ({"threshold": None}, "check min_accuracy: 'threshold' is None, not a number"),
+                ({"bound": "near"}, "check min_accuracy: 'near' is no bound"),
+                ({"says": 1}, "check 'min_accuracy': its name or what it says is not a text"),
+                ({"more": 1}, "a check has name, value, bound, threshold, result, says, and"),
+            )
+        ),
+        (f'{{"value": {"9" * 400}}}', "is not JSON: a number has 400 digits"),
+    ],
+)
+def test_verdicts_that_are_none(refused, content: object, message: str) -> None:
+    assert message in refused("gate", put("verdict.json", content))
+
+
+def test_a_gate_of_no_such_name(refused) -> None:
+    assert "gone.json: no such file" in refused("gate", "gone.json")
+    assert "file name too long" in refused("gate", "g" * 400)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("name: demo".encode("utf-16"), "is not a text file in UTF-8"),
+        (b"name: " + b"[" * 5_000, "is nested too deeply"),
+        (b"name: 2026-13-45", "is not YAML: month must be in 1..12"),
+    ],
+)
+def test_profiles_that_are_none(place: Path, refused, content: bytes, message: str) -> None:
+    (place / "p.yaml").write_bytes(content)
+    assert f"p.yaml: {message}" in refused("compile", "--profile", "p.yaml", "-o", "x.yaml")
+
+
+def test_settings_that_are_wrong(refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOODLINE_MAX_SECONDS", "long")
+    assert "MOODLINE_MAX_SECONDS=long: " in refused("registry", "list")
+    monkeypatch.setenv("MOODLINE_HOME", "words.json")
+    assert "MOODLINE_HOME=words.json: is a file; name a folder" in refused("registry", "list")
+
+
+def test_drift_windows_and_logs_that_are_none(refused) -> None:
+    assert "--log typo: no such folder" in refused("drift", "--log", "typo")
+    for options in (("--window", "999999999999d"), ("--until", "0001-01-01")):
+        assert "would begin before the year 1" in refused("drift", *options)
+
+
+def test_nothing_to_erase(refused) -> None:
+    assert "nothing is kept of a recording of that name" in refused("log", "erase", "call")
+
+
+def test_subtitles_hold_one_recording(refused) -> None:
+    many = ("analyze", "gone.wav", "gone-too.wav")
+    assert "WebVTT holds one recording" in refused(*many, "--format", "vtt")  # before any is read

@@ -175,7 +175,23 @@ def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:
     done = moodline("corpus", "check", tmp_path)
     assert done.returncode == 1
     assert "labels that are not scored: Angry" in done.stderr
+    assert len(done.stderr.splitlines()) == 1, done.stderr
     assert "Angry 1" in done.stdout
+
+
+def test_corpus_check_finds_utterances_without_length(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "call.wav", np.zeros(16_000), 16_000)
+    entry = {"session_id": "call", "speaker": "A", "words": "no"}
+    entries = [
+        entry | {"start_time": n / 8, "end_time": n / 8 + 0.1 * (n > 0), "emotion": emotion}
+        for n, emotion in enumerate(["angry", "happy", "neutral", "sad"])
+    ]
+    (tmp_path / "call.json").write_text(json.dumps(entries))
+    row = {"recording": "call", "audio": "call.wav", "reference": "call.json", "fold": "one"}
+    (tmp_path / "manifest.jsonl").write_text(json.dumps(row))
+    done = moodline("corpus", "check", tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "call: utterance call_0001 ends where it begins, at 0.00 s\n"
 
 
 def test_corpus_check(demo_corpus: Path) -> None:

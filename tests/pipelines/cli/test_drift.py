@@ -102,6 +102,7 @@ def log(home: Path) -> Log:
 def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFixture[str]) -> None:
     command = ["drift", "--version", str(home / "version")]
     assert run([*command, "--json"]) == 0
+    assert not (home / "feedback.db").exists()  # only read
     assert json.loads(capfd.readouterr().out)["decision"] == "too_small"
     assert run([*command, "--window", "yesterday"]) == 2
     assert "--window yesterday: name a length as 30m, 24h or 7d" in capfd.readouterr().err
@@ -144,6 +145,7 @@ def test_feedback_is_exported_and_a_recording_erased(
 ) -> None:
     assert run(["feedback", "export", "-o", str(home / "out")]) == 2
     assert "there is no feedback yet" in capfd.readouterr().err
+    assert not (home / "feedback.db").exists()
     log(30.0)
     store = FeedbackStore(f"sqlite:///{home}/feedback.db")
     for request in ("r0", "r1"):
@@ -162,3 +164,10 @@ def test_feedback_is_exported_and_a_recording_erased(
     assert find_request(home / "log", "r0") == []
     assert [entry.request_id for entry in store.entries()] == ["r1"]
     store.close()
+    assert run(["log", "erase", "call-0"]) == 2
+    assert "call-0: nothing is kept of a recording of that name" in capfd.readouterr().err
+    assert run(["log", "erase", "call-1", "--owner", "web"]) == 2
+    assert "nothing is kept of a recording of that name and the ow" in capfd.readouterr().err
+    assert run(["log", "erase", "sent/call-1.wav"]) == 0
+    assert run(["log", "erase", "(call-2)"]) == 0  # as the service cleans it
+    assert "Erased: 10 turns and sound files, 0 entries" in capfd.readouterr().out
