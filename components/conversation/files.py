@@ -71,31 +71,41 @@ def check_writable(path: Path) -> None:
         InputError: it is a folder, its name is too long, there can be no folder around it, or
             nothing may be written there.
     """
-    try:
+    with _in_words(path):
         if path.is_dir():
             raise InputError(f"{path}: is a folder; name a file")
-        if _is_stream(path):
-            writable = path == STDOUT or os.access(path, os.W_OK)
-        else:
-            around = next(p for p in _behind_links(path).parents if p.exists())
-            tempfile.TemporaryFile(dir=around).close()
-            writable = True
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {str(error.strerror).lower()}") from None
-    if not writable:
-        raise InputError(f"{path}: cannot be written: permission denied")
+        if not _is_stream(path):
+            _check_room(path)
+        elif path != STDOUT and not os.access(path, os.W_OK):
+            raise InputError(f"{path}: cannot be written: permission denied")
 
 
 def check_new_folder(path: Path) -> None:
-    """Refuse a folder that a user named and that holds something already.
+    """Refuse a folder that a user named and that holds something already, or cannot be made.
 
     Raises:
-        InputError: it does, or it is a file.
+        InputError: it does, it is a file, or as `check_writable`.
     """
-    if path.exists() and not path.is_dir():
-        raise InputError(f"{path}: is a file; name a folder")
-    if path.is_dir() and any(path.iterdir()):
-        raise InputError(f"{path}: is not empty; name a new folder")
+    with _in_words(path):
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: is a file; name a folder")
+        if path.is_dir() and any(path.iterdir()):
+            raise InputError(f"{path}: is not empty; name a new folder")
+        _check_room(path)
+
+
+@contextmanager
+def _in_words(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {str(error.strerror).lower()}") from None
+
+
+def _check_room(path: Path) -> None:
+    """Try to make a file in the innermost folder around a path that there is."""
+    around = next(p for p in _behind_links(path).parents if p.exists())
+    tempfile.TemporaryFile(dir=around).close()
 
 
 def _is_stream(path: Path) -> bool:

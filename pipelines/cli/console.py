@@ -55,7 +55,8 @@ def quiet(verbose: bool) -> None:
 
 def file_option(help_text: str, name: str = "-o") -> Any:
     """An option that names a file to write, looked at before any work; `-` is standard output."""
-    return typer.Option(name, help=help_text, callback=_checked)
+    shown = f"{help_text.rstrip('.')}; - is standard output."
+    return typer.Option(name, help=shown, callback=_checked)
 
 
 def _checked(path: Path | None) -> Path | None:

@@ -1,8 +1,4 @@
-"""`moodline`: every command, and what its end says.
-
-Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in one
-clear line. 70: a fault of ours, with its traceback.
-"""
+"""`moodline`: every command, and what its end says (`ENDS`)."""
 
 import errno
 import os
@@ -33,6 +29,9 @@ from pipelines.cli import (
 from pipelines.cli.console import note, quiet
 from pipelines.steps import StepFailed
 
+ENDS = """Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in
+one line. 70: a fault of ours, with its traceback. 130: stopped by Ctrl-C or SIGTERM."""
+
 _SHOWN_LINES = 20  # of what a step that failed printed
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -51,6 +50,7 @@ _OF_THE_MACHINE = _FULL | {
 app = typer.Typer(
     name="moodline",
     help="Who said what, when, and with which emotion.",
+    epilog=ENDS,
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

@@ -1,6 +1,7 @@
 """Profiles are checked when loaded, frozen, and named by a digest that is the same everywhere."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from components.conversation import InputError
 from components.profile import (
     Cache,
+    Profile,
     Settings,
     file_digest,
     json_digest,
@@ -20,6 +22,8 @@ from components.profile import (
     resolve_model,
     tree_digest,
 )
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_both_profiles_load_and_go_through_json() -> None:
@@ -114,3 +118,13 @@ def test_a_part_holds_what_was_asked_for_and_nothing_else() -> None:
     for other in ("gate", "transcribe", "experiment"):
         with pytest.raises(AttributeError, match=other):
             getattr(part, other)
+
+
+def test_every_key_is_in_the_table_of_the_pipelines_page() -> None:
+    page = (ROOT / "pipelines" / "README.md").read_text(encoding="utf-8")
+    table = page[page.index("## Profiles") : page.index("## Never twice")]
+    named = set(re.findall(r"`(\w+)`", table))
+    for name, part in Profile.model_fields.items():
+        assert name in named
+        if name not in ("gate", "cluster") and hasattr(part.annotation, "model_fields"):
+            assert set(part.annotation.model_fields) <= named, name

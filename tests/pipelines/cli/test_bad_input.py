@@ -1,7 +1,7 @@
 """Whatever is wrong with what was asked is one line on standard error, with exit status 2."""
 
+import errno
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,10 +62,20 @@ def test_an_output_that_cannot_be_written(refused, output: str, message: str) ->
     assert message in refused("analyze", "gone.wav", "-o", output)  # before anything is read
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be written by root")
-def test_a_folder_that_is_somebody_else_s(place: Path, refused) -> None:
-    (place / "theirs").mkdir(mode=0o500)
-    assert "theirs/t.json: cannot be written: permission denied" in refused(*ALIGN, "theirs/t.json")
+@pytest.mark.parametrize("output", ["/proc/folder", "n" * 300, "words.json/folder"])
+def test_a_folder_that_cannot_be_made(refused, output: str) -> None:
+    assert "cannot be written: " in refused("feedback", "export", "-o", output)
+
+
+def test_a_folder_that_is_somebody_else_s(refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "t.json")
+
+    with monkeypatch.context() as changed:
+        changed.setattr("tempfile.TemporaryFile", denied)  # root may write everywhere
+        assert "t.json: cannot be written: permission denied" in refused(*ALIGN, "t.json")
+    monkeypatch.setattr(Path, "write_text", denied)  # whatever else may not be written
+    assert "moodline: t.json: permission denied" in refused(*ALIGN, "t.json")
 
 
 def test_a_dash_is_standard_output(place: Path) -> None:

@@ -63,6 +63,7 @@ def speakers(tmp_path: Path) -> Path:
 def test_help_teaches_every_command() -> None:
     done = moodline("--help")
     assert done.returncode == 0
+    assert "Exit status 0: done." in done.stdout
     for name in ("demo", "analyze", "transcribe", "diarize", "align", "score", "corpus",
                  "retrain", "experiment", "compile", "registry", "serve"):  # fmt: skip
         assert name in done.stdout
