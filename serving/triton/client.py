@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from components.conversation import Seconds
 from serving import traces
+from serving.triton.channel import CHANNEL, RENEWED
 from serving.triton.errors import (
     TritonAwayError,
     TritonDeadError,
@@ -23,20 +25,9 @@ from serving.triton.tensors import Answer, to_answer, to_inputs
 if TYPE_CHECKING:
     from tritonclient.grpc.aio import InferenceServerClient
 
-# After Triton comes back the channel must find it at once, not after gRPC's two minutes. A name
-# that stands for several addresses (a headless service) is spread over by gRPC itself.
-CHANNEL = [
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.lb_policy_name", "round_robin"),
-    ("grpc.dns_min_time_between_resolutions_ms", 5000),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),
-]
-
 ATTEMPTS = 3
-"""Of one clip, when nobody is there to answer. The answer is the same however often it is asked
-for, so asking again is safe."""
+"""Of one clip, when nobody is there to answer; as many as there are Tritons, where those are more.
+The answer is the same however often it is asked for, so asking again is safe."""
 
 PAUSE: Seconds = 0.05
 """Before the same Triton is asked again: at most this, then twice this; less by chance."""
@@ -61,13 +52,21 @@ class TritonClient:
         self.at_once = at_once
         self._replicas = Replicas(addresses(urls))
         self._clients: dict[str, InferenceServerClient] = {}
+        self._since: dict[str, Seconds] = {}
 
     def _connected(self, url: str) -> "InferenceServerClient":
         if url not in self._clients:
             from tritonclient.grpc.aio import InferenceServerClient
 
             self._clients[url] = InferenceServerClient(url, channel_args=CHANNEL)
+            self._since[url] = time.monotonic()
         return self._clients[url]
+
+    async def _renew(self, replica: Replica) -> None:
+        """Connect anew to one that is away, unless others still wait for it."""
+        old = time.monotonic() - self._since[replica.url] > RENEWED
+        if old and not replica.inside and (client := self._clients.pop(replica.url, None)):
+            await client.close()
 
     async def close(self) -> None:
         """Close the connections; using the client again opens new ones."""
@@ -115,23 +114,27 @@ class TritonClient:
         seconds = self.deadline if deadline is None else deadline
         until = now() + seconds
         inputs = to_inputs(audio, input_ids)
+        most = max(ATTEMPTS, len(self._replicas.all))
         tried: list[Replica] = []
+        full: TritonFullError | None = None
         while True:
             replica = self._replicas.choose(version, now(), tried)
             try:
                 return await self._ask(replica, inputs, version, until - now())
             except (TritonAwayError, TritonFullError) as error:
-                full = isinstance(error, TritonFullError)
-                if not full:
+                if isinstance(error, TritonFullError):
+                    full = error
+                else:
                     replica.failed(version, now())
+                    await self._renew(replica)
                 if isinstance(error, TritonDeadError):
                     replica.drop(version)
                 tried.append(replica)
                 everybody = len(set(tried)) == len(self._replicas.all)
                 pause = PAUSE * 2 ** len(tried) * random.random() if everybody else 0.0
-                # A full queue is told at once: whoever asks is to come again later.
-                if (full and everybody) or len(tried) >= ATTEMPTS or now() + pause >= until:
-                    raise
+                # A full queue is told at once, whoever else is away: ask again later.
+                if (full and everybody) or len(tried) >= most or now() + pause >= until:
+                    raise full or error from None
                 await asyncio.sleep(pause)
 
     async def _ask(

@@ -1,6 +1,7 @@
 """Steer a running Triton: load, unload, and prove that a version really answers."""
 
 import logging
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from components.conversation import InputError, Seconds
 from serving.errors import NotReadyError
+from serving.triton.channel import CHANNEL, RENEWED
 from serving.triton.errors import TritonError, translated
 from serving.triton.export import MODEL
 from serving.triton.gpu import GRAPH
@@ -82,10 +84,14 @@ class TritonControl:
     """
 
     def __init__(self, url: str) -> None:
+        self.url = url
+        self._connect()
+
+    def _connect(self) -> None:
         from tritonclient.grpc import InferenceServerClient
 
-        self.url = url
-        self._client: Any = InferenceServerClient(url)
+        self._client: Any = InferenceServerClient(self.url, channel_args=CHANNEL)
+        self._since = time.monotonic()
 
     def close(self) -> None:
         """Close the connection."""
@@ -98,6 +104,9 @@ class TritonControl:
         try:
             return bool(self._client.is_server_live(client_timeout=2.0))
         except InferenceServerException:
+            if time.monotonic() - self._since > RENEWED:
+                self.close()
+                self._connect()
             return False
 
     def load(self, *, timeout: float = 120.0) -> None:

@@ -127,6 +127,8 @@ class Replicas:
         turn = next(self._turns)
         order = [left[(turn + i) % len(left)] for i in range(len(left))]
         usable = [replica for replica in order if replica.usable(version, now)]
+        if tried:  # one request is not to find out about all that are away
+            usable = [replica for replica in usable if version not in replica.rests] or usable
         if usable:
             return min(usable, key=lambda replica: replica.inside)
         return min(order, key=lambda replica: replica.rests[version].until)

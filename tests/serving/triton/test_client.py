@@ -1,6 +1,7 @@
 """The client with its Triton away, and with several."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,11 +10,17 @@ import pytest
 
 from components.profile import Settings
 from serving.processes import free_ports
+from serving.triton import client as client_module
+from serving.triton import control as control_module
+from serving.triton import replicas as replicas_module
 from serving.triton.client import TritonClient
-from serving.triton.errors import TritonAwayError
+from serving.triton.control import TritonControl
+from serving.triton.errors import TritonAwayError, TritonFullError
 from serving.triton.export import export_version, serve_versions
+from serving.triton.replicas import Replicas
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
+from tests.serving.triton.names import NameServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -58,3 +65,71 @@ def test_it_spreads_over_several_and_leaves_out_the_dead(
                     await client.classify_all(clips, version="3")
 
         asyncio.run(asyncio.wait_for(ask(), 60))
+
+
+def test_most_of_those_listed_may_be_away(
+    triton: TritonServer, clip: Callable[[int], Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas_module, "LONGEST_REST", 0.0)  # as after a quiet minute
+    away = [f"127.0.0.1:{port}" for port in free_ports(5)]
+
+    async def ask() -> None:
+        async with TritonClient(",".join([*away, triton.grpc_url])) as client:
+            for _ in range(20):
+                await client.classify(*clip(1), version="3")
+
+    asyncio.run(asyncio.wait_for(ask(), 60))
+
+
+def test_a_full_one_is_full_whoever_else_is_away(
+    models: dict[int, Path], tmp_path: Path, clip: Callable[[int], Clip]
+) -> None:
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    export_version(models[3], tmp_path / "repository", 3)
+    serve_versions(tmp_path / "repository", [3], threads=1, max_queue=1, max_batch=1)
+    away = [f"127.0.0.1:{port}" for port in free_ports(3)]
+    with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
+        server.control.load()
+
+        async def ask() -> list[object]:
+            async with TritonClient(",".join([*away, server.grpc_url])) as client:
+                calls = [client.classify(*clip(1), version="3") for _ in range(64)]
+                return await asyncio.gather(*calls, return_exceptions=True)
+
+        failed = [e for e in asyncio.run(ask()) if isinstance(e, BaseException)]
+    assert failed
+    assert {type(error) for error in failed} == {TritonFullError}
+
+
+def test_a_name_that_was_nobodys_for_long_is_found_at_once(
+    triton: TritonServer, clip: Callable[[int], Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """gRPC itself would ask for it after 1, 3, 5 and 10 seconds, and then ever less often."""
+    for module in (client_module, control_module):
+        monkeypatch.setattr(module, "RENEWED", 1.0)
+
+    async def found(client: TritonClient) -> bool:
+        try:
+            await client.classify(*clip(1), version="3")
+        except TritonAwayError:
+            return False
+        return True
+
+    async def ask(names: NameServer) -> None:
+        url = names.url(int(triton.grpc_url.rpartition(":")[2]))
+        control = TritonControl(url)
+        async with TritonClient("triton.test:8001") as client:
+            client._replicas = Replicas([url])  # the setting names no name server
+            began = time.monotonic()
+            while time.monotonic() < began + 6:
+                assert not await found(client) and not control.alive()
+                await asyncio.sleep(0.2)
+            names.known = True
+            await asyncio.sleep(1.5)
+            assert await found(client)
+            control.alive()
+            assert control.alive()
+            control.close()
+
+    with NameServer() as names:
+        asyncio.run(ask(names))

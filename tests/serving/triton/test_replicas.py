@@ -54,6 +54,17 @@ def test_somebody_is_asked_even_if_all_have_failed() -> None:
     assert replicas.choose("3", 50.0, tried=[replicas.all[0]]).url == "b:1"
 
 
+def test_a_retry_goes_to_one_that_answered_last() -> None:
+    replicas = Replicas(["a:1", "b:1", "c:1", "d:1"])
+    for replica in replicas.all[:3]:
+        replica.failed("3", now=0.0)
+    later = 2 * LONGEST_REST
+    assert len({replicas.choose("3", later).url for _ in range(9)}) == 4, "all may be back"
+    for failed in replicas.all[:3]:
+        assert {replicas.choose("3", later, [failed]).url for _ in range(9)} == {"d:1"}
+    assert replicas.choose("3", later, [replicas.all[3]]).url != "d:1"
+
+
 def test_dropped_calls_end_and_a_callers_own_end_stays_one() -> None:
     replica = Replicas(["a:1"]).all[0]
 
