@@ -36,6 +36,12 @@ FEW = 5_000
 PROBE_SECONDS = 1.0
 """How long a probe's good news counts."""
 
+PROBE_DEADLINE = 5.0
+"""The longest that a probe waits for its answer."""
+
+ANSWERED_SECONDS = 5.0
+"""A probe that gets no answer in time counts as good news where a request got one so lately."""
+
 FOLLOW_SECONDS = 1.0
 
 
@@ -98,6 +104,7 @@ class Emotions:
         self._shadow = Shadow(self._probabilities, traffic)
         self._probe_lock = asyncio.Lock()
         self._probed = 0.0
+        self._answered = 0.0
         self._following: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -166,6 +173,8 @@ class Emotions:
         while True:
             try:
                 answered = await self._ask(model, clips, "production", until)
+                if clips:
+                    self._answered = time.monotonic()
                 self._canary.production(time.monotonic() - began)
                 return answered
             except TritonGoneError:
@@ -222,7 +231,7 @@ class Emotions:
 
     async def ready(self) -> bool:
         """Whether Triton really gives the served version's answer to a real question (asked at
-        most once a second)."""
+        most once a second). One that is only busy is ready: its load would fall on the others."""
         async with self._probe_lock:
             if time.monotonic() - self._probed < PROBE_SECONDS:
                 return True
@@ -232,9 +241,14 @@ class Emotions:
                     np.zeros(SAMPLE_RATE, np.float32),
                     np.array(model.tokenizer.encode("hello").ids),
                     version=str(model.version),
-                    deadline=5.0,
+                    deadline=PROBE_DEADLINE,
                 )
+            except TritonFullError:
+                return True
             except (TritonError, NotReadyError) as error:
+                lately = time.monotonic() - self._answered < ANSWERED_SECONDS
+                if lately and isinstance(error, TritonLateError):
+                    return True
                 logger.warning("not ready: %s", error)
                 return False
             if not abs(float(answer.probabilities.sum()) - 1) < 1e-2:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import psutil
 import pytest
 
 from components.conversation import InputError
@@ -14,11 +15,13 @@ from components.fusion import clip_windows, load_tokenizer
 from components.profile import Settings
 from serving import emotions
 from serving.emotions import Classified, Emotions, ModelInfo
-from serving.errors import LateError, NotReadyError
+from serving.errors import BusyError, LateError, NotReadyError
 from serving.processes import free_ports
 from serving.served import Lineup, Served, write_pointer
 from serving.settings import ServeSettings
+from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
+from serving.triton.setup import TritonEnvironment
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -123,3 +126,60 @@ def test_many_characters_are_no_work_for_the_event_loop(
         run(triton.grpc_url, served, lambda e, clips=clips: e.classify(clips))
     few, many = (thread is threading.main_thread() for thread in threads)
     assert few and not many
+
+
+def test_one_that_is_full_is_ready(
+    models: dict[int, Path],
+    served: ServeSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("serving.emotions.PROBE_SECONDS", 0.0)
+    export_version(models[3], tmp_path / "repository", 3)
+    serve_versions(tmp_path / "repository", [3], threads=1, max_queue=1, max_batch=1)
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+
+    async def overload(emotions: Emotions) -> tuple[int, list[bool]]:
+        full, done = 0, False
+
+        async def ask() -> None:
+            nonlocal full
+            while not done:
+                try:
+                    await emotions.classify([(np.zeros(160_000, np.float32), "hello")])
+                except BusyError:
+                    full += 1
+
+        asking = [asyncio.create_task(ask()) for _ in range(16)]
+        probes = [await emotions.ready() for _ in range(50)]
+        done = True
+        await asyncio.gather(*asking)
+        return full, probes
+
+    with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
+        server.control.load()
+        full, probes = run(server.grpc_url, served, overload)
+    assert full > 0
+    assert all(probes)
+
+
+def test_one_that_is_late_is_ready_while_others_are_answered(
+    triton: TritonServer, served: ServeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.emotions.PROBE_SECONDS", 0.0)
+    monkeypatch.setattr("serving.emotions.PROBE_DEADLINE", 0.5)
+    (stub,) = (psutil.Process(pid) for pid in triton.stubs())
+
+    async def look(emotions: Emotions) -> list[bool]:
+        await emotions.classify([(np.zeros(16_000, np.float32), "hello")])
+        found = [await emotions.ready()]
+        stub.suspend()
+        try:
+            found.append(await emotions.ready())
+            monkeypatch.setattr("serving.emotions.ANSWERED_SECONDS", 0.1)
+            found.append(await emotions.ready())
+        finally:
+            stub.resume()
+        return found
+
+    assert run(triton.grpc_url, served, look) == [True, True, False]
