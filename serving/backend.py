@@ -1,20 +1,24 @@
 """Triton with the served versions on it, looked after by a thread of its own."""
 
+import contextlib
 import fcntl
 import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from components.conversation import Seconds
+from components.conversation import InputError, Seconds
 from components.profile import Settings
 from serving.canary import halt_path
-from serving.follow import Follower, fetch_production
-from serving.served import Lineup, Served
+from serving.errors import NotReadyError, RefusedError
+from serving.follow import Follower, fetch_production, fetched
+from serving.served import Lineup, Served, read_pointer
 from serving.steward import Steward
 from serving.traffic import TrafficSettings
+from serving.triton.errors import TritonError
 from serving.triton.export import HostSettings
 from serving.triton.replicas import addresses
 from serving.triton.server import TritonServer
@@ -87,6 +91,7 @@ class Backend:
         self._steward = Steward(
             urls.split(","),
             self._settings.model_repository,
+            fetched(self._settings),
             self._pointer,
             self._traffic,
             self._host,
@@ -101,20 +106,39 @@ class Backend:
             model: the version, for good; None: the one in production, and those that follow it.
 
         Returns:
-            The version that is served first.
+            The version that is served first, or is to be once Triton is there.
 
         Raises:
             InputError: no version is in production.
-            NotReadyError: it does not answer as it should.
+            RefusedError: it does not answer as it should, and there is none in its stead.
         """
-        first = model or fetch_production(self._settings)
+        first = Lineup(model) if model else self._first()
         if model is None:
             self._follower = Follower(first, self._settings, self._traffic, self._pointer)
-        self._hand.submit(self._round, Lineup(first)).result()
+        try:
+            self._hand.submit(self._round, first).result()
+        except RefusedError:
+            raise
+        except (NotReadyError, TritonError) as error:
+            logger.warning("nothing can be served yet: %s", error)  # `_keep` goes on trying
         if self._follower:
             self._follower.start()
-        self._hand.submit(self._keep, Lineup(first))
-        return first
+        self._hand.submit(self._keep, first)
+        served = self._steward.lineup if self._steward else None
+        return (served or first).production
+
+    def _first(self) -> Lineup:
+        """What is in production; where the registry cannot say, what was served last."""
+        from components.register import RegistryError
+
+        try:
+            return Lineup(fetch_production(self._settings))
+        except RegistryError as error:
+            with contextlib.suppress(InputError):
+                last = replace(read_pointer(self._pointer), refused={}, revivals=0)
+                logger.warning("what was served last is served again: %s", error)
+                return last
+            raise
 
     def _keep(self, fixed: Lineup) -> None:
         said = ""

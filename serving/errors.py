@@ -7,6 +7,10 @@ class NotReadyError(RuntimeError):
     """A part does not answer as it should now, but may soon."""
 
 
+class RefusedError(NotReadyError):
+    """A model version failed its check, and there is none to serve in its stead."""
+
+
 class LateError(RuntimeError):
     """The deadline passed before there was an answer."""
 

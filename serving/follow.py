@@ -1,6 +1,8 @@
 """Follow the registry: what its aliases say is what should be served."""
 
+import contextlib
 import logging
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,11 @@ logger = logging.getLogger(__name__)
 ACTOR = "moodline serve"
 
 
+def fetched(settings: Settings) -> Path:
+    """The folder of the versions' folders that were fetched."""
+    return settings.home / "serving" / "models"
+
+
 def fetch(version: int, settings: Settings) -> Served:
     """Bring a version into `<home>/serving/models/<version>`.
 
@@ -25,7 +32,9 @@ def fetch(version: int, settings: Settings) -> Served:
     """
     from components.register import download, show
 
-    folder = settings.home / "serving" / "models" / str(version)
+    folder = fetched(settings) / str(version)
+    with contextlib.suppress(FileNotFoundError):
+        os.utime(folder)  # whoever clears up sees that it is needed again
     known = show(version, settings)
     return Served(version, download(version, folder, settings), known.digest, known.verdict)
 
@@ -56,12 +65,12 @@ class Follower:
     """
 
     def __init__(
-        self, first: Served, settings: Settings, traffic: TrafficSettings, pointer: Path
+        self, first: Lineup, settings: Settings, traffic: TrafficSettings, pointer: Path
     ) -> None:
         self._settings = settings
         self._traffic = traffic
         self._halt = halt_path(pointer)
-        self._wanted = Lineup(first)
+        self._wanted = first
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
 
@@ -116,11 +125,16 @@ class Follower:
         return self._wanted.versions().get(version) or fetch(version, self._settings)
 
     def _take_out(self) -> None:
-        """Take a canary that was stopped out of staging, with the reason, where people look."""
+        """Take a canary that was stopped out of staging, with the reason, where people look. When
+        the registry itself says that it has left, it may come again."""
         from components.register import Refused, alias_version, rollback
 
         halt = read_halt(self._halt)
-        if halt is None or alias_version("staging", self._settings) != halt.version:
+        if halt is None:
+            return
+        if alias_version("staging", self._settings) != halt.version:
+            if self._wanted.staging is None or self._wanted.staging.version != halt.version:
+                self._halt.unlink(missing_ok=True)
             return
         try:
             reason = f"canary: {halt.reason}"

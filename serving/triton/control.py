@@ -141,8 +141,17 @@ class TritonControl:
             raise NotReadyError(f"Triton cannot unload the model: {error.message()}") from error
 
     def versions(self) -> list[int]:
-        """The versions that Triton says are ready, ascending; only `prove` shows that they are."""
-        index = self._client.get_model_repository_index(client_timeout=5.0)
+        """The versions that Triton says are ready, ascending; only `prove` shows that they are.
+
+        Raises:
+            NotReadyError: Triton does not answer.
+        """
+        from tritonclient.utils import InferenceServerException
+
+        try:
+            index = self._client.get_model_repository_index(client_timeout=5.0)
+        except InferenceServerException as error:
+            raise NotReadyError(f"Triton does not answer: {error.message()}") from error
         return sorted(
             int(model.version)
             for model in index.models

@@ -10,13 +10,14 @@ import logging
 import os
 import py_compile
 import shutil
-from collections.abc import Iterable
+import time
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.conversation import EMOTIONS, InputError, atomic_path
+from components.conversation import EMOTIONS, InputError, Seconds, atomic_path
 from components.profile import Environment, file_digest
 from serving.triton.gpu import GRAPH, export_graph, serve_graphs
 
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 MODEL = "moodline"
 BACKEND = Path(__file__).with_name("model.py")
 BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
+
+YOUNG: Seconds = 3600.0
+"""A version's folder that was written so lately may be one that another copy is to serve next."""
 
 GROUP = 8
 """Most clips that are padded to one length and run together."""
@@ -193,6 +197,15 @@ def serve_versions(
 def touch_version(repository: Path, version: int) -> None:
     """Have Triton take a version for changed: its next load makes the version's processes anew."""
     os.utime(repository / MODEL / str(version) / "model.onnx")
+
+
+def drop_versions(folder: Path, needed: Collection[int]) -> None:
+    """Delete the versions' folders in a folder but for those needed, and for those `YOUNG`."""
+    for path in folder.glob("*"):
+        old = path.stat().st_ctime < time.time() - YOUNG
+        if path.name.isdecimal() and int(path.name) not in needed and old:
+            shutil.rmtree(path)
+            logger.info("deleted version %s from %s", path.name, folder)
 
 
 def _same(folder: Path, sources: dict[str, Path]) -> bool:
