@@ -27,6 +27,8 @@ MODEL = "moodline"
 BACKEND = Path(__file__).with_name("model.py")
 BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
 
+TENSORRT_CACHE = "/var/cache/moodline-tensorrt"
+
 YOUNG: Seconds = 3600.0
 """A version's folder that was written so lately may be one that another copy is to serve next."""
 
@@ -82,6 +84,8 @@ class HostSettings(Environment):
         max_queue: most requests waiting for a version; more are turned away.
         queue_seconds: the longest wait; a request that asks for less gets less.
         gpu: run the graph by the onnxruntime backend with TensorRT; see `serving.triton.gpu`.
+        tensorrt_cache: the folder on Triton's host where TensorRT keeps its engines, each of which
+            it takes minutes to make; it must be writable there, as the repository need not be.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
@@ -92,6 +96,7 @@ class HostSettings(Environment):
     max_queue: int = Field(default=512, ge=1)
     queue_seconds: float = Field(default=30.0, gt=0)
     gpu: bool = False
+    tensorrt_cache: str = TENSORRT_CACHE
 
 
 def export_version(model_dir: Path, repository: Path, version: int) -> Path:
@@ -136,6 +141,7 @@ def serve_versions(
     max_queue: int = 512,
     queue_seconds: float = 30.0,
     gpu: bool = False,
+    tensorrt_cache: str = TENSORRT_CACHE,
 ) -> Path:
     """Write the configuration that makes Triton serve these versions at its next load.
 
@@ -147,6 +153,7 @@ def serve_versions(
         max_queue: most requests waiting; more are turned away.
         queue_seconds: the longest wait; a request that asks for less gets less.
         gpu: have the graph run by TensorRT.
+        tensorrt_cache: the folder on Triton's host for its engines.
 
     Returns:
         The configuration's path. It is written whole or not at all.
@@ -170,6 +177,7 @@ def serve_versions(
         serve_graphs(
             repository,
             numbers,
+            cache=tensorrt_cache,
             instances=instances,
             group=GROUP,
             width=width,

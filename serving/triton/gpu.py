@@ -65,6 +65,7 @@ def serve_graphs(
     repository: Path,
     versions: Iterable[int],
     *,
+    cache: str,
     instances: int,
     group: int,
     width: int,
@@ -75,6 +76,7 @@ def serve_graphs(
 
     Args:
         versions: exported before.
+        cache: the folder on Triton's host where TensorRT keeps its engines.
         instances: of each version's engine.
         group: most clips in one padded batch.
         width: of the embedding.
@@ -89,7 +91,7 @@ def serve_graphs(
         instances=instances,
         versions=", ".join(map(str, sorted(versions))),
         precision=PRECISION,
-        cache=repository.resolve() / ".tensorrt",
+        cache=cache,
         least=_shapes(1, 1, 1),
         usual=_shapes(group, max_samples // 6, max_tokens // 8),
         most=_shapes(group, max_samples, max_tokens),

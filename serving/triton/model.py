@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import triton_python_backend_utils as pb_utils
 
 RATE = 16_000
@@ -35,6 +34,8 @@ class GraphHere:
     """The graph in this process, by onnxruntime on the CPU."""
 
     def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime  # an image for GPUs has it in its backend, not in Python
+
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         # Spinning threads would take the processor from the service beside us while we wait.

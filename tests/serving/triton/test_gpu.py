@@ -16,7 +16,7 @@ from tritonclient.grpc import model_config_pb2
 from components.profile import Settings
 from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
-from serving.triton.export import export_version, serve_versions
+from serving.triton.export import HostSettings, export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
 
@@ -58,6 +58,8 @@ def test_the_graph_is_configured_for_tensorrt(repository: Path) -> None:
     (tensorrt,) = config.optimization.execution_accelerators.gpu_execution_accelerator
     assert tensorrt.name == "tensorrt"
     assert tensorrt.parameters["precision_mode"] == "FP32"
+    cache = tensorrt.parameters["trt_engine_cache_path"]
+    assert cache == HostSettings().tensorrt_cache, "the repository is read-only for Triton"
     most = "audio:8x480000,audio_lengths:8,input_ids:8x64,text_lengths:8"
     assert tensorrt.parameters["trt_profile_max_shapes"] == most
     assert list(config.version_policy.specific.versions) == [3]
@@ -96,6 +98,9 @@ def test_requests_are_answered_through_the_graph_beside(
     config.ClearField("optimization")
     (graph / "config.pbtxt").write_text(text_format.MessageToString(config))
     (graph / "3" / "model.py").write_text(STAND_IN)
+    # Where a GPU is, Python has no onnxruntime: only the stand-in for the backend may find it.
+    model = repository / "moodline" / "3" / "model.py"
+    model.write_text(f"import sys\nsys.modules['onnxruntime'] = None\n{model.read_text()}")
     clips = [clip(i) for i in range(12)]
     environment = TritonEnvironment(Settings().triton_env.resolve())
     with TritonServer(environment, repository, tmp_path / "log") as server:
