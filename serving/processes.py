@@ -1,8 +1,10 @@
 """Child processes that end when they should, and never outlive their parent."""
 
 import ctypes
+import itertools
 import logging
 import os
+import random
 import shutil
 import signal
 import socket
@@ -99,15 +101,11 @@ def end_with_parent() -> None:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports that nobody listens on at this moment."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((host, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Ports that nobody listens on at this moment, drawn at random. They are none of those that
+    connections are given (from 32768 on), so nobody comes by one before it is listened to."""
+    ports = range(15_000, 30_000)
+    drawn = random.SystemRandom().sample(ports, len(ports))
+    return list(itertools.islice((p for p in drawn if port_is_free(host, p)), count))
 
 
 def port_is_free(host: str, port: int) -> bool:

@@ -1,13 +1,14 @@
 """Children end, the stubborn ones too."""
 
 import os
+import socket
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from serving.processes import Child, free_ports
+from serving.processes import Child, free_ports, port_is_free
 
 STUBBORN = "trap '' TERM; sleep 300 & echo ready; while :; do sleep 0.1; done"
 
@@ -43,5 +44,15 @@ def test_without_a_file_it_speaks_to_standard_error(capfd: pytest.CaptureFixture
     assert "above" in child.last_words()
 
 
-def test_free_ports_are_all_different() -> None:
-    assert len(set(free_ports(5))) == 5
+def test_free_ports_are_all_different_and_no_connection_is_given_them() -> None:
+    ports = free_ports(5)
+    assert len(set(ports)) == 5
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()
+    assert max(ports) < int(given[0])
+
+
+def test_a_port_that_is_listened_to_is_not_free() -> None:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        assert not port_is_free("127.0.0.1", listening.getsockname()[1])
