@@ -79,12 +79,16 @@ class Child:
             except subprocess.TimeoutExpired:
                 logger.warning("%s did not end within %g s and is killed", self.name, grace)
         # What is left of the group has lost its head, whichever way that ended.
+        self.kill()
+        self._process.wait()
+        logger.info("%s has ended", self.name)
+
+    def kill(self) -> None:
+        """End it at once, with all that it started; a `stop` under way need not wait any more."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             logger.debug("%s left nothing behind", self.name)
-        self._process.wait()
-        logger.info("%s has ended", self.name)
 
 
 def _output(log: Path | None) -> IO[bytes]:

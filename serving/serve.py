@@ -22,8 +22,8 @@ from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
-import serving
-from components.conversation import InputError
+import serving as package
+from components.conversation import InputError, Seconds
 from components.profile import Profile, Settings
 from serving.backend import Backend, pointer_path
 from serving.errors import NotReadyError
@@ -37,6 +37,9 @@ from serving.triton.server import TritonServer
 logger = logging.getLogger(__name__)
 
 SERVICE = "serving.service:MoodlineService"
+
+LETTING_GO: Seconds = 10.0
+"""That the service may take to let go of everything once its requests are finished."""
 
 
 class Serving:
@@ -126,6 +129,7 @@ class Serving:
             self.model = self._backend.serve(self.model)
             self._wait_ready()
         except BaseException:
+            self.hurry()  # nobody waits for an answer yet
             self.stop()
             raise
 
@@ -143,10 +147,14 @@ class Serving:
         }
         if self.settings.hub_token:
             environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
-        root = Path(serving.__file__).parents[1]
+        root = Path(package.__file__).parents[1]
         command = [sys.executable, "-m", "serving.host", SERVICE, "--working-dir", str(root)]
         self._service = Child(
-            [*command, "--host", self.host, "--port", str(self.port)],
+            [
+                *command,
+                *("--host", self.host, "--port", str(self.port)),
+                *("--timeout-graceful-shutdown", str(self._serve.finish_seconds)),
+            ],
             environment,
             self._log,
             "the service",
@@ -184,12 +192,18 @@ class Serving:
         return self._service is not None and self._service.running
 
     def stop(self) -> None:
-        """Stop the service, then Triton; nothing is left behind."""
+        """Stop the service once its requests under way are finished, then Triton; nothing is left
+        behind."""
         if self._service:
-            self._service.stop()
+            self._service.stop(self._serve.finish_seconds + LETTING_GO)
             self._service = None
         self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
+
+    def hurry(self) -> None:
+        """Have a stop wait for no request any more."""
+        if self._service:
+            self._service.kill()
 
     def __enter__(self) -> "Serving":
         self.start()
@@ -208,7 +222,8 @@ def serve(
     model: Served | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; call it from the main thread.
+    """Serve until SIGINT or SIGTERM; call it from the main thread. Requests under way are finished
+    then; a second signal ends them.
 
     Args:
         settings: where things lie.
@@ -223,20 +238,23 @@ def serve(
         NotReadyError: a part does not come up, or ended by itself.
     """
     asked = threading.Event()
+    serving = Serving(settings, profile, host, port, model=model)
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if not asked.is_set():  # a second signal must not interrupt the stopping
+        if asked.is_set():  # it must not interrupt the stopping
+            serving.hurry()
+        else:
             asked.set()
             raise KeyboardInterrupt
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with Serving(settings, profile, host, port, model=model) as running:
+        with serving:
             if on_ready:
-                on_ready(running)
-            while running.running:
+                on_ready(serving)
+            while serving.running:
                 time.sleep(0.5)
-            raise NotReadyError(f"the service ended by itself; see {running.said}")
+            raise NotReadyError(f"the service ended by itself; see {serving.said}")
     except KeyboardInterrupt:
         if not asked.is_set():
             raise

@@ -4,10 +4,13 @@ BentoML runs the workers and answers `/healthz`, `/readyz` and `/metrics`; the a
 mounts answers `/v1/…` and the page. `moodline serve` starts it with a Triton behind it.
 """
 
+import asyncio
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import bentoml
@@ -90,6 +93,23 @@ class MoodlineService:
         self.traces = start_traces()
         self.runtime.start()
         self.jobs.start()
+        self._give_back_on_sigterm()
+
+    def _give_back_on_sigterm(self) -> None:
+        """While requests under way are still finished, another copy goes on with the job."""
+        loop, finish = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
+
+        def give_back() -> None:
+            self.giving = loop.create_task(self.jobs.stop())
+
+        def end(number: int, frame: FrameType | None) -> None:
+            # A second one comes when nobody waits for us any more.
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            loop.call_soon_threadsafe(give_back)
+            if callable(finish):
+                finish(number, frame)
+
+        signal.signal(signal.SIGTERM, end)
 
     @bentoml.on_shutdown
     async def stop(self) -> None:

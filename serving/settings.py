@@ -32,6 +32,8 @@ class ServeSettings(Environment):
         job_lease: seconds without a sign of life after which a job is taken from its process.
         timeout: seconds until a request is answered 504, unless it asks for less.
         clip_deadline: seconds for the model's answer to one clip.
+        finish_seconds: that requests under way may take to be finished once the service is to stop;
+            jobs are given back at once.
         logs: where the service and Triton write theirs: files under `<home>/logs`, or the standard
             error of `moodline serve`, which is where containers are listened to.
         triton_metrics_port: where a Triton that is started here tells Prometheus of its queue and
@@ -57,6 +59,7 @@ class ServeSettings(Environment):
     job_lease: float = Field(default=30.0, gt=0)
     timeout: int = Field(default=1800, ge=1)
     clip_deadline: float = Field(default=30.0, gt=0)
+    finish_seconds: int = Field(default=310, ge=1)
     triton_metrics_port: int = Field(default=0, ge=0, le=65_535)
     logs: Literal["files", "stderr"] = "files"
     keys: str = ""

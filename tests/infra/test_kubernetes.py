@@ -11,6 +11,7 @@ import yaml
 
 from components.profile import Settings
 from pipelines.cli.main import run
+from serving.serve import LETTING_GO
 from serving.settings import ServeSettings
 from serving.traffic import TrafficSettings
 from serving.triton.export import HostSettings
@@ -347,3 +348,14 @@ def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> N
         assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
             "tolerations"
         ]
+
+
+def test_a_pod_of_the_service_has_the_time_to_finish_its_requests(documents: Documents) -> None:
+    (service,) = (
+        d for d in of_kind(documents, "Deployment") if d["metadata"]["name"] == "moodline"
+    )
+    pod = service["spec"]["template"]["spec"]
+    *sleep, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
+    assert sleep == ["sleep"]
+    least = int(seconds) + ServeSettings().finish_seconds + LETTING_GO
+    assert pod["terminationGracePeriodSeconds"] >= least
