@@ -210,8 +210,8 @@ def touch_version(repository: Path, version: int) -> None:
 def drop_versions(folder: Path, needed: Collection[int]) -> None:
     """Delete the versions' folders in a folder but for those needed, and for those `YOUNG`."""
     for path in folder.glob("*"):
-        old = path.stat().st_ctime < time.time() - YOUNG
-        if path.name.isdecimal() and int(path.name) not in needed and old:
+        unneeded = path.name.isdecimal() and int(path.name) not in needed
+        if unneeded and path.stat().st_ctime < time.time() - YOUNG:
             shutil.rmtree(path)
             logger.info("deleted version %s from %s", path.name, folder)
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -69,7 +70,9 @@ def wrong(folder: Path) -> Path:
     return folder
 
 
-def test_a_triton_that_dies_while_it_loads_says_nothing_about_the_version(
+@pytest.mark.parametrize("step", ["load", "prove"])
+def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
+    step: str,
     two: list[TritonServer],
     steward: Steward,
     models: dict[int, Path],
@@ -77,14 +80,16 @@ def test_a_triton_that_dies_while_it_loads_says_nothing_about_the_version(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     steward.tend(lineup(models, 3))
-    last = steward._tritons.all[1]
-    load = last.load
+    control = steward._tritons.all[1]
+    go_on = getattr(control, step)
 
-    def die_and_load() -> None:
+    def interrupted(*arguments: Any) -> Any:
         two[1].stop(grace=0)
-        load()
+        if step == "prove":
+            two[1].start()  # it is back before anybody looks, and holds nothing
+        return go_on(*arguments)
 
-    monkeypatch.setattr(last, "load", die_and_load)
+    monkeypatch.setattr(control, step, interrupted)
     with pytest.raises(NotReadyError, match="went away"):
         steward.tend(lineup(models, 4))
     assert read_pointer(tmp_path / "served.json").production.version == 3
@@ -92,8 +97,9 @@ def test_a_triton_that_dies_while_it_loads_says_nothing_about_the_version(
     steward.tend(lineup(models, 4))
     pointer = read_pointer(tmp_path / "served.json")
     assert (pointer.production.version, pointer.refused) == (4, {})
-    two[1].start()
-    steward.tend(lineup(models, 4))
+    if step == "load":
+        two[1].start()
+        steward.tend(lineup(models, 4))
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
 
 
