@@ -31,6 +31,7 @@ from serving.errors import (
 )
 from serving.feedback import FEEDBACK
 from serving.limits import (
+    NO_DATABASE,
     OWNER,
     RETRY_SECONDS,
     App,
@@ -43,6 +44,7 @@ from serving.limits import (
     UploadsAtOnce,
 )
 from serving.routes import ROUTES
+from serving.store import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -116,6 +118,8 @@ def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
     app.add_exception_handler(Exception, _apologise)
     for kind in STATUSES:
         app.add_exception_handler(kind, _say)
+    for kind in AWAY:
+        app.add_exception_handler(kind, _without_database)
     app.include_router(ROUTES)
     app.include_router(FEEDBACK)
 
@@ -209,6 +213,11 @@ async def _say(_: Request, error: Exception) -> JSONResponse:
         return JSONResponse({"detail": str(error)}, status)
     detail = f"{error}; try again in a moment" if status == 503 else str(error)
     return JSONResponse({"detail": detail}, status, {"Retry-After": RETRY_SECONDS})
+
+
+async def _without_database(_: Request, error: Exception) -> JSONResponse:
+    logger.error("the database: %s", str(error).splitlines()[0])
+    return JSONResponse({"detail": NO_DATABASE}, 503, {"Retry-After": RETRY_SECONDS})
 
 
 async def _explain(_: Request, error: Any) -> JSONResponse:

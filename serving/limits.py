@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
 from components.conversation import InputError, Seconds
 from serving.keys import Keys
-from serving.store import Store
+from serving.store import AWAY, Store
+
+logger = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -19,6 +22,8 @@ OWNER = "moodline.owner"
 """Where the scope holds the name of the key that was presented; empty where there are none."""
 
 RETRY_SECONDS = "5"
+
+NO_DATABASE = "the database does not answer; try again in a moment"
 
 SMALL = 1_000_000
 """Bytes of an upload that is held in memory while it is received; larger ones lie on the disk."""
@@ -153,7 +158,13 @@ class Guard:
             return
         if key.per_minute is not None:
             store: Store = scope["app"].state.store
-            count, left = await asyncio.to_thread(store.use, key.name)
+            try:
+                count, left = await asyncio.to_thread(store.use, key.name)
+            except AWAY as error:
+                logger.error("the database: %s", str(error).splitlines()[0])
+                headers = {"retry-after": RETRY_SECONDS}
+                await refuse(receive, send, 503, NO_DATABASE, headers)
+                return
             if count > key.per_minute:
                 detail = f"this key may ask {key.per_minute} times a minute"
                 await refuse(receive, send, 429, detail, {"retry-after": str(int(left) + 1)})

@@ -33,9 +33,15 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateTable
+
+from components.traffic import connect_arguments
+
+AWAY = (DBAPIError, PoolTimeoutError)
+"""What is raised where a database does not answer, or not as it should."""
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
@@ -112,7 +118,13 @@ class Store:
     def __init__(self, url: str) -> None:
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        self._engine = create_engine(url, pool_pre_ping=True)
+        # An error's text goes into the log, which is no place for what was said.
+        self._engine = create_engine(
+            url,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args=connect_arguments(make_url(url)),
+        )
         self._postgres = self._engine.dialect.name == "postgresql"
         if not self._postgres:
             event.listen(self._engine, "connect", _set_up_sqlite)

@@ -13,7 +13,12 @@ of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.database import database_exists, in_utc, open_database
+from components.traffic.database import (
+    connect_arguments,
+    database_exists,
+    in_utc,
+    open_database,
+)
 from components.traffic.erase import erase, sweep
 from components.traffic.export import Exported, export_feedback
 from components.traffic.feedback import (
@@ -51,6 +56,7 @@ __all__ = [
     "UnknownRequestError",
     "Window",
     "audio_path",
+    "connect_arguments",
     "contradicted",
     "database_exists",
     "entropy",

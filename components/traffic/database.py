@@ -2,12 +2,15 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from components.conversation import InputError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, MetaData
+    from sqlalchemy import URL, Engine, MetaData
+
+CONNECT_SECONDS = 3
+"""After which a PostgreSQL that does not answer is given up; its URL may name another number."""
 
 
 def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
@@ -29,7 +32,7 @@ def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
         address = make_url(url)
         if address.get_backend_name() == "sqlite" and address.database:
             Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(address, pool_pre_ping=True)
+        engine = create_engine(address, pool_pre_ping=True, connect_args=connect_arguments(address))
         try:
             tables.create_all(engine)
         except DBAPIError:  # another process made them at the same time
@@ -43,6 +46,13 @@ def database_exists(url: str) -> bool:
     """False if it is a SQLite file that nobody has written yet; what a server has, it must tell."""
     path = url.removeprefix("sqlite:///")
     return path == url or Path(path).exists()
+
+
+def connect_arguments(address: "URL") -> dict[str, Any]:
+    """What the database's driver is told beside the URL."""
+    if address.get_backend_name() != "postgresql" or "connect_timeout" in address.query:
+        return {}
+    return {"connect_timeout": CONNECT_SECONDS}
 
 
 def in_utc(time: datetime) -> datetime:

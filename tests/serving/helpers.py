@@ -2,10 +2,14 @@
 
 import io
 import os
+import pwd
+import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -15,6 +19,7 @@ import soundfile
 
 from serving.processes import free_ports
 from serving.serve import Serving
+from serving.store import new_id
 
 MEGABYTES = 8
 SECONDS = 60
@@ -68,6 +73,35 @@ def start_log_service(home: Path, **more: str) -> "tuple[subprocess.Popen[bytes]
             time.sleep(0.1)
     child.kill()
     raise TimeoutError
+
+
+@contextmanager
+def running_postgres() -> "Iterator[tuple[str, subprocess.Popen[bytes]]]":
+    """A cluster of our own: its URL and its process. PostgreSQL refuses to run as root."""
+    bins = Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
+    folder = Path("/tmp") / f"moodline-postgres-{new_id()[:8]}"
+    folder.mkdir(mode=0o700)
+    user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    shutil.chown(folder, user)
+    become = ["setpriv", f"--reuid={user}", "--clear-groups"] if os.getuid() == 0 else []
+    data, port = folder / "data", free_ports(1)[0]
+    initdb = [*become, bins / "initdb", "-D", data, "-A", "trust", "-U", "moodline", "--no-sync"]
+    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
+    options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
+    server = subprocess.Popen(
+        [*become, bins / "postgres", "-D", data, *options],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
+    )  # fmt: skip
+    try:
+        ask = [bins / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
+        while subprocess.run(ask, check=False).returncode:
+            assert server.poll() is None, "PostgreSQL ended while it started"
+            time.sleep(0.1)
+        yield f"postgresql+psycopg2://moodline@127.0.0.1:{port}/postgres", server
+    finally:
+        server.send_signal(signal.SIGINT)  # without waiting for clients
+        server.wait(20)
+        shutil.rmtree(folder)
 
 
 def worker(service: Serving) -> psutil.Process:

@@ -4,6 +4,7 @@
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,6 +13,7 @@ from components.profile import Settings
 from components.traffic import FeedbackStore
 from serving.api import create_app
 from serving.jobs import Jobs, Shelf
+from serving.keys import Keys
 from serving.runtime import Runtime
 from serving.settings import ServeSettings
 from serving.store import Store
@@ -24,6 +26,8 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.runtime = Runtime(settings, serve)
     shelf = Shelf(serve.shared_folder(settings.home))
     app.state.jobs = Jobs(store, shelf, app.state.runtime, serve)
+    app.state.store = store
+    app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
     app.state.log_folder = settings.log
     app.state.feedback = FeedbackStore(settings.feedback_url)

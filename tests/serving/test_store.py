@@ -1,10 +1,6 @@
 """The store that copies of the service share: on SQLite, and on PostgreSQL where there is one."""
 
-import os
-import pwd
 import shutil
-import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,39 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from serving.processes import free_ports
 from serving.store import ATTEMPTS, Store, new_id
+from tests.serving.helpers import running_postgres
 
 POSTGRES = shutil.which("pg_config")
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a cluster of our own; PostgreSQL refuses to run as root."""
-    bins = Path(subprocess.check_output(["pg_config", "--bindir"], text=True).strip())
-    folder = Path("/tmp") / f"moodline-postgres-{new_id()[:8]}"
-    folder.mkdir(mode=0o700)
-    user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
-    shutil.chown(folder, user)
-    become = ["setpriv", f"--reuid={user}", "--clear-groups"] if os.getuid() == 0 else []
-    data, port = folder / "data", free_ports(1)[0]
-    initdb = [*become, bins / "initdb", "-D", data, "-A", "trust", "-U", "moodline", "--no-sync"]
-    subprocess.run(initdb, check=True, capture_output=True, cwd="/")
-    options = ["-p", str(port), "-k", folder, "-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"]
-    server = subprocess.Popen(
-        [*become, bins / "postgres", "-D", data, *options],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/",
-    )  # fmt: skip
-    try:
-        ask = [bins / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
-        while subprocess.run(ask, check=False).returncode:
-            assert server.poll() is None, "PostgreSQL ended while it started"
-            time.sleep(0.1)
-        yield f"postgresql+psycopg2://moodline@127.0.0.1:{port}/postgres"
-    finally:
-        server.send_signal(signal.SIGINT)  # without waiting for clients
-        server.wait(20)
-        shutil.rmtree(folder)
+def postgres() -> Iterator[str]:
+    with running_postgres() as (url, _):
+        yield url
 
 
 @pytest.fixture(params=["sqlite", *(["postgres"] if POSTGRES else [])])

@@ -1,0 +1,57 @@
+"""A database that is away is told as such, within seconds."""
+
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from serving.keys import add_key
+from serving.store import Store, new_id
+from tests.serving.helpers import running_postgres, start_log_service
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+
+
+@pytest.mark.skipif(not shutil.which("pg_config"), reason="there is no PostgreSQL here")
+def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
+    limited = {"authorization": f"Bearer {add_key(tmp_path / 'keys', 'web', per_minute=100)}"}
+    free = {"authorization": f"Bearer {add_key(tmp_path / 'keys', 'night')}"}
+    job = f"/v1/jobs/{new_id()}"
+    with running_postgres() as (database, server):
+        child, url = start_log_service(
+            tmp_path,
+            MOODLINE_SERVE_STORE=database,
+            MOODLINE_SERVE_KEYS=str(tmp_path / "keys"),
+        )
+        try:
+            for key in (limited, free):
+                assert httpx.get(url + job, headers=key).status_code == 404
+            server.kill()
+            server.wait()
+            asked = [
+                httpx.get(url + job, headers=limited),
+                httpx.get(url + job, headers=free),
+                httpx.delete(url + job, headers=free),
+                httpx.delete(f"{url}/v1/recordings/call", headers=free),
+                httpx.post(f"{url}/v1/jobs", headers=free, files={"audio": b"RIFF"}),
+            ]
+        finally:
+            child.kill()
+            child.wait()
+    for response in asked:
+        assert response.status_code == 503, response.text
+        assert response.json() == {"detail": "the database does not answer; try again in a moment"}
+        assert int(response.headers["retry-after"]) > 0
+
+
+def test_a_silent_postgresql_is_given_up_soon() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="timeout expired"):
+            Store(f"postgresql+psycopg2://moodline@127.0.0.1:{port}/x?sslmode=disable")
+    assert time.monotonic() - began < 15
