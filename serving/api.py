@@ -29,6 +29,7 @@ from serving.errors import (
     StoppedError,
     TooLongError,
 )
+from serving.fair import Work
 from serving.feedback import FEEDBACK
 from serving.limits import (
     NO_DATABASE,
@@ -43,7 +44,7 @@ from serving.limits import (
     UploadLimit,
     UploadsAtOnce,
 )
-from serving.routes import ROUTES
+from serving.routes import OWN_DEADLINE, ROUTES
 from serving.store import AWAY
 
 logger = logging.getLogger(__name__)
@@ -79,6 +80,9 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 
 Emotions are statistical guesses from sound and words, not facts about people.
 """
+GONE = 499
+"""Counted where nobody waits for the answer any more; it is no failure of the service."""
+
 STATUSES: dict[type[Exception], int] = {
     UnknownRequestError: 404,  # before InputError, which it is
     TooLongError: 413,  # before InputError, which it is
@@ -87,7 +91,7 @@ STATUSES: dict[type[Exception], int] = {
     BusyError: 429,
     NotReadyError: 503,
     LateError: 504,
-    StoppedError: 503,  # nobody is there to read it
+    StoppedError: GONE,
 }
 
 
@@ -198,7 +202,9 @@ class Counted:
                         "moodline.request": name,
                     }
                 )
-                metrics.REQUESTS.labels(path, status).inc()
+                own: Work | None = scope.get(OWN_DEADLINE)
+                impatient = status == 504 and own is not None and own.remaining() == 0
+                metrics.REQUESTS.labels(path, GONE if impatient else status).inc()
                 seconds = time.monotonic() - began
                 metrics.REQUEST_SECONDS.labels(path).observe(seconds)
                 who = scope.get(OWNER, "")

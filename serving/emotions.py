@@ -154,7 +154,8 @@ class Emotions:
             else:
                 answered = await self._by_production(clips, until)
         except (TritonLateError, TimeoutError) as error:
-            metrics.TRITON_FAILURES.labels("late").inc()
+            if isinstance(error, TritonLateError):  # else the request's own deadline was short
+                metrics.TRITON_FAILURES.labels("late").inc()
             raise LateError("the emotion model did not answer in time") from error
         except TritonFullError as error:
             metrics.TRITON_FAILURES.labels("full").inc()

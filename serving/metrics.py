@@ -5,7 +5,9 @@ from prometheus_client import Counter, Gauge, Histogram
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
 REQUESTS = Counter(
-    "moodline_requests", "Requests answered, by path and HTTP status.", ["path", "status"]
+    "moodline_requests",
+    "Requests answered, by path and HTTP status; 499: the sender no longer waited.",
+    ["path", "status"],
 )
 REQUEST_SECONDS = Histogram(
     "moodline_request_seconds",

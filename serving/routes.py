@@ -41,6 +41,9 @@ from serving.speech import Options
 
 T = TypeVar("T")
 
+OWN_DEADLINE = "moodline.deadline"
+"""Where the scope holds the work whose deadline the sender set."""
+
 ROUTES = APIRouter(prefix="/v1")
 
 EXAMPLE_RTTM = "SPEAKER call 1 12.480000 3.420000 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
@@ -261,7 +264,10 @@ def _asked(request: Request) -> Asked:
 
 def _work(request: Request, deadline: float | None) -> Work:
     longest = float(request.app.state.timeout)
-    return Work(min(longest, deadline or longest))
+    work = Work(min(longest, deadline or longest))
+    if deadline is not None and deadline < longest:
+        request.scope[OWN_DEADLINE] = work
+    return work
 
 
 def _options(

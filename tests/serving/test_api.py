@@ -207,6 +207,8 @@ def heard(service: Serving, stage: str) -> float:
 
 def test_after_the_deadline_the_work_ends_too(service: Serving, sample: bytes) -> None:
     before = {stage: heard(service, stage) for stage in ("decode", "align")}
+    counted = 'moodline_requests_total{path="/v1/analyze",status="'
+    gone, failed = (metric(service.url, counted + status) for status in ("499", "5"))
     late = post(service, "analyze", files=upload(sample), headers={"x-deadline-seconds": "0.5"})
     assert late.status_code == 504, late.text
     assert "deadline" in late.json()["detail"]
@@ -215,6 +217,8 @@ def test_after_the_deadline_the_work_ends_too(service: Serving, sample: bytes) -
     assert wait_until(lambda: metric(service.url, "moodline_waiting") == 0, 60)
     assert heard(service, "align") == before["align"], "neither was worked on to its end"
     assert heard(service, "decode") > before["decode"]
+    assert wait_until(lambda: metric(service.url, counted + "499") == gone + 2, 10)
+    assert metric(service.url, counted + "5") == failed
     wrong = post(service, "analyze", files=upload(sample), headers={"x-deadline-seconds": "-1"})
     assert wrong.status_code == 422
 

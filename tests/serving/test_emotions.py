@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import prometheus_client
 import psutil
 import pytest
 
@@ -87,8 +88,12 @@ def test_a_deadline_holds_for_all_clips_together(
     triton: TritonServer, served: ServeSettings
 ) -> None:
     clips = [(np.zeros(480_000, np.float32), "hello")] * 64
+    failed = ("moodline_triton_failures_total", {"kind": "late"})
+    before = prometheus_client.REGISTRY.get_sample_value(*failed)
     with pytest.raises(LateError, match="did not answer in time"):
         run(triton.grpc_url, served, lambda e: e.classify(clips, deadline=0.01))
+    after = prometheus_client.REGISTRY.get_sample_value(*failed)
+    assert after == before, "the asker's haste is no failure of Triton"
 
 
 def test_what_is_no_sound_is_the_askers_fault(triton: TritonServer, served: ServeSettings) -> None:
