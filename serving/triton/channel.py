@@ -11,6 +11,18 @@ CHANNEL = [
     ("grpc.dns_min_time_between_resolutions_ms", 5000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
+    ("grpc.min_reconnect_backoff_ms", 3_000),  # a connection that is not made by then is given up
+]
+
+# A host that is gone without a word refuses nothing: what was sent to it is taken for lost where a
+# ping is not answered, and goes to another Triton within its deadline. Only for clips: in the
+# minutes that a load may take, Triton would take so many pings for an attack.
+WATCHED_CHANNEL = [
+    *CHANNEL,
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.http2.ping_timeout_ms", 5_000),  # of gRPC's other pings, which a keepalive waits for
+    ("grpc.http2.max_pings_without_data", 0),
 ]
 
 RENEWED: Seconds = 5.0

@@ -10,7 +10,7 @@ import numpy as np
 
 from components.conversation import Seconds
 from serving import traces
-from serving.triton.channel import CHANNEL, RENEWED
+from serving.triton.channel import RENEWED, WATCHED_CHANNEL
 from serving.triton.errors import (
     TritonAwayError,
     TritonDeadError,
@@ -58,7 +58,7 @@ class TritonClient:
         if url not in self._clients:
             from tritonclient.grpc.aio import InferenceServerClient
 
-            self._clients[url] = InferenceServerClient(url, channel_args=CHANNEL)
+            self._clients[url] = InferenceServerClient(url, channel_args=WATCHED_CHANNEL)
             self._since[url] = time.monotonic()
         return self._clients[url]
 

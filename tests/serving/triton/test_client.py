@@ -1,8 +1,12 @@
 """The client with its Triton away, and with several."""
 
 import asyncio
+import os
+import signal
+import socket
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +83,49 @@ def test_most_of_those_listed_may_be_away(
                 await client.classify(*clip(1), version="3")
 
     asyncio.run(asyncio.wait_for(ask(), 60))
+
+
+def test_one_that_falls_silent_costs_no_clip(
+    triton: TritonServer, models: dict[int, Path], tmp_path: Path, clip: Callable[[int], Clip]
+) -> None:
+    """As a host does that loses its network: what is sent to it is neither answered nor refused."""
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    export_version(models[3], tmp_path / "repository", 3)
+    serve_versions(tmp_path / "repository", [3], threads=1)
+    clips = [clip(i) for i in range(10)]
+    with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as other:
+        other.control.load()
+
+        async def ask() -> None:
+            async with TritonClient(f"{triton.grpc_url},{other.grpc_url}") as client:
+                await client.classify_all(clips, version="3")
+                assert other.pid
+                os.killpg(other.pid, signal.SIGSTOP)
+                try:
+                    await client.classify_all(clips, version="3")  # none fails
+                finally:
+                    os.killpg(other.pid, signal.SIGCONT)
+
+        asyncio.run(ask())
+
+
+def test_one_that_does_not_even_refuse_costs_no_clip(
+    triton: TritonServer, clip: Callable[[int], Clip]
+) -> None:
+    """A listener whose queue is full answers no SYN, as a host that is switched off."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, ExitStack() as queue:
+        address = silent.getsockname()
+        for _ in range(4):
+            waiting = queue.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(address)
+
+        async def ask() -> None:
+            url = f"127.0.0.1:{address[1]},{triton.grpc_url}"
+            async with TritonClient(url, deadline=10.0) as client:
+                await client.classify_all([clip(i) for i in range(10)], version="3")
+
+        asyncio.run(ask())
 
 
 def test_a_full_one_is_full_whoever_else_is_away(
