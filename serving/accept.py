@@ -1,8 +1,12 @@
-"""Which form of answer the sender takes: `Accept`."""
+"""Which form of answer the sender takes (`Accept`), and turns in the forms of text."""
 
 from enum import StrEnum
 
 from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from components.conversation import SpeakerSegment, Turn, turns_to_vtt
+from components.conversation.speakers import rttm_text
 
 
 class Form(StrEnum):
@@ -37,6 +41,16 @@ def accepted(header: str | None) -> Form:
     return best
 
 
+def as_text(form: Form, session_id: str, turns: list[Turn]) -> Response:
+    """Turns as RTTM, which carries no emotions, or as WebVTT."""
+    if form is Form.vtt:
+        text = turns_to_vtt(turns)
+    else:
+        spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
+        text = rttm_text(_one_word(session_id), spans)
+    return Response(text, media_type=form.value)
+
+
 def _range(part: str) -> tuple[str, float]:
     """`text/vtt;q=0.5` as a media type and a weight; a weight that is none counts as 1."""
     media, *options = (piece.strip().lower() for piece in part.split(";"))
@@ -48,3 +62,8 @@ def _range(part: str) -> tuple[str, float]:
             except ValueError:
                 return media, 1.0
     return media, 1.0
+
+
+def _one_word(name: str) -> str:
+    """A name as RTTM holds it: spaces would end it."""
+    return "_".join(name.split()) or "_"

@@ -1,9 +1,8 @@
 """The endpoints under `/v1`."""
 
 import asyncio
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
@@ -14,12 +13,9 @@ from components.conversation import (
     Turn,
     parse_rttm,
     parse_words,
-    turns_to_vtt,
 )
-from components.conversation.speakers import rttm_text
 from components.traffic import recording_name
 from serving import accept
-from serving.errors import LateError, StoppedError
 from serving.fair import Work
 from serving.jobs import Jobs
 from serving.limits import OWNER
@@ -38,8 +34,7 @@ from serving.schema import (
     TurnOut,
 )
 from serving.speech import Options
-
-T = TypeVar("T")
+from serving.waiting import answered
 
 OWN_DEADLINE = "moodline.deadline"
 """Where the scope holds the work whose deadline the sender set."""
@@ -100,9 +95,9 @@ async def analyze(
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
     doing = _runtime(request).analyze(audio.file, options, work, _asked(request))
-    result = await _answered(request, work, doing)
+    result = await answered(request, work, doing)
     if form is not accept.Form.json:
-        return _as_text(form, options.session_id, list(result.analysis.turns))
+        return accept.as_text(form, options.session_id, list(result.analysis.turns))
     return AnalysisOut.of(result, words=words)
 
 
@@ -131,7 +126,7 @@ async def classify(
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
     doing = runtime.classify(files, text, work, _asked(request))
-    return ClassifiedOut.of(await _answered(request, work, doing))
+    return ClassifiedOut.of(await answered(request, work, doing))
 
 
 @ROUTES.post(
@@ -153,7 +148,7 @@ async def align_words(
     form = accept.accepted(accept_header)
     turns = await asyncio.to_thread(_aligned, body)
     if form is not accept.Form.json:
-        return _as_text(form, turns[0].session_id if turns else "recording", turns)
+        return accept.as_text(form, turns[0].session_id if turns else "recording", turns)
     return [TurnOut.of(turn) for turn in turns]
 
 
@@ -284,42 +279,6 @@ def _session(filename: str | None) -> str:
     return recording_name(stem)
 
 
-async def _answered(request: Request, work: Work, doing: Coroutine[Any, Any, T]) -> T:
-    """The result of what is being done, while its sender waits for it.
-
-    Raises:
-        LateError: the deadline passed.
-        StoppedError: the sender has gone.
-    """
-    task = asyncio.ensure_future(doing)
-    gone = asyncio.ensure_future(_gone(request))
-    try:
-        await asyncio.wait(
-            {task, gone}, timeout=work.remaining(), return_when=asyncio.FIRST_COMPLETED
-        )
-        if task.done():
-            return task.result()
-        if gone.done():
-            raise StoppedError("the sender has gone")
-        raise LateError("the deadline passed before the work was done")
-    finally:
-        gone.cancel()
-        if not task.done():
-            work.stop()
-            task.cancel()  # it ends at its next step; nobody is kept waiting for that
-            _ENDING.add(task)
-            task.add_done_callback(_ENDING.discard)
-
-
-_ENDING: set["asyncio.Future[Any]"] = set()
-
-
-async def _gone(request: Request) -> None:
-    """Wait until the sender hangs up; its body has been read."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
 def _aligned(body: AlignIn) -> list[Turn]:
     segments = parse_words(body.words.model_dump(), "words")
     name = body.session_id
@@ -340,17 +299,3 @@ def _aligned(body: AlignIn) -> list[Turn]:
     return align(
         segments, sorted(speakers), session_id=name or "recording", max_pause=body.max_pause
     )
-
-
-def _as_text(form: accept.Form, session_id: str, turns: list[Turn]) -> Response:
-    if form is accept.Form.vtt:
-        text = turns_to_vtt(turns)
-    else:
-        spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
-        text = rttm_text(_one_word(session_id), spans)
-    return Response(text, media_type=form.value)
-
-
-def _one_word(name: str) -> str:
-    """A name as RTTM holds it: spaces would end it."""
-    return "_".join(name.split()) or "_"
