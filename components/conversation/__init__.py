@@ -24,6 +24,7 @@ from components.conversation.speakers import (
     write_uem,
 )
 from components.conversation.types import (
+    EARLIEST,
     EMOTIONS,
     UNKNOWN,
     AsrSegment,
@@ -38,6 +39,7 @@ from components.conversation.vtt import turns_to_vtt
 from components.conversation.words import parse_words, read_words, words_text, write_words
 
 __all__ = [
+    "EARLIEST",
     "EMOTIONS",
     "EXCLUSIVE",
     "FEEDBACK",

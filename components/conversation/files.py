@@ -15,6 +15,8 @@ STDOUT = Path("/dev/stdout")
 
 _OPEN_FILES = (Path("/dev"), Path("/dev/fd"), Path("/proc/self/fd"))
 
+_STDOUTS = (STDOUT, Path("/dev/fd/1"), Path("/proc/self/fd/1"))
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -49,6 +51,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         _check_kind(temporary, path)
+        if place.exists():
+            shutil.copymode(place, temporary)  # what was private stays so
         if place.is_dir():
             # A folder cannot be renamed over a full one: move the old one aside first.
             aside = _beside(place, ".old")
@@ -76,7 +80,7 @@ def check_writable(path: Path) -> None:
             raise InputError(f"{path}: is a folder; name a file")
         if not _is_stream(path):
             _check_room(path)
-        elif path != STDOUT and not os.access(path, os.W_OK):
+        elif _open_file(path) not in _STDOUTS and not os.access(path, os.W_OK):
             raise InputError(f"{path}: cannot be written: permission denied")
 
 
@@ -112,20 +116,36 @@ def _is_stream(path: Path) -> bool:
     """Whether a path is a device, a pipe or a file that is open already: never to be replaced."""
     if not path.exists() or path.is_dir():
         return False
-    return not path.is_file() or path.parent in _OPEN_FILES
+    return not path.is_file() or _open_file(path) is not None
+
+
+def _open_file(path: Path) -> Path | None:
+    """The name of a file that is open already, where a path is one or leads to one."""
+    while path.parent not in _OPEN_FILES:
+        if not path.is_symlink():
+            return None
+        path = Path(os.path.normpath(path.parent / path.readlink()))
+    return path
 
 
 def _pour(made: Path, stream: Path) -> None:
-    """Write a finished file into a stream, after what is in it."""
+    """Write a finished file into a stream, after what is in it.
+
+    Raises:
+        InputError: who reads the stream has gone.
+    """
     content = made.read_bytes()
-    if stream == STDOUT:
+    if _open_file(stream) in _STDOUTS:
         # By its own descriptor: opened anew, it would begin at the start of `>> file` again.
         sys.stdout.flush()
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
     else:
-        with stream.open("ab") as opened:
-            opened.write(content)
+        try:
+            with stream.open("ab") as opened:
+                opened.write(content)
+        except BrokenPipeError:
+            raise InputError(f"{stream}: whoever reads it left before the end") from None
 
 
 def _behind_links(path: Path) -> Path:

@@ -21,6 +21,9 @@ EMOTIONS = ("angry", "happy", "neutral", "sad")
 UNKNOWN = "unknown"
 """The speaker of a word that nobody near was speaking."""
 
+EARLIEST: Seconds = -0.5
+"""Where something in a recording may begin: a model's first frame can reach out before it."""
+
 
 def _check_span(kind: str, start: Seconds, end: Seconds) -> None:
     if not (math.isfinite(start) and math.isfinite(end)):

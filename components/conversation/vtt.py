@@ -24,6 +24,6 @@ def _plain(text: str) -> str:
 
 
 def _stamp(time: Seconds) -> str:
-    milliseconds = round(time * 1000)
+    milliseconds = max(round(time * 1000), 0)
     seconds, milliseconds = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{milliseconds:03d}"

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from components.conversation.errors import InputError
 from components.conversation.files import atomic_path
 from components.conversation.reading import number, read_json
-from components.conversation.types import AsrSegment, Word
+from components.conversation.types import EARLIEST, AsrSegment, Word
 
 MEASURED = ("start", "end", "score")
 
@@ -70,6 +70,8 @@ def _segment(data: Any) -> AsrSegment:
 def _word(data: Any) -> Word:
     if not isinstance(data, dict):
         raise ValueError(f"word {data!r} is not an object with “word”")
+    if isinstance(data.get("word"), (int, float)) and not isinstance(data["word"], bool):
+        data = data | {"word": str(data["word"])}  # as some writers give numbers
     text = _text(data, "word").strip()
     start, end, score = (_known(data.get(key), f"{key!r} of “{text}”") for key in MEASURED)
     for time in (start, end):
@@ -94,7 +96,7 @@ def _known(value: Any, what: str) -> float | None:
 
 
 def _in_recording(time: T, what: str) -> T:
-    if time is not None and time < 0:
+    if time is not None and time < EARLIEST:
         raise ValueError(f"{what} is at {time} s, before the recording")
     return time
 

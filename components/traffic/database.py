@@ -44,8 +44,16 @@ def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
 
 def database_exists(url: str) -> bool:
     """False if it is a SQLite file that nobody has written yet; what a server has, it must tell."""
-    path = url.removeprefix("sqlite:///")
-    return path == url or Path(path).exists()
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        address = make_url(url)
+    except ArgumentError:
+        return True  # opening it says what is wrong
+    path = address.database if address.get_backend_name() == "sqlite" else None
+    # SQLite's own addresses ("file:…", ":memory:") it must read itself.
+    return path is None or path.startswith((":", "file:")) or Path(path).exists()
 
 
 def connect_arguments(address: "URL") -> dict[str, Any]:

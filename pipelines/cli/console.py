@@ -21,11 +21,13 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from components.conversation import STDOUT, check_writable
+from components.conversation import STDOUT, InputError, check_writable
 
 # Through a pipe there is no terminal to fit into: lines are not broken at its usual 80 columns.
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else 160)
+# Either may be closed (`>&-`).
+_WIDTHS = [None if s and s.isatty() else 160 for s in (sys.stdout, sys.stderr)]
+out = Console(highlight=False, width=_WIDTHS[0])
+err = Console(stderr=True, highlight=False, width=_WIDTHS[1])
 
 COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
 """How each emotion is shown, on every table."""
@@ -65,6 +67,18 @@ def _checked(path: Path | None) -> Path | None:
     path = STDOUT if path == Path("-") else path
     check_writable(path)
     return path
+
+
+def stdout_taken(as_json: bool, *files: Path | None) -> bool:
+    """Whether JSON or a file goes to standard output, so that nothing else may.
+
+    Raises:
+        InputError: two of them do.
+    """
+    takers = [STDOUT if as_json else None, *files].count(STDOUT)
+    if takers > 1:
+        raise InputError("standard output can take one thing: name a file, or leave out --json")
+    return takers == 1
 
 
 def bars() -> Progress:

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from components.align import align, align_baseline
 from components.conversation import (
+    EARLIEST,
     UNKNOWN,
     InputError,
     Turn,
@@ -295,15 +296,15 @@ def corpus_check(
 
 def session_of(audio: Path) -> str:
     """A recording's name: its file's, with spaces that RTTM cannot hold replaced."""
-    return "_".join(audio.stem.split()) or "recording"
+    stem = os.fsencode(audio.stem).decode(errors="replace")  # names of files need not be text
+    return "_".join(stem.split()) or "recording"
 
 
 def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]:
     """The one recording of an RTTM file.
 
     Raises:
-        InputError: it holds several, which are named; a speaker of the name that words in nobody's
-            speech get; or a time before the recording.
+        InputError: it holds several, which are named; or a time before the recording.
     """
     found = read_rttm(path)
     if len(found) > 1:
@@ -312,13 +313,10 @@ def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]
         )
     name, segments = next(iter(found.items()), (default, []))
     for segment in segments:
-        if segment.speaker == UNKNOWN:
-            raise InputError(
-                f"{path}: has a speaker named {UNKNOWN}, which is what words in nobody's speech are"
-                " given to; name that speaker otherwise"
-            )
-        if segment.start < 0:
+        if segment.start < EARLIEST:
             raise InputError(f"{path}: {segment.speaker} speaks at {segment.start} s, before 0")
+    if any(segment.speaker == UNKNOWN for segment in segments):
+        note(f"{path}: has a speaker named {UNKNOWN}, as words in nobody's speech are given to")
     return name, segments
 
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from components.conversation import InputError
 from components.profile import Settings
 from components.register import Refused
-from pipelines.cli.console import file_option, note, out, print_json, spinner
+from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
 
 if TYPE_CHECKING:
     from components.drift import DriftResult, Feature
@@ -45,6 +45,7 @@ def drift_command(
     from components.drift import drift
     from components.traffic import FeedbackStore
 
+    taken = stdout_taken(as_json, output, prom)
     settings = Settings()
     end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
     since = start_of(window, end)
@@ -66,7 +67,7 @@ def drift_command(
     found.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
     if as_json:
         print_json(found.to_json())
-    else:
+    elif not taken:
         show(found)
     if output is not None:
         note(f"{output}: the report")

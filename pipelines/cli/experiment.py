@@ -12,7 +12,7 @@ from rich.table import Table as Printed
 from rich.text import Text
 
 from components.profile import Profile, Settings
-from pipelines.cli.console import bars, file_option, note, out, print_json
+from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
 from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.lifecycle import DEMO_CORPUS
 
@@ -52,6 +52,7 @@ def experiment_command(
     """
     from components.corpus import check_corpus, read_corpus
 
+    taken = stdout_taken(as_json, output)
     recordings, report = read_corpus(corpus), check_corpus(corpus)
     chosen, settings = profile_and_settings(profile)
     if seeds is not None:
@@ -77,7 +78,7 @@ def experiment_command(
         )
     if as_json:
         print_json(to_json(results))
-    else:
+    elif not taken:
         show(results)
     if output is None and name is Experiment.all:
         output = default_report(settings, results)

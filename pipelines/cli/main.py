@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -45,6 +46,8 @@ _OF_THE_MACHINE = _FULL | {
     errno.EISDIR,
     errno.ENOTDIR,
     errno.ENAMETOOLONG,
+    errno.EBUSY,  # a file that is mounted by itself cannot be replaced
+    errno.ENXIO,  # a socket
 }
 
 app = typer.Typer(
@@ -89,6 +92,9 @@ app.add_typer(registry.app, name="registry")
 def main() -> None:
     """Run the command line and exit with its status; SIGTERM is taken as Ctrl-C is."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by `>&-`
+            setattr(sys, name, Path(os.devnull).open("w"))
     sys.exit(run())
 
 

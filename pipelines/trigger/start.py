@@ -127,8 +127,9 @@ def _came_back(settings: Settings, folder: Path) -> tuple[Path | None, str]:
     """The feedback so far as a corpus; None, and why, if there is none to train on."""
     from components.traffic import FeedbackStore, export_feedback
 
+    entries = FeedbackStore.read(settings.feedback_url)
     try:
-        done = export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, folder)
+        done = export_feedback(entries, settings.log, folder)
     except InputError as error:
         return None, str(error)
     return folder, f"{done.turns} labelled turns of {done.recordings} recordings"

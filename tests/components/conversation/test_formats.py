@@ -319,9 +319,11 @@ class TestAtomicPath:
         (tmp_path / "there").mkdir()
         target, link = tmp_path / "there" / "turns.json", tmp_path / "link.json"
         target.write_text("old")
+        target.chmod(0o600)  # a private one stays private
         link.symlink_to(target)
         write_turns(link, TURNS)
         assert link.is_symlink()
+        assert target.stat().st_mode & 0o777 == 0o600
         assert read_turns(target) == TURNS
         assert list(target.parent.iterdir()) == [target]
         (tmp_path / "to-folder").symlink_to(tmp_path / "there")

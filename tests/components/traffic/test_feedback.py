@@ -22,6 +22,7 @@ from components.traffic import (
     UnknownRequestError,
     audio_path,
     contradicted,
+    database_exists,
     export_feedback,
     find_request,
     keep_audio,
@@ -170,6 +171,15 @@ def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"the feedback's database: .*connection") as refused:
         FeedbackStore(f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}")
     assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_nobody_wrote_is_not_made_to_look_into_it(tmp_path: Path) -> None:
+    name = tmp_path / "some where.db"
+    for url in (f"sqlite:///{name}?timeout=30", f"sqlite:///{name}"):
+        assert not database_exists(url)
+    FeedbackStore(f"sqlite:///{name}").close()
+    for url in (f"sqlite:///{name}?timeout=30", f"sqlite:///{name}", "postgresql://u@h/d"):
+        assert database_exists(url)
 
 
 def test_export_makes_a_corpus_of_the_sound_that_was_kept(

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -93,6 +95,59 @@ def test_a_dash_is_standard_output(place: Path) -> None:
     assert not (place / "-").exists()
 
 
+def test_a_link_to_standard_output_is_standard_output(place: Path) -> None:
+    (place / "link.json").symlink_to("/dev/stdout")
+    moodline = Path(sys.executable).with_name("moodline")
+    script = f"echo before; {moodline} {' '.join(ALIGN)} link.json; echo; echo end"
+    with (place / "all.json").open("w") as opened:
+        subprocess.run(["sh", "-c", script], stdout=opened, check=True)
+    text = (place / "all.json").read_text()
+    assert text.startswith("before\n[")
+    assert text.endswith("]\nend\n")
+
+
+def test_a_reader_that_leaves_before_the_end(place: Path) -> None:
+    """Unlike at the end of `moodline … | head`, a file that was asked for is not there."""
+    many = [WORD | {"start": at, "end": at + 0.5} for at in range(3_000)]
+    (place / "words.json").write_text(json.dumps([{"start": 0, "end": 3_000, "words": many}]))
+    os.mkfifo(place / "pipe.json")
+    with subprocess.Popen(["head", "-c", "9", "pipe.json"], stdout=subprocess.DEVNULL):
+        moodline = Path(sys.executable).with_name("moodline")
+        done = subprocess.run(
+            [moodline, *ALIGN, "pipe.json", "--max-pause", "0"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2, done
+    assert done.stderr == "moodline: pipe.json: whoever reads it left before the end\n"
+
+
+def test_a_socket(refused, place: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as there:
+        there.bind("s.json")
+        assert "s.json: no such device or address" in refused(*ALIGN, "s.json")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-"])
+def test_streams_that_are_closed(place: Path, closed: str) -> None:
+    moodline = Path(sys.executable).with_name("moodline")
+    for arguments, status in ((f"{' '.join(ALIGN)} t.json", 0), ("align gone call.rttm -o t", 2)):
+        done = subprocess.run(f"{moodline} {arguments} {closed}", shell=True, check=False)
+        assert done.returncode == status
+    assert json.loads((place / "t.json").read_text())[0]["words"] == "hello"
+
+
+def test_what_is_odd_and_no_mistake(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A frame before the start, a word that is a number, our own name for nobody."""
+    put("words.json", words(word=2024, start=-0.02))
+    put("call.rttm", "SPEAKER call 1 -0.01 2 <NA> <NA> unknown <NA> <NA>\n")
+    assert run([*ALIGN, "t.json"]) == 0
+    (turn,) = json.loads((place / "t.json").read_text())
+    assert (turn["words"], turn["speaker"], turn["start_time"]) == ("2024", "unknown", -0.02)
+    assert "call.rttm: has a speaker named unknown" in capfd.readouterr().err
+
+
 def test_a_line_break_in_a_name(refused) -> None:
     assert r"two\nlines.json: no such file" in refused("align", "two\nlines.json", "x", "-o", "t")
 
@@ -113,7 +168,7 @@ def words(**changes: object) -> object:
     [
         (words(word=None), "segment 1: 'word' is None, not a text"),
         (words(word={"a": 1}), "segment 1: 'word' is {'a': 1}, not a text"),
-        (words(start=-0.5), "segment 1: “hello” is at -0.5 s, before the recording"),
+        (words(start=-5), "segment 1: “hello” is at -5.0 s, before the recording"),
         (words(start=True), "segment 1: 'start' of “hello” is True, not a number"),
         ([{"start": -1, "end": 1, "text": "a"}], "segment 1: 'start' is at -1.0 s, before the"),
         ([{"start": 0, "end": 1, "text": 7}], "segment 1: 'text' is 7, not a text"),
@@ -130,7 +185,6 @@ def test_words_that_are_none(refused, content: object, message: str) -> None:
     [
         ("HELLO WORLD", "line 2: is not RTTM"),
         ("\ufeffSPEAKER call 1 0 1 <NA> <NA> A", "line 2: is not RTTM"),
-        ("SPEAKER call 1 0 1 <NA> <NA> unknown", "has a speaker named unknown"),
         ("SPEAKER call 1 -2 1 <NA> <NA> B", "B speaks at -2.0 s, before 0"),
     ],
 )

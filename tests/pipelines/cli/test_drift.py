@@ -114,6 +114,13 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
     assert "moodline_drift_detected 0.0" in (home / "d.prom").read_text()
     assert "<h1>Moodline drift</h1>" in (home / "report.html").read_text()
 
+    for option in ("-o", "--prom"):  # what goes to standard output goes there alone
+        assert run([*command, option, "-"]) == 0
+        told = capfd.readouterr().out
+        assert "as before" not in told.rpartition("</html>")[2]
+        assert run([*command, option, "-", "--json"]) == 2
+        assert "standard output can take one thing" in capfd.readouterr().err
+
     log(15.0)
     assert run(command) == 1
     told = capfd.readouterr()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from components.conversation import FEEDBACK, Turn, read_manifest
+from components.conversation import FEEDBACK, InputError, Turn, read_manifest
 from components.profile import Settings, load_profile
 from components.traffic import (
     Answered,
@@ -98,6 +98,13 @@ def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
     assert told["command"][-2:] == ["--feedback", str(folder / "feedback")]
     (recording,) = read_manifest(folder / "feedback")
     assert (recording.fold, recording.utterances[0].emotion) == (FEEDBACK, "sad")
+
+
+def test_no_run_without_what_came_back_when_that_cannot_be_read(tmp_path: Path) -> None:
+    url = f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}"
+    settings = Settings.model_validate({"home": tmp_path, "feedback_url": url})
+    with pytest.raises(InputError, match="the feedback's database"):
+        start_here(Place("demo", None, settings), CAUSE, 1)
 
 
 def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
