@@ -10,6 +10,7 @@ has died, since Triton goes on saying that it is ready.
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from serving.errors import NotReadyError, RefusedError
 from serving.served import Lineup, Served, read_pointer, write_pointer
 from serving.traffic import TrafficSettings
 from serving.triton.control import Golden, TritonControl, read_golden
-from serving.triton.errors import TritonError
+from serving.triton.errors import TritonDeadError, TritonError
 from serving.triton.export import (
     MODEL,
     HostSettings,
@@ -38,6 +39,9 @@ logger = logging.getLogger(__name__)
 
 SWAP: Seconds = 0.5
 """Longer than another copy takes to put a version's folder in the place of an older one."""
+
+DEATHS = 3
+"""So many Tritons may end while they load a version, before that is laid to the version."""
 
 
 class Steward:
@@ -74,6 +78,7 @@ class Steward:
         self._last: Lineup | None = None
         self._previous: int | None = None
         self._refused: dict[int, str] = {}
+        self._deaths: Counter[int] = Counter()
         self._leaving: dict[int, Seconds] = {}
         self._golden: dict[int, list[Golden]] = {}
         self._revivals = 0
@@ -100,6 +105,7 @@ class Steward:
             InputError: a version cannot be served for what it is.
         """
         if self._tritons.restart() and self._lineup:
+            self._configure(self._loaded())
             self._tritons.all[0].load()
             self._count_revival()
         if self._lineup is None:
@@ -186,6 +192,11 @@ class Steward:
                 self._point(self._lineup)
                 self._unload_others()
             return
+        except (NotReadyError, TritonError):
+            if self._loaded():  # whoever loads meanwhile must not meet it
+                self._configure(self._loaded())
+            raise
+        del self._deaths[version]
         self._leaving[version] = float("inf")  # loaded, and not served yet
 
     def _written(self, served: Served) -> list[Golden]:
@@ -206,12 +217,25 @@ class Steward:
             self._load(control)
             loaded = True
             off = control.prove(version, self._golden[version])
-        except NotReadyError as error:
+        except (NotReadyError, TritonDeadError) as error:
             # One that was started anew meanwhile is there, but holds nothing.
             if not control.alive() or (loaded and version not in control.versions()):
+                self._count_death(version)
                 raise NotReadyError(f"{control.url} went away: {error}") from error
             raise RefusedError(str(error)) from error
         logger.info("version %d answers its golden clips, off by %.1e", version, off)
+
+    def _count_death(self, version: int) -> None:
+        """A Triton ended while it loaded the version.
+
+        Raises:
+            RefusedError: that was once too often, and there is another version to serve.
+        """
+        self._deaths[version] += 1
+        before = self._lineup or self._last
+        other = before is not None and before.production.version != version
+        if other and self._deaths[version] >= DEATHS:
+            raise RefusedError(f"the model server ended {DEATHS} times while it loaded this version")
 
     def _configure(self, versions: set[int]) -> None:
         serve_versions(self._repository, versions, **self._host.model_dump())
@@ -297,6 +321,7 @@ class Steward:
         """Have Triton make versions' processes anew; the other versions go on answering."""
         for version in versions:
             touch_version(self._repository, version)
+        self._configure(self._loaded())
         control.load()
         for version in versions:
             control.prove(version, self._golden[version])

@@ -172,7 +172,10 @@ def serve_versions(
     width = _embedding_width(newest / "model.onnx")
     if gpu:
         for version in numbers:
-            export_graph(repository / MODEL / str(version), repository, version)
+            folder = repository / MODEL / str(version)
+            graphs = {path.name: path for path in folder.glob("model.onnx*")}
+            if not _same(repository / GRAPH / str(version), graphs):  # else it is loaded anew
+                export_graph(folder, repository, version)
         facts = graph_facts(newest / "model.onnx")
         serve_graphs(
             repository,

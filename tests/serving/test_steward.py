@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from serving.canary import halt_path
 from serving.errors import NotReadyError, RefusedError
 from serving.processes import free_ports
 from serving.served import Lineup, Served, read_pointer
-from serving.steward import Steward
+from serving.steward import DEATHS, Steward
 from serving.traffic import TrafficSettings
 from serving.triton import export
 from serving.triton.control import read_golden
@@ -101,6 +101,85 @@ def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
         two[1].start()
         steward.tend(lineup(models, 4))
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
+
+
+def answers(server: TritonServer, folder: Path, version: int) -> bool:
+    """Whether that version's right answers come from there."""
+    try:
+        return server.control.prove(version, read_golden(folder), timeout=5) < 1e-4
+    except NotReadyError:
+        return False
+
+
+def deadly(folder: Path, repository: Path, version: int) -> Path:
+    """`export_version`, but version 4 kills the Triton that loads it, as a lack of memory would."""
+    exported = export.export_version(folder, repository, version)
+    if version == 4:
+        kill = "import os, signal\nos.kill(os.getppid(), signal.SIGKILL)\n"
+        (exported / "model.py").write_text(kill)
+    return exported
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[TritonServer]:
+    """A Triton that the steward starts anew."""
+    with triton(tmp_path / "repository", tmp_path / "own.log") as server:
+        yield server
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
+    ours: bool,
+    own: TritonServer,
+    models: dict[int, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pointer = tmp_path / "served.json"
+    folders = (tmp_path / "repository", tmp_path / "fetched", pointer)
+    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST, own if ours else None)
+
+    def tend(version: int) -> None:
+        if not ours and not own.running:  # somebody else does that
+            own.stop(grace=0)
+            own.start()
+        with suppress(NotReadyError):
+            steward.tend(lineup(models, version))
+
+    try:
+        tend(3)
+        monkeypatch.setattr("serving.steward.export_version", deadly)
+        tend(4)
+        assert not own.running
+        tend(3)  # rolled back
+        assert answers(own, models[3], 3)
+        for _ in range(DEATHS + 1):
+            tend(4)
+        assert "ended 3 times" in read_pointer(pointer).refused[4]
+        assert read_pointer(pointer).production.version == 3
+        assert answers(own, models[3], 3)
+        assert own.control.versions() == [3]
+    finally:
+        steward.close()
+
+
+def test_the_other_versions_processes_stay_when_one_is_made_anew(
+    own: TritonServer, models: dict[int, Path], tmp_path: Path
+) -> None:
+    folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
+    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST, own)
+    both = Lineup(Served(3, models[3]), Served(4, models[4]))
+    try:
+        steward.tend(Lineup(Served(3, models[3])))
+        (kept,) = own.stubs()
+        steward.tend(both)
+        for pid in set(own.stubs()) - {kept}:
+            psutil.Process(pid).kill()
+        steward.tend(both)
+        assert answers(own, models[4], 4)
+        assert kept in own.stubs() and len(own.stubs()) == 2
+    finally:
+        steward.close()
 
 
 def test_a_folder_that_is_just_being_replaced_is_read_again(
