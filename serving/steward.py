@@ -8,6 +8,7 @@ puts a real question to every version on every Triton: nothing else tells that a
 has died, since Triton goes on saying that it is ready.
 """
 
+import contextlib
 import logging
 import time
 from collections import Counter
@@ -288,9 +289,18 @@ class Steward:
     def _clear(self, wanted: Lineup) -> None:
         """Delete what nobody needs; the production before this one stays for a rollback."""
         if self._previous is not None:
-            needed = {*self._loaded(), *wanted.versions(), self._previous}
+            needed = {*self._loaded(), *wanted.versions(), self._previous, *self._of_others()}
             for folder in (self._repository / MODEL, self._repository / GRAPH, self._fetched):
                 drop_versions(folder, needed)
+
+    def _of_others(self) -> set[int]:
+        """Versions that the services with this repository, or these folders, serve or served."""
+        folders = (self._repository, self._fetched.parent)
+        versions: set[int] = set()
+        for path in (path for folder in folders for path in folder.glob("served*.json")):
+            with contextlib.suppress(InputError):  # a canary's stop lies there, too
+                versions |= set(read_pointer(path).versions())
+        return versions
 
     # What has died
 
@@ -299,7 +309,8 @@ class Steward:
             try:
                 if self._lineup and control.alive():
                     self._mend(control, self._lineup)
-            except (NotReadyError, TritonError) as error:  # it must not keep us from the others
+            except (NotReadyError, TritonError, InputError, OSError) as error:
+                # It must not keep us from the others.
                 logger.error("%s cannot be mended now: %s", control.url, error)
 
     def _mend(self, control: TritonControl, lineup: Lineup) -> None:

@@ -17,7 +17,7 @@ from serving.backend import Backend, pointer_path
 from serving.canary import halt_path
 from serving.errors import NotReadyError, RefusedError
 from serving.processes import free_ports
-from serving.served import Lineup, Served, read_pointer
+from serving.served import Lineup, Served, read_pointer, write_pointer
 from serving.steward import DEATHS, Steward
 from serving.traffic import TrafficSettings
 from serving.triton import export
@@ -228,6 +228,32 @@ def test_what_nobody_needs_is_deleted_but_for_the_production_before(
     steward.tend(lineup(fetched, 4))
     for folder in (tmp_path / "fetched", tmp_path / "repository" / "moodline"):
         assert {path.name for path in folder.iterdir() if path.is_dir()} == {"4", "5"}
+
+
+def test_what_another_service_serves_is_not_deleted(
+    steward: Steward, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "YOUNG", 0.0)
+    fetched = {v: shutil.copytree(models[v], tmp_path / "fetched" / str(v)) for v in models}
+    write_pointer(tmp_path / "served-3001.json", lineup(fetched, 3))
+    halt_path(tmp_path / "served-3001.json").write_text('{"version": 2, "reason": "slow"}')
+    shutil.copytree(models[3], tmp_path / "fetched" / "2")
+    for version in (4, 5):
+        steward.tend(lineup(fetched, version))
+        time.sleep(GRACE)
+        steward.tend(lineup(fetched, version))
+    assert {path.name for path in (tmp_path / "fetched").iterdir()} == {"3", "4", "5"}
+
+
+def test_a_version_whose_files_are_gone_keeps_nobody_from_the_others(
+    two: list[TritonServer], steward: Steward, models: dict[int, Path], tmp_path: Path
+) -> None:
+    steward.tend(Lineup(Served(3, models[3])))
+    shutil.rmtree(tmp_path / "repository" / "moodline" / "3")
+    for server in two:
+        for pid in server.stubs():
+            psutil.Process(pid).kill()
+    steward.tend(Lineup(Served(3, models[3])))  # it says what it cannot do, and goes on
 
 
 @pytest.fixture
