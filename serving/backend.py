@@ -12,7 +12,6 @@ from typing import IO
 
 from components.conversation import InputError, Seconds
 from components.profile import Settings
-from serving.canary import halt_path
 from serving.errors import NotReadyError, RefusedError
 from serving.follow import Follower, fetch_production, fetched
 from serving.served import Lineup, Served, read_pointer
@@ -171,7 +170,8 @@ class Backend:
         return True
 
     def stop(self) -> None:
-        """Stop looking after it, and the Triton that was started here."""
+        """Stop looking after it, and the Triton that was started here; the pointer stays, for where
+        the registry is away next time."""
         began = time.monotonic()
         self._ended.set()
         if self._follower:
@@ -181,8 +181,6 @@ class Backend:
         self._hand.shutdown(wait=True, cancel_futures=True)
         if self.server:
             self.server.stop()
-            for left in (self._pointer, halt_path(self._pointer)):
-                left.unlink(missing_ok=True)
         if self._steward:
             self._steward.close()
         if self._lock:

@@ -236,7 +236,9 @@ class Steward:
         before = self._lineup or self._last
         other = before is not None and before.production.version != version
         if other and self._deaths[version] >= DEATHS:
-            raise RefusedError(f"the model server ended {DEATHS} times while it loaded this version")
+            raise RefusedError(
+                f"the model server ended {DEATHS} times while it loaded this version"
+            )
 
     def _configure(self, versions: set[int]) -> None:
         serve_versions(self._repository, versions, **self._host.model_dump())

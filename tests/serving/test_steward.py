@@ -296,6 +296,19 @@ def test_without_the_registry_what_was_served_last_is_served(
     assert copy(away).serve().version == 1
 
 
+def test_without_the_registry_a_triton_of_ones_own_serves_what_was_served_last(
+    settings: Settings, copy: Callable[[Settings], Backend]
+) -> None:
+    own = settings.model_copy(
+        update={"triton_url": "", "triton_env": Settings().triton_env.resolve()}
+    )
+    serve_and_stop(copy(own))
+    away = own.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{free_ports(1)[0]}"})
+    backend = copy(away)
+    assert backend.serve().version == 1
+    assert backend.server and answers(backend.server, settings.home.parent / "1", 1)
+
+
 def test_where_a_version_is_refused_at_the_start_what_was_served_last_is_served(
     settings: Settings, two: list[TritonServer], copy: Callable[[Settings], Backend]
 ) -> None:
