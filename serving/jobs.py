@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from components.conversation import InputError, Seconds
-from serving.errors import BusyError, StoppedError
+from serving.errors import BusyError, LateError, NotReadyError, StoppedError
 from serving.fair import Work
 from serving.log import Asked
 from serving.runtime import Runtime
@@ -187,7 +187,7 @@ class Jobs:
             return
         except Exception as error:
             reason = str(error)
-            if not isinstance(error, InputError):
+            if not isinstance(error, (InputError, NotReadyError, BusyError, LateError)):
                 logger.exception("a job failed")
                 reason = "something went wrong here; it has been logged"
             ended = await asyncio.to_thread(self._store.fail, job.id, self._me, reason)

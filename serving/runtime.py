@@ -4,6 +4,7 @@ The verbs answer requests; who may ask, and in which form, is `serving.api`'s ma
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,9 @@ MOST_CLIPS = 64
 
 AGAIN: Seconds = 2.0
 """Between a job's questions for a model that does not answer, or has too much to do."""
+
+PATIENCE: Seconds = 1800.0
+"""After so long without an answer a job has failed: others wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,11 +131,12 @@ class Runtime:
         return Result(classified.version, found)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, patient: bool) -> Classified:
+        until = time.monotonic() + (PATIENCE if patient else 0.0)
         while True:
             try:
                 return await self.emotions.classify(clips, deadline=work.remaining())
             except (NotReadyError, BusyError, LateError):
-                if not patient:
+                if time.monotonic() >= until:
                     raise
             await asyncio.sleep(AGAIN)
             work.step("classify", 0.0)

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from serving.analyze import Analysis
-from serving.errors import BusyError
+from serving.errors import BusyError, NotReadyError
 from serving.jobs import Jobs, Shelf
 from serving.runtime import Result
 from serving.settings import ServeSettings
@@ -118,6 +118,23 @@ def test_a_job_that_is_done_needs_no_upload(tmp_path: Path) -> None:
 
     found = store.job(asyncio.run(scene()), "web")
     assert found and found.state == "done"
+
+
+def test_a_job_that_waited_in_vain_says_for_what(tmp_path: Path) -> None:
+    async def analyze(*_: Any, **__: Any) -> Result:
+        raise NotReadyError("the emotion model does not answer")
+
+    jobs, store = make_jobs(tmp_path, Worker(analyze))
+
+    async def scene() -> str:
+        jobs.start()
+        job = await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
+        assert await asyncio.to_thread(wait_until, lambda: uploads(tmp_path) == [], 10)
+        await jobs.stop()
+        return job.id
+
+    found = store.job(asyncio.run(scene()), "web")
+    assert found and (found.state, found.reason) == ("failed", "the emotion model does not answer")
 
 
 @pytest.mark.parametrize("name", ["a\0b", "", "x" * 32, new_id().upper(), new_id() + "\n"])

@@ -96,6 +96,25 @@ class Troubled:
         pass
 
 
+def test_a_job_whose_clips_are_never_answered_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+
+    async def scene() -> None:
+        runtime, emotions = make_runtime(tmp_path), Troubled()
+        emotions.troubles = [LateError("never")] * 10_000
+        runtime.speech, runtime.emotions = Heard(), emotions  # type: ignore[assignment]
+        with pytest.raises(LateError, match="never"):
+            await asyncio.wait_for(
+                runtime.analyze(io.BytesIO(), Options("r"), Work(), ASKED, patient=True), 10
+            )
+        await runtime.stop()
+
+    asyncio.run(scene())
+
+
 def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
