@@ -33,8 +33,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.schema import CreateTable
 
@@ -109,7 +109,8 @@ FIELDS = ("id", "owner", "recording", "state", "stage", "share", "created", "upd
 
 
 class Store:
-    """The database. Its methods block: call them in a thread.
+    """The database; its tables are made when first needed, so it may be away before. Its methods
+    block: call them in a thread.
 
     Args:
         url: SQLAlchemy's.
@@ -119,29 +120,38 @@ class Store:
         if url.startswith("sqlite:///"):
             Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         # An error's text goes into the log, which is no place for what was said.
-        self._engine = create_engine(
+        self._database = create_engine(
             url,
             pool_pre_ping=True,
             hide_parameters=True,
             connect_args=connect_arguments(make_url(url)),
         )
-        self._postgres = self._engine.dialect.name == "postgresql"
+        self._postgres = self._database.dialect.name == "postgresql"
         if not self._postgres:
-            event.listen(self._engine, "connect", _set_up_sqlite)
-        for table in METADATA.sorted_tables:
-            self._create(table)
+            event.listen(self._database, "connect", _set_up_sqlite)
+        self._made = False
+
+    @property
+    def _engine(self) -> Engine:
+        """With its tables; two threads that make them at the same time do no harm."""
+        if not self._made:
+            for table in METADATA.sorted_tables:
+                self._create(table)
+            self._made = True
+        return self._database
 
     def _create(self, table: Table) -> None:
         try:
-            with self._engine.begin() as connection:
+            with self._database.begin() as connection:
                 connection.execute(CreateTable(table, if_not_exists=True))
-        except DBAPIError:  # PostgreSQL's “if not exists” does not hold against another copy
-            with self._engine.begin() as connection:
+        except (IntegrityError, ProgrammingError):
+            # PostgreSQL's “if not exists” does not hold against another copy.
+            with self._database.begin() as connection:
                 connection.execute(CreateTable(table, if_not_exists=True))
 
     def close(self) -> None:
         """Close the connections."""
-        self._engine.dispose()
+        self._database.dispose()
 
     def _now(self, connection: Connection) -> float:
         """Seconds since 1970, by the one clock that all copies share."""

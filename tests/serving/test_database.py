@@ -25,11 +25,8 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
     free = {"authorization": f"Bearer {add_key(tmp_path / 'keys', 'night')}"}
     job = f"/v1/jobs/{new_id()}"
     with running_postgres() as (database, server):
-        child, url = start_log_service(
-            tmp_path,
-            MOODLINE_SERVE_STORE=database,
-            MOODLINE_SERVE_KEYS=str(tmp_path / "keys"),
-        )
+        more = {"MOODLINE_SERVE_STORE": database, "MOODLINE_SERVE_KEYS": str(tmp_path / "keys")}
+        child, url = start_log_service(tmp_path, **more)
         try:
             for key in (limited, free):
                 assert httpx.get(url + job, headers=key).status_code == 404
@@ -42,6 +39,12 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
                 httpx.delete(f"{url}/v1/recordings/call", headers=free),
                 httpx.post(f"{url}/v1/jobs", headers=free, files={"audio": b"RIFF"}),
             ]
+        finally:
+            child.kill()
+            child.wait()
+        child, url = start_log_service(tmp_path, **more)  # it is away at the start, too
+        try:
+            asked.append(httpx.get(url + job, headers=free))
         finally:
             child.kill()
             child.wait()
@@ -58,5 +61,7 @@ def test_a_silent_postgresql_is_given_up_soon(store: Callable[[str], object]) ->
         hang_up.start()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises((OperationalError, InputError), match="timeout expired"):
-            store(f"postgresql+psycopg2://moodline@{address}/x?sslmode=disable")
+            opened = store(f"postgresql+psycopg2://moodline@{address}/x?sslmode=disable")
+            assert isinstance(opened, Store)  # the other one asks at once
+            opened.unfinished()
         hang_up.cancel()
