@@ -18,7 +18,7 @@ from serving.canary import halt_path
 from serving.errors import NotReadyError, RefusedError
 from serving.processes import free_ports
 from serving.served import Lineup, Served, read_pointer, write_pointer
-from serving.steward import DEATHS, Steward
+from serving.steward import Steward
 from serving.traffic import TrafficSettings
 from serving.triton import export
 from serving.triton.control import read_golden
@@ -146,18 +146,19 @@ def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
         with suppress(NotReadyError):
             steward.tend(lineup(models, version))
 
+    def comes_back(wanted: int) -> bool:
+        tend(wanted)
+        return answers(own, models[3], 3)
+
     try:
         tend(3)
         monkeypatch.setattr("serving.steward.export_version", deadly)
         tend(4)
         assert not own.running
-        tend(3)  # rolled back
-        assert answers(own, models[3], 3)
-        for _ in range(DEATHS + 1):
-            tend(4)
+        assert wait_until(lambda: comes_back(3), 20), "it was rolled back"
+        assert wait_until(lambda: comes_back(4) and bool(read_pointer(pointer).refused), 40)
         assert "ended 3 times" in read_pointer(pointer).refused[4]
         assert read_pointer(pointer).production.version == 3
-        assert answers(own, models[3], 3)
         assert own.control.versions() == [3]
     finally:
         steward.close()
