@@ -18,7 +18,7 @@ from pathlib import Path
 
 from components.conversation import Seconds, atomic_path
 from components.traffic.erase import drop_erased, erased
-from components.traffic.rows import journals, read_journal
+from components.traffic.rows import journals, read_journal, unnamed_journals
 
 logger = logging.getLogger(__name__)
 
@@ -93,8 +93,7 @@ class Journal:
         with self._lock:
             self._turn_over()
         self._roll_closed()
-        for path in journals(self.folder):
-            self.broken += roll_orphan(self.folder, path)
+        self._roll_left()
 
     def close(self) -> None:
         """Stop writing, and roll up what this writer wrote.
@@ -126,8 +125,7 @@ class Journal:
                 self._roll_closed()
                 if now - looked >= self._roll_seconds:
                     looked = now
-                    for path in journals(self.folder):
-                        self.broken += roll_orphan(self.folder, path)
+                    self._roll_left()
             except OSError:
                 logger.exception("the prediction log cannot be rolled up; it stays in journals")
                 self._stop.wait(min(self._roll_seconds, 10.0))
@@ -152,6 +150,13 @@ class Journal:
                 os.close(journal.descriptor)
                 self._closed.pop(0)
 
+    def _roll_left(self) -> None:
+        """What dead writers left."""
+        for path in journals(self.folder):
+            self.broken += roll_orphan(self.folder, path)
+        for path in unnamed_journals(self.folder):
+            _drop_orphan(path)
+
 
 def _begin(folder: Path) -> _Open:
     """A new journal; it has its name only once its lock is held, so nobody takes it for left."""
@@ -160,8 +165,12 @@ def _begin(folder: Path) -> _Open:
     name = f"{datetime.now(UTC):%Y-%m-%dT%H%M%S}-{uuid.uuid4().hex[:12]}.jsonl"
     hidden = place / f".{name}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
-    descriptor = os.open(hidden, flags, 0o640)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    while True:
+        descriptor = os.open(hidden, flags, 0o640)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            break
+        os.close(descriptor)  # taken for left in the instant before its lock
     hidden.rename(place / name)
     return _Open(place / name, descriptor, time.monotonic())
 
@@ -187,6 +196,19 @@ def roll_orphan(folder: Path, path: Path) -> int:
         return 0  # its writer lives
     finally:
         os.close(descriptor)
+
+
+def _drop_orphan(path: Path) -> None:
+    """Remove a journal whose writer died before its first line."""
+    with suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        except BlockingIOError:
+            pass  # its writer lives
+        finally:
+            os.close(descriptor)
 
 
 def _roll(folder: Path, path: Path) -> int:

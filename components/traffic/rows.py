@@ -222,6 +222,11 @@ def journals(folder: Path) -> Iterator[Path]:
     yield from sorted((folder / "journal").glob("[!.]*.jsonl"), reverse=True)
 
 
+def unnamed_journals(folder: Path) -> Iterator[Path]:
+    """The journals that hold nothing yet: their writers are about to begin, or died."""
+    yield from (folder / "journal").glob(".*.jsonl")
+
+
 def parquet_files(folder: Path) -> Iterator[Path]:
     """The Parquet files of a log, the newest first."""
     yield from sorted((folder / "turns").glob("day=*/[!.]*.parquet"), reverse=True)

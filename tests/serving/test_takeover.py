@@ -2,11 +2,14 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from components.profile import Settings
@@ -45,6 +48,25 @@ def copy(home: Path, repository: Path, url: str) -> tuple[Backend, Settings]:
     return backend, settings
 
 
+def hold_still(process: subprocess.Popen[bytes], database: Path) -> None:
+    """Stop a process that reads a SQLite file, at a moment when it holds no lock of it: nobody
+    could write while it stands."""
+
+    def held() -> bool:
+        process.send_signal(signal.SIGSTOP)
+        stopped = psutil.STATUS_STOPPED
+        assert wait_until(lambda: psutil.Process(process.pid).status() == stopped, 5)
+        try:
+            with closing(sqlite3.connect(database, timeout=0)) as alone:
+                alone.execute("BEGIN EXCLUSIVE")
+            return True
+        except sqlite3.OperationalError:
+            process.send_signal(signal.SIGCONT)
+            return False
+
+    assert wait_until(held, 20)
+
+
 def test_another_copy_goes_on_when_the_one_that_steers_is_killed(
     make_model: Callable[[Path, int], Path], alone: Alone, tmp_path: Path
 ) -> None:
@@ -66,7 +88,7 @@ def test_another_copy_goes_on_when_the_one_that_steers_is_killed(
             assert wait_until(pointer.exists, 60)
             second.serve()
             with Load(triton.grpc_url, pointer, folders, alone) as load:
-                first.send_signal(signal.SIGSTOP)
+                hold_still(first, settings.home / "mlflow.db")
                 promote(2, settings, actor="a test")
                 assert not wait_until(lambda: production() == 2, 10 * FOLLOW), "one steers"
                 first.kill()

@@ -96,9 +96,9 @@ def test_queries_and_keys_are_inert_only_when_pooled(make_model: Make, attend: s
     output.loss.backward()
     for asks in (head.text_asks.attention, head.acoustic_asks.attention):
         for projection in (asks.query, asks.key):
-            moved = projection.weight.grad.abs().max() > 1e-9
-            assert bool(moved) == (attend == "frames")
-        assert asks.value.weight.grad.abs().max() > 1e-9
+            # A softmax over one key is 1 whatever the query, but for the last bit of a float.
+            share = projection.weight.grad.abs().max() / asks.value.weight.grad.abs().max()
+            assert bool(share > 1e-5) == (attend == "frames")
 
 
 def test_the_modalities_are_projected_where_sizes_differ(make_model: Make) -> None:

@@ -1,5 +1,6 @@
 """The prediction log: nothing lost, whatever dies; what others read; what is erased."""
 
+import fcntl
 import subprocess
 import sys
 import threading
@@ -102,6 +103,19 @@ def test_a_killed_writer_loses_nothing_that_it_answered(tmp_path: Path, roll_byt
     assert not list((tmp_path / "log" / "journal").iterdir())
 
 
+def test_a_writer_that_died_before_its_first_line_leaves_nothing(tmp_path: Path) -> None:
+    place = tmp_path / "journal"
+    place.mkdir()
+    left, begun = place / ".2026-03-02T120000-dead.jsonl", place / ".2026-03-02T120000-alive.jsonl"
+    left.touch()
+    with begun.open("w") as alive:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        journal = Journal(tmp_path)
+        journal.roll()
+        journal.close()
+        assert list(place.iterdir()) == [begun]
+
+
 def test_a_torn_last_line_is_dropped_and_counted(tmp_path: Path, answer: MakeAnswer) -> None:
     place = tmp_path / "journal"
     place.mkdir()
@@ -160,8 +174,9 @@ def test_pandas_and_duckdb_read_it_while_writers_write(tmp_path: Path, answer: M
 
 
 def test_many_threads_and_writers_write_at_once(tmp_path: Path, answer: MakeAnswer) -> None:
-    """Journals roll up under them all the while, and readers read."""
-    writers = [Journal(tmp_path, roll_bytes=4_000, sync_seconds=0.001) for _ in range(2)]
+    """Journals roll up under them all the while, what is left is looked for, and readers read."""
+    often = {"roll_seconds": 0.001, "sync_seconds": 0.001}
+    writers = [Journal(tmp_path, roll_bytes=4_000, **often) for _ in range(2)]
     lines = [answer(number).line() for number in range(400)]
 
     def write(part: int) -> None:
