@@ -23,7 +23,7 @@ from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.fair import Work
 from serving.log import Asked, LogSettings, PredictionLog
 from serving.settings import ServeSettings
-from serving.speech import Options, Speech, decode
+from serving.speech import Options, Speech, decode, plain
 
 LONGEST_CLIP: Seconds = 300.0
 """Of what comes as one turn; what is longer should be analysed."""
@@ -210,8 +210,10 @@ class Runtime:
         try:
             with traces.stage("decode"):
                 for number, upload in enumerate(uploads, start=1):
-                    what = f"clip {number}"
-                    sound = await asyncio.to_thread(decode, upload, LONGEST_CLIP, what)
+                    sound = plain(upload)
+                    if sound is None:
+                        what = f"clip {number}"
+                        sound = await asyncio.to_thread(decode, upload, LONGEST_CLIP, what)
                     sounds.append(sound)
                     self._samples += len(sound)
                     if sum(map(len, sounds)) > self._most_at_once * SAMPLE_RATE:

@@ -18,12 +18,13 @@ from typing import IO, TypeVar
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, InputError, Seconds, read_audio
-from components.conversation.audio import announced_duration
+from components.conversation.audio import announced_duration, plain_wav
 from components.profile import Settings, load_profile
 from serving import metrics, traces
 from serving.analyze import Analysis, Analyzer
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.fair import Baton, Lane, Work
+from serving.limits import SMALL
 from serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
@@ -179,6 +180,15 @@ def decode(upload: IO[bytes], most: Seconds, what: str = "the recording") -> np.
     if len(audio) > most * SAMPLE_RATE:
         raise TooLongError(f"{what} is longer than {most:g} seconds; send it in parts")
     return audio
+
+
+def plain(upload: IO[bytes]) -> np.ndarray | None:
+    """The sound of a short upload that needs no decoding; None where it is to be decoded.
+
+    It takes less time than it would to wake a thread, and so is for the event loop.
+    """
+    upload.seek(0, 2)
+    return plain_wav(upload) if upload.tell() <= SMALL else None
 
 
 async def _finished(future: "asyncio.Future[T]", work: Work) -> T:

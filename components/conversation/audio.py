@@ -5,6 +5,7 @@ PyAV. Channels are averaged, since each may carry one side of the conversation.
 """
 
 import sys
+import wave
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -84,6 +85,27 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
         first = max(round(start * rate), 0)
         last = sys.maxsize if end is None else max(round(end * rate), first)
         return _gathered(_finite(source, _between(blocks, first, last), first, rate), rate)
+
+
+def plain_wav(file: IO[bytes]) -> np.ndarray | None:
+    """The sound of a WAV that is as everything inside is, mono, 16 kHz, 16 bit.
+
+    It gives what `read_audio` does, in a tenth of the time: there is nothing to decode.
+
+    Returns:
+        float32 of shape [samples]; None where the file is anything else, or damaged.
+    """
+    file.seek(0)
+    try:
+        with wave.open(file, "rb") as sound:
+            form = (sound.getnchannels(), sound.getsampwidth(), sound.getframerate())
+            if form != (1, 2, SAMPLE_RATE):
+                return None
+            content = sound.readframes(sound.getnframes())
+            whole = len(content) == 2 * sound.getnframes() > 0
+    except (wave.Error, EOFError, RuntimeError):  # the last: a chunk ends beyond the file
+        return None
+    return np.frombuffer(content, "<i2").astype(np.float32) / 32_768 if whole else None
 
 
 def check_audio(source: Source) -> Seconds:

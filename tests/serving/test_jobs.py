@@ -103,8 +103,20 @@ def test_who_lost_a_job_leaves_its_upload_to_the_next(tmp_path: Path, fails: boo
     assert found and found.state == "running", "the other one is at it"
 
 
-def test_a_job_that_is_done_needs_no_upload(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    [
+        (None, ("done", None)),
+        (NotReadyError("the model does not answer"), ("failed", "the model does not answer")),
+    ],
+    ids=["done", "waited in vain"],
+)
+def test_a_job_that_has_ended_needs_no_upload(
+    tmp_path: Path, fault: Exception | None, end: tuple[str, str | None]
+) -> None:
     async def analyze(*_: Any, **__: Any) -> Result:
+        if fault:
+            raise fault
         return Result(3, Analysis(1.0, (), ()))
 
     jobs, store = make_jobs(tmp_path, Worker(analyze))
@@ -117,24 +129,7 @@ def test_a_job_that_is_done_needs_no_upload(tmp_path: Path) -> None:
         return job.id
 
     found = store.job(asyncio.run(scene()), "web")
-    assert found and found.state == "done"
-
-
-def test_a_job_that_waited_in_vain_says_for_what(tmp_path: Path) -> None:
-    async def analyze(*_: Any, **__: Any) -> Result:
-        raise NotReadyError("the emotion model does not answer")
-
-    jobs, store = make_jobs(tmp_path, Worker(analyze))
-
-    async def scene() -> str:
-        jobs.start()
-        job = await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
-        assert await asyncio.to_thread(wait_until, lambda: uploads(tmp_path) == [], 10)
-        await jobs.stop()
-        return job.id
-
-    found = store.job(asyncio.run(scene()), "web")
-    assert found and (found.state, found.reason) == ("failed", "the emotion model does not answer")
+    assert found and (found.state, found.reason) == end
 
 
 @pytest.mark.parametrize("name", ["a\0b", "", "x" * 32, new_id().upper(), new_id() + "\n"])

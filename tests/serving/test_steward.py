@@ -3,7 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,13 @@ TRAFFIC = TrafficSettings(follow_seconds=0.2, watch_seconds=0.001, grace_seconds
 HOST = HostSettings(instances=1, threads=1)
 
 
-def triton(repository: Path, log: Path) -> TritonServer:
-    return TritonServer(TritonEnvironment(Settings().triton_env.resolve()), repository, log)
+@contextmanager
+def triton(repository: Path, log: Path) -> Iterator[TritonServer]:
+    """One that runs; killed in the end, as no test here is about how it stops."""
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    with TritonServer(environment, repository, log) as server:
+        yield server
+        server.stop(grace=0)
 
 
 @pytest.fixture

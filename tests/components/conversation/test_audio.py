@@ -12,6 +12,7 @@ import soundfile
 import soxr
 
 from components.conversation import SAMPLE_RATE, InputError, audio_duration, read_audio
+from components.conversation.audio import plain_wav
 
 
 def tone(seconds: float, rate: int, hertz: float = 440.0) -> np.ndarray:
@@ -174,3 +175,47 @@ class TestBadInput:
             container.mux(stream.encode(None))
         with pytest.raises(InputError, match="no sound"):
             read_audio(path)
+
+
+def a_wav(
+    rate: int = SAMPLE_RATE, channels: int = 1, subtype: str = "PCM_16", form: str = "WAV"
+) -> bytes:
+    """A tenth of a second of noise, full scale included."""
+    noise = np.random.default_rng(0).uniform(-1, 1, (rate // 10, channels))
+    noise[:2] = [[-1.0], [1.0]]
+    file = io.BytesIO()
+    soundfile.write(file, noise, rate, format=form, subtype=subtype)
+    return file.getvalue()
+
+
+def test_a_wav_that_needs_no_decoding_is_what_the_decoder_makes_of_it() -> None:
+    plain = a_wav()
+    rest = plain[8:36] + b"LIST\4\0\0\0note" + plain[36:]
+    with_a_note = b"RIFF" + struct.pack("<I", len(rest)) + rest + b"more"
+    for content in (plain, with_a_note):
+        sound = plain_wav(io.BytesIO(content))
+        assert sound is not None and sound.dtype == np.float32
+        np.testing.assert_array_equal(sound, read_audio(io.BytesIO(content)))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        a_wav(rate=8_000),
+        a_wav(channels=2),
+        a_wav(subtype="PCM_24"),
+        a_wav(subtype="PCM_U8"),
+        a_wav(subtype="FLOAT"),
+        a_wav(subtype="ULAW"),
+        a_wav(form="WAVEX"),
+        a_wav(form="RF64"),
+        a_wav(form="FLAC"),
+        a_wav()[:-1],
+        a_wav()[:44],
+        a_wav()[:30],
+        b"RIFF\xff\xff\xff\xffWAVEfmt \xff\xff\xff\xff",
+        b"",
+    ],
+)
+def test_what_needs_decoding_or_is_damaged_is_not_plain(content: bytes) -> None:
+    assert plain_wav(io.BytesIO(content)) is None
