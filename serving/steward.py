@@ -68,7 +68,7 @@ class Steward:
         host: HostSettings,
         server: TritonServer | None = None,
     ) -> None:
-        self._tritons = Tritons(urls, server)
+        self._tritons = Tritons(urls, server, host.load_seconds)
         self._repository = repository
         self._fetched = fetched
         self._pointer = pointer

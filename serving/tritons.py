@@ -23,10 +23,13 @@ class Tritons:
     Args:
         urls: host:port of each one's gRPC.
         server: the one that is ours to start anew, if there is one.
+        load_seconds: the longest that loading may take; a version that takes longer is refused.
     """
 
-    def __init__(self, urls: Sequence[str], server: TritonServer | None = None) -> None:
-        self.all = [TritonControl(url) for url in urls]
+    def __init__(
+        self, urls: Sequence[str], server: TritonServer | None, load_seconds: Seconds
+    ) -> None:
+        self.all = [TritonControl(url, load_seconds=load_seconds) for url in urls]
         self._server = server
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self._heard = time.monotonic()

@@ -12,7 +12,7 @@ from components.conversation import InputError, Seconds
 from serving.errors import NotReadyError
 from serving.triton.channel import CHANNEL, RENEWED
 from serving.triton.errors import TritonError, translated
-from serving.triton.export import MODEL
+from serving.triton.export import LOAD_SECONDS, MODEL
 from serving.triton.gpu import GRAPH
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
@@ -81,10 +81,12 @@ class TritonControl:
 
     Args:
         url: host:port of Triton's gRPC.
+        load_seconds: the longest that loading what is configured may take.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, load_seconds: Seconds = LOAD_SECONDS) -> None:
         self.url = url
+        self.load_seconds = load_seconds
         self._connect()
 
     def _connect(self) -> None:
@@ -109,7 +111,7 @@ class TritonControl:
                 self._connect()
             return False
 
-    def load(self, *, timeout: float = 120.0) -> None:
+    def load(self) -> None:
         """Serve the versions that the configuration in the repository names.
 
         Versions that are served already go on answering meanwhile, and after a failure.
@@ -122,10 +124,12 @@ class TritonControl:
         try:
             index = self._client.get_model_repository_index(client_timeout=5.0)
             if any(model.name == GRAPH for model in index.models):
-                self._client.load_model(GRAPH, client_timeout=timeout)
-            self._client.load_model(MODEL, client_timeout=timeout)
+                self._client.load_model(GRAPH, client_timeout=self.load_seconds)
+            self._client.load_model(MODEL, client_timeout=self.load_seconds)
         except InferenceServerException as error:
-            raise NotReadyError(f"Triton cannot load the model: {error.message()}") from error
+            late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
+            why = f"it takes longer than {self.load_seconds:g} s" if late else error.message()
+            raise NotReadyError(f"Triton cannot load the model: {why}") from error
 
     def unload(self, *, timeout: float = 30.0) -> None:
         """Serve no version any more; requests under way are answered first.
@@ -136,7 +140,7 @@ class TritonControl:
         from tritonclient.utils import InferenceServerException
 
         try:
-            self._client.unload_model(MODEL, client_timeout=timeout)
+            self._client.unload_model(MODEL, client_timeout=self.load_seconds)
         except InferenceServerException as error:
             raise NotReadyError(f"Triton cannot unload the model: {error.message()}") from error
 

@@ -29,6 +29,10 @@ BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
 
 TENSORRT_CACHE = "/var/cache/moodline-tensorrt"
 
+LOAD_SECONDS: Seconds = 120.0
+ENGINE_SECONDS: Seconds = 1800.0
+"""As long may TensorRT take to make its engine of a version, before that is refused."""
+
 YOUNG: Seconds = 3600.0
 """A version's folder that was written so lately may be one that another copy is to serve next."""
 
@@ -97,6 +101,11 @@ class HostSettings(Environment):
     queue_seconds: float = Field(default=30.0, gt=0)
     gpu: bool = False
     tensorrt_cache: str = TENSORRT_CACHE
+
+    @property
+    def load_seconds(self) -> Seconds:
+        """The longest that loading a version may take."""
+        return ENGINE_SECONDS if self.gpu else LOAD_SECONDS
 
 
 def export_version(model_dir: Path, repository: Path, version: int) -> Path:

@@ -1,6 +1,7 @@
 """A model small enough to be made on the spot, with the real model's signature."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from serving.settings import ServeSettings
 from serving.triton.export import export_version, serve_versions
 from serving.triton.server import TritonServer
 from serving.triton.setup import TritonEnvironment
+from tests.serving import steered
 from tests.serving.helpers import LEASE, MEGABYTES, SECONDS, SHORT, wav
 
 WORDS = 50
@@ -211,3 +213,11 @@ def service(
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[list[TritonServer]]:
+    """Two Tritons that share a repository."""
+    with ExitStack() as stack:
+        repository, logs = tmp_path / "repository", (tmp_path / f"{i}.log" for i in range(2))
+        yield [stack.enter_context(steered.triton(repository, log)) for log in logs]

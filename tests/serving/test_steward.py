@@ -1,56 +1,29 @@
-"""One of several Tritons dies or breaks, or the registry is away: what the others serve."""
+"""One of several Tritons dies or breaks: what the others serve."""
 
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
-from safetensors.numpy import load_file, save_file
 
-from components.profile import Settings
-from components.register import history, promote
-from serving.backend import Backend, pointer_path
 from serving.canary import halt_path
-from serving.errors import NotReadyError, RefusedError
-from serving.processes import free_ports
+from serving.errors import NotReadyError
 from serving.served import Lineup, Served, read_pointer, write_pointer
 from serving.steward import Steward
-from serving.traffic import TrafficSettings
 from serving.triton import export
 from serving.triton.control import read_golden
 from serving.triton.export import HostSettings
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 from tests.serving.helpers import wait_until
-from tests.serving.versions import add, as_version
+from tests.serving.steered import GRACE, HOST, TRAFFIC, answers, triton
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
 MakeModel = Callable[[Path, int], Path]
-GRACE = 0.2
-TRAFFIC = TrafficSettings(follow_seconds=0.2, watch_seconds=0.001, grace_seconds=GRACE)
-HOST = HostSettings(instances=1, threads=1)
-
-
-@contextmanager
-def triton(repository: Path, log: Path) -> Iterator[TritonServer]:
-    """One that runs; killed in the end, as no test here is about how it stops."""
-    environment = TritonEnvironment(Settings().triton_env.resolve())
-    with TritonServer(environment, repository, log) as server:
-        yield server
-        server.stop(grace=0)
-
-
-@pytest.fixture
-def two(tmp_path: Path) -> Iterator[list[TritonServer]]:
-    """Two Tritons that share a repository."""
-    with ExitStack() as stack:
-        servers = [triton(tmp_path / "repository", tmp_path / f"{i}.log") for i in range(2)]
-        yield [stack.enter_context(server) for server in servers]
 
 
 @pytest.fixture
@@ -65,14 +38,6 @@ def steward(two: list[TritonServer], tmp_path: Path) -> Iterator[Steward]:
 
 def lineup(models: dict[int, Path], version: int) -> Lineup:
     return Lineup(Served(version, models[version]))
-
-
-def wrong(folder: Path) -> Path:
-    """The model with other golden answers than its own."""
-    golden = load_file(folder / "golden.safetensors")
-    golden["probabilities"] = golden["probabilities"][::-1].copy()
-    save_file(golden, folder / "golden.safetensors")
-    return folder
 
 
 @pytest.mark.parametrize("step", ["load", "prove"])
@@ -108,12 +73,40 @@ def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
 
 
-def answers(server: TritonServer, folder: Path, version: int) -> bool:
-    """Whether that version's right answers come from there."""
-    try:
-        return server.control.prove(version, read_golden(folder), timeout=5) < 1e-4
-    except NotReadyError:
-        return False
+def slow_to_load(folder: Path, repository: Path, version: int) -> Path:
+    """`export_version`, but version 4 takes a second to load, as one that TensorRT makes does."""
+    exported = export.export_version(folder, repository, version)
+    if version == 4:
+        program = exported / "model.py"
+        program.write_text(f"import time\ntime.sleep(1)\n{program.read_text()}")
+    return exported
+
+
+@pytest.mark.parametrize("seconds", [0.5, 30.0])
+def test_a_version_that_takes_too_long_to_load_is_refused(
+    own: TritonServer,
+    models: dict[int, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: float,
+) -> None:
+    folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
+    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST)
+    steward.tend(lineup(models, 3))
+    monkeypatch.setattr("serving.steward.export_version", slow_to_load)
+    steward._tritons.all[0].load_seconds = seconds
+    steward.tend(lineup(models, 4))
+    steward.close()
+    pointer = read_pointer(tmp_path / "served.json")
+    if seconds == 30.0:
+        assert (pointer.production.version, pointer.refused) == (4, {})
+    else:
+        assert pointer.production.version == 3
+        assert pointer.refused[4] == "Triton cannot load the model: it takes longer than 0.5 s"
+
+
+def test_tensorrt_has_time_to_make_its_engine() -> None:
+    assert HostSettings(gpu=True).load_seconds > 10 * HostSettings().load_seconds
 
 
 def deadly(folder: Path, repository: Path, version: int) -> Path:
@@ -159,7 +152,7 @@ def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
         tend(3)
         monkeypatch.setattr("serving.steward.export_version", deadly)
         tend(4)
-        assert not own.running
+        assert wait_until(lambda: not own.running, 5)
         assert wait_until(lambda: comes_back(3), 20), "it was rolled back"
         assert wait_until(lambda: comes_back(4) and bool(read_pointer(pointer).refused), 40)
         assert "ended 3 times" in read_pointer(pointer).refused[4]
@@ -260,100 +253,3 @@ def test_a_version_whose_files_are_gone_keeps_nobody_from_the_others(
         for pid in server.stubs():
             psutil.Process(pid).kill()
     steward.tend(Lineup(Served(3, models[3])))  # it says what it cannot do, and goes on
-
-
-@pytest.fixture
-def settings(make_model: MakeModel, two: list[TritonServer], tmp_path: Path) -> Settings:
-    """A registry with version 1 in production and a bad version 2; two Tritons."""
-    urls = ",".join(server.grpc_url for server in two)
-    repository = tmp_path / "repository"
-    settings = Settings(home=tmp_path / "home", model_repository=repository, triton_url=urls)
-    assert add(as_version(make_model(tmp_path / "1", 1)), settings) == 1
-    assert add(wrong(as_version(make_model(tmp_path / "2", 2))), settings) == 2
-    promote(1, settings, actor="a test")
-    return settings
-
-
-@pytest.fixture
-def copy() -> Iterator[Callable[[Settings], Backend]]:
-    """A copy of what steers the Tritons, started."""
-    with ExitStack() as stack:
-
-        def start(settings: Settings) -> Backend:
-            traffic = TRAFFIC.model_copy(update={"canary_share": 0.5})
-            backend = Backend(settings, pointer_path(settings, 0), traffic, HOST, None)
-            backend.start()
-            stack.callback(backend.stop)
-            return backend
-
-        yield start
-
-
-def serve_and_stop(backend: Backend) -> None:
-    assert backend.serve().version == 1
-    backend.stop()
-
-
-def test_without_the_registry_what_was_served_last_is_served(
-    settings: Settings, copy: Callable[[Settings], Backend]
-) -> None:
-    serve_and_stop(copy(settings))
-    away = settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{free_ports(1)[0]}"})
-    assert copy(away).serve().version == 1
-
-
-def test_without_the_registry_a_triton_of_ones_own_serves_what_was_served_last(
-    settings: Settings, copy: Callable[[Settings], Backend]
-) -> None:
-    own = settings.model_copy(
-        update={"triton_url": "", "triton_env": Settings().triton_env.resolve()}
-    )
-    serve_and_stop(copy(own))
-    away = own.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{free_ports(1)[0]}"})
-    backend = copy(away)
-    assert backend.serve().version == 1
-    assert backend.server and answers(backend.server, settings.home.parent / "1", 1)
-
-
-def test_where_a_version_is_refused_at_the_start_what_was_served_last_is_served(
-    settings: Settings, two: list[TritonServer], copy: Callable[[Settings], Backend]
-) -> None:
-    with pytest.raises(RefusedError, match="version 2 takes no traffic"):
-        (backend := copy(settings)).serve(Served(2, settings.home.parent / "2"))
-    backend.stop()
-    serve_and_stop(copy(settings))
-    for server in two:  # they hold nothing any more
-        server.stop(grace=0)
-        server.start()
-    promote(2, settings, actor="a test")
-    assert copy(settings).serve().version == 1
-    assert list(read_pointer(pointer_path(settings, 0)).refused) == [2]
-    assert two[0].control.versions() == [1]
-
-
-def test_it_waits_for_tritons_that_are_away(
-    settings: Settings, two: list[TritonServer], copy: Callable[[Settings], Backend]
-) -> None:
-    for server in two:
-        server.stop(grace=0)
-    assert copy(settings).serve().version == 1
-    assert not pointer_path(settings, 0).exists()
-    two[1].start()
-    assert wait_until(pointer_path(settings, 0).exists, 20)
-    assert two[1].control.versions() == [1]
-
-
-def test_a_canary_that_was_halted_stays_halted_when_the_service_starts_anew(
-    settings: Settings, copy: Callable[[Settings], Backend], make_model: MakeModel
-) -> None:
-    pointer = pointer_path(settings, 0)
-    staged = add(as_version(make_model(settings.home.parent / "3", 3)), settings)
-    promote(staged, settings, actor="a test", to="staging")
-    halt = halt_path(pointer)
-    halt.parent.mkdir(parents=True, exist_ok=True)
-    halt.write_text(f'{{"version": {staged}, "reason": "it was slow"}}')
-    copy(settings).serve()
-    assert wait_until(lambda: history(settings)[-1].action == "rollback", 20)
-    assert history(settings)[-1].reason == "canary: it was slow"
-    assert wait_until(lambda: not halt.exists(), 10), "the registry says that it has left"
-    assert read_pointer(pointer).staging is None

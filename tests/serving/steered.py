@@ -1,0 +1,44 @@
+"""Tritons that are steered, and what is asked of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors.numpy import load_file, save_file
+
+from components.profile import Settings
+from serving.errors import NotReadyError
+from serving.traffic import TrafficSettings
+from serving.triton.control import read_golden
+from serving.triton.export import HostSettings
+from serving.triton.server import TritonServer
+from serving.triton.setup import TritonEnvironment
+
+GRACE = 0.2
+TRAFFIC = TrafficSettings(follow_seconds=0.2, watch_seconds=0.001, grace_seconds=GRACE)
+HOST = HostSettings(instances=1, threads=1)
+
+
+@contextmanager
+def triton(repository: Path, log: Path) -> Iterator[TritonServer]:
+    """One that runs; killed in the end, as no test here is about how it stops."""
+    environment = TritonEnvironment(Settings().triton_env.resolve())
+    with TritonServer(environment, repository, log) as server:
+        yield server
+        server.stop(grace=0)
+
+
+def wrong(folder: Path) -> Path:
+    """The model with other golden answers than its own."""
+    golden = load_file(folder / "golden.safetensors")
+    golden["probabilities"] = golden["probabilities"][::-1].copy()
+    save_file(golden, folder / "golden.safetensors")
+    return folder
+
+
+def answers(server: TritonServer, folder: Path, version: int) -> bool:
+    """Whether that version's right answers come from there."""
+    try:
+        return server.control.prove(version, read_golden(folder), timeout=5) < 1e-4
+    except NotReadyError:
+        return False
