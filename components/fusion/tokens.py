@@ -51,8 +51,6 @@ def encode_text(tokenizer: "Tokenizer", text: str) -> list[int]:
 
 def encode_windows(tokenizer: "Tokenizer", text: str, count: int) -> list[list[int]]:
     """Token ids of a text cut into `count` nearly equal pieces, each with its special tokens."""
-    if count == 1:
-        return [encode_text(tokenizer, text)]
     words = tokenizer.encode(text, add_special_tokens=False).ids
     opening, closing = _special_tokens(tokenizer)
     bounds = [round(i * len(words) / count) for i in range(count + 1)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.conversation import InputError
-from components.fusion.tokens import encode_windows, special_token_count
+from components.fusion.tokens import encode_text, encode_windows, special_token_count
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -51,7 +51,8 @@ def clip_windows(
     Raises:
         InputError: a clip with samples that are not numbers, or that is not one channel.
     """
-    room = max_tokens - special_token_count(tokenizer)
+    special = special_token_count(tokenizer)
+    room = max_tokens - special
     windows = []
     for index, (audio, text) in enumerate(clips):
         samples = np.asarray(audio, dtype=np.float32)
@@ -61,10 +62,12 @@ def clip_windows(
             raise InputError(f"clip {index}: the sound has samples that are not numbers")
         if not len(samples):
             samples = np.zeros(1, dtype=np.float32)
-        tokens = len(tokenizer.encode(text, add_special_tokens=False).ids)
+        whole = encode_text(tokenizer, text)
+        tokens = len(whole) - special
         count = max(math.ceil(len(samples) / max_samples), math.ceil(tokens / room), 1)
         bounds = [round(i * len(samples) / count) for i in range(count + 1)]
-        for i, ids in enumerate(encode_windows(tokenizer, text, count)):
+        pieces = [whole] if count == 1 else encode_windows(tokenizer, text, count)
+        for i, ids in enumerate(pieces):
             piece = samples[bounds[i] : bounds[i + 1]]
             share = len(piece) / len(samples)
             windows.append(Window(index, piece if len(piece) else samples[:1], ids, share))
