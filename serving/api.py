@@ -4,6 +4,7 @@
 before a body is read.
 """
 
+import errno
 import logging
 import re
 import time
@@ -17,6 +18,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from components.conversation import InputError
 from components.traffic import UnknownRequestError
@@ -119,6 +121,7 @@ def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
     app.add_middleware(Counted)
     app.add_exception_handler(RequestValidationError, _explain)
     app.add_exception_handler(StarletteHTTPException, _refuse)
+    app.add_exception_handler(OSError, _without_room)
     app.add_exception_handler(Exception, _apologise)
     for kind in STATUSES:
         app.add_exception_handler(kind, _say)
@@ -226,6 +229,14 @@ async def _without_database(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": NO_DATABASE}, 503, {"Retry-After": RETRY_SECONDS})
 
 
+async def _without_room(request: Request, error: Any) -> JSONResponse:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return await _apologise(request, error)
+    logger.error("the disk is full: %s", error)
+    detail = "the server's disk is full; try again later, or tell its operator"
+    return JSONResponse({"detail": detail}, 503, {"Retry-After": RETRY_SECONDS})
+
+
 async def _explain(_: Request, error: Any) -> JSONResponse:
     """The first thing that is wrong with a request's fields, in one sentence."""
     first = error.errors()[0]
@@ -238,7 +249,12 @@ async def _explain(_: Request, error: Any) -> JSONResponse:
     return JSONResponse({"detail": detail}, 422)
 
 
-async def _refuse(_: Request, error: Any) -> JSONResponse:
+async def _refuse(request: Request, error: Any) -> JSONResponse:
+    why = error.__cause__  # where FastAPI could not receive a body
+    if isinstance(why, ClientDisconnect):
+        return await _say(request, StoppedError("the sender has gone"))
+    if isinstance(why, OSError):
+        return await _without_room(request, why)
     return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
 
 

@@ -1,6 +1,10 @@
-"""How requests are counted that were not answered in time: whose fault was it?"""
+"""How requests are answered and counted that cannot be served: whose fault was it?"""
 
 import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +15,9 @@ from fastapi import FastAPI
 from serving.api import create_app
 from serving.errors import LateError
 from serving.limits import Message
+from tests.small_disk import on_small_disk
+
+ROOT = Path(__file__).resolve().parents[2]
 
 CLIP = {"audio": ("a.wav", b"RIFF")}
 
@@ -34,7 +41,7 @@ def make_app(runtime: Slow, timeout: float = 60) -> FastAPI:
 
 
 def counted() -> dict[str, float]:
-    statuses = ("200", "499", "500", "503", "504")
+    statuses = ("200", "400", "499", "500", "503", "504")
     name, path = "moodline_requests_total", "/v1/classify"
     found = {
         status: prometheus_client.REGISTRY.get_sample_value(name, {"path": path, "status": status})
@@ -72,7 +79,8 @@ def test_a_late_answer(runtime: Slow, timeout: float, deadline: str | None, stat
     assert added(before) == [status]
 
 
-def test_a_sender_who_hangs_up() -> None:
+@pytest.mark.parametrize("most", [None, 100], ids=["while it waits", "while it sends"])
+def test_a_sender_who_hangs_up(most: int | None) -> None:
     request = httpx.Request("POST", "http://x/v1/classify", files=CLIP, data={"text": "a"})
     scope = {
         "type": "http",
@@ -84,7 +92,7 @@ def test_a_sender_who_hangs_up() -> None:
 
     async def scene() -> None:
         messages: list[Message] = [
-            {"type": "http.request", "body": request.read()},
+            {"type": "http.request", "body": request.read()[:most], "more_body": most is not None},
             {"type": "http.disconnect"},
         ]
 
@@ -99,3 +107,20 @@ def test_a_sender_who_hangs_up() -> None:
     before = counted()
     asyncio.run(scene())
     assert added(before) == ["499"]
+
+
+def test_a_full_disk_is_said_in_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
+    """Whether a recording is being received or kept for a job; with room it is taken."""
+    disk, state = tmp_path / "disk", tmp_path / "state"
+    disk.mkdir()
+    state.mkdir()
+    script = [sys.executable, "-m", "tests.serving.full_disk", disk, state]
+    done = subprocess.run(
+        on_small_disk(disk, 8, script), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout.splitlines()[-1])
+    full = [503, "the server's disk is full; try again later, or tell its operator"]
+    assert told["seen"] == {"received": full, "kept": full, "with room": [202, ""]}
+    assert told["left"] == []
+    assert told["jobs"] == 1
