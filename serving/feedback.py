@@ -1,6 +1,9 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
 import asyncio
+import contextlib
+import logging
+import threading
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -8,19 +11,60 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.traffic import (
     Correction,
+    DatabaseAwayError,
     FeedbackStore,
     Recorded,
     UnknownRequestError,
     find_request,
 )
 from serving import metrics
+from serving.errors import NotReadyError
 from serving.limits import OWNER
 from serving.schema import Printable, Problem
+
+logger = logging.getLogger(__name__)
 
 FEEDBACK = APIRouter(prefix="/v1")
 
 Emotion = Literal["angry", "happy", "neutral", "sad"]
 RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
+
+
+class FeedbackDatabase:
+    """The feedback's database, which may be away at first; call its methods in a thread.
+
+    Args:
+        url: SQLAlchemy's.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._lock = threading.Lock()
+        self._store: FeedbackStore | None = None
+        with contextlib.suppress(NotReadyError):
+            self.store()
+
+    def store(self) -> FeedbackStore:
+        """What is in it.
+
+        Raises:
+            NotReadyError: it did not answer so far.
+        """
+        with self._lock:
+            try:
+                self._store = self._store or FeedbackStore(self._url)
+            except DatabaseAwayError as error:
+                logger.error("%s", error)
+                raise NotReadyError("the database does not answer") from error
+            return self._store
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._store:
+            self._store.close()
 
 
 class FeedbackIn(BaseModel):
@@ -95,5 +139,5 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     return FeedbackOut.of(done)
 
 
-def _keep(store: FeedbackStore, log: Any, correction: Correction) -> Recorded:
-    return store.record(correction, find_request(log, correction.request_id))
+def _keep(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
+    return database.store().record(correction, find_request(log, correction.request_id))

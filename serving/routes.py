@@ -230,15 +230,19 @@ async def delete_job(request: Request, id: str) -> None:
 )
 async def erase(request: Request, name: Printable) -> ErasedOut:
     """The name is the turns' `session_id`, which comes from the file's name."""
-    jobs = await _jobs(request).erase(name, _owner(request))
-    logged = 0
-    if (log := _runtime(request).log) is not None:
-        logged = await log.erase(name, _owner(request))
-        recording = log.recording(name, _owner(request))
-        await asyncio.to_thread(request.app.state.feedback.erase, recording)
+    log, owner = _runtime(request).log, _owner(request)
+    if log is not None:
+        # First what may be away: who asks again finds the rest.
+        await asyncio.to_thread(_without_feedback, request, log.recording(name, owner))
+    jobs = await _jobs(request).erase(name, owner)
+    logged = 0 if log is None else await log.erase(name, owner)
     if not jobs and not logged:
         raise HTTPException(404, "nothing is kept of a recording of that name")
     return ErasedOut(recording=name, jobs=jobs, logged=logged)
+
+
+def _without_feedback(request: Request, recording: str) -> None:
+    request.app.state.feedback.store().erase(recording)
 
 
 def _runtime(request: Request) -> Runtime:

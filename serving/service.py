@@ -17,8 +17,8 @@ import bentoml
 from bentoml._internal.server.http import traffic
 
 from components.profile import Settings
-from components.traffic import FeedbackStore
 from serving.api import create_app
+from serving.feedback import FeedbackDatabase
 from serving.jobs import Jobs, Shelf
 from serving.keys import Keys
 from serving.processes import end_with_parent
@@ -81,7 +81,7 @@ class MoodlineService:
         APP.state.store = self.store
         APP.state.timeout = SERVE.timeout
         APP.state.log_folder = SETTINGS.log
-        APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
+        APP.state.feedback = self.feedback = FeedbackDatabase(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup

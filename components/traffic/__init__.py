@@ -14,6 +14,7 @@ of its own, and the database keeps the order.
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
 from components.traffic.database import (
+    DatabaseAwayError,
     connect_arguments,
     database_exists,
     in_utc,
@@ -47,6 +48,7 @@ __all__ = [
     "MEASURES",
     "Answered",
     "Correction",
+    "DatabaseAwayError",
     "Exported",
     "Feedback",
     "FeedbackStore",

@@ -13,6 +13,10 @@ CONNECT_SECONDS = 3
 """After which a PostgreSQL that does not answer is given up; its URL may name another number."""
 
 
+class DatabaseAwayError(InputError):
+    """A database does not answer; later it may."""
+
+
 def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
     """A database; SQLite's file and its folder, and the tables, are made when first needed.
 
@@ -22,7 +26,8 @@ def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
         tables: that it must have.
 
     Raises:
-        InputError: it is no such URL, its driver is not installed, or it does not answer.
+        DatabaseAwayError: it does not answer.
+        InputError: it is no such URL, or its driver is not installed.
     """
     from sqlalchemy import create_engine
     from sqlalchemy.engine import make_url
@@ -38,7 +43,8 @@ def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
         except DBAPIError:  # another process made them at the same time
             tables.create_all(engine)
     except (ArgumentError, NoSuchModuleError, ImportError, OperationalError) as error:
-        raise InputError(f"{whose} database: {str(error).splitlines()[0]}") from None
+        kind = DatabaseAwayError if isinstance(error, OperationalError) else InputError
+        raise kind(f"{whose} database: {str(error).splitlines()[0]}") from None
     return engine
 
 

@@ -10,8 +10,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from components.profile import Settings
-from components.traffic import FeedbackStore
 from serving.api import create_app
+from serving.feedback import FeedbackDatabase
 from serving.jobs import Jobs, Shelf
 from serving.keys import Keys
 from serving.runtime import Runtime
@@ -30,7 +30,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
     app.state.log_folder = settings.log
-    app.state.feedback = FeedbackStore(settings.feedback_url)
+    app.state.feedback = FeedbackDatabase(settings.feedback_url)
     yield
     await app.state.runtime.stop()
     app.state.feedback.close()

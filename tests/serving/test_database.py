@@ -12,11 +12,16 @@ from sqlalchemy.exc import OperationalError
 
 from components.conversation import InputError
 from components.traffic import FeedbackStore
+from serving.errors import NotReadyError
+from serving.feedback import FeedbackDatabase
 from serving.keys import add_key
 from serving.store import Store, new_id
 from tests.serving.helpers import running_postgres, start_log_service
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
+
+
+SAID = {"request_id": "0" * 32, "turn": 0, "emotion": "sad"}
 
 
 @pytest.mark.skipif(not shutil.which("pg_config"), reason="there is no PostgreSQL here")
@@ -25,7 +30,11 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
     free = {"authorization": f"Bearer {add_key(tmp_path / 'keys', 'night')}"}
     job = f"/v1/jobs/{new_id()}"
     with running_postgres() as (database, server):
-        more = {"MOODLINE_SERVE_STORE": database, "MOODLINE_SERVE_KEYS": str(tmp_path / "keys")}
+        more = {
+            "MOODLINE_SERVE_STORE": database,
+            "MOODLINE_FEEDBACK_URL": database,
+            "MOODLINE_SERVE_KEYS": str(tmp_path / "keys"),
+        }
         child, url = start_log_service(tmp_path, **more)
         try:
             for key in (limited, free):
@@ -45,6 +54,7 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
         child, url = start_log_service(tmp_path, **more)  # it is away at the start, too
         try:
             asked.append(httpx.get(url + job, headers=free))
+            asked.append(httpx.post(f"{url}/v1/feedback", headers=free, json=SAID))
         finally:
             child.kill()
             child.wait()
@@ -65,3 +75,21 @@ def test_a_silent_postgresql_is_given_up_soon(store: Callable[[str], object]) ->
             assert isinstance(opened, Store)  # the other one asks at once
             opened.unfinished()
         hang_up.cancel()
+
+
+def test_feedback_is_taken_once_its_database_is_there(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "feedback.db"
+    in_the_way.mkdir()
+    database = FeedbackDatabase(f"sqlite:///{in_the_way}")
+    for _ in range(2):
+        with pytest.raises(NotReadyError, match="the database does not answer"):
+            database.store()
+    in_the_way.rmdir()
+    assert database.store().entries() == []
+    assert database.store() is database.store()
+    database.close()
+
+
+def test_an_address_that_is_none_stops_the_service_at_its_start() -> None:
+    with pytest.raises(InputError, match="the feedback's database: "):
+        FeedbackDatabase("nonsense")
