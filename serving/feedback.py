@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import threading
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -42,24 +41,23 @@ class FeedbackDatabase:
 
     def __init__(self, url: str) -> None:
         self._url = url
-        self._lock = threading.Lock()
         self._store: FeedbackStore | None = None
         with contextlib.suppress(NotReadyError):
             self.store()
 
     def store(self) -> FeedbackStore:
-        """What is in it.
+        """What is in it; two threads that open it at the same time do no harm.
 
         Raises:
             NotReadyError: it did not answer so far.
         """
-        with self._lock:
+        if self._store is None:
             try:
-                self._store = self._store or FeedbackStore(self._url)
+                self._store = FeedbackStore(self._url)
             except DatabaseAwayError as error:
                 logger.error("%s", error)
                 raise NotReadyError("the database does not answer") from error
-            return self._store
+        return self._store
 
     def close(self) -> None:
         """Let go of the connections."""

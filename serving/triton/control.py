@@ -140,7 +140,7 @@ class TritonControl:
         from tritonclient.utils import InferenceServerException
 
         try:
-            self._client.unload_model(MODEL, client_timeout=self.load_seconds)
+            self._client.unload_model(MODEL, client_timeout=timeout)
         except InferenceServerException as error:
             raise NotReadyError(f"Triton cannot unload the model: {error.message()}") from error
 

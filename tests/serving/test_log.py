@@ -123,6 +123,22 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
     assert child.wait(30) in (0, -15)
 
 
+def test_whoever_erases_without_the_feedback_s_database_asks_again_and_finds_all(
+    start: Start, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / "away.db"
+    in_the_way.mkdir()
+    _, url = start(MOODLINE_FEEDBACK_URL=f"sqlite:///{in_the_way}")
+    with httpx.Client(base_url=url) as client:
+        name = classify(client, url, [wav(1)], ["hello"]).headers["x-request-id"]
+        assert client.delete(f"/v1/recordings/{name}").status_code == 503
+        assert len(read_window(tmp_path / "log").table) == 1
+        in_the_way.rmdir()
+        erased = client.delete(f"/v1/recordings/{name}")
+        assert (erased.status_code, erased.json()["logged"]) == (200, 1)
+    assert len(read_window(tmp_path / "log").table) == 0
+
+
 def test_an_answer_of_the_canary_is_logged_as_such(
     start: Start, models: dict[int, Path], tmp_path: Path
 ) -> None:
