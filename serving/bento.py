@@ -13,11 +13,15 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 
 PACKAGES = ("components", "serving")
-LEFT_OUT = shutil.ignore_patterns("__pycache__", "demo")  # the demo corpus is not served
+
+
+def excluded(folder: str, names: list[str]) -> set[str]:
+    """What of a folder does not go into the Bento: bytecode, and the demo corpus."""
+    return {"__pycache__", *(["demo"] if Path(folder).name == "corpus" else [])} & set(names)
 
 
 def build_bento(settings: Settings, root: Path) -> str:
@@ -40,7 +44,7 @@ def build_bento(settings: Settings, root: Path) -> str:
     with tempfile.TemporaryDirectory() as name:
         context = Path(name)
         for package in PACKAGES:
-            shutil.copytree(root / package, context / package, ignore=LEFT_OUT)
+            shutil.copytree(root / package, context / package, ignore=excluded)
         shutil.copytree(settings.models, context / "models", ignore=shutil.ignore_patterns(".*"))
         shutil.copy(root / "requirements.lock", context)
         bentofile = root / "infra" / "bento" / "bentofile.yaml"

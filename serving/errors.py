@@ -1,6 +1,6 @@
-"""What may go wrong with a request, whoever notices it; `serving.api` knows each one's status."""
+"""What may go wrong with a request, whoever notices it."""
 
-from components.conversation import InputError
+from components.base import InputError
 
 
 class NotReadyError(RuntimeError):

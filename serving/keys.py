@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.conversation import InputError
+from components.base import InputError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.profile import Environment
+from components.config import Environment
 
 
 class ServeSettings(Environment):
@@ -16,7 +16,7 @@ class ServeSettings(Environment):
 
     Attributes:
         profile: which speech models to load: demo, paper, a YAML file, or a profile as JSON.
-        pointer: the file that says which model version is served (see `serving.served`).
+        pointer: the file that says which model version is served (see `serving.lineup`).
         workers: processes of one service; each loads the speech models.
         store: SQLAlchemy's URL of the database of jobs; empty: SQLite in `folder`.
         folder: where uploads of jobs lie until they are done; empty: `<home>/serving/store`.

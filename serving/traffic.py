@@ -9,7 +9,7 @@ import hashlib
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.profile import Environment
+from components.config import Environment
 
 
 class TrafficSettings(Environment):

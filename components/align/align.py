@@ -7,14 +7,13 @@ import numpy as np
 
 from components.align.attribute import DIGITS, attribute
 from components.align.flatten import flatten
+from components.base import InputError, atomic_path
 from components.conversation import (
     AsrSegment,
-    InputError,
     Seconds,
     SpeakerSegment,
     Turn,
     Word,
-    atomic_path,
     read_rttm,
     read_words,
     write_turns,

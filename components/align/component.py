@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import SLIM_IMAGE
+from components.config import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -19,8 +19,8 @@ def align(
     from pathlib import Path
 
     from components.align import align_folder
+    from components.config import load_part
     from components.conversation import EXCLUSIVE
-    from components.profile import load_part
 
     settings = load_part(profile).align
     align_folder(

@@ -4,15 +4,8 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 """
 
 from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
-from components.conversation.errors import InputError
-from components.conversation.files import (
-    STDOUT,
-    atomic_path,
-    check_new_folder,
-    check_writable,
-)
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
-from components.conversation.reading import number, parse_json, read_json, read_text
+from components.conversation.recordings import WHOLE, shard_of, work_through
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
 from components.conversation.speakers import (
     EXCLUSIVE,
@@ -28,6 +21,8 @@ from components.conversation.types import (
     EMOTIONS,
     UNKNOWN,
     AsrSegment,
+    Emotion,
+    Progress,
     Recording,
     Seconds,
     SpeakerSegment,
@@ -44,37 +39,33 @@ __all__ = [
     "EXCLUSIVE",
     "FEEDBACK",
     "SAMPLE_RATE",
-    "STDOUT",
     "UNKNOWN",
+    "WHOLE",
     "AsrSegment",
-    "InputError",
+    "Emotion",
+    "Progress",
     "Recording",
     "Seconds",
     "SpeakerSegment",
     "Turn",
     "Utterance",
     "Word",
-    "atomic_path",
     "audio_duration",
     "check_audio",
-    "check_new_folder",
-    "check_writable",
-    "number",
-    "parse_json",
     "parse_rttm",
     "parse_words",
     "read_audio",
-    "read_json",
     "read_manifest",
     "read_rttm",
-    "read_text",
     "read_turns",
     "read_uem",
     "read_words",
     "rttm_text",
+    "shard_of",
     "turns_from_rttm",
     "turns_to_vtt",
     "words_text",
+    "work_through",
     "write_manifest",
     "write_rttm",
     "write_turns",

@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.conversation.errors import InputError
+from components.base.errors import InputError
 from components.conversation.types import Seconds
 
 SAMPLE_RATE = 16_000

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from components.conversation.errors import InputError
-from components.conversation.files import atomic_path
-from components.conversation.reading import number, parse_json, read_text
+from components.base.errors import InputError
+from components.base.files import atomic_path
+from components.base.reading import number, parse_json, read_text
 from components.conversation.seglst import check_texts, read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 

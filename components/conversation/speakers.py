@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from components.conversation.errors import InputError
-from components.conversation.files import atomic_path
-from components.conversation.reading import read_text
+from components.base.errors import InputError
+from components.base.files import atomic_path
+from components.base.reading import read_text
 from components.conversation.types import Seconds, SpeakerSegment
 
 EXCLUSIVE = "exclusive"

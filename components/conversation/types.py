@@ -8,14 +8,20 @@ A recording on its time line::
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 Seconds = float
 """A time on a recording's line, or a length of it."""
 
-EMOTIONS = ("angry", "happy", "neutral", "sad")
+Progress = Callable[[int, int], None]
+"""Called as work goes on: how many are done, of how many."""
+
+Emotion = Literal["angry", "happy", "neutral", "sad"]
+
+EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 """The four emotions, in the order of every probability vector."""
 
 UNKNOWN = "unknown"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from components.conversation.errors import InputError
-from components.conversation.files import atomic_path
-from components.conversation.reading import number, read_json
+from components.base.errors import InputError
+from components.base.files import atomic_path
+from components.base.reading import number, read_json
 from components.conversation.types import EARLIEST, AsrSegment, Word
 
 MEASURED = ("start", "end", "score")

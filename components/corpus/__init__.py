@@ -5,17 +5,14 @@ The demo corpus is synthetic; `synthesize.py` made it, from the plan in `plan.py
 """
 
 from components.corpus.check import CorpusReport, check_corpus, corpus_digest
-from components.corpus.elsewhere import Elsewhere, from_elsewhere
 from components.corpus.folder import read_folder
 from components.corpus.joined import with_feedback
 from components.corpus.reader import read_corpus
 
 __all__ = [
     "CorpusReport",
-    "Elsewhere",
     "check_corpus",
     "corpus_digest",
-    "from_elsewhere",
     "read_corpus",
     "read_folder",
     "with_feedback",

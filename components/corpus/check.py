@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from components.conversation import InputError, Recording, Seconds, check_audio
+from components.base import InputError, file_digest, json_digest
+from components.conversation import Progress, Recording, Seconds, check_audio
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
-from components.profile import Progress, file_digest, json_digest
 
 
 @dataclass(frozen=True, slots=True)

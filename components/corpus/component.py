@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import SLIM_IMAGE
+from components.config import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -29,7 +29,8 @@ def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.conversation import InputError, write_manifest
+    from components.base import InputError
+    from components.conversation import write_manifest
     from components.corpus import check_corpus, read_corpus
 
     report = check_corpus(Path(folder))
@@ -54,7 +55,8 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     """A folder of recordings to a manifest without references; of the digest see `corpus`."""
     from pathlib import Path
 
-    from components.conversation import InputError, write_manifest
+    from components.base import InputError
+    from components.conversation import write_manifest
     from components.corpus import corpus_digest, read_folder
 
     found = read_folder(Path(folder))

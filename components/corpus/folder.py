@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from components.conversation import InputError, Recording, audio_duration
+from components.base import InputError
+from components.conversation import Recording, audio_duration
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".sph"}
 

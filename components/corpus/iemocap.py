@@ -13,12 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.conversation import (
-    InputError,
-    Recording,
-    Seconds,
-    Utterance,
-)
+from components.base import InputError
+from components.conversation import Recording, Seconds, Utterance
 
 LABELS = {
     "ang": "angry",

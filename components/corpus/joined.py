@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from components.conversation import FEEDBACK, InputError, atomic_path, read_manifest, write_manifest
+from components.base import Cache, InputError, atomic_path
+from components.conversation import FEEDBACK, read_manifest, write_manifest
 from components.corpus.check import corpus_digest
 from components.corpus.reader import read_corpus
-from components.profile import Cache
 
 SYNTHETIC = "voices.json"
 """A corpus' mark that nobody speaks in it (see `check_corpus`)."""

@@ -3,14 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from components.conversation import (
-    FEEDBACK,
-    InputError,
-    Recording,
-    Seconds,
-    audio_duration,
-    read_manifest,
-)
+from components.base import InputError
+from components.conversation import FEEDBACK, Recording, Seconds, audio_duration, read_manifest
 from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
 

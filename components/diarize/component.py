@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.config import CPU_IMAGE
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
@@ -15,9 +15,9 @@ def diarize(
     """A shard of a corpus ("0/4" is the first of four) to speaker segments."""
     from pathlib import Path
 
+    from components.config import Settings, load_part
     from components.conversation import read_manifest
     from components.diarize import diarize_corpus
-    from components.profile import Settings, load_part
 
     index, count = map(int, shard.split("/"))
     diarize_corpus(

@@ -4,19 +4,19 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from components.conversation import EXCLUSIVE, Recording, read_audio, rttm_text
-from components.diarize.diarizer import Diarizer
-from components.profile import (
+from components.base import Cache, file_digest
+from components.config import Profile, Settings, model_digest
+from components.conversation import (
+    EXCLUSIVE,
     WHOLE,
-    Cache,
-    Profile,
     Progress,
-    Settings,
-    file_digest,
-    model_digest,
+    Recording,
+    read_audio,
+    rttm_text,
     shard_of,
     work_through,
 )
+from components.diarize.diarizer import Diarizer
 
 VERSION = 2  # of what this folder makes of the same audio with the same models
 

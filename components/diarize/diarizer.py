@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, InputError, Seconds, SpeakerSegment
-from components.profile import DiarizeSettings, Settings, resolve_model
+from components.base import InputError
+from components.config import DiarizeSettings, Settings, resolve_model
+from components.conversation import SAMPLE_RATE, Seconds, SpeakerSegment
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.conversation import atomic_path
+from components.base import atomic_path
 from components.drift.gauges import drift_gauges, write_gauges
 from components.drift.judge import DriftSettings, Verdict, judge
 from components.drift.live import live_scores

@@ -5,7 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.conversation import atomic_path
+from components.base import atomic_path
 from components.drift.judge import Verdict
 
 if TYPE_CHECKING:

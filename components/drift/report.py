@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from components.conversation import EMOTIONS
-from components.conversation.html import COLOURS, NOTICE
 from components.drift.judge import Feature, Verdict
 from components.drift.sample import Reference, Sample
+from components.reporting.turns_page import COLOURS, NOTICE
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.conversation import EMOTIONS, InputError
+from components.base import InputError
+from components.conversation import EMOTIONS
 from components.traffic import MEASURES
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.config import CPU_IMAGE
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
@@ -26,6 +26,7 @@ def evaluate(
     """
     from pathlib import Path
 
+    from components.config import load_profile
     from components.conversation import read_manifest, write_turns
     from components.evaluate import (
         evaluate,
@@ -34,7 +35,6 @@ def evaluate(
         write_json,
         write_text,
     )
-    from components.profile import load_profile
 
     settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
     found = evaluate(
@@ -70,7 +70,8 @@ def predict(
     """Each turn its emotion: a folder of `<recording>.json`."""
     from pathlib import Path
 
-    from components.conversation import atomic_path, read_manifest, read_turns, write_turns
+    from components.base import atomic_path
+    from components.conversation import read_manifest, read_turns, write_turns
     from components.evaluate import open_model, predict_turns
 
     recordings = read_manifest(Path(corpus.path))

@@ -6,22 +6,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from components.conversation import (
-    EMOTIONS,
-    InputError,
-    Recording,
-    Turn,
-    atomic_path,
-    read_turns,
-    write_turns,
-)
+from components.base import InputError, atomic_path, tree_digest
+from components.config import GateSettings, Profile
+from components.conversation import EMOTIONS, Recording, Turn, read_turns, write_turns
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
 from components.evaluate.prediction import Classify, open_model, predict_turns
 from components.evaluate.report import report_page
-from components.profile import GateSettings, Profile, tree_digest
 from components.scoring import DEFAULT, Verdict
 
 Progress = Callable[[int, int], None]

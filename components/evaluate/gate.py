@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from components.profile import GateSettings
+from components.config import GateSettings
 from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, PASS, Bound, Check, Result, Verdict
 
 ROUNDING = 1e-9

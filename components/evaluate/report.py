@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from components.conversation import EMOTIONS, Recording, Turn
-from components.conversation.html import COLOURS, NOTICE
-from components.evaluate.timeline import timeline
+from components.reporting.timeline import timeline
+from components.reporting.turns_page import COLOURS, NOTICE
 from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, by_recording
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from components.fusion.config import MoodlineConfig
-    from components.fusion.ct2 import convert_encoder
     from components.fusion.export import export_onnx
     from components.fusion.measures import turn_measures
     from components.fusion.model import MoodlineModel, load_model
@@ -27,7 +26,6 @@ _HOMES = {
     "Window": "windows",
     "average_windows": "windows",
     "clip_windows": "windows",
-    "convert_encoder": "ct2",
     "encode_text": "tokens",
     "export_onnx": "export",
     "load_model": "model",
@@ -45,7 +43,6 @@ __all__ = [
     "Window",
     "average_windows",
     "clip_windows",
-    "convert_encoder",
     "encode_text",
     "export_onnx",
     "load_model",

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion.frontend import (
     LogMel,
     length_mask,

@@ -4,7 +4,8 @@ from typing import Any
 
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
-from components.conversation import EMOTIONS, SAMPLE_RATE, InputError
+from components.base import InputError
+from components.conversation import EMOTIONS, SAMPLE_RATE
 
 
 class MoodlineConfig(PretrainedConfig):

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from components.conversation import SAMPLE_RATE, atomic_path
+from components.base import atomic_path
+from components.conversation import SAMPLE_RATE
 from components.fusion.model import MoodlineModel, load_model
 from components.fusion.onnx_model import OnnxModel, pad
 

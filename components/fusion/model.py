@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedModel
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion.acoustic import (
     NO_SPEECH,
     acoustic_encoder,

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, InputError
+from components.base import InputError
+from components.conversation import SAMPLE_RATE
 from components.fusion.onnx_model import OnnxModel, pad
 from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows

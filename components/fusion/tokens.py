@@ -4,7 +4,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import InputError
+from components.base import InputError
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion.tokens import encode_text, encode_windows, special_token_count
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import SLIM_IMAGE
+from components.config import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

@@ -5,16 +5,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from components.conversation import (
-    EMOTIONS,
-    InputError,
-    Recording,
-    Seconds,
-    Turn,
-    Utterance,
-    atomic_path,
-    read_turns,
-)
+from components.base import InputError, atomic_path
+from components.conversation import EMOTIONS, Recording, Seconds, Turn, Utterance, read_turns
 
 HALF = 0.5
 """The share of a turn that its label must cover."""

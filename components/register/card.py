@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from components.conversation import InputError
+from components.base import InputError
 from components.scoring import DEFAULT, Verdict
 
 _ROWS = {

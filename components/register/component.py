@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import SLIM_IMAGE
+from components.config import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -14,7 +14,7 @@ def champion(required: bool = False, besides: str = "") -> str:
         besides: the digest of the model that is to be measured beside it. Where that one is in
             production already, its champion is the one before it, as it was when it got there.
     """
-    from components.profile import Settings
+    from components.config import Settings
     from components.register import RegistryError, champion_of
 
     found = champion_of(besides, Settings())
@@ -28,7 +28,7 @@ def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
     """The folder of the version that `champion` named; an empty one if it named none."""
     from pathlib import Path
 
-    from components.profile import Settings
+    from components.config import Settings
     from components.register import download
 
     folder = Path(model.path)
@@ -54,7 +54,7 @@ def register(
     """A model with its verdict to a version in the registry; the version's number."""
     from pathlib import Path
 
-    from components.profile import Settings, load_profile
+    from components.config import Settings, load_profile
     from components.register import Lineage, register
 
     return register(
@@ -81,7 +81,7 @@ def record_refusal(
     """What the gate refused: its numbers and reasons are kept; the id of the MLflow run."""
     from pathlib import Path
 
-    from components.profile import Settings, load_profile
+    from components.config import Settings, load_profile
     from components.register import Lineage, record_refusal
 
     return record_refusal(
@@ -96,7 +96,7 @@ def record_refusal(
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def promote(version: int, actor: str, reason: str) -> int:
     """A registered version into production; the ledger's step that did it."""
-    from components.profile import Settings
+    from components.config import Settings
     from components.register import promote
 
     return promote(version, Settings(), actor=actor, reason=reason).step
@@ -116,7 +116,7 @@ def record_failure(
         return
     import logging
 
-    from components.profile import Settings, load_profile
+    from components.config import Settings, load_profile
     from components.register import RegistryError, record_failure
 
     tags = {

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
-from components.profile import Settings
+from components.config import Settings
 from components.register.errors import RegistryError
 
 if TYPE_CHECKING:

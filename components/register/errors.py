@@ -1,6 +1,6 @@
 """What can go wrong with the registry."""
 
-from components.conversation import InputError
+from components.base import InputError
 
 
 class RegistryError(InputError):

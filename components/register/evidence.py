@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.conversation import InputError, read_json
-from components.profile import Profile, file_digest, json_digest
+from components.base import InputError, file_digest, json_digest, read_json
+from components.config import Profile
 
 LINEAGE_TAGS = (
     "git_commit",

@@ -9,7 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import SAMPLE_RATE, InputError
+from components.base import InputError
+from components.conversation import SAMPLE_RATE
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
 from components.register.errors import Refused

@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import InputError
-from components.profile import Settings, tree_digest
+from components.base import InputError, tree_digest
+from components.config import Settings
 from components.register.aliases import CANDIDATE
 from components.register.card import version_card
 from components.register.connection import (

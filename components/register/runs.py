@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from components.register.connection import MODEL, faults, in_turn, mlflow_client
 from components.register.errors import RegistryError
 from components.register.evidence import (

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import InputError, atomic_path
-from components.profile import Settings, tree_digest
+from components.base import InputError, atomic_path, tree_digest
+from components.config import Settings
 from components.register.aliases import (
     ALIASES,
     CANDIDATE,

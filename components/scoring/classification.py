@@ -6,7 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from components.conversation import EMOTIONS, InputError
+from components.base import InputError
+from components.conversation import EMOTIONS
 from components.scoring.errors import Share
 
 SIZE = len(EMOTIONS)

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from components.conversation import EMOTIONS, InputError, Seconds, Turn
+from components.base import InputError
+from components.conversation import EMOTIONS, Seconds, Turn
 from components.scoring.sweep import SHORTEST, Region, Span
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import InputError
+from components.base import InputError
 
 RESAMPLES = 2000
 LEVEL = 0.95

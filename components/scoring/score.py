@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from components.conversation import InputError, Turn
+from components.base import InputError
+from components.conversation import Turn
 from components.scoring.conventions import DEFAULT, find_convention
 from components.scoring.errors import TimeErrors, WordErrors
 from components.scoring.sweep import Span

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args
 
-from components.conversation import InputError, read_json
+from components.base import InputError, read_json
 
 Result = Literal["pass", "fail", "inconclusive"]
 

@@ -13,13 +13,6 @@ of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.database import (
-    DatabaseAwayError,
-    connect_arguments,
-    database_exists,
-    in_utc,
-    open_database,
-)
 from components.traffic.erase import erase, sweep
 from components.traffic.export import Exported, export_feedback
 from components.traffic.feedback import (
@@ -48,7 +41,6 @@ __all__ = [
     "MEASURES",
     "Answered",
     "Correction",
-    "DatabaseAwayError",
     "Exported",
     "Feedback",
     "FeedbackStore",
@@ -58,17 +50,13 @@ __all__ = [
     "UnknownRequestError",
     "Window",
     "audio_path",
-    "connect_arguments",
     "contradicted",
-    "database_exists",
     "entropy",
     "erase",
     "export_feedback",
     "find_request",
-    "in_utc",
     "keep_audio",
     "kept_audio",
-    "open_database",
     "read_window",
     "recording_id",
     "recording_key",

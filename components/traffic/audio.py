@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, atomic_path
+from components.base import atomic_path
+from components.conversation import SAMPLE_RATE
 
 
 def audio_path(folder: Path, recording: str, request_id: str, at: datetime) -> Path:

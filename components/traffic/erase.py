@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.conversation import atomic_path
+from components.base import atomic_path
 from components.traffic.rows import journals, parquet_files, read_journal
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 
-from components.conversation import FEEDBACK, InputError, Recording, Utterance, write_manifest
+from components.base import InputError
+from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from components.traffic.audio import kept_audio
 from components.traffic.feedback import Feedback, standing
 

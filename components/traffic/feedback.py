@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from components.conversation import EMOTIONS, InputError, Seconds
-from components.traffic.database import database_exists, in_utc, open_database
+from components.base import InputError
+from components.base.database import database_exists, in_utc, open_database
+from components.conversation import EMOTIONS, Seconds
 
 if TYPE_CHECKING:
     from sqlalchemy import Table

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.conversation import Seconds, atomic_path
+from components.base import atomic_path
+from components.conversation import Seconds
 from components.traffic.erase import drop_erased, erased
 from components.traffic.rows import journals, read_journal, unnamed_journals
 

@@ -22,8 +22,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from components.conversation import InputError, read_manifest
-from components.profile import Profile, Settings, load_part, load_profile
+from components.base import InputError
+from components.config import Profile, Settings, load_part, load_profile
+from components.conversation import read_manifest
 
 
 def read_profile(name: str) -> Profile:

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from components.config import Profile
 from components.conversation import EMOTIONS
-from components.profile import Profile
 from components.train.data import Row, Split, count_emotions
 from components.train.fitting import Fitted
 

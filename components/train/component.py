@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.config import CPU_IMAGE
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
@@ -17,8 +17,8 @@ def train(
     import json
     from pathlib import Path
 
+    from components.config import Settings, load_part
     from components.conversation import read_manifest
-    from components.profile import Settings, load_part
     from components.train import train
 
     result = train(

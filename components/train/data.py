@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording, Seconds, read_audio
+from components.base import InputError, file_digest
+from components.config import ProtocolSettings
+from components.conversation import EMOTIONS, FEEDBACK, Recording, Seconds, read_audio
 from components.fusion import Clip
-from components.profile import ProtocolSettings, file_digest
 
 logger = logging.getLogger(__name__)
 

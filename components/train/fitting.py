@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, TrainingArguments
 
+from components.config import TrainSettings
 from components.conversation import EMOTIONS
-from components.profile import TrainSettings
 from components.train.batches import Item
 from components.train.checkpoints import EpochKeeper, last_whole_checkpoint
 from components.train.history import History, best_entry, read_history

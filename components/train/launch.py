@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.conversation import InputError, Recording, write_manifest
-from components.profile import Profile, Settings
+from components.base import InputError
+from components.config import Profile, Settings
+from components.conversation import Recording, write_manifest
 from components.train.tracking import open_run
 
 logger = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, distributed, serialization
 
-from components.conversation import InputError
-from components.profile import TrainSettings
+from components.base import InputError
+from components.config import TrainSettings
 
 T = TypeVar("T")
 

@@ -13,11 +13,10 @@ import torch
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from components.conversation import atomic_path
+from components.base import Cache, atomic_path, json_digest
 from components.fusion import MoodlineModel, clip_windows
 from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
-from components.profile import Cache, json_digest
 from components.train.data import Row, Sound
 from components.train.processes import rank, wait_for_all, world_size
 

@@ -9,17 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import nn
 
+from components.base import Cache, file_digest, tree_digest
+from components.config import Profile, Settings, resolve_model
 from components.conversation import Recording
 from components.fusion import Clip, MoodlineModel, clip_windows, predict
 from components.fusion.tokens import pretrained_tokenizer
-from components.profile import (
-    Cache,
-    Profile,
-    Settings,
-    file_digest,
-    resolve_model,
-    tree_digest,
-)
 from components.train.batches import Item
 from components.train.data import Sound, Split, count_emotions, read_rows, split_rows
 from components.train.fitting import Fitted, fit

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import atomic_path
+from components.base import atomic_path
+from components.config import Profile
 from components.fusion import MoodlineModel, export_onnx, load_tokenizer
-from components.profile import Profile
 from components.train.card import model_card
 from components.train.data import Sound, Split
 from components.train.fitting import Fitted

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-from components.profile.images import CPU_IMAGE
+from components.config import CPU_IMAGE
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
@@ -15,8 +15,8 @@ def transcribe(
     """A shard of a corpus ("0/4" is the first of four) to words with times."""
     from pathlib import Path
 
+    from components.config import Settings, load_part
     from components.conversation import read_manifest
-    from components.profile import Settings, load_part
     from components.transcribe import transcribe_corpus
 
     index, count = map(int, shard.split("/"))

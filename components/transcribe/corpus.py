@@ -4,17 +4,15 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from components.conversation import Recording, read_audio, words_text
-from components.profile import (
+from components.base import Cache, file_digest
+from components.config import Profile, Settings, TranscribeSettings, model_digest
+from components.conversation import (
     WHOLE,
-    Cache,
-    Profile,
     Progress,
-    Settings,
-    TranscribeSettings,
-    file_digest,
-    model_digest,
+    Recording,
+    read_audio,
     shard_of,
+    words_text,
     work_through,
 )
 from components.transcribe.transcriber import Transcriber

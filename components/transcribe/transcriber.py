@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Seconds, Word
-from components.profile import Settings, TranscribeSettings, resolve_model
+from components.base import InputError
+from components.config import Settings, TranscribeSettings, resolve_model
+from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, Word
 from components.transcribe.pieces import pieces
 from components.transcribe.sentences import sentences
 from components.transcribe.stretches import given
@@ -88,7 +89,7 @@ class Transcriber:
     ) -> list[Aligner]:
         from components.transcribe.attention import AttentionAligner
         from components.transcribe.ctc import CtcAligner
-        from components.transcribe.phonetic import PhoneticAligner
+        from components.transcribe.demo.phonetic import PhoneticAligner
 
         best: Aligner
         if options.word_times == "ctc":

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Makes /opt/triton, tritonserver with the environment of its Python backend: `serving.triton.setup`.
+# Makes /opt/triton, tritonserver with the environment of its Python backend: `serving.triton.environment`.
 set -euo pipefail
 export UV_INDEX_URL
 UV_INDEX_URL=$(/tmp/uv/bin/pip config get global.index-url 2>/dev/null || echo https://pypi.org/simple)
 PATH=/tmp/uv/bin:$PATH PYTHONPATH=/build \
-  /opt/moodline/bin/python -m serving.triton.setup --into /opt/triton --lock /locks/triton.lock
+  /opt/moodline/bin/python -m serving.triton.environment --into /opt/triton --lock /locks/triton.lock
 home=$(echo /opt/triton/lib/python3*/site-packages/pytriton/tritonserver)
 ln -s "$home/bin/tritonserver" /opt/triton/bin/tritonserver
 ln -s "$home/backends" /opt/triton/backends

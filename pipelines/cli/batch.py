@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from components.conversation import InputError, atomic_path, check_new_folder
+from components.base import InputError, atomic_path, check_new_folder
 from pipelines.cli.console import err, note
 from pipelines.cli.conversations import ProfileName, Speakers, profile_and_settings
 from pipelines.cli.lifecycle import Runner, show_step
@@ -30,7 +30,7 @@ def batch_command(
         raise InputError(f"{folder}: no such folder")
     check_new_folder(output)
     hears = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
-    from pipelines.runner import run_pipeline
+    from pipelines.runners.local import run_pipeline
 
     with err.status("starting") as status:
         _, _, left = run_pipeline(

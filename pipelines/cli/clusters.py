@@ -3,8 +3,8 @@
 import getpass
 from pathlib import Path
 
-from components.conversation import InputError
-from components.profile import Profile, Settings
+from components.base import InputError
+from components.config import Profile, Settings
 from pipelines.cli.console import out, print_json, spinner
 
 
@@ -28,8 +28,8 @@ def retrain_on_kubeflow(
     """
     if corpus is None:
         raise InputError("name the corpus, as the cluster's pods see it: --corpus /moodline/corpus")
-    from pipelines.code import git_commit
-    from pipelines.kubeflow import submit
+    from pipelines.definitions.code_version import git_commit
+    from pipelines.runners.kubeflow import submit
 
     arguments = {
         "corpus": str(corpus),

@@ -21,7 +21,7 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-from components.conversation import STDOUT, InputError, check_writable
+from components.base import STDOUT, InputError, check_writable
 
 # Through a pipe there is no terminal to fit into: lines are not broken at its usual 80 columns.
 # Either may be closed (`>&-`).

@@ -12,10 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from components.align import align, align_baseline
+from components.base import InputError
+from components.base.files import atomic_path
+from components.config import Profile, Settings, load_profile
 from components.conversation import (
     EARLIEST,
     UNKNOWN,
-    InputError,
     Turn,
     audio_duration,
     read_audio,
@@ -26,15 +28,13 @@ from components.conversation import (
     write_turns,
     write_words,
 )
-from components.conversation.files import atomic_path
 from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from components.conversation.types import SpeakerSegment
-from components.profile import Profile, Settings, load_profile
 from pipelines.cli.console import COLOURS, bar, file_option, note, out, print_json, spinner
 
 if TYPE_CHECKING:
-    from serving.analyze import Analyzer
+    from serving.engine.analyze import Analyzer
 
 ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
 Speakers = Annotated[
@@ -175,7 +175,7 @@ def analyze_command(
 
 def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
     """The whole way from audio to turns, in this process, with the named model."""
-    from serving.analyze import Analyzer, LocalClassifier
+    from serving.engine.analyze import Analyzer, LocalClassifier
 
     folder = Path(model)
     if not folder.is_dir():
@@ -220,7 +220,7 @@ def turns_text(turns: Sequence[Turn], audio: Sequence[Path], kind: Format) -> st
     if kind is Format.vtt:
         return turns_to_vtt(turns)
     if kind is Format.html:
-        from components.conversation.html import turns_page
+        from components.reporting.turns_page import turns_page
 
         return turns_page(turns)
     from io import StringIO

@@ -7,15 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from components.base import InputError
+from components.config import Profile, Settings
 from components.conversation import (
-    InputError,
     SpeakerSegment,
     Turn,
     audio_duration,
     read_audio,
     turns_from_rttm,
 )
-from components.profile import Profile, Settings
 from components.register import alias_version
 from pipelines.cli.console import bar, err, out, spinner, title
 from pipelines.cli.conversations import ProfileName, profile_and_settings, turns_table
@@ -72,7 +72,7 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
     """Bring everything up, send one recording as a client would, and stop."""
     import httpx
 
-    from serving.serve import Serving
+    from serving.supervisor.serve import Serving
 
     with spinner("starting Triton and the service"):
         serving = Serving(settings, profile, port=0)

@@ -9,8 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from components.register import Refused
 from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
 

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table as Printed
 from rich.text import Text
 
-from components.profile import Profile, Settings
+from components.config import Profile, Settings
 from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
 from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.lifecycle import DEMO_CORPUS
@@ -118,7 +118,7 @@ def to_json(results: "Results") -> dict[str, Any]:
 
 def show(results: "Results") -> None:
     """Print the tables, and what their differences mean."""
-    from components.conversation.html import NOTICE
+    from components.reporting.turns_page import NOTICE
     from pipelines.experiments import tables
     from pipelines.experiments.explain import paragraphs
 

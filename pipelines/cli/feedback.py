@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from pipelines.cli.console import note, out, print_json
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
@@ -24,7 +24,7 @@ def export_command(
     """
     from dataclasses import asdict
 
-    from components.conversation import check_new_folder
+    from components.base import check_new_folder
     from components.traffic import FeedbackStore, export_feedback
 
     check_new_folder(output)
@@ -88,13 +88,8 @@ def erase_command(
     Recordings of two API keys are two, whatever their names: of one that came with a key only
     `--owner` finds the rows. Exit status 2: nothing is kept of such a recording.
     """
-    from components.traffic import (
-        FeedbackStore,
-        database_exists,
-        erase,
-        recording_id,
-        recording_key,
-    )
+    from components.base import database_exists
+    from components.traffic import FeedbackStore, erase, recording_id, recording_key
 
     settings = Settings()
     nothing = f"{recording}: nothing is kept of a recording of that name" + (

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components.profile import Settings
+from components.config import Settings
 from components.register import Refused
 from components.scoring import Verdict, read_verdict
 from pipelines.cli.console import out, print_json, spinner

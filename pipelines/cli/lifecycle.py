@@ -11,8 +11,8 @@ from rich.status import Status
 from rich.table import Table
 
 import components
-from components.conversation import InputError
-from components.profile import Profile, Settings, load_profile
+from components.base import InputError
+from components.config import Profile, Settings, load_profile
 from components.register import Refused
 from components.scoring import read_verdict
 from pipelines.cli.console import err, file_option, note, out, print_json
@@ -20,8 +20,8 @@ from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.gate import checks_table
 
 if TYPE_CHECKING:
-    from pipelines.runner import RunResult
-    from pipelines.steps import Step
+    from pipelines.runners.local import RunResult
+    from pipelines.runners.steps import Step
 
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
@@ -126,8 +126,8 @@ def retrain_command(
     if feedback is not None:
         if runner is Runner.docker:
             raise InputError("--feedback: not in containers, which see one corpus' folder only")
+        from components.base import Cache
         from components.corpus import with_feedback
-        from components.profile import Cache
 
         corpus = with_feedback(corpus or DEMO_CORPUS, feedback, Cache(settings.cache))
     result = retrain(
@@ -182,9 +182,9 @@ def retrain(
         InputError: the corpus or a model is wrong.
         StepFailed: a step failed.
     """
-    from pipelines.outcomes import record_outcome
-    from pipelines.runner import run_local
-    from pipelines.steps import StepFailed
+    from pipelines.runners.local import run_local
+    from pipelines.runners.outcome_metrics import record_outcome
+    from pipelines.runners.steps import StepFailed
 
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such folder; name a corpus")
@@ -283,12 +283,12 @@ def compile_command(
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """
     if trainjob:
-        from pipelines.trainjob import write_manifest
+        from pipelines.definitions.trainjob import write_manifest
 
         chosen = load_profile(profile)
         write_manifest(chosen, corpus, examples, model, output)
         return note(f"{output}: kubectl apply -f it")
-    from pipelines.compiled import compile_pipeline
+    from pipelines.definitions.compiled import compile_pipeline
 
     compile_pipeline(pipeline.value, load_profile(profile), output)
     return note(f"{output}: upload it to Kubeflow Pipelines")
@@ -301,7 +301,7 @@ def serve_command(
 ) -> None:
     """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it."""
     chosen, settings = profile_and_settings(profile)
-    from serving.serve import Serving, serve
+    from serving.supervisor.serve import Serving, serve
 
     def ready(serving: Serving) -> None:
         version = serving.model.version if serving.model else "?"

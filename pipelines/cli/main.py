@@ -11,24 +11,24 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from components.conversation import InputError
+from components.base import InputError
 from components.register import Refused
 from pipelines.cli import (
     batch,
     conversations,
     demo,
+    demo_loop,
     drift,
     experiment,
     feedback,
     gate,
     lifecycle,
-    loop,
     registry,
     scores,
     trigger,
 )
 from pipelines.cli.console import note, quiet
-from pipelines.steps import StepFailed
+from pipelines.runners.steps import StepFailed
 
 ENDS = """Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in
 one line. 70: a fault of ours, with its traceback. 130: stopped by Ctrl-C or SIGTERM."""
@@ -76,7 +76,7 @@ def main_options(
 
 
 demo.add_to(app)
-loop.add_to(app)
+demo_loop.add_to(app)
 conversations.add_to(app)
 scores.add_to(app)
 lifecycle.add_to(app)

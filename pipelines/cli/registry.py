@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components.profile import Settings
+from components.config import Settings
 from pipelines.cli.console import out, print_json, spinner
 
 app = typer.Typer(

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from components.conversation import InputError
-from components.profile import Settings, load_profile
+from components.base import InputError
+from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.conversations import ProfileName
 from pipelines.cli.lifecycle import Runner

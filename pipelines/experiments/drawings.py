@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.conversation import Recording, Turn
-from components.evaluate.timeline import Timeline, timeline
+from components.reporting.timeline import Timeline, timeline
 from components.scoring import Faults, by_recording, find_faults, map_speakers
 from pipelines.experiments.explain import is_noise
 from pipelines.experiments.results import Results, SystemResult

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.conversation import EMOTIONS, FEEDBACK, InputError, Recording
-from components.profile import Profile, ProtocolSettings
+from components.base import InputError
+from components.config import Profile, ProtocolSettings
+from components.conversation import EMOTIONS, FEEDBACK, Recording
 from pipelines.experiments.systems import System
 
 FEWEST = 3

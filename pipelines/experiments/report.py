@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.conversation import EMOTIONS
-from components.conversation.html import COLOURS, NOTICE
+from components.reporting.turns_page import COLOURS, NOTICE
 from components.scoring import ANSWERS, DEFAULT
 from pipelines.experiments.drawings import comparison_timelines, curves, forest
 from pipelines.experiments.explain import (

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from components.config import Profile
 from components.conversation import EMOTIONS, Recording, Turn, Utterance
 from components.evaluate import Measured, measure
-from components.profile import Profile
 from components.scoring import CONVENTIONS, Faults, TimeErrors, find_faults, score, score_each
 from pipelines.experiments.statistics import (
     Counts,

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from components.config import Profile, Settings
 from components.conversation import FEEDBACK, Recording
 from components.corpus import corpus_digest
-from components.profile import Profile, Settings
 from pipelines.experiments.protocol import plan
 from pipelines.experiments.results import Results, summarise
 from pipelines.experiments.systems import TABLES, Way

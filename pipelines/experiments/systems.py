@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from components.profile import Profile
+from components.config import Profile
 
 
 class Way(StrEnum):

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from components.align import align_folder
+from components.base import file_digest, json_digest
+from components.config import Profile, Settings
 from components.conversation import (
     EXCLUSIVE,
     Recording,
@@ -13,7 +15,6 @@ from components.conversation import (
     turns_from_rttm,
 )
 from components.label import label_folder
-from components.profile import Profile, Settings, file_digest, json_digest
 from pipelines.experiments.systems import Way
 
 Progress = Callable[[str, int, int], None]

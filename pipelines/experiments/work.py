@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.conversation import Recording, Turn, atomic_path, read_turns, write_turns
-from components.profile import Cache, Profile, Settings, model_digest
+from components.base import Cache, atomic_path
+from components.config import Profile, Settings, model_digest
+from components.conversation import Recording, Turn, read_turns, write_turns
 from pipelines.experiments.protocol import Unit
 from pipelines.experiments.turns import MadeTurns
 

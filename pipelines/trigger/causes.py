@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from components.conversation import InputError
+from components.base import InputError
 
 Kind = Literal["alert", "data"]
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.traffic import in_utc, open_database
+from components.base import in_utc, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Table

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.conversation import InputError
+from components.base import InputError
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
 from pipelines.trigger.trigger import Told, Trigger

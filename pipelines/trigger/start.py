@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from components.conversation import InputError
-from components.profile import Profile, Settings
-from pipelines.code import MOODLINE, ROOT, git_commit
+from components.base import InputError
+from components.config import Profile, Settings
+from pipelines.definitions.code_version import MOODLINE, ROOT, git_commit
 from pipelines.trigger.causes import Cause
 
 PID = "pid"
@@ -106,7 +106,7 @@ def start_on_kubeflow(place: Place, profile: Profile, cause: Cause, number: int)
     Raises:
         InputError: no corpus is named, or the cluster refuses.
     """
-    from pipelines.kubeflow import submit
+    from pipelines.runners.kubeflow import submit
 
     corpus = cause.corpus or place.corpus
     if corpus is None:

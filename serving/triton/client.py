@@ -18,8 +18,8 @@ from serving.triton.errors import (
     TritonFullError,
     translated,
 )
-from serving.triton.export import MODEL
 from serving.triton.replicas import Replica, Replicas, addresses
+from serving.triton.repository import MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
 if TYPE_CHECKING:

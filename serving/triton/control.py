@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import InputError, Seconds
+from components.base import InputError
+from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.triton.channel import CHANNEL, RENEWED
 from serving.triton.errors import TritonError, translated
-from serving.triton.export import LOAD_SECONDS, MODEL
 from serving.triton.gpu import GRAPH
+from serving.triton.repository import LOAD_SECONDS, MODEL
 from serving.triton.tensors import Answer, to_answer, to_inputs
 
 logger = logging.getLogger(__name__)

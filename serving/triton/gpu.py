@@ -12,7 +12,8 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.conversation import EMOTIONS, atomic_path
+from components.base import atomic_path
+from components.conversation import EMOTIONS
 
 GRAPH = "moodline_graph"
 PRECISION = "FP32"

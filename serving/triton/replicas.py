@@ -8,7 +8,8 @@ from collections.abc import Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from components.conversation import InputError, Seconds
+from components.base import InputError
+from components.conversation import Seconds
 from serving.triton.errors import TritonDeadError
 
 T = TypeVar("T")

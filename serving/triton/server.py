@@ -10,7 +10,7 @@ from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.processes import Child, free_ports
 from serving.triton.control import TritonControl
-from serving.triton.setup import STUB, TritonEnvironment
+from serving.triton.environment import STUB, TritonEnvironment
 
 logger = logging.getLogger(__name__)
 

@@ -25,12 +25,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.signal import butter, sosfiltfilt
 from scipy.stats import binomtest
 
+from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, read_audio
 from components.corpus import read_corpus
 from components.drift import Reference, Sample, judge
 from components.drift.sample import NUMBERS, join
 from components.fusion import OnnxModel, load_tokenizer, predict, turn_measures
-from components.profile import Settings, load_profile
 
 HELD_OUT = ("Session4", "Session5")
 ROOMS = 25

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from components.config import TrainSettings
 from components.conversation import SAMPLE_RATE
 from components.fusion import (
     Clip,
@@ -28,7 +29,6 @@ from components.fusion import (
     export_onnx,
     predict,
 )
-from components.profile import TrainSettings
 from components.train.batches import Item
 from components.train.fitting import fit
 from components.train.states import one_thread

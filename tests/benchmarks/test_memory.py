@@ -20,8 +20,8 @@ import json, sys, threading, time
 from pathlib import Path
 import numpy as np, psutil
 from components.conversation import read_audio
-from components.profile import Settings, load_profile
-from serving.analyze import Analyzer
+from components.config import Settings, load_profile
+from serving.engine.analyze import Analyzer
 
 corpus, minutes = Path(sys.argv[1]), float(sys.argv[2])
 audio = np.random.default_rng(0).standard_normal(round(minutes * 960_000), dtype="f4")

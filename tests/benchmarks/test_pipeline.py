@@ -10,13 +10,14 @@ from pathlib import Path
 
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.profile import Settings, load_profile, tree_digest
-from pipelines.runner import run_local
+from components.base import tree_digest
+from components.config import Settings, load_profile
+from pipelines.runners.local import run_local
 
 IN_ONE_PROCESS = """
 import json, sys
 from pathlib import Path
-from components.profile import Settings, load_part, load_profile
+from components.config import Settings, load_part, load_profile
 
 corpus, out = map(Path, sys.argv[1:])
 profile, settings = load_profile("demo"), Settings()
@@ -29,7 +30,7 @@ from components.label import label_folder
 from components.register import Lineage, record_refusal, register
 from components.train import train
 from components.transcribe import transcribe_corpus
-from pipelines.retrain import TRAINED_BY
+from pipelines.definitions.retrain import TRAINED_BY
 
 report = check_corpus(corpus)
 write_manifest(out / "manifest", read_corpus(corpus))

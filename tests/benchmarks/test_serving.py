@@ -18,21 +18,21 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from components.config import Settings, load_profile, resolve_model
 from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, load_tokenizer
-from components.profile import Settings, load_profile, resolve_model
 from components.traffic import read_window
 from components.train.golden import write_golden
-from serving.backend import pointer_path
+from serving.lineup import Served
 from serving.processes import Child, free_ports
-from serving.serve import Serving
-from serving.served import Served
+from serving.supervisor.backend import pointer_path
+from serving.supervisor.serve import Serving
 from serving.triton.control import TritonControl
 from tests.benchmarks.asking import Asker, Load, form, load
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSIFY = "/v1/classify"
 EAGER = ("bentoml", "serve", "tests.benchmarks.eager_service:Eager")
-UNWATCHED = ("serving.host", "tests.benchmarks.unwatched_service:MoodlineService")
+UNWATCHED = ("serving.supervisor.host", "tests.benchmarks.unwatched_service:MoodlineService")
 WORDS = "I do not know what to tell you any more"
 ROUNDS = 4
 CLIENTS = 16

@@ -29,6 +29,6 @@ for _name, _metric in list(vars(metrics).items()):
     if isinstance(_metric, MetricWrapperBase):
         setattr(metrics, _name, _Nothing())
 
-from serving.service import MoodlineService  # noqa: E402
+from serving.api.service import MoodlineService  # noqa: E402
 
 __all__ = ["MoodlineService"]

@@ -7,13 +7,13 @@ from typing import Any
 
 import docker
 import pytest
+from components.config.images import CPU_IMAGE, SLIM_IMAGE
 
+from components.config import Settings, load_profile
 from components.conversation import read_turns, read_words
-from components.profile import Settings, load_profile
-from components.profile.images import CPU_IMAGE, SLIM_IMAGE
-from pipelines.code import image
-from pipelines.runner import run_local
-from pipelines.steps import Step
+from pipelines.definitions.code_version import image
+from pipelines.runners.local import run_local
+from pipelines.runners.steps import Step
 
 pytestmark = pytest.mark.timeout(3600)
 

@@ -12,7 +12,7 @@ import soundfile
 from docker.models.containers import Container
 
 from components.conversation import EMOTIONS, SAMPLE_RATE, read_audio
-from pipelines.code import image
+from pipelines.definitions.code_version import image
 from tests.containers.conftest import address, health
 from tests.serving.helpers import wait_until
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from components.profile import load_profile
+from components.config import load_profile
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from components.config import Settings, load_profile
 from components.conversation import FEEDBACK, read_manifest
-from components.profile import Settings, load_profile
 
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
 

@@ -166,7 +166,7 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
     began = """grep -ls '"name": "predict"' .moodline/runs/*/run.log"""
     killed = run(
         f"{command} & until log=$({began}) || ! kill -0 $!; do sleep 0.05; done;"
-        ' kill -KILL -- -$(pgrep -f "pipelines.local $PWD/$(dirname $log)/request.json"); wait $!'
+        ' kill -KILL -- -$(pgrep -f "local_process $PWD/$(dirname $log)/request.json"); wait $!'
     )
     assert killed.returncode != 0
     assert "killed by SIGKILL" in killed.stderr

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.profile import Settings
+from components.config import Settings
 from serving.settings import ServeSettings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
+from components.config import Settings
 from components.drift import gauges as drift
-from components.profile import Settings
-from pipelines import outcomes
+from pipelines.runners import outcome_metrics as outcomes
 from tests.infra.queries import DASHBOARD, Query, queries, selected
 
 ROOT = DASHBOARD.parents[2]

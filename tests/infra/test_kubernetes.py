@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from components.profile import Settings
+from components.config import Settings
 from pipelines.cli.main import run
-from serving.serve import LETTING_GO
 from serving.settings import ServeSettings
+from serving.supervisor.serve import LETTING_GO
 from serving.traffic import TrafficSettings
-from serving.triton.export import HostSettings
 from serving.triton.replicas import addresses
+from serving.triton.repository import HostSettings
 from tests.infra.schemas import check
 
 Documents = list[dict[str, Any]]

@@ -6,7 +6,7 @@ from pathlib import Path
 from prometheus_client.metrics import MetricWrapperBase
 
 from components.drift import gauges as drift
-from pipelines import outcomes
+from pipelines.runners import outcome_metrics as outcomes
 from pipelines.trigger import metrics as trigger
 from serving import metrics as service
 

@@ -9,11 +9,11 @@ import prometheus_client
 import pytest
 import yaml
 
+from components.config import Settings
 from components.drift.gauges import NAMES
-from components.profile import Settings
 from components.scoring import Check
-from pipelines import outcomes
-from pipelines.outcomes import FINISHED, record_outcome
+from pipelines.runners import outcome_metrics as outcomes
+from pipelines.runners.outcome_metrics import FINISHED, record_outcome
 
 PLACE = Path(__file__).resolve().parents[2] / "infra" / "prometheus"
 TOOLS = Settings().home / "prometheus" / "usr" / "bin"

@@ -15,14 +15,14 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
+from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, read_audio
-from components.profile import Settings, load_profile
-from serving.serve import Serving
-from serving.served import Served
+from serving.lineup import Served
 from serving.settings import ServeSettings
-from serving.triton.export import export_version, serve_versions
+from serving.supervisor.serve import Serving
+from serving.triton.environment import TritonEnvironment
+from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 from tests.serving import steered
 from tests.serving.helpers import LEASE, MEGABYTES, SECONDS, SHORT, wav
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import httpx
 
-from serving.api import create_app
-from serving.jobs import Jobs, Shelf
+from serving.api.app import create_app
+from serving.api.job_store import Store
+from serving.api.jobs import Jobs, Shelf
 from serving.settings import ServeSettings
-from serving.store import Store
 from tests.small_disk import fill
 
 LARGE = {"audio": ("a.wav", bytes(3_000_000))}

@@ -17,9 +17,9 @@ import numpy as np
 import psutil
 import soundfile
 
+from serving.api.job_store import new_id
 from serving.processes import free_ports
-from serving.serve import Serving
-from serving.store import new_id
+from serving.supervisor.serve import Serving
 
 MEGABYTES = 8
 SECONDS = 60

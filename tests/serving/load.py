@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from components.config import Settings
 from components.fusion import Clip, load_tokenizer
-from components.profile import Settings
-from serving.emotions import Classified, Emotions
+from serving.engine.classifier import Classified, Emotions
 from serving.settings import ServeSettings
 from serving.traffic import TrafficSettings
 

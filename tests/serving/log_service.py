@@ -9,14 +9,14 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from components.profile import Settings
-from serving.api import create_app
-from serving.feedback import FeedbackDatabase
-from serving.jobs import Jobs, Shelf
+from components.config import Settings
+from serving.api.app import create_app
+from serving.api.feedback import FeedbackDatabase
+from serving.api.job_store import Store
+from serving.api.jobs import Jobs, Shelf
+from serving.engine.runtime import Runtime
 from serving.keys import Keys
-from serving.runtime import Runtime
 from serving.settings import ServeSettings
-from serving.store import Store
 
 
 @asynccontextmanager

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from safetensors.numpy import load_file, save_file
 
-from components.profile import Settings
+from components.config import Settings
 from serving.errors import NotReadyError
 from serving.traffic import TrafficSettings
 from serving.triton.control import read_golden
-from serving.triton.export import HostSettings
+from serving.triton.environment import TritonEnvironment
+from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 
 GRACE = 0.2
 TRAFFIC = TrafficSettings(follow_seconds=0.2, watch_seconds=0.001, grace_seconds=GRACE)

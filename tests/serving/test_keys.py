@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError
+from components.base import InputError
 from serving.keys import Key, Keys, add_key, main, read_keys
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from safetensors.numpy import save_file
 
-from components.profile import Settings, load_profile
+from components.config import Settings, load_profile
 from components.register import Lineage, register
 from tests.components.register.conftest import write_papers
 

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.align import align, align_baseline, align_folder, attribute, flatten
+from components.base import InputError
 from components.conversation import (
     AsrSegment,
-    InputError,
     SpeakerSegment,
     Word,
     read_turns,

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 import soxr
 
-from components.conversation import SAMPLE_RATE, InputError, audio_duration, read_audio
+from components.base import InputError
+from components.conversation import SAMPLE_RATE, audio_duration, read_audio
 from components.conversation.audio import plain_wav
 
 

@@ -10,17 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from components.base import InputError, atomic_path, check_new_folder, check_writable
 from components.conversation import (
     AsrSegment,
-    InputError,
     Recording,
     SpeakerSegment,
     Turn,
     Utterance,
     Word,
-    atomic_path,
-    check_new_folder,
-    check_writable,
     read_manifest,
     read_rttm,
     read_turns,

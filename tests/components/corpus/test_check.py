@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import FEEDBACK, InputError, read_manifest, write_manifest
+from components.base import InputError
+from components.conversation import FEEDBACK, read_manifest, write_manifest
 from components.corpus import check_corpus, read_corpus
 
 Edit = Callable[[str, str, str], Path]

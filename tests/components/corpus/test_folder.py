@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import InputError, read_manifest, write_manifest
+from components.base import InputError
+from components.conversation import read_manifest, write_manifest
 from components.corpus import corpus_digest, read_folder
 
 

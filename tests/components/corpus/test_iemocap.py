@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError, Utterance, read_audio
+from components.base import InputError
+from components.conversation import Utterance, read_audio
 from components.corpus import read_corpus
 
 Edit = Callable[[str, str, str], Path]

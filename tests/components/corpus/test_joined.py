@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import FEEDBACK, InputError, Recording, Utterance, write_manifest
+from components.base import Cache, InputError
+from components.config import ProtocolSettings
+from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from components.corpus import check_corpus, read_corpus, with_feedback
-from components.profile import Cache, ProtocolSettings
 
 
 def corpus(folder: Path, name: str, fold: str) -> Path:

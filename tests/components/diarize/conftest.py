@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from components.config import Settings, load_profile
 from components.conversation import SAMPLE_RATE, SpeakerSegment, read_audio, read_rttm
 from components.diarize import Diarizer
-from components.profile import Settings, load_profile
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 

@@ -15,8 +15,8 @@ from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
 from safetensors.torch import load_file
 
-from components.diarize.pipeline import WEIGHTS
-from components.diarize.resemblyzer import SIZE, Resemblyzer
+from components.diarize.demo.pipeline import WEIGHTS
+from components.diarize.demo.resemblyzer import SIZE, Resemblyzer
 
 CONFIGS = {
     "speaker-diarization-3.1": {

@@ -13,10 +13,11 @@ import pytest
 import soundfile
 from kfp import dsl
 
+from components.base import InputError
+from components.config import Settings, load_profile
 from components.conversation import (
     EXCLUSIVE,
     SAMPLE_RATE,
-    InputError,
     Recording,
     SpeakerSegment,
     Utterance,
@@ -26,7 +27,6 @@ from components.conversation import (
 from components.diarize import diarize_corpus
 from components.diarize.component import diarize
 from components.diarize.corpus import _loaded
-from components.profile import Settings, load_profile
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -167,7 +167,7 @@ import sys
 from pathlib import Path
 from components.conversation import Recording
 from components.diarize import diarize_corpus
-from components.profile import Settings, load_profile
+from components.config import Settings, load_profile
 
 folder, models = map(Path, sys.argv[1:])
 recordings = [Recording(f"talk{n}", folder / f"talk{n}.wav", "fold", None, ()) for n in range(3)]

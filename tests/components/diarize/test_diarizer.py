@@ -8,9 +8,10 @@ import pytest
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from components.conversation import SAMPLE_RATE, InputError, SpeakerSegment, read_audio, read_rttm
+from components.base import InputError
+from components.config import DiarizeSettings, Settings
+from components.conversation import SAMPLE_RATE, SpeakerSegment, read_audio, read_rttm
 from components.diarize import Diarization, Diarizer
-from components.profile import DiarizeSettings, Settings
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from pyannote.audio.models.embedding import WeSpeakerResNet34
 
+from components.config import DiarizeSettings, Settings, load_profile
 from components.conversation import SAMPLE_RATE, SpeakerSegment
 from components.diarize import Diarizer
-from components.diarize.resemblyzer import Resemblyzer
-from components.profile import DiarizeSettings, Settings, load_profile
+from components.diarize.demo.resemblyzer import Resemblyzer
 from tests.components.diarize.full_size import CONFIGS, build, write_checkpoint
 from tests.components.diarize.test_diarizer import annotation, error_rate
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.conversation import EMOTIONS, InputError
+from components.base import InputError
+from components.conversation import EMOTIONS
 from components.drift import (
     DriftSettings,
     Reference,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.config import Profile, load_profile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Turn, Utterance
 from components.evaluate import Evaluation, evaluate
-from components.profile import Profile, load_profile
 from tests.tiny import word_tokenizer
 
 WORDS = ("a", "how", "are", "you")

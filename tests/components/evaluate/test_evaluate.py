@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.base import InputError
+from components.config import ProtocolSettings
 from components.conversation import (
     EMOTIONS,
     FEEDBACK,
-    InputError,
     Turn,
     read_audio,
     read_turns,
@@ -25,7 +26,6 @@ from components.evaluate import (
     predict_turns,
     read_test_turns,
 )
-from components.profile import ProtocolSettings
 from components.scoring import read_verdict
 
 

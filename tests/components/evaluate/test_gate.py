@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from components.config import GateSettings
 from components.evaluate import gate
-from components.profile import GateSettings
 from components.scoring import Check, Verdict
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from components.conversation import Recording, Turn, Utterance
 from components.evaluate import evaluate
-from components.evaluate.timeline import timeline
+from components.reporting.timeline import timeline
 
 
 class Elements(HTMLParser):

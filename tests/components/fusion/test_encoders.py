@@ -16,7 +16,7 @@ from transformers import (
     WhisperFeatureExtractor,
 )
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, load_model, predict
 from components.fusion.onnx_model import pad
 

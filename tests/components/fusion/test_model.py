@@ -10,7 +10,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion import (
     Clip,
     MoodlineConfig,

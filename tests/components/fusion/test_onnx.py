@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from components.conversation import InputError
+from components.base import InputError
 from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, predict
 
 Make = Callable[..., MoodlineModel]

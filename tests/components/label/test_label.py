@@ -5,7 +5,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from components.conversation import InputError, Recording, Turn, Utterance, write_turns
+from components.base import InputError
+from components.conversation import Recording, Turn, Utterance, write_turns
 from components.label import COLUMNS, label, label_folder
 
 

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
+from components.base import tree_digest
+from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, Recording, Utterance
 from components.evaluate import measure
-from components.profile import Settings, load_profile, tree_digest
 from components.register import Lineage, register
 from components.scoring import Check, Verdict
 from tests.components.register.stores import SimulatedS3, simulated_s3

@@ -4,7 +4,7 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
-from components.profile import Settings
+from components.config import Settings
 from components.register import Refused, alias_version, history, promote
 
 Add = Callable[..., int]

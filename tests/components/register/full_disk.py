@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from components.profile import Settings, load_profile
+from components.config import Settings, load_profile
 from components.register import Lineage, RegistryError, history, list_versions, promote, register
 from tests.small_disk import fill, resize
 

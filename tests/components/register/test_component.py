@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from kfp import dsl
 
-from components.profile import Settings, load_profile, tree_digest
+from components.base import tree_digest
+from components.config import Settings, load_profile
 from components.register import component, list_versions
 
 PROFILE = load_profile("demo").model_dump_json()

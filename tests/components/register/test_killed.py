@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from components.profile import Settings
+from components.config import Settings
 from components.register import (
     Lineage,
     alias_version,

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from components.register import (
     Refused,
     RegistryError,

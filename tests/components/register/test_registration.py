@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.conversation import InputError
+from components.base import InputError, tree_digest
+from components.config import Settings
 from components.fusion import OnnxModel, load_tokenizer
-from components.profile import Settings, tree_digest
 from components.register import (
     Lineage,
     RegistryError,

@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from components.base import tree_digest
+from components.config import Settings
 from components.drift import Reference
-from components.profile import Settings, tree_digest
 from components.register import (
     Lineage,
     Refused,

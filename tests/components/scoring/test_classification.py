@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
-from components.conversation import EMOTIONS, InputError
+from components.base import InputError
+from components.conversation import EMOTIONS
 from components.scoring import Calibration, Classification, Share, calibration, classification
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from components.conversation import InputError
+from components.base import InputError
 from components.scoring import Interval, bootstrap, mcnemar, paired_bootstrap
 
 

@@ -6,7 +6,8 @@ import time
 import numpy as np
 import pytest
 
-from components.conversation import EMOTIONS, InputError, Turn
+from components.base import InputError
+from components.conversation import EMOTIONS, Turn
 from components.scoring import Scores, Share, TimeErrors, WordErrors, score, score_each
 
 

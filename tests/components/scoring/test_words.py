@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.conversation import InputError, Turn
+from components.base import InputError
+from components.conversation import Turn
 from components.scoring import (
     Share,
     WordErrors,

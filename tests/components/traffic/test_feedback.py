@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.conversation import FEEDBACK, InputError, read_audio, read_manifest
-from components.profile import Settings
+from components.base import InputError, database_exists
+from components.config import Settings
+from components.conversation import FEEDBACK, read_audio, read_manifest
 from components.traffic import (
     Answered,
     Correction,
@@ -22,7 +23,6 @@ from components.traffic import (
     UnknownRequestError,
     audio_path,
     contradicted,
-    database_exists,
     export_feedback,
     find_request,
     keep_audio,

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
+from components.config import Profile, Settings, load_profile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording
-from components.profile import Profile, Settings, load_profile
 from components.train import TrainResult, train
 from tests.tiny import save_encoders
 

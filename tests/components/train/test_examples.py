@@ -9,8 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.conversation import FEEDBACK, InputError, Recording
-from components.profile import Profile, ProtocolSettings, Settings
+from components.base import InputError
+from components.config import Profile, ProtocolSettings, Settings
+from components.conversation import FEEDBACK, Recording
 from components.train import TrainResult, train
 from components.train.data import Row, split_rows
 

@@ -9,9 +9,10 @@ import torch
 from torch import nn
 from transformers import TrainingArguments
 
-from components.conversation import InputError, Recording
+from components.base import InputError
+from components.config import Profile, Settings, TrainSettings
+from components.conversation import Recording
 from components.fusion.head import MoodlineOutput
-from components.profile import Profile, Settings, TrainSettings
 from components.train import train
 from components.train.fitting import _class_weights
 from components.train.processes import precision, wanted_processes

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from components.config import Profile, Settings
 from components.conversation import Recording
-from components.profile import Profile, Settings
 from components.train import TrainResult, train
 from components.train.checkpoints import last_whole_checkpoint
 from components.train.history import read_history

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from components.conversation import InputError, Recording, write_manifest
-from components.profile import Profile, Settings, load_part, load_profile, tree_digest
+from components.base import InputError, tree_digest
+from components.config import Profile, Settings, load_part, load_profile
+from components.conversation import Recording, write_manifest
 from components.train import train
 from components.train.batches import EpochBatches
 from components.train.checkpoints import last_whole_checkpoint

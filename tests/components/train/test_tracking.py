@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from components.config import Profile, Settings
 from components.conversation import Recording
-from components.profile import Profile, Settings
 from components.train import train
 
 Corpus = tuple[Path, list[Recording]]

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import load_file
 
+from components.config import Profile, Settings
 from components.conversation import EMOTIONS, Recording, read_audio
 from components.fusion import OnnxModel, load_model, predict
-from components.profile import Profile, Settings
 from components.train import TrainResult, train
 from components.train.golden import read_golden
 

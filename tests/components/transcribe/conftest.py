@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.config import Settings, load_profile
 from components.conversation import SAMPLE_RATE, Recording, Word, read_audio, read_words
-from components.profile import Settings, load_profile
 from components.transcribe import Transcriber
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError, read_audio, read_words
-from components.profile import Settings, TranscribeSettings, load_profile
+from components.base import InputError
+from components.config import Settings, TranscribeSettings, load_profile
+from components.conversation import read_audio, read_words
 from components.transcribe import Transcriber
 
 pytestmark = pytest.mark.models

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import InputError, Recording, Utterance, read_words
-from components.profile import Settings, load_profile
+from components.base import InputError
+from components.config import Settings, load_profile
+from components.conversation import Recording, Utterance, read_words
 from components.transcribe import transcribe_corpus
 
 pytestmark = pytest.mark.models

@@ -10,8 +10,9 @@ import pytest
 import soundfile
 import soxr
 
-from components.conversation import SAMPLE_RATE, AsrSegment, InputError, Word, read_audio
-from components.profile import Settings, load_profile
+from components.base import InputError
+from components.config import Settings, load_profile
+from components.conversation import SAMPLE_RATE, AsrSegment, Word, read_audio
 from components.transcribe import Transcriber
 from components.transcribe.attention import AttentionAligner
 

@@ -70,7 +70,7 @@ def test_what_is_not_there_is_named(capsys: pytest.CaptureFixture[str], tmp_path
 def test_a_profile_for_a_gpu_warns_where_there_is_none() -> None:
     code = (
         "import pipelines.cli.experiment as e\n"
-        "from components.profile import load_profile\n"
+        "from components.config import load_profile\n"
         "e._warn_without_gpu(load_profile('paper')); e._warn_without_gpu(load_profile('demo'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

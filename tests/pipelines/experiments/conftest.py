@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.config import Profile, Settings, load_profile
 from components.conversation import (
     EMOTIONS,
     EXCLUSIVE,
@@ -21,7 +22,6 @@ from components.conversation import (
     write_rttm,
     write_words,
 )
-from components.profile import Profile, Settings, load_profile
 from pipelines.experiments import Results, run_experiment
 from tests.tiny import save_encoders
 

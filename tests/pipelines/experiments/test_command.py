@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from components.config import Profile, Settings
 from components.conversation import Recording, write_manifest
-from components.profile import Profile, Settings
 from pipelines.cli.main import run
 from pipelines.experiments.systems import ALIGNED
 

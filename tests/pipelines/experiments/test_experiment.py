@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from components.config import Profile
 from components.conversation import Recording
-from components.profile import Profile
 from pipelines.experiments import TABLES, Way
 from pipelines.experiments.systems import ALIGNED, ALIGNED_FROZEN, BASELINE, BASELINE_FROZEN
 

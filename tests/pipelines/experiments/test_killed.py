@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from components.config import Profile, Settings
 from components.conversation import Recording, write_manifest
-from components.profile import Profile, Settings
 from pipelines.experiments import run_experiment
 from pipelines.experiments.systems import ALIGNED, ALIGNED_FROZEN
 
@@ -16,7 +16,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from components.conversation import read_manifest
-from components.profile import Settings, load_profile
+from components.config import Settings, load_profile
 from pipelines.experiments import run_experiment
 
 corpus, heard, profile = sys.argv[1:]

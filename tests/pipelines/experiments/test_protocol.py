@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from components.config import ProtocolSettings, load_profile
 from components.conversation import EMOTIONS, FEEDBACK, Recording, Utterance
-from components.profile import ProtocolSettings, load_profile
 from pipelines.experiments.protocol import Unit, check_folds
 from pipelines.experiments.systems import ALIGNED
 

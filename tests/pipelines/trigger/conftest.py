@@ -12,7 +12,7 @@ import httpx
 import pytest
 import uvicorn
 
-from components.profile import Settings
+from components.config import Settings
 from pipelines.trigger import (
     Cause,
     Ledger,

@@ -11,8 +11,8 @@ import httpx
 import pytest
 import yaml
 
-from components.profile import Settings
-from pipelines.cli.loop.stack import alertmanager_config
+from components.config import Settings
+from pipelines.demo.loop.stack import alertmanager_config
 
 TOKEN = "a-token-that-nobody-guesses"
 

@@ -13,8 +13,9 @@ import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from components.conversation import FEEDBACK, InputError, Recording, Utterance, write_manifest
-from pipelines.outcomes import FINISHED, record_outcome
+from components.base import InputError
+from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
+from pipelines.runners.outcome_metrics import FINISHED, record_outcome
 from pipelines.trigger import listen
 
 Entries = Callable[[], list[tuple[str, str]]]

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from components.conversation import FEEDBACK, InputError, Turn, read_manifest
-from components.profile import Settings, load_profile
+from components.base import InputError
+from components.config import Settings, load_profile
+from components.conversation import FEEDBACK, Turn, read_manifest
 from components.traffic import (
     Answered,
     Correction,
@@ -26,7 +27,7 @@ from pipelines.cli.main import app
 from pipelines.trigger import PID, Cause, Place, start_here, start_on_kubeflow
 from pipelines.trigger.start import retrain_command
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "runners"))
 from kfp_server import KfpServer
 
 CAUSE = Cause("alert:ab12", "alert", "MoodlineDrift", "It drifted", "http://prometheus/graph")

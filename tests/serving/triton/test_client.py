@@ -12,18 +12,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.profile import Settings
+from components.config import Settings
 from serving.processes import free_ports
 from serving.triton import client as client_module
 from serving.triton import control as control_module
 from serving.triton import replicas as replicas_module
 from serving.triton.client import TritonClient
 from serving.triton.control import TritonControl
+from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonAwayError, TritonFullError
-from serving.triton.export import export_version, serve_versions
 from serving.triton.replicas import Replicas
+from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 from tests.serving.triton.names import NameServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]

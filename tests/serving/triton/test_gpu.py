@@ -13,12 +13,12 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from components.profile import Settings
+from components.config import Settings
 from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
-from serving.triton.export import HostSettings, export_version, serve_versions
+from serving.triton.environment import TritonEnvironment
+from serving.triton.repository import HostSettings, export_version, serve_versions
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 
 Clip = tuple[np.ndarray, np.ndarray]
 

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from components.conversation import InputError
+from components.base import InputError
 from serving.triton.errors import TritonDeadError
 from serving.triton.replicas import LONGEST_REST, Replicas, addresses
 

@@ -14,15 +14,15 @@ import psutil
 import pytest
 import yaml
 
-from components.conversation import InputError
-from components.profile import Settings
+from components.base import InputError
+from components.config import Settings
 from serving.errors import NotReadyError
 from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
+from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonError, TritonLateError
-from serving.triton.export import export_version, serve_versions
+from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
-from serving.triton.setup import TritonEnvironment
 from serving.triton.tensors import Answer
 from tests.infra.queries import queries, selected
 from tests.serving.conftest import LARGE, tiny_model

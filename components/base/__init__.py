@@ -1,0 +1,49 @@
+"""The ground that every room stands on: errors, files, other people's text, a cache, a database.
+
+It knows nothing of conversations, models or pipelines.
+"""
+
+from components.base.cache import Cache, file_digest, json_digest, tree_digest
+from components.base.database import (
+    DatabaseAwayError,
+    connect_arguments,
+    database_exists,
+    in_utc,
+    open_database,
+)
+from components.base.errors import InputError, MoodlineError, Refused, Stopped, Unavailable
+from components.base.files import (
+    STDOUT,
+    atomic_path,
+    check_new_folder,
+    check_writable,
+    is_disk_full,
+)
+from components.base.reading import number, parse_json, parse_yaml, read_json, read_text
+
+__all__ = [
+    "STDOUT",
+    "Cache",
+    "DatabaseAwayError",
+    "InputError",
+    "MoodlineError",
+    "Refused",
+    "Stopped",
+    "Unavailable",
+    "atomic_path",
+    "check_new_folder",
+    "check_writable",
+    "connect_arguments",
+    "database_exists",
+    "file_digest",
+    "in_utc",
+    "is_disk_full",
+    "json_digest",
+    "number",
+    "open_database",
+    "parse_json",
+    "parse_yaml",
+    "read_json",
+    "read_text",
+    "tree_digest",
+]

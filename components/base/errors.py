@@ -1,0 +1,52 @@
+"""What can go wrong, by kind. Each kind knows its exit status and its HTTP status.
+
+    MoodlineError       one line; the command line and the service print it without a traceback
+      InputError        the request or the input is wrong: change it
+      Unavailable       something that Moodline needs does not answer now: try again later
+      Refused           a rule says no: the registry, a gate
+      Stopped           nobody waits for the work any more
+
+A rarer case is a subclass where it occurs, with statuses of its own.
+"""
+
+from typing import ClassVar
+
+
+class MoodlineError(Exception):
+    """An expected failure. Its text is one line that says what is wrong and what to do.
+
+    Attributes:
+        exit_status: what the command line exits with.
+        http_status: what the service answers.
+    """
+
+    exit_status: ClassVar[int] = 70
+    http_status: ClassVar[int] = 500
+
+
+class InputError(MoodlineError, ValueError):
+    """The request or the input is wrong. The text names the file or the field and the fault."""
+
+    exit_status = 2
+    http_status = 422
+
+
+class Unavailable(MoodlineError):
+    """A server, a database or a disk cannot do now what it is asked to do; later it may."""
+
+    exit_status = 2
+    http_status = 503
+
+
+class Refused(MoodlineError):
+    """A rule does not allow it, or somebody else was faster. Nothing was changed."""
+
+    exit_status = 1
+    http_status = 409
+
+
+class Stopped(MoodlineError):
+    """The work was stopped, or nobody waits for its result any more."""
+
+    exit_status = 130
+    http_status = 499

@@ -1,0 +1,54 @@
+"""The typed, frozen configuration: what is run (a profile) and where (the settings).
+
+A profile says which models, with which numbers; its digest names the work done under it. The
+settings say where things lie on this machine. Both are loaded at the edge and passed down.
+"""
+
+from components.config.cluster import (
+    CPU_IMAGE,
+    GPU_IMAGE,
+    SLIM_IMAGE,
+    ClusterSettings,
+    Secret,
+    Toleration,
+    Volume,
+)
+from components.config.gate import GateSettings
+from components.config.parts import load_part
+from components.config.profile import (
+    AlignSettings,
+    DiarizeSettings,
+    ExperimentSettings,
+    FusionSettings,
+    Profile,
+    ProtocolSettings,
+    TrainSettings,
+    TranscribeSettings,
+    load_profile,
+)
+from components.config.settings import Environment, Settings, model_digest, resolve_model
+
+__all__ = [
+    "CPU_IMAGE",
+    "GPU_IMAGE",
+    "SLIM_IMAGE",
+    "AlignSettings",
+    "ClusterSettings",
+    "DiarizeSettings",
+    "Environment",
+    "ExperimentSettings",
+    "FusionSettings",
+    "GateSettings",
+    "Profile",
+    "ProtocolSettings",
+    "Secret",
+    "Settings",
+    "Toleration",
+    "TrainSettings",
+    "TranscribeSettings",
+    "Volume",
+    "load_part",
+    "load_profile",
+    "model_digest",
+    "resolve_model",
+]

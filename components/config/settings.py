@@ -1,0 +1,136 @@
+"""Where things lie on this machine: `MOODLINE_*` in the environment, defaults under `.moodline`."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from components.base import InputError
+from components.base.cache import tree_digest
+
+
+class Environment(BaseSettings):
+    """Settings from the environment; a wrong one is one line that names its variable."""
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = f"{self.model_config.get('env_prefix', '')}{first['loc'][0]}".upper()
+            fault = first["msg"].removeprefix("Value error, ")
+            raise InputError(f"{name}={first['input']}: {fault}") from None
+
+
+class Settings(Environment):
+    """The machine's settings, each from `MOODLINE_<NAME>` in the environment.
+
+    Attributes:
+        home: Moodline's state.
+        mlflow_uri: MLflow's tracking and registry server, or its database (`sqlite:///…`,
+            `postgresql://…`); default SQLite under `home`.
+        mlflow_artifacts: where files go if that is a database: a folder, or `s3://bucket/path`;
+            default `<home>/mlartifacts`. (A server decides itself.)
+        models: prepared models; default `<home>/models`.
+        cache: finished work by content; default `<home>/cache`.
+        log: the prediction log; several replicas may share the folder.
+        feedback_url: SQLAlchemy's, of the feedback's database; default SQLite under `home`.
+        trigger_url: SQLAlchemy's, of what started retrainings; default SQLite under `home`.
+        trigger_token: that those who start one must bring; never logged.
+        runs: outputs of local pipeline runs; default `<home>/runs`.
+        metrics: gauges (`.prom` files) of what ends before it could be asked, drift and retraining;
+            `moodline trigger serve` shows them, or node_exporter's textfile collector.
+        model_repository: Triton's; default `<home>/model_repository`.
+        triton_env: Triton's own small Python environment; default `<home>/triton`.
+        triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
+        kfp_host: address of a Kubeflow Pipelines API.
+        kfp_token: that it asks for; never logged.
+        kfp_namespace: of the runs, where KFP has several users; empty: the profile's, or KFP's own.
+        kfp_experiment: that the runs belong to.
+        checkpoint_seconds: the most work that a killed training loses; 0 keeps every epoch.
+        hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
+        max_upload_megabytes: of a recording sent to the service.
+        max_seconds: of a recording sent to the service.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="MOODLINE_", frozen=True, extra="ignore", populate_by_name=True
+    )
+
+    home: Path = Path(".moodline")
+    mlflow_uri: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'mlflow.db').resolve()}"
+    )
+    mlflow_artifacts: str = Field(
+        default_factory=lambda data: str((data["home"] / "mlartifacts").resolve())
+    )
+    models: Path = Field(default_factory=lambda data: data["home"] / "models")
+    cache: Path = Field(default_factory=lambda data: data["home"] / "cache")
+    log: Path = Field(default_factory=lambda data: data["home"] / "log")
+    feedback_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'feedback.db').resolve()}"
+    )
+    trigger_url: str = Field(
+        default_factory=lambda data: f"sqlite:///{(data['home'] / 'trigger.db').resolve()}"
+    )
+    trigger_token: SecretStr | None = None
+    runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
+    metrics: Path = Field(default_factory=lambda data: data["home"] / "metrics")
+    model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
+    triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
+    triton_url: str = ""
+    kfp_host: str = ""
+    checkpoint_seconds: float = 30.0
+    hub_token: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("MOODLINE_HUB_TOKEN", "HF_TOKEN")
+    )
+    kfp_token: SecretStr | None = None
+    kfp_namespace: str = ""
+    kfp_experiment: str = "moodline"
+    max_upload_megabytes: int = 200
+    max_seconds: float = 4 * 3600
+
+    @field_validator("home")
+    @classmethod
+    def _is_a_folder(cls, home: Path) -> Path:
+        if home.exists() and not home.is_dir():
+            raise ValueError("is a file; name a folder")
+        return home
+
+    @property
+    def token(self) -> str | None:
+        """The hub's token in plain text, for the libraries that fetch models."""
+        return (self.hub_token.get_secret_value() or None) if self.hub_token else None
+
+    def one_line(self, error: Exception) -> str:
+        """What a library says, in one line, and without the token."""
+        said = " ".join(str(error).split()) or type(error).__name__
+        return said.replace(self.token, "…") if self.token else said
+
+    @field_validator("mlflow_uri", "feedback_url", "trigger_url")
+    @classmethod
+    def _installed_driver(cls, uri: str) -> str:
+        """SQLAlchemy takes another driver for PostgreSQL than the one that is installed."""
+        return re.sub("^postgres(ql)?://", "postgresql+psycopg2://", uri)
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, paths absolute, for a child process."""
+        values = self.model_dump(exclude={"hub_token", "kfp_token", "trigger_token"})
+        return {
+            f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
+            for name, value in values.items()
+        }
+
+
+def resolve_model(name: str, settings: Settings) -> str:
+    """A prepared model's folder if there is one of that name, else the name, as on the hub."""
+    prepared = settings.models / name
+    return str(prepared.resolve()) if prepared.is_dir() else name
+
+
+def model_digest(name: str, settings: Settings) -> str:
+    """What names a model: the digest of a prepared one's content, a hub model's name."""
+    place = resolve_model(name, settings)
+    return tree_digest(Path(place)) if Path(place).is_dir() else place

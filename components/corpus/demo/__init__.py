@@ -1,0 +1,1 @@
+"""The demo corpus: data, and what made it (`make`)."""

@@ -1,0 +1,1 @@
+"""The demo profile's small diarizer, as a pyannote.audio pipeline."""

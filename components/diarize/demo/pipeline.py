@@ -1,0 +1,133 @@
+"""The demo's diarization: pyannote's pipeline over two small models that come in packages.
+
+The small segmentation model sometimes takes two voices within one chunk for one. So at the end
+each stretch of speech is heard once more, whole, and goes to the speaker it sounds most like.
+
+Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
+the weights as safetensors, so that nothing is unpickled when it is loaded.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyannote.audio import Model
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
+from pyannote.core import Annotation, Segment
+from safetensors.torch import load_file
+
+from components.diarize.demo.clustering import CentredClustering, unit
+from components.diarize.demo.resemblyzer import Resemblyzer
+
+WEIGHTS = "model.safetensors"
+
+LONG_ENOUGH = 0.6  # seconds of speech whose voice can be told
+DISTURBED = 0.25  # share of a stretch that others may talk into
+MARGIN = 0.1  # in cosine: how much more alike another speaker must be
+
+
+class _NoPlda(PLDA):
+    """pyannote.audio 4 loads a PLDA always; only its VBx clustering uses it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class CentredDiarization(SpeakerDiarization):
+    """pyannote's speaker diarization with `CentredClustering`.
+
+    Args:
+        segmentation: the folder of the segmentation model, as pyannote expands `$model/…`.
+        embedding: the folder of the embedding model, likewise.
+        architecture: the arguments of the segmentation model, a `PyanNet`.
+        chunk_seconds: the length of the chunks that the segmentation model hears.
+        local_speakers: how many speakers it tells apart within a chunk.
+        options: the rest of what `SpeakerDiarization` takes.
+    """
+
+    def __init__(
+        self,
+        segmentation: dict[str, Any],
+        embedding: dict[str, Any],
+        architecture: dict[str, Any],
+        chunk_seconds: float,
+        local_speakers: int,
+        **options: Any,
+    ) -> None:
+        segmenter = PyanNet(**architecture)
+        segmenter.specifications = Specifications(
+            problem=Problem.MULTI_LABEL_CLASSIFICATION,
+            resolution=Resolution.FRAME,
+            duration=chunk_seconds,
+            classes=[f"speaker#{number + 1}" for number in range(local_speakers)],
+            permutation_invariant=True,
+        )
+        segmenter.build()
+        super().__init__(
+            segmentation=_load(segmenter, segmentation),
+            embedding=_load(Resemblyzer(), embedding),
+            plda=_NoPlda(),
+            clustering="AgglomerativeClustering",
+            **options,
+        )
+        self.clustering = CentredClustering(metric=self._embedding.metric)
+
+    def apply(
+        self,
+        file: Any,
+        num_speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        hook: Callable[..., Any] | None = None,
+        **options: Any,
+    ) -> DiarizeOutput:
+        """Diarize `file`, as `SpeakerDiarization.apply` does, and hear each stretch once more."""
+        output = super().apply(file, num_speakers, min_speakers, max_speakers, hook, **options)
+        means, labels = output.speaker_embeddings, output.speaker_diarization.labels()
+        if means is None or len(labels) < 2:
+            return output
+        centre = means.mean(axis=0)
+        speakers = dict(zip(labels, unit(means - centre), strict=True))
+        heard: dict[Segment, np.ndarray] = {}
+
+        def voice(turn: Segment) -> np.ndarray:
+            if turn not in heard:
+                waveform, _ = self._audio.crop(file, turn, mode="pad")
+                heard[turn] = unit(self._embedding(waveform[None])[0] - centre)
+            return heard[turn]
+
+        return DiarizeOutput(
+            _reassigned(output.speaker_diarization, speakers, voice),
+            _reassigned(output.exclusive_speaker_diarization, speakers, voice),
+            means,
+        )
+
+
+def _reassigned(
+    annotation: Annotation,
+    speakers: Mapping[str, np.ndarray],
+    voice: Callable[[Segment], np.ndarray],
+) -> Annotation:
+    """Give each stretch to the speaker whose centred mean embedding is most like its own."""
+    result, overlap = Annotation(uri=annotation.uri), annotation.get_overlap()
+    for turn, track, label in annotation.itertracks(yield_label=True):
+        result[turn, track] = label
+        disturbed = overlap.crop(turn).duration()
+        if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
+            continue
+        likeness = {speaker: float(voice(turn) @ mean) for speaker, mean in speakers.items()}
+        best = max(speakers, key=lambda speaker: likeness[speaker])
+        if likeness[best] > likeness[label] + MARGIN:
+            result[turn, track] = best
+    return result
+
+
+def _load(model: Model, place: dict[str, Any]) -> Model:
+    folder = Path(place["checkpoint"]) / (place["subfolder"] or "")
+    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    return model.eval()

@@ -1,0 +1,1 @@
+"""What the pages that show emotions share: colours, the notice, time lines."""

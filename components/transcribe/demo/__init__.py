@@ -1,0 +1,1 @@
+"""The demo profile's word times: phonetic alignment by pocketsphinx."""

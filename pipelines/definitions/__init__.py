@@ -1,0 +1,1 @@
+"""The KFP pipelines: what runs after what, on which images."""

@@ -1,0 +1,53 @@
+"""The batch pipeline: a folder of recordings to turns with emotions.
+
+1. champion           which version is in production
+2. recordings_digest  what is in the folder today
+3. recordings         its recordings, as a manifest
+4. transcribe         each shard's audio to words (WhisperX); shards side by side
+5. diarize            each shard's audio to speaker segments (pyannote.audio)
+6. align              words and speaker segments of all shards to turns
+7. fetch              the champion's folder
+8. predict            each turn its emotion
+"""
+
+from typing import Any
+
+from kfp import dsl
+
+from components.config import Profile
+from components.corpus.component import recordings as read_recordings
+from components.corpus.component import recordings_digest
+from components.evaluate.component import predict
+from components.register.component import champion, fetch
+from pipelines.definitions.placement import look_up, place
+from pipelines.definitions.preprocess import listen
+
+
+def batch_pipeline(profile: Profile) -> Any:
+    """Build the pipeline for a profile."""
+    cluster = profile.cluster
+
+    @dsl.pipeline(
+        name="moodline-batch",
+        display_name="Moodline: batch",
+        description="A folder of recordings to turns with emotions.",
+    )
+    def batch(folder: str) -> None:
+        best = champion(required=True)
+        look_up(best, "Look up the champion", cluster)
+        # An empty registry is found out before anything is heard.
+        found = recordings_digest(folder=folder).after(best)
+        look_up(found, "Look at the recordings", cluster)
+        read = read_recordings(folder=folder, digest=found.output)
+        place(read, "Read the recordings", cluster)
+        turns = listen(read.outputs["manifest"], profile)
+        fetched = fetch(name=best.output)
+        place(fetched, "Fetch the champion", cluster)
+        answered = predict(
+            model=fetched.outputs["model"],
+            corpus=read.outputs["manifest"],
+            turns=turns.outputs["turns"],
+        )
+        place(answered, "Predict", cluster, heavy=True)
+
+    return batch

@@ -1,0 +1,49 @@
+"""Which code it is that runs."""
+
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+MOODLINE = (sys.executable, "-c", "from pipelines.cli.main import main; main()")
+"""The command line of this very code, for a child process that finds `ROOT` in PYTHONPATH."""
+
+_CODE = ("*.py", "*.j2")
+
+
+def code_digest() -> str:
+    """What names the steps' code: 12 digits over `components/` and the lock that pins the rest.
+
+    The images' tag is made of it, and with the image it becomes a part of what KFP knows a step's
+    work by: a step that other code did is done again. Profiles are arguments, and do not count.
+    """
+    components = ROOT / "components"
+    files = sorted(path for kind in _CODE for path in components.rglob(kind))
+    whole = hashlib.sha256()
+    for path in [*files, ROOT / "requirements.lock"]:
+        content = hashlib.sha256(path.read_bytes()).hexdigest()
+        whole.update(f"{path.relative_to(ROOT).as_posix()}\0{content}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def image(name: str, registry: str = "") -> str:
+    """An image's full name: the registry before it, the code's digest behind it."""
+    return f"{registry}/{name}:{code_digest()}".lstrip("/")
+
+
+def git_commit() -> str:
+    """The commit of the code that runs, with `-dirty` where files were changed since."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=30,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return done.stdout.strip()

@@ -1,0 +1,47 @@
+"""The pipelines as files that any Kubeflow Pipelines takes."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from components.base import STDOUT, InputError, atomic_path
+from components.config import Profile
+
+PIPELINES = {
+    "retrain": "pipelines.definitions.retrain:retrain_pipeline",
+    "batch": "pipelines.definitions.batch:batch_pipeline",
+    "preprocess": "pipelines.definitions.preprocess:preprocess_pipeline",
+}
+"""Each pipeline by name: the function ("module:function") that builds it for a profile."""
+
+
+def build_pipeline(name: str, profile: Profile) -> Any:
+    """Build a pipeline for a profile.
+
+    Args:
+        name: of `PIPELINES`, or "module:function" of another.
+        profile: what it is built for.
+    """
+    module, function = PIPELINES.get(name, name).split(":")
+    return getattr(importlib.import_module(module), function)(profile)
+
+
+def compile_pipeline(name: str, profile: Profile, path: Path) -> None:
+    """Write a pipeline as KFP's IR YAML; what only Kubernetes knows is its second document.
+
+    Args:
+        name: of `PIPELINES`.
+        profile: what it is built for.
+        path: the file, written whole or not at all.
+
+    Raises:
+        InputError: the file's name is none that KFP takes.
+    """
+    if path != STDOUT and path.suffix not in (".yaml", ".yml"):
+        raise InputError(f"{path}: a compiled pipeline is a .yaml file")
+    from kfp import compiler
+
+    with atomic_path(path) as temporary:
+        made = temporary.with_suffix(".yaml")  # kfp writes nothing else
+        compiler.Compiler().compile(build_pipeline(name, profile), str(made))
+        made.rename(temporary)

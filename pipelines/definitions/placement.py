@@ -1,0 +1,75 @@
+"""What a task of a pipeline is given besides its inputs: a name, an image, what its pod has."""
+
+from kfp import dsl, kubernetes
+
+from components.config import GPU_IMAGE, ClusterSettings
+from pipelines.definitions.code_version import image
+
+_BACKOFF = "30s"
+
+
+def place(
+    task: dsl.PipelineTask,
+    name: str,
+    cluster: ClusterSettings,
+    *,
+    gpus: int = 0,
+    heavy: bool = False,
+) -> None:
+    """Place a step whose result its inputs decide: done once, it is never done again.
+
+    It is started again where the cluster ended it. KFP cannot tell a fault of the cluster from
+    wrong input; but what reads the input first, and says what is wrong with it, is a `look_up`,
+    and those are not started again.
+
+    Args:
+        task: the step.
+        name: shown to people.
+        cluster: where it runs.
+        gpus: how many it needs.
+        heavy: it runs models, and gets what the profile says that these need.
+    """
+    _equip(task, name, cluster)
+    if cluster.retries:
+        task.set_retry(cluster.retries, backoff_duration=_BACKOFF)
+    if gpus:
+        task.set_container_image(image(GPU_IMAGE, cluster.registry))
+        task.set_accelerator_type(cluster.gpu)
+        task.set_accelerator_limit(gpus)
+    if not heavy:
+        return
+    if cluster.cpu:
+        task.set_cpu_request(cluster.cpu)
+    if cluster.memory:
+        task.set_memory_request(cluster.memory)
+        task.set_memory_limit(cluster.memory)
+    if cluster.shared_memory:
+        kubernetes.empty_dir_mount(
+            task, "shm", "/dev/shm", medium="Memory", size_limit=cluster.shared_memory
+        )
+    for label, value in cluster.node_selector.items():
+        kubernetes.add_node_selector(task, label, value)
+    for taint in cluster.tolerations:
+        kubernetes.add_toleration(task, taint.key, taint.operator, taint.value, taint.effect)
+
+
+def look_up(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
+    """Place a step that reads or changes what lies outside: never taken from a cache."""
+    _equip(task, name, cluster)
+    task.set_caching_options(enable_caching=False)
+
+
+def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
+    """What every step gets."""
+    task.set_display_name(name)
+    assert task.container_spec is not None
+    task.set_container_image(image(task.container_spec.image, cluster.registry))
+    if cluster.pull:
+        kubernetes.set_image_pull_policy(task, cluster.pull)
+    if cluster.volume:
+        kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
+        task.set_env_variable("MOODLINE_HOME", cluster.volume.mount)
+    for variable, value in cluster.env.items():
+        task.set_env_variable(variable, value)
+    for secret in cluster.secrets:
+        kubernetes.use_secret_as_env(task, secret.name, secret.env)

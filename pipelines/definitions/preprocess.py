@@ -1,0 +1,79 @@
+"""The preprocessing pipeline: a labelled corpus to examples; a part of `retrain`, too.
+
+1. corpus_digest  what is in the corpus' folder today
+2. corpus         read and check it; write its manifest
+3. transcribe     each shard's audio to words (WhisperX); shards side by side
+4. diarize        each shard's audio to speaker segments (pyannote.audio)
+5. align          words and speaker segments of all shards to turns
+6. label          turns and reference utterances to labelled examples
+"""
+
+from typing import Any, NamedTuple
+
+from kfp import dsl
+
+from components.align.component import align
+from components.config import Profile
+from components.corpus.component import corpus as read_corpus
+from components.corpus.component import corpus_digest
+from components.diarize.component import diarize
+from components.label.component import label
+from components.transcribe.component import transcribe
+from pipelines.definitions.placement import look_up, place
+
+
+class Preprocessed(NamedTuple):
+    corpus: dsl.Dataset
+    turns: dsl.Dataset
+    examples: dsl.Dataset
+
+
+def listen(manifest: Any, profile: Profile) -> Any:
+    """Add the steps from recordings to turns, in shards; the task `align`.
+
+    Args:
+        manifest: the output that names the recordings.
+        profile: baked into the pipeline, each step given the parts that it needs.
+    """
+    cluster = profile.cluster
+    shards = [f"{index}/{cluster.shards}" for index in range(cluster.shards)]
+    with dsl.ParallelFor(shards, name="shards", parallelism=cluster.parallel) as shard:
+        words = transcribe(
+            corpus=manifest, shard=shard, profile=profile.only("segmentation", "transcribe")
+        )
+        place(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
+        spoken = diarize(
+            corpus=manifest, shard=shard, profile=profile.only("segmentation", "diarize")
+        )
+        place(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
+    turns = align(
+        transcripts=dsl.Collected(words.outputs["transcripts"]),
+        speakers=dsl.Collected(spoken.outputs["speakers"]),
+        profile=profile.only("align"),
+    )
+    place(turns, "Align", cluster)
+    return turns
+
+
+def preprocess_pipeline(profile: Profile) -> Any:
+    """Build the pipeline for a profile."""
+    cluster = profile.cluster
+
+    @dsl.pipeline(
+        name="moodline-preprocess",
+        display_name="Moodline: preprocess",
+        description="A labelled corpus to turns and labelled examples.",
+    )
+    def preprocess(corpus: str) -> Preprocessed:
+        # The folder's name says nothing about what is in it today.
+        found = corpus_digest(folder=corpus)
+        look_up(found, "Look at the corpus", cluster)
+        read = read_corpus(folder=corpus, digest=found.output)
+        place(read, "Read the corpus", cluster)
+        manifest = read.outputs["manifest"]
+        turns = listen(manifest, profile).outputs["turns"]
+        labelled = label(turns=turns, corpus=manifest)
+        place(labelled, "Label", cluster)
+        return Preprocessed(manifest, turns, labelled.outputs["examples"])
+
+    return preprocess

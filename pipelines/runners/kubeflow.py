@@ -1,0 +1,201 @@
+"""How a run starts on a cluster: through `kfp.Client`, once or by a schedule."""
+
+import contextlib
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.base import InputError, file_digest
+from components.config import Profile, Settings
+from components.register import Refused
+from pipelines.definitions.compiled import compile_pipeline
+
+if TYPE_CHECKING:
+    from kfp import Client
+
+_POLL_SECONDS = 5.0
+_ENDED = {"SUCCEEDED", "FAILED", "SKIPPED", "CANCELED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """What KFP was given.
+
+    Attributes:
+        pipeline_version: the name of the version that runs; the same for the same pipeline.
+        id: the run's, or the recurring run's.
+        url: where to watch it.
+        state: KFP's word for how it ended; "" where nobody waited, or for a schedule.
+    """
+
+    pipeline_version: str
+    id: str
+    url: str
+    state: str = ""
+
+
+def submit(
+    profile: Profile,
+    arguments: dict[str, Any],
+    settings: Settings,
+    *,
+    cron: str | None = None,
+    wait: bool = False,
+) -> Submitted:
+    """Upload the retraining pipeline as a new version, unless that very one is there, and start it.
+
+    Args:
+        profile: what it is built for.
+        arguments: of the pipeline.
+        settings: name the host, the namespace, the experiment, and hold the token.
+        cron: start it by this schedule instead of now ("0 3 * * 1", or KFP's six fields). It takes
+            the place of an older schedule of the same profile.
+        wait: until the run has ended.
+
+    Raises:
+        InputError: no host, a host that refuses or is no Kubeflow Pipelines, a wrong schedule.
+        Refused: the run that was waited for failed.
+    """
+    schedule = None if cron is None else _six_fields(cron)
+    with _client(settings) as client:
+        pipeline, version, name = _upload(client, profile)
+        namespace = settings.kfp_namespace or profile.cluster.namespace or None
+        experiment = client.create_experiment(settings.kfp_experiment, namespace=namespace)
+        asked = {
+            "experiment_id": experiment.experiment_id,
+            "job_name": f"moodline-retrain-{profile.name}",
+            "pipeline_id": pipeline,
+            "version_id": version,
+            "params": arguments,
+            "pipeline_root": profile.cluster.pipeline_root or None,
+            "service_account": profile.cluster.service_account or None,
+        }
+        site = f"{settings.kfp_host.rstrip('/')}/#"
+        if schedule is not None:
+            made = _reschedule(client, asked, schedule, namespace)
+            return Submitted(name, made, f"{site}/recurringrun/details/{made}")
+        run = client.run_pipeline(**asked).run_id
+        url = f"{site}/runs/details/{run}"
+        return Submitted(name, run, url, _ended(client, run, url) if wait else "")
+
+
+def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:
+    """The pipeline's id, the version's id and name; the version is named by its content."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "pipeline.yaml"
+        compile_pipeline("retrain", profile, path)
+        name = f"{profile.name}-{file_digest(path)[:12]}"
+        pipeline = client.get_pipeline_id("moodline-retrain")
+        if pipeline is None:
+            about = "A labelled corpus to a gated version in the registry."
+            made = client.upload_pipeline(str(path), "moodline-retrain", about)
+            pipeline = made.pipeline_id
+        there = client.list_pipeline_versions(pipeline, filter=_named(name)).pipeline_versions
+        version = (
+            there[0]
+            if there
+            else client.upload_pipeline_version(str(path), name, pipeline_id=pipeline)
+        )
+        return pipeline, version.pipeline_version_id, name
+
+
+def _reschedule(client: "Client", asked: dict[str, Any], cron: str, namespace: str | None) -> str:
+    """Make the schedule, then remove those whose place it takes; the new one's id."""
+    older = client.list_recurring_runs(
+        experiment_id=asked["experiment_id"], namespace=namespace, filter=_named(asked["job_name"])
+    ).recurring_runs
+    made = client.create_recurring_run(cron_expression=cron, no_catchup=True, **asked)
+    for old in older or ():
+        client.delete_recurring_run(old.recurring_run_id)
+    return str(made.recurring_run_id)
+
+
+def _named(name: str) -> str:
+    """KFP's filter for what is shown under a name."""
+    return json.dumps(
+        {"predicates": [{"operation": "EQUALS", "key": "display_name", "string_value": name}]}
+    )
+
+
+def _ended(client: "Client", run: str, url: str) -> str:
+    """Wait for a run's end; kfp's own way to wait does not know that a run can be cancelled."""
+    while (found := client.get_run(run)).state not in _ENDED:
+        time.sleep(_POLL_SECONDS)
+    if found.state != "SUCCEEDED":
+        details = found.run_details.task_details if found.run_details else None
+        failed = [task.display_name for task in details or () if task.state == "FAILED"]
+        why = f" in {', '.join(failed)}" if failed else ""
+        raise Refused(f"the run ended as {found.state}{why}; see {url}")
+    return str(found.state)
+
+
+def _six_fields(cron: str) -> str:
+    """A schedule as KFP wants it, seconds first."""
+    fields = cron.split()
+    if len(fields) not in (5, 6):
+        raise InputError(
+            f"“{cron}” is no schedule: give minute, hour, day, month and weekday: “0 3 * * 1”"
+        )
+    return " ".join(fields if len(fields) == 6 else ["0", *fields])
+
+
+@contextlib.contextmanager
+def _client(settings: Settings) -> Iterator["Client"]:
+    """A client of the host; every fault of it as one line, and its chatter on standard error."""
+    host = settings.kfp_host.rstrip("/")
+    if not host.startswith(("http://", "https://")):
+        raise InputError(
+            f"{host or 'no Kubeflow Pipelines host'}: name one in MOODLINE_KFP_HOST or with --host,"
+            " as https://…"
+        )
+    token = settings.kfp_token.get_secret_value() if settings.kfp_token else None
+    _knock(host, token)
+    import kfp
+    from kfp_server_api import ApiException
+    from urllib3.exceptions import HTTPError
+
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            yield kfp.Client(
+                host=host,
+                existing_token=token,
+                namespace=settings.kfp_namespace or "kubeflow",
+            )
+    except ApiException as error:
+        raise InputError(_refusal(host, error.status, error.body)) from error
+    except HTTPError as error:
+        raise InputError(f"{host}: went away ({' '.join(str(error).split())})") from error
+
+
+def _knock(host: str, token: str | None) -> None:
+    """Find out at once whether KFP is there: its client would try for half a minute."""
+    import httpx
+
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    try:
+        answer = httpx.get(f"{host}/apis/v2beta1/healthz", headers=headers, timeout=10)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        says = f"{host}: does not answer ({error}); is MOODLINE_KFP_HOST right?"
+        raise InputError(says) from None
+    if answer.is_error:
+        raise InputError(_refusal(host, answer.status_code, answer.text))
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        raise InputError(f"{host}: answers, but is no Kubeflow Pipelines API (v2)")
+
+
+def _refusal(host: str, status: int, body: str | None) -> str:
+    """What a host's refusal means."""
+    if status in (401, 403):
+        what = "knows no such token" if status == 401 else "does not allow it"
+        return f"{host}: {what} ({status}); set MOODLINE_KFP_TOKEN to a token that may"
+    try:
+        said = str(json.loads(body or "")["error_message"])
+    except (ValueError, KeyError, TypeError):
+        said = (body or "it said nothing").strip()
+    lines = said.splitlines() or [said]
+    return f"{host}: refuses ({status}): {lines[0][:300]}"

@@ -1,0 +1,1 @@
+"""The process that answers: the BentoML service, its endpoints and its limits."""

@@ -1,0 +1,141 @@
+"""`POST /v1/feedback`: what a turn's emotion really was."""
+
+import asyncio
+import contextlib
+import logging
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from components.base import DatabaseAwayError
+from components.traffic import (
+    Correction,
+    FeedbackStore,
+    Recorded,
+    UnknownRequestError,
+    find_request,
+)
+from serving import metrics
+from serving.api.limits import OWNER
+from serving.api.schema import Printable, Problem
+from serving.errors import NotReadyError
+
+logger = logging.getLogger(__name__)
+
+FEEDBACK = APIRouter(prefix="/v1")
+
+Emotion = Literal["angry", "happy", "neutral", "sad"]
+RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
+
+
+class FeedbackDatabase:
+    """The feedback's database, which may be away at first; call its methods in a thread.
+
+    Args:
+        url: SQLAlchemy's.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._store: FeedbackStore | None = None
+        with contextlib.suppress(NotReadyError):
+            self.store()
+
+    def store(self) -> FeedbackStore:
+        """What is in it; two threads that open it at the same time do no harm.
+
+        Raises:
+            NotReadyError: it did not answer so far.
+        """
+        if self._store is None:
+            try:
+                self._store = FeedbackStore(self._url)
+            except DatabaseAwayError as error:
+                logger.error("%s", error)
+                raise NotReadyError("the database does not answer") from error
+        return self._store
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        if self._store:
+            self._store.close()
+
+
+class FeedbackIn(BaseModel):
+    """A turn's right emotion."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    request_id: RequestId = Field(
+        description="The answer's header `X-Request-Id`; of a job, its id."
+    )
+    turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
+    emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
+    source: Literal["agent", "reviewer"] = Field(
+        "agent", description="Who says so; a reviewer's word outranks agents'."
+    )
+    author: Printable = Field(
+        "", max_length=100, description="Which one. With an API key, the key's owner counts."
+    )
+
+
+class FeedbackOut(BaseModel):
+    """What became of it."""
+
+    number: int = Field(description="Of the entry on this turn, from 1.")
+    new: bool = Field(description="False where the same source had said the same last.")
+    contradicts: int = Field(description="Entries on this turn that name another emotion.")
+    predicted: str = Field(description="What the model had answered.")
+    stands: str = Field(
+        description="The turn's emotion: the latest of a reviewer, else the latest of an agent."
+    )
+
+    @classmethod
+    def of(cls, done: Recorded) -> "FeedbackOut":
+        """From what the store did."""
+        return cls(
+            number=done.entry.number,
+            new=done.new,
+            contradicts=done.contradicts,
+            predicted=done.entry.predicted,
+            stands=done.stands,
+        )
+
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": FeedbackOut, "description": "It had been said before; nothing was added."},
+    **{status: {"model": Problem} for status in (400, 401, 404, 413, 422, 429, 503)},
+}
+
+
+@FEEDBACK.post(
+    "/feedback",
+    tags=["feedback"],
+    summary="Say what a turn's emotion really was",
+    status_code=201,
+    responses=RESPONSES,
+)
+async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
+    """Kept with the answer it corrects. Contradictory entries are all kept; said twice is kept
+    once."""
+    said = body.model_dump()
+    said["author"] = request.scope.get(OWNER, "") or body.author
+    state: Any = request.app.state
+    try:
+        done = await asyncio.to_thread(_keep, state.feedback, state.log_folder, Correction(**said))
+    except UnknownRequestError:
+        metrics.FEEDBACK.labels("unknown").inc()
+        raise
+    kind = "repeated" if not done.new else "contradictory" if done.contradicts else "new"
+    metrics.FEEDBACK.labels(kind).inc()
+    if not done.new:
+        response.status_code = 200
+    return FeedbackOut.of(done)
+
+
+def _keep(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
+    return database.store().record(correction, find_request(log, correction.request_id))

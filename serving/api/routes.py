@@ -1,0 +1,300 @@
+"""The endpoints under `/v1`."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
+
+from components.align import align
+from components.base import InputError
+from components.conversation import SpeakerSegment, Turn, parse_rttm, parse_words
+from components.traffic import recording_name
+from serving.api import accept
+from serving.api.deadline import answered
+from serving.api.jobs import Jobs
+from serving.api.limits import OWNER
+from serving.api.schema import (
+    AlignIn,
+    AnalysisOut,
+    ClassifiedOut,
+    ErasedOut,
+    JobOut,
+    ModelInfoOut,
+    Printable,
+    Problem,
+    Text,
+    TurnOut,
+)
+from serving.engine.prediction_log import Asked
+from serving.engine.runtime import Runtime
+from serving.engine.scheduling import Work
+from serving.engine.speech import Options
+
+OWN_DEADLINE = "moodline.deadline"
+"""Where the scope holds the work whose deadline the sender set."""
+
+ROUTES = APIRouter(prefix="/v1")
+
+EXAMPLE_RTTM = "SPEAKER call 1 12.480000 3.420000 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
+EXAMPLE_VTT = (
+    "WEBVTT\n\n00:00:12.480 --> 00:00:15.900\n<v SPEAKER_00>[happy] That is wonderful news.\n"
+)
+TURNS_AS_TEXT: dict[str, Any] = {
+    accept.Form.rttm: {"schema": {"type": "string"}, "example": EXAMPLE_RTTM},
+    accept.Form.vtt: {"schema": {"type": "string"}, "example": EXAMPLE_VTT},
+}
+
+Audio = Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")]
+NumSpeakers = Annotated[int | None, Form(ge=1, le=20, description="How many speak, if known.")]
+MaxPause = Annotated[
+    float | None,
+    Form(ge=0, le=60, description="Seconds; a longer pause begins a new turn. Default 1.5."),
+]
+Words = Annotated[
+    bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")
+]
+Deadline = Annotated[
+    float | None,
+    Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
+]
+Accept = Annotated[
+    str | None, Header(description=f"One of {', '.join(accept.Form)}.", examples=["text/vtt"])
+]
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    always = (400, 401, 413, 422, 429, 503)
+    return {status: {"model": Problem} for status in sorted({*always, *statuses})}
+
+
+@ROUTES.post(
+    "/analyze",
+    tags=["recordings"],
+    summary="A recording's turns, each with speaker, times, words and emotion",
+    response_model=AnalysisOut,
+    response_model_exclude_none=True,
+    responses=_problems(406, 415, 504) | {200: {"content": TURNS_AS_TEXT}},
+)
+async def analyze(
+    request: Request,
+    audio: Audio,
+    num_speakers: NumSpeakers = None,
+    max_pause: MaxPause = None,
+    words: Words = False,
+    x_deadline_seconds: Deadline = None,
+    accept_header: Annotated[str | None, Header(alias="accept", include_in_schema=False)] = None,
+) -> Any:
+    """Answers when it is done; for long recordings rather use `/v1/jobs`."""
+    form = accept.accepted(accept_header)
+    options = _options(audio, num_speakers, max_pause, words)
+    work = _work(request, x_deadline_seconds)
+    doing = _runtime(request).analyze(audio.file, options, work, _asked(request))
+    result = await answered(request, work, doing)
+    if form is not accept.Form.json:
+        return accept.as_text(form, options.session_id, list(result.analysis.turns))
+    return AnalysisOut.of(result, words=words)
+
+
+@ROUTES.post(
+    "/classify",
+    tags=["turns"],
+    summary="The emotions of turns that are cut already",
+    responses=_problems(415, 504),
+)
+async def classify(
+    request: Request,
+    audio: Annotated[
+        list[UploadFile],
+        File(description="The sound of each turn; WAV, 16 kHz mono, is the quickest."),
+    ],
+    text: Annotated[
+        list[Text], Form(description="The words of each turn, in the same order; may be empty.")
+    ],
+    x_deadline_seconds: Deadline = None,
+) -> ClassifiedOut:
+    """One or many, each a file `audio` and a field `text`:
+
+    `curl -F audio=@1.wav -F text='hello' -F audio=@2.wav -F text='who is it' …/v1/classify`
+    """
+    work = _work(request, x_deadline_seconds)
+    runtime = _runtime(request)
+    files = [upload.file for upload in audio]
+    doing = runtime.classify(files, text, work, _asked(request))
+    return ClassifiedOut.of(await answered(request, work, doing))
+
+
+@ROUTES.post(
+    "/align",
+    tags=["turns"],
+    summary="Words and speaker segments become turns",
+    response_model=list[TurnOut],
+    response_model_exclude_none=True,
+    responses=_problems(406) | {200: {"content": TURNS_AS_TEXT}},
+)
+async def align_words(
+    body: AlignIn,
+    accept_header: Annotated[str | None, Header(alias="accept", include_in_schema=False)] = None,
+) -> Any:
+    """Anyone's transcript (WhisperX's JSON) and anyone's speakers (segments, or RTTM) → SegLST.
+
+    No audio and no model is needed; every word that goes in is in exactly one turn.
+    """
+    form = accept.accepted(accept_header)
+    turns = await asyncio.to_thread(_aligned, body)
+    if form is not accept.Form.json:
+        return accept.as_text(form, turns[0].session_id if turns else "recording", turns)
+    return [TurnOut.of(turn) for turn in turns]
+
+
+@ROUTES.get(
+    "/model",
+    tags=["service"],
+    summary="The model version that answers",
+    responses={status: {"model": Problem} for status in (401, 429, 503)},
+)
+async def model(request: Request) -> ModelInfoOut:
+    """Its version, the alias it is served by, its digest, and its gate's verdict."""
+    return ModelInfoOut.of(_runtime(request).emotions.model())
+
+
+@ROUTES.post(
+    "/jobs",
+    tags=["jobs"],
+    summary="Analyse a recording in the background",
+    status_code=202,
+    response_model=JobOut,
+    response_model_exclude_none=True,
+    responses=_problems(),
+)
+async def create_job(
+    request: Request,
+    response: Response,
+    audio: Audio,
+    num_speakers: NumSpeakers = None,
+    max_pause: MaxPause = None,
+    words: Words = False,
+) -> Any:
+    """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
+    on when the service is started anew."""
+    options = _options(audio, num_speakers, max_pause, words)
+    job = await _jobs(request).submit(audio.file, options, _owner(request))
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return JobOut.of(job)
+
+
+JOB_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem} for status in (401, 404, 429, 503)
+}
+
+
+@ROUTES.get(
+    "/jobs/{id}",
+    tags=["jobs"],
+    summary="How far a job is, and what came out",
+    response_model=JobOut,
+    response_model_exclude_none=True,
+    responses=JOB_PROBLEMS,
+)
+async def job(request: Request, id: str) -> Any:
+    """Ask again until `state` is `done` or `failed`. Results are kept for a day by default."""
+    found = await _jobs(request).find(id, _owner(request))
+    if found is None:
+        raise HTTPException(404, "there is no such job; results are not kept forever")
+    return JobOut.of(found)
+
+
+@ROUTES.delete(
+    "/jobs/{id}",
+    tags=["jobs"],
+    summary="Stop a job, and delete its upload and its result",
+    status_code=204,
+    responses=JOB_PROBLEMS,
+)
+async def delete_job(request: Request, id: str) -> None:
+    """What is being done on it ends at its next step."""
+    if not await _jobs(request).delete(id, _owner(request)):
+        raise HTTPException(404, "there is no such job")
+
+
+@ROUTES.delete(
+    "/recordings/{name}",
+    tags=["recordings"],
+    summary="Delete all that is kept of a recording",
+    responses=JOB_PROBLEMS | {422: {"model": Problem}},
+)
+async def erase(request: Request, name: Printable) -> ErasedOut:
+    """The name is the turns' `session_id`, which comes from the file's name."""
+    log, owner = _runtime(request).log, _owner(request)
+    if log is not None:
+        # First what may be away: who asks again finds the rest.
+        await asyncio.to_thread(_without_feedback, request, log.recording(name, owner))
+    jobs = await _jobs(request).erase(name, owner)
+    logged = 0 if log is None else await log.erase(name, owner)
+    if not jobs and not logged:
+        raise HTTPException(404, "nothing is kept of a recording of that name")
+    return ErasedOut(recording=name, jobs=jobs, logged=logged)
+
+
+def _without_feedback(request: Request, recording: str) -> None:
+    request.app.state.feedback.store().erase(recording)
+
+
+def _runtime(request: Request) -> Runtime:
+    return request.app.state.runtime
+
+
+def _jobs(request: Request) -> Jobs:
+    return request.app.state.jobs
+
+
+def _owner(request: Request) -> str:
+    return request.scope.get(OWNER, "")
+
+
+def _asked(request: Request) -> Asked:
+    return Asked(request.scope["moodline.request"], request.scope["route"].path, _owner(request))
+
+
+def _work(request: Request, deadline: float | None) -> Work:
+    longest = float(request.app.state.timeout)
+    work = Work(min(longest, deadline or longest))
+    if deadline is not None and deadline < longest:
+        request.scope[OWN_DEADLINE] = work
+    return work
+
+
+def _options(
+    audio: UploadFile, num_speakers: int | None, max_pause: float | None, words: bool
+) -> Options:
+    if not audio.size:
+        raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
+    return Options(_session(audio.filename), num_speakers, max_pause, words)
+
+
+def _session(filename: str | None) -> str:
+    """The recording's name, from what the sender calls the file."""
+    stem = Path((filename or "").replace("\\", "/")).stem
+    return recording_name(stem)
+
+
+def _aligned(body: AlignIn) -> list[Turn]:
+    segments = parse_words(body.words.model_dump(), "words")
+    name = body.session_id
+    if isinstance(body.speakers, str):
+        found = parse_rttm(body.speakers, "speakers")
+        if len(found) > 1:
+            raise InputError(
+                f"speakers: is an RTTM of several recordings ({', '.join(sorted(found)[:5])}); "
+                "send one recording at a time"
+            )
+        recording, speakers = next(iter(found.items()), ("recording", []))
+        name = name or recording
+    else:
+        try:
+            speakers = [SpeakerSegment(s.start, s.end, s.speaker) for s in body.speakers]
+        except ValueError as error:
+            raise InputError(f"speakers: {error}") from None
+    return align(
+        segments, sorted(speakers), session_id=name or "recording", max_pause=body.max_pause
+    )

@@ -1,0 +1,267 @@
+"""What the API takes and gives, as types; `/docs` is made from them."""
+
+import math
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from components.conversation import EMOTIONS, Turn
+from components.conversation.seglst import turn_entry
+from components.conversation.words import word_entry
+from serving.api.job_store import Job
+from serving.engine.classifier import Classified, ModelInfo
+from serving.engine.runtime import Result
+
+EMOTION = "angry, happy, neutral or sad: a statistical guess."
+PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
+
+Time = Annotated[float, Field(ge=0, le=1e7)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
+
+
+def _known(value: Any) -> Any:
+    """Some writers put NaN for what they don't know."""
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+def _printable(text: str) -> str:
+    """Databases take no NUL, and nobody needs the others."""
+    if re.search(r"[\x00-\x1f\x7f]", text):
+        raise PydanticCustomError("control", "leave out line breaks and other control characters")
+    return text
+
+
+Printable = Annotated[str, AfterValidator(_printable)]
+MaybeTime = Annotated[Time | None, BeforeValidator(_known)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
+Text = Annotated[str, Field(max_length=8_000)]  # more than anybody says within the longest clip
+
+
+class _Out(BaseModel):
+    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+
+
+class ModelOut(_Out):
+    """The model version that answered."""
+
+    name: str = Field(default="moodline", examples=["moodline"])
+    version: str = Field(description="The registry's version number.", examples=["3"])
+
+
+class ModelInfoOut(ModelOut):
+    """The model version that takes the traffic."""
+
+    alias: str = Field(description="By which it is served.", examples=["production"])
+    digest: str = Field(description="SHA-256 of the version; empty if it came from no registry.")
+    verdict: str = Field(description="Of its gate.", examples=["passed"])
+
+    @classmethod
+    def of(cls, info: ModelInfo) -> "ModelInfoOut":
+        """From what serving knows."""
+        return cls(
+            name=info.name,
+            version=str(info.version),
+            alias=info.alias,
+            digest=info.digest,
+            verdict=info.verdict,
+        )
+
+
+class TurnOut(_Out):
+    """A speaker turn: a SegLST entry with an emotion."""
+
+    session_id: str = Field(description="The recording's name.", examples=["call"])
+    start_time: float = Field(description="Seconds from the beginning.", examples=[12.48])
+    end_time: float = Field(examples=[15.9])
+    speaker: str = Field(examples=["SPEAKER_00"])
+    words: str = Field(examples=["That is wonderful news."])
+    emotion: str | None = Field(None, description=EMOTION, examples=["happy"])
+    confidence: float | None = Field(
+        None, description="The probability of that emotion.", examples=[0.71]
+    )
+    probabilities: dict[str, float] | None = Field(None, examples=[PROBABILITIES])
+    asr_confidence: float | None = Field(
+        None, description="Mean score of the recognised words.", examples=[0.94]
+    )
+
+    @classmethod
+    def of(cls, turn: Turn) -> "TurnOut":
+        """From a turn."""
+        return cls(**turn_entry(turn))
+
+
+class WordOut(_Out):
+    """A word, as WhisperX writes it."""
+
+    word: str = Field(examples=["wonderful"])
+    start: float | None = Field(None, description="Seconds.", examples=[13.1])
+    end: float | None = Field(None, examples=[13.62])
+    score: float | None = Field(None, examples=[0.94])
+    speaker: str | None = Field(None, examples=["SPEAKER_00"])
+
+
+class AnalysisOut(_Out):
+    """A recording's turns."""
+
+    model: ModelOut
+    duration: float = Field(description="Of the recording, in seconds.", examples=[61.2])
+    turns: list[TurnOut]
+    words: list[WordOut] | None = Field(None, description="Where they were asked for.")
+
+    @classmethod
+    def of(cls, result: Result, *, words: bool = False) -> "AnalysisOut":
+        """From what was found."""
+        analysis = result.analysis
+        return cls(
+            model=ModelOut(version=str(result.version)),
+            duration=analysis.duration,
+            turns=[TurnOut.of(turn) for turn in analysis.turns],
+            words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
+        )
+
+
+class ClipOut(_Out):
+    """The emotion of one clip."""
+
+    emotion: str = Field(description=EMOTION, examples=["happy"])
+    confidence: float = Field(description="The probability of that emotion.", examples=[0.71])
+    probabilities: dict[str, float] = Field(examples=[PROBABILITIES])
+
+
+class ClassifiedOut(_Out):
+    """The emotions of clips, in the order in which they were sent."""
+
+    model: ModelOut
+    clips: list[ClipOut]
+
+    @classmethod
+    def of(cls, answer: Classified) -> "ClassifiedOut":
+        """From the model's answer."""
+        return cls(
+            model=ModelOut(version=str(answer.version)),
+            clips=[
+                ClipOut(
+                    emotion=EMOTIONS[int(row.argmax())],
+                    confidence=float(row.max()),
+                    probabilities=dict(zip(EMOTIONS, row.tolist(), strict=True)),
+                )
+                for row in answer.probabilities
+            ],
+        )
+
+
+class JobOut(_Out):
+    """A recording that is analysed in the background."""
+
+    id: str = Field(examples=["5f1c0e7ab2d84f0c9a1de3a7c6b45d10"])
+    recording: str = Field(description="Its name, from the file's.", examples=["call"])
+    state: Literal["queued", "running", "done", "failed"]
+    stage: str = Field(description="What is being done, while it runs.", examples=["transcribe"])
+    share: float = Field(description="Of that stage that is done, 0 to 1.", examples=[0.42])
+    created: datetime
+    updated: datetime
+    result: AnalysisOut | None = Field(None, description="Once it is done.")
+    reason: str | None = Field(None, description="Why it failed, in one sentence.")
+
+    @classmethod
+    def of(cls, job: Job) -> "JobOut":
+        """From what the store knows."""
+        times = {
+            "created": datetime.fromtimestamp(job.created, UTC),
+            "updated": datetime.fromtimestamp(job.updated, UTC),
+        }
+        return cls.model_validate(asdict(job) | times)
+
+
+class ErasedOut(_Out):
+    """What was deleted of a recording."""
+
+    recording: str
+    jobs: int = Field(description="With their uploads and results.")
+    logged: int = Field(description="Turns and sound files in the prediction log.")
+
+
+class Problem(_Out):
+    """What was wrong."""
+
+    detail: str = Field(description="In one sentence.")
+
+
+class _In(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class WordIn(_In):
+    """A word; its times may be unknown."""
+
+    word: str = Field(max_length=1000)
+    start: MaybeTime = None
+    end: MaybeTime = None
+    score: Annotated[Score | None, BeforeValidator(_known)] = None
+
+
+class SegmentIn(_In):
+    """A stretch as it was recognised; without `words` those of its `text` are taken."""
+
+    start: Time
+    end: Time
+    text: str | None = Field(None, max_length=100_000)
+    words: Annotated[list[WordIn], Field(fail_fast=True)] | None = None
+
+
+class WordsIn(_In):
+    """A transcript, as WhisperX writes it."""
+
+    segments: Annotated[list[SegmentIn], Field(fail_fast=True)]
+
+
+class SpeakerIn(_In):
+    """A stretch in which somebody speaks; stretches may overlap."""
+
+    start: Time
+    end: Time
+    speaker: Name
+
+
+class AlignIn(_In):
+    """Words and speaker segments of one recording."""
+
+    words: WordsIn
+    speakers: Annotated[list[SpeakerIn], Field(fail_fast=True)] | str = Field(
+        description="Segments, or the text of an RTTM file of one recording."
+    )
+    session_id: Name | None = Field(
+        None, description="The recording's name; by default the RTTM's, or “recording”."
+    )
+    max_pause: float = Field(1.5, ge=0, le=60, description="Seconds; longer begins a new turn.")
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "words": {
+                        "segments": [
+                            {
+                                "start": 0.4,
+                                "end": 2.1,
+                                "words": [
+                                    {"word": "Hello,", "start": 0.4, "end": 0.8, "score": 0.98},
+                                    {"word": "who", "start": 0.8, "end": 1.1},
+                                    {"word": "is", "start": 1.6, "end": 1.7},
+                                    {"word": "it?", "start": 1.7, "end": 2.1},
+                                ],
+                            }
+                        ]
+                    },
+                    "speakers": [
+                        {"start": 0.3, "end": 1.2, "speaker": "A"},
+                        {"start": 1.5, "end": 2.2, "speaker": "B"},
+                    ],
+                    "session_id": "call",
+                }
+            ]
+        }
+    )

@@ -1,0 +1,245 @@
+"""A recording becomes turns with emotions: the verbs put together.
+
+    audio ─┬─ transcribe ─ words ────────┐
+           └─ diarize ── speaker segments ┴─ align ─ turns ─ classify ─ turns with emotions
+
+The command line and the service share this; they differ in who classifies: the command line runs
+the model itself, the service asks Triton.
+"""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from components.align import align, attribute, flatten
+from components.config import Profile, Settings
+from components.conversation import (
+    EMOTIONS,
+    SAMPLE_RATE,
+    AsrSegment,
+    Seconds,
+    SpeakerSegment,
+    Turn,
+    Word,
+)
+
+if TYPE_CHECKING:
+    from components.diarize import Diarizer
+    from components.fusion import Clip
+    from components.transcribe import Transcriber
+
+M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+
+Watch = Callable[[str], AbstractContextManager[None]]
+"""Given a stage's name: what stands around the stage, to time it."""
+
+Step = Callable[[str, float], None]
+"""Told every few seconds the stage's name and which share of it is done; it may raise to end it."""
+
+
+def _unwatched(_: str) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+class Classifier(Protocol):
+    """Who gives the probabilities."""
+
+    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
+        """Probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
+
+
+class LocalClassifier:
+    """Classifies in this process, by a model version's folder.
+
+    Args:
+        model_dir: the version's folder.
+
+    Raises:
+        InputError: it holds no Moodline model.
+    """
+
+    def __init__(self, model_dir: Path) -> None:
+        from components.fusion import load_tokenizer, open_version
+
+        self._model = open_version(Path(model_dir))
+        self._tokenizer = load_tokenizer(Path(model_dir))
+
+    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
+        """As `Classifier`."""
+        from components.fusion import predict
+
+        return predict(self._model, clips, tokenizer=self._tokenizer)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What came out of a recording.
+
+    Attributes:
+        duration: of the recording, in seconds.
+        turns: ordered by start.
+        speakers: who spoke when, overlapping speech kept.
+        words: in order of start, each with its speaker; only where they were asked for.
+        untimed: words that came without times, and share their neighbours' gap.
+    """
+
+    duration: Seconds
+    turns: tuple[Turn, ...]
+    speakers: tuple[SpeakerSegment, ...]
+    words: tuple[Word, ...] = ()
+    untimed: int = 0
+
+
+class Analyzer:
+    """The speech models, loaded once, and what is done with them.
+
+    Several threads may use it, but only one at a time; they may take turns at each step.
+
+    Args:
+        profile: names the speech models.
+        settings: where prepared models lie.
+        classifier: who gives the probabilities; without one, `analyze` gives turns without
+            emotions.
+    """
+
+    def __init__(
+        self, profile: Profile, settings: Settings, classifier: Classifier | None = None
+    ) -> None:
+        self.profile = profile
+        self.settings = settings
+        self.classifier = classifier
+        self._transcriber: Transcriber | None = None
+        self._diarizer: Diarizer | None = None
+
+    def load(self) -> None:
+        """Load the speech models now rather than at first use (half a minute).
+
+        Raises:
+            InputError: a model is not there.
+        """
+        free_at_once()
+        if self._transcriber is None:
+            from components.transcribe import Transcriber
+
+            self._transcriber = Transcriber(self.profile.transcribe, self.settings)
+        if self._diarizer is None:
+            from components.diarize import Diarizer
+
+            self._diarizer = Diarizer(self.profile.diarize, self.settings)
+
+    def listen(
+        self,
+        audio: np.ndarray,
+        *,
+        session_id: str,
+        num_speakers: int | None = None,
+        max_pause: Seconds | None = None,
+        words: bool = False,
+        watch: Watch = _unwatched,
+        step: Step | None = None,
+    ) -> Analysis:
+        """Who said what and when, without emotions.
+
+        Args:
+            audio: float32 [samples], mono 16 kHz; any length, none too.
+            session_id: the recording's name.
+            num_speakers: if known.
+            max_pause: seconds; a longer pause begins a new turn; None takes the profile's.
+            words: give the words too, each with its speaker.
+            watch: stands around each stage.
+            step: told how far each stage is; what it raises ends the work.
+        """
+        if not len(audio):
+            return Analysis(0.0, (), ())
+        self.load()
+        assert self._transcriber is not None
+        assert self._diarizer is not None
+        with watch("transcribe"):
+            segments = self._transcriber.transcribe(
+                audio, step=step and partial(step, "transcribe")
+            )
+        with watch("diarize"):
+            found = self._diarizer.diarize(
+                audio, num_speakers, step=step and partial(step, "diarize")
+            )
+        with watch("align"):
+            pause = self.profile.align.max_pause if max_pause is None else max_pause
+            turns = align(segments, found.exclusive, session_id=session_id, max_pause=pause)
+            spoken = spoken_words(segments, found.exclusive, pause) if words else ()
+        untimed = sum(word.start is None or word.end is None for s in segments for word in s.words)
+        duration = len(audio) / SAMPLE_RATE
+        return Analysis(duration, tuple(turns), found.segments, spoken, untimed)
+
+    def analyze(
+        self,
+        audio: np.ndarray,
+        *,
+        session_id: str,
+        num_speakers: int | None = None,
+        max_pause: Seconds | None = None,
+    ) -> Analysis:
+        """Turns with emotions; the arguments are those of `listen`."""
+        heard = self.listen(
+            audio, session_id=session_id, num_speakers=num_speakers, max_pause=max_pause
+        )
+        if not heard.turns or self.classifier is None:
+            return heard
+        turns = with_emotions(heard.turns, self.classifier(turn_clips(audio, heard.turns)))
+        return replace(heard, turns=tuple(turns))
+
+
+def spoken_words(
+    segments: Sequence[AsrSegment], speakers: Sequence[SpeakerSegment], max_pause: Seconds
+) -> tuple[Word, ...]:
+    """All words in order of start, each with its times and the speaker who says it."""
+    words = flatten(segments)
+    if not words:
+        return ()
+    edges = np.array([(word.start, word.end) for word in words], dtype=float)
+    owners = attribute(edges[:, 0], edges[:, 1], speakers, max_pause=max_pause)
+    return tuple(replace(word, speaker=who) for word, who in zip(words, owners, strict=True))
+
+
+def free_at_once() -> None:
+    """Have glibc give back each freed block of a megabyte.
+
+    By default it keeps them, and the small results that pyannote puts in between leave each batch's
+    block a little too small for the next: an hour of audio then costs a gigabyte and a half.
+    """
+    with suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
+
+
+def turn_clips(audio: np.ndarray, turns: Sequence[Turn]) -> "list[Clip]":
+    """Each turn's stretch of the recording and its words, as the model takes them.
+
+    Args:
+        audio: the recording, float32 [samples], mono 16 kHz.
+    """
+    return [
+        (audio[round(turn.start * SAMPLE_RATE) : round(turn.end * SAMPLE_RATE)], turn.words)
+        for turn in turns
+    ]
+
+
+def with_emotions(turns: Sequence[Turn], probabilities: np.ndarray) -> list[Turn]:
+    """The turns, each with its most probable emotion.
+
+    Args:
+        probabilities: [turns, 4], in the order of `EMOTIONS`.
+    """
+    return [
+        replace(
+            turn,
+            emotion=EMOTIONS[int(row.argmax())],
+            confidence=float(row.max()),
+            probabilities=dict(zip(EMOTIONS, row.tolist(), strict=True)),
+        )
+        for turn, row in zip(turns, np.asarray(probabilities, dtype=float), strict=True)
+    ]

@@ -1,0 +1,146 @@
+"""A version in staging answers a share of the requests, and is stopped when it does badly.
+
+Each process judges by the requests it has seen. The first that finds a limit broken writes a file
+beside the pointer, and from then on the canary gets nothing, in any process; `moodline serve` finds
+the file, too, and takes the version out of staging, with the reason, in the registry.
+"""
+
+import json
+import logging
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from components.base import atomic_path
+from components.conversation import Seconds
+from serving import metrics
+from serving.traffic import TrafficSettings, draw
+
+logger = logging.getLogger(__name__)
+
+WINDOW = 500
+"""How many of the last requests are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A canary was stopped.
+
+    Attributes:
+        version: the registry's number.
+        reason: in words for a person.
+    """
+
+    version: int
+    reason: str
+
+
+def halt_path(pointer: Path) -> Path:
+    """The file, beside the pointer, by which one process tells all others of a stop."""
+    return pointer.with_name(f"{pointer.stem}.halt.json")
+
+
+def read_halt(path: Path) -> Halt | None:
+    """The last canary that was stopped, if one was."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Halt(int(entry["version"]), str(entry["reason"]))
+
+
+class Canary:
+    """Who goes to the version in staging, and whether it may go on.
+
+    Args:
+        settings: its share and its limits.
+        halt: the file that stops it; see `halt_path`.
+    """
+
+    def __init__(self, settings: TrafficSettings, halt: Path) -> None:
+        self._settings = settings
+        self._path = halt
+        self._seen: int | None = None
+        self._halt: Halt | None = None
+        self._trial: tuple[int, Trial] | None = None
+
+    def takes(self, version: int, request_id: str) -> bool:
+        """Whether the version in staging answers this request."""
+        share = self._settings.canary_share
+        return draw(request_id, "canary") < share and not self._halted(version)
+
+    def production(self, seconds: Seconds) -> None:
+        """Production answered a request."""
+        if self._trial:
+            self._trial[1].production(seconds)
+
+    def answered(self, version: int, seconds: Seconds | None) -> None:
+        """The version in staging answered a request, or failed where production did not (None)."""
+        if self._trial is None or self._trial[0] != version:
+            self._trial = (version, Trial(self._settings))
+        metrics.CANARY.labels("failed" if seconds is None else "answered", version).inc()
+        reason = self._trial[1].canary(seconds)
+        if reason and not self._halted(version):
+            logger.warning("version %d gets no more traffic: %s", version, reason)
+            metrics.CANARY_HALTED.labels(version).inc()
+            self._halt = Halt(version, reason)
+            with atomic_path(self._path) as temporary:
+                temporary.write_text(json.dumps(asdict(self._halt)), encoding="utf-8")
+
+    def _halted(self, version: int) -> bool:
+        try:
+            seen = self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            seen = None
+        if seen != self._seen:
+            self._seen, self._halt, self._trial = seen, read_halt(self._path), None
+        return self._halt is not None and self._halt.version == version
+
+
+class Trial:
+    """How the version in staging does beside production, over the last requests.
+
+    Args:
+        settings: the limits.
+    """
+
+    def __init__(self, settings: TrafficSettings) -> None:
+        self._settings = settings
+        self._canary: deque[Seconds | None] = deque(maxlen=WINDOW)
+        self._production: deque[Seconds] = deque(maxlen=WINDOW)
+
+    def production(self, seconds: Seconds) -> None:
+        """Production answered a request."""
+        self._production.append(seconds)
+
+    def canary(self, seconds: Seconds | None) -> str:
+        """The canary answered a request, or failed (None).
+
+        Returns:
+            Why it must take no more traffic; empty while it may go on.
+        """
+        self._canary.append(seconds)
+        return self._too_many_errors() or self._too_slow()
+
+    def _too_many_errors(self) -> str:
+        limit, failed = self._settings.canary_errors, self._canary.count(None)
+        # Not before the fewest requests to judge could no longer be within the limit.
+        if failed <= limit * max(len(self._canary), self._settings.canary_requests):
+            return ""
+        return f"{failed} of {len(self._canary)} requests failed, the limit is {limit:.1%}"
+
+    def _too_slow(self) -> str:
+        answered = [seconds for seconds in self._canary if seconds is not None]
+        if min(len(answered), len(self._production)) < self._settings.canary_requests:
+            return ""
+        ratio = _ratio(answered, self._production)
+        if ratio <= self._settings.canary_slower:
+            return ""
+        limit = self._settings.canary_slower
+        return f"its median time is {ratio:.1f} times production's, the limit is {limit:g} times"
+
+
+def _ratio(ours: Sequence[Seconds], theirs: Sequence[Seconds]) -> float:
+    return median(ours) / max(median(theirs), 1e-9)

@@ -1,0 +1,296 @@
+"""The emotion model as the service sees it: clips in, answers out, by whichever version is due."""
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from components.base import InputError
+from components.config import Settings
+from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds
+from components.fusion import Clip, average_windows, clip_windows
+from serving import metrics
+from serving.engine.canary import Canary, halt_path
+from serving.engine.shadow import Shadow
+from serving.errors import BusyError, LateError, NotReadyError
+from serving.lineup import ROLES, CurrentModels, LoadedLineup, LoadedModel
+from serving.settings import ServeSettings
+from serving.traffic import TrafficSettings
+from serving.triton.client import TritonClient
+from serving.triton.errors import (
+    TritonError,
+    TritonFullError,
+    TritonGoneError,
+    TritonLateError,
+)
+
+logger = logging.getLogger(__name__)
+
+FEW = 5_000
+"""Characters of clips that are cut into windows within the event loop: ten milliseconds or so."""
+
+PROBE_SECONDS = 1.0
+"""How long a probe's good news counts."""
+
+PROBE_DEADLINE = 5.0
+"""The longest that a probe waits for its answer."""
+
+ANSWERED_SECONDS = 5.0
+"""A probe that gets no answer in time counts as good news where a request got one so lately."""
+
+FOLLOW_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Classified:
+    """The answers to clips, in their order.
+
+    Attributes:
+        probabilities: [n, 4], in the order of `EMOTIONS`.
+        embeddings: [n, d].
+        version: the model version that gave all of them.
+        alias: in whose role it did: production or staging.
+    """
+
+    probabilities: np.ndarray
+    embeddings: np.ndarray
+    version: int
+    alias: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """The version that takes the traffic.
+
+    Attributes:
+        name: of the registered model.
+        version: the registry's number.
+        alias: by which it is served.
+        digest: of the version's folder, as it was registered; empty if it came from no registry.
+        verdict: of its gate, likewise.
+    """
+
+    name: str
+    version: int
+    alias: str
+    digest: str
+    verdict: str
+
+
+class Emotions:
+    """Asks Triton for the served versions' answers; use it from one event loop.
+
+    Production answers, or for a share of the requests the version in staging; the candidate may
+    be asked behind the caller's back. See `serving.traffic`.
+
+    Args:
+        settings: `triton_url` is asked; several, separated by commas, share the load.
+        serve: names the pointer to the served versions, and the deadline of a clip.
+        traffic: who gets which share; None takes it from the environment.
+    """
+
+    def __init__(
+        self, settings: Settings, serve: ServeSettings, traffic: TrafficSettings | None = None
+    ) -> None:
+        traffic = traffic or TrafficSettings()
+        self._models = CurrentModels(serve.pointer)
+        self._lineup: LoadedLineup | None = None
+        self._client = TritonClient(settings.triton_url, deadline=serve.clip_deadline)
+        self._canary = Canary(traffic, halt_path(serve.pointer))
+        self._shadow = Shadow(self._probabilities, traffic)
+        self._probe_lock = asyncio.Lock()
+        self._probed = 0.0
+        self._answered = 0.0
+        self._following: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Close the connections to Triton."""
+        if self._following:
+            self._following.cancel()
+        await self._shadow.close()
+        await self._client.close()
+
+    def model(self) -> ModelInfo:
+        """The version in production.
+
+        Raises:
+            NotReadyError: none is served.
+        """
+        served = self._served().production.served
+        return ModelInfo("moodline", served.version, "production", served.digest, served.verdict)
+
+    async def classify(
+        self, clips: Sequence[Clip], *, deadline: Seconds | None = None, request_id: str = ""
+    ) -> Classified:
+        """The emotions of clips of any lengths, all by one version.
+
+        A clip longer than the model takes is asked in windows, and their answers are averaged.
+
+        Args:
+            clips: waveform, float32 [samples] mono at 16 kHz, and words.
+            deadline: seconds from now until all must be answered; None: there is only each
+                window's own, `clip_deadline` once it is sent.
+            request_id: names the request, and so decides which version answers it; an empty one
+                leaves that to chance.
+
+        Raises:
+            InputError: a clip is no sound.
+            NotReadyError: no version is served, or Triton does not answer.
+            BusyError: as many clips wait for Triton as may.
+            LateError: the deadline passed.
+        """
+        self._begin_to_follow()
+        request_id = request_id or uuid.uuid4().hex
+        until = None if deadline is None else time.monotonic() + deadline
+        lineup = self._served()
+        try:
+            staging = lineup.staging
+            if staging and self._canary.takes(staging.version, request_id):
+                answered = await self._by_canary(staging, clips, until)
+            else:
+                answered = await self._by_production(clips, until)
+        except (TritonLateError, TimeoutError) as error:
+            if isinstance(error, TritonLateError):  # else the request's own deadline was short
+                metrics.TRITON_FAILURES.labels("late").inc()
+            raise LateError("the emotion model did not answer in time") from error
+        except TritonFullError as error:
+            metrics.TRITON_FAILURES.labels("full").inc()
+            raise BusyError("too many clips wait for the emotion model") from error
+        except TritonError as error:
+            metrics.TRITON_FAILURES.labels("failed").inc()
+            logger.warning("%s", error)
+            raise NotReadyError("the emotion model does not answer") from error
+        if lineup.candidate and clips:
+            self._shadow.follow(lineup.candidate, clips, answered.probabilities, request_id)
+        return answered
+
+    async def _by_production(self, clips: Sequence[Clip], until: Seconds | None) -> Classified:
+        began = time.monotonic()
+        model = self._served().production
+        while True:
+            try:
+                answered = await self._ask(model, clips, "production", until)
+                if clips:
+                    self._answered = time.monotonic()
+                self._canary.production(time.monotonic() - began)
+                return answered
+            except TritonGoneError:
+                # While the clips were on their way, another version took over.
+                before, model = model, self._served().production
+                if model is before:
+                    raise
+
+    async def _by_canary(
+        self, staging: LoadedModel, clips: Sequence[Clip], until: Seconds | None
+    ) -> Classified:
+        """Ask the version in staging; where it fails, production still has time to answer."""
+        began = time.monotonic()
+        half = None if until is None else (began + until) / 2
+        try:
+            answered = await self._ask(staging, clips, "staging", half)
+        except (TritonError, TimeoutError) as error:
+            logger.warning("the canary, version %d, failed: %s", staging.version, error)
+            answered = await self._by_production(clips, until)
+            # Only now: where production fails, too, it is not the canary's fault.
+            self._canary.answered(staging.version, None)
+            return answered
+        self._canary.answered(staging.version, time.monotonic() - began)
+        return answered
+
+    async def _ask(
+        self, model: LoadedModel, clips: Sequence[Clip], role: str, until: Seconds | None
+    ) -> Classified:
+        """One version's answers.
+
+        Raises:
+            TritonError: as `TritonClient.classify`.
+            TimeoutError: `until` passed.
+        """
+        began = time.monotonic()
+        cut = (clips, model.tokenizer, model.max_samples, model.max_tokens)
+        # The turns of hours would hold up the event loop; a few are not worth a thread.
+        few = sum(len(text) for _, text in clips) <= FEW
+        windows = clip_windows(*cut) if few else await asyncio.to_thread(clip_windows, *cut)
+        async with asyncio.timeout(None if until is None else until - began):
+            answers = await self._client.classify_all(
+                [(window.audio, np.array(window.input_ids)) for window in windows],
+                version=str(model.version),
+            )
+        metrics.MODEL_SECONDS.labels(role).observe(time.monotonic() - began)
+        rows = [np.concatenate([answer.probabilities, answer.embedding]) for answer in answers]
+        table = np.stack(rows) if rows else np.zeros((0, len(EMOTIONS)))
+        whole = average_windows(windows, table, len(clips))
+        probabilities, embeddings = whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :]
+        return Classified(probabilities, embeddings, model.version, role)
+
+    async def _probabilities(self, model: LoadedModel, clips: Sequence[Clip]) -> np.ndarray:
+        return (await self._ask(model, clips, "candidate", None)).probabilities
+
+    async def ready(self) -> bool:
+        """Whether Triton really gives the served version's answer to a real question (asked at
+        most once a second). One that is only busy is ready: its load would fall on the others."""
+        async with self._probe_lock:
+            if time.monotonic() - self._probed < PROBE_SECONDS:
+                return True
+            try:
+                model = self._served().production
+                answer = await self._client.classify(
+                    np.zeros(SAMPLE_RATE, np.float32),
+                    np.array(model.tokenizer.encode("hello").ids),
+                    version=str(model.version),
+                    deadline=PROBE_DEADLINE,
+                )
+            except TritonFullError:
+                return True
+            except (TritonError, NotReadyError) as error:
+                lately = time.monotonic() - self._answered < ANSWERED_SECONDS
+                if lately and isinstance(error, TritonLateError):
+                    return True
+                logger.warning("not ready: %s", error)
+                return False
+            if not abs(float(answer.probabilities.sum()) - 1) < 1e-2:
+                logger.warning("not ready: the model answers with what are no probabilities")
+                return False
+            self._probed = time.monotonic()
+            return True
+
+    def _begin_to_follow(self) -> None:
+        """Look at the pointer from time to time, too, while requests only wait."""
+
+        async def follow() -> None:
+            while True:
+                await asyncio.sleep(FOLLOW_SECONDS)
+                with contextlib.suppress(NotReadyError):
+                    self._served()
+
+        if self._following is None:
+            self._following = asyncio.create_task(follow())
+
+    def _served(self) -> LoadedLineup:
+        try:
+            lineup = self._models.get()
+        except InputError as error:
+            raise NotReadyError("no model version is served") from error
+        if lineup is not self._lineup:
+            _show(lineup, self._lineup)
+            if self._lineup and lineup.revivals != self._lineup.revivals:
+                # What the dead had is lost; Triton may never say so.
+                self._client.drop(str(lineup.production.version))
+            self._lineup = lineup
+        return lineup
+
+
+def _show(lineup: LoadedLineup, before: LoadedLineup | None) -> None:
+    """Tell Prometheus which versions are served, and which not."""
+    for role, model in zip(
+        ROLES, (lineup.production, lineup.staging, lineup.candidate), strict=True
+    ):
+        metrics.SERVED.labels(role).set(model.version if model else 0)
+    for version in {*lineup.refused, *(before.refused if before else ())}:
+        metrics.REFUSED.labels(version).set(version in lineup.refused)
+    metrics.REVIVALS.set(lineup.revivals)

@@ -1,0 +1,73 @@
+"""The candidate is asked what production has just answered: compared, counted, never returned."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import numpy as np
+
+from components.fusion import Clip
+from serving import metrics
+from serving.lineup import LoadedModel
+from serving.traffic import TrafficSettings, draw
+from serving.triton.errors import TritonError
+
+logger = logging.getLogger(__name__)
+
+Ask = Callable[[LoadedModel, Sequence[Clip]], Awaitable[np.ndarray]]
+"""A model's probabilities [n, 4] for clips."""
+
+
+class Shadow:
+    """Asks the candidate, after the answer has gone out; a full house leaves requests out.
+
+    Args:
+        ask: asks a version.
+        settings: which share, and how many at once.
+    """
+
+    def __init__(self, ask: Ask, settings: TrafficSettings) -> None:
+        self._ask = ask
+        self._settings = settings
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def follow(
+        self, candidate: LoadedModel, clips: Sequence[Clip], returned: np.ndarray, request_id: str
+    ) -> None:
+        """Begin to compare, if this request is drawn and there is room.
+
+        Args:
+            candidate: the version to be asked.
+            clips: the request.
+            returned: the probabilities [n, 4] it was answered with.
+            request_id: its name.
+        """
+        if draw(request_id, "shadow") >= self._settings.shadow_share:
+            return
+        if len(self._tasks) >= self._settings.shadow_at_once:
+            metrics.SHADOW.labels("left_out", candidate.version).inc(len(clips))
+            return
+        task = asyncio.create_task(self._compare(candidate, clips, returned))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _compare(
+        self, candidate: LoadedModel, clips: Sequence[Clip], returned: np.ndarray
+    ) -> None:
+        try:
+            answered = await self._ask(candidate, clips)
+        except (TritonError, TimeoutError) as error:
+            logger.warning("the candidate, version %d, failed: %s", candidate.version, error)
+            metrics.SHADOW.labels("failed", candidate.version).inc(len(clips))
+            return
+        same = answered.argmax(axis=1) == returned.argmax(axis=1)
+        metrics.SHADOW.labels("same", candidate.version).inc(int(same.sum()))
+        metrics.SHADOW.labels("other", candidate.version).inc(int((~same).sum()))
+        for difference in np.abs(answered - returned).max(axis=1):
+            metrics.SHADOW_DIFFERENCE.observe(float(difference))
+
+    async def close(self) -> None:
+        """Let what is under way go."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

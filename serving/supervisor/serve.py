@@ -1,0 +1,272 @@
+"""Bring up what `moodline serve` does: promoted versions on Triton, the service in front.
+
+    registry ── aliases ──> model folders ──> model repository ──> tritonserver
+       (follow.py)             (steward.py)                           ↑ gRPC
+                                                the service (BentoML) ┘ ── http://host:port
+
+Both stay up: what ends or dies is started anew, and a promotion is followed. The children write
+their logs under `<home>/logs`, or to standard error; stopping this stops both.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import serving as package
+from components.base import InputError
+from components.config import Profile, Settings
+from components.conversation import Seconds
+from serving.errors import NotReadyError
+from serving.lineup import Served
+from serving.processes import Child, free_ports, port_is_free
+from serving.settings import ServeSettings
+from serving.supervisor.backend import Backend, pointer_path
+from serving.traffic import TrafficSettings
+from serving.triton.repository import HostSettings
+from serving.triton.server import TritonServer
+
+logger = logging.getLogger(__name__)
+
+SERVICE = "serving.api.service:MoodlineService"
+
+LETTING_GO: Seconds = 10.0
+"""That the service may take to let go of everything once its requests are finished."""
+
+
+class Serving:
+    """Triton and the service, as a context manager.
+
+    Args:
+        settings: where things lie. With `triton_url` set, those Tritons are used (their model
+            repository must be `model_repository`) instead of one that is started here.
+        profile: names the speech models.
+        host: the address to listen on: an IPv4 address, or localhost.
+        port: the port to listen on; 0 takes a free one.
+        model: the version to serve, for good; None follows the registry.
+        serve: the service's other settings.
+        traffic: which versions are served; None takes it from the environment.
+        triton: how Triton runs the model, likewise.
+        ready_timeout: seconds until the service must be ready, its models loaded.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        profile: Profile,
+        host: str = "127.0.0.1",
+        port: int = 3000,
+        *,
+        model: Served | None = None,
+        serve: ServeSettings | None = None,
+        traffic: TrafficSettings | None = None,
+        triton: HostSettings | None = None,
+        ready_timeout: float = 300.0,
+    ) -> None:
+        self.settings = settings
+        self.profile = profile
+        self.host = host = "127.0.0.1" if host == "localhost" else host
+        self.port = port or free_ports(1, host)[0]
+        self.model = model
+        self.ready_timeout = ready_timeout
+        self._traffic = traffic or TrafficSettings()
+        self._serve = (serve or ServeSettings()).model_copy(
+            update={
+                "profile": profile.model_dump_json(),
+                "pointer": pointer_path(settings, self.port),
+            }
+        )
+        # Copies on several hosts may share the home.
+        self._state = settings.home / "serving" / f"bentoml-{socket.gethostname()}-{self.port}"
+        self._log = self._serve.log_file(settings.home, "service.log")
+        self._backend = Backend(
+            settings,
+            self._serve.pointer,
+            self._traffic,
+            triton or HostSettings(),
+            self._serve.log_file(settings.home, "tritonserver.log"),
+            self._serve.triton_metrics_port,
+        )
+        self._service: Child | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the service answers."""
+        return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """Where to read what the service wrote."""
+        return "logs/service.log" if self._log else "its log above"
+
+    @property
+    def triton(self) -> TritonServer | None:
+        """The Triton that was started here, if one was."""
+        return self._backend.server
+
+    def start(self) -> None:
+        """Start everything; returns when a recording would be answered.
+
+        Raises:
+            InputError: no version is in production, or something is not set up.
+            NotReadyError: a part does not come up; nothing is left running.
+        """
+        if not port_is_free(self.host, self.port):
+            raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
+        if self._log is None:  # whoever reads its log there wants ours, too
+            logging.getLogger("serving").setLevel(logging.INFO)
+        try:
+            # The speech models take the longest: the service loads them during all the rest.
+            self._start_service(self._backend.start())
+            self.model = self._backend.serve(self.model)
+            self._wait_ready()
+        except BaseException:
+            self.hurry()  # nobody waits for an answer yet
+            self.stop()
+            raise
+
+    def _start_service(self, triton_url: str) -> None:
+        self._state.mkdir(parents=True, exist_ok=True)
+        environment = {
+            **os.environ,
+            **self.settings.environment(),
+            **self._serve.environment(),
+            **self._traffic.environment(),
+            "MOODLINE_TRITON_URL": triton_url,
+            "BENTOML_HOME": str(self._state.resolve()),
+            "BENTOML_DO_NOT_TRACK": "True",
+            "PYANNOTE_METRICS_ENABLED": "0",
+        }
+        if self.settings.hub_token:
+            environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
+        root = Path(package.__file__).parents[1]
+        command = [
+            sys.executable,
+            "-m",
+            "serving.supervisor.host",
+            SERVICE,
+            "--working-dir",
+            str(root),
+        ]
+        self._service = Child(
+            [
+                *command,
+                *("--host", self.host, "--port", str(self.port)),
+                *("--timeout-graceful-shutdown", str(self._serve.finish_seconds)),
+            ],
+            environment,
+            self._log,
+            "the service",
+        )
+
+    def _wait_ready(self) -> None:
+        deadline = time.monotonic() + self.ready_timeout
+        while not self.ready():
+            if not self.running:
+                words = self._service.last_words() if self._service else ""
+                raise NotReadyError(f"the service ended while it started: {words}")
+            if self._answers("healthz") == 503:
+                raise NotReadyError(f"the speech models cannot be loaded; see {self.said}")
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"the service is not ready within {self.ready_timeout:g} s")
+            time.sleep(0.2)
+
+    def _answers(self, path: str) -> int:
+        """The HTTP status of a path; 0 when nobody answers."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as response:
+                return int(response.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def ready(self) -> bool:
+        """Whether a recording sent now would be answered."""
+        return self._answers("readyz") == 200
+
+    @property
+    def running(self) -> bool:
+        """Whether the service runs; Triton is looked after in any case."""
+        return self._service is not None and self._service.running
+
+    def stop(self) -> None:
+        """Stop the service once its requests under way are finished, then Triton; nothing is left
+        behind."""
+        if self._service:
+            self._service.stop(self._serve.finish_seconds + LETTING_GO)
+            self._service = None
+        self._backend.stop()
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def hurry(self) -> None:
+        """Have a stop wait for no request any more."""
+        if self._service:
+            self._service.kill()
+
+    def __enter__(self) -> "Serving":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def serve(
+    settings: Settings,
+    profile: Profile,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    *,
+    model: Served | None = None,
+    on_ready: Callable[[Serving], None] | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM; call it from the main thread. Requests under way are finished
+    then; a second signal ends them.
+
+    Args:
+        settings: where things lie.
+        profile: names the speech models.
+        host: the address to listen on.
+        port: the port to listen on.
+        model: the version to serve, for good; None follows the registry.
+        on_ready: called once, when recordings are answered.
+
+    Raises:
+        InputError: no version is in production, or something is not set up.
+        NotReadyError: a part does not come up, or ended by itself.
+    """
+    asked = threading.Event()
+    serving = Serving(settings, profile, host, port, model=model)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if asked.is_set():  # it must not interrupt the stopping
+            serving.hurry()
+        else:
+            asked.set()
+            raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with serving:
+            if on_ready:
+                on_ready(serving)
+            while serving.running:
+                time.sleep(0.5)
+            raise NotReadyError(f"the service ended by itself; see {serving.said}")
+    except KeyboardInterrupt:
+        if not asked.is_set():
+            raise
+        logger.info("stopped on request")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

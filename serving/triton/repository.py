@@ -1,0 +1,260 @@
+"""Write a model version into Triton's model repository.
+
+    <repository>/moodline/config.pbtxt       what Triton serves, and how it batches
+    <repository>/moodline/<version>/         model.onnx and model.py: Triton runs these
+
+Triton's version number is the registry's, so an answer names the version that gave it.
+"""
+
+import logging
+import os
+import py_compile
+import shutil
+import time
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from components.base import InputError, atomic_path, file_digest
+from components.config import Environment
+from components.conversation import EMOTIONS, Seconds
+from serving.triton.gpu import GRAPH, export_graph, serve_graphs
+
+logger = logging.getLogger(__name__)
+
+MODEL = "moodline"
+BACKEND = Path(__file__).with_name("model.py")
+BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
+
+TENSORRT_CACHE = "/var/cache/moodline-tensorrt"
+
+LOAD_SECONDS: Seconds = 120.0
+ENGINE_SECONDS: Seconds = 1800.0
+"""As long may TensorRT take to make its engine of a version, before that is refused."""
+
+YOUNG: Seconds = 3600.0
+"""A version's folder that was written so lately may be one that another copy is to serve next."""
+
+GROUP = 8
+"""Most clips that are padded to one length and run together."""
+
+CONFIG = """\
+name: "{name}"
+backend: "python"
+max_batch_size: {max_batch}
+input [
+  {{ name: "AUDIO" data_type: TYPE_FP32 dims: [ -1 ] allow_ragged_batch: true }},
+  {{ name: "INPUT_IDS" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true }}
+]
+output [
+  {{ name: "PROBABILITIES" data_type: TYPE_FP32 dims: [ {emotions} ] }},
+  {{ name: "EMBEDDING" data_type: TYPE_FP32 dims: [ {width} ] }}
+]
+# No queue delay: a lone request would pay it in full. Batches form while the instance is busy.
+dynamic_batching {{
+  default_queue_policy {{
+    timeout_action: REJECT
+    default_timeout_microseconds: {queue_microseconds}
+    allow_timeout_override: true
+    max_queue_size: {max_queue}
+  }}
+}}
+instance_group [ {{ count: {instances} kind: KIND_CPU }} ]
+version_policy {{ specific {{ versions: [ {versions} ] }} }}
+model_warmup [ {{
+  name: "one second"
+  batch_size: 1
+  inputs {{ key: "AUDIO" value: {{ data_type: TYPE_FP32 dims: [ 16000 ] zero_data: true }} }}
+  inputs {{ key: "INPUT_IDS" value: {{ data_type: TYPE_INT64 dims: [ 4 ] zero_data: true }} }}
+}} ]
+parameters {{ key: "threads" value: {{ string_value: "{threads}" }} }}
+parameters {{ key: "graph" value: {{ string_value: "{graph}" }} }}
+parameters {{ key: "group_clips" value: {{ string_value: "{group}" }} }}
+parameters {{ key: "group_waste" value: {{ string_value: "0.25" }} }}
+parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
+"""
+
+
+class HostSettings(Environment):
+    """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
+
+    Attributes:
+        instances: model processes for each version, which answer side by side. Two with half the
+            cores each answer more than one with all (threads that share one clip wait for each
+            other), but hold the model twice.
+        threads: of one instance; 0 shares the cores among the instances.
+        max_batch: most requests handed to an instance at once.
+        max_queue: most requests waiting for a version; more are turned away.
+        queue_seconds: the longest wait; a request that asks for less gets less.
+        gpu: run the graph by the onnxruntime backend with TensorRT; see `serving.triton.gpu`.
+        tensorrt_cache: the folder on Triton's host where TensorRT keeps its engines, each of which
+            it takes minutes to make; it must be writable there, as the repository need not be.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
+
+    instances: int = Field(default=2, ge=1)
+    threads: int = Field(default=0, ge=0)
+    max_batch: int = Field(default=32, ge=1)
+    max_queue: int = Field(default=512, ge=1)
+    queue_seconds: float = Field(default=30.0, gt=0)
+    gpu: bool = False
+    tensorrt_cache: str = TENSORRT_CACHE
+
+    @property
+    def load_seconds(self) -> Seconds:
+        """The longest that loading a version may take."""
+        return ENGINE_SECONDS if self.gpu else LOAD_SECONDS
+
+
+def export_version(model_dir: Path, repository: Path, version: int) -> Path:
+    """Write a model folder into the repository as a version; Triton does not serve it yet.
+
+    Args:
+        model_dir: a model version's folder with its ONNX export, `model.onnx`.
+        repository: Triton's model repository; made if need be.
+        version: the registry's number.
+
+    Returns:
+        The version's folder. It is written whole or not at all.
+
+    Raises:
+        InputError: the folder holds no ONNX export.
+    """
+    graphs = sorted(Path(model_dir).glob("model.onnx*"))
+    if not (Path(model_dir) / "model.onnx").is_file():
+        raise InputError(f"{model_dir}: holds no model.onnx; export the model first")
+    folder = repository / MODEL / str(version)
+    sources = {**{graph.name: graph for graph in graphs}, "model.py": BACKEND}
+    if _same(folder, sources):
+        return folder
+    with atomic_path(folder) as temporary:
+        temporary.mkdir()
+        for name, source in sources.items():
+            shutil.copyfile(source, temporary / name)
+        # Else the model's process writes it at its start, and Triton, which looks at the files'
+        # times, takes the version for a changed one and loads it again at every load.
+        py_compile.compile(str(temporary / "model.py"), invalidation_mode=BY_CONTENT, doraise=True)
+    logger.info("wrote version %d into the model repository", version)
+    return folder
+
+
+def serve_versions(
+    repository: Path,
+    versions: Iterable[int],
+    *,
+    threads: int = 0,
+    instances: int = 1,
+    max_batch: int = 32,
+    max_queue: int = 512,
+    queue_seconds: float = 30.0,
+    gpu: bool = False,
+    tensorrt_cache: str = TENSORRT_CACHE,
+) -> Path:
+    """Write the configuration that makes Triton serve these versions at its next load.
+
+    Args:
+        versions: the ones to serve, each exported before.
+        threads: of one instance; 0 shares the cores among the instances.
+        instances: model processes for each version.
+        max_batch: most requests handed over at once.
+        max_queue: most requests waiting; more are turned away.
+        queue_seconds: the longest wait; a request that asks for less gets less.
+        gpu: have the graph run by TensorRT.
+        tensorrt_cache: the folder on Triton's host for its engines.
+
+    Returns:
+        The configuration's path. It is written whole or not at all.
+
+    Raises:
+        InputError: no version is given, or one was not exported.
+    """
+    numbers = sorted(set(versions))
+    if not numbers:
+        raise InputError("no version to serve is given")
+    for version in numbers:
+        if not (repository / MODEL / str(version) / "model.onnx").is_file():
+            raise InputError(f"version {version} is not in the model repository; export it first")
+    path = repository / MODEL / "config.pbtxt"
+    newest = repository / MODEL / str(numbers[-1])
+    width = _embedding_width(newest / "model.onnx")
+    if gpu:
+        for version in numbers:
+            folder = repository / MODEL / str(version)
+            graphs = {path.name: path for path in folder.glob("model.onnx*")}
+            if not _same(repository / GRAPH / str(version), graphs):  # else it is loaded anew
+                export_graph(folder, repository, version)
+        facts = graph_facts(newest / "model.onnx")
+        serve_graphs(
+            repository,
+            numbers,
+            cache=tensorrt_cache,
+            instances=instances,
+            group=GROUP,
+            width=width,
+            max_samples=int(facts["max_samples"]),
+            max_tokens=int(facts["max_tokens"]),
+        )
+    text = CONFIG.format(
+        name=MODEL,
+        max_batch=max_batch,
+        emotions=len(EMOTIONS),
+        width=width,
+        graph=GRAPH if gpu else "",
+        group=GROUP,
+        queue_microseconds=round(queue_seconds * 1e6),
+        max_queue=max_queue,
+        instances=instances,
+        versions=", ".join(map(str, numbers)),
+        threads=threads,
+    )
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return path
+
+
+def touch_version(repository: Path, version: int) -> None:
+    """Have Triton take a version for changed: its next load makes the version's processes anew."""
+    os.utime(repository / MODEL / str(version) / "model.onnx")
+
+
+def drop_versions(folder: Path, needed: Collection[int]) -> None:
+    """Delete the versions' folders in a folder but for those needed, and for those `YOUNG`."""
+    for path in folder.glob("*"):
+        unneeded = path.name.isdecimal() and int(path.name) not in needed
+        if unneeded and path.stat().st_ctime < time.time() - YOUNG:
+            shutil.rmtree(path)
+            logger.info("deleted version %s from %s", path.name, folder)
+
+
+def _same(folder: Path, sources: dict[str, Path]) -> bool:
+    """Whether the folder holds exactly these files: registries made anew count from 1 again."""
+    # Python leaves its compiled files beside model.py.
+    if {path.name for path in folder.glob("*") if path.is_file()} != set(sources):
+        return False
+    return all(file_digest(folder / name) == file_digest(path) for name, path in sources.items())
+
+
+def graph_facts(graph: Path) -> dict[str, str]:
+    """The facts that the export wrote into an ONNX graph: its limits, its emotions.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    import onnx
+
+    if not graph.is_file():
+        raise InputError(f"the served version holds no {graph.name}")
+    model = onnx.load(graph, load_external_data=False)
+    return {entry.key: entry.value for entry in model.metadata_props}
+
+
+def _embedding_width(graph: Path) -> int:
+    import onnx
+
+    for output in onnx.load(graph, load_external_data=False).graph.output:
+        if output.name == "embedding":
+            return int(output.type.tensor_type.shape.dim[-1].dim_value) or -1
+    raise InputError(f"{graph.name} of version {graph.parent.name} has no output “embedding”")

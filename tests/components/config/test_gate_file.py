@@ -1,0 +1,88 @@
+"""A gate file is checked when it is loaded, and says in one line what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.base import InputError
+from components.config import GateSettings, Profile, load_profile
+
+
+def load(tmp_path: Path, gate: str) -> GateSettings:
+    """The gate of a profile that names a gate file of its own."""
+    profile = load_profile("demo").model_dump(mode="json") | {"gate": "gates/strict.yaml"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(profile))
+    (tmp_path / "gates").mkdir()
+    (tmp_path / "gates" / "strict.yaml").write_text(gate)
+    return load_profile(tmp_path / "mine.yaml").gate
+
+
+def test_a_profile_may_name_a_gate_file_beside_it(tmp_path: Path) -> None:
+    gate = load(
+        tmp_path,
+        "min_f1: 0.4\n"
+        "no_regression: {accuracy: 0.02}\n"
+        "slices: {sex: {min_accuracy: 0.5}}\n"
+        "behaviour: {silence: 0.9}\n",
+    )
+    assert gate.min_f1 == dict.fromkeys(("angry", "happy", "neutral", "sad"), 0.4)
+    assert gate.no_regression is not None and gate.no_regression.margins() == {"accuracy": 0.02}
+    assert gate.behaviour is not None and gate.behaviour.shares() == {"silence": 0.9}
+    assert gate.slices is not None and gate.slices.sex is not None
+    assert gate.slices.sex.min_utterances == 10
+    # As JSON, a profile carries its gate with it.
+    profile = load_profile(tmp_path / "mine.yaml")
+    assert load_profile(profile.model_dump_json()) == profile
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        ("min_acuracy: 0.5", "unknown check 'min_acuracy'; known: min_accuracy, min_macro_f1, "),
+        ("slices: {gender: {min_accuracy: 0.5}}",
+         "unknown check 'slices.gender'; known: sex, fold, style, length, asr_confidence"),
+        ("slices: {sex: {min_f1: 0.5}}",
+         "unknown check 'slices.sex.min_f1'; known: min_accuracy, min_utterances"),
+        ("behaviour: {echo: 0.5}", "unknown check 'behaviour.echo'; known: silence, volume, "),
+        ("latency: {p99: 5}", "unknown check 'latency.p99'; known: max_p95_ms, "),
+        ("no_regression: {wer: 0.1}", "unknown check 'no_regression.wer'; known: accuracy, "),
+        ("min_accuracy: 45", "min_accuracy: "),
+        ("min_accuracy: high", "min_accuracy: "),
+        ("min_f1: {furious: 0.5}", "min_f1.furious"),
+        ("max_megabytes: 0", "max_megabytes: "),
+        ("no_regression: {accuracy: 0.1}", "asks nothing of a first model"),
+        ("{}", "asks nothing of a first model"),
+        ("- min_accuracy", "valid dictionary"),
+        ("min_accuracy: [", "is not YAML"),
+    ],
+)  # fmt: skip
+def test_a_wrong_gate_file_is_one_line(gate: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, gate)
+    text = str(caught.value)
+    assert text.startswith(f"gate file {tmp_path / 'gates' / 'strict.yaml'}: ")
+    assert says in text
+    assert "\n" not in text
+
+
+def test_a_gate_file_that_is_not_there(tmp_path: Path) -> None:
+    profile = load_profile("demo").model_dump(mode="json") | {"gate": "gone.yaml"}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(profile))
+    with pytest.raises(InputError, match=r"gate file .*gone.yaml: no such file"):
+        load_profile(tmp_path / "mine.yaml")
+
+
+def test_an_unknown_check_within_a_profile(tmp_path: Path) -> None:
+    profile = load_profile("demo").model_dump(mode="json") | {"gate": {"min_recall": 0.5}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(profile))
+    with pytest.raises(InputError, match=r"mine.yaml: gate: unknown check 'min_recall'; known: "):
+        load_profile(tmp_path / "mine.yaml")
+
+
+def test_the_shipped_profiles_ask_for_every_kind_of_check() -> None:
+    for name in ("demo", "paper"):
+        gate = load_profile(name).gate
+        assert gate.no_regression and gate.slices and gate.behaviour and gate.latency
+        assert gate.min_f1 and gate.max_teer and gate.max_steer and gate.max_ece
+        assert Profile.model_fields["gate"].annotation is GateSettings

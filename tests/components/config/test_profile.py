@@ -1,0 +1,120 @@
+"""Profiles are checked when loaded, frozen, and named by a digest that is the same everywhere."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from components.base import Cache, InputError, file_digest, json_digest, tree_digest
+from components.config import Profile, Settings, load_part, load_profile, resolve_model
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_both_profiles_load_and_go_through_json() -> None:
+    for name in ("demo", "paper"):
+        profile = load_profile(name)
+        assert profile.name == name
+        assert load_profile(profile.model_dump_json()) == profile
+
+
+def test_digest_follows_the_content(tmp_path: Path) -> None:
+    demo = load_profile("demo")
+    assert demo.digest() == load_profile("demo").digest() != load_profile("paper").digest()
+    code = "from components.config import load_profile; print(load_profile('demo').digest())"
+    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == demo.digest()
+
+
+def test_a_profile_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        load_profile("demo").seed = 1  # type: ignore[misc]
+
+
+def test_wrong_profiles_say_where(tmp_path: Path) -> None:
+    data = load_profile("demo").model_dump(mode="json")
+    for change, message in (
+        ({"gate": data["gate"] | {"min_accuracy": 55}}, "gate.min_accuracy"),
+        ({"train": data["train"] | {"epoch": 3}}, "train.epoch"),
+        ({"fusion": data["fusion"] | {"attend": "all"}}, "fusion.attend"),
+    ):
+        path = tmp_path / "mine.yaml"
+        path.write_text(yaml.safe_dump(data | change))
+        with pytest.raises(InputError, match=message) as error:
+            load_profile(path)
+        assert "\n" not in str(error.value)
+    with pytest.raises(InputError, match="no such profile"):
+        load_profile("dem")
+    (tmp_path / "broken.yaml").write_text("name: [")
+    with pytest.raises(InputError, match="not YAML"):
+        load_profile(tmp_path / "broken.yaml")
+
+
+def test_settings_follow_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("MOODLINE_MODELS", raising=False)
+    monkeypatch.setenv("MOODLINE_HUB_TOKEN", "hf_secret")
+    settings = Settings()
+    assert settings.models == tmp_path / "state" / "models"
+    assert settings.mlflow_uri == f"sqlite:///{tmp_path}/state/mlflow.db"
+    assert "hf_secret" not in repr(settings) + str(settings.environment())
+
+
+def test_a_prepared_model_is_found_by_name_and_others_are_left_to_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    settings = Settings(home=tmp_path)
+    assert resolve_model("tiny", settings) == str(tmp_path / "models" / "tiny")
+    assert resolve_model("FacebookAI/roberta-base", settings) == "FacebookAI/roberta-base"
+
+
+def test_cache_paths_follow_the_key(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    path = cache.path("words", "a", {"n": 1}, suffix=".json")
+    assert path == cache.path("words", "a", {"n": 1}, suffix=".json")
+    assert path.suffix == ".json"
+    assert path != cache.path("words", "a", {"n": 2}, suffix=".json")
+    assert path.parent.parent == tmp_path / "words"
+
+
+def test_digests(tmp_path: Path) -> None:
+    (tmp_path / "t" / "sub").mkdir(parents=True)
+    (tmp_path / "t" / "sub" / "a").write_text("x")
+    assert file_digest(tmp_path / "t" / "sub" / "a").startswith("2d711642b726b044")
+    before = tree_digest(tmp_path / "t")
+    (tmp_path / "t" / "sub" / "a").rename(tmp_path / "t" / "sub" / "b")
+    assert tree_digest(tmp_path / "t") != before
+    assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+
+
+def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:
+    demo = load_profile("demo")
+    assert demo.experiment.frozen == demo.train
+    assert load_profile("paper").experiment.fine_tuned == load_profile("paper").train
+    swapped = demo.model_dump(mode="json")
+    swapped["experiment"]["fine_tuned"]["freeze_encoders"] = True
+    with pytest.raises(InputError, match=r"experiment: .*fine_tuned must not"):
+        load_profile(json.dumps(swapped))
+
+
+def test_a_part_holds_what_was_asked_for_and_nothing_else() -> None:
+    demo = load_profile("demo")
+    part = load_part(demo.only("seed", "align", "train"))
+    assert (part.seed, part.align, part.train) == (demo.seed, demo.align, demo.train)
+    for other in ("gate", "transcribe", "experiment"):
+        with pytest.raises(AttributeError, match=other):
+            getattr(part, other)
+
+
+def test_every_key_is_in_the_table_of_the_pipelines_page() -> None:
+    page = (ROOT / "pipelines" / "README.md").read_text(encoding="utf-8")
+    table = page[page.index("## Profiles") : page.index("## Never twice")]
+    named = set(re.findall(r"`(\w+)`", table))
+    for name, part in Profile.model_fields.items():
+        assert name in named
+        if name not in ("gate", "cluster") and hasattr(part.annotation, "model_fields"):
+            assert set(part.annotation.model_fields) <= named, name

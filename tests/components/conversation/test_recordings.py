@@ -1,0 +1,107 @@
+"""Work on a corpus: in shards that are the whole together, never twice, whole or not at all."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from components.base import Cache, InputError
+from components.conversation import Recording, shard_of, work_through
+
+
+def corpus(*names: str) -> list[Recording]:
+    return [Recording(name, Path(f"{name}.wav"), "fold", None, ()) for name in names]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 9])
+def test_shards_are_the_corpus_whatever_its_order(count: int) -> None:
+    recordings = corpus("g", "b", "a", "f", "e", "d", "c")
+    shards = [shard_of(recordings, index, count) for index in range(count)]
+    assert sorted(r.name for shard in shards for r in shard) == list("abcdefg")
+    assert max(map(len, shards)) - min(map(len, shards)) <= 1
+    assert shards == [shard_of(recordings[::-1], index, count) for index in range(count)]
+
+
+@pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0)])
+def test_no_such_shard(shard: tuple[int, int]) -> None:
+    with pytest.raises(InputError, match=f"no shard {shard[0]} of {shard[1]}"):
+        shard_of(corpus("a"), *shard)
+
+
+def work(folder: Path, made: list[str], out: str = "out") -> None:
+    """Make two kinds of file of three recordings; `made` tells which were not found done."""
+
+    def make(recording: Recording) -> Mapping[str, str]:
+        made.append(recording.name)
+        return {kind: f"{kind} of {recording.name}" for kind in ("plain", "other")}
+
+    work_through(
+        corpus("a", "b", "c"),
+        {"plain": folder / out, "other": folder / out / "other"},
+        lambda recording: [recording.name],
+        make,
+        suffix=".txt",
+        cache=Cache(folder / "cache"),
+    )
+
+
+def test_what_was_made_is_not_made_again(tmp_path: Path) -> None:
+    made: list[str] = []
+    work(tmp_path, made)
+    assert (tmp_path / "out" / "other" / "b.txt").read_text() == "other of b"
+    work(tmp_path, made)
+    work(tmp_path, made, "elsewhere")
+    assert made == ["a", "b", "c"]
+    assert (tmp_path / "elsewhere" / "b.txt").read_text() == "plain of b"
+    # one of the two kinds was lost, here and in the cache: it is made again
+    (tmp_path / "out" / "b.txt").unlink()
+    for cached in (tmp_path / "cache" / "other").rglob("*.txt"):
+        cached.unlink()
+    work(tmp_path, made)
+    assert made == ["a", "b", "c", "b"]
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+from components.base import Cache
+from components.conversation import Recording, work_through
+
+def make(recording):
+    print(json.dumps(recording.name), flush=True)
+    if recording.name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"plain": "whole"}
+
+work_through(
+    [Recording(name, Path(name), "fold", None, ()) for name in "abc"],
+    {"plain": Path(sys.argv[1]) / "out"},
+    lambda recording: [recording.name],
+    make,
+    suffix=".txt",
+    cache=Cache(Path(sys.argv[1]) / "cache"),
+)
+"""
+
+
+def test_a_killed_process_leaves_what_is_whole_and_the_next_goes_on_there(tmp_path: Path) -> None:
+    def run(killed_at: str) -> tuple[int, list[str]]:
+        done = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path), killed_at],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)),
+        )
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert run("b") == (-signal.SIGKILL, ["a", "b"])
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.txt"]
+    assert run("nowhere") == (0, ["b", "c"])
+    assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"whole"}

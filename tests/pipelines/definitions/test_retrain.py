@@ -1,0 +1,182 @@
+"""The pipelines as Kubeflow would get them."""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from components.base import InputError
+from components.config import ClusterSettings, Profile, load_profile
+from pipelines.definitions import batch, preprocess, retrain
+from pipelines.definitions.compiled import compile_pipeline
+
+DEMO = load_profile("demo")
+
+
+def compiled(name: str, profile: Profile, folder: Path) -> list[dict[str, Any]]:
+    """The documents of the file."""
+    path = folder / "pipeline.yaml"
+    compile_pipeline(name, profile, path)
+    assert [file.name for file in path.parent.iterdir()] == ["pipeline.yaml"]
+    return list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+
+
+def built(profile: Profile) -> dict[str, Any]:
+    """The retraining pipeline of a profile."""
+    with tempfile.TemporaryDirectory() as folder:
+        return compiled("retrain", profile, Path(folder))[0]
+
+
+@pytest.fixture(scope="module")
+def spec() -> dict[str, Any]:
+    return built(DEMO)
+
+
+def tasks(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """All tasks of all (nested) graphs, by name."""
+    graphs = [spec["root"], *(c for c in spec["components"].values() if "dag" in c)]
+    return {name: task for graph in graphs for name, task in graph["dag"]["tasks"].items()}
+
+
+def _is_step(spec: dict[str, Any], task: dict[str, Any]) -> bool:
+    return "executorLabel" in spec["components"][task["componentRef"]["name"]]
+
+
+def listed(module: ModuleType) -> set[str]:
+    """The steps that a pipeline's docstring lists."""
+    return set(re.findall(r"^ *\d+\. (\w+) ", module.__doc__ or "", re.MULTILINE))
+
+
+def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
+    found = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
+    assert found == (listed(retrain) - {"preprocess"}) | listed(preprocess) | {"record_failure"}
+
+
+def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
+    (found,) = compiled("batch", DEMO, tmp_path)
+    steps = {n.replace("-", "_") for n, t in tasks(found).items() if _is_step(found, t)}
+    assert steps == listed(batch)
+    asked = tasks(found)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
+    assert asked["constant"] is True
+    assert "champion" in tasks(found)["recordings-digest"]["dependentTasks"]
+    assert tasks(found)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
+
+
+def test_what_is_kept_in_the_registry_says_why_it_was_made(spec: dict[str, Any]) -> None:
+    for step in ("register", "record-refusal", "record-failure"):
+        given = tasks(spec)[step]["inputs"]["parameters"]
+        for name in ("reason", "cause"):
+            source = given[name]["componentInputParameter"]
+            assert source.removeprefix("pipelinechannel--") == name
+
+
+def test_steps_are_wired_as_drawn(spec: dict[str, Any]) -> None:
+    inner = tasks(spec)
+
+    def feeds(step: str) -> set[str]:
+        sources = inner[step]["inputs"].get("artifacts", {}).values()
+        return {
+            f"{made['producerTask']}.{made['outputArtifactKey']}"
+            if (made := source.get("taskOutputArtifact"))
+            else source["componentInputArtifact"].removeprefix("pipelinechannel--")
+            for source in sources
+        }
+
+    assert feeds("transcribe") == feeds("diarize") == {"corpus-manifest"}
+    loop = "for-loop-1.pipelinechannel--"
+    assert {name.replace("for-loop-2", "for-loop-1") for name in feeds("align")} == {
+        f"{loop}transcribe-transcripts",
+        f"{loop}diarize-speakers",
+    }
+    assert feeds("label") == {"align.turns", "corpus.manifest"}
+    assert feeds("train") == {"moodline-preprocess.corpus", "moodline-preprocess.examples"}
+    assert feeds("evaluate") == {
+        "train.model", "moodline-preprocess.corpus", "moodline-preprocess.turns", "fetch.model",
+    }  # fmt: skip
+
+
+def constant(spec: dict[str, Any], step: str, parameter: str) -> str:
+    """What a step is given whenever the pipeline runs."""
+    found = tasks(spec)[step]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
+    assert isinstance(found, str)
+    return found
+
+
+def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
+    assert constant(spec, "align", "profile") == DEMO.only("align")
+    gentle = DEMO.model_copy(update={"gate": DEMO.gate.model_copy(update={"min_accuracy": 0.0})})
+    other = built(gentle)
+    for step in ("transcribe", "diarize", "align", "train"):
+        assert constant(other, step, "profile") == constant(spec, step, "profile")
+    assert constant(other, "evaluate", "profile") != constant(spec, "evaluate", "profile")
+    quick = DEMO.model_copy(update={"train": DEMO.train.model_copy(update={"epochs": 1})})
+    other = built(quick)
+    assert constant(other, "align", "profile") == constant(spec, "align", "profile")
+    assert constant(other, "train", "profile") != constant(spec, "train", "profile")
+
+
+def test_shards_are_all_of_the_corpus_side_by_side(tmp_path: Path) -> None:
+    cluster = ClusterSettings(shards=3, parallel=2)
+    (found,) = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
+    (loop,) = (t for t in tasks(found).values() if "parameterIterator" in t)
+    assert json.loads(loop["parameterIterator"]["items"]["raw"]) == ["0/3", "1/3", "2/3"]
+    assert loop["iteratorPolicy"] == {"parallelismLimit": 2}
+
+
+def test_conditions_say_what_the_gate_decides(spec: dict[str, Any]) -> None:
+    conditions = [
+        t["triggerPolicy"]["condition"] for t in tasks(spec).values() if "triggerPolicy" in t
+        and "condition" in t["triggerPolicy"]
+    ]  # fmt: skip
+    assert len(conditions) == 4
+    assert sum("!= 'fail'" in c for c in conditions) == 1
+    assert sum("== 'fail'" in c for c in conditions) == 1
+    assert sum("== 'pass'" in c for c in conditions) == 1
+    assert sum("promote_if_passed" in c and "true" in c for c in conditions) == 1
+
+
+def test_conditions_stand_on_unnamed_outputs(spec: dict[str, Any]) -> None:
+    """kfp 2.17's local runner takes a condition on a named output for false, and says nothing."""
+    for task in tasks(spec).values():
+        condition = task.get("triggerPolicy", {}).get("condition", "")
+        for channel in re.findall(r"pipelinechannel--([\w-]+)", condition):
+            assert channel in spec["root"]["inputDefinitions"]["parameters"] or channel.endswith(
+                "-Output"
+            )
+
+
+def test_look_ups_are_never_taken_from_a_cache(spec: dict[str, Any]) -> None:
+    cached = {
+        name
+        for name, task in tasks(spec).items()
+        if _is_step(spec, task) and task["cachingOptions"].get("enableCache")
+    }
+    assert cached == {
+        "corpus", "transcribe", "diarize", "align", "label", "train", "fetch", "evaluate",
+    }  # fmt: skip
+
+
+def test_an_exit_handler_takes_note_of_failures(spec: dict[str, Any]) -> None:
+    last = spec["root"]["dag"]["tasks"]["record-failure"]
+    assert last["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert "taskFinalStatus" in last["inputs"]["parameters"]["status"]
+
+
+def test_every_step_has_a_name_and_an_image(spec: dict[str, Any]) -> None:
+    for name, task in tasks(spec).items():
+        if _is_step(spec, task):
+            assert task["taskInfo"]["name"][0].isupper(), name
+    for executor in spec["deploymentSpec"]["executors"].values():
+        assert executor["container"]["image"].startswith("moodline/")
+        assert "pip install" not in " ".join(executor["container"]["command"])
+
+
+def test_a_compiled_pipeline_is_yaml(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"pipeline\.txt: a compiled pipeline is a \.yaml"):
+        compile_pipeline("retrain", DEMO, tmp_path / "pipeline.txt")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,29 @@
+"""Run the tiny pipeline where the disk is full, then again with room; run on a small disk."""
+
+import json
+import sys
+from pathlib import Path
+
+from components.base import InputError
+from components.config import Settings, load_profile
+from pipelines.runners.local import run_pipeline
+from tests.small_disk import resize
+
+
+def main(disk: Path) -> None:
+    settings = Settings(home=disk / "home")
+    asked = ("tiny_pipeline:tiny_pipeline", load_profile("demo"), {"says": "large"}, settings)
+    told = ""
+    try:
+        run_pipeline(*asked)
+    except InputError as error:
+        told = str(error)
+    registered = len(list(settings.runs.glob("*/tiny-*/register")))
+    resize(disk, 64)
+    _, reader, _ = run_pipeline(*asked)
+    states = {name: step.state for name, step in reader.steps.items()}
+    print(json.dumps({"told": told, "registered": registered, "states": states}))
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

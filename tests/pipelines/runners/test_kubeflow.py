@@ -1,0 +1,186 @@
+"""Runs on a cluster: the real client against an API held to kfp's own models."""
+
+import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from components.base import InputError
+from components.config import ClusterSettings, Profile, Settings, load_profile
+from components.register import Refused
+from pipelines.cli.main import run as moodline
+from pipelines.runners import kubeflow
+from pipelines.runners.kubeflow import submit
+
+sys.path.insert(0, str(Path(__file__).parent))
+from kfp_server import KfpServer
+
+DEMO = load_profile("demo")
+ARGUMENTS: dict[str, Any] = {"corpus": "/state/corpus", "promote_if_passed": True}
+
+
+@pytest.fixture
+def server() -> Iterator[KfpServer]:
+    server = KfpServer(token="sesame")
+    yield server
+    server.close()
+    assert server.faults == []
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kubeflow, "_POLL_SECONDS", 0.01)
+
+
+def settings(server: KfpServer, **changes: Any) -> Settings:
+    given = {"kfp_host": server.url, "kfp_token": "sesame", "kfp_namespace": "speech"}
+    return Settings.model_validate(given | changes)
+
+
+def test_a_run_of_a_new_version(server: KfpServer) -> None:
+    cluster = ClusterSettings(pipeline_root="s3://moodline/runs", service_account="runner")
+    profile = DEMO.model_copy(update={"cluster": cluster})
+    done = submit(profile, ARGUMENTS, settings(server))
+    (run,) = server.runs.values()
+    assert done.id == run.run_id and done.url.endswith(f"/#/runs/details/{run.run_id}")
+    assert done.state == ""
+    assert run.runtime_config.parameters == ARGUMENTS
+    assert run.runtime_config.pipeline_root == "s3://moodline/runs"
+    assert run.service_account == "runner"
+    (experiment,) = server.experiments.values()
+    assert (experiment.display_name, experiment.namespace) == ("moodline", "speech")
+    version = server.versions[run.pipeline_version_reference.pipeline_version_id]
+    assert version.display_name == done.pipeline_version
+    package = server.packages[version.pipeline_version_id]
+    assert package[0]["pipelineInfo"]["name"] == "moodline-retrain"
+
+
+def test_the_same_pipeline_is_uploaded_once_and_another_as_its_new_version(
+    server: KfpServer,
+) -> None:
+    first = submit(DEMO, ARGUMENTS, settings(server))
+    again = submit(DEMO, ARGUMENTS, settings(server))
+    assert again.pipeline_version == first.pipeline_version
+    changed = DEMO.model_copy(update={"seed": 7})
+    other = submit(changed, ARGUMENTS, settings(server))
+    assert other.pipeline_version != first.pipeline_version
+    assert len(server.pipelines) == len(server.experiments) == 1
+    assert len(server.runs) == 3
+    # KFP makes a first version out of the pipeline itself.
+    names = {"moodline-retrain", first.pipeline_version, other.pipeline_version}
+    assert {v.display_name for v in server.versions.values()} == names
+
+
+def test_a_schedule_takes_the_place_of_the_one_before(server: KfpServer) -> None:
+    submit(DEMO, ARGUMENTS, settings(server), cron="0 3 * * 1")
+    done = submit(DEMO, ARGUMENTS, settings(server), cron="30 0 4 * * *")
+    (schedule,) = server.schedules.values()
+    assert schedule.recurring_run_id == done.id
+    assert schedule.trigger.cron_schedule.cron == "30 0 4 * * *"
+    assert (schedule.mode, schedule.no_catchup) == ("ENABLE", True)
+    assert not server.runs
+    mine = DEMO.model_copy(update={"name": "mine"})
+    submit(mine, ARGUMENTS, settings(server), cron="0 3 * * 1")
+    crons = {s.trigger.cron_schedule.cron for s in server.schedules.values()}
+    assert crons == {"30 0 4 * * *", "0 0 3 * * 1"}
+
+
+def test_waiting_for_the_end(server: KfpServer) -> None:
+    assert submit(DEMO, ARGUMENTS, settings(server), wait=True).state == "SUCCEEDED"
+    for end in ("FAILED", "CANCELED"):
+        server.ends = ["RUNNING", end]
+        with pytest.raises(Refused, match=f"the run ended as {end}.*; see http"):
+            submit(DEMO, ARGUMENTS, settings(server), wait=True)
+
+
+def test_the_command(
+    server: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOODLINE_KFP_TOKEN", "sesame")
+    call = ["retrain", "--runner", "kubeflow", "--host", server.url, "--corpus", "/state/corpus"]
+    assert moodline([*call, "--experiment", "nightly", "--wait"]) == 0
+    printed = capsys.readouterr().out
+    (run,) = server.runs.values()
+    assert run.run_id in printed and "SUCCEEDED" in printed
+    assert run.runtime_config.parameters["corpus"] == "/state/corpus"
+    assert [e.display_name for e in server.experiments.values()] == ["nightly"]
+    assert moodline([*call, "--cron", "0 3 * * 1"]) == 0
+    assert len(server.schedules) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"kfp_token": "wrong"}, r"knows no such token \(401\); set MOODLINE_KFP_TOKEN"),
+        ({"kfp_token": None}, r"knows no such token \(401\)"),
+        ({"kfp_host": "http://127.0.0.1:9"}, r"127\.0\.0\.1:9: does not answer"),
+        ({"kfp_host": ""}, "no Kubeflow Pipelines host: name one in MOODLINE_KFP_HOST"),
+        ({"kfp_host": "kfp.example.com"}, r"kfp\.example\.com: name one .* as https"),
+    ],
+)
+def test_a_host_that_refuses(changes: dict[str, Any], says: str, server: KfpServer) -> None:
+    with pytest.raises(InputError, match=says) as caught:
+        submit(DEMO, ARGUMENTS, settings(server, **changes))
+    assert "\n" not in str(caught.value)
+    assert not server.pipelines
+
+
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(403, r"does not allow it \(403\)"), (500, r"refuses \(500\): the database is in a sulk$")],
+)
+def test_a_host_that_refuses_in_the_middle(status: int, says: str, server: KfpServer) -> None:
+    server.refuse = status
+    with pytest.raises(InputError, match=says):
+        submit(DEMO, ARGUMENTS, settings(server))
+    assert not server.runs
+
+
+def test_another_site_is_not_taken_for_one(server: KfpServer) -> None:
+    class LoginPage(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<html>who are you?</html>")
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    site = ThreadingHTTPServer(("127.0.0.1", 0), LoginPage)
+    Thread(target=site.serve_forever, daemon=True).start()
+    try:
+        with pytest.raises(InputError, match="is no Kubeflow Pipelines API"):
+            submit(
+                DEMO, ARGUMENTS, settings(server, kfp_host=f"http://127.0.0.1:{site.server_port}")
+            )
+    finally:
+        site.shutdown()
+        site.server_close()
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--runner", "kubeflow"], "name the corpus"),
+        (["--runner", "kubeflow", "--corpus", "/c", "--cron", "weekly"], "“weekly” is no schedule"),
+        (["--cron", "0 3 * * 1"], "need --runner kubeflow"),
+    ],
+)
+def test_a_wrong_request_is_one_line(
+    options: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert moodline(["retrain", *options]) == 2
+    told = capsys.readouterr()
+    assert says in told.err and told.out == ""
+    assert len(told.err.strip().splitlines()) == 1
+
+
+def test_a_profile_s_secrets_are_in_no_upload(server: KfpServer) -> None:
+    mine: Profile = DEMO.model_copy(update={"name": "mine"})
+    submit(mine, ARGUMENTS, settings(server, hub_token="hf_secret"))
+    assert "hf_secret" not in str(server.packages) and "sesame" not in str(server.packages)

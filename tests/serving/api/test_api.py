@@ -1,0 +1,335 @@
+"""The API beyond the first recording: forms of answers, clips, alignment, jobs, deadlines."""
+
+import io
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from components.align import align
+from components.conversation import EMOTIONS, SpeakerSegment, parse_words, read_audio
+from components.conversation.seglst import turn_entry
+from components.fusion import load_tokenizer
+from serving.supervisor.serve import Serving
+from tests.serving.helpers import MEGABYTES, metric, wait_until, wav
+
+pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
+
+TRANSCRIPT = {
+    "segments": [
+        {
+            "start": 0.4,
+            "end": 2.1,
+            "text": "Hello, who is it?",
+            "words": [
+                {"word": "Hello,", "start": 0.4, "end": 0.8, "score": 0.98},
+                {"word": "who", "start": 0.8, "end": 1.1, "score": float("nan")},
+                {"word": "is"},
+                {"word": "it?", "start": 1.7, "end": 2.1},
+            ],
+        },
+        {"start": 3.0, "end": 4.0, "text": "Me."},
+    ]
+}
+SPEAKERS = [
+    {"start": 0.3, "end": 1.2, "speaker": "A"},
+    {"start": 1.5, "end": 2.2, "speaker": "B"},
+    {"start": 2.9, "end": 4.0, "speaker": "A"},
+]
+AS_JSON = {"content-type": "application/json"}
+RTTM = "".join(
+    f"SPEAKER call 1 {s['start']} {s['end'] - s['start']:.3f} <NA> <NA> {s['speaker']} <NA> <NA>\n"
+    for s in SPEAKERS
+)
+
+
+def post(service: Serving, path: str, **request: Any) -> httpx.Response:
+    return httpx.post(f"{service.url}/v1/{path}", **{"timeout": 120, **request})
+
+
+def upload(content: bytes, name: str = "a.wav") -> list[tuple[str, tuple[str, bytes]]]:
+    return [("audio", (name, content))]
+
+
+@pytest.fixture(scope="module")
+def align_request() -> bytes:
+    body = {"words": TRANSCRIPT, "speakers": SPEAKERS, "session_id": "call"}
+    return json.dumps(body).encode()  # with NaN, as Python writes it
+
+
+def test_clips_get_the_answers_they_get_alone(
+    service: Serving,
+    models: dict[int, Path],
+    alone: Callable[..., tuple[np.ndarray, np.ndarray]],
+) -> None:
+    dice = np.random.default_rng(7)
+    sounds = [(dice.normal(size=n) * 0.2).astype("f4") for n in (16_000, 40_000, 3_200)]
+    texts = ["hello", "", "yes a hello"]
+    clips = [("audio", (f"{n}.wav", wav(sound))) for n, sound in enumerate(sounds)]
+    response = post(service, "classify", files=clips, data={"text": texts})
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["model"] == {"name": "moodline", "version": "3"}
+    tokenizer = load_tokenizer(models[3])
+    for sound, text, clip in zip(sounds, texts, answer["clips"], strict=True):
+        expected = alone(models[3], sound, np.array(tokenizer.encode(text).ids))[0]
+        assert list(clip["probabilities"]) == list(EMOTIONS)
+        np.testing.assert_allclose(list(clip["probabilities"].values()), expected, atol=1e-4)
+        assert clip["emotion"] == EMOTIONS[int(expected.argmax())]
+
+
+def test_clips_of_any_format(service: Serving) -> None:
+    tone = 0.3 * np.sin(np.arange(44_100) / 7)
+    files = []
+    for suffix in ("wav", "flac", "ogg"):
+        file = io.BytesIO()
+        soundfile.write(file, np.column_stack([tone, tone]), 44_100, format=suffix.upper())
+        files += upload(file.getvalue(), f"a.{suffix}")
+    response = post(service, "classify", files=files, data={"text": ["yes"] * 3})
+    found = [clip["probabilities"]["sad"] for clip in response.json()["clips"]]
+    assert found == pytest.approx([found[0]] * 3, abs=0.02)
+
+
+CLIP = ("audio", ("a.wav", wav(np.zeros(1_600))))
+BAD_CLIPS: dict[str, tuple[dict[str, Any], int, str]] = {
+    "no text": ({"files": [CLIP]}, 422, "“text”"),
+    "two texts": ({"files": [CLIP], "data": {"text": ["a", "b"]}}, 422, "one text for each"),
+    "noise": (
+        {"files": [CLIP, ("audio", ("b.wav", b"noise"))], "data": {"text": ["a", "b"]}},
+        415,
+        "clip 2",
+    ),
+    "too many": ({"files": [CLIP] * 65, "data": {"text": ["a"] * 65}}, 413, "at most 64"),
+    "too long": (
+        {"files": upload(wav(np.zeros(301 * 4_000), 4_000)), "data": {"text": "a"}},
+        413,
+        "longer than 300 seconds",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_CLIPS)
+def test_wrong_clips_are_refused_in_one_sentence(service: Serving, case: str) -> None:
+    request, status, words = BAD_CLIPS[case]
+    response = post(service, "classify", **request)
+    assert response.status_code == status, response.text
+    assert words in response.json()["detail"]
+
+
+def test_words_and_speakers_become_the_turns_of_the_library(
+    service: Serving, align_request: bytes
+) -> None:
+    response = post(service, "align", content=align_request, headers=AS_JSON)
+    assert response.status_code == 200, response.text
+    segments = [SpeakerSegment(s["start"], s["end"], s["speaker"]) for s in SPEAKERS]
+    turns = align(parse_words(TRANSCRIPT, "words"), segments, session_id="call")
+    assert response.json() == [turn_entry(turn) for turn in turns]
+    assert [turn.words for turn in turns] == ["Hello, who", "is it?", "Me."]
+    by_rttm = {"words": {"segments": TRANSCRIPT["segments"][1:]}, "speakers": RTTM}
+    assert post(service, "align", json=by_rttm).json() == [turn_entry(turns[2])]
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "words"),
+    [
+        ({"speakers": RTTM + RTTM.replace("call", "other")}, 422, "several recordings (call, oth"),
+        ({"speakers": "hello"}, 422, "line 1: is not RTTM"),
+        ({"speakers": [{"start": 2, "end": 1, "speaker": "A"}]}, 422, "ends before it starts"),
+        ({"words": {"segments": [{"start": 2, "end": 1, "text": "a"}]}}, 422, "segment 1"),
+        ({"words": {"segments": [{"start": 2, "end": 3}]}}, 422, "segment 1"),
+        ({"words": {"segments": [{"start": -1, "end": 3}]}}, 422, "words.segments.0.start"),
+        ({"words": {}}, 422, "words.segments"),
+        ({"max_pause": -1}, 422, "max_pause"),
+        ({"session_id": "x" * 20_000_000}, 413, "10 megabytes"),
+    ],
+)
+def test_what_cannot_be_aligned(
+    service: Serving, change: dict[str, Any], status: int, words: str
+) -> None:
+    body = {"words": {"segments": TRANSCRIPT["segments"][1:]}, "speakers": SPEAKERS} | change
+    response = post(service, "align", json=body)
+    assert response.status_code == status, response.text
+    assert words in response.json()["detail"]
+    assert "\n" not in response.json()["detail"]
+
+
+def test_turns_come_in_the_form_that_is_accepted(service: Serving, piece: bytes) -> None:
+    found = {}
+    for form in ("text/vtt", "text/x-rttm", "application/json"):
+        response = post(
+            service,
+            "analyze",
+            files=upload(piece, "my call.wav"),
+            data={"num_speakers": "1", "words": "true"},
+            headers={"accept": form},
+        )
+        assert response.status_code == 200, response.text
+        assert response.headers["content-type"].startswith(form)
+        found[form] = response
+    turns = found["application/json"].json()["turns"]
+    cues = found["text/vtt"].text.split("\n\n")
+    assert cues[0] == "WEBVTT"
+    assert f"<v {turns[0]['speaker']}>[{turns[0]['emotion']}] {turns[0]['words']}" in cues[1]
+    lines = found["text/x-rttm"].text.splitlines()
+    assert len(lines) == len(cues) - 1 == len(turns)
+    assert lines[0].split()[:2] == ["SPEAKER", "my_call"]
+    words = found["application/json"].json()["words"]
+    assert [word["word"] for word in words] == " ".join(t["words"] for t in turns).split()
+    for word in words:
+        assert 0 <= word["start"] <= word["end"] <= 6.1
+        assert word["speaker"] in {turn["speaker"] for turn in turns}
+    refused = post(service, "analyze", files=upload(piece), headers={"accept": "image/png"})
+    assert refused.status_code == 406
+
+
+def test_the_model_tells_its_version(service: Serving) -> None:
+    model = httpx.get(f"{service.url}/v1/model").json()
+    assert (model["name"], model["version"], model["alias"]) == ("moodline", "3", "production")
+    assert {"digest", "verdict"} <= model.keys()
+
+
+def test_a_request_keeps_its_name(service: Serving) -> None:
+    for given in ("my-request.1", "not a name"):
+        answer = httpx.get(f"{service.url}/v1/model", headers={"x-request-id": given})
+        assert (answer.headers["x-request-id"] == given) is (" " not in given)
+        assert answer.headers["x-request-id"]
+
+
+def heard(service: Serving, stage: str) -> float:
+    return metric(service.url, f'moodline_stage_seconds_count{{stage="{stage}"}}')
+
+
+def test_after_the_deadline_the_work_ends_too(service: Serving, sample: bytes) -> None:
+    before = {stage: heard(service, stage) for stage in ("decode", "align")}
+    counted = 'moodline_requests_total{path="/v1/analyze",status="'
+    gone, failed = (metric(service.url, counted + status) for status in ("499", "5"))
+    late = post(service, "analyze", files=upload(sample), headers={"x-deadline-seconds": "0.5"})
+    assert late.status_code == 504, late.text
+    assert "deadline" in late.json()["detail"]
+    with pytest.raises(httpx.ReadTimeout):  # a sender who hangs up
+        post(service, "analyze", files=upload(sample), timeout=0.5)
+    assert wait_until(lambda: metric(service.url, "moodline_waiting") == 0, 60)
+    assert heard(service, "align") == before["align"], "neither was worked on to its end"
+    assert heard(service, "decode") > before["decode"]
+    assert wait_until(lambda: metric(service.url, counted + "499") == gone + 2, 10)
+    assert metric(service.url, counted + "5") == failed
+    wrong = post(service, "analyze", files=upload(sample), headers={"x-deadline-seconds": "-1"})
+    assert wrong.status_code == 422
+
+
+def test_a_long_recording_keeps_nobody_waiting(
+    service: Serving, sample_dir: Path, piece: bytes, align_request: bytes
+) -> None:
+    """While one of 59 s is heard, clips, words and a recording of 6 s are answered."""
+    sound = read_audio(sample_dir / "sample.wav")
+    minute = wav(np.concatenate([sound, sound])[: 59 * 16_000])
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(post, service, "analyze", files=upload(minute))
+        assert wait_until(lambda: metric(service.url, "moodline_waiting") == 1, 20)
+        for _ in range(3):
+            clip = post(service, "classify", files=[CLIP], data={"text": "a"})
+            words = post(service, "align", content=align_request, headers=AS_JSON)
+            assert (clip.status_code, words.status_code) == (200, 200)
+        short = post(service, "analyze", files=upload(piece), data={"num_speakers": "1"})
+        assert short.status_code == 200
+        assert not long.done()
+        assert long.result().status_code == 200
+
+
+def job_of(service: Serving, response: httpx.Response) -> Callable[[], dict[str, Any]]:
+    assert response.status_code == 202, response.text
+    url = service.url + response.headers["location"]
+    return lambda: httpx.get(url, timeout=30).json()
+
+
+def test_a_job_gives_what_the_answer_would_be(service: Serving, piece: bytes) -> None:
+    data = {"num_speakers": "1", "words": "true"}
+    answer = post(service, "analyze", files=upload(piece, "call 7.wav"), data=data).json()
+    job = job_of(service, post(service, "jobs", files=upload(piece, "call 7.wav"), data=data))
+    states = [job()]
+
+    def ended() -> bool:
+        states.append(job())
+        return states[-1]["state"] in ("done", "failed")
+
+    assert wait_until(ended, 60)
+    done = states[-1]
+    assert done["state"] == "done", done
+    assert done["recording"] == "call_7"
+    assert done["result"]["turns"] == answer["turns"]
+    assert done["result"]["words"] == answer["words"]
+    shares = [one["share"] for one in states]
+    assert all(0 <= share <= 1 for share in shares) and shares[-1] == 1
+    assert uploads(service) == []
+    erased = httpx.delete(f"{service.url}/v1/recordings/call_7")
+    assert (erased.json()["recording"], erased.json()["jobs"]) == ("call_7", 1)
+    assert "no such job" in job()["detail"]
+    assert httpx.delete(f"{service.url}/v1/recordings/call_7").status_code == 404
+
+
+def uploads(service: Serving) -> list[Path]:
+    return list((service.settings.home / "serving" / "store" / "uploads").iterdir())
+
+
+def test_a_job_that_cannot_be_done_says_why(service: Serving) -> None:
+    job = job_of(service, post(service, "jobs", files=upload(b"these are no sounds", "x.wav")))
+    assert wait_until(lambda: job()["state"] == "failed", 30)
+    assert "is not audio that can be read" in job()["reason"]
+    assert wait_until(lambda: uploads(service) == [], 10)
+
+
+def test_a_deleted_job_stops(service: Serving, sample: bytes) -> None:
+    before = heard(service, "align")
+    job = job_of(service, post(service, "jobs", files=upload(sample, "gone.wav")))
+    assert wait_until(lambda: job()["state"] == "running" and job()["stage"] != "", 60)
+    assert httpx.delete(f"{service.url}/v1/jobs/{job()['id']}").status_code == 204
+    assert uploads(service) == []
+    assert "no such job" in job()["detail"]
+    assert wait_until(lambda: metric(service.url, "moodline_waiting") == 0, 60)
+    assert heard(service, "align") == before
+
+
+def test_an_upload_that_is_too_large_for_a_job(service: Serving) -> None:
+    response = post(service, "jobs", files=upload(bytes(MEGABYTES * 1_000_001)))
+    assert response.status_code == 413
+    assert uploads(service) == []
+
+
+def test_the_description_teaches(service: Serving) -> None:
+    schema = httpx.get(f"{service.url}/openapi.json").json()
+    paths = schema["paths"]
+    assert set(paths) >= {
+        "/v1/analyze", "/v1/classify", "/v1/align", "/v1/model", "/v1/jobs", "/v1/jobs/{id}",
+        "/v1/recordings/{name}",
+    }  # fmt: skip
+    assert {"text/vtt", "text/x-rttm"} < set(
+        paths["/v1/analyze"]["post"]["responses"]["200"]["content"]
+    )
+    assert schema["components"]["schemas"]["AlignIn"]["examples"]
+    example = schema["components"]["schemas"]["AlignIn"]["examples"][0]
+    assert [turn["words"] for turn in post(service, "align", json=example).json()] == [
+        "Hello, who", "is it?",
+    ]  # fmt: skip
+    for operations in paths.values():
+        for operation in operations.values():
+            assert operation["summary"] and operation["description"]
+
+
+def test_a_large_transcript_keeps_nobody_waiting(service: Serving) -> None:
+    words = [{"word": "a", "start": n / 10, "end": n / 10 + 0.1} for n in range(60_000)]
+    body = {"words": {"segments": [{"start": 0, "end": 6_000, "words": words}]}, "speakers": []}
+    with ThreadPoolExecutor(1) as pool:
+        large = pool.submit(post, service, "align", json=body)
+        answered = 0
+        while not large.done():
+            assert httpx.get(f"{service.url}/v1/model", timeout=30).status_code == 200
+            answered += 1
+        turns = large.result().json()
+    assert len(turns) == 1 and turns[0]["speaker"] == "unknown"
+    assert answered > 2

@@ -1,0 +1,143 @@
+"""Jobs and their uploads: room is asked for first, and an upload stays while somebody needs it."""
+
+import asyncio
+import io
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from serving.api.job_store import Store, new_id
+from serving.api.jobs import Jobs, Shelf
+from serving.engine.analyze import Analysis
+from serving.engine.runtime import Result
+from serving.engine.speech import Options
+from serving.errors import BusyError, NotReadyError
+from serving.settings import ServeSettings
+from tests.serving.helpers import wait_until
+
+Analyze = Callable[..., Awaitable[Result]]
+
+
+class Worker:
+    """What does the work, as a test wants it done."""
+
+    def __init__(self, analyze: Analyze | None = None) -> None:
+        self.speech = self
+        if analyze:
+            self.analyze = analyze
+
+    def loaded(self) -> bool:
+        return True
+
+
+class Watched(io.BytesIO):
+    """An upload that knows whether it was read."""
+
+    read_from = False
+
+    def read(self, *arguments: Any) -> bytes:
+        self.read_from = True
+        return super().read(*arguments)
+
+
+def make_jobs(folder: Path, worker: Worker, **serve: Any) -> tuple[Jobs, Store]:
+    store = Store(f"sqlite:///{folder}/store.db")
+    return Jobs(store, Shelf(folder), worker, ServeSettings(**serve)), store  # type: ignore[arg-type]
+
+
+def uploads(folder: Path) -> list[str]:
+    return sorted(path.name for path in (folder / "uploads").glob("*"))
+
+
+def test_without_room_the_upload_is_not_even_copied(tmp_path: Path) -> None:
+    jobs, _ = make_jobs(tmp_path, Worker(), jobs_waiting=1)
+    first = asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
+    second = Watched(b"sound")
+    with pytest.raises(BusyError, match="too many jobs are waiting"):
+        asyncio.run(jobs.submit(second, Options("two"), "web"))
+    assert not second.read_from
+    assert uploads(tmp_path) == [first.id]
+
+
+def test_an_upload_without_a_job_is_not_kept(tmp_path: Path) -> None:
+    jobs, store = make_jobs(tmp_path, Worker())
+    with store._engine.begin() as connection:  # reading goes on, writing does not
+        connection.execute(text("CREATE TRIGGER no BEFORE INSERT ON moodline_jobs "
+                                "BEGIN SELECT RAISE(ABORT, 'no'); END"))  # fmt: skip
+    with pytest.raises(DBAPIError):
+        asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
+    assert uploads(tmp_path) == []
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_lost_a_job_leaves_its_upload_to_the_next(tmp_path: Path, fails: bool) -> None:
+    ended = []
+
+    async def analyze(*_: Any, **__: Any) -> Result:
+        time.sleep(0.1)  # no sign of life meanwhile: the lease runs out
+        taken = store.claim("another", 60)
+        assert taken
+        ended.append(taken.id)
+        if fails:
+            raise ValueError("something of its own")
+        return Result(3, Analysis(1.0, (), ()))
+
+    jobs, store = make_jobs(tmp_path, Worker(analyze), job_lease=0.05)
+
+    async def scene() -> str:
+        jobs.start()
+        job = await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
+        assert await asyncio.to_thread(wait_until, lambda: bool(ended) and not jobs._under_way, 10)
+        await jobs.stop()
+        return job.id
+
+    job = asyncio.run(scene())
+    assert ended == [job]
+    assert uploads(tmp_path) == [job]
+    found = store.job(job, "web")
+    assert found and found.state == "running", "the other one is at it"
+
+
+@pytest.mark.parametrize(
+    ("fault", "end"),
+    [
+        (None, ("done", None)),
+        (NotReadyError("the model does not answer"), ("failed", "the model does not answer")),
+    ],
+    ids=["done", "waited in vain"],
+)
+def test_a_job_that_has_ended_needs_no_upload(
+    tmp_path: Path, fault: Exception | None, end: tuple[str, str | None]
+) -> None:
+    async def analyze(*_: Any, **__: Any) -> Result:
+        if fault:
+            raise fault
+        return Result(3, Analysis(1.0, (), ()))
+
+    jobs, store = make_jobs(tmp_path, Worker(analyze))
+
+    async def scene() -> str:
+        jobs.start()
+        job = await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
+        assert await asyncio.to_thread(wait_until, lambda: uploads(tmp_path) == [], 10)
+        await jobs.stop()
+        return job.id
+
+    found = store.job(asyncio.run(scene()), "web")
+    assert found and (found.state, found.reason) == end
+
+
+@pytest.mark.parametrize("name", ["a\0b", "", "x" * 32, new_id().upper(), new_id() + "\n"])
+def test_what_is_no_jobs_name_is_no_job(name: str) -> None:
+    async def scene() -> None:
+        # Without a store: no database is asked.
+        jobs = Jobs(None, None, None, ServeSettings())  # type: ignore[arg-type]
+        assert await jobs.find(name, "") is None
+        assert not await jobs.delete(name, "")
+
+    asyncio.run(scene())

@@ -1,0 +1,184 @@
+"""Answers are logged before they go out, and people say what was wrong with them: over HTTP, with
+a real Triton, and with a service that is killed."""
+
+import io
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import soundfile
+
+from components.conversation import EMOTIONS
+from components.traffic import FeedbackStore, Journal, read_window
+from serving.lineup import Lineup, Served, write_pointer
+from serving.triton.server import TritonServer
+from tests.serving.helpers import start_log_service
+
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
+
+Start = Callable[..., "tuple[subprocess.Popen[bytes], str]"]
+
+
+@pytest.fixture
+def start(triton: TritonServer, models: dict[int, Path], tmp_path: Path) -> Iterator[Start]:
+    """Start a service on the log in `tmp_path`; its process and its address."""
+    write_pointer(tmp_path / "served.json", Lineup(Served(3, models[3])))
+    children = []
+
+    def begin(**more: str) -> "tuple[subprocess.Popen[bytes], str]":
+        child, url = start_log_service(
+            tmp_path,
+            MOODLINE_TRITON_URL=triton.grpc_url,
+            MOODLINE_SERVE_POINTER=str(tmp_path / "served.json"),
+            **more,
+        )
+        children.append(child)
+        return child, url
+
+    yield begin
+    for child in children:
+        child.kill()
+        child.wait()
+
+
+def wav(seed: int, seconds: float = 0.5) -> bytes:
+    file = io.BytesIO()
+    sound = 0.3 * np.random.default_rng(seed).normal(size=round(16_000 * seconds)).astype("f4")
+    soundfile.write(file, sound, 16_000, format="WAV", subtype="FLOAT")
+    return file.getvalue()
+
+
+def classify(client: httpx.Client, url: str, clips: list[bytes], texts: list[str]) -> Any:
+    files = [("audio", ("a.wav", clip)) for clip in clips]
+    return client.post(f"{url}/v1/classify", files=files, data={"text": texts}, timeout=60)
+
+
+def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Path) -> None:
+    child, url = start()
+    client = httpx.Client()
+    answer = classify(client, url, [wav(1), wav(2, 1.5)], ["hello there yes", "a"])
+    assert answer.status_code == 200, answer.text
+    name = answer.headers["x-request-id"]
+
+    window = read_window(tmp_path / "log")
+    rows = window.table.to_pylist()
+    assert [(row["request_id"], row["turn"]) for row in rows] == [(name, 0), (name, 1)]
+    for row, clip in zip(rows, answer.json()["clips"], strict=True):
+        assert (row["emotion"], row["version"]) == (clip["emotion"], 3)
+        assert (row["route"], row["alias"]) == ("/v1/classify", "production")
+        assert row["probabilities"] == pytest.approx(list(clip["probabilities"].values()), abs=1e-6)
+        assert np.linalg.norm(row["embedding"]) > 0
+        assert row["text"] is None
+    assert [row["duration"] for row in rows] == [0.5, 1.5]
+    assert rows[0]["words_per_second"] == 6.0
+
+    def say(emotion: str, **more: Any) -> tuple[int, dict[str, Any]]:
+        body = {"request_id": name, "turn": 1, "emotion": emotion, **more}
+        response = client.post(f"{url}/v1/feedback", json=body)
+        return response.status_code, response.json()
+
+    predicted = rows[1]["emotion"]
+    first, second = [emotion for emotion in EMOTIONS if emotion != predicted][:2]
+    kept = {"number": 1, "new": True, "contradicts": 0, "predicted": predicted, "stands": first}
+    assert say(first) == (201, kept)
+    assert say(first) == (200, kept | {"new": False})
+    against = {"number": 2, "contradicts": 1, "stands": second}
+    assert say(second, source="reviewer", author="kim") == (201, kept | against)
+    assert say(first) == (200, kept | {"new": False, "contradicts": 1, "stands": second})
+    status, told = say(first, request_id="0" * 32)
+    assert (status, told["detail"]) == (
+        404,
+        f"no request '{'0' * 32}' is in the log; take the answer's request_id",
+    )
+    status, told = say(first, turn=2)
+    assert (status, told["detail"].split(";")[0]) == (
+        404,
+        f"request '{name}' has 2 turns, counted from 0",
+    )
+    assert say("furious")[0] == 422
+    assert say(first, request_id="../x")[0] == 422
+
+    store = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
+    assert [(e.emotion, e.source, e.author) for e in store.entries()] == [
+        (first, "agent", ""),
+        (second, "reviewer", "kim"),
+    ]
+    child.terminate()
+    child.wait(30)
+    child, url = start(MOODLINE_LOG_ON="false")  # what was logged before is erased all the same
+    assert classify(client, url, [wav(1)], ["hello"]).status_code == 200
+    assert len(read_window(tmp_path / "log").table) == 2
+    erased = client.delete(f"{url}/v1/recordings/{name}")
+    assert (erased.status_code, erased.json()["logged"]) == (200, 2)
+    assert len(read_window(tmp_path / "log").table) == 0
+    assert store.entries() == []
+    assert client.delete(f"{url}/v1/recordings/{name}").status_code == 404
+    store.close()
+    child.terminate()
+    assert child.wait(30) in (0, -15)
+
+
+def test_whoever_erases_without_the_feedback_s_database_asks_again_and_finds_all(
+    start: Start, tmp_path: Path
+) -> None:
+    in_the_way = tmp_path / "away.db"
+    in_the_way.mkdir()
+    _, url = start(MOODLINE_FEEDBACK_URL=f"sqlite:///{in_the_way}")
+    with httpx.Client(base_url=url) as client:
+        name = classify(client, url, [wav(1)], ["hello"]).headers["x-request-id"]
+        assert client.delete(f"/v1/recordings/{name}").status_code == 503
+        assert len(read_window(tmp_path / "log").table) == 1
+        in_the_way.rmdir()
+        erased = client.delete(f"/v1/recordings/{name}")
+        assert (erased.status_code, erased.json()["logged"]) == (200, 1)
+    assert len(read_window(tmp_path / "log").table) == 0
+
+
+def test_an_answer_of_the_canary_is_logged_as_such(
+    start: Start, models: dict[int, Path], tmp_path: Path
+) -> None:
+    write_pointer(tmp_path / "served.json", Lineup(Served(4, models[4]), Served(3, models[3])))
+    _, url = start(MOODLINE_TRAFFIC_CANARY_SHARE="1")
+    with httpx.Client() as client:
+        assert classify(client, url, [wav(1)], ["hello"]).status_code == 200
+    (row,) = read_window(tmp_path / "log").table.to_pylist()
+    assert (row["version"], row["alias"]) == (3, "staging")
+
+
+def test_a_service_that_is_killed_loses_no_answer(start: Start, tmp_path: Path) -> None:
+    """SIGKILL in the middle of 1,000 requests of 8 clients, while journals are rolled up."""
+    child, url = start(MOODLINE_LOG_ROLL_MEGABYTES="0.05")
+    clip = wav(3, 0.2)
+    answered: list[str] = []
+
+    def work(_: int) -> None:
+        with httpx.Client() as client:
+            while len(answered) < 1000:
+                response = classify(client, url, [clip], ["hello"])
+                if response.status_code == 200:
+                    answered.append(response.headers["x-request-id"])
+                if len(answered) == 700:
+                    child.kill()
+
+    with ThreadPoolExecutor(8) as pool:
+        outcomes = [future.exception() for future in [pool.submit(work, n) for n in range(8)]]
+    assert all(isinstance(outcome, httpx.TransportError) for outcome in outcomes)
+    assert len(answered) >= 700
+    window = read_window(tmp_path / "log")
+    found = window.table["request_id"].to_pylist()
+    assert len(found) == len(set(found))
+    assert set(answered) <= set(found)
+    assert len(set(found) - set(answered)) <= 8  # logged, but their clients never heard
+    assert (window.unreadable, window.broken <= 1) == ((), True)
+    assert len(list(tmp_path.glob("log/turns/*/*.parquet"))) > 3
+
+    # The next service takes over what the dead one left.
+    survivor = Journal(tmp_path / "log")
+    survivor.roll()
+    survivor.close()
+    assert sorted(read_window(tmp_path / "log").table["request_id"].to_pylist()) == sorted(found)

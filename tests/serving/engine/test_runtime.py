@@ -1,0 +1,137 @@
+"""One process's work: what it has under way, and a job that waits for what is missing."""
+
+import asyncio
+import io
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from components.config import Settings
+from components.conversation import Turn
+from serving.engine import runtime as module
+from serving.engine.analyze import Analysis
+from serving.engine.classifier import Classified
+from serving.engine.prediction_log import Asked
+from serving.engine.runtime import Runtime
+from serving.engine.scheduling import Work
+from serving.engine.speech import Options
+from serving.errors import BusyError, LateError, NotReadyError
+from serving.settings import ServeSettings
+from tests.serving.helpers import wav
+
+ASKED = Asked("1", "/v1/classify")
+
+
+class Slow(io.BytesIO):
+    """An upload that cannot be read before somebody lets it."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.asked, self.go = threading.Event(), threading.Event()
+
+    def seek(self, *arguments: int) -> int:
+        self.asked.set()
+        self.go.wait(30)
+        return super().seek(*arguments)
+
+
+def make_runtime(home: Path, **serve: Any) -> Runtime:
+    """With nobody behind it."""
+    pointer = home / "served.json"
+    return Runtime(Settings(home=home), ServeSettings(pointer=pointer, **serve))
+
+
+def test_all_clips_of_a_process_are_counted_in_seconds(tmp_path: Path) -> None:
+    minute = wav(np.zeros(60 * 16_000))
+
+    async def scene() -> None:
+        runtime = make_runtime(tmp_path, clip_seconds=70, clip_seconds_waiting=90)
+        slow = Slow(wav(np.zeros(16_000)))
+
+        async def ask(*uploads: io.BytesIO) -> None:
+            await runtime.classify(uploads, [""] * len(uploads), Work(), ASKED)
+
+        first = asyncio.create_task(ask(io.BytesIO(minute), slow))
+        await asyncio.to_thread(slow.asked.wait, 30)
+        with pytest.raises(BusyError, match="too many seconds of clips are under way"):
+            await ask(io.BytesIO(minute))
+        slow.go.set()
+        with pytest.raises(NotReadyError):  # there is no model
+            await first
+        with pytest.raises(NotReadyError):
+            await ask(io.BytesIO(minute))
+        await runtime.stop()
+
+    asyncio.run(scene())
+
+
+class Heard:
+    """Speech models that have heard one turn."""
+
+    async def listen(self, *_: Any, **__: Any) -> tuple[np.ndarray, Analysis]:
+        return np.zeros(16_000, np.float32), Analysis(1.0, (Turn("r", 0.0, 1.0, "A", "hello"),), ())
+
+    def stop(self) -> None:
+        pass
+
+
+class Troubled:
+    """An emotion model that answers only after all sorts of trouble."""
+
+    def __init__(self) -> None:
+        self.troubles: list[Exception] = [NotReadyError("1"), BusyError("2"), LateError("3")]
+
+    def model(self) -> None:
+        pass
+
+    async def classify(self, *_: Any, **__: Any) -> Classified:
+        if self.troubles:
+            raise self.troubles.pop(0)
+        return Classified(np.full((1, 4), 0.25), np.zeros((1, 8)), 3, "production")
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_job_whose_clips_are_never_answered_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr(module, "PATIENCE", 0.1)
+
+    async def scene() -> None:
+        runtime, emotions = make_runtime(tmp_path), Troubled()
+        emotions.troubles = [LateError("never")] * 10_000
+        runtime.speech, runtime.emotions = Heard(), emotions  # type: ignore[assignment]
+        with pytest.raises(LateError, match="never"):
+            await asyncio.wait_for(
+                runtime.analyze(io.BytesIO(), Options("r"), Work(), ASKED, patient=True), 10
+            )
+        await runtime.stop()
+
+    asyncio.run(scene())
+
+
+def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "AGAIN", 0.01)
+
+    async def scene() -> None:
+        runtime = make_runtime(tmp_path)
+        runtime.speech, runtime.emotions = Heard(), Troubled()  # type: ignore[assignment]
+
+        async def analyze(patient: bool) -> int:
+            work, options = Work(), Options("r")
+            found = await runtime.analyze(io.BytesIO(), options, work, ASKED, patient=patient)
+            return found.version
+
+        with pytest.raises(NotReadyError):
+            await analyze(patient=False)
+        assert await analyze(patient=True) == 3
+        await runtime.stop()
+
+    asyncio.run(scene())
