@@ -10,18 +10,18 @@ from typing import Any
 import httpx
 import pytest
 
+from components.config import Settings
 from components.conversation import read_manifest
-from components.profile import Settings
 from components.traffic import FeedbackStore, read_window
 from pipelines.cli.main import run
-from serving.analyze import Analysis
-from serving.canary import read_halt
-from serving.jobs import Jobs, Shelf
-from serving.runtime import Result
-from serving.served import read_pointer
+from serving.api.job_store import Store
+from serving.api.jobs import Jobs, Shelf
+from serving.engine.analyze import Analysis
+from serving.engine.canary import read_halt
+from serving.engine.runtime import Result
+from serving.engine.speech import Options
+from serving.lineup import read_pointer
 from serving.settings import ServeSettings
-from serving.speech import Options
-from serving.store import Store
 from tests.serving.helpers import start_log_service, wait_until
 
 KEY = {"authorization": "Bearer a key of the stored home"}

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from components.config import Settings, load_profile
 from components.conversation import Recording, Turn, read_audio
 from components.evaluate import predict_turns
-from components.profile import Settings, load_profile
 from components.register import Lineage, download, register
 from components.traffic import find_request, kept_audio
 from pipelines.cli.main import run
-from pipelines.outcomes import record_outcome
+from pipelines.runners.outcome_metrics import record_outcome
 from pipelines.trigger import Cause, Ledger, Policy, Run, Trigger
 
 Json = Callable[..., Any]
