@@ -19,6 +19,7 @@ from components.base.files import (
     check_writable,
     is_disk_full,
 )
+from components.base.migration import migrated
 from components.base.reading import number, parse_json, parse_yaml, read_json, read_text
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "in_utc",
     "is_disk_full",
     "json_digest",
+    "migrated",
     "number",
     "open_database",
     "parse_json",

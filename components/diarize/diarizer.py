@@ -6,15 +6,23 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from components.base import InputError
+from components.base import InputError, atomic_path, migrated
 from components.config import DiarizeSettings, Settings, resolve_model
 from components.conversation import SAMPLE_RATE, Seconds, SpeakerSegment
 
 log = logging.getLogger(__name__)
+
+MOVED = {
+    "components.diarize.pipeline.CentredDiarization": (
+        "components.diarize.demo.pipeline.CentredDiarization"
+    )
+}
+"""Classes that prepared pipelines of older homes name, and where each of them is now."""
 
 SHORTEST = SAMPLE_RATE // 10  # samples; nobody can be told from another in less
 
@@ -59,6 +67,7 @@ class Diarizer:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         place, fault = resolve_model(options.pipeline, settings), ""
         try:
+            follow_moves(Path(place))
             with redirect_stdout(sys.stderr):  # it tells there which conditions to accept
                 pipeline = Pipeline.from_pretrained(place, token=settings.token)
         except Exception as error:  # of whatever kind: each part of it may raise its own
@@ -140,6 +149,24 @@ class Diarizer:
         inside = [Segment(start, min(end, length)) for start, end in stretches if start < length]
         found = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
         return Diarization(found, found)
+
+
+def follow_moves(pipeline: Path) -> None:
+    """Rewrite a pipeline's `config.yaml` that names a class by where it was in an older version.
+
+    Args:
+        pipeline: a prepared pipeline's folder, or its `config.yaml`; anything else is left alone.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    config = pipeline / "config.yaml" if pipeline.is_dir() else pipeline
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    for old, new in MOVED.items():
+        if old in text:
+            with atomic_path(config) as temporary:
+                temporary.write_text(text.replace(old, new), encoding="utf-8")
+            migrated(config, f"{old} is {new} now")
 
 
 class _Hook:

@@ -1,5 +1,6 @@
 """The demo's diarization on synthetic and on real speech, and on what is not speech."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -154,6 +155,24 @@ def test_a_pipeline_that_cannot_be_loaded_and_a_token_that_stays_secret(
         told = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
         assert "topsecret" not in told + str(settings.environment())
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.models
+def test_a_pipeline_of_version_0_1_is_migrated_once(
+    models_home: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its `config.yaml` names the class by a module that has moved."""
+    folder = tmp_path / "diarization-demo"
+    shutil.copytree(models_home / "diarization-demo", folder)
+    config = folder / "config.yaml"
+    now = config.read_text()
+    config.write_text(now.replace(".diarize.demo.pipeline.", ".diarize.pipeline."))
+    assert config.read_text() != now
+    for _ in range(2):
+        Diarizer(DiarizeSettings(pipeline=str(folder)), Settings(models=tmp_path))
+    assert config.read_text() == now
+    (line,) = [r.getMessage() for r in caplog.records if r.name == "moodline.migration"]
+    assert line.startswith(f"migrated {config}: components.diarize.pipeline.CentredDiarization is")
 
 
 def test_the_pipelines_older_form_of_answer() -> None:

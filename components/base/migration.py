@@ -1,0 +1,21 @@
+"""Older homes: what an earlier version wrote is put into today's form where it is first read.
+
+Each part of a home knows its own older forms. It rewrites them whole or not at all, once, and says
+so here. The line is shown by the command line and stands in the service's log, at every log level.
+"""
+
+import logging
+from pathlib import Path
+
+logger = logging.getLogger("moodline.migration")
+logger.setLevel(logging.INFO)
+
+
+def migrated(path: Path, change: str) -> None:
+    """Log that a file or folder of an older home has been rewritten.
+
+    Args:
+        path: the file or folder, in its new form.
+        change: what was changed, in a few words.
+    """
+    logger.info("migrated %s: %s", path, change)
