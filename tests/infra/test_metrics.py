@@ -1,4 +1,4 @@
-"""The table of metrics (components/drift/README.md) and the code name the same ones."""
+"""The tables of docs/metrics.md and the code name the same ones."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from pipelines.runners import outcome_metrics as outcomes
 from pipelines.trigger import metrics as trigger
 from serving import metrics as service
 
-TABLE = Path(__file__).resolve().parents[2] / "components" / "drift" / "README.md"
+TABLE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
 def test_every_metric_is_in_the_table_with_its_labels() -> None:
