@@ -5,7 +5,13 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 
 from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
-from components.conversation.recordings import WHOLE, shard_of, work_through
+from components.conversation.recordings import (
+    WHOLE,
+    recording_name,
+    recording_names,
+    shard_of,
+    work_through,
+)
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
 from components.conversation.speakers import (
     EXCLUSIVE,
@@ -60,6 +66,8 @@ __all__ = [
     "read_turns",
     "read_uem",
     "read_words",
+    "recording_name",
+    "recording_names",
     "rttm_text",
     "shard_of",
     "turns_from_rttm",

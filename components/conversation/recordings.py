@@ -1,9 +1,12 @@
-"""Work on a corpus, one recording after the other: in shards, never twice, from where it stopped.
+"""Recordings: how one is named, and work on many.
 
-The verbs that listen to a corpus share this; each says what it makes of one recording.
+A corpus is worked on one recording after the other: in shards, never twice, from where a killed
+run stopped. The verbs that listen to a corpus share this; each says what it makes of a recording.
 """
 
+import re
 import shutil
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,66 @@ from components.conversation.types import Progress, Recording
 
 WHOLE = (0, 1)
 """The shard that is the whole corpus."""
+
+AUDIO_SUFFIX = re.compile(
+    r"\.(3gp|aac|aif[cf]?|aiff|amr|au|caf|flac|m4[abv]|mka|mkv|mov|mp[234]|mpe?g|og[agvx]|ogg|opus"
+    r"|ra|rf64|snd|sph|w64|wave?|web[am]|wma|wmv)$",
+    re.IGNORECASE,
+)
+"""The end of a sound file's name, or of a film's."""
+
+MAX_NAME = 100
+"""Characters of a recording's name; the database of jobs holds no more."""
+
+
+def recording_name(file: str | Path) -> str:
+    """The name of a recording, from its file's name: on the command line and in the service alike.
+
+    Folders and suffixes of sound files are left out. Letters, digits, `.`, `-` and `_` stay; what
+    lies between them becomes one `_`, so the name is one word in RTTM and safe in a path.
+    The name of a name is the name itself.
+
+    >>> recording_name("calls/my call (1).wav")
+    'my_call_1'
+    >>> recording_name("my_call_1")
+    'my_call_1'
+    >>> recording_name("C:\\\\calls\\\\2026.05.12 Zoë.MP3")
+    '2026.05.12_Zoë'
+    >>> recording_name("???.wav")
+    'recording'
+
+    Args:
+        file: a path, a file's name as an uploader gives it, or a recording's name.
+    """
+    name = unicodedata.normalize("NFC", AUDIO_SUFFIX.sub("", _last_part(file)))
+    name = re.sub(r"[^\w.-]+", "_", name)
+    before = ""
+    while name != before:  # what is cut off may uncover another suffix
+        before, name = name, AUDIO_SUFFIX.sub("", name)[:MAX_NAME].strip("._")
+    return name or "recording"
+
+
+def recording_names(file: str) -> tuple[str, ...]:
+    """Every name under which something of a recording may be kept, today's first.
+
+    Version 0.1 had one rule on the command line and another one in the service, and a request's id
+    is kept as it is.
+
+    >>> recording_names("my call (1).wav")
+    ('my_call_1', 'my_call_(1)', 'my call (1).wav')
+
+    Args:
+        file: the recording's name, or its file's.
+    """
+    stem = AUDIO_SUFFIX.sub("", _last_part(file))
+    by_command = "_".join(stem.split())
+    by_service = re.sub(r"[^\w.-]+", "_", stem).strip("._")[:MAX_NAME].rstrip("._")
+    names = (recording_name(file), by_service, by_command, str(file))
+    return tuple(dict.fromkeys(n for n in names if n and n.isprintable()))
+
+
+def _last_part(file: str | Path) -> str:
+    return str(file).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
 def shard_of(

@@ -8,10 +8,12 @@ A recording on its time line::
 """
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
+
+import numpy as np
 
 Seconds = float
 """A time on a recording's line, or a length of it."""
@@ -108,6 +110,28 @@ class Turn:
     def duration(self) -> Seconds:
         """Its length in seconds."""
         return self.end - self.start
+
+    def answered(self, row: Sequence[float] | np.ndarray) -> "Turn":
+        """The turn with a model's answer: its most probable emotion, and all probabilities.
+
+        >>> turn = Turn("call", 0.0, 1.2, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
+        >>> turn.emotion, turn.confidence
+        ('happy', 0.7)
+
+        Args:
+            row: [4], the probability of each of `EMOTIONS`, in their order.
+
+        Raises:
+            ValueError: it is not one number for each emotion.
+        """
+        probabilities = dict(zip(EMOTIONS, map(float, row), strict=True))
+        emotion = max(probabilities, key=probabilities.__getitem__)
+        return replace(
+            self,
+            emotion=emotion,
+            confidence=probabilities[emotion],
+            probabilities=probabilities,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.base import InputError
-from components.conversation import Recording, audio_duration
+from components.conversation import Recording, audio_duration, recording_name
 
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".sph"}
 
@@ -19,9 +19,7 @@ def read_folder(folder: Path) -> list[Recording]:
         raise InputError(f"{folder}: no such folder")
     recordings: dict[str, Recording] = {}
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
-        # RTTM can hold no spaces, and a file's name no slashes.
-        place = path.relative_to(folder).with_suffix("").as_posix().replace("/", "--")
-        name = "_".join(place.split())
+        name = "--".join(map(recording_name, path.relative_to(folder).parts))
         if name in recordings:
             raise InputError(f"{path} and {recordings[name].audio}: both would be named {name}")
         audio_duration(path)

@@ -33,7 +33,6 @@ from components.traffic.rows import (
     entropy,
     recording_id,
     recording_key,
-    recording_name,
     schema,
 )
 
@@ -60,7 +59,6 @@ __all__ = [
     "read_window",
     "recording_id",
     "recording_key",
-    "recording_name",
     "schema",
     "standing",
     "sweep",

@@ -5,7 +5,6 @@ import hmac
 import json
 import math
 import os
-import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -205,11 +204,6 @@ def recording_key(folder: Path) -> bytes:
         os.link(own, path)
     own.unlink()
     return path.read_bytes()
-
-
-def recording_name(text: str) -> str:
-    """A recording's name as the service makes it of its file's, without the suffix."""
-    return re.sub(r"[^\w.-]+", "_", text).strip("._")[:100].rstrip("._") or "recording"
 
 
 def recording_id(name: str, key: bytes) -> str:

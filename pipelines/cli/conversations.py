@@ -23,6 +23,7 @@ from components.conversation import (
     read_audio,
     read_rttm,
     read_words,
+    recording_name,
     turns_to_vtt,
     write_rttm,
     write_turns,
@@ -107,7 +108,7 @@ def diarize_command(
     with spinner("finding the speakers"):
         found = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
     segments = found.exclusive if exclusive else found.segments
-    write_rttm(output, session_of(audio), segments)
+    write_rttm(output, recording_name(audio), segments)
     note(f"{output}: {len({s.speaker for s in segments})} speakers")
 
 
@@ -122,7 +123,7 @@ def align_command(
 ) -> None:
     """Words and speaker segments to turns, by the four rules. Needs no model."""
     segments = read_words(words)
-    session_id, spoken = only_recording(speakers, words.stem)
+    session_id, spoken = only_recording(speakers, recording_name(words.stem))
     join = align_baseline if baseline else align
     turns = join(
         segments, spoken, session_id=session_id, max_pause=1.5 if max_pause is None else max_pause
@@ -153,7 +154,7 @@ def analyze_command(
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
         audio_duration(path)  # a bad file is refused before any model is loaded
-    names = [session_of(path) for path in audio]
+    names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
     chosen, settings = profile_and_settings(profile)
@@ -164,7 +165,7 @@ def analyze_command(
         for done, path in enumerate(audio, start=1):
             analysis = analyzer.analyze(
                 read_audio(path),
-                session_id=session_of(path),
+                session_id=recording_name(path),
                 num_speakers=num_speakers,
                 max_pause=max_pause,
             )
@@ -292,12 +293,6 @@ def corpus_check(
         table.add_row(name.replace("_", " "), Text(shown))
     out.print(table)
     raise typer.Exit(bool(findings))
-
-
-def session_of(audio: Path) -> str:
-    """A recording's name: its file's, with spaces that RTTM cannot hold replaced."""
-    stem = os.fsencode(audio.stem).decode(errors="replace")  # names of files need not be text
-    return "_".join(stem.split()) or "recording"
 
 
 def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]:

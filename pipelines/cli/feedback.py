@@ -89,6 +89,7 @@ def erase_command(
     `--owner` finds the rows. Exit status 2: nothing is kept of such a recording.
     """
     from components.base import database_exists
+    from components.conversation import recording_names
     from components.traffic import FeedbackStore, erase, recording_id, recording_key
 
     settings = Settings()
@@ -97,26 +98,18 @@ def erase_command(
     )
     if not settings.log.is_dir():
         raise InputError(nothing)
-    name = recording_id(f"{owner}/{_as_served(recording)}", recording_key(settings.log))
-    logged, entries = erase(settings.log, name), 0
+    key = recording_key(settings.log)
+    ids = [recording_id(f"{owner}/{name}", key) for name in recording_names(recording)]
+    logged, entries = sum(erase(settings.log, one) for one in ids), 0
     if database_exists(settings.feedback_url):
         store = FeedbackStore(settings.feedback_url)
-        entries = store.erase(name)
+        entries = sum(map(store.erase, ids))
         store.close()
     if not logged and not entries:
         raise InputError(nothing)
     if as_json:
-        return print_json({"recording": name, "logged": logged, "feedback": entries})
+        return print_json({"recording": ids[0], "logged": logged, "feedback": entries})
     return out.print(f"Erased: {logged} turns and sound files, {entries} entries of feedback.")
-
-
-def _as_served(recording: str) -> str:
-    """The name that the service gave a recording, of itself or of its file's name."""
-    from components.corpus.folder import SUFFIXES
-    from components.traffic import recording_name
-
-    path = Path(recording.replace("\\", "/"))
-    return recording_name(path.stem if path.suffix.lower() in SUFFIXES else path.name)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -59,6 +59,10 @@ class FeedbackDatabase:
                 raise NotReadyError("the database does not answer") from error
         return self._store
 
+    def erase(self, recording: str) -> int:
+        """Delete a recording's entries; how many there were."""
+        return self.store().erase(recording)
+
     def close(self) -> None:
         """Let go of the connections."""
         if self._store:

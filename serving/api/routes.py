@@ -1,15 +1,20 @@
 """The endpoints under `/v1`."""
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
 from components.align import align
 from components.base import InputError
-from components.conversation import SpeakerSegment, Turn, parse_rttm, parse_words
-from components.traffic import recording_name
+from components.conversation import (
+    SpeakerSegment,
+    Turn,
+    parse_rttm,
+    parse_words,
+    recording_name,
+    recording_names,
+)
 from serving.api import accept
 from serving.api.deadline import answered
 from serving.api.jobs import Jobs
@@ -224,20 +229,19 @@ async def delete_job(request: Request, id: str) -> None:
     responses=JOB_PROBLEMS | {422: {"model": Problem}},
 )
 async def erase(request: Request, name: Printable) -> ErasedOut:
-    """The name is the turns' `session_id`, which comes from the file's name."""
+    """The name is the turns' `session_id`, or that of the file that was sent."""
     log, owner = _runtime(request).log, _owner(request)
+    names = recording_names(name)
     if log is not None:
-        # First what may be away: who asks again finds the rest.
-        await asyncio.to_thread(_without_feedback, request, log.recording(name, owner))
-    jobs = await _jobs(request).erase(name, owner)
-    logged = 0 if log is None else await log.erase(name, owner)
+        # Feedback first, for its database may be away: a second request then erases everything.
+        for known in names:
+            recording = log.recording(known, owner)
+            await asyncio.to_thread(request.app.state.feedback.erase, recording)
+    jobs = sum([await _jobs(request).erase(known, owner) for known in names])
+    logged = sum([await log.erase(known, owner) for known in names]) if log else 0
     if not jobs and not logged:
         raise HTTPException(404, "nothing is kept of a recording of that name")
     return ErasedOut(recording=name, jobs=jobs, logged=logged)
-
-
-def _without_feedback(request: Request, recording: str) -> None:
-    request.app.state.feedback.store().erase(recording)
 
 
 def _runtime(request: Request) -> Runtime:
@@ -269,13 +273,12 @@ def _options(
 ) -> Options:
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-    return Options(_session(audio.filename), num_speakers, max_pause, words)
-
-
-def _session(filename: str | None) -> str:
-    """The recording's name, from what the sender calls the file."""
-    stem = Path((filename or "").replace("\\", "/")).stem
-    return recording_name(stem)
+    return Options(
+        session_id=recording_name(audio.filename or ""),
+        num_speakers=num_speakers,
+        max_pause=max_pause,
+        words=words,
+    )
 
 
 def _aligned(body: AlignIn) -> list[Turn]:

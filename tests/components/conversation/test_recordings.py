@@ -9,9 +9,29 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from components.base import Cache, InputError
-from components.conversation import Recording, shard_of, work_through
+from components.conversation import (
+    Recording,
+    recording_name,
+    recording_names,
+    shard_of,
+    work_through,
+)
+
+
+@given(st.text(max_size=150))
+@example("a.wav).ogg")
+@example("x" * 96 + ".wavy")
+@example("\udc80\0.wav")
+def test_a_recording_s_name_is_one_safe_word_and_names_itself(file: str) -> None:
+    name = recording_name(file)
+    assert recording_name(name) == name
+    assert 0 < len(name) <= 100 and len(name.split()) == 1 and name.isprintable()
+    assert not set(name) & set("/\\") and name not in (".", "..")
+    assert recording_names(file)[0] == name
 
 
 def corpus(*names: str) -> list[Recording]:

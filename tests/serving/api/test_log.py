@@ -1,6 +1,7 @@
 """Answers are logged before they go out, and people say what was wrong with them: over HTTP, with
 a real Triton, and with a service that is killed."""
 
+import asyncio
 import io
 import subprocess
 from collections.abc import Callable, Iterator
@@ -13,8 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import EMOTIONS
+from components.conversation import EMOTIONS, Turn
+from components.fusion import turn_measures
 from components.traffic import FeedbackStore, Journal, read_window
+from pipelines.cli.main import run
+from serving.engine.prediction_log import Asked, LogSettings, PredictionLog
 from serving.lineup import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
 from tests.serving.helpers import start_log_service
@@ -121,6 +125,30 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
     store.close()
     child.terminate()
     assert child.wait(30) in (0, -15)
+
+
+@pytest.mark.parametrize("by_service", [True, False], ids=["the service", "the command line"])
+def test_a_recording_is_erased_under_every_name_it_had(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_service: bool
+) -> None:
+    """Version 0.1 named one file `my_call_1` in the service, `my_call_(1)` on the command line."""
+    log = PredictionLog(tmp_path / "log", LogSettings())
+    for name in ("my_call_1", "my_call_(1)", "my_call"):
+        turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
+        measures = turn_measures(np.zeros(16_000, "f4"), turn.words)
+        asked = Asked(name, "/v1/analyze")
+        log.record(asked, name, 3, "production", [turn], [measures], np.zeros((1, 8), "f4"))
+    asyncio.run(log.close())
+    if by_service:
+        _, url = start()
+        with httpx.Client(base_url=f"{url}/v1/recordings/") as client:
+            assert client.delete("my call (1).wav").json()["logged"] == 2
+            assert client.delete("my call (1).wav").status_code == 404
+    else:
+        monkeypatch.setenv("MOODLINE_HOME", str(tmp_path))
+        assert run(["log", "erase", "calls/my call (1).wav"]) == 0
+        assert run(["log", "erase", "my_call_1"]) == 2
+    assert read_window(tmp_path / "log").table["request_id"].to_pylist() == ["my_call"]
 
 
 def test_whoever_erases_without_the_feedback_s_database_asks_again_and_finds_all(
