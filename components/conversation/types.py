@@ -124,7 +124,7 @@ class Turn:
         Raises:
             ValueError: it is not one number for each emotion.
         """
-        probabilities = dict(zip(EMOTIONS, map(float, row), strict=True))
+        probabilities: dict[str, float] = dict(zip(EMOTIONS, map(float, row), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
         return replace(
             self,
