@@ -13,7 +13,7 @@ from components.evaluate.evaluate import (
 )
 from components.evaluate.gate import gate
 from components.evaluate.measure import Measured, compare, measure
-from components.evaluate.prediction import open_model, predict_turns
+from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "gate",
     "headline",
     "measure",
-    "open_model",
     "predict_turns",
     "read_test_turns",
     "report_page",

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Seconds, Turn
-from components.evaluate.prediction import Classify, spread, turn_clip
-from components.fusion import Clip
+from components.evaluate.prediction import Classify, spread
+from components.fusion import Clip, turn_clip
 
 SILENCE: Seconds = 0.25
 """What is added before and after a turn: the cut of a turn is seldom better than that."""
@@ -66,7 +66,7 @@ def measure_behaviour(
     kept = dict.fromkeys(names, 0)
     for recording in recordings:
         own = [turn for turn in chosen if turn.session_id == recording.name]
-        clips = [turn_clip(recording, turn) for turn in own]
+        clips = [turn_clip(recording.audio, turn) for turn in own]
         for name in kept:
             kept[name] += sum(_holds(classify, own, clips, CHANGES[name]))
     total = len(chosen)

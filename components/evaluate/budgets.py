@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from components.conversation import Recording, Turn
-from components.evaluate.prediction import Classify, spread, turn_clip
-from components.fusion import Clip
+from components.evaluate.prediction import Classify, spread
+from components.fusion import Clip, turn_clip
 
 SERVED = ("model.onnx", "tokenizer.json")
 """The files of a version that a server loads."""
@@ -44,8 +44,8 @@ def measure_latency(
         turns: its turns.
         max_turns: how many are timed, spread evenly over all.
     """
-    places = {recording.name: recording for recording in recordings}
-    clips = [turn_clip(places[turn.session_id], turn) for turn in spread(turns, max_turns)]
+    audio = {recording.name: recording.audio for recording in recordings}
+    clips = [turn_clip(audio[turn.session_id], turn) for turn in spread(turns, max_turns)]
     models = [classify] if champion is None else [classify, champion]
     if not clips:
         return {"turns": 0, "p95_ms": None, "times_production": None}

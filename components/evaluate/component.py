@@ -72,11 +72,12 @@ def predict(
 
     from components.base import atomic_path
     from components.conversation import read_manifest, read_turns, write_turns
-    from components.evaluate import open_model, predict_turns
+    from components.evaluate import predict_turns
+    from components.fusion import Classifier
 
     recordings = read_manifest(Path(corpus.path))
     heard = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
-    classify = open_model(Path(model.path))
+    classify = Classifier(Path(model.path))
     with atomic_path(Path(predictions.path)) as folder:
         folder.mkdir()
         for recording in recordings:

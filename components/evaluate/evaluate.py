@@ -13,8 +13,9 @@ from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
-from components.evaluate.prediction import Classify, open_model, predict_turns
+from components.evaluate.prediction import Classify, predict_turns
 from components.evaluate.report import report_page
+from components.fusion import Classifier
 from components.scoring import DEFAULT, Verdict
 
 Progress = Callable[[int, int], None]
@@ -86,7 +87,8 @@ def evaluate(
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
     steps = 1 if champion is None else 2
-    model, best = open_model(model_dir), None if champion is None else open_model(champion)
+    model = Classifier(model_dir)
+    best = None if champion is None else Classifier(champion)
     predicted = predict_turns(model, tested, turns, _part(progress, 0, steps))
     ours = measure(tested, predicted, profile.seed)
     metrics: dict[str, Any] = {

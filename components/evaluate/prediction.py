@@ -7,37 +7,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from components.conversation import EMOTIONS, Recording, Turn, read_audio
-from components.fusion import Clip
+from components.conversation import EMOTIONS, Recording, Turn
+from components.fusion import Classifier, Clip, turn_clip
 
 T = TypeVar("T")
 
 Classify = Callable[[Sequence[Clip]], np.ndarray]
 """Clips → probabilities [n, 4] in the order of `EMOTIONS`."""
-
-
-def open_model(model_dir: Path) -> Classify:
-    """Open a version for answering: its ONNX graph and its windows, as it is served.
-
-    (A folder without a graph, or a machine with a GPU, answers by torch.)
-
-    Raises:
-        InputError: no model there.
-    """
-    from components.fusion import load_tokenizer, open_version, predict
-
-    model = open_version(Path(model_dir))
-    tokenizer = load_tokenizer(Path(model_dir))
-    return lambda clips: predict(model, clips, tokenizer=tokenizer)[0]
-
-
-def turn_clip(recording: Recording, turn: Turn) -> Clip:
-    """A turn's sound, read by seeking, and its words.
-
-    Raises:
-        InputError: audio that cannot be read.
-    """
-    return read_audio(recording.audio, turn.start, turn.end), turn.words
 
 
 def spread(items: Sequence[T], most: int) -> list[T]:
@@ -58,7 +34,7 @@ def predict_turns(
     Audio is read one recording's turns at a time, so memory holds one recording.
 
     Args:
-        model: a version's folder, or one that `open_model` has opened.
+        model: a version's folder, or a model that is open.
         recordings: what to predict for.
         turns: each recording's turns.
         progress: called with the number of turns done and their total.
@@ -66,12 +42,12 @@ def predict_turns(
     Raises:
         InputError: no model there, or audio that cannot be read.
     """
-    classify = open_model(model) if isinstance(model, Path) else model
+    classify = Classifier(model) if isinstance(model, Path) else model
     total = sum(len(turns[recording.name]) for recording in recordings)
     found: list[Turn] = []
     for recording in recordings:
         own = turns[recording.name]
-        probabilities = classify([turn_clip(recording, turn) for turn in own])
+        probabilities = classify([turn_clip(recording.audio, turn) for turn in own])
         for turn, row in zip(own, probabilities, strict=True):
             best = int(row.argmax())
             found.append(

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from components.base import atomic_path
-from components.conversation import SAMPLE_RATE
+from components.conversation import EMOTIONS, SAMPLE_RATE
 from components.fusion.model import MoodlineModel, load_model
 from components.fusion.onnx_model import OnnxModel, pad
 
@@ -78,7 +78,7 @@ def export_onnx(source: MoodlineModel | Path | str, path: Path) -> None:
         onnx.helper.set_model_props(
             graph,
             {
-                "emotions": ",".join(model.config.id2label[i] for i in range(4)),
+                "emotions": ",".join(model.config.id2label[i] for i in range(len(EMOTIONS))),
                 "max_samples": str(model.config.max_samples),
                 "max_tokens": str(model.config.max_tokens),
                 "hidden_size": str(model.config.hidden_size),
@@ -111,7 +111,7 @@ def _check(answers: _Answers, path: Path) -> None:
         given = runner.session.run(
             list(OUTPUTS), {k: v.numpy() for k, v in zip(INPUTS, batch, strict=True)}
         )
-        for name, mine, theirs in zip(OUTPUTS, expected, given, strict=True):
-            error = float(np.abs(mine.numpy() - theirs).max())
+        for name, torch_output, graph_output in zip(OUTPUTS, expected, given, strict=True):
+            error = float(np.abs(torch_output.numpy() - graph_output).max())
             if not error <= TOLERANCE:
                 raise RuntimeError(f"the ONNX graph's {name} differs from torch's by {error:.1e}")

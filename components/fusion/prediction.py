@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.base import InputError
-from components.conversation import SAMPLE_RATE
+from components.conversation import EMOTIONS, SAMPLE_RATE
 from components.fusion.onnx_model import OnnxModel, pad
 from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows
@@ -17,84 +17,102 @@ if TYPE_CHECKING:
 
     from components.fusion.model import MoodlineModel
 
-BATCH_SECONDS = 120.0
-"""The most sound in one batch, padding included: it bounds the memory."""
+MAX_BATCH_SECONDS = 120.0
+"""Sound in one batch, padding included: it bounds the memory."""
 
-LIKE = 0.9
-"""The shortest in a batch, as a share of the longest: the rest would be padding."""
+MIN_LENGTH_SHARE = 0.9
+"""The shortest window in a batch, as a share of the longest: the rest is padding."""
+
+
+class Classifier:
+    """A model version, opened once: the one way to ask it for emotions.
+
+    It answers in the form that is fastest here: with torch on a GPU, otherwise with its ONNX graph.
+    A folder without a graph answers with torch. The graph needs no torch.
+
+    Args:
+        folder: the version's folder.
+
+    Raises:
+        InputError: a folder without a model, or with another kind of model.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        self.model = _open_model(Path(folder))
+        self.tokenizer = load_tokenizer(Path(folder))
+
+    def __call__(self, clips: Sequence[Clip]) -> np.ndarray:
+        """The clips' probabilities [n, 4], in the order of `EMOTIONS`."""
+        return self.predict(clips)[0]
+
+    def predict(
+        self, clips: Sequence[Clip], progress: Callable[[int, int], None] | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The clips' probabilities [n, 4] and embeddings [n, d]; see `predict`."""
+        return predict(self.model, clips, tokenizer=self.tokenizer, progress=progress)
+
+
+def _open_model(folder: Path) -> "MoodlineModel | OnnxModel":
+    graph = folder / "model.onnx"
+    if graph.is_file() and not _has_gpu():
+        try:
+            return OnnxModel(graph, arena=True)
+        except ValueError as error:
+            raise InputError(str(error)) from error
+    from components.fusion.model import load_model
+
+    model: Any = load_model(folder)
+    return model.to("cuda") if _has_gpu() else model
+
+
+def _has_gpu() -> bool:
+    try:
+        import torch
+    except ImportError:  # where only graphs are served
+        return False
+    return torch.cuda.is_available()
 
 
 def predict(
-    model: "MoodlineModel | OnnxModel | Path | str",
+    model: "MoodlineModel | OnnxModel",
     clips: Sequence[Clip],
     *,
+    tokenizer: "Tokenizer",
     batch_size: int | None = None,
-    tokenizer: "Tokenizer | None" = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Classify turns.
+    """Classify turns with a loaded model.
 
-    Clips longer than the model takes are cut into windows, whose answers are averaged by duration.
+    Clips longer than the model takes are cut into windows. A clip's answer is the average of its
+    windows' answers, weighted by duration.
 
     Args:
-        model: a loaded model, or a version's folder (see `open_version`).
+        model: under torch or as a graph.
         clips: each turn's waveform (mono, 16 kHz) and words.
-        batch_size: windows at once, at most; by default 8 on a GPU and 1 on a CPU, which is as
+        tokenizer: of the model.
+        batch_size: windows in a batch, at most; by default 8 on a GPU and 1 on a CPU, which is as
             quick with one, has nothing to pad and needs the least memory.
-        tokenizer: of the model; by default that of the folder the model was loaded from.
         progress: called with the number of windows done and their total.
 
     Returns:
         Probabilities [n, 4] in the order of `EMOTIONS` and embeddings [n, d].
 
     Raises:
-        InputError: a clip that is not one channel of numbers, or a folder without a model.
+        InputError: a clip that is not one channel of numbers.
     """
-    if isinstance(model, (str, Path)):
-        folder = Path(model)
-        model = open_version(folder)
-        tokenizer = tokenizer or load_tokenizer(folder)
     limits = model if isinstance(model, OnnxModel) else model.config
-    if tokenizer is None:
-        if isinstance(model, OnnxModel):
-            raise ValueError("predict with an OnnxModel needs its tokenizer")
-        tokenizer = load_tokenizer(Path(str(model.config.name_or_path)))
     if batch_size is None:
         batch_size = 1 if isinstance(model, OnnxModel) or model.device.type == "cpu" else 8
     windows = clip_windows(clips, tokenizer, limits.max_samples, limits.max_tokens)
-    answers = np.zeros((len(windows), 4 + limits.hidden_size))
+    answers = np.zeros((len(windows), len(EMOTIONS) + limits.hidden_size))
     done = 0
     for batch in batches(windows, batch_size):
-        chosen = [windows[i] for i in batch]
-        answers[batch] = answer_batch(model, chosen)
+        answers[batch] = answer_batch(model, [windows[i] for i in batch])
         done += len(batch)
         if progress:
             progress(done, len(windows))
     table = average_windows(windows, answers, len(clips))
-    return table[:, :4], table[:, 4:]
-
-
-def open_version(folder: Path) -> "MoodlineModel | OnnxModel":
-    """A version in the form that answers fastest here: torch on a GPU, else its ONNX graph.
-
-    Raises:
-        InputError: a folder without a model, or with another kind of model.
-    """
-    import torch
-
-    from components.fusion.model import check_kind, load_model
-
-    check_kind(folder)
-    if torch.cuda.is_available():
-        model: Any = load_model(folder)
-        return model.to("cuda")
-    graph = folder / "model.onnx"
-    if not graph.is_file():
-        return load_model(folder)
-    try:
-        return OnnxModel(graph, arena=True)
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    return table[:, : len(EMOTIONS)], table[:, len(EMOTIONS) :]
 
 
 def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
@@ -103,8 +121,8 @@ def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
     batch: list[int] = []
     for i in order:
         longest = len(windows[batch[0]].audio) if batch else 0
-        full = (len(batch) + 1) * longest > BATCH_SECONDS * SAMPLE_RATE
-        unlike = len(windows[i].audio) < LIKE * longest
+        full = (len(batch) + 1) * longest > MAX_BATCH_SECONDS * SAMPLE_RATE
+        unlike = len(windows[i].audio) < MIN_LENGTH_SHARE * longest
         if batch and (len(batch) == batch_size or full or unlike):
             yield batch
             batch = []

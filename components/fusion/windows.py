@@ -3,11 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.base import InputError
+from components.conversation import SAMPLE_RATE, Turn, read_audio
 from components.fusion.tokens import encode_text, encode_windows, special_token_count
 
 if TYPE_CHECKING:
@@ -15,6 +17,21 @@ if TYPE_CHECKING:
 
 Clip = tuple[np.ndarray, str]
 """A turn's waveform, float32 [samples] mono at 16 kHz, and its words."""
+
+
+def turn_clip(audio: np.ndarray | Path, turn: Turn) -> Clip:
+    """A turn's stretch of its recording, and its words, as the model takes them.
+
+    Args:
+        audio: the recording, float32 [samples] mono at 16 kHz, or its file, of which only the
+            stretch is read.
+
+    Raises:
+        InputError: a file that cannot be read.
+    """
+    if isinstance(audio, Path):
+        return read_audio(audio, turn.start, turn.end), turn.words
+    return audio[round(turn.start * SAMPLE_RATE) : round(turn.end * SAMPLE_RATE)], turn.words
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +69,7 @@ def clip_windows(
         InputError: a clip with samples that are not numbers, or that is not one channel.
     """
     special = special_token_count(tokenizer)
-    room = max_tokens - special
+    max_words = max_tokens - special
     windows = []
     for index, (audio, text) in enumerate(clips):
         samples = np.asarray(audio, dtype=np.float32)
@@ -64,7 +81,7 @@ def clip_windows(
             samples = np.zeros(1, dtype=np.float32)
         whole = encode_text(tokenizer, text)
         tokens = len(whole) - special
-        count = max(math.ceil(len(samples) / max_samples), math.ceil(tokens / room), 1)
+        count = max(math.ceil(len(samples) / max_samples), math.ceil(tokens / max_words), 1)
         bounds = [round(i * len(samples) / count) for i in range(count + 1)]
         pieces = [whole] if count == 1 else encode_windows(tokenizer, text, count)
         for i, ids in enumerate(pieces):

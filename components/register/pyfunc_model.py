@@ -4,7 +4,6 @@ MLflow keeps a copy of this file with each version ("models from code"), so noth
 needs Moodline's package beside it, for the model's windows and tokens; it does not need torch.
 """
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,10 @@ class MoodlinePyfunc(PythonModel):
     """Turns to emotions, by the version's ONNX graph."""
 
     def load_context(self, context: Any) -> None:
-        """Open the graph and the tokenizer of the version's folder."""
-        from components.fusion import OnnxModel, load_tokenizer
+        """Open the version's folder."""
+        from components.fusion import Classifier
 
-        folder = Path(context.artifacts["model"])
-        self.model = OnnxModel(folder / "model.onnx")
-        self.tokenizer = load_tokenizer(folder)
+        self.classifier = Classifier(context.artifacts["model"])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         """Classify turns.
@@ -33,19 +30,19 @@ class MoodlinePyfunc(PythonModel):
             params: not used.
 
         Returns:
-            For each row `emotion`, `probabilities` (in the order of the model's emotions) and
+            For each row `emotion`, `probabilities` (in the order of `EMOTIONS`) and
             `embedding`.
         """
-        from components.fusion import predict
+        from components.conversation import EMOTIONS
 
         clips = [
             (np.asarray(audio, dtype=np.float32), str(text))
             for audio, text in zip(model_input["audio"], model_input["text"], strict=True)
         ]
-        probabilities, embeddings = predict(self.model, clips, tokenizer=self.tokenizer)
+        probabilities, embeddings = self.classifier.predict(clips)
         return pd.DataFrame(
             {
-                "emotion": [self.model.emotions[row.argmax()] for row in probabilities],
+                "emotion": [EMOTIONS[row.argmax()] for row in probabilities],
                 "probabilities": probabilities.tolist(),
                 "embedding": embeddings.tolist(),
             }

@@ -7,7 +7,8 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from components.conversation import SAMPLE_RATE
-from components.fusion import Clip, MoodlineModel, clip_windows
+from components.fusion import Clip, clip_windows
+from components.fusion.model import MoodlineModel
 from components.fusion.prediction import answer_batch
 
 

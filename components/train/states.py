@@ -14,9 +14,10 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from components.base import Cache, atomic_path, json_digest
-from components.fusion import MoodlineModel, clip_windows
+from components.fusion import clip_windows
 from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
+from components.fusion.model import MoodlineModel
 from components.train.data import Row, Sound
 from components.train.processes import rank, wait_for_all, world_size
 

@@ -12,7 +12,8 @@ from torch import nn
 from components.base import Cache, file_digest, tree_digest
 from components.config import Profile, Settings, resolve_model
 from components.conversation import Recording
-from components.fusion import Clip, MoodlineModel, clip_windows, predict
+from components.fusion import Clip, clip_windows, predict
+from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
 from components.train.batches import Item
 from components.train.data import Sound, Split, count_emotions, read_rows, split_rows

@@ -8,7 +8,9 @@ import numpy as np
 
 from components.base import atomic_path
 from components.config import Profile
-from components.fusion import MoodlineModel, export_onnx, load_tokenizer
+from components.fusion import load_tokenizer
+from components.fusion.export import export_onnx
+from components.fusion.model import MoodlineModel
 from components.train.card import model_card
 from components.train.data import Sound, Split
 from components.train.fitting import Fitted

@@ -176,7 +176,8 @@ def analyze_command(
 
 def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
     """The whole way from audio to turns, in this process, with the named model."""
-    from serving.engine.analyze import Analyzer, LocalClassifier
+    from components.fusion import Classifier
+    from serving.engine.analyze import Analyzer
 
     folder = Path(model)
     if not folder.is_dir():
@@ -185,7 +186,7 @@ def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer
         with spinner(f"fetching model {model}"):
             folder = download(model, settings.cache / "versions", settings)
     with spinner("loading the models"):
-        analyzer = Analyzer(profile, settings, LocalClassifier(folder))
+        analyzer = Analyzer(profile, settings, Classifier(folder))
         analyzer.load()
     return analyzer
 

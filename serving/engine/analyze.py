@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -52,29 +51,6 @@ class Classifier(Protocol):
 
     def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
         """Probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
-
-
-class LocalClassifier:
-    """Classifies in this process, by a model version's folder.
-
-    Args:
-        model_dir: the version's folder.
-
-    Raises:
-        InputError: it holds no Moodline model.
-    """
-
-    def __init__(self, model_dir: Path) -> None:
-        from components.fusion import load_tokenizer, open_version
-
-        self._model = open_version(Path(model_dir))
-        self._tokenizer = load_tokenizer(Path(model_dir))
-
-    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
-        """As `Classifier`."""
-        from components.fusion import predict
-
-        return predict(self._model, clips, tokenizer=self._tokenizer)[0]
 
 
 @dataclass(frozen=True, slots=True)

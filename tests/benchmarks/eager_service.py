@@ -14,7 +14,8 @@ class Eager:
     """Answers by the same model as the service it is compared with."""
 
     def __init__(self) -> None:
-        from components.fusion import load_model, load_tokenizer
+        from components.fusion import load_tokenizer
+        from components.fusion.model import load_model
 
         folder = Path(os.environ["EAGER_MODEL"])
         self.model = load_model(folder)

@@ -20,15 +20,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from components.config import TrainSettings
 from components.conversation import SAMPLE_RATE
-from components.fusion import (
-    Clip,
-    MoodlineConfig,
-    MoodlineModel,
-    OnnxModel,
-    clip_windows,
-    export_onnx,
-    predict,
-)
+from components.fusion import Clip, OnnxModel, clip_windows, predict
+from components.fusion.config import MoodlineConfig
+from components.fusion.export import export_onnx
+from components.fusion.model import MoodlineModel
 from components.train.batches import Item
 from components.train.fitting import fit
 from components.train.states import one_thread

@@ -19,7 +19,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from components.config import Settings, load_profile, resolve_model
-from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, load_tokenizer
+from components.fusion import Clip, OnnxModel, load_tokenizer
+from components.fusion.export import export_onnx
+from components.fusion.model import MoodlineModel
 from components.traffic import read_window
 from components.train.golden import write_golden
 from serving.lineup import Served

@@ -83,7 +83,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Pa
     """A tiny random model's folder; with an emotion given, one that always answers it."""
     import torch
 
-    from components.fusion import MoodlineConfig, MoodlineModel
+    from components.fusion.config import MoodlineConfig
+    from components.fusion.model import MoodlineModel
 
     home = tmp_path_factory.mktemp("models")
     size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,

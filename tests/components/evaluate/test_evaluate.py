@@ -22,10 +22,10 @@ from components.conversation import (
 from components.evaluate import (
     evaluate,
     headline,
-    open_model,
     predict_turns,
     read_test_turns,
 )
+from components.fusion import Classifier
 from components.scoring import read_verdict
 
 
@@ -133,7 +133,7 @@ def test_production_is_not_the_model_itself(model, recordings, turns, profile):
 
 def test_the_gate_is_asked_all_that_it_can_be_asked(model, recordings, turns, profile, tmp_path):
     """Slices, behaviour, latency and size, measured on a real model and its graph."""
-    from components.fusion import export_onnx
+    from components.fusion.export import export_onnx
 
     folder = shutil.copytree(model(None), tmp_path / "model")
     export_onnx(folder, folder / "model.onnx")
@@ -181,12 +181,11 @@ def test_it_is_the_same_each_time(found, model, recordings, turns, profile):
 
 
 def test_each_turn_is_heard_where_it_stands(model, recordings, turns):
-    from components.fusion import predict
-
+    classify = Classifier(model(None))
     tested = recordings[1:]
-    found = predict_turns(open_model(model(None)), tested, turns)
+    found = predict_turns(classify, tested, turns)
     expected = [
-        predict(model(None), [(read_audio(r.audio, t.start, t.end), t.words)])[0][0]
+        classify([(read_audio(r.audio, t.start, t.end), t.words)])[0]
         for r in tested
         for t in turns[r.name]
     ]

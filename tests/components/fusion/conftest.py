@@ -8,7 +8,9 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
-from components.fusion import Clip, MoodlineConfig, MoodlineModel
+from components.fusion import Clip
+from components.fusion.config import MoodlineConfig
+from components.fusion.model import MoodlineModel
 from tests.tiny import word_tokenizer
 
 SIZES: dict[str, Any] = {

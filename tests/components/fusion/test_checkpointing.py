@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from components.fusion import MoodlineModel
+from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
 WATCHED = {

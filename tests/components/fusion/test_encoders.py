@@ -17,7 +17,9 @@ from transformers import (
 )
 
 from components.base import InputError
-from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, load_model, predict
+from components.fusion import Clip, OnnxModel, predict
+from components.fusion.export import export_onnx
+from components.fusion.model import MoodlineModel, load_model
 from components.fusion.onnx_model import pad
 
 Make = Callable[..., str]

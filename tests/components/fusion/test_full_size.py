@@ -6,7 +6,9 @@ The ONNX graph of this size takes half a minute to write; `make bench` checks it
 import numpy as np
 import torch
 
-from components.fusion import MoodlineConfig, MoodlineModel, Window
+from components.fusion import Window
+from components.fusion.config import MoodlineConfig
+from components.fusion.model import MoodlineModel
 from components.fusion.prediction import answer_batch
 
 

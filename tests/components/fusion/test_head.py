@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from components.fusion import MoodlineModel
 from components.fusion.head import Attention, FusionLayer, MoodlineHead, sinusoidal_positions
+from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
 
@@ -109,7 +109,7 @@ def test_the_modalities_are_projected_where_sizes_differ(make_model: Make) -> No
 
 
 def test_the_paper_has_eight_heads_two_layers_and_2048() -> None:
-    from components.fusion import MoodlineConfig
+    from components.fusion.config import MoodlineConfig
 
     config = MoodlineConfig()
     assert (config.heads, config.layers, config.feed_forward, config.dropout) == (8, 2, 2048, 0.2)

@@ -11,16 +11,10 @@ import torch
 from tokenizers import Tokenizer
 
 from components.base import InputError
-from components.fusion import (
-    Clip,
-    MoodlineConfig,
-    MoodlineModel,
-    load_model,
-    open_version,
-    predict,
-)
+from components.fusion import Classifier, Clip, predict
+from components.fusion.config import MoodlineConfig
 from components.fusion.frontend import LogMel
-from components.fusion.model import keep_layers
+from components.fusion.model import MoodlineModel, keep_layers, load_model
 
 Make = Callable[..., MoodlineModel]
 KINDS = ["whisper", "wav2vec2", "wav2vec2-layer", "hubert", "wavlm"]
@@ -107,9 +101,8 @@ def test_saved_and_loaded_it_answers_the_same(
     assert not again.training
     for name, weight in model.state_dict().items():
         assert torch.equal(weight, again.state_dict()[name]), name
-    # By its folder the model finds its own tokenizer.
     assert np.array_equal(
-        predict(tmp_path, clips[:3])[0], predict(model, clips[:3], tokenizer=tokenizer)[0]
+        Classifier(tmp_path)(clips[:3]), predict(model, clips[:3], tokenizer=tokenizer)[0]
     )
 
 
@@ -124,16 +117,21 @@ def test_a_folder_of_another_kind_is_refused(make_model: Make, tmp_path: Path) -
         load_model(tmp_path)
 
 
-def test_a_version_that_is_not_ours_is_refused(make_model: Make, tmp_path: Path) -> None:
+def test_a_version_that_is_not_ours_is_refused(
+    make_model: Make, tokenizer: Tokenizer, tmp_path: Path
+) -> None:
     (tmp_path / "config.json").write_text('{"model_type": "wav2vec2"}')
     with pytest.raises(InputError, match="a wav2vec2 checkpoint, not a Moodline model"):
-        open_version(tmp_path)
+        Classifier(tmp_path)
     make_model().save_pretrained(tmp_path)
-    assert isinstance(open_version(tmp_path), MoodlineModel)
+    with pytest.raises(InputError, match="holds no tokenizer"):
+        Classifier(tmp_path)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    assert isinstance(Classifier(tmp_path).model, MoodlineModel)
     for graph in (b"junk", foreign_graph()):
         (tmp_path / "model.onnx").write_bytes(graph)
         with pytest.raises(InputError, match=r"model\.onnx: is not the graph of a Moodline model"):
-            open_version(tmp_path)
+            Classifier(tmp_path)
 
 
 def foreign_graph() -> bytes:

@@ -10,7 +10,9 @@ import pytest
 from tokenizers import Tokenizer
 
 from components.base import InputError
-from components.fusion import Clip, MoodlineModel, OnnxModel, export_onnx, predict
+from components.fusion import Clip, OnnxModel, predict
+from components.fusion.export import export_onnx
+from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from components.fusion import MoodlineModel
 from components.fusion.frontend import LogMel, masked_group_norm, masked_mean
+from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
 

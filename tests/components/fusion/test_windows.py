@@ -7,14 +7,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from components.base import InputError
-from components.fusion import (
-    Clip,
-    MoodlineModel,
-    average_windows,
-    clip_windows,
-    encode_text,
-    predict,
-)
+from components.fusion import Clip, average_windows, clip_windows, encode_text, predict
+from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
 

@@ -8,7 +8,7 @@ import torch
 
 from components.base import Cache
 from components.conversation import Recording
-from components.fusion import MoodlineModel
+from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
 from components.train.data import Sound, read_rows
 from components.train.states import encode_rows, standardize

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 
 from components.config import Profile, Settings
 from components.conversation import EMOTIONS, Recording, read_audio
-from components.fusion import OnnxModel, load_model, predict
+from components.fusion import Classifier, OnnxModel, load_tokenizer, predict
+from components.fusion.model import load_model
 from components.train import TrainResult, train
 from components.train.golden import read_golden
 
@@ -49,7 +50,7 @@ def test_it_learns_the_tones(trained: TrainResult, corpus: Corpus) -> None:
     audio = {recording.name: recording.audio for recording in recordings}
     held = [row for row in pq.read_table(examples).to_pylist() if row["fold"] == "fold2"]
     clips = [(read_audio(audio[r["recording"]], r["start"], r["end"]), r["text"]) for r in held]
-    probabilities, _ = predict(trained.model, clips)
+    probabilities, _ = Classifier(trained.model).predict(clips)
     right = [
         EMOTIONS[i] == r["emotion"] for i, r in zip(probabilities.argmax(1), held, strict=True)
     ]
@@ -85,7 +86,7 @@ def test_drift_reference_is_what_the_model_says(trained: TrainResult, corpus: Co
     assert [row["part"] for row in rows] == ["training"] * 16 + ["validation"] * 16
     first, recording = rows[0], corpus[1][0]
     clip = (read_audio(recording.audio, 0.0, 0.3), "no stop")
-    probabilities, embedding = predict(trained.model, [clip])
+    probabilities, embedding = Classifier(trained.model).predict([clip])
     assert first["recording"] == "r0" and first["label"] == "angry"
     assert first["probabilities"] == pytest.approx(probabilities[0], abs=1e-5)
     assert first["embedding"] == pytest.approx(embedding[0], abs=1e-4)
@@ -170,7 +171,8 @@ def test_attending_over_frames_trains_too(
     assert np.abs(given - probabilities).max() < 1e-4
     assert np.abs(vectors - embeddings).max() < 1e-4
     turn = (read_audio(corpus[1][0].audio, 0.0, 0.3), "no stop")
-    by_torch, by_graph = predict(model, [turn])[0], predict(result.model, [turn])[0]
+    by_torch = predict(model, [turn], tokenizer=load_tokenizer(result.model))[0]
+    by_graph = Classifier(result.model)([turn])
     assert np.abs(by_torch - by_graph).max() < 1e-4
     assert result.history[-1]["training_loss"] < 0.9 * result.history[0]["training_loss"]
 

@@ -116,7 +116,7 @@ def test_broken_files_are_refused(ct2_dir: Path, tmp_path: Path) -> None:
 
 @pytest.mark.models
 def test_the_prepared_encoder_loads_whole(models_home: Path) -> None:
-    from components.fusion import MoodlineModel
+    from components.fusion.model import MoodlineModel
 
     model = MoodlineModel.from_encoders(
         str(models_home / "whisper-tiny.en-encoder"), str(models_home / "all-minilm-l6-v2")
