@@ -1,9 +1,9 @@
-"""What may go wrong with a request, whoever notices it."""
+"""What may go wrong with a request, whoever notices it. Each kind has its HTTP status."""
 
-from components.base import InputError
+from components.base import InputError, MoodlineError, Unavailable
 
 
-class NotReadyError(RuntimeError):
+class NotReadyError(Unavailable):
     """A part does not answer as it should now, but may soon."""
 
 
@@ -11,21 +11,27 @@ class RefusedError(NotReadyError):
     """A model version failed its check, and there is none to serve in its stead."""
 
 
-class LateError(RuntimeError):
+class LateError(MoodlineError):
     """The deadline passed before there was an answer."""
 
+    exit_status = 2
+    http_status = 504
 
-class BusyError(RuntimeError):
+
+class BusyError(MoodlineError):
     """As many as may wait are waiting."""
 
-
-class StoppedError(RuntimeError):
-    """Nobody waits for the work any more."""
+    exit_status = 2
+    http_status = 429
 
 
 class TooLongError(InputError):
     """The recording is longer than this service takes."""
 
+    http_status = 413
+
 
 class NotAudioError(InputError):
     """The upload cannot be read as sound."""
+
+    http_status = 415

@@ -7,6 +7,7 @@ from components.base.cache import Cache, file_digest, json_digest, tree_digest
 from components.base.database import (
     DatabaseAwayError,
     connect_arguments,
+    database_errors,
     database_exists,
     in_utc,
     open_database,
@@ -35,6 +36,7 @@ __all__ = [
     "check_new_folder",
     "check_writable",
     "connect_arguments",
+    "database_errors",
     "database_exists",
     "file_digest",
     "in_utc",

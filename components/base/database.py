@@ -1,10 +1,12 @@
 """A database named by a URL, for what several processes write."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base.errors import InputError
+from components.base.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
     from sqlalchemy import URL, Engine, MetaData
@@ -13,8 +15,26 @@ CONNECT_SECONDS = 3
 """After which a PostgreSQL that does not answer is given up; its URL may name another number."""
 
 
-class DatabaseAwayError(InputError):
+class DatabaseAwayError(Unavailable):
     """A database does not answer; later it may."""
+
+    answer = "the database does not answer"
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Raise a `DatabaseAwayError` for what SQLAlchemy raises where a database does not answer.
+
+    Raises:
+        DatabaseAwayError: it does not, or not as it should.
+    """
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+    try:
+        yield
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise DatabaseAwayError(f"the database: {str(error).splitlines()[0]}") from error
 
 
 def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":

@@ -18,10 +18,13 @@ class MoodlineError(Exception):
     Attributes:
         exit_status: what the command line exits with.
         http_status: what the service answers.
+        answer: what the service's callers read instead of the text, where that is for the operator
+            only; empty: the text.
     """
 
     exit_status: ClassVar[int] = 70
     http_status: ClassVar[int] = 500
+    answer: ClassVar[str] = ""
 
 
 class InputError(MoodlineError, ValueError):

@@ -26,6 +26,8 @@ _ATTEMPTS = 20
 class UnknownRequestError(InputError):
     """Feedback on a request, or a turn of it, that the log does not hold."""
 
+    http_status = 404
+
 
 @dataclass(frozen=True, slots=True)
 class Correction:

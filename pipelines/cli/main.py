@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from components.base import InputError
+from components.base import InputError, Unavailable
 from components.register import Refused
 from pipelines.cli import (
     batch,
@@ -111,7 +111,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 2
     except typer.Exit as error:
         return error.exit_code
-    except InputError as error:
+    except (InputError, Unavailable) as error:
         note(f"moodline: {error}")
         return 2
     except Refused as error:

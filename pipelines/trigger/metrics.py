@@ -10,7 +10,7 @@ CAUSES = Counter(
 )
 REFUSED = Counter(
     "moodline_trigger_refused",
-    "Requests that were not taken in: unauthorized, malformed, too_large.",
+    "Requests that were not taken in: unauthorized, malformed, too_large, unavailable.",
     ["reason"],
 )
 STARTED = Gauge(

@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.base import InputError
+from components.base import InputError, MoodlineError
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
 from pipelines.trigger.trigger import Told, Trigger
@@ -78,9 +78,10 @@ def build_app(
         first = error.errors()[0]
         return _refuse(422, "malformed", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
-    @app.exception_handler(InputError)
-    def wrong(request: Request, error: InputError) -> JSONResponse:
-        return _refuse(422, "malformed", str(error))
+    @app.exception_handler(MoodlineError)
+    def known_error(request: Request, error: MoodlineError) -> JSONResponse:
+        reason = "malformed" if error.http_status == 422 else "unavailable"
+        return _refuse(error.http_status, reason, str(error))
 
     return app
 

@@ -4,7 +4,6 @@
 what is settled before a body is read.
 """
 
-import errno
 import logging
 import re
 import time
@@ -20,13 +19,10 @@ from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
-from components.base import InputError
-from components.traffic import UnknownRequestError
+from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
 from serving.api.feedback import FEEDBACK
-from serving.api.job_store import AWAY
 from serving.api.limits import (
-    NO_DATABASE,
     OWNER,
     RETRY_SECONDS,
     App,
@@ -40,14 +36,6 @@ from serving.api.limits import (
 )
 from serving.api.routes import OWN_DEADLINE, ROUTES
 from serving.engine.scheduling import Work
-from serving.errors import (
-    BusyError,
-    LateError,
-    NotAudioError,
-    NotReadyError,
-    StoppedError,
-    TooLongError,
-)
 
 logger = logging.getLogger(__name__)
 
@@ -82,19 +70,6 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 
 Emotions are statistical guesses from sound and words, not facts about people.
 """
-GONE = 499
-"""Counted where nobody waits for the answer any more; it is no failure of the service."""
-
-STATUSES: dict[type[Exception], int] = {
-    UnknownRequestError: 404,  # before InputError, which it is
-    TooLongError: 413,  # before InputError, which it is
-    NotAudioError: 415,
-    InputError: 422,
-    BusyError: 429,
-    NotReadyError: 503,
-    LateError: 504,
-    StoppedError: GONE,
-}
 
 
 def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
@@ -119,14 +94,11 @@ def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
     app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller=SMALLER)
     app.add_middleware(Guard)
     app.add_middleware(Counted)
-    app.add_exception_handler(RequestValidationError, _explain)
-    app.add_exception_handler(StarletteHTTPException, _refuse)
-    app.add_exception_handler(OSError, _without_room)
-    app.add_exception_handler(Exception, _apologise)
-    for kind in STATUSES:
-        app.add_exception_handler(kind, _say)
-    for kind in AWAY:
-        app.add_exception_handler(kind, _without_database)
+    app.add_exception_handler(MoodlineError, _known_error)
+    app.add_exception_handler(OSError, _system_error)
+    app.add_exception_handler(RequestValidationError, _wrong_field)
+    app.add_exception_handler(StarletteHTTPException, _http_error)
+    app.add_exception_handler(Exception, _internal_error)
     app.include_router(ROUTES)
     app.include_router(FEEDBACK)
 
@@ -207,7 +179,7 @@ class Counted:
                 )
                 own: Work | None = scope.get(OWN_DEADLINE)
                 impatient = status == 504 and own is not None and own.remaining() == 0
-                metrics.REQUESTS.labels(path, GONE if impatient else status).inc()
+                metrics.REQUESTS.labels(path, Stopped.http_status if impatient else status).inc()
                 seconds = time.monotonic() - began
                 metrics.REQUEST_SECONDS.labels(path).observe(seconds)
                 who = scope.get(OWNER, "")
@@ -215,33 +187,29 @@ class Counted:
                 logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
 
 
-async def _say(_: Request, error: Exception) -> JSONResponse:
-    """A known failure, as the HTTP status it is."""
-    status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-    if status not in (429, 503):
-        return JSONResponse({"detail": str(error)}, status)
-    detail = f"{error}; try again in a moment" if status == 503 else str(error)
-    return JSONResponse({"detail": detail}, status, {"Retry-After": RETRY_SECONDS})
+async def _known_error(_: Request, error: Any) -> JSONResponse:
+    """An expected failure, by the HTTP status of its kind."""
+    status, detail = error.http_status, error.answer or str(error)
+    if error.answer:
+        logger.warning("%s", error)
+    if status == 503:
+        detail = f"{detail}; try again in a moment"
+    headers = {"Retry-After": RETRY_SECONDS} if status in (429, 503) else None
+    return JSONResponse({"detail": detail}, status, headers)
 
 
-async def _without_database(_: Request, error: Exception) -> JSONResponse:
-    logger.error("the database: %s", str(error).splitlines()[0])
-    return JSONResponse({"detail": NO_DATABASE}, 503, {"Retry-After": RETRY_SECONDS})
-
-
-async def _without_room(request: Request, error: Any) -> JSONResponse:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return await _apologise(request, error)
+async def _system_error(request: Request, error: Exception) -> JSONResponse:
+    if not is_disk_full(error):
+        return await _internal_error(request, error)
     logger.error("the disk is full: %s", error)
     detail = "the server's disk is full; try again later, or tell its operator"
     return JSONResponse({"detail": detail}, 503, {"Retry-After": RETRY_SECONDS})
 
 
-async def _explain(_: Request, error: Any) -> JSONResponse:
+async def _wrong_field(_: Request, error: Any) -> JSONResponse:
     """The first thing that is wrong with a request's fields, in one sentence."""
     first = error.errors()[0]
-    places = [str(place) for place in first["loc"][1:]]
-    field = ".".join(places) or "request"
+    field = ".".join(map(str, first["loc"][1:])) or "request"
     if field == "audio":
         detail = "send the recording as a file in the multipart field “audio”"
     else:
@@ -249,15 +217,15 @@ async def _explain(_: Request, error: Any) -> JSONResponse:
     return JSONResponse({"detail": detail}, 422)
 
 
-async def _refuse(request: Request, error: Any) -> JSONResponse:
-    why = error.__cause__  # where FastAPI could not receive a body
-    if isinstance(why, ClientDisconnect):
-        return await _say(request, StoppedError("the sender has gone"))
-    if isinstance(why, OSError):
-        return await _without_room(request, why)
+async def _http_error(request: Request, error: Any) -> JSONResponse:
+    cause = error.__cause__  # FastAPI could not receive the body
+    if isinstance(cause, ClientDisconnect):
+        return await _known_error(request, Stopped("the sender has gone"))
+    if isinstance(cause, OSError):
+        return await _system_error(request, cause)
     return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
 
 
-async def _apologise(_: Request, error: Exception) -> JSONResponse:
+async def _internal_error(_: Request, error: Exception) -> JSONResponse:
     logger.error("a request failed", exc_info=error)
     return JSONResponse({"detail": "something went wrong here; it has been logged"}, 500)

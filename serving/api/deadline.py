@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from fastapi import Request
 
+from components.base import Stopped
 from serving.engine.scheduling import Work
-from serving.errors import LateError, StoppedError
+from serving.errors import LateError
 
 T = TypeVar("T")
 
@@ -17,7 +18,7 @@ async def answered(request: Request, work: Work, doing: Coroutine[Any, Any, T]) 
 
     Raises:
         LateError: the deadline passed.
-        StoppedError: the sender has gone.
+        Stopped: the sender has gone.
     """
     task = asyncio.ensure_future(doing)
     gone = asyncio.ensure_future(_gone(request))
@@ -28,7 +29,7 @@ async def answered(request: Request, work: Work, doing: Coroutine[Any, Any, T]) 
         if task.done():
             return task.result()
         if gone.done():
-            raise StoppedError("the sender has gone")
+            raise Stopped("the sender has gone")
         raise LateError("the deadline passed before the work was done")
     finally:
         gone.cancel()

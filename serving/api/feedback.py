@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-import logging
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.base import DatabaseAwayError
+from components.base import DatabaseAwayError, database_errors
 from components.traffic import (
     Correction,
     FeedbackStore,
@@ -19,9 +19,6 @@ from components.traffic import (
 from serving import metrics
 from serving.api.limits import OWNER
 from serving.api.schema import Printable, Problem
-from serving.errors import NotReadyError
-
-logger = logging.getLogger(__name__)
 
 FEEDBACK = APIRouter(prefix="/v1")
 
@@ -31,6 +28,8 @@ RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…
 
 class FeedbackDatabase:
     """The feedback's database, which may be away at first; call its methods in a thread.
+
+    Each method raises `DatabaseAwayError` where the database does not answer.
 
     Args:
         url: SQLAlchemy's.
@@ -42,26 +41,24 @@ class FeedbackDatabase:
     def __init__(self, url: str) -> None:
         self._url = url
         self._store: FeedbackStore | None = None
-        with contextlib.suppress(NotReadyError):
+        with contextlib.suppress(DatabaseAwayError):
             self.store()
 
     def store(self) -> FeedbackStore:
-        """What is in it; two threads that open it at the same time do no harm.
-
-        Raises:
-            NotReadyError: it did not answer so far.
-        """
+        """What is in it; two threads that open it at the same time do no harm."""
         if self._store is None:
-            try:
-                self._store = FeedbackStore(self._url)
-            except DatabaseAwayError as error:
-                logger.error("%s", error)
-                raise NotReadyError("the database does not answer") from error
+            self._store = FeedbackStore(self._url)
         return self._store
 
+    def record(self, correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Recorded:
+        """As `FeedbackStore.record`."""
+        with database_errors():
+            return self.store().record(correction, rows)
+
     def erase(self, recording: str) -> int:
-        """Delete a recording's entries; how many there were."""
-        return self.store().erase(recording)
+        """As `FeedbackStore.erase`."""
+        with database_errors():
+            return self.store().erase(recording)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -142,4 +139,4 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
 
 
 def _keep(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
-    return database.store().record(correction, find_request(log, correction.request_id))
+    return database.record(correction, find_request(log, correction.request_id))

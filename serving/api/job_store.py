@@ -9,7 +9,8 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,15 +34,11 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, Engine, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 from sqlalchemy.schema import CreateTable
 
-from components.base import connect_arguments
-
-AWAY = (DBAPIError, PoolTimeoutError)
-"""What is raised where a database does not answer, or not as it should."""
+from components.base import connect_arguments, database_errors
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
@@ -109,8 +106,10 @@ FIELDS = ("id", "owner", "recording", "state", "stage", "share", "created", "upd
 
 
 class Store:
-    """The database; its tables are made when first needed, so it may be away before. Its methods
-    block: call them in a thread.
+    """The database; its tables are made when first needed, so it may be away before.
+
+    Its methods block: call them in a thread. Each raises `DatabaseAwayError` where the database
+    does not answer.
 
     Args:
         url: SQLAlchemy's.
@@ -131,14 +130,16 @@ class Store:
             event.listen(self._database, "connect", _set_up_sqlite)
         self._made = False
 
-    @property
-    def _engine(self) -> Engine:
-        """With its tables; two threads that make them at the same time do no harm."""
-        if not self._made:
-            for table in METADATA.sorted_tables:
-                self._create(table)
-            self._made = True
-        return self._database
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A transaction; the tables are there. Two threads may make them at the same time."""
+        with database_errors():
+            if not self._made:
+                for table in METADATA.sorted_tables:
+                    self._create(table)
+                self._made = True
+            with self._database.begin() as connection:
+                yield connection
 
     def _create(self, table: Table) -> None:
         try:
@@ -165,7 +166,7 @@ class Store:
     ) -> bool:
         """Queue a job whose upload lies in the folder; False if `most` are unfinished already."""
         unfinished = select(func.count()).where(JOBS.c.state.in_(("queued", "running")))
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             if connection.execute(unfinished).scalar_one() >= most:
                 return False
             now = self._now(connection)
@@ -185,7 +186,7 @@ class Store:
     def job(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
         wanted = select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             row = connection.execute(wanted).mappings().first()
         return _job(row) if row else None
 
@@ -196,7 +197,7 @@ class Store:
             me: names the one who claims it.
             lease: seconds for which it is theirs.
         """
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             now = self._now(connection)
             free = or_(
                 JOBS.c.state == "queued",
@@ -246,7 +247,7 @@ class Store:
         return self._change(job, me, 0.0, state="queued", stage="", share=0.0, attempts=attempts)
 
     def _change(self, job: str, me: str, lease: float, **values: Any) -> bool:
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             now = self._now(connection)
             mine = update(JOBS).where(
                 JOBS.c.id == job, JOBS.c.leased_by == me, JOBS.c.state == "running"
@@ -257,19 +258,19 @@ class Store:
     def delete_job(self, job: str, owner: str) -> bool:
         """Forget a job of that owner; whoever works at it stops. False if there is none."""
         mine = delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             return connection.execute(mine).rowcount == 1
 
     def erase(self, owner: str, recording: str) -> list[str]:
         """Forget all jobs about a recording of that owner; their files are to be deleted."""
         own = and_(JOBS.c.owner == owner, JOBS.c.recording == recording)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             gone = connection.execute(delete(JOBS).where(own).returning(JOBS.c.id))
             return [str(job) for job in gone.scalars()]
 
     def expire(self, job_seconds: float) -> None:
         """Forget jobs that ended longer ago than that, and who asked how often."""
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             now = self._now(connection)
             finished = JOBS.c.state.in_(("done", "failed"))
             connection.execute(delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
@@ -278,7 +279,7 @@ class Store:
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
         wanted = select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
-        with self._engine.connect() as connection:
+        with self._transaction() as connection:
             return set(connection.execute(wanted).scalars())
 
     def use(self, key: str) -> tuple[int, float]:
@@ -288,7 +289,7 @@ class Store:
             How many there were in this minute, this one included, and the seconds until the next.
         """
         upsert = (postgresql if self._postgres else sqlite).insert(USES)
-        with self._engine.begin() as connection:
+        with self._transaction() as connection:
             now = self._now(connection)
             counted = (
                 upsert.values(key=key, minute=int(now // 60), count=1)

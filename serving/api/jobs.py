@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO
 
-from components.base import InputError
+from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
 from serving.api.job_store import Job, Store, is_id, new_id
 from serving.api.schema import AnalysisOut
@@ -23,7 +23,7 @@ from serving.engine.prediction_log import Asked
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.engine.speech import Options
-from serving.errors import BusyError, LateError, NotReadyError, StoppedError
+from serving.errors import BusyError
 from serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
@@ -183,12 +183,13 @@ class Jobs:
         except asyncio.CancelledError:
             await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._me))
             raise
-        except StoppedError:
+        except Stopped:
             logger.info("a job was deleted, or went to another process")
             return
         except Exception as error:
-            reason = str(error)
-            if not isinstance(error, (InputError, NotReadyError, BusyError, LateError)):
+            if isinstance(error, MoodlineError):
+                reason = error.answer or str(error)
+            else:
                 logger.exception("a job failed")
                 reason = "something went wrong here; it has been logged"
             ended = await asyncio.to_thread(self._store.fail, job.id, self._me, reason)

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 
-from components.base import InputError
+from components.base import DatabaseAwayError, InputError
 from components.conversation import Seconds
-from serving.api.job_store import AWAY, Store
+from serving.api.job_store import Store
 from serving.keys import Keys
 
 logger = logging.getLogger(__name__)
@@ -23,8 +23,6 @@ OWNER = "moodline.owner"
 """Where the scope holds the name of the key that was presented; empty where there are none."""
 
 RETRY_SECONDS = "5"
-
-NO_DATABASE = "the database does not answer; try again in a moment"
 
 SMALL = 1_000_000
 """Bytes of an upload that is held in memory while it is received; larger ones lie on the disk."""
@@ -161,10 +159,10 @@ class Guard:
             store: Store = scope["app"].state.store
             try:
                 count, left = await asyncio.to_thread(store.use, key.name)
-            except AWAY as error:
-                logger.error("the database: %s", str(error).splitlines()[0])
-                headers = {"retry-after": RETRY_SECONDS}
-                await refuse(receive, send, 503, NO_DATABASE, headers)
+            except DatabaseAwayError as error:
+                logger.error("%s", error)
+                detail = f"{error.answer}; try again in a moment"
+                await refuse(receive, send, 503, detail, {"retry-after": RETRY_SECONDS})
                 return
             if count > key.per_minute:
                 detail = f"this key may ask {key.per_minute} times a minute"

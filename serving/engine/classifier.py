@@ -17,7 +17,7 @@ from components.fusion import Clip, average_windows, clip_windows
 from serving import metrics
 from serving.engine.canary import Canary, halt_path
 from serving.engine.shadow import Shadow
-from serving.errors import BusyError, LateError, NotReadyError
+from serving.errors import LateError, NotReadyError
 from serving.lineup import ROLES, CurrentModels, LoadedLineup, LoadedModel
 from serving.settings import ServeSettings
 from serving.traffic import TrafficSettings
@@ -154,17 +154,11 @@ class Emotions:
                 answered = await self._by_canary(staging, clips, until)
             else:
                 answered = await self._by_production(clips, until)
-        except (TritonLateError, TimeoutError) as error:
-            if isinstance(error, TritonLateError):  # else the request's own deadline was short
-                metrics.TRITON_FAILURES.labels("late").inc()
-            raise LateError("the emotion model did not answer in time") from error
-        except TritonFullError as error:
-            metrics.TRITON_FAILURES.labels("full").inc()
-            raise BusyError("too many clips wait for the emotion model") from error
         except TritonError as error:
-            metrics.TRITON_FAILURES.labels("failed").inc()
-            logger.warning("%s", error)
-            raise NotReadyError("the emotion model does not answer") from error
+            metrics.TRITON_FAILURES.labels(error.kind).inc()
+            raise
+        except TimeoutError as error:  # the request's own deadline was short
+            raise LateError(TritonLateError.answer) from error
         if lineup.candidate and clips:
             self._shadow.follow(lineup.candidate, clips, answered.probabilities, request_id)
         return answered
@@ -247,7 +241,7 @@ class Emotions:
                 )
             except TritonFullError:
                 return True
-            except (TritonError, NotReadyError) as error:
+            except NotReadyError as error:
                 lately = time.monotonic() - self._answered < ANSWERED_SECONDS
                 if lately and isinstance(error, TritonLateError):
                     return True

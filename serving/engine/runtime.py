@@ -111,7 +111,7 @@ class Runtime:
         Raises:
             NotReadyError: the speech models are still loading, or Triton does not answer.
             LateError: the deadline passed, or Triton did not answer in time.
-            StoppedError: nobody waits for it any more.
+            Stopped: nobody waits for it any more.
             InputError: as `Speech.listen`.
             BusyError: too many are waiting.
         """

@@ -14,8 +14,9 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from components.base import Stopped
 from components.conversation import Seconds
-from serving.errors import BusyError, LateError, StoppedError
+from serving.errors import BusyError, LateError
 
 
 class Baton:
@@ -87,12 +88,12 @@ class Work:
         """A step was taken: say how far the stage is.
 
         Raises:
-            StoppedError: nobody wants the work any more.
+            Stopped: nobody wants the work any more.
             LateError: its deadline has passed.
         """
         self.stage, self.share = stage, share
         if self._stopped.is_set():
-            raise StoppedError("nobody waits for this any more")
+            raise Stopped("nobody waits for this any more")
         if self.remaining() == 0.0:
             raise LateError("the deadline passed before the work was done")
 

@@ -114,7 +114,7 @@ class Speech:
             BusyError: too many are waiting.
             NotAudioError: it is not sound.
             TooLongError: it is longer than the settings allow.
-            StoppedError: nobody waits for it any more.
+            Stopped: nobody waits for it any more.
             LateError: its deadline passed.
         """
         if not self.loaded():

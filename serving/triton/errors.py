@@ -1,17 +1,32 @@
 """What Triton's refusals mean for whoever asked."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+from serving.errors import BusyError, LateError, NotReadyError
 
 if TYPE_CHECKING:
     from tritonclient.utils import InferenceServerException
 
 
-class TritonError(RuntimeError):
-    """Triton did not answer, or not with an answer; asking again would not help."""
+class TritonError(NotReadyError):
+    """Triton did not answer, or not with an answer; asking again would not help.
+
+    Its text is for the operator.
+
+    Attributes:
+        answer: what the service's callers are told instead.
+        kind: as `moodline_triton_failures` counts it.
+    """
+
+    answer: ClassVar[str] = "the emotion model does not answer"
+    kind: ClassVar[str] = "failed"
 
 
-class TritonLateError(TritonError):
+class TritonLateError(LateError, TritonError):
     """The deadline passed before Triton answered."""
+
+    answer = "the emotion model did not answer in time"
+    kind = "late"
 
 
 class TritonAwayError(TritonError):
@@ -26,8 +41,11 @@ class TritonDeadError(TritonAwayError):
     """The process that runs the model has died; Triton does not start it again by itself."""
 
 
-class TritonFullError(TritonError):
+class TritonFullError(BusyError, TritonError):
     """As many requests as may wait are waiting."""
+
+    answer = "too many clips wait for the emotion model"
+    kind = "full"
 
 
 def translated(error: "InferenceServerException", seconds: float) -> TritonError:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from components.base import InputError
+from components.base import DatabaseAwayError
 from components.config import Settings, load_profile
 from components.conversation import FEEDBACK, Turn, read_manifest
 from components.traffic import (
@@ -104,7 +104,7 @@ def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
 def test_no_run_without_what_came_back_when_that_cannot_be_read(tmp_path: Path) -> None:
     url = f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}"
     settings = Settings.model_validate({"home": tmp_path, "feedback_url": url})
-    with pytest.raises(InputError, match="the feedback's database"):
+    with pytest.raises(DatabaseAwayError, match="the feedback's database"):
         start_here(Place("demo", None, settings), CAUSE, 1)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
+from components.base import DatabaseAwayError
 from serving.api.job_store import Store, new_id
 from serving.api.jobs import Jobs, Shelf
 from serving.engine.analyze import Analysis
@@ -66,10 +66,10 @@ def test_without_room_the_upload_is_not_even_copied(tmp_path: Path) -> None:
 
 def test_an_upload_without_a_job_is_not_kept(tmp_path: Path) -> None:
     jobs, store = make_jobs(tmp_path, Worker())
-    with store._engine.begin() as connection:  # reading goes on, writing does not
+    with store._transaction() as connection:  # reading goes on, writing does not
         connection.execute(text("CREATE TRIGGER no BEFORE INSERT ON moodline_jobs "
                                 "BEGIN SELECT RAISE(ABORT, 'no'); END"))  # fmt: skip
-    with pytest.raises(DBAPIError):
+    with pytest.raises(DatabaseAwayError):
         asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
     assert uploads(tmp_path) == []
 

@@ -108,8 +108,9 @@ def test_without_triton_or_a_version_it_is_not_ready(
     clips = [(np.zeros(100, np.float32), "hello")]
     nobody = f"127.0.0.1:{free_ports(1)[0]}"
     assert not run(nobody, served, lambda e: e.ready())
-    with pytest.raises(NotReadyError, match="does not answer"):
+    with pytest.raises(NotReadyError) as away:
         run(nobody, served, lambda e: e.classify(clips))
+    assert away.value.answer == "the emotion model does not answer"
     nothing = ServeSettings(pointer=tmp_path / "nothing.json")
     assert not run(triton.grpc_url, nothing, lambda e: e.ready())
     with pytest.raises(NotReadyError, match="no model version is served"):

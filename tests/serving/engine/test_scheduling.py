@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from components.base import Stopped
 from serving.engine.scheduling import Baton, Lane, Work
-from serving.errors import BusyError, LateError, StoppedError
+from serving.errors import BusyError, LateError
 
 
 def test_the_baton_goes_round() -> None:
@@ -43,7 +44,7 @@ def test_stopped_work_ends_at_its_next_step() -> None:
     work.step("transcribe", 0.25)
     assert (work.stage, work.share, work.remaining()) == ("transcribe", 0.25, None)
     work.stop()
-    with pytest.raises(StoppedError):
+    with pytest.raises(Stopped):
         work.step("transcribe", 0.5)
 
 
