@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.conversation import EMOTIONS
 from components.drift.judge import Feature, Verdict
 from components.drift.sample import Reference, Sample
-from components.reporting.turns_page import COLOURS, NOTICE
+from components.reporting.charts import histograms_chart
+from components.reporting.page import render
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -34,6 +38,8 @@ STATISTICS = {
 
 BINS = 24
 
+SIDE_COLOURS = {"reference": "#8d99ae", "window": "#3f7cac"}
+
 
 def report_page(
     verdict: Verdict,
@@ -54,13 +60,8 @@ def report_page(
         lost: what of the log could not be read, in words.
         live: of `live_scores`.
     """
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": lambda v: "–" if v is None else f"{100 * v:.1f} %"}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    return render(
+        TEMPLATE,
         v=verdict,
         version=version,
         since=f"{since:%Y-%m-%d %H:%M}" if since else "the log's beginning",
@@ -70,22 +71,20 @@ def report_page(
             {
                 "feature": feature,
                 "name": NAMES[feature.name],
-                "bars": _bars(feature, reference.of(feature.name), window),
+                "chart": _histograms(feature, reference.of(feature.name), window),
             }
             for feature in verdict.features
         ],
         live=live,
         statistics=STATISTICS,
-        emotions=EMOTIONS,
-        colours=COLOURS,
-        notice=NOTICE,
+        side_colours=SIDE_COLOURS,
     )
 
 
-def _bars(feature: Feature, reference: Sample, window: Sample) -> list[dict[str, Any]]:
-    """Both sides' histograms: for each bin its name and two shares, relative to the highest."""
+def _histograms(feature: Feature, reference: Sample, window: Sample) -> "Markup | None":
+    """Both sides' histograms; None where there is nothing to draw."""
     if feature.name == "embedding" or not feature.reference or not feature.window:
-        return []
+        return None
     if feature.name == "emotion":
         names: list[str] = list(EMOTIONS)
         shares = [[side[e] for e in EMOTIONS] for side in (feature.reference, feature.window)]
@@ -99,8 +98,9 @@ def _bars(feature: Feature, reference: Sample, window: Sample) -> list[dict[str,
             (np.histogram(np.clip(values, low, edges[-1]), edges)[0] / len(values)).tolist()
             for values in known
         ]
-    highest = max(max(side) for side in shares) or 1.0
-    return [
-        {"name": name, "reference": a, "window": b, "heights": (a / highest, b / highest)}
-        for name, a, b in zip(names, *shares, strict=True)
-    ]
+    sides = dict(zip(SIDE_COLOURS.items(), shares, strict=True))
+    return histograms_chart(
+        NAMES[feature.name],
+        names,
+        {side: (colour, values) for (side, colour), values in sides.items()},
+    )

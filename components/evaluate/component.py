@@ -37,7 +37,7 @@ def evaluate(
     )
 
     settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
-    found = evaluate(
+    evaluation = evaluate(
         Path(model.path),
         recordings,
         read_test_turns(Path(turns.path), recordings, settings),
@@ -45,19 +45,19 @@ def evaluate(
         champion=Path(champion.path) if any(Path(champion.path).iterdir()) else None,
         synthetic=bool(corpus.metadata.get("synthetic")),
     )
-    write_json(Path(metrics.path), found.metrics)
-    for name, rate in headline(found.metrics).items():
+    write_json(Path(metrics.path), evaluation.metrics)
+    for name, rate in headline(evaluation.metrics).items():
         metrics.log_metric(name, rate)
-    table = found.metrics["confusion"]
+    table = evaluation.metrics["confusion"]
     # KFP draws square matrices only: the answers' last column, “none”, is of no reference.
     rows = [*table["counts"], [0] * len(table["answers"])]
     confusion.log_confusion_matrix(table["answers"], rows)
     write_json(Path(confusion.path), table)
-    write_text(Path(report.path), found.report())
-    write_json(Path(verdict.path), found.verdict.to_json())
-    verdict.metadata["verdict"] = found.verdict.decision
-    write_turns(Path(predictions.path), found.turns)
-    return found.verdict.decision
+    write_text(Path(report.path), evaluation.report())
+    write_json(Path(verdict.path), evaluation.verdict.to_json())
+    verdict.metadata["verdict"] = evaluation.verdict.decision
+    write_turns(Path(predictions.path), evaluation.turns)
+    return evaluation.verdict.decision
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
@@ -76,11 +76,11 @@ def predict(
     from components.fusion import Classifier
 
     recordings = read_manifest(Path(corpus.path))
-    heard = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
+    turns_of = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
     classify = Classifier(Path(model.path))
     with atomic_path(Path(predictions.path)) as folder:
         folder.mkdir()
         for recording in recordings:
-            found = predict_turns(classify, [recording], heard)
-            write_turns(folder / f"{recording.name}.json", found)
-    predictions.metadata.update(recordings=len(recordings), turns=sum(map(len, heard.values())))
+            predicted = predict_turns(classify, [recording], turns_of)
+            write_turns(folder / f"{recording.name}.json", predicted)
+    predictions.metadata.update(recordings=len(recordings), turns=sum(map(len, turns_of.values())))

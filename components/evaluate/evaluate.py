@@ -1,14 +1,14 @@
-"""A model, and the one in production, on the test fold: numbers, verdict, report."""
+"""A challenger, and the champion in production, on the test fold: numbers, verdict, report."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.base import InputError, atomic_path, tree_digest
 from components.config import GateSettings, Profile
-from components.conversation import EMOTIONS, Recording, Turn, read_turns, write_turns
+from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns, write_turns
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
@@ -18,12 +18,10 @@ from components.evaluate.report import report_page
 from components.fusion import Classifier
 from components.scoring import DEFAULT, Verdict
 
-Progress = Callable[[int, int], None]
-
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found.
+    """The result of an evaluation.
 
     Attributes:
         metrics: all numbers, ready for JSON.
@@ -87,10 +85,10 @@ def evaluate(
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
     steps = 1 if champion is None else 2
-    model = Classifier(model_dir)
-    best = None if champion is None else Classifier(champion)
-    predicted = predict_turns(model, tested, turns, _part(progress, 0, steps))
-    ours = measure(tested, predicted, profile.seed)
+    challenger_model = Classifier(model_dir)
+    champion_model = None if champion is None else Classifier(champion)
+    predicted = predict_turns(challenger_model, tested, turns, _part(progress, 0, steps))
+    challenger = measure(tested, predicted, profile.seed)
     metrics: dict[str, Any] = {
         "profile": profile.name,
         "configuration": profile.digest(),
@@ -98,19 +96,21 @@ def evaluate(
         "test_fold": profile.protocol.test,
         "synthetic": synthetic,
         "recordings": len(tested),
-        "utterances": len(ours.right),
-        "unscored_utterances": sum(len(r.utterances) for r in tested) - len(ours.right),
+        "utterances": len(challenger.right),
+        "unscored_utterances": sum(len(r.utterances) for r in tested) - len(challenger.right),
         "turns": len(predicted),
-        **ours.metrics,
+        **challenger.metrics,
         "champion": None,
         "comparison": None,
     }
-    if champion is not None and best is not None:
-        answered = predict_turns(best, tested, turns, _part(progress, 1, steps))
-        theirs = measure(tested, answered, profile.seed)
-        metrics["champion"] = {"model": tree_digest(Path(champion)), **theirs.metrics}
-        metrics["comparison"] = compare(ours, theirs, profile.seed)
-    metrics |= _tried(model_dir, model, best, tested, predicted, profile.gate)
+    if champion is not None and champion_model is not None:
+        by_champion = predict_turns(champion_model, tested, turns, _part(progress, 1, steps))
+        measured = measure(tested, by_champion, profile.seed)
+        metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
+        metrics["comparison"] = compare(challenger, measured, profile.seed)
+    metrics |= _gate_measurements(
+        model_dir, challenger_model, champion_model, tested, predicted, settings=profile.gate
+    )
     return Evaluation(metrics, gate(metrics, profile.gate), predicted, tested)
 
 
@@ -132,14 +132,14 @@ def read_test_turns(
     Raises:
         InputError: a recording's file is missing or broken, or holds turns of another recording.
     """
-    found = {}
+    turns = {}
     for recording in _test_part(recordings, profile):
         path = folder / f"{recording.name}.json"
-        found[recording.name] = read_turns(path)
-        stranger = next((t for t in found[recording.name] if t.session_id != recording.name), None)
-        if stranger is not None:
-            raise InputError(f"{path}: holds a turn of recording {stranger.session_id}")
-    return found
+        turns[recording.name] = read_turns(path)
+        other = next((t for t in turns[recording.name] if t.session_id != recording.name), None)
+        if other is not None:
+            raise InputError(f"{path}: holds a turn of recording {other.session_id}")
+    return turns
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -153,24 +153,26 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _tried(
+def _gate_measurements(
     model_dir: Path,
-    model: Classify,
+    challenger: Classify,
     champion: Classify | None,
     recordings: Sequence[Recording],
     predicted: Sequence[Turn],
-    asked: GateSettings,
+    *,
+    settings: GateSettings,
 ) -> dict[str, Any]:
-    """What is measured for the gate's sake alone, and only where it asks: it takes time."""
-    behaviour, latency = asked.behaviour, None
-    if asked.latency is not None:
-        most = asked.latency.max_turns
-        latency = measure_latency(model, champion, recordings, predicted, most)
+    """Behaviour and latency. They take time, so they are measured only where the gate asks."""
+    behaviour, latency = settings.behaviour, None
+    if settings.latency is not None:
+        latency = measure_latency(
+            challenger, champion, recordings, predicted, settings.latency.max_turns
+        )
     return {
         "behaviour": {}
         if behaviour is None
         else measure_behaviour(
-            model, recordings, predicted, behaviour.shares(), behaviour.max_turns
+            challenger, recordings, predicted, behaviour.shares(), behaviour.max_turns
         ),
         "served": {"megabytes": served_megabytes(model_dir), "latency": latency},
     }

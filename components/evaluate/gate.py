@@ -31,7 +31,7 @@ Metrics = Mapping[str, Any]
 
 
 def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
-    """Hold a model's numbers against what is asked of it.
+    """Compare a model's numbers with the gate's thresholds.
 
     A check that has nothing to measure, or too little to tell, is inconclusive: it neither lets a
     model through nor refuses it, a person must decide.
@@ -123,9 +123,9 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    asked = settings.slices
-    for name in type(asked).model_fields if asked else ():
-        limits = getattr(asked, name)
+    slices = settings.slices
+    for name in type(slices).model_fields if slices else ():
+        limits = getattr(slices, name)
         if limits is None:
             continue
         least, fewest, parts = limits.min_accuracy, limits.min_utterances, metrics["slices"][name]
@@ -155,15 +155,15 @@ def _behaviour(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
 
 
 def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    served, asked = metrics["served"], settings.latency
-    if asked and asked.max_p95_ms is not None:
+    served, latency = metrics["served"], settings.latency
+    if latency and latency.max_p95_ms is not None:
         name, value = "latency.max_p95_ms", served["latency"]["p95_ms"]
         words = f"time of 95 % of {served['latency']['turns']} turns, in milliseconds,"
-        yield _level(name, words, value, "at most", asked.max_p95_ms)
-    if asked and asked.max_times_production is not None and metrics["champion"] is not None:
+        yield _level(name, words, value, "at most", latency.max_p95_ms)
+    if latency and latency.max_times_production is not None and metrics["champion"] is not None:
         name, value = "latency.max_times_production", served["latency"]["times_production"]
         words = "time, as a multiple of production's,"
-        yield _level(name, words, value, "at most", asked.max_times_production)
+        yield _level(name, words, value, "at most", latency.max_times_production)
     if settings.max_megabytes is not None:
         words = "size of the served files, in megabytes,"
         yield _level("max_megabytes", words, served["megabytes"], "at most", settings.max_megabytes)

@@ -66,10 +66,10 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
     ]
-    found = answers([utterance for utterance, _ in pairs], turns)
+    answered_by = answers([utterance for utterance, _ in pairs], turns)
     scored = [
         (utterance, recording, answer)
-        for (utterance, recording), answer in zip(pairs, found, strict=True)
+        for (utterance, recording), answer in zip(pairs, answered_by, strict=True)
         if utterance.emotion in EMOTIONS
     ]
     each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
@@ -170,8 +170,8 @@ def _agreed(scores: Scores) -> dict[str, Any]:
 
 def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
     """Seconds in error and in all, of each recording: [recordings, 2]."""
-    found: list[TimeErrors] = [getattr(scores, part) for scores in each]
-    return np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in found])
+    errors: list[TimeErrors] = [getattr(scores, part) for scores in each]
+    return np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in errors])
 
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:

@@ -1,13 +1,12 @@
 """A model's emotions for turns, by the way they are served."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from components.conversation import EMOTIONS, Recording, Turn
+from components.conversation import Recording, Turn
 from components.fusion import Classifier, Clip, turn_clip
 
 T = TypeVar("T")
@@ -16,11 +15,11 @@ Classify = Callable[[Sequence[Clip]], np.ndarray]
 """Clips → probabilities [n, 4] in the order of `EMOTIONS`."""
 
 
-def spread(items: Sequence[T], most: int) -> list[T]:
-    """At most `most` of the items, evenly spread, in their order."""
-    if len(items) <= most:
+def spread(items: Sequence[T], max_items: int) -> list[T]:
+    """`max_items` of the items or fewer, evenly spread, in their order."""
+    if len(items) <= max_items:
         return list(items)
-    return [items[i * len(items) // most] for i in range(most)]
+    return [items[i * len(items) // max_items] for i in range(max_items)]
 
 
 def predict_turns(
@@ -44,20 +43,11 @@ def predict_turns(
     """
     classify = Classifier(model) if isinstance(model, Path) else model
     total = sum(len(turns[recording.name]) for recording in recordings)
-    found: list[Turn] = []
+    answered: list[Turn] = []
     for recording in recordings:
         own = turns[recording.name]
         probabilities = classify([turn_clip(recording.audio, turn) for turn in own])
-        for turn, row in zip(own, probabilities, strict=True):
-            best = int(row.argmax())
-            found.append(
-                replace(
-                    turn,
-                    emotion=EMOTIONS[best],
-                    confidence=float(row[best]),
-                    probabilities=dict(zip(EMOTIONS, map(float, row), strict=True)),
-                )
-            )
+        answered += [turn.answered(row) for turn, row in zip(own, probabilities, strict=True)]
         if progress:
-            progress(len(found), total)
-    return found
+            progress(len(answered), total)
+    return answered

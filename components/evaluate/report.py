@@ -2,14 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.conversation import EMOTIONS, Recording, Turn
+from components.reporting.charts import ACCENT, reliability_chart, shares_chart
+from components.reporting.page import confusion_rows, render
 from components.reporting.timeline import timeline
-from components.reporting.turns_page import COLOURS, NOTICE
 from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, by_recording
 
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
 TEMPLATE = Path(__file__).with_name("report.html.j2")
+
+ERROR_COLOURS = {"missed": "#8d99ae", "false alarm": "#d9a441", "confusion": "#b3547a"}
 
 
 def report_page(
@@ -24,60 +30,30 @@ def report_page(
         metrics: as in `metrics.json`.
         verdict: the gate's.
         recordings: of the test fold.
-        turns: theirs, with the model's emotions.
+        turns: of these recordings, with the model's emotions.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "percent": _percent,
-        "interval": _interval,
-        "signed": _signed,
-        "number": _number,
-    }
     by_name = by_recording(turns)
-    return environment.get_template(TEMPLATE.name).render(
+    errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
+    return render(
+        TEMPLATE,
         m=metrics,
         verdict=verdict,
         failed=sum(check.result == FAIL for check in verdict.checks),
         undecided=sum(check.result == INCONCLUSIVE for check in verdict.checks),
         tiles=_tiles(metrics),
-        confusion=_confusion(metrics["confusion"]),
-        breakdown=_breakdown(metrics["scores"]),
-        reliability=_reliability(metrics["calibration"]),
+        confusion=confusion_rows(confusion["reference"], confusion["answers"], confusion["counts"]),
+        f1_chart=_f1_chart(metrics["emotions"]),
+        errors=errors,
+        errors_chart=_errors_chart(errors),
+        error_colours=ERROR_COLOURS,
+        reliability=reliability_chart(
+            "share of right answers by confidence", metrics["calibration"]["bins"]
+        ),
         timelines=[
             timeline(recording, by_name.get(recording.name, [])) for recording in recordings
         ],
-        emotions=EMOTIONS,
-        colours=COLOURS,
         default=DEFAULT,
-        notice=NOTICE,
     )
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}".replace("-", "−")
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
-
-
-def _interval(interval: Mapping[str, float] | None) -> str:
-    if interval is None:
-        return ""
-    low, high = (f"{100 * interval[end]:.1f}".replace("-", "−") for end in ("low", "high"))
-    return f"{low} to {high}"
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -125,51 +101,27 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _confusion(table: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of cells, each with its count and its share of the row."""
-    rows = []
-    for name, counts in zip(table["reference"], table["counts"], strict=True):
-        total = sum(counts)
-        cells = [
-            {
-                "answer": answer,
-                "count": count,
-                "share": count / total if total else 0.0,
-                "right": answer == name,
-            }
-            for answer, count in zip(table["answers"], counts, strict=True)
-        ]
-        rows.append({"name": name, "cells": cells, "total": total})
-    return rows
-
-
-def _breakdown(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Each timed score of each convention as parts of a bar, widths on one common scale."""
-    found = []
-    for convention, numbers in scores.items():
-        for key, name in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
-            part = numbers[key]
-            if part is not None and part["total"]:
-                found.append({"convention": convention, "name": name, **part})
-    longest = max((row["rate"] for row in found), default=0.0) or 1.0
-    for row in found:
-        row["widths"] = {
-            kind: 100 * row[kind] / row["total"] / longest
-            for kind in ("missed", "false_alarm", "confusion")
-        }
-    return found
-
-
-def _reliability(calibration: Mapping[str, Any]) -> list[dict[str, float]]:
-    """The bins that hold answers: their mean confidence, share right, and size."""
+def _errors(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Each timed score of each convention."""
     return [
-        {
-            "confidence": bin_["confidence"] / bin_["count"],
-            "right": bin_["correct"] / bin_["count"],
-            "count": bin_["count"],
-            "correct": bin_["correct"],
-            "share": bin_["count"] / calibration["total"],
-        }
-        for bin_ in calibration["bins"]
-        if bin_["count"]
+        {"convention": convention, "name": name, **numbers[key]}
+        for convention, numbers in scores.items()
+        for key, name in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER"))
+        if numbers[key] is not None and numbers[key]["total"]
     ]
+
+
+def _errors_chart(errors: Sequence[Mapping[str, Any]]) -> "Markup":
+    return shares_chart(
+        "errors over time, by kind",
+        [f"{row['name']} {row['convention']}" for row in errors],
+        {
+            kind: (colour, [row[kind.replace(" ", "_")] / row["total"] for row in errors])
+            for kind, colour in ERROR_COLOURS.items()
+        },
+    )
+
+
+def _f1_chart(emotions: Mapping[str, Mapping[str, Any]]) -> "Markup":
+    shares = [emotions[emotion]["f1"] or 0.0 for emotion in EMOTIONS]
+    return shares_chart("F1 of each emotion", EMOTIONS, {"F1": (ACCENT, shares)}, width=4.6)

@@ -63,13 +63,13 @@ def _slice(
         name = key(*one)
         if name is not None:
             groups.setdefault(name, []).append(one)
-    found = {}
+    parts = {}
     for name in sorted(groups):
         part = classify(groups[name])
-        found[name] = {
+        parts[name] = {
             "accuracy": part.accuracy.to_json(),
             "uar": part.uar,
             "macro_f1": part.macro_f1,
             "weighted_f1": part.weighted_f1,
         }
-    return found
+    return parts

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from components.conversation import EMOTIONS, Recording, Seconds, Turn
 from components.scoring import answers, map_speakers
 
-TICKS: tuple[Seconds, ...] = (1, 2, 5, 10, 30, 60, 120, 300, 600)
-WIDEST = 12
+TICK_SECONDS: tuple[Seconds, ...] = (1, 2, 5, 10, 30, 60, 120, 300, 600)
+MAX_TICKS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,9 @@ class Timeline:
     """A recording, drawn.
 
     Attributes:
-        ticks: places in percent and their times.
-        right, scored: its utterances answered rightly, of those that are scored.
+        ticks: positions in percent and their times.
+        right: how many of its scored utterances were answered rightly.
+        scored: how many are scored.
     """
 
     name: str
@@ -57,10 +58,10 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
         turns: its turns, with emotions.
     """
     length = max([1.0, *(u.end for u in recording.utterances), *(t.end for t in turns)])
-    found = answers(recording.utterances, turns)
+    scored_answers = answers(recording.utterances, turns)
     by_speaker: dict[str, list[Bar]] = {speaker: [] for speaker in recording.speakers}
     right = scored = 0
-    for utterance, answer in zip(recording.utterances, found, strict=True):
+    for utterance, answer in zip(recording.utterances, scored_answers, strict=True):
         mark = ""
         if utterance.emotion in EMOTIONS:
             scored += 1
@@ -68,12 +69,12 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
             mark = "?" if answer.emotion is None else "✗✓"[answer.emotion == utterance.emotion]
         by_speaker[utterance.speaker].append(_bar(utterance.as_turn(), length, mark))
     mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
-    theirs = {reference: speaker for speaker, reference in mapping.items()}
+    hypothesis_of = {reference: speaker for speaker, reference in mapping.items()}
     lanes = []
     for speaker, bars in by_speaker.items():
         lanes.append(Lane(speaker, True, tuple(bars)))
-        if speaker in theirs:
-            lanes.append(_lane("↳ ", theirs[speaker], turns, length))
+        if speaker in hypothesis_of:
+            lanes.append(_lane("↳ ", hypothesis_of[speaker], turns, length))
     extra = sorted({turn.speaker for turn in turns} - set(mapping))
     lanes.extend(_lane("unmapped ", speaker, turns, length) for speaker in extra)
     return Timeline(recording.name, length, tuple(lanes), _ticks(length), right, scored)
@@ -97,7 +98,7 @@ def _bar(turn: Turn, length: Seconds, mark: str = "") -> Bar:
 
 
 def _ticks(length: Seconds) -> tuple[tuple[float, str], ...]:
-    step = next((tick for tick in TICKS if length / tick <= WIDEST), TICKS[-1])
+    step = next((tick for tick in TICK_SECONDS if length / tick <= MAX_TICKS), TICK_SECONDS[-1])
     count = int(length / step)
     return tuple(
         (round(100 * i * step / length, 3), f"{int(i * step // 60)}:{int(i * step % 60):02d}")

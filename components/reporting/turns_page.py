@@ -2,16 +2,8 @@
 
 from collections.abc import Sequence
 
-from components.conversation.types import EMOTIONS, Turn
-
-NOTICE = (
-    "The emotions are guesses of a model about people, and often wrong. They must not be used to "
-    "infer the emotions of people at work or in schools (EU AI Act, Article 5), nor to decide "
-    "anything about a person."
-)
-"""What every page that shows emotions says."""
-
-COLOURS = {"angry": "#d1495b", "happy": "#e9a820", "neutral": "#8d99ae", "sad": "#3f7cac"}
+from components.conversation import EMOTIONS, Turn
+from components.reporting.page import COLOURS, NOTICE
 
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Moodline</title>

@@ -1,7 +1,7 @@
 """`moodline experiment`: the paper's tables, on any corpus."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +17,8 @@ from pipelines.cli.conversations import ProfileName, profile_and_settings
 from pipelines.cli.lifecycle import DEMO_CORPUS
 
 if TYPE_CHECKING:
-    from pipelines.experiments import Results, Table
-    from pipelines.experiments.turns import Progress as OnProgress
+    from pipelines.experiments import Results
+    from pipelines.experiments.turns import StageProgress
 
 
 class Experiment(StrEnum):
@@ -98,29 +98,28 @@ def default_report(settings: Settings, results: "Results") -> Path:
 def to_json(results: "Results") -> dict[str, Any]:
     """Everything an experiment found."""
     from pipelines.experiments import tables
-    from pipelines.experiments.explain import by_fault, count_faults, paragraphs
+    from pipelines.experiments.explain import by_fault, count_faults
 
     return {
         **results.about,
         "tables": {table.name: table.to_json() for table in tables(results)},
         "systems": {
-            system.name: {**found.numbers, "by_fault": by_fault(results, system)}
-            for system, found in results.systems.items()
+            system.name: {**result.numbers, "by_fault": by_fault(results, system)}
+            for system, result in results.systems.items()
         },
         "comparisons": [
             {"first": first.name, "second": second.name, **tests}
             for (first, second), tests in results.comparisons.items()
         ],
         "faults": count_faults(results),
-        "meaning": paragraphs(results),
     }
 
 
 def show(results: "Results") -> None:
     """Print the tables, and what their differences mean."""
-    from components.reporting.turns_page import NOTICE
+    from components.reporting.page import NOTICE, interval, signed
     from pipelines.experiments import tables
-    from pipelines.experiments.explain import paragraphs
+    from pipelines.experiments.explain import differences
 
     about = results.about
     if about["synthetic"]:
@@ -138,25 +137,30 @@ def show(results: "Results") -> None:
         soft_wrap=True,
     )
     for table in tables(results):
-        _print_table(table)
-    out.print("\nWhat the differences mean", style="bold")
-    for paragraph in paragraphs(results):
-        out.print(f"• {paragraph}", markup=False)
+        _print_table(table.title, table.columns, table.rows)
+        for remark in table.notes:
+            out.print(f"  · {remark}", style="dim", markup=False)
+    rows = [
+        (row["systems"], row["rate"], f"{signed(row['difference'])} [{interval(row['interval'])}]",
+         f"{row['p_value']:.3f}", "within noise" if row["noise"] else "more than noise")
+        for row in differences(results)
+    ]  # fmt: skip
+    if rows:
+        columns = ("Difference", "", "points [95 %]", "p", "")
+        _print_table("Differences between systems", columns, rows)
     out.print(NOTICE, style="dim")
 
 
-def _print_table(table: "Table") -> None:
+def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     printed = Printed(
-        box=None, pad_edge=False, header_style="bold", title=table.title, title_justify="left"
+        box=None, pad_edge=False, header_style="bold", title=title, title_justify="left"
     )
-    for place, column in enumerate(table.columns):
-        printed.add_column(column, justify="right" if place else "left")
-    for row in table.rows:
+    for number, column in enumerate(columns):
+        printed.add_column(column, justify="right" if number else "left")
+    for row in rows:
         printed.add_row(*(Text(cell) for cell in row))
     out.print("")
     out.print(printed)
-    for remark in table.notes:
-        out.print(f"  · {remark}", style="dim", markup=False)
 
 
 def _warn_without_gpu(profile: Profile) -> None:
@@ -171,19 +175,19 @@ def _warn_without_gpu(profile: Profile) -> None:
 
 
 @contextmanager
-def _bars() -> "Iterator[OnProgress]":
+def _bars() -> "Iterator[StageProgress]":
     """Progress on standard error: the units of work, and what is being done."""
     with bars() as progress:
         whole = progress.add_task("units of work", total=None, visible=False)
         current = progress.add_task("", total=None)
 
-        def told(what: str, done: int, total: int) -> None:
+        def update(what: str, done: int, total: int) -> None:
             if what == "units of work":
                 progress.update(whole, completed=done, total=total, visible=True)
             else:
                 progress.update(current, description=what, completed=done, total=total)
 
-        yield told
+        yield update
 
 
 def add_to(app: typer.Typer) -> None:

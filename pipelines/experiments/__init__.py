@@ -3,10 +3,10 @@
 systems     how turns are made × how the encoders are trained
 protocol    which folds train, choose and test
 turns       a corpus' turns, made one of the three ways
-work        one unit of work: train, predict; once done, found again
+work        one unit of work: train, predict; finished work is reused
 results     all answers, counted on the same utterances (`statistics`: spreads and tests)
 explain     why two systems differ, from the data
-tables      the paper's four, with ours beside (`paper`: its numbers, and what is shaky)
+tables      the paper's four, measured beside printed (`paper`: its numbers and their flaws)
 report      all of it on one HTML page
 """
 

@@ -1,7 +1,4 @@
-"""Why two systems differ: what their turns do to utterances, and what that does to answers.
-
-Nothing here is a foregone conclusion: every sentence is made from the counts of this run.
-"""
+"""Why two systems differ: what their turns do to utterances, and what that does to answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +13,7 @@ KINDS: dict[str, tuple[str, Callable[[UtteranceFaults], bool]]] = {
     "merged": ("merged: its turn holds another utterance's words", lambda f: f.merged),
     "mixed": ("mixed: its turn holds another speaker's words", lambda f: f.mixed),
     "misattributed": ("words of it given to another speaker", lambda f: f.misattributed > 0),
-    "lost": ("words of it heard by nobody", lambda f: f.lost > 0),
+    "lost": ("words of it that no turn has", lambda f: f.lost > 0),
 }
 """What can happen to an utterance."""
 
@@ -44,10 +41,10 @@ class Part:
 
 def count_faults(results: Results) -> dict[str, dict[str, Any]]:
     """For each way of making turns: what its turns do to the corpus, all utterances counted."""
-    found = {}
+    counts = {}
     for way, faults in results.faults.items():
         own, turns = faults.utterances, faults.turns
-        found[str(way)] = {
+        counts[str(way)] = {
             "turns": len(turns),
             "utterances": len(own),
             "whole": sum(f.whole for f in own),
@@ -61,22 +58,22 @@ def count_faults(results: Results) -> dict[str, dict[str, Any]]:
             "bridged_pauses": sum(t.pauses for t in turns),
             "bridged_seconds": sum(t.pause_seconds for t in turns),
         }
-    return found
+    return counts
 
 
 def by_fault(results: Results, system: System) -> dict[str, dict[str, Any]]:
     """A system's accuracy on utterances that suffered each kind of fault, and on the others."""
     own, right = results.faults_of(system.way), _right(results.systems[system])
-    found = {}
+    accuracies = {}
     for kind, (_, holds) in {**KINDS, "whole": ("", lambda f: f.whole)}.items():
         hit = [holds(f) for f in own]
-        found[kind] = {
+        accuracies[kind] = {
             "affected": sum(hit),
             "right_of_affected": sum(r for r, h in zip(right, hit, strict=True) if h),
             "others": len(hit) - sum(hit),
             "right_of_others": sum(r for r, h in zip(right, hit, strict=True) if not h),
         }
-    return found
+    return accuracies
 
 
 def parts(results: Results, first: System, second: System) -> list[Part]:
@@ -91,13 +88,13 @@ def parts(results: Results, first: System, second: System) -> list[Part]:
         (False, True): f"whole only {_by(second.way)}",
         (False, False): "whole in neither",
     }
-    found = []
+    groups = []
     for key, name in names.items():
         at = [i for i, k in enumerate(zip(whole_first, whole_second, strict=True)) if k == key]
-        found.append(
+        groups.append(
             Part(name, len(at), sum(right_first[i] for i in at), sum(right_second[i] for i in at))
         )
-    return found
+    return groups
 
 
 def _right(result: SystemResult) -> list[float]:
@@ -119,80 +116,20 @@ def is_noise(test: dict[str, Any]) -> bool:
     return interval is None or interval["low"] <= 0 <= interval["high"]
 
 
-def paragraphs(results: Results) -> list[str]:
-    """What the differences mean, as far as this run's numbers tell."""
-    found = []
-    for (first, second), tests in results.comparisons.items():
-        if first.strategy == second.strategy:
-            found.append(_of_ways(results, first, second, tests))
-        else:
-            found.append(_verdict(results, first, second, tests) + ".")
-    return found
-
-
-def _verdict(results: Results, first: System, second: System, tests: dict[str, Any]) -> str:
-    one, other = (results.systems[s].numbers["accuracy"]["rate"] for s in (first, second))
-    test = tests["accuracy"]
-    says = (
-        f"{_capital(first.title)}: {_percent(one)} right; {second.title}: {_percent(other)}."
-        f" The difference is {_points(test['difference'])}"
-    )
-    if test["interval"] is None:
-        return f"{says}, of too few conversations to say how far it can be trusted"
-    low, high = test["interval"]["low"], test["interval"]["high"]
-    says += f" (95 % {_points(low, '')} to {_points(high)}, p = {test['p_value']:.3f})"
-    if is_noise(test):
-        return f"{says}, which is within noise: drawing other conversations could turn it round"
-    better = first if test["difference"] > 0 else second
-    return f"{says}: more than noise, in favour of “{better.title}”"
-
-
-def _of_ways(results: Results, first: System, second: System, tests: dict[str, Any]) -> str:
-    """Two ways of making turns under one strategy."""
-    counts = count_faults(results)
-    ours, theirs = counts[str(first.way)], counts[str(second.way)]
-    groups = parts(results, first, second)
-    net = sum(part.gain for part in groups)
-    largest = max(groups, key=lambda part: abs(part.gain))
-    sentences = [
-        _verdict(results, first, second, tests),
-        (
-            f"{_capital(_by(second.way))}, {theirs['broken']} of {theirs['utterances']} utterances"
-            f" are broken over several turns, {theirs['mixed']} stand in a turn with another"
-            f" speaker's words, {theirs['misattributed_words']} of {theirs['words']} words are"
-            f" given to the wrong speaker, {theirs['lost_words']} are lost and"
-            f" {theirs['bridged_pauses']} pauses are bridged ({theirs['bridged_seconds']:.0f} s);"
-            f" {_by(first.way)} {ours['broken']}, {ours['mixed']}, {ours['misattributed_words']},"
-            f" {ours['lost_words']} and {ours['bridged_pauses']} ({ours['bridged_seconds']:.0f} s)"
-        ),
-        (
-            f"Of the net {_count(net)} right answers between them, {_count(largest.gain)} fall on"
-            f" the {largest.utterances} utterances that are {largest.name}"
-            + (
-                ", where the turns are the same and only what was trained on differs"
-                if largest.name == "whole in both"
-                else ""
-            )
-        ),
-        _cost(results, second),
-        _cost(results, first),
+def differences(results: Results) -> list[dict[str, Any]]:
+    """The differences between systems that have an interval, and whether it covers 0."""
+    return [
+        {
+            "systems": f"{first.title} less {second.title}",
+            "rate": name,
+            "title": f"{first.title} less {second.title}: {name}",
+            "noise": is_noise(tests[key]),
+            **tests[key],
+        }
+        for (first, second), tests in results.comparisons.items()
+        for key, name in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
+        if tests[key]["interval"] is not None
     ]
-    return ". ".join(sentences) + "."
-
-
-def _cost(results: Results, system: System) -> str:
-    """How a system fares where its own turns leave an utterance whole, and where not."""
-    found = by_fault(results, system)["whole"]
-    if not found["affected"] or not found["others"]:
-        share = "none" if found["others"] else "all"
-        return f"{_capital(_by(system.way))} {share} of the utterances are whole"
-    whole = found["right_of_affected"] / found["affected"]
-    rest = found["right_of_others"] / found["others"]
-    return (
-        f"{_capital(_by(system.way))} it is right on {_percent(whole)} of the {found['affected']}"
-        f" utterances that its turns leave whole and on {_percent(rest)} of the other"
-        f" {found['others']}"
-    )
 
 
 def table_of_parts(results: Results, pair: tuple[System, System]) -> Sequence[Part]:
@@ -205,19 +142,3 @@ def table_of_parts(results: Results, pair: tuple[System, System]) -> Sequence[Pa
         sum(p.second for p in groups),
     )
     return [*groups, total]
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"
-
-
-def _points(value: float, unit: str = " points") -> str:
-    return f"{100 * value:+.1f}".replace("-", "−") + unit
-
-
-def _count(value: float) -> str:
-    return f"{value:+.1f}".replace("-", "−").removesuffix(".0")
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]

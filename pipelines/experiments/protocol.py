@@ -8,7 +8,7 @@ from components.config import Profile, ProtocolSettings
 from components.conversation import EMOTIONS, FEEDBACK, Recording
 from pipelines.experiments.systems import System
 
-FEWEST = 3
+MIN_FOLDS = 3
 """Folds: one to test on, one to choose the epoch on, one to train on."""
 
 
@@ -45,10 +45,10 @@ def plan(
     """
     folds = check_folds(recordings)
     return [
-        Unit(system, test, folds[place - 1], profile.seed + number)
+        Unit(system, test, folds[index - 1], profile.seed + number)
         for system in systems
         for number in range(profile.experiment.seeds)
-        for place, test in enumerate(folds)
+        for index, test in enumerate(folds)
     ]
 
 
@@ -59,10 +59,10 @@ def check_folds(recordings: Sequence[Recording]) -> list[str]:
         InputError: as `plan`.
     """
     folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
-    if len(folds) < FEWEST:
+    if len(folds) < MIN_FOLDS:
         raise InputError(
             f"the corpus has {len(folds)} fold{'s' if len(folds) > 1 else ''}"
-            f" ({', '.join(folds)}); an experiment needs at least {FEWEST}: one to test on, one"
+            f" ({', '.join(folds)}); an experiment needs at least {MIN_FOLDS}: one to test on, one"
             " to choose the epoch on, and the rest to train on"
         )
     for fold in folds:

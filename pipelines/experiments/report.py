@@ -1,18 +1,18 @@
 """An experiment as one HTML page for people: no script, nothing fetched, light and dark."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from components.conversation import EMOTIONS
-from components.reporting.turns_page import COLOURS, NOTICE
+from components.reporting.charts import intervals_chart
+from components.reporting.page import confusion_rows, render
 from components.scoring import ANSWERS, DEFAULT
-from pipelines.experiments.drawings import comparison_timelines, curves, forest
+from pipelines.experiments.drawings import comparison_timelines, curves
 from pipelines.experiments.explain import (
     KINDS,
     by_fault,
     count_faults,
-    paragraphs,
+    differences,
     table_of_parts,
 )
 from pipelines.experiments.results import Results
@@ -24,25 +24,28 @@ TEMPLATE = Path(__file__).with_name("report.html.j2")
 
 def experiment_page(results: Results) -> str:
     """Render the report."""
-    from jinja2 import Environment, StrictUndefined
-
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {"percent": _percent, "interval": _interval, "signed": _signed}
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    rows = differences(results)
+    return render(
+        TEMPLATE,
         about=results.about,
-        systems=[found.numbers for found in results.systems.values()],
+        systems=[system.numbers for system in results.systems.values()],
         tables=tables(results),
-        meaning=paragraphs(results),
-        forest=forest(results),
-        confusions=[_confusion(found.numbers) for found in results.systems.values()],
-        curves=[curves(found) for found in results.systems.values()],
+        differences=rows,
+        differences_chart=intervals_chart("differences between systems", rows) if rows else "",
+        confusions=[
+            {
+                "title": system.numbers["title"],
+                "rows": confusion_rows(EMOTIONS, ANSWERS, system.numbers["confusion"]),
+                "accuracy": system.numbers["accuracy"],
+            }
+            for system in results.systems.values()
+        ],
+        curves=[curves(system) for system in results.systems.values()],
         faults=_faults(results),
         kinds={kind: says for kind, (says, _) in KINDS.items()},
         by_fault={
-            found.numbers["title"]: by_fault(results, system)
-            for system, found in results.systems.items()
+            result.numbers["title"]: by_fault(results, system)
+            for system, result in results.systems.items()
         },
         parts=[
             (first, second, table_of_parts(results, (first, second)))
@@ -50,11 +53,8 @@ def experiment_page(results: Results) -> str:
             if first.way != second.way
         ],
         comparisons=comparison_timelines(results),
-        emotions=EMOTIONS,
         answers=ANSWERS,
-        colours=COLOURS,
         default=DEFAULT,
-        notice=NOTICE,
     )
 
 
@@ -66,8 +66,8 @@ FAULT_ROWS = {
     "merged": "… merged: their turn holds another utterance's words",
     "mixed": "… mixed: their turn holds another speaker's words",
     "words": "words of the reference",
-    "misattributed_words": "… heard, and given to the wrong speaker",
-    "lost_words": "… heard by nobody",
+    "misattributed_words": "… given to the wrong speaker",
+    "lost_words": "… that no turn has",
     "turns_of_several_utterances": "turns with words of several utterances",
     "turns_of_several_speakers": "turns with words of several speakers",
     "turns_of_several_emotions": "turns with words of several emotions",
@@ -85,31 +85,3 @@ def _faults(results: Results) -> dict[str, Any]:
             for key, says in FAULT_ROWS.items()
         ],
     }
-
-
-def _confusion(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Rows of cells, each with its count (all seeds together) and its share of the row."""
-    rows = []
-    for name, counts in zip(EMOTIONS, numbers["confusion"], strict=True):
-        total = sum(counts)
-        cells = [
-            {"count": count, "share": count / total if total else 0.0, "right": answer == name}
-            for answer, count in zip(ANSWERS, counts, strict=True)
-        ]
-        rows.append({"name": name, "cells": cells})
-    return {"title": numbers["title"], "rows": rows, "accuracy": numbers["accuracy"]}
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f} %"
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:+.1f}".replace("-", "−")
-
-
-def _interval(interval: Mapping[str, float] | None) -> str:
-    if interval is None:
-        return ""
-    ends: Sequence[str] = [f"{100 * interval[end]:.1f}" for end in ("low", "high")]
-    return " to ".join(ends).replace("-", "−")

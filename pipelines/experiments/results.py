@@ -7,7 +7,15 @@ from typing import Any
 from components.config import Profile
 from components.conversation import EMOTIONS, Recording, Turn, Utterance
 from components.evaluate import Measured, measure
-from components.scoring import CONVENTIONS, Faults, TimeErrors, find_faults, score, score_each
+from components.scoring import (
+    CONVENTIONS,
+    Faults,
+    TimeErrors,
+    answers,
+    find_faults,
+    score,
+    score_each,
+)
 from pipelines.experiments.statistics import (
     Counts,
     compare_errors,
@@ -16,7 +24,7 @@ from pipelines.experiments.statistics import (
     summarise_rates,
 )
 from pipelines.experiments.systems import DIFFERENCES, System, Way
-from pipelines.experiments.turns import MadeTurns
+from pipelines.experiments.turns import CorpusTurns
 from pipelines.experiments.work import Outcome
 
 TIMED = ("teer", "steer", "der")
@@ -52,11 +60,11 @@ class Results:
     """An experiment's results.
 
     Attributes:
-        name: of the table that was asked for, or "all".
+        name: of the table that was run, or "all".
         recordings: the corpus.
         scored: the utterances that every system is scored on, in the order of `right`.
         faults: how each way's turns differ from the reference, for all utterances.
-        scored_places: where `scored` stand among all utterances.
+        scored_indices: of `scored` among all utterances.
         systems: by system.
         comparisons: (first, second) and their differences.
         about: what was run, for the heading.
@@ -65,7 +73,7 @@ class Results:
     name: str
     recordings: Sequence[Recording] = field(repr=False)
     scored: tuple[Utterance, ...] = field(repr=False)
-    scored_places: tuple[int, ...] = field(repr=False)
+    scored_indices: tuple[int, ...] = field(repr=False)
     faults: dict[Way, Faults] = field(repr=False)
     systems: dict[System, SystemResult]
     comparisons: dict[tuple[System, System], dict[str, Any]]
@@ -73,27 +81,27 @@ class Results:
 
     def faults_of(self, way: Way) -> list[Any]:
         """The faults of each scored utterance."""
-        found = self.faults[way].utterances
-        return [found[place] for place in self.scored_places]
+        faults = self.faults[way].utterances
+        return [faults[index] for index in self.scored_indices]
 
 
 def summarise(
     name: str,
     outcomes: Sequence[Outcome],
-    made: Mapping[Way, MadeTurns],
+    turns_by_way: Mapping[Way, CorpusTurns],
     recordings: Sequence[Recording],
     profile: Profile,
     corpus: str,
     *,
     synthetic: bool,
 ) -> Results:
-    """Count what the units left.
+    """Count the units' answers.
 
     The folds of a system and seed are put together first: every utterance is answered once by a
     model that has not seen its fold, and an utterance without an answer is a wrong one.
     """
     utterances = [u for recording in recordings for u in recording.utterances]
-    places = tuple(i for i, u in enumerate(utterances) if u.emotion in EMOTIONS)
+    indices = tuple(i for i, u in enumerate(utterances) if u.emotion in EMOTIONS)
     by_system: dict[System, list[Outcome]] = {}
     for outcome in outcomes:
         by_system.setdefault(outcome.unit.system, []).append(outcome)
@@ -106,6 +114,7 @@ def summarise(
         if first in systems and second in systems
     }
     reference = [utterance.as_turn() for utterance in utterances]
+    spoken = next(iter(turns_by_way.values())).spoken
     about = {
         "experiment": name,
         "profile": profile.name,
@@ -114,8 +123,8 @@ def summarise(
         "recordings": len(recordings),
         "folds": sorted({recording.fold for recording in recordings}),
         "seeds": sorted({outcome.unit.seed for outcome in outcomes}),
-        "utterances": len(places),
-        "unscored_utterances": len(utterances) - len(places),
+        "utterances": len(indices),
+        "unscored_utterances": len(utterances) - len(indices),
         "models": {
             "transcribe": profile.transcribe.model,
             "diarize": profile.diarize.pipeline,
@@ -123,25 +132,25 @@ def summarise(
             "text": profile.fusion.text,
         },
         "num_speakers": profile.diarize.num_speakers,
-        "examples": {str(way): own.labelled for way, own in made.items()},
+        "examples": {str(way): own.labelled for way, own in turns_by_way.items()},
         # The turns' own DER is of one speaker at a time.
         "diarization": {
-            convention: score(reference, next(iter(made.values())).spoken, convention).der.to_json()
+            convention: score(reference, spoken, convention).der.to_json()
             for convention in CONVENTIONS
         },
     }
     return Results(
-        name,
-        recordings,
-        tuple(utterances[place] for place in places),
-        places,
-        {
+        name=name,
+        recordings=recordings,
+        scored=tuple(utterances[index] for index in indices),
+        scored_indices=indices,
+        faults={
             way: find_faults(utterances, [t for r in recordings for t in own.turns[r.name]])
-            for way, own in made.items()
+            for way, own in turns_by_way.items()
         },
-        systems,
-        comparisons,
-        about,
+        systems=systems,
+        comparisons=comparisons,
+        about=about,
     )
 
 
@@ -195,14 +204,14 @@ def _system(
         ],
     }
     return SystemResult(
-        system,
-        counts,
-        errors,
-        tuple(m.right for m in measured),
-        tuple(_answered(m, recordings, turns[s]) for m, s in zip(measured, seeds, strict=True)),
-        numbers,
-        turns[seeds[0]],
-        list(outcomes),
+        system=system,
+        counts=counts,
+        errors=errors,
+        right=tuple(m.right for m in measured),
+        answered=tuple(_answered(recordings, turns[seed]) for seed in seeds),
+        numbers=numbers,
+        turns=turns[seeds[0]],
+        outcomes=list(outcomes),
     )
 
 
@@ -210,9 +219,9 @@ def styles(counts: Counts, recordings: Sequence[Recording]) -> dict[str, Counts]
     """Improvised and scripted recordings' counts apart, as far as the corpus tells them."""
     parts = {}
     for name, scripted in (("improvised", False), ("scripted", True)):
-        kept = [recording.scripted is scripted for recording in recordings]
-        if any(kept):
-            parts[name] = counts.where(kept)
+        matches = [recording.scripted is scripted for recording in recordings]
+        if any(matches):
+            parts[name] = counts.where(matches)
     return parts
 
 
@@ -242,24 +251,19 @@ def _seconds(errors: TimeErrors) -> list[float]:
 
 
 def _mean_of(measured: Sequence[Measured], key: str) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
+    means: dict[str, float | None] = {}
     for name in measured[0].metrics[key]:
         rates = [m.metrics[key][name]["rate"] for m in measured]
         known = [rate for rate in rates if rate is not None]
-        found[name] = sum(known) / len(known) if known else None
-    return found
+        means[name] = sum(known) / len(known) if known else None
+    return means
 
 
-def _answered(
-    measured: Measured, recordings: Sequence[Recording], turns: Sequence[Turn]
-) -> tuple[bool, ...]:
-    from components.scoring import answers
-
+def _answered(recordings: Sequence[Recording], turns: Sequence[Turn]) -> tuple[bool, ...]:
     utterances = [u for recording in recordings for u in recording.utterances]
-    found = answers(utterances, turns)
     return tuple(
         answer.emotion is not None
-        for utterance, answer in zip(utterances, found, strict=True)
+        for utterance, answer in zip(utterances, answers(utterances, turns), strict=True)
         if utterance.emotion in EMOTIONS
     )
 
@@ -268,11 +272,11 @@ def _compare(
     first: SystemResult, second: SystemResult, recordings: Sequence[Recording], seed: int
 ) -> dict[str, Any]:
     """Differences, first less second, with their intervals; styles apart."""
-    theirs = styles(second.counts, recordings)
+    second_styles = styles(second.counts, recordings)
     return {
         **compare_rates(first.counts, second.counts, seed),
         "styles": {
-            style: compare_rates(part, theirs[style], seed)
+            style: compare_rates(part, second_styles[style], seed)
             for style, part in styles(first.counts, recordings).items()
         },
         "scores": {

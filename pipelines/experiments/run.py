@@ -10,11 +10,11 @@ from components.corpus import corpus_digest
 from pipelines.experiments.protocol import plan
 from pipelines.experiments.results import Results, summarise
 from pipelines.experiments.systems import TABLES, Way
-from pipelines.experiments.turns import MadeTurns, Progress, make_turns
-from pipelines.experiments.work import Bench
+from pipelines.experiments.turns import CorpusTurns, StageProgress, make_turns
+from pipelines.experiments.work import UnitRunner
 
 UNITS = "units of work"
-"""What progress is told of under this name: the whole of the work, not the piece at hand."""
+"""Progress under this name is of the whole work; under another name, of the unit at hand."""
 
 
 def run_experiment(
@@ -23,7 +23,7 @@ def run_experiment(
     profile: Profile,
     settings: Settings,
     work: Path,
-    progress: Progress,
+    progress: StageProgress,
     *,
     synthetic: bool = False,
 ) -> Results:
@@ -40,8 +40,8 @@ def run_experiment(
         profile: the models, and `experiment`.
         settings: where models and caches lie.
         work: a folder for transcripts and turns; see `make_turns`.
-        progress: told what is being done.
-        synthetic: the corpus is not of real people, and all that is said of it must say so.
+        progress: called with what is being done, how much of it is done, and of how much.
+        synthetic: the corpus is not of real people; every page about it says so.
 
     Raises:
         InputError: the corpus has too few folds, or one without an emotion; or a model cannot be
@@ -50,15 +50,17 @@ def run_experiment(
     systems = TABLES[name]
     units = plan(systems, recordings, profile)
     corpus = corpus_digest(list(recordings))
-    made: dict[Way, MadeTurns] = {}
+    turns_by_way: dict[Way, CorpusTurns] = {}
     for way in dict.fromkeys(system.way for system in systems):
-        made[way] = make_turns(way, recordings, profile, settings, work, progress)
-    bench = Bench(recordings, corpus, profile, settings)
+        turns_by_way[way] = make_turns(way, recordings, profile, settings, work, progress)
+    runner = UnitRunner(recordings, corpus, profile, settings)
     outcomes = []
     for number, unit in enumerate(units):
         progress(UNITS, number, len(units))
         what = f"{unit.system.title} · without {unit.test_fold} · seed {unit.seed}"
-        outcomes.append(bench.outcome(unit, made[unit.system.way], partial(progress, what)))
+        outcomes.append(
+            runner.outcome(unit, turns_by_way[unit.system.way], partial(progress, what))
+        )
     progress(UNITS, len(units), len(units))
     tested = [recording for recording in recordings if recording.fold != FEEDBACK]
-    return summarise(name, outcomes, made, tested, profile, corpus, synthetic=synthetic)
+    return summarise(name, outcomes, turns_by_way, tested, profile, corpus, synthetic=synthetic)

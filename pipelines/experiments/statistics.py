@@ -17,8 +17,8 @@ from components.scoring.classification import accuracy, f1, macro_f1, uar, weigh
 Rate = Callable[[np.ndarray], np.ndarray]
 
 
-def _f1_of(place: int) -> Rate:
-    return lambda counts: f1(counts)[..., place]
+def _f1_of(index: int) -> Rate:
+    return lambda counts: f1(counts)[..., index]
 
 
 RATES: Mapping[str, Rate] = {
@@ -26,7 +26,7 @@ RATES: Mapping[str, Rate] = {
     "uar": uar,
     "macro_f1": macro_f1,
     "weighted_f1": weighted_f1,
-    **{f"f1_{emotion}": _f1_of(place) for place, emotion in enumerate(EMOTIONS)},
+    **{f"f1_{emotion}": _f1_of(index) for index, emotion in enumerate(EMOTIONS)},
 }
 """Of confusion matrices [..., 4, 5]. WAR is the accuracy."""
 
@@ -49,10 +49,10 @@ class Counts:
         """From one array [recordings, ...] a seed."""
         return cls(np.stack([np.asarray(part) for part in by_seed], axis=1), tuple(folds))
 
-    def where(self, kept: Sequence[bool]) -> "Counts":
+    def where(self, selected: Sequence[bool]) -> "Counts":
         """Of some recordings only."""
-        folds = tuple(f for f, keep in zip(self.folds, kept, strict=True) if keep)
-        return Counts(self.each[np.array(kept)], folds)
+        folds = tuple(f for f, keep in zip(self.folds, selected, strict=True) if keep)
+        return Counts(self.each[np.array(selected)], folds)
 
 
 def error_rate(seconds: np.ndarray) -> np.ndarray:
@@ -84,7 +84,9 @@ def summarise_errors(counts: Counts, seed: int) -> dict[str, Any]:
 def _summary(counts: Counts, rate: Rate, seed: int) -> dict[str, Any]:
     """A rate's mean over seeds of all folds together, its two deviations and its interval."""
     seeds = rate(counts.each.sum(axis=0))
-    folds = np.array([_over_seeds(rate)(counts.where(kept).each.sum(0)) for kept in _each(counts)])
+    folds = np.array(
+        [_over_seeds(rate)(counts.where(selected).each.sum(0)) for selected in _each(counts)]
+    )
     interval = bootstrap(counts.each, _over_seeds(rate), seed=seed)
     return {
         "rate": _number(seeds.mean()),
@@ -105,8 +107,8 @@ def compare_errors(first: Counts, second: Counts, seed: int) -> dict[str, Any]:
 
 
 def _compare(first: Counts, second: Counts, rate: Rate, seed: int) -> dict[str, Any]:
-    found = paired_bootstrap(first.each, second.each, _over_seeds(rate), seed=seed).to_json()
-    return {**found, "difference": _number(found["difference"])}
+    test = paired_bootstrap(first.each, second.each, _over_seeds(rate), seed=seed).to_json()
+    return {**test, "difference": _number(test["difference"])}
 
 
 def _over_seeds(rate: Rate) -> Rate:

@@ -1,11 +1,12 @@
-"""The paper's four tables: its own rows, and ours beside them."""
+"""The paper's four tables: the measured rows, with the printed ones beside them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from components.reporting.page import interval, percent, signed
 from components.scoring import CONVENTIONS
-from pipelines.experiments import paper
+from pipelines.experiments.paper import NOTES, TABLE1, TABLE2, TABLE3, TABLE4, Row
 from pipelines.experiments.results import Results
 from pipelines.experiments.systems import (
     ALIGNED,
@@ -21,8 +22,8 @@ NONE = "–"
 WU = "Wu et al. (6 emotions)"
 
 ABOUT = (
-    "Ours: the mean over seeds of all folds together, ± the standard deviation over seeds (where"
-    " there are several), beside it the 95 % interval by drawing conversations again.",
+    "Measured: the mean over seeds of all folds together, ± the standard deviation over seeds where"
+    " there are several, and the 95 % interval by drawing conversations again.",
     "Every system is trained and tested on its own turns, as in the paper, and scored on the same"
     " reference utterances; one that no turn answers is a wrong answer.",
 )
@@ -60,24 +61,24 @@ class Table:
 
 
 def tables(results: Results) -> list[Table]:
-    """The tables that were asked for."""
-    made = {
+    """The tables of an experiment."""
+    makers = {
         "table1": (_table1, _styles, _others),
         "table2": (_table2,),
         "table3": (_table3,),
         "table4": (_table4,),
     }
-    names = made if results.name == "all" else (results.name,)
-    return [make(results) for name in names for make in made[name]]
+    names = makers if results.name == "all" else (results.name,)
+    return [make(results) for name in names for make in makers[name]]
 
 
 MEASURES = (("Accuracy", "accuracy"), ("Weighted F1", "weighted_f1"), ("Macro F1", "macro_f1"))
 
 
 def _table1(results: Results) -> Table:
-    rows = [_paper_row(WU, paper.TABLE1["wu"])]
+    rows = [_paper_row(WU, TABLE1["wu"])]
     for system in (BASELINE, ALIGNED, BASELINE_FROZEN, ALIGNED_FROZEN):
-        printed = paper.TABLE1[str(system.way)]
+        printed = TABLE1[str(system.way)]
         rows.append(_row(results, system, printed))
     rows += [
         (f"difference, {first.strategy}", *_differences(results, first, second))
@@ -88,7 +89,7 @@ def _table1(results: Results) -> Table:
         "Table I: overall results on emotion recognition, %",
         ("Setup", *_with_paper([name for name, _ in MEASURES])),
         tuple(rows),
-        (*ABOUT, *paper.NOTES["table1"]),
+        (*ABOUT, *NOTES["table1"]),
     )
 
 
@@ -119,8 +120,8 @@ OTHERS = (("wer", "WER"), ("cpwer", "cpWER"), ("tcpwer", "tcpWER"))
 def _others(results: Results) -> Table:
     """What the paper does not print, of every system."""
     rows = []
-    for found in results.systems.values():
-        numbers = found.numbers
+    for system in results.systems.values():
+        numbers = system.numbers
         folds, words = numbers["accuracy"]["sd_folds"], numbers["words"]
         rows.append(
             (
@@ -158,15 +159,15 @@ def _table2(results: Results) -> Table:
     rows = []
     for strategy in ((BASELINE, ALIGNED), (BASELINE_FROZEN, ALIGNED_FROZEN)):
         without, aligned = strategy
-        for emotion, printed in paper.TABLE2.items():
-            ours = [_rate(results.systems[s].numbers[f"f1_{emotion}"]) for s in strategy]
+        for emotion, printed in TABLE2.items():
+            measured = [_rate(results.systems[s].numbers[f"f1_{emotion}"]) for s in strategy]
             test = results.comparisons[aligned, without][f"f1_{emotion}"]
             rows.append(
                 (
                     f"{emotion}, {aligned.strategy}",
-                    ours[0],
+                    measured[0],
                     f"{printed[0]:.0f}",
-                    ours[1],
+                    measured[1],
                     f"{printed[1]:.0f}",
                     _difference(test),
                 )
@@ -176,14 +177,14 @@ def _table2(results: Results) -> Table:
         "Table II: F1 with and without alignment, %",
         columns,
         tuple(rows),
-        (*ABOUT, *paper.NOTES["table2"]),
+        (*ABOUT, *NOTES["table2"]),
     )
 
 
 def _table3(results: Results) -> Table:
     columns = ("Pipeline", "Convention", "TEER", "paper", "sTEER", "paper",
                "missed", "false alarm", "confusion", "of", "DER")  # fmt: skip
-    wu = [f"{value:.2f}" for value in paper.TABLE3["wu"]]
+    wu = [f"{value:.2f}" for value in TABLE3["wu"]]
     rows = [(WU, "wu2023", *_beside([NONE] * 2, wu), *[NONE] * 5)]
     names = {
         BASELINE: "without alignment",
@@ -198,7 +199,7 @@ def _table3(results: Results) -> Table:
             if system not in results.systems:
                 continue
             scores = results.systems[system].numbers["scores"][convention]
-            printed = paper.TABLE3.get(str(system.way))
+            printed = TABLE3.get(str(system.way))
             beside = (f"{printed[0]:.2f}", f"{printed[1]:.2f}") if printed else (NONE, NONE)
             kinds = ("missed", "false_alarm", "confusion", "total")
             seconds = [f"{scores['teer'][kind]:.0f} s" for kind in kinds]
@@ -219,10 +220,10 @@ def _table3(results: Results) -> Table:
     conventions = tuple(f"{c.name}: {c.note}." for c in CONVENTIONS.values())
     about = results.about
     count, wu = about["num_speakers"], about["diarization"]["wu2023"]["rate"]
-    heard = (
+    about_diarization = (
         f"DER is of turns, in which one speaks at a time; the diarizer's own, overlap kept, is"
         f" {_percent(wu)} (wu2023)."
-        + (f" It was told that there are {count} speakers." if count else ""),
+        + (f" The diarizer knew that there are {count} speakers." if count else ""),
         "Speech that the corpus gives no label is in no reference: there a turn is a false alarm.",
     )
     return Table(
@@ -230,13 +231,13 @@ def _table3(results: Results) -> Table:
         "Table III: TEER and sTEER of the pipelines, % (lower is better)",
         columns,
         tuple(rows),
-        (*ABOUT, SECONDS, *heard, *conventions, *paper.NOTES["table3"]),
+        (*ABOUT, SECONDS, *about_diarization, *conventions, *NOTES["table3"]),
     )
 
 
 def _table4(results: Results) -> Table:
     rows = [
-        _row(results, system, paper.TABLE4[str(system.strategy)], f"{system.strategy} embeddings")
+        _row(results, system, TABLE4[str(system.strategy)], f"{system.strategy} embeddings")
         for system in (ALIGNED_FROZEN, ALIGNED)
     ]
     rows.append(("difference", *_differences(results, ALIGNED, ALIGNED_FROZEN)))
@@ -245,7 +246,7 @@ def _table4(results: Results) -> Table:
         "Table IV: strategies for the embedding extractors, with alignment, %",
         ("Strategy", *_with_paper([name for name, _ in MEASURES])),
         tuple(rows),
-        (*ABOUT, *paper.NOTES["table4"]),
+        (*ABOUT, *NOTES["table4"]),
     )
 
 
@@ -254,15 +255,15 @@ def _with_paper(names: Sequence[str]) -> list[str]:
 
 
 def _row(
-    results: Results, system: System, printed: paper.Row, name: str | None = None
+    results: Results, system: System, printed: Row, name: str | None = None
 ) -> tuple[str, ...]:
     """A system's measures, each with the paper's beside it."""
     numbers = results.systems[system].numbers
-    ours = [_rate(numbers[key]) for _, key in MEASURES]
-    return (name or system.title, *_beside(ours, [_printed(value) for value in printed]))
+    measured = [_rate(numbers[key]) for _, key in MEASURES]
+    return (name or system.title, *_beside(measured, [_printed(value) for value in printed]))
 
 
-def _paper_row(name: str, printed: paper.Row) -> tuple[str, ...]:
+def _paper_row(name: str, printed: Row) -> tuple[str, ...]:
     return (name, *_beside([NONE] * 3, [_printed(value) for value in printed]))
 
 
@@ -271,8 +272,8 @@ def _differences(results: Results, first: System, second: System) -> list[str]:
     return _beside([_difference(tests[key]) for _, key in MEASURES], [NONE] * 3)
 
 
-def _beside(ours: Sequence[str], theirs: Sequence[str]) -> list[str]:
-    return [cell for pair in zip(ours, theirs, strict=True) for cell in pair]
+def _beside(measured: Sequence[str], printed: Sequence[str]) -> list[str]:
+    return [cell for pair in zip(measured, printed, strict=True) for cell in pair]
 
 
 def _rate(part: Mapping[str, Any]) -> str:
@@ -289,24 +290,16 @@ def _difference(test: Mapping[str, Any]) -> str:
     """ "+7.1 [2.0 to 12.3], p 0.012"."""
     if test["difference"] is None:
         return NONE
-    text = _signed(test["difference"]) + _interval(test["interval"])
+    text = signed(test["difference"]) + _interval(test["interval"])
     return text if test["p_value"] is None else f"{text}, p {test['p_value']:.3f}"
 
 
-def _interval(interval: Mapping[str, float] | None) -> str:
-    if interval is None:
-        return ""
-    return " [" + " to ".join(f"{100 * interval[e]:.1f}" for e in ("low", "high")).replace(
-        "-", "−"
-    ) + "]"  # fmt: skip
-
-
-def _signed(value: float) -> str:
-    return f"{100 * value:+.1f}".replace("-", "−")
+def _interval(ends: Mapping[str, float] | None) -> str:
+    return "" if ends is None else f" [{interval(ends)}]"
 
 
 def _percent(rate: float | None) -> str:
-    return NONE if rate is None else f"{100 * rate:.1f}"
+    return percent(rate).removesuffix(" %")
 
 
 def _printed(value: float | None) -> str:

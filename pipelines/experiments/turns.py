@@ -9,6 +9,7 @@ from components.base import file_digest, json_digest
 from components.config import Profile, Settings
 from components.conversation import (
     EXCLUSIVE,
+    Progress,
     Recording,
     Turn,
     read_turns,
@@ -17,13 +18,13 @@ from components.conversation import (
 from components.label import label_folder
 from pipelines.experiments.systems import Way
 
-Progress = Callable[[str, int, int], None]
-"""Told what is being done, and how many of how many are."""
+StageProgress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and of how much."""
 
 
 @dataclass(frozen=True)
-class MadeTurns:
-    """What one way of making turns made of a corpus.
+class CorpusTurns:
+    """A corpus' turns, made one way.
 
     Attributes:
         turns: of each recording.
@@ -46,11 +47,11 @@ def make_turns(
     profile: Profile,
     settings: Settings,
     work: Path,
-    progress: Progress,
-) -> MadeTurns:
+    progress: StageProgress,
+) -> CorpusTurns:
     """Transcribe, diarize, align and label a corpus.
 
-    What the speech models made before comes from their caches.
+    Transcripts and speaker segments come from the caches where they are there.
 
     Args:
         way: how.
@@ -60,14 +61,14 @@ def make_turns(
         work: a folder to work in; transcripts (`<segmentation>/words`) and speaker segments
             (`<segmentation>/speakers`) that it holds already are taken as they are. Both ways of
             giving words to speakers get the same ones.
-        progress: told what is being done.
+        progress: called as work goes on.
     """
     from components.diarize import diarize_corpus
     from components.transcribe import transcribe_corpus
 
     profile = way.profile(profile)
-    heard = work / profile.segmentation
-    words, speakers, own = heard / "words", heard / "speakers", work / way
+    speech = work / profile.segmentation
+    words, speakers, own = speech / "words", speech / "speakers", work / way
     transcribe_corpus(recordings, words, profile, settings, _part(progress, "transcribe", way))
     diarize_corpus(recordings, speakers, profile, settings, _part(progress, "diarize", way))
     align_folder(
@@ -80,14 +81,14 @@ def make_turns(
     examples = own / "examples.parquet"
     labelled = label_folder(own / "turns", recordings, examples)
     paths = [own / "turns" / f"{recording.name}.json" for recording in recordings]
-    return MadeTurns(
-        {path.stem: read_turns(path) for path in paths},
-        [t for r in recordings for t in turns_from_rttm(speakers / f"{r.name}.rttm")],
-        examples,
-        dict(labelled),
-        json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
+    return CorpusTurns(
+        turns={path.stem: read_turns(path) for path in paths},
+        spoken=[t for r in recordings for t in turns_from_rttm(speakers / f"{r.name}.rttm")],
+        examples=examples,
+        labelled=dict(labelled),
+        digest=json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
     )
 
 
-def _part(progress: Progress, what: str, way: Way) -> Callable[[int, int], None]:
+def _part(progress: StageProgress, what: str, way: Way) -> Progress:
     return lambda done, total: progress(f"{what} ({way.label})", done, total)

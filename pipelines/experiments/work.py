@@ -1,27 +1,26 @@
-"""One unit of work: train, predict the test fold's turns, keep both; once done, found again."""
+"""One unit of work: train, and predict the test fold's turns. Finished work is reused."""
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from components.base import Cache, atomic_path
 from components.config import Profile, Settings, model_digest
-from components.conversation import Recording, Turn, read_turns, write_turns
+from components.conversation import Progress, Recording, Turn, read_turns, write_turns
 from pipelines.experiments.protocol import Unit
-from pipelines.experiments.turns import MadeTurns
+from pipelines.experiments.turns import CorpusTurns
 
 VERSION = 1
-"""Of what training and prediction make of the same input. Raise it when they change: what was
-kept of an older version is then done again. How answers are counted is no part of it: scores are
-always counted anew."""
+"""The version of training and prediction. Raise it when they change: results of an older version
+are then made again. Scores are always counted anew, so counting is not part of it."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a unit left.
+    """A unit's result.
 
     Attributes:
         unit: the work.
@@ -40,8 +39,8 @@ class Outcome:
     validation: dict[str, int]
 
 
-class Bench:
-    """Where units are worked on: knows what is done, and does what is not.
+class UnitRunner:
+    """Runs units of work, and keeps their results so that none is run twice.
 
     Args:
         recordings: the corpus.
@@ -59,39 +58,35 @@ class Bench:
             model_digest(name, settings) for name in (profile.fusion.acoustic, profile.fusion.text)
         ]
 
-    def folder(self, unit: Unit, made: MadeTurns) -> Path:
-        """Where what the unit leaves is kept: named by all that decides it, and nothing else."""
+    def folder(self, unit: Unit, corpus_turns: CorpusTurns) -> Path:
+        """The cache folder of a unit's result; all that decides the result is in its name."""
         decides = unit.profile(self._profile).model_dump(
             mode="json", include={"seed", "fusion", "train", "protocol"}
         )
-        key = (VERSION, self._corpus, made.digest, self._encoders, decides)
+        key = (VERSION, self._corpus, corpus_turns.digest, self._encoders, decides)
         return Cache(self._settings.cache).path("experiments", *key)
 
-    def is_done(self, unit: Unit, made: MadeTurns) -> bool:
-        """Whether nothing is left to do."""
-        return self.folder(unit, made).is_dir()
-
-    def outcome(self, unit: Unit, made: MadeTurns, progress: Callable[[int, int], None]) -> Outcome:
-        """What the unit leaves, worked out or found.
+    def outcome(self, unit: Unit, corpus_turns: CorpusTurns, progress: Progress) -> Outcome:
+        """The unit's result, from the cache or worked out.
 
         A killed run goes on: within training at its last epoch, after training with prediction.
 
         Args:
             unit: the work.
-            made: the turns of its system's way.
-            progress: told of the training's steps.
+            corpus_turns: the turns of its system's way.
+            progress: called with the training's steps.
 
         Raises:
             InputError: as `components.train.train`.
         """
-        folder = self.folder(unit, made)
+        folder = self.folder(unit, corpus_turns)
         if not folder.is_dir():
-            self._work(unit, made, folder, progress)
-        left = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        return Outcome(unit=unit, turns=read_turns(folder / "predictions.json"), **left)
+            self._work(unit, corpus_turns, folder, progress)
+        trained = json.loads((folder / "training.json").read_text(encoding="utf-8"))
+        return Outcome(unit=unit, turns=read_turns(folder / "predictions.json"), **trained)
 
     def _work(
-        self, unit: Unit, made: MadeTurns, folder: Path, progress: Callable[[int, int], None]
+        self, unit: Unit, corpus_turns: CorpusTurns, folder: Path, progress: Progress
     ) -> None:
         from components.evaluate import predict_turns
         from components.train import train
@@ -100,21 +95,21 @@ class Bench:
         model, training = folder.with_suffix(".model"), folder.with_suffix(".json")
         if not (model.is_dir() and training.is_file()):
             result = train(
-                made.examples, self._recordings, model, profile, self._settings, progress
+                corpus_turns.examples, self._recordings, model, profile, self._settings, progress
             )
-            left: dict[str, Any] = {
+            trained: dict[str, Any] = {
                 "best_epoch": result.best_epoch,
                 "history": result.history,
                 "training": result.training_examples,
                 "validation": result.validation_examples,
             }
             with atomic_path(training) as temporary:
-                temporary.write_text(json.dumps(left, indent=1), encoding="utf-8")
+                temporary.write_text(json.dumps(trained, indent=1), encoding="utf-8")
         tested = [r for r in self._recordings if r.fold == unit.test_fold]
-        turns = predict_turns(model, tested, made.turns)
+        turns = predict_turns(model, tested, corpus_turns.turns)
         with atomic_path(folder) as temporary:
             write_turns(temporary / "predictions.json", turns)
             shutil.copyfile(training, temporary / "training.json")
-        # A hundred models of a gigabyte would be kept for nothing: their answers are.
+        # The answers are kept; a hundred models of a gigabyte are not.
         shutil.rmtree(model)
         training.unlink()

@@ -44,7 +44,7 @@ def test_all_prints_the_tables_and_writes_the_report(
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     assert run(["experiment", "all", *command]) == 0
     said = capsys.readouterr()
-    for part in ("Table I:", "Table IV:", "paper", "What the differences mean"):
+    for part in ("Table I:", "Table IV:", "paper", "Differences between systems"):
         assert part in said.out
     assert "Synthetic" not in said.out  # this corpus does not say that it is
     (report,) = (settings.home / "experiments").glob("tiny-*.html")

@@ -9,11 +9,11 @@ from pipelines.experiments.systems import ALIGNED
 
 
 def recording(name: str, fold: str) -> Recording:
-    said = tuple(
+    utterances = tuple(
         Utterance(f"{name}{n}", name, n, n + 1, "A", None, "", emotion)
         for n, emotion in enumerate(EMOTIONS)
     )
-    return Recording(name, Path(name), fold, None, said)
+    return Recording(name, Path(name), fold, None, utterances)
 
 
 def test_what_came_back_from_traffic_is_no_fold_to_test_on() -> None:

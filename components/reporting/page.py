@@ -1,0 +1,113 @@
+"""What every page shares: its frame, its notice, its colours, and how it writes numbers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.conversation import EMOTIONS
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+NOTICE = (
+    "The emotions are guesses of a model about people, and often wrong. They must not be used to "
+    "infer the emotions of people at work or in schools (EU AI Act, Article 5), nor to decide "
+    "anything about a person."
+)
+"""What every page that shows emotions says."""
+
+COLOURS = {"angry": "#d1495b", "happy": "#e9a820", "neutral": "#8d99ae", "sad": "#3f7cac"}
+
+_NONE = "–"
+
+
+def render(template: Path, **values: Any) -> str:
+    """Render a page that extends `base.html.j2`: no script, nothing fetched, light and dark.
+
+    Args:
+        template: the page's; it may include templates of its own folder and of this one.
+        values: what the template names, besides `emotions`, `colours` and `notice`.
+    """
+    return (
+        _environment(template.parent)
+        .get_template(template.name)
+        .render(emotions=EMOTIONS, colours=COLOURS, notice=NOTICE, **values)
+    )
+
+
+def _environment(folder: Path) -> "Environment":
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": percent,
+        "interval": interval,
+        "signed": signed,
+        "number": number,
+    }
+    return environment
+
+
+def percent(rate: float | None, digits: int = 1) -> str:
+    """A rate in percent.
+
+    >>> percent(0.5714), percent(1, digits=0), percent(None)
+    ('57.1 %', '100 %', '–')
+    """
+    return _NONE if rate is None else f"{100 * rate:.{digits}f} %"
+
+
+def signed(rate: float | None) -> str:
+    """A difference of rates in points, with its sign.
+
+    >>> signed(-0.068)
+    '−6.8'
+    """
+    return _NONE if rate is None else f"{100 * rate:+.1f}".replace("-", "−")
+
+
+def number(value: float | None) -> str:
+    """A number of four digits.
+
+    >>> number(0.123456)
+    '0.1235'
+    """
+    return _NONE if value is None else f"{value:.4g}".replace("-", "−")
+
+
+def interval(ends: Mapping[str, float] | None) -> str:
+    """An interval of rates in percent; nothing where there is none.
+
+    >>> interval({"low": 0.25, "high": 0.5})
+    '25.0 to 50.0'
+    """
+    if ends is None:
+        return ""
+    return " to ".join(f"{100 * ends[end]:.1f}" for end in ("low", "high")).replace("-", "−")
+
+
+def confusion_rows(
+    references: Sequence[str], answers: Sequence[str], counts: Sequence[Sequence[float]]
+) -> list[dict[str, Any]]:
+    """A confusion matrix as rows of cells, each with its count and its share of the row.
+
+    Args:
+        references: the rows' labels.
+        answers: the columns' labels.
+        counts: [references, answers].
+    """
+    rows = []
+    for reference, row in zip(references, counts, strict=True):
+        total = sum(row)
+        cells = [
+            {"count": count, "share": count / total if total else 0.0, "right": answer == reference}
+            for answer, count in zip(answers, row, strict=True)
+        ]
+        rows.append({"name": reference, "cells": cells, "total": total})
+    return rows
