@@ -8,8 +8,8 @@ import typer
 
 from components.base import InputError, atomic_path, check_new_folder
 from pipelines.cli.console import err, note
-from pipelines.cli.conversations import ProfileName, Speakers, profile_and_settings
-from pipelines.cli.lifecycle import Runner, show_step
+from pipelines.cli.lifecycle import show_step
+from pipelines.cli.options import ProfileName, Runner, Speakers, profile_and_settings
 
 
 def batch_command(
@@ -45,8 +45,3 @@ def batch_command(
     with atomic_path(output) as temporary:
         shutil.copytree(answered, temporary)
     note(f"{output}: {len(list(output.iterdir()))} recordings")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("batch")(batch_command)

@@ -29,9 +29,6 @@ _WIDTHS = [None if s and s.isatty() else 160 for s in (sys.stdout, sys.stderr)]
 out = Console(highlight=False, width=_WIDTHS[0])
 err = Console(stderr=True, highlight=False, width=_WIDTHS[1])
 
-COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
-"""How each emotion is shown, on every table."""
-
 
 def quiet(verbose: bool) -> None:
     """Keep the libraries' chatter off the terminal, and everything off the network but by name.

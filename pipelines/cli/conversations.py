@@ -1,6 +1,5 @@
 """Commands on one conversation: transcribe, diarize, align, analyze; and `corpus check`."""
 
-import os
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
@@ -14,7 +13,7 @@ from rich.text import Text
 from components.align import align, align_baseline
 from components.base import InputError
 from components.base.files import atomic_path
-from components.config import Profile, Settings, load_profile
+from components.config import Profile, Settings
 from components.conversation import (
     EARLIEST,
     UNKNOWN,
@@ -32,19 +31,18 @@ from components.conversation import (
 from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from components.conversation.types import SpeakerSegment
-from pipelines.cli.console import COLOURS, bar, file_option, note, out, print_json, spinner
+from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
+from pipelines.cli.options import (
+    AsJson,
+    MaxPause,
+    ProfileName,
+    Speakers,
+    profile_and_settings,
+)
+from pipelines.cli.tables import turns_table
 
 if TYPE_CHECKING:
     from serving.engine.analyze import Analyzer
-
-ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
-Speakers = Annotated[
-    int | None, typer.Option("--num-speakers", min=1, help="How many speak, if you know.")
-]
-MaxPause = Annotated[
-    float | None,
-    typer.Option("--max-pause", min=0.0, help="Seconds of silence that still belong to a turn."),
-]
 
 
 class Format(StrEnum):
@@ -55,23 +53,6 @@ class Format(StrEnum):
     rttm = "rttm"
     vtt = "vtt"
     html = "html"
-
-
-def profile_and_settings(name: str) -> tuple[Profile, Settings]:
-    """Load both; a profile that names models of the hub may reach the hub."""
-    profile, settings = load_profile(name), Settings()
-    names = (
-        profile.transcribe.model,
-        profile.diarize.pipeline,
-        profile.fusion.acoustic,
-        profile.fusion.text,
-    )
-    if not all((settings.models / n).is_dir() or Path(n).exists() for n in names):
-        if profile.name == "demo":
-            raise InputError(f"{settings.models}: the demo's models are not there; run: make setup")
-        os.environ.pop("HF_HUB_OFFLINE", None)
-        os.environ.pop("TRANSFORMERS_OFFLINE", None)
-    return profile, settings
 
 
 def transcribe_command(
@@ -234,35 +215,9 @@ def turns_text(turns: Sequence[Turn], audio: Sequence[Path], kind: Format) -> st
     return page.getvalue()
 
 
-def turns_table(turns: Sequence[Turn]) -> Table:
-    """Turns as people read them."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("speaker", no_wrap=True)
-    table.add_column("emotion", no_wrap=True)
-    table.add_column("sure", justify="right", no_wrap=True)
-    table.add_column("words")
-    several = len({turn.session_id for turn in turns}) > 1
-    last = ""
-    for turn in turns:
-        if several and turn.session_id != last:
-            table.add_row("", Text(turn.session_id, style="bold"), "", "", "")
-            last = turn.session_id
-        table.add_row(
-            f"{turn.start:7.2f}–{turn.end:.2f}",
-            Text(turn.speaker),
-            Text(turn.emotion or "–", style=COLOURS.get(turn.emotion or "", "")),
-            "" if turn.confidence is None else f"{turn.confidence:.0%}",
-            Text(turn.words),
-        )
-    if not turns:
-        table.add_row("", "", "", "", Text("(nobody speaks)", style="dim"))
-    return table
-
-
 def corpus_check(
     folder: Annotated[Path, typer.Argument(help="A corpus: IEMOCAP's layout, or a manifest.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a whole corpus and say what is in it, or what is wrong with it.
 
@@ -314,19 +269,3 @@ def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]
     if any(segment.speaker == UNKNOWN for segment in segments):
         note(f"{path}: has a speaker named {UNKNOWN}, as words in nobody's speech are given to")
     return name, segments
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the commands on the command line."""
-    app.command("analyze")(analyze_command)
-    app.command("transcribe")(transcribe_command)
-    app.command("diarize")(diarize_command)
-    app.command("align")(align_command)
-    corpus = typer.Typer(help="Look at a corpus.", no_args_is_help=True)
-    corpus.command("check")(corpus_check)
-    corpus.callback()(_corpus)
-    app.add_typer(corpus, name="corpus")
-
-
-def _corpus() -> None:
-    """Look at a corpus."""

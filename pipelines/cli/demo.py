@@ -18,8 +18,9 @@ from components.conversation import (
 )
 from components.register import alias_version
 from pipelines.cli.console import bar, err, out, spinner, title
-from pipelines.cli.conversations import ProfileName, profile_and_settings, turns_table
-from pipelines.cli.lifecycle import DEMO_CORPUS, refuse_unless_passed, retrain, show_result
+from pipelines.cli.lifecycle import refuse_unless_passed, retrain, show_result
+from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.tables import turns_table
 
 
 def demo_command(
@@ -135,8 +136,3 @@ def show_errors(turns: tuple[Turn, ...], speakers: tuple[SpeakerSegment, ...], r
         soft_wrap=True,
     )
     err.print("The emotions have no reference: nobody labelled this call.", style="dim")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("demo")(demo_command)

@@ -13,8 +13,8 @@ import typer
 from components.base import InputError
 from components.config import Profile, Settings
 from pipelines.cli.console import err, out, spinner, title
-from pipelines.cli.conversations import ProfileName, profile_and_settings
-from pipelines.cli.lifecycle import DEMO_CORPUS, refuse_unless_passed, retrain
+from pipelines.cli.lifecycle import refuse_unless_passed, retrain
+from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 
 SERVICE = {"MOODLINE_LOG_AUDIO": "true", "MOODLINE_TRAFFIC_FOLLOW_SECONDS": "1"}
 """Only sound that is kept can be trained on; the registry is asked more often than it need be."""
@@ -102,8 +102,3 @@ def own_settings(settings: Settings) -> Settings:
         cache=settings.cache,
         triton_env=settings.triton_env,
     )  # type: ignore[call-arg]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("demo-loop")(demo_loop_command)

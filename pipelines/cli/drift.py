@@ -13,6 +13,7 @@ from components.base import InputError
 from components.config import Settings
 from components.register import Refused
 from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
+from pipelines.cli.options import AsJson
 
 if TYPE_CHECKING:
     from components.drift import DriftResult, Feature
@@ -35,7 +36,7 @@ def drift_command(
     prom: Annotated[
         Path | None, file_option("Where gauges for Prometheus go (.prom).", "--prom")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Has the traffic drifted from what the version was made on?
 
@@ -153,8 +154,3 @@ def _row(feature: "Feature") -> list[str | Text]:
     numbers = [f"{n:.4f}" for n in (feature.value, feature.effect, feature.adjusted)]
     psi = "" if feature.psi is None else f"{feature.psi:.3f}"
     return [feature.name, before, now, feature.statistic, *numbers, psi, mark]
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("drift")(drift_command)

@@ -13,8 +13,7 @@ from rich.text import Text
 
 from components.config import Profile, Settings
 from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
-from pipelines.cli.conversations import ProfileName, profile_and_settings
-from pipelines.cli.lifecycle import DEMO_CORPUS
+from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 
 if TYPE_CHECKING:
     from pipelines.experiments import Results
@@ -188,8 +187,3 @@ def _bars() -> "Iterator[StageProgress]":
                 progress.update(current, description=what, completed=done, total=total)
 
         yield update
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("experiment")(experiment_command)

@@ -10,8 +10,7 @@ from rich.table import Table
 from components.base import InputError
 from components.config import Settings
 from pipelines.cli.console import note, out, print_json
-
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+from pipelines.cli.options import AsJson
 
 
 def export_command(
@@ -110,19 +109,3 @@ def erase_command(
     if as_json:
         return print_json({"recording": ids[0], "logged": logged, "feedback": entries})
     return out.print(f"Erased: {logged} turns and sound files, {entries} entries of feedback.")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the commands on the command line."""
-    feedback = typer.Typer(help="What people said of the answers.", no_args_is_help=True)
-    feedback.command("export")(export_command)
-    feedback.command("show")(show_command)
-    app.add_typer(feedback, name="feedback")
-    log = typer.Typer(help="The prediction log.", no_args_is_help=True)
-    log.command("erase")(erase_command)
-    log.callback()(_log)
-    app.add_typer(log, name="log")
-
-
-def _log() -> None:
-    """The prediction log."""

@@ -10,20 +10,17 @@ import typer
 from rich.status import Status
 from rich.table import Table
 
-import components
 from components.base import InputError
 from components.config import Profile, Settings, load_profile
 from components.register import Refused
 from components.scoring import read_verdict
 from pipelines.cli.console import err, file_option, note, out, print_json
-from pipelines.cli.conversations import ProfileName, profile_and_settings
-from pipelines.cli.gate import checks_table
+from pipelines.cli.options import DEMO_CORPUS, ProfileName, Runner, profile_and_settings
+from pipelines.cli.tables import checks_table
 
 if TYPE_CHECKING:
     from pipelines.runners.local import RunResult
     from pipelines.runners.steps import Step
-
-DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
 SHOWN = {
     "corpus-digest": "look at the corpus",
@@ -43,14 +40,6 @@ SHOWN = {
     "promote": "promote",
     "record-refusal": "record the refusal",
 }
-
-
-class Runner(StrEnum):
-    """Where a run's steps run."""
-
-    local = "local"
-    docker = "docker"
-    kubeflow = "kubeflow"
 
 
 class PipelineName(StrEnum):
@@ -309,10 +298,3 @@ def serve_command(
 
     note("Starting Triton and the service, half a minute …")
     serve(settings, chosen, host, port, on_ready=ready)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the commands on the command line."""
-    app.command("retrain")(retrain_command)
-    app.command("compile")(compile_command)
-    app.command("serve")(serve_command)

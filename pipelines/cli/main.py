@@ -1,18 +1,16 @@
 """`moodline`: every command, and what its end says (`ENDS`)."""
 
-import errno
 import os
 import signal
 import sys
 import traceback
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 from typer.exceptions import TyperException
 
-from components.base import InputError, Unavailable
-from components.register import Refused
+from components.base import MoodlineError, is_disk_full
 from pipelines.cli import (
     batch,
     conversations,
@@ -33,22 +31,8 @@ from pipelines.runners.steps import StepFailed
 ENDS = """Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in
 one line. 70: a fault of ours, with its traceback. 130: stopped by Ctrl-C or SIGTERM."""
 
-_SHOWN_LINES = 20  # of what a step that failed printed
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-
-# What the system says of a file that the user named or a place that a setting names. A file that
-# is missing is not among it: each command looks for those it was given.
-_OF_THE_MACHINE = _FULL | {
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-    errno.EBUSY,  # a file that is mounted by itself cannot be replaced
-    errno.ENXIO,  # a socket
-}
+SHOWN_LINES = 20
+"""How many of the last lines that a failed step printed are shown."""
 
 app = typer.Typer(
     name="moodline",
@@ -75,26 +59,62 @@ def main_options(
     quiet(verbose)
 
 
-demo.add_to(app)
-demo_loop.add_to(app)
-conversations.add_to(app)
-scores.add_to(app)
-lifecycle.add_to(app)
-batch.add_to(app)
-experiment.add_to(app)
-drift.add_to(app)
-feedback.add_to(app)
-gate.add_to(app)
-trigger.add_to(app)
-app.add_typer(registry.app, name="registry")
+def _group(purpose: str, **commands: Callable[..., Any]) -> typer.Typer:
+    """Commands under one name."""
+    group = typer.Typer(help=purpose, no_args_is_help=True)
+    for name, command in commands.items():
+        group.command(name)(command)
+    return group
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "demo": demo.demo_command,
+    "demo-loop": demo_loop.demo_loop_command,
+    "analyze": conversations.analyze_command,
+    "transcribe": conversations.transcribe_command,
+    "diarize": conversations.diarize_command,
+    "align": conversations.align_command,
+    "score": scores.score_command,
+    "retrain": lifecycle.retrain_command,
+    "compile": lifecycle.compile_command,
+    "serve": lifecycle.serve_command,
+    "batch": batch.batch_command,
+    "experiment": experiment.experiment_command,
+    "drift": drift.drift_command,
+    "gate": gate.gate_command,
+}
+GROUPS = {
+    "corpus": _group("Look at a corpus.", check=conversations.corpus_check),
+    "feedback": _group(
+        "What people said of the answers.",
+        export=feedback.export_command,
+        show=feedback.show_command,
+    ),
+    "log": _group("The prediction log.", erase=feedback.erase_command),
+    "trigger": _group(
+        "Retraining that starts by itself, and what started it.",
+        serve=trigger.serve_command,
+        history=trigger.history_command,
+    ),
+    "registry": _group(
+        "The registered versions; what is in production, since when and why; and back.",
+        list=registry.list_command,
+        show=registry.show_command,
+        promote=registry.promote_command,
+        rollback=registry.rollback_command,
+        history=registry.history_command,
+    ),
+}
+
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+for _name, _commands in GROUPS.items():
+    app.add_typer(_commands, name=_name)
 
 
 def main() -> None:
     """Run the command line and exit with its status; SIGTERM is taken as Ctrl-C is."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by `>&-`
-            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 (to the end)
     sys.exit(run())
 
 
@@ -111,17 +131,6 @@ def run(arguments: list[str] | None = None) -> int:
         return 2
     except typer.Exit as error:
         return error.exit_code
-    except (InputError, Unavailable) as error:
-        note(f"moodline: {error}")
-        return 2
-    except Refused as error:
-        note(f"moodline: {error}")
-        return 1
-    except StepFailed as error:
-        for line in error.tail[-_SHOWN_LINES:]:
-            note(f"  {line.strip()}")
-        note(f"moodline: {error}")
-        return 70
     except (KeyboardInterrupt, typer.Abort):
         note("moodline: stopped")
         return 130
@@ -130,16 +139,28 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
-            note(f"moodline: {_in_words(error)}")
-            return 2
-        traceback.print_exc()
-        note("moodline: this is a fault in Moodline; please report it with the lines above")
-        return 70
+        return _report(error)
 
 
-def _in_words(error: OSError) -> str:
-    if error.errno in _FULL:
-        return f"the disk is full ({error}); free some space and start again"
-    said = str(error.strerror).lower()
-    return f"{error.filename}: {said}" if error.filename else said
+def _report(error: Exception) -> int:
+    """Print an expected failure as one line, and any other with its traceback.
+
+    Returns:
+        The exit status.
+    """
+    if isinstance(error, StepFailed):
+        for line in error.tail[-SHOWN_LINES:]:
+            note(f"  {line.strip()}")
+    if isinstance(error, MoodlineError):
+        note(f"moodline: {error}")
+        return error.exit_status
+    if is_disk_full(error):
+        note(f"moodline: the disk is full ({error}); free some space and start again")
+        return 2
+    # Commands look for the files they are given, so a file that is missing here is a fault.
+    if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
+        note(f"moodline: {error.filename}: {str(error.strerror).lower()}")
+        return 2
+    traceback.print_exception(error)
+    note("moodline: this is a fault in Moodline; please report it with the lines above")
+    return 70

@@ -12,11 +12,7 @@ from rich.text import Text
 
 from components.config import Settings
 from pipelines.cli.console import out, print_json, spinner
-
-app = typer.Typer(
-    help="The registered versions; what is in production, since when and why; and back.",
-    no_args_is_help=True,
-)
+from pipelines.cli.options import AsJson
 
 
 class Stage(StrEnum):
@@ -29,11 +25,9 @@ class Stage(StrEnum):
 MAIN_METRIC = re.compile(r"[^.]+|emotions\.\w+\.f1|scores\.wu2023\.\w+|calibration\.ece")
 """Those that a person reads first; --json gives all."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 Actor = Annotated[str | None, typer.Option("--actor", help="Who does it; default: you.")]
 
 
-@app.command("list")
 def list_command(as_json: AsJson = False) -> None:
     """Every version, the newest first."""
     from components.register import list_versions
@@ -56,7 +50,6 @@ def list_command(as_json: AsJson = False) -> None:
     return out.print(table if versions else "No version yet; moodline retrain makes one.")
 
 
-@app.command("show")
 def show_command(
     version: Annotated[str, typer.Argument(help="A number or an alias.")], as_json: AsJson = False
 ) -> None:
@@ -85,7 +78,6 @@ def show_command(
     return out.print(table)
 
 
-@app.command("promote")
 def promote_command(
     version: Annotated[str, typer.Argument(help="A number, or an alias.")] = "candidate",
     to: Annotated[Stage, typer.Option("--to", help="Where.")] = Stage.production,
@@ -105,7 +97,6 @@ def promote_command(
     out.print(f"Version {entry.to_version} is in {entry.stage}.")
 
 
-@app.command("rollback")
 def rollback_command(
     actor: Actor = None,
     reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
@@ -124,7 +115,6 @@ def rollback_command(
         out.print(f"Version {entry.to_version} is in {entry.stage} again.")
 
 
-@app.command("history")
 def history_command(as_json: AsJson = False) -> None:
     """Every change of production and staging: who, when, from, to, on which verdict, why."""
     from components.register import history

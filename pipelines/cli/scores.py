@@ -17,6 +17,7 @@ from components.conversation import (
     turns_from_rttm,
 )
 from pipelines.cli.console import note, out, print_json
+from pipelines.cli.options import AsJson
 
 TOUCH: Seconds = 0.01
 """So much may two turns of one speaker overlap: times are often rounded."""
@@ -40,7 +41,7 @@ def score_command(
     with_tcpwer: Annotated[
         bool, typer.Option("--tcpwer", help="Also tcpWER; long recordings take it gigabytes.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
 
@@ -115,8 +116,3 @@ def _rate(rate: float | None) -> str:
 
 def _read(path: Path) -> list[Turn]:
     return turns_from_rttm(path) if path.suffix.lower() == ".rttm" else read_turns(path)
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the command on the command line."""
-    app.command("score")(score_command)

@@ -12,8 +12,7 @@ from rich.table import Table
 from components.base import InputError
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
-from pipelines.cli.conversations import ProfileName
-from pipelines.cli.lifecycle import Runner
+from pipelines.cli.options import AsJson, ProfileName, Runner
 
 _MIN_TOKEN = 16
 
@@ -85,7 +84,7 @@ def serve_command(
 
 
 def history_command(
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """What came in, what was made of it, and the run it started."""
     from pipelines.trigger import Ledger
@@ -103,13 +102,3 @@ def history_command(
         cells = (entry.kind, entry.name, entry.outcome, entry.why, entry.run)
         table.add_row(str(entry.number), when, *cells)
     return out.print(table if entries else "Nothing has come in yet.")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Put the commands on the command line."""
-    trigger = typer.Typer(
-        help="Retraining that starts by itself, and what started it.", no_args_is_help=True
-    )
-    trigger.command("serve")(serve_command)
-    trigger.command("history")(history_command)
-    app.add_typer(trigger, name="trigger")

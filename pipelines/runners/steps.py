@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from components.base import MoodlineError
+
 State = Literal["running", "done", "reused", "failed"]
 
 _EVENT = "::moodline:: "
@@ -39,7 +41,7 @@ class Step:
         return _EVENT + json.dumps(asdict(self))
 
 
-class StepFailed(RuntimeError):
+class StepFailed(MoodlineError):
     """A step of a run failed. The text is one line; `tail` holds the last lines that it printed.
 
     Attributes:

@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -121,21 +120,6 @@ def test_a_reader_that_leaves_before_the_end(place: Path) -> None:
         )
     assert done.returncode == 2, done
     assert done.stderr == "moodline: pipe.json: whoever reads it left before the end\n"
-
-
-def test_a_socket(refused, place: Path) -> None:
-    with socket.socket(socket.AF_UNIX) as there:
-        there.bind("s.json")
-        assert "s.json: no such device or address" in refused(*ALIGN, "s.json")
-
-
-@pytest.mark.parametrize("closed", [">&-", "2>&-"])
-def test_streams_that_are_closed(place: Path, closed: str) -> None:
-    moodline = Path(sys.executable).with_name("moodline")
-    for arguments, status in ((f"{' '.join(ALIGN)} t.json", 0), ("align gone call.rttm -o t", 2)):
-        done = subprocess.run(f"{moodline} {arguments} {closed}", shell=True, check=False)
-        assert done.returncode == status
-    assert json.loads((place / "t.json").read_text())[0]["words"] == "hello"
 
 
 def test_what_is_odd_and_no_mistake(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
