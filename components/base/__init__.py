@@ -21,7 +21,16 @@ from components.base.files import (
     is_disk_full,
 )
 from components.base.migration import migrated
-from components.base.reading import number, parse_json, parse_yaml, read_json, read_text
+from components.base.reading import (
+    Name,
+    Number,
+    first_fault,
+    parse_json,
+    parse_yaml,
+    read_json,
+    read_text,
+    validate,
+)
 
 __all__ = [
     "STDOUT",
@@ -29,6 +38,8 @@ __all__ = [
     "DatabaseAwayError",
     "InputError",
     "MoodlineError",
+    "Name",
+    "Number",
     "Refused",
     "Stopped",
     "Unavailable",
@@ -39,15 +50,16 @@ __all__ = [
     "database_errors",
     "database_exists",
     "file_digest",
+    "first_fault",
     "in_utc",
     "is_disk_full",
     "json_digest",
     "migrated",
-    "number",
     "open_database",
     "parse_json",
     "parse_yaml",
     "read_json",
     "read_text",
     "tree_digest",
+    "validate",
 ]

@@ -1,35 +1,50 @@
-"""Reads text, JSON and YAML that others wrote. A fault is one line that names the file."""
+"""Reads text, JSON and YAML that others wrote. A fault is one line: file, where in it, what."""
 
-import json
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any
+from reprlib import repr as shortened
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError, from_json
 
 from components.base.errors import InputError
 
-_MOST_DIGITS = 300  # what a float can hold
+T = TypeVar("T")
+
+KINDS = {
+    **dict.fromkeys(("float_type", "float_parsing", "finite_number", "int_type"), "a number"),
+    **dict.fromkeys(("model_type", "dict_type", "dataclass_type"), "an object"),
+    "string_type": "a text",
+    "list_type": "a list",
+    "bool_type": "true or false",
+    "name": "a name",
+}
+"""What a value should have been, by pydantic's type of error."""
 
 
-def read_text(path: Path, place: str = "") -> str:
+def read_text(path: Path, location: str = "") -> str:
     """Read a text file; a byte order mark, as Windows' programs write it, is no part of the text.
 
     Args:
         path: the file.
-        place: what it is called in messages; default: its path.
+        location: what it is called in messages; default: its path.
 
     Raises:
         InputError: no such file, a folder, not UTF-8, or not to be read.
     """
-    place = place or str(path)
+    location = location or str(path)
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"{place}: no such file") from None
+        raise InputError(f"{location}: no such file") from None
     except IsADirectoryError:
-        raise InputError(f"{place}: is a folder; name a file") from None
+        raise InputError(f"{location}: is a folder; name a file") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{place}: is not a text file in UTF-8: {error}") from None
+        raise InputError(f"{location}: is not a text file in UTF-8: {error}") from None
     except OSError as error:
-        raise InputError(f"{place}: cannot be read: {str(error.strerror).lower()}") from None
+        raise InputError(f"{location}: cannot be read: {str(error.strerror).lower()}") from None
 
 
 def read_json(path: Path) -> Any:
@@ -41,36 +56,29 @@ def read_json(path: Path) -> Any:
     return parse_json(read_text(path), str(path))
 
 
-def parse_json(text: str, place: str) -> Any:
-    """The content of a JSON text, all of which can be written and computed with.
+def parse_json(text: str, location: str) -> Any:
+    """The content of a JSON text, all of which can be written again.
 
     Args:
         text: the file's content.
-        place: where it comes from, for messages.
+        location: where it comes from, for messages.
 
     Raises:
-        InputError: not JSON, nested too deeply, a number of hundreds of digits, or half a
+        InputError: not JSON, nested too deeply, a number of thousands of digits, or half a
             character.
     """
     try:
-        content = json.loads(text, parse_int=_integer)
-        if "\\u" in text:  # half of a surrogate pair can be escaped, and never written again
-            json.dumps(content, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"{place}: holds half of a character (a lone surrogate, \\ud…)") from None
-    except RecursionError:
-        raise InputError(f"{place}: is nested too deeply") from None
+        return from_json(text)
     except ValueError as error:
-        raise InputError(f"{place}: is not JSON: {error}") from None
-    return content
+        raise InputError(f"{location}: is not JSON: {error}") from None
 
 
-def parse_yaml(text: str, place: str) -> Any:
+def parse_yaml(text: str, location: str) -> Any:
     """The content of a YAML text.
 
     Args:
         text: the file's content.
-        place: where it comes from, for messages.
+        location: where it comes from, for messages.
 
     Raises:
         InputError: not YAML, or nested too deeply.
@@ -80,26 +88,87 @@ def parse_yaml(text: str, place: str) -> Any:
     try:
         return yaml.safe_load(text)
     except RecursionError:
-        raise InputError(f"{place}: is nested too deeply") from None
+        raise InputError(f"{location}: is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError
-        raise InputError(f"{place}: is not YAML: {' '.join(str(error).split())}") from None
+        raise InputError(f"{location}: is not YAML: {' '.join(str(error).split())}") from None
 
 
-def number(value: Any, what: str) -> float:
-    """A number; a text of one, as some tools write times, is taken for it.
+def validate(kind: type[T], content: Any, location: str) -> T:
+    """Content of JSON or YAML as a pydantic model, a dataclass, or any type pydantic knows.
+
+    Args:
+        kind: the type.
+        content: what `parse_json` or `parse_yaml` returned.
+        location: where it comes from, for messages.
 
     Raises:
-        ValueError: it is none.
+        InputError: it is not of that type; the message names the first fault.
     """
     try:
-        if isinstance(value, (int, float, str)) and not isinstance(value, bool):
-            return float(value)
-    except ValueError:
-        pass
-    raise ValueError(f"{what} is {value!r}, not a number")
+        valid: T = _adapter(kind).validate_python(content)  # type: ignore[arg-type]  # a type is hashable
+    except ValidationError as error:
+        raise InputError(f"{location}: {first_fault(error)}") from None
+    return valid
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > _MOST_DIGITS:
-        raise ValueError(f"a number has {len(digits)} digits")
-    return int(digits)
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first fault that a validation found, as one line.
+
+    >>> from pydantic import BaseModel
+    >>> class Word(BaseModel):
+    ...     start: float
+    >>> class Segment(BaseModel):
+    ...     words: list[Word]
+    >>> try:
+    ...     Segment(words=[{"start": 0.5}, {"start": "soon"}])
+    ... except ValidationError as error:
+    ...     first_fault(error)
+    "word 2: 'start' is 'soon', not a number"
+    """
+    fault = error.errors(include_url=False, include_context=False)[0]
+    where, name = _location(fault["loc"])
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"{where}lacks {name!r}"
+    value = f"{repr(name) + ' ' if name else ''}is {shortened(fault['input'])}"
+    if fault["type"] in KINDS:
+        return f"{where}{value}, not {KINDS[fault['type']]}"
+    if message.startswith("Input should"):
+        return f"{where}{value}; it {message.removeprefix('Input ')}"
+    return f"{where}{name}: {message}" if name else f"{where}{message}"
+
+
+def _location(steps: Sequence[str | int]) -> tuple[str, str]:
+    """Where in lists it is, counted from 1 ("segment 3: word 2: "), and the name within."""
+    where, name = "", ""
+    for step in steps:
+        if isinstance(step, int):
+            where, name = f"{where}{name.removesuffix('s')} {step + 1}: ".lstrip(), ""
+        else:
+            name = f"{name}.{step}" if name else step
+    return where, name
+
+
+def no_bool(value: Any) -> Any:
+    """The value itself; true and false, which Python takes for 1 and 0, are refused."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("float_type", "Input should be a number")
+    return value
+
+
+def _name(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise PydanticCustomError("name", "Input should be a name")
+    return value
+
+
+Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(no_bool)]
+"""A finite number; a text of one, as some tools write times, is taken for it."""
+
+Name = Annotated[str, Field(coerce_numbers_to_str=True), BeforeValidator(_name)]
+"""A text that is not blank; a number, as some tools write labels, is taken for its digits."""

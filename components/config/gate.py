@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from components.base import InputError, parse_yaml, read_text
+from components.base import InputError, first_fault, parse_yaml, read_text
 from components.conversation import EMOTIONS
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -157,9 +157,7 @@ def load_gate(path: Path) -> GateSettings:
     try:
         return GateSettings.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        fault = unknown_check(error) or f"{where}: {first['msg']}"
+        fault = unknown_check(error) or first_fault(error)
         raise InputError(f"{place}: {fault}") from None
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from components.base import InputError, parse_yaml, read_text
+from components.base import InputError, first_fault, parse_yaml, read_text
 from components.base.cache import json_digest
 from components.config.cluster import ClusterSettings
 from components.config.gate import GateSettings, load_gate, unknown_check
@@ -284,9 +284,6 @@ def load_profile(name: str | Path) -> Profile:
     try:
         return Profile.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
         unknown = unknown_check(error, ("gate",))
-        if unknown:
-            raise InputError(f"{place}: gate: {unknown}") from None
-        where = ".".join(str(part) for part in first["loc"]) or "it"
-        raise InputError(f"{place}: {where}: {first['msg']}") from None
+        fault = f"gate: {unknown}" if unknown else first_fault(error)
+        raise InputError(f"{place}: {fault}") from None

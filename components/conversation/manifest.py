@@ -12,19 +12,49 @@ import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, Strict, field_validator
 
 from components.base.errors import InputError
 from components.base.files import atomic_path
-from components.base.reading import number, parse_json, read_text
-from components.conversation.seglst import check_texts, read_segments, turn_entry
+from components.base.reading import Name, Number, parse_json, read_text, validate
+from components.conversation.seglst import read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
-COLUMNS = ("recording", "audio", "reference", "fold")
 
 FEEDBACK = "feedback"
 """The fold of recordings that came back from traffic: only ever trained on."""
+
+
+class _Row(BaseModel):
+    recording: str
+    audio: str
+    reference: str
+    fold: str
+    scripted: Annotated[bool, Strict()] | None = None
+
+    @field_validator("recording")
+    @classmethod
+    def _is_one_word(cls, name: str) -> str:
+        if len(name.split()) != 1 or "/" in name:
+            raise ValueError(
+                f"the name {name!r} must be one word without “/”: it names files, and stands in"
+                " RTTM"
+            )
+        return name
+
+
+class _ReferenceEntry(BaseModel):
+    session_id: Name
+    start_time: Annotated[Number, Field(ge=0)]
+    end_time: Number
+    speaker: Name
+    words: str
+    emotion: str
+    sex: Literal["F", "M"] | None = None
+    utterance_id: Name | None = None
 
 
 def read_manifest(path: Path) -> list[Recording]:
@@ -39,84 +69,57 @@ def read_manifest(path: Path) -> list[Recording]:
     """
     path = Path(path)
     path = path / NAME if path.is_dir() else path
-    lines = read_text(path).split("\n")
     recordings: dict[str, Recording] = {}
-    seen: dict[str, Path] = {}
-    for at, line in enumerate(lines, start=1):
+    references: dict[str, Path] = {}
+    for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
-        place = f"{path}: line {at}"
-        row = _row(place, line)
-        name, audio = row["recording"], path.parent / row["audio"]
-        if name in recordings:
-            raise InputError(f"{place}: recording {name} is named twice")
+        location = f"{path}: line {number}"
+        row = validate(_Row, parse_json(line, location), location)
+        audio, reference = path.parent / row.audio, path.parent / row.reference
+        if row.recording in recordings:
+            raise InputError(f"{location}: recording {row.recording} is named twice")
         if not audio.is_file():
-            raise InputError(f"{place}: {row['audio']}: no such audio file")
-        reference = path.parent / row["reference"]
-        utterances = _utterances(reference, name)
+            raise InputError(f"{location}: {row.audio}: no such audio file")
+        utterances = _utterances(reference, row.recording)
         for utterance in utterances:
-            if utterance.id in seen:
-                where = "" if seen[utterance.id] == reference else f", also in {seen[utterance.id]}"
-                raise InputError(f"{reference}: utterance {utterance.id} is named twice{where}")
-            seen[utterance.id] = reference
-        recordings[name] = Recording(
-            name, audio.resolve(), row["fold"], row.get("scripted"), utterances
+            if other := references.get(utterance.id):
+                also = "" if other == reference else f", also in {other}"
+                raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
+            references[utterance.id] = reference
+        recordings[row.recording] = Recording(
+            name=row.recording,
+            audio=audio.resolve(),
+            fold=row.fold,
+            scripted=row.scripted,
+            utterances=utterances,
         )
     if not recordings:
         raise InputError(f"{path}: names no recording")
     return list(recordings.values())
 
 
-def _row(place: str, line: str) -> dict[str, Any]:
-    """A line of a manifest, all its columns there and of their kind."""
-    row = parse_json(line, place)
-    if not isinstance(row, dict):
-        raise InputError(f"{place}: is no JSON object; one has the columns {', '.join(COLUMNS)}")
-    for column in COLUMNS:
-        if column not in row:
-            raise InputError(f"{place}: lacks {column!r}; a line has {', '.join(COLUMNS)}")
-        if not isinstance(row[column], str):
-            raise InputError(f"{place}: {column!r} is {row[column]!r}, not a text in quotes")
-    if len(row["recording"].split()) != 1 or "/" in row["recording"]:
-        raise InputError(
-            f"{place}: the recording's name {row['recording']!r} must be one word without “/”: it"
-            " names files, and stands in RTTM"
-        )
-    if row.get("scripted") not in (True, False, None):
-        raise InputError(f"{place}: 'scripted' is {row['scripted']!r}, not true, false or null")
-    return row
-
-
 def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
     utterances = []
-    for place, entry in enumerate(read_segments(path), start=1):
+    for number, content in enumerate(read_segments(path), start=1):
+        location = f"{path}: utterance {number}"
+        entry = validate(_ReferenceEntry, content, location)
+        if entry.session_id != recording:
+            raise InputError(f"{location}: is of {entry.session_id}, not of {recording}")
         try:
-            if entry["session_id"] != recording:
-                raise ValueError(f"is of {entry['session_id']}, not of {recording}")
-            check_texts(entry)
-            if not isinstance(entry["emotion"], str):
-                raise ValueError("'emotion' is null; name one, or leave the utterance out")
-            start, end = (number(entry[key], repr(key)) for key in ("start_time", "end_time"))
-            if start < 0:
-                raise ValueError(f"starts at {entry['start_time']} s, before the recording")
-            if entry.get("sex") not in ("F", "M", None):
-                raise ValueError(f"'sex' is {entry['sex']!r}, not F or M")
-            utterances.append(
-                Utterance(
-                    str(entry.get("utterance_id", f"{recording}_{place:04d}")),
-                    recording,
-                    start,
-                    end,
-                    str(entry["speaker"]),
-                    entry.get("sex"),
-                    str(entry["words"]),
-                    str(entry["emotion"]),
-                )
+            utterance = Utterance(
+                id=entry.utterance_id or f"{recording}_{number:04d}",
+                recording=recording,
+                start=entry.start_time,
+                end=entry.end_time,
+                speaker=entry.speaker,
+                sex=entry.sex,
+                text=entry.words,
+                emotion=entry.emotion,
             )
-        except KeyError as error:
-            raise InputError(f"{path}: utterance {place}: lacks {error}") from None
         except ValueError as error:
-            raise InputError(f"{path}: utterance {place}: {error}") from None
+            raise InputError(f"{location}: {error}") from None
+        utterances.append(utterance)
     return tuple(sorted(utterances, key=lambda u: (u.start, u.end)))
 
 

@@ -3,28 +3,62 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Strict
 
 from components.base.errors import InputError
 from components.base.files import atomic_path
-from components.base.reading import number, parse_json, read_text
+from components.base.reading import Name, Number, parse_json, read_text, validate
 from components.conversation.speakers import read_rttm
 from components.conversation.types import Turn
 
-OPTIONAL = ("emotion", "confidence", "probabilities", "asr_confidence")
+Confidence = Annotated[float, Strict()] | None
 
 
-def read_segments(path: Path) -> list[dict[str, Any]]:
-    """Read a SegLST file's entries as they are.
+class SegLstTurn(BaseModel):
+    """A SegLST entry; keys that it has beside these are passed over."""
+
+    session_id: Name
+    start_time: Number
+    end_time: Number
+    speaker: Name
+    words: str = ""
+    emotion: str | None = None
+    confidence: Confidence = None
+    probabilities: dict[str, Annotated[float, Strict()]] | None = None
+    asr_confidence: Confidence = None
+
+    def turn(self) -> Turn:
+        """As the domain has it.
+
+        Raises:
+            ValueError: it ends before it starts.
+        """
+        return Turn(
+            session_id=self.session_id,
+            start=self.start_time,
+            end=self.end_time,
+            speaker=self.speaker,
+            words=self.words,
+            emotion=self.emotion,
+            confidence=self.confidence,
+            probabilities=self.probabilities,
+            asr_confidence=self.asr_confidence,
+        )
+
+
+def read_segments(path: Path) -> list[Any]:
+    """Read the entries of a SegLST file, of whatever kind each is.
 
     Raises:
-        InputError: no such file, not JSON, or not a list of objects.
+        InputError: no such file, not JSON, or not a list.
     """
     text = read_text(path)
     if not text.strip():
         raise InputError(f"{path}: is empty; SegLST without segments is []")
     data = parse_json(text, str(path))
-    if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
+    if not isinstance(data, list):
         raise InputError(f"{path}: is not SegLST, a JSON list of segments")
     return data
 
@@ -35,61 +69,27 @@ def read_turns(path: Path) -> list[Turn]:
     Raises:
         InputError: as `read_segments`, or an entry that lacks a key or has a bad time.
     """
-    turns = []
-    for place, entry in enumerate(read_segments(path), start=1):
-        try:
-            turns.append(turn_from(entry))
-        except KeyError as error:
-            raise InputError(f"{path}: turn {place}: lacks {error}") from None
-        except ValueError as error:
-            raise InputError(f"{path}: turn {place}: {error}") from None
-    return turns
+    return [
+        turn_from(entry, f"{path}: turn {number}")
+        for number, entry in enumerate(read_segments(path), start=1)
+    ]
 
 
-def turn_from(entry: dict[str, Any]) -> Turn:
+def turn_from(entry: Any, location: str) -> Turn:
     """A SegLST entry as a turn.
 
-    Raises:
-        KeyError: a key is missing.
-        ValueError: a value is not what it should be.
-    """
-    check_texts(entry)
-    for key in ("confidence", "asr_confidence"):
-        if entry.get(key) is not None and not _is_number(entry[key]):
-            raise ValueError(f"{key!r} is {entry[key]!r}, not a number")
-    shares = entry.get("probabilities")
-    if shares is not None and not (
-        isinstance(shares, dict) and all(map(_is_number, shares.values()))
-    ):
-        raise ValueError(f"'probabilities' is {shares!r}, not a number for each emotion")
-    return Turn(
-        str(entry["session_id"]),
-        number(entry["start_time"], "'start_time'"),
-        number(entry["end_time"], "'end_time'"),
-        str(entry["speaker"]),
-        entry.get("words", ""),
-        **{key: entry[key] for key in OPTIONAL if entry.get(key) is not None},
-    )
-
-
-def check_texts(entry: dict[str, Any]) -> None:
-    """Refuse a SegLST entry whose words or emotion are no text, or that has a nameless speaker.
+    Args:
+        entry: what the JSON holds.
+        location: where it comes from, for messages.
 
     Raises:
-        ValueError: it is one.
+        InputError: a key is missing, or a value is not what it should be.
     """
-    if not isinstance(entry.get("words", ""), str):
-        raise ValueError(f"'words' is {entry['words']!r}, not a text")
-    if not isinstance(entry.get("emotion"), (str, type(None))):
-        raise ValueError(f"'emotion' is {entry['emotion']!r}, not a text")
-    for key in ("session_id", "speaker"):
-        name = entry.get(key, key)
-        if isinstance(name, bool) or not isinstance(name, (str, int)) or not str(name).strip():
-            raise ValueError(f"{key!r} is {name!r}, not a name")
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    valid = validate(SegLstTurn, entry, location)
+    try:
+        return valid.turn()
+    except ValueError as error:
+        raise InputError(f"{location}: {error}") from None
 
 
 def turn_entry(turn: Turn) -> dict[str, Any]:
@@ -126,7 +126,13 @@ def turns_from_rttm(path: Path) -> list[Turn]:
         InputError: as `read_rttm`.
     """
     return [
-        Turn(recording, segment.start, segment.end, segment.speaker, "")
+        Turn(
+            session_id=recording,
+            start=segment.start,
+            end=segment.end,
+            speaker=segment.speaker,
+            words="",
+        )
         for recording, segments in read_rttm(path).items()
         for segment in segments
     ]

@@ -4,16 +4,62 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    NotRequired,  # pydantic needs it before Python 3.12
+)
+
+from pydantic import BeforeValidator, Field
+from typing_extensions import TypedDict
 
 from components.base.errors import InputError
 from components.base.files import atomic_path
-from components.base.reading import number, read_json
-from components.conversation.types import EARLIEST, AsrSegment, Word
+from components.base.reading import Number, no_bool, read_json, validate
+from components.conversation.types import EARLIEST, AsrSegment, Seconds, Word
 
-MEASURED = ("start", "end", "score")
+LATEST: Seconds = 1e7
+"""Where a recording may end: no recording lasts four months."""
 
-T = TypeVar("T", float, float | None)
+
+def _known(value: Any) -> Any:
+    """NaN, as some writers put it for "not known", is None."""
+    return None if isinstance(no_bool(value), float) and not math.isfinite(value) else value
+
+
+Time = Annotated[Number, Field(ge=EARLIEST, le=LATEST)]
+MaybeTime = Annotated[
+    Annotated[float, Field(ge=EARLIEST, le=LATEST)] | None, BeforeValidator(_known)
+]
+MaybeScore = Annotated[float | None, BeforeValidator(_known)]
+
+
+Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # some writers give numbers
+
+
+class WhisperXWord(TypedDict):
+    """A word; its times may be unknown."""
+
+    word: Text
+    start: NotRequired[MaybeTime]
+    end: NotRequired[MaybeTime]
+    score: NotRequired[MaybeScore]
+    speaker: NotRequired[Text | None]
+
+
+class WhisperXSegment(TypedDict):
+    """A stretch as it was recognised; without `words` those of its `text` are taken."""
+
+    start: Time
+    end: Time
+    text: NotRequired[str | None]
+    words: NotRequired[Annotated[list[WhisperXWord], Field(fail_fast=True)] | None]
+
+
+class WhisperXTranscript(TypedDict):
+    """A transcript, as WhisperX writes it."""
+
+    segments: Annotated[list[WhisperXSegment], Field(fail_fast=True)]
 
 
 def read_words(path: Path) -> list[AsrSegment]:
@@ -28,77 +74,56 @@ def read_words(path: Path) -> list[AsrSegment]:
     return parse_words(read_json(path), str(path))
 
 
-def parse_words(data: Any, place: str) -> list[AsrSegment]:
-    """As `read_words`, from the JSON's content.
+def parse_words(data: Any, location: str) -> list[AsrSegment]:
+    """As `read_words`, from the JSON's content: an object with `segments`, or their list.
 
     Args:
         data: what the JSON holds.
-        place: where it comes from, for messages.
+        location: where it comes from, for messages.
     """
-    segments = data.get("segments") if isinstance(data, dict) else data
-    if not isinstance(segments, list):
-        raise InputError(f"{place}: has no list of “segments”, as WhisperX's JSON has")
-    result = []
-    for at, segment in enumerate(segments, start=1):
+    data = {"segments": data} if isinstance(data, list) else data
+    return asr_segments(validate(WhisperXTranscript, data, location), location)
+
+
+def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegment]:
+    """A transcript that was validated, as segments.
+
+    Args:
+        transcript: as `validate` or FastAPI gives it.
+        location: where it comes from, for messages.
+
+    Raises:
+        InputError: a segment has neither words nor text, or something ends before it starts.
+    """
+    segments = []
+    for number, segment in enumerate(transcript["segments"], start=1):
         try:
-            result.append(_segment(segment))
-        except KeyError as error:
-            raise InputError(f"{place}: segment {at}: lacks {error}") from None
+            segments.append(_segment(segment))
         except ValueError as error:
-            raise InputError(f"{place}: segment {at}: {error}") from None
-    return result
+            raise InputError(f"{location}: segment {number}: {error}") from None
+    return segments
 
 
-def _segment(data: Any) -> AsrSegment:
-    if not isinstance(data, dict):
-        raise ValueError(f"is {data!r}, not an object with “start”, “end” and “words”")
-    words, text = data.get("words"), data.get("text")
-    if words is None:
-        spoken = tuple(Word(word, None, None) for word in _text(data, "text").split())
-    elif isinstance(words, list):
-        spoken = tuple(map(_word, words))
+def _segment(segment: WhisperXSegment) -> AsrSegment:
+    text, entries = segment.get("text"), segment.get("words")
+    if entries is not None:
+        words = tuple(_word(entry) for entry in entries)
+    elif text is not None:
+        words = tuple(Word(part, None, None) for part in text.split())
     else:
-        raise ValueError(f"'words' is {words!r}, not a list")
-    return AsrSegment(
-        _in_recording(number(data["start"], "'start'"), "'start'"),
-        number(data["end"], "'end'"),
-        " ".join(word.text for word in spoken) if text is None else _text(data, "text").strip(),
-        spoken,
+        raise ValueError("lacks 'text' and 'words'; give one of them")
+    text = " ".join(word.text for word in words) if text is None else text.strip()
+    return AsrSegment(segment["start"], segment["end"], text, words)
+
+
+def _word(entry: WhisperXWord) -> Word:
+    return Word(
+        text=entry["word"].strip(),
+        start=entry.get("start"),
+        end=entry.get("end"),
+        score=entry.get("score"),
+        speaker=entry.get("speaker"),
     )
-
-
-def _word(data: Any) -> Word:
-    if not isinstance(data, dict):
-        raise ValueError(f"word {data!r} is not an object with “word”")
-    if isinstance(data.get("word"), (int, float)) and not isinstance(data["word"], bool):
-        data = data | {"word": str(data["word"])}  # as some writers give numbers
-    text = _text(data, "word").strip()
-    start, end, score = (_known(data.get(key), f"{key!r} of “{text}”") for key in MEASURED)
-    for time in (start, end):
-        _in_recording(time, f"“{text}”")
-    speaker = data.get("speaker")
-    return Word(text, start, end, score, None if speaker is None else str(speaker))
-
-
-def _text(data: dict[str, Any], key: str) -> str:
-    text = data[key]
-    if not isinstance(text, str):
-        raise ValueError(f"{key!r} is {text!r}, not a text")
-    return text
-
-
-def _known(value: Any, what: str) -> float | None:
-    """A number; NaN, as some writers put it for "not known", is None."""
-    if value is None:
-        return None
-    known = number(value, what)
-    return known if math.isfinite(known) else None
-
-
-def _in_recording(time: T, what: str) -> T:
-    if time is not None and time < EARLIEST:
-        raise ValueError(f"{what} is at {time} s, before the recording")
-    return time
 
 
 def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en") -> None:

@@ -4,12 +4,13 @@ It is one JSON file, `verdict.json`: what evaluates a model writes it, what regi
 the model reads it, and people read it.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any, ClassVar, Literal
 
-from components.base import InputError, read_json
+from pydantic import BaseModel, ConfigDict
+
+from components.base import InputError, read_json, validate
 
 Result = Literal["pass", "fail", "inconclusive"]
 
@@ -38,6 +39,7 @@ class Check:
     threshold: float
     result: Result
     says: str
+    __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
     def __post_init__(self) -> None:
         if self.result not in (PASS, FAIL, INCONCLUSIVE):
@@ -94,40 +96,23 @@ class Verdict:
         }
 
 
+class _Content(BaseModel):
+    verdict: str
+    model: str
+    checks: list[Check]
+
+
 def read_verdict(path: Path) -> Verdict:
     """Read a `verdict.json`.
 
     Raises:
         InputError: missing, not a verdict, or one whose decision is not what its checks say.
     """
-    content = read_json(path)
+    content = validate(_Content, read_json(path), f"{path}: is not a verdict")
     try:
-        if not isinstance(content, dict):
-            raise ValueError("no JSON object")
-        for key in ("verdict", "model", "checks"):
-            if key not in content:
-                raise ValueError(f"lacks {key!r}")
-        if not isinstance(content["checks"], list):
-            raise ValueError(f"'checks' is {content['checks']!r}, not a list")
-        verdict = Verdict(str(content["model"]), tuple(map(_check, content["checks"])))
-        told = content["verdict"]
+        verdict = Verdict(content.model, tuple(content.checks))
     except ValueError as error:
         raise InputError(f"{path}: is not a verdict: {error}") from None
-    if told != verdict.decision:
-        raise InputError(f"{path}: says {told!r}, its checks say {verdict.decision!r}")
+    if content.verdict != verdict.decision:
+        raise InputError(f"{path}: says {content.verdict!r}, its checks say {verdict.decision!r}")
     return verdict
-
-
-def _check(entry: Any) -> Check:
-    names = [field.name for field in fields(Check)]
-    if not isinstance(entry, dict) or entry.keys() != set(names):
-        raise ValueError(f"a check has {', '.join(names)}, and this one is {entry!r}")
-    check = Check(**entry)
-    for key, kinds in (("value", (int, float, NoneType)), ("threshold", (int, float))):
-        if isinstance(entry[key], bool) or not isinstance(entry[key], kinds):
-            raise ValueError(f"check {check.name}: {key!r} is {entry[key]!r}, not a number")
-    if not isinstance(check.name, str) or not isinstance(check.says, str):
-        raise ValueError(f"check {check.name!r}: its name or what it says is not a text")
-    if check.bound not in get_args(Bound):
-        raise ValueError(f"check {check.name}: {check.bound!r} is no bound")
-    return check

@@ -86,7 +86,7 @@ class Caller:
             answer.headers["X-Request-Id"],
             int(body["model"]["version"]),
             recording,
-            tuple(turn_from(entry) for entry in body["turns"]),
+            tuple(turn_from(entry, "the service’s answer") for entry in body["turns"]),
         )
 
     def correct(self, answer: Answer) -> tuple[int, int]:

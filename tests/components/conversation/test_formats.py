@@ -167,7 +167,7 @@ def entry(**changes: object) -> str:
         (" ", "is empty"),
         (entry(emotion=["sad"]), r"turn 1: 'emotion' is \['sad'\], not a text"),
         (entry(words=None), "turn 1: 'words' is None, not a text"),
-        (entry(speaker=None), "turn 1: 'speaker' is None, not a name"),
+        (entry(speaker=None), "turn 1: 'speaker' is None, not a text"),
         (entry(confidence="high"), "turn 1: 'confidence' is 'high', not a number"),
         ('[{"session_id": "r"}]', "turn 1: lacks 'start_time'"),
         ('[{"session_id":"r","start_time":2,"end_time":1,"speaker":"A","words":""}]', "before"),
@@ -212,8 +212,8 @@ class TestManifest:
             ({"fold": None}, r"line 1: 'fold' is None, not a text"),
             ({"recording": "my call"}, r"'my call' must be one word"),
             ({"recording": "a/b"}, r"'a/b' must be one word"),
-            ({"fold": "\ud800"}, r"line 1: holds half of a character"),
-            ({"scripted": "no"}, r"'scripted' is 'no', not true, false or null"),
+            ({"fold": "\ud800"}, r"line 1: is not JSON: .*hex escape"),
+            ({"scripted": "no"}, r"'scripted' is 'no', not true or false"),
         ],
     )
     def test_bad_rows(self, tmp_path: Path, change: dict[str, object], message: str) -> None:
@@ -228,7 +228,7 @@ class TestManifest:
         ("change", "message"),
         [
             ({"speaker": ""}, "utterance 1: 'speaker' is '', not a name"),
-            ({"words": "\udc80"}, "holds half of a character"),
+            ({"words": "\udc80"}, "is not JSON: .*hex escape"),
             ({"start_time": True}, "utterance 1: 'start_time' is True, not a number"),
         ],
     )
@@ -247,10 +247,10 @@ class TestManifest:
         row = json.loads(path.read_text())
         del row[column]
         path.write_text("\n" + json.dumps(row))
-        with pytest.raises(InputError, match=rf"jsonl: line 2: lacks '{column}'; a line has rec"):
+        with pytest.raises(InputError, match=rf"jsonl: line 2: lacks '{column}'"):
             read_manifest(path)
         path.write_text(json.dumps(list(row)))
-        with pytest.raises(InputError, match="line 1: is no JSON object"):
+        with pytest.raises(InputError, match=r"line 1: is .*, not an object"):
             read_manifest(path)
 
     def test_a_byte_order_mark(self, tmp_path: Path) -> None:

@@ -91,12 +91,18 @@ def faulty(folder: Path, change: Callable[[list[dict]], object]) -> Path:
         (lambda e: e[1].update(end_time=7.0), r"utterance 2: .*ends before it starts: 8.0–7.0"),
         (lambda e: e.clear(), r"Ses01F_impro01: its reference names no utterance"),
         (lambda e: e[0].update(emotion=["sad"]), r"utterance 1: 'emotion' is \['sad'\], not a"),
-        (lambda e: e[0].update(emotion=None), r"utterance 1: 'emotion' is null"),
-        (lambda e: e[0].update(start_time="-1"), r"utterance 1: starts at -1 s, before the rec"),
-        (lambda e: e[0].update(start_time=-1), r"utterance 1: starts at -1 s, before the rec"),
+        (lambda e: e[0].update(emotion=None), r"utterance 1: 'emotion' is None, not a"),
+        (
+            lambda e: e[0].update(start_time="-1"),
+            r"utterance 1: 'start_time' is '-1'; it sh",
+        ),
+        (lambda e: e[0].update(start_time=-1), r"utterance 1: 'start_time' is -1; it should be"),
         (lambda e: e[0].update(start_time="?"), r"utterance 1: 'start_time' is '\?', not a number"),
         (lambda e: e[0].update(start_time=float("nan")), r"utterance 1: .*not a number"),
-        (lambda e: e[0].update(sex="woman"), r"utterance 1: 'sex' is 'woman', not F or M"),
+        (
+            lambda e: e[0].update(sex="woman"),
+            r"utterance 1: 'sex' is 'woman'; it should be 'F'",
+        ),
         (lambda e: e[2].update(utterance_id=e[0]["utterance_id"]), r"_F000 is named twice"),
         (
             lambda e: e[2].update(start_time=8.0),
