@@ -37,7 +37,14 @@ from components.conversation.types import (
     Word,
 )
 from components.conversation.vtt import turns_to_vtt
-from components.conversation.words import parse_words, read_words, words_text, write_words
+from components.conversation.words import (
+    WhisperXTranscript,
+    asr_segments,
+    parse_words,
+    read_words,
+    words_text,
+    write_words,
+)
 
 __all__ = [
     "EARLIEST",
@@ -55,7 +62,9 @@ __all__ = [
     "SpeakerSegment",
     "Turn",
     "Utterance",
+    "WhisperXTranscript",
     "Word",
+    "asr_segments",
     "audio_duration",
     "check_audio",
     "parse_rttm",
