@@ -12,13 +12,13 @@ from components.evaluate.evaluate import (
     write_text,
 )
 from components.evaluate.gate import gate
-from components.evaluate.measure import Measured, compare, measure
+from components.evaluate.measure import Measurement, compare, measure
 from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
 
 __all__ = [
     "Evaluation",
-    "Measured",
+    "Measurement",
     "compare",
     "evaluate",
     "gate",

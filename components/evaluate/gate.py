@@ -85,7 +85,7 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     """
     if settings.no_regression is None or metrics["champion"] is None:
         return
-    fewest = settings.no_regression.min_conversations
+    min_count = settings.no_regression.min_conversations
     for name, margin in settings.no_regression.margins().items():
         test, error = metrics["comparison"][name], name in ERRORS
         # What is better counts up, for either kind.
@@ -102,10 +102,10 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
         elif up * test["difference"] < -margin - ROUNDING:
             result = FAIL
             says += f", which is more than {_number(margin)} {'more' if error else 'less'}"
-        elif test["conversations"] < fewest:
+        elif test["conversations"] < min_count:
             count = test["conversations"]
             result = INCONCLUSIVE
-            says += f"; {count} conversations are too few to compare them (fewer than {fewest})"
+            says += f"; {count} conversations are too few to compare them (fewer than {min_count})"
         elif bound is None or up * bound <= -margin + ROUNDING:
             result = INCONCLUSIVE
             says += (
@@ -119,7 +119,14 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
                 f"; the difference is {side} {_number(bound)} (one-sided 95 % bound), and must be"
                 f" {side} {_number(threshold)}"
             )
-        yield Check(f"no_regression.{name}", bound, side, threshold, result, says)
+        yield Check(
+            name=f"no_regression.{name}",
+            value=bound,
+            bound=side,
+            threshold=threshold,
+            result=result,
+            says=says,
+        )
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
@@ -128,30 +135,48 @@ def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
         limits = getattr(slices, name)
         if limits is None:
             continue
-        least, fewest, parts = limits.min_accuracy, limits.min_utterances, metrics["slices"][name]
+        threshold, min_count, parts = (
+            limits.min_accuracy,
+            limits.min_utterances,
+            metrics["slices"][name],
+        )
         words = name.replace("_", " ")
         if not parts:
             says = f"{words} is not known of any utterance; it was to be looked at"
-            yield Check(f"slices.{name}", None, "at least", least, INCONCLUSIVE, says)
+            yield Check(
+                name=f"slices.{name}",
+                value=None,
+                bound="at least",
+                threshold=threshold,
+                result=INCONCLUSIVE,
+                says=says,
+            )
         for part, numbers in parts.items():
             count, value = numbers["accuracy"]["total"], numbers["accuracy"]["rate"]
             check = f"slices.{name}.{part}"
-            if count < fewest:
+            if count < min_count:
                 says = (
                     f"accuracy where {words} is {part} is {_number(value)} of {count} utterances,"
-                    f" too few to tell (fewer than {fewest})"
+                    f" too few to tell (fewer than {min_count})"
                 )
-                yield Check(check, value, "at least", least, INCONCLUSIVE, says)
+                yield Check(
+                    name=check,
+                    value=value,
+                    bound="at least",
+                    threshold=threshold,
+                    result=INCONCLUSIVE,
+                    says=says,
+                )
             else:
                 where = f"accuracy of {count} utterances where {words} is {part}"
-                yield _level(check, where, value, "at least", least)
+                yield _level(check, where, value, "at least", threshold)
 
 
 def _behaviour(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    for name, least in settings.behaviour.shares().items() if settings.behaviour else ():
+    for name, threshold in settings.behaviour.shares().items() if settings.behaviour else ():
         numbers = metrics["behaviour"][name]
         words = f"share of {numbers['total']} turns whose answer holds when {CHANGED[name]}"
-        yield _level(f"behaviour.{name}", words, numbers["rate"], "at least", least)
+        yield _level(f"behaviour.{name}", words, numbers["rate"], "at least", threshold)
 
 
 def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
@@ -181,7 +206,7 @@ def _level(name: str, words: str, value: float | None, bound: Bound, threshold: 
     if value is not None:
         spare = value - threshold if bound == "at least" else threshold - value
         result = PASS if spare >= -ROUNDING else FAIL
-    return Check(name, value, bound, threshold, result, says)
+    return Check(name=name, value=value, bound=bound, threshold=threshold, result=result, says=says)
 
 
 def _number(value: float | None) -> str:

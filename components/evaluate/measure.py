@@ -34,7 +34,7 @@ RATES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1, "weighted_f1": 
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """A system's numbers, and what is needed to compare it with another.
 
     Attributes:
@@ -55,7 +55,7 @@ class Measured:
     right: tuple[bool, ...]
 
 
-def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> Measured:
+def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> Measurement:
     """Measure turns with emotions against the recordings' references.
 
     Args:
@@ -92,17 +92,17 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
         "slices": measure_slices(scored),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
-    return Measured(
-        metrics,
-        confusions,
-        errors,
-        tuple(turn.emotion for turn in turns),
-        tuple(answer.emotion for _, _, answer in scored),
-        right,
+    return Measurement(
+        metrics=metrics,
+        confusions=confusions,
+        errors=errors,
+        emotions=tuple(turn.emotion for turn in turns),
+        answers=tuple(answer.emotion for _, _, answer in scored),
+        right=right,
     )
 
 
-def compare(first: Measured, second: Measured, seed: int) -> dict[str, Any]:
+def compare(first: Measurement, second: Measurement, seed: int) -> dict[str, Any]:
     """Two systems' emotions of the same turns: differences (first − second) and paired tests.
 
     `differing` counts the utterances that they answered differently, `differing_turns` the turns.

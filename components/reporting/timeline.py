@@ -77,7 +77,14 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
             lanes.append(_lane("↳ ", hypothesis_of[speaker], turns, length))
     extra = sorted({turn.speaker for turn in turns} - set(mapping))
     lanes.extend(_lane("unmapped ", speaker, turns, length) for speaker in extra)
-    return Timeline(recording.name, length, tuple(lanes), _ticks(length), right, scored)
+    return Timeline(
+        name=recording.name,
+        seconds=length,
+        lanes=tuple(lanes),
+        ticks=_ticks(length),
+        right=right,
+        scored=scored,
+    )
 
 
 def _lane(prefix: str, speaker: str, turns: Sequence[Turn], length: Seconds) -> Lane:
@@ -87,13 +94,14 @@ def _lane(prefix: str, speaker: str, turns: Sequence[Turn], length: Seconds) -> 
 
 
 def _bar(turn: Turn, length: Seconds, mark: str = "") -> Bar:
+    emotion = turn.emotion or "no emotion"
     sure = "" if turn.confidence is None else f" ({turn.confidence:.0%})"
     return Bar(
-        round(100 * turn.start / length, 3),
-        round(max(100 * turn.duration / length, 0.05), 3),
-        turn.emotion or "unknown",
-        f"{turn.start:.2f}–{turn.end:.2f} s · {turn.emotion or 'no emotion'}{sure}: {turn.words}",
-        mark,
+        left=round(100 * turn.start / length, 3),
+        width=round(max(100 * turn.duration / length, 0.05), 3),
+        emotion=turn.emotion or "unknown",
+        title=f"{turn.start:.2f}–{turn.end:.2f} s · {emotion}{sure}: {turn.words}",
+        mark=mark,
     )
 
 

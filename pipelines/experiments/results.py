@@ -6,7 +6,7 @@ from typing import Any
 
 from components.config import Profile
 from components.conversation import EMOTIONS, Recording, Turn, Utterance
-from components.evaluate import Measured, measure
+from components.evaluate import Measurement, measure
 from components.scoring import (
     CONVENTIONS,
     Faults,
@@ -250,7 +250,7 @@ def _seconds(errors: TimeErrors) -> list[float]:
     return [errors.missed, errors.false_alarm, errors.confusion, errors.total]
 
 
-def _mean_of(measured: Sequence[Measured], key: str) -> dict[str, float | None]:
+def _mean_of(measured: Sequence[Measurement], key: str) -> dict[str, float | None]:
     means: dict[str, float | None] = {}
     for name in measured[0].metrics[key]:
         rates = [m.metrics[key][name]["rate"] for m in measured]

@@ -85,11 +85,11 @@ def _table1(results: Results) -> Table:
         for first, second in ((ALIGNED, BASELINE), (ALIGNED_FROZEN, BASELINE_FROZEN))
     ]
     return Table(
-        "table1",
-        "Table I: overall results on emotion recognition, %",
-        ("Setup", *_with_paper([name for name, _ in MEASURES])),
-        tuple(rows),
-        (*ABOUT, *NOTES["table1"]),
+        name="table1",
+        title="Table I: overall results on emotion recognition, %",
+        columns=("Setup", *_with_paper([name for name, _ in MEASURES])),
+        rows=tuple(rows),
+        notes=(*ABOUT, *NOTES["table1"]),
     )
 
 
@@ -106,11 +106,11 @@ def _styles(results: Results) -> Table:
             cells = [_difference(test[key]) for _, key in MEASURES]
             rows.append((f"{style}: difference, {first.strategy}", "", *cells))
     return Table(
-        "styles",
-        "Table I, improvised and scripted recordings apart, %",
-        ("Setup", "utterances", *(name for name, _ in MEASURES)),
-        tuple(rows),
-        () if rows else ("The corpus does not say which recordings are scripted.",),
+        name="styles",
+        title="Table I, improvised and scripted recordings apart, %",
+        columns=("Setup", "utterances", *(name for name, _ in MEASURES)),
+        rows=tuple(rows),
+        notes=() if rows else ("The corpus does not say which recordings are scripted.",),
     )
 
 
@@ -134,9 +134,9 @@ def _others(results: Results) -> Table:
             )
         )
     return Table(
-        "others",
-        "Beside the paper's measures, %; ECE as a share",
-        (
+        name="others",
+        title="Beside the paper's measures, %; ECE as a share",
+        columns=(
             "Setup",
             "UAR",
             "accuracy's deviation over folds",
@@ -145,8 +145,8 @@ def _others(results: Results) -> Table:
             "sEERa",
             *(title for key, title in OTHERS if key in words),
         ),
-        tuple(rows),
-        (
+        rows=tuple(rows),
+        notes=(
             "EERa and sEERa: errors of emotion, and of speaker or emotion, on speech that both"
             " agree is speech. Words do not depend on the model.",
         ),
@@ -173,11 +173,11 @@ def _table2(results: Results) -> Table:
                 )
             )
     return Table(
-        "table2",
-        "Table II: F1 with and without alignment, %",
-        columns,
-        tuple(rows),
-        (*ABOUT, *NOTES["table2"]),
+        name="table2",
+        title="Table II: F1 with and without alignment, %",
+        columns=columns,
+        rows=tuple(rows),
+        notes=(*ABOUT, *NOTES["table2"]),
     )
 
 
@@ -227,11 +227,11 @@ def _table3(results: Results) -> Table:
         "Speech that the corpus gives no label is in no reference: there a turn is a false alarm.",
     )
     return Table(
-        "table3",
-        "Table III: TEER and sTEER of the pipelines, % (lower is better)",
-        columns,
-        tuple(rows),
-        (*ABOUT, SECONDS, *about_diarization, *conventions, *NOTES["table3"]),
+        name="table3",
+        title="Table III: TEER and sTEER of the pipelines, % (lower is better)",
+        columns=columns,
+        rows=tuple(rows),
+        notes=(*ABOUT, SECONDS, *about_diarization, *conventions, *NOTES["table3"]),
     )
 
 
@@ -242,11 +242,11 @@ def _table4(results: Results) -> Table:
     ]
     rows.append(("difference", *_differences(results, ALIGNED, ALIGNED_FROZEN)))
     return Table(
-        "table4",
-        "Table IV: strategies for the embedding extractors, with alignment, %",
-        ("Strategy", *_with_paper([name for name, _ in MEASURES])),
-        tuple(rows),
-        (*ABOUT, *NOTES["table4"]),
+        name="table4",
+        title="Table IV: strategies for the embedding extractors, with alignment, %",
+        columns=("Strategy", *_with_paper([name for name, _ in MEASURES])),
+        rows=tuple(rows),
+        notes=(*ABOUT, *NOTES["table4"]),
     )
 
 
