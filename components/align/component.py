@@ -14,15 +14,15 @@ def align(
 ) -> None:
     """Words and speaker segments of all shards to turns, as the profile's `align` says.
 
-    Of the segments those with one speaker at a time are taken.
+    Uses the exclusive segments (one speaker at a time).
     """
     from pathlib import Path
 
     from components.align import align_folder
-    from components.config import load_part
+    from components.config import AlignSettings
     from components.conversation import EXCLUSIVE
 
-    settings = load_part(profile).align
+    settings = AlignSettings.model_validate_json(profile)
     align_folder(
         [Path(shard.path) for shard in transcripts],
         [Path(shard.path) / EXCLUSIVE for shard in speakers],

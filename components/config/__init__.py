@@ -14,17 +14,22 @@ from components.config.cluster import (
     Volume,
 )
 from components.config.gate import GateSettings
-from components.config.parts import load_part
-from components.config.profile import (
+from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
     ExperimentSettings,
     FusionSettings,
-    Profile,
     ProtocolSettings,
     TrainSettings,
     TranscribeSettings,
+)
+from components.config.profile import (
+    DiarizeStep,
+    Profile,
+    TrainStep,
+    TranscribeStep,
     load_profile,
+    load_train_step,
 )
 from components.config.settings import Environment, Settings, model_digest, resolve_model
 
@@ -35,6 +40,7 @@ __all__ = [
     "AlignSettings",
     "ClusterSettings",
     "DiarizeSettings",
+    "DiarizeStep",
     "Environment",
     "ExperimentSettings",
     "FusionSettings",
@@ -45,10 +51,12 @@ __all__ = [
     "Settings",
     "Toleration",
     "TrainSettings",
+    "TrainStep",
     "TranscribeSettings",
+    "TranscribeStep",
     "Volume",
-    "load_part",
     "load_profile",
+    "load_train_step",
     "model_digest",
     "resolve_model",
 ]

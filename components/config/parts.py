@@ -1,19 +1,201 @@
-"""What a step is given of a profile: the parts that decide its result."""
+"""The parts of a profile: the models and the numbers of each step."""
 
-import json
-from typing import Any
+import hashlib
+from typing import Annotated, Literal, Self
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.config.profile import Profile
+from components.conversation import FEEDBACK, Seconds
+
+Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+HeldOut = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(gt=0)]
+Device = Literal["auto", "cpu", "cuda"]
+Part = Literal["training", "validation", "test"]
 
 
-def load_part(text: str) -> Profile:
-    """Read what `Profile.only` wrote; the other parts are not there, not even their defaults."""
-    values = json.loads(text)
-    kinds: dict[str, Any] = {name: Profile.model_fields[name].annotation for name in values}
-    parts = {k: TypeAdapter(kinds[k]).validate_python(value) for k, value in values.items()}
-    profile = Profile.model_construct(_fields_set=set(parts), **parts)
-    for name in Profile.model_fields.keys() - parts.keys():
-        profile.__dict__.pop(name, None)
-    return profile
+class Frozen(BaseModel):
+    """Values that are checked, cannot be changed, and have no other names."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TranscribeSettings(Frozen):
+    """Audio to words, by WhisperX.
+
+    Attributes:
+        model: a faster-whisper model: a name on the hub or of a prepared model.
+        word_times: where they come from: "ctc" is WhisperX's own alignment by a wav2vec 2.0 CTC
+            model, "pocketsphinx" forced alignment by its acoustic model.
+        align_model: the CTC model; None takes WhisperX's for the language.
+    """
+
+    model: str
+    word_times: Literal["ctc", "pocketsphinx"]
+    align_model: str | None = None
+    language: str = "en"
+    device: Device = "auto"
+    compute_type: str = "int8"
+    batch_size: Count = 8
+
+
+class DiarizeSettings(Frozen):
+    """Audio to speaker segments, by a pyannote.audio pipeline.
+
+    Attributes:
+        pipeline: a name on the hub or of a prepared model.
+        num_speakers: of every recording in a corpus, where it is known.
+    """
+
+    pipeline: str
+    num_speakers: Count | None = None
+    device: Device = "auto"
+
+
+class AlignSettings(Frozen):
+    """Words and speaker segments to turns.
+
+    Attributes:
+        max_pause: a longer pause begins a new turn.
+        baseline: without alignment instead: each ASR segment, whole, to one speaker.
+    """
+
+    max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
+    baseline: bool = False
+
+
+class FusionSettings(Frozen):
+    """The bimodal model.
+
+    Attributes:
+        acoustic: the speech encoder: a name on the hub or of a prepared model.
+        acoustic_layers: how many of its Transformer layers are used, from below; None takes all.
+        text: the text encoder, likewise.
+        attend: "pooled" is the paper's form, "frames" attends before pooling.
+        max_seconds: longer turns are cut into windows of at most this.
+    """
+
+    acoustic: str
+    acoustic_layers: Count | None = None
+    text: str
+    attend: Literal["pooled", "frames"] = "pooled"
+    heads: Count = 8
+    layers: Count = 2
+    feed_forward: Count = 2048
+    dropout: Share = 0.2
+    max_seconds: Annotated[Seconds, Field(gt=0, le=30)] = 30.0
+
+
+class TrainSettings(Frozen):
+    """How the model is fitted.
+
+    Attributes:
+        batch_size: examples a step, over all processes together.
+        patience: epochs without a better validation score before it stops.
+        class_weights: whether a rare emotion counts as much as a common one.
+        precision: of the sums; "auto" is bfloat16 or float16 on a GPU, as it can, and float32 on
+            a CPU. Weights are float32 always.
+        gradient_checkpointing: compute layers twice to keep less: slower, for longer turns or
+            larger batches than a GPU's memory holds.
+        processes: one for each GPU under torchrun, or as many as are named; "auto" takes the
+            GPUs that are there.
+    """
+
+    freeze_encoders: bool = True
+    epochs: Count = 30
+    batch_size: Count = 32
+    learning_rate: Positive = 1e-4
+    encoder_learning_rate: Positive = 2e-5
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    patience: Count = 5
+    class_weights: bool = False
+    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
+    gradient_checkpointing: bool = False
+    processes: Count | Literal["auto"] = "auto"
+
+
+class ProtocolSettings(Frozen):
+    """What is held out for the test, and what to choose the model; the rest is trained on.
+
+    Each of the two is a fold of the corpus, or a share of its recordings: those whose name's hash
+    falls into it. So a recording stays where it is, whatever joins the corpus or leaves it. (A
+    share looks at names only: a speaker of several recordings may be heard on both sides. Where
+    that must not be, give each speaker's recordings a fold.)
+
+    What came back from traffic, the fold `FEEDBACK`, is trained on and nothing else.
+
+    Attributes:
+        test_share: of the recordings, for instance 0.2, in place of `test_fold`.
+        validation_share: likewise; of the recordings, not of what the test leaves.
+    """
+
+    test_fold: str | None = None
+    test_share: HeldOut | None = None
+    validation_fold: str | None = None
+    validation_share: HeldOut | None = None
+
+    @model_validator(mode="after")
+    def _are_two_parts(self) -> Self:
+        for part, fold, share in (
+            ("test", self.test_fold, self.test_share),
+            ("validation", self.validation_fold, self.validation_share),
+        ):
+            if (fold is None) == (share is None):
+                raise ValueError(f"give either {part}_fold or {part}_share")
+            if fold == FEEDBACK:
+                raise ValueError(f"what came back from traffic ({FEEDBACK}) is only trained on")
+        if (self.test_share or 0) + (self.validation_share or 0) >= 1:
+            raise ValueError("test_share and validation_share leave nothing to train on")
+        return self
+
+    def part(self, recording: str, fold: str) -> Part:
+        """Where a recording belongs, by its name and its fold."""
+        if fold == FEEDBACK:
+            return "training"
+        tested, place = self.test_share or 0.0, _place(recording)
+        if fold == self.test_fold or place < tested:
+            return "test"
+        if fold == self.validation_fold or tested <= place < tested + (self.validation_share or 0):
+            return "validation"
+        return "training"
+
+    @property
+    def test(self) -> str:
+        """The test part in words: its fold, or what share."""
+        return self.test_fold or _share(self.test_share)
+
+    @property
+    def validation(self) -> str:
+        """The validation part in words, likewise."""
+        return self.validation_fold or _share(self.validation_share)
+
+
+def _share(share: float | None) -> str:
+    return f"{100 * (share or 0):g} % of the recordings by the hash of the name"
+
+
+def _place(recording: str) -> float:
+    """A number from 0 to 1 that is always the same for a name."""
+    digest = hashlib.sha256(recording.encode()).digest()
+    return int.from_bytes(digest[:8], "big") / 2**64
+
+
+class ExperimentSettings(Frozen):
+    """How `moodline experiment` trains each system, on every fold.
+
+    Attributes:
+        seeds: how often, each time from another seed; the profile's own comes first.
+        frozen: the paper's strategy “frozen embeddings”.
+        fine_tuned: the paper's strategy “fine-tuned embeddings”.
+    """
+
+    seeds: Count = 1
+    frozen: TrainSettings = TrainSettings(freeze_encoders=True)
+    fine_tuned: TrainSettings = TrainSettings(freeze_encoders=False)
+
+    @model_validator(mode="after")
+    def _are_what_they_say(self) -> Self:
+        if not self.frozen.freeze_encoders or self.fine_tuned.freeze_encoders:
+            raise ValueError("frozen must freeze the encoders, and fine_tuned must not")
+        return self

@@ -1,215 +1,38 @@
 """What is run: a profile names the models and the numbers of every step.
 
 The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml` (the paper's).
+
+A step of a pipeline is given only the parts of a profile that decide its result, as a model of its
+own: what a step cannot see cannot change what it makes. So another gate, say, leaves a trained
+model as it is. A profile has the parts of every step; where a step is asked for, a profile will do.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ValidationError
 
-from components.base import InputError, first_fault, parse_yaml, read_text
-from components.base.cache import json_digest
+from components.base import InputError, first_fault, json_digest, parse_yaml, read_text
 from components.config.cluster import ClusterSettings
 from components.config.gate import GateSettings, load_gate, unknown_check
-from components.conversation import FEEDBACK, Recording, Seconds
+from components.config.parts import (
+    AlignSettings,
+    DiarizeSettings,
+    ExperimentSettings,
+    Frozen,
+    FusionSettings,
+    ProtocolSettings,
+    TrainSettings,
+    TranscribeSettings,
+)
+from components.conversation import Recording, Seconds
 
-Positive = Annotated[float, Field(gt=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-HeldOut = Annotated[float, Field(gt=0, lt=1)]
-Count = Annotated[int, Field(gt=0)]
-Device = Literal["auto", "cpu", "cuda"]
-Part = Literal["training", "validation", "test"]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TranscribeSettings(_Frozen):
-    """Audio to words, by WhisperX.
-
-    Attributes:
-        model: a faster-whisper model: a name on the hub or of a prepared model.
-        word_times: where they come from: "ctc" is WhisperX's own alignment by a wav2vec 2.0 CTC
-            model, "pocketsphinx" forced alignment by its acoustic model.
-        align_model: the CTC model; None takes WhisperX's for the language.
-    """
-
-    model: str
-    word_times: Literal["ctc", "pocketsphinx"]
-    align_model: str | None = None
-    language: str = "en"
-    device: Device = "auto"
-    compute_type: str = "int8"
-    batch_size: Count = 8
+T = TypeVar("T", bound=BaseModel)
 
 
-class DiarizeSettings(_Frozen):
-    """Audio to speaker segments, by a pyannote.audio pipeline.
-
-    Attributes:
-        pipeline: a name on the hub or of a prepared model.
-        num_speakers: of every recording in a corpus, where it is known.
-    """
-
-    pipeline: str
-    num_speakers: Count | None = None
-    device: Device = "auto"
-
-
-class AlignSettings(_Frozen):
-    """Words and speaker segments to turns.
-
-    Attributes:
-        max_pause: a longer pause begins a new turn.
-        baseline: without alignment instead: each ASR segment, whole, to one speaker.
-    """
-
-    max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
-    baseline: bool = False
-
-
-class FusionSettings(_Frozen):
-    """The bimodal model.
-
-    Attributes:
-        acoustic: the speech encoder: a name on the hub or of a prepared model.
-        acoustic_layers: how many of its Transformer layers are used, from below; None takes all.
-        text: the text encoder, likewise.
-        attend: "pooled" is the paper's form, "frames" attends before pooling.
-        max_seconds: longer turns are cut into windows of at most this.
-    """
-
-    acoustic: str
-    acoustic_layers: Count | None = None
-    text: str
-    attend: Literal["pooled", "frames"] = "pooled"
-    heads: Count = 8
-    layers: Count = 2
-    feed_forward: Count = 2048
-    dropout: Share = 0.2
-    max_seconds: Annotated[Seconds, Field(gt=0, le=30)] = 30.0
-
-
-class TrainSettings(_Frozen):
-    """How the model is fitted.
-
-    Attributes:
-        batch_size: examples a step, over all processes together.
-        patience: epochs without a better validation score before it stops.
-        class_weights: whether a rare emotion counts as much as a common one.
-        precision: of the sums; "auto" is bfloat16 or float16 on a GPU, as it can, and float32 on
-            a CPU. Weights are float32 always.
-        gradient_checkpointing: compute layers twice to keep less: slower, for longer turns or
-            larger batches than a GPU's memory holds.
-        processes: one for each GPU under torchrun, or as many as are named; "auto" takes the
-            GPUs that are there.
-    """
-
-    freeze_encoders: bool = True
-    epochs: Count = 30
-    batch_size: Count = 32
-    learning_rate: Positive = 1e-4
-    encoder_learning_rate: Positive = 2e-5
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    patience: Count = 5
-    class_weights: bool = False
-    precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
-    gradient_checkpointing: bool = False
-    processes: Count | Literal["auto"] = "auto"
-
-
-class ProtocolSettings(_Frozen):
-    """What is held out for the test, and what to choose the model; the rest is trained on.
-
-    Each of the two is a fold of the corpus, or a share of its recordings: those whose name's hash
-    falls into it. So a recording stays where it is, whatever joins the corpus or leaves it. (A
-    share looks at names only: a speaker of several recordings may be heard on both sides. Where
-    that must not be, give each speaker's recordings a fold.)
-
-    What came back from traffic, the fold `FEEDBACK`, is trained on and nothing else.
-
-    Attributes:
-        test_share: of the recordings, for instance 0.2, in place of `test_fold`.
-        validation_share: likewise; of the recordings, not of what the test leaves.
-    """
-
-    test_fold: str | None = None
-    test_share: HeldOut | None = None
-    validation_fold: str | None = None
-    validation_share: HeldOut | None = None
-
-    @model_validator(mode="after")
-    def _are_two_parts(self) -> Self:
-        for part, fold, share in (
-            ("test", self.test_fold, self.test_share),
-            ("validation", self.validation_fold, self.validation_share),
-        ):
-            if (fold is None) == (share is None):
-                raise ValueError(f"give either {part}_fold or {part}_share")
-            if fold == FEEDBACK:
-                raise ValueError(f"what came back from traffic ({FEEDBACK}) is only trained on")
-        if (self.test_share or 0) + (self.validation_share or 0) >= 1:
-            raise ValueError("test_share and validation_share leave nothing to train on")
-        return self
-
-    def part(self, recording: str, fold: str) -> Part:
-        """Where a recording belongs, by its name and its fold."""
-        if fold == FEEDBACK:
-            return "training"
-        tested, place = self.test_share or 0.0, _place(recording)
-        if fold == self.test_fold or place < tested:
-            return "test"
-        if fold == self.validation_fold or tested <= place < tested + (self.validation_share or 0):
-            return "validation"
-        return "training"
-
-    @property
-    def test(self) -> str:
-        """The test part in words: its fold, or what share."""
-        return self.test_fold or _share(self.test_share)
-
-    @property
-    def validation(self) -> str:
-        """The validation part in words, likewise."""
-        return self.validation_fold or _share(self.validation_share)
-
-
-def _share(share: float | None) -> str:
-    return f"{100 * (share or 0):g} % of the recordings by the hash of the name"
-
-
-def _place(recording: str) -> float:
-    """A number from 0 to 1 that is always the same for a name."""
-    digest = hashlib.sha256(recording.encode()).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64
-
-
-class ExperimentSettings(_Frozen):
-    """How `moodline experiment` trains each system, on every fold.
-
-    Attributes:
-        seeds: how often, each time from another seed; the profile's own comes first.
-        frozen: the paper's strategy “frozen embeddings”.
-        fine_tuned: the paper's strategy “fine-tuned embeddings”.
-    """
-
-    seeds: Count = 1
-    frozen: TrainSettings = TrainSettings(freeze_encoders=True)
-    fine_tuned: TrainSettings = TrainSettings(freeze_encoders=False)
-
-    @model_validator(mode="after")
-    def _are_what_they_say(self) -> Self:
-        if not self.frozen.freeze_encoders or self.fine_tuned.freeze_encoders:
-            raise ValueError("frozen must freeze the encoders, and fine_tuned must not")
-        return self
-
-
-class Profile(_Frozen):
-    """Everything that decides what a run computes; and, in `cluster`, where.
+class SpeechStep(Frozen):
+    """What the steps that work on sound share.
 
     Attributes:
         segmentation: where the stretches that are transcribed and diarized come from: "vad" is what
@@ -218,30 +41,16 @@ class Profile(_Frozen):
             emotion is not looked at. It is of a corpus: a recording by itself has no reference.
     """
 
-    name: str
-    seed: int = 20260131
     segmentation: Literal["vad", "reference"] = "vad"
-    transcribe: TranscribeSettings
-    diarize: DiarizeSettings
-    align: AlignSettings = AlignSettings()
-    fusion: FusionSettings
-    train: TrainSettings = TrainSettings()
-    protocol: ProtocolSettings
-    gate: GateSettings
-    experiment: ExperimentSettings = ExperimentSettings()
-    cluster: ClusterSettings = ClusterSettings()
+
+    @classmethod
+    def of(cls, profile: Self) -> Self:
+        """Only the step's own parts of a profile."""
+        return cls(**{name: getattr(profile, name) for name in cls.model_fields})
 
     def digest(self) -> str:
-        """The configuration's hash: the same for equal profiles, on every machine."""
-        return json_digest(self.model_dump(mode="json", exclude={"cluster"}))
-
-    def only(self, *parts: str) -> str:
-        """Nothing but these parts, as the JSON text that a step is given.
-
-        What a step cannot see cannot decide its result: `load_part` reads it back, and any other
-        part is an AttributeError. So a change of the gate, say, leaves a trained model as it is.
-        """
-        return self.model_dump_json(include=set(parts))
+        """The configuration's hash: the same for equal values, on every machine."""
+        return json_digest(self.model_dump(mode="json"))
 
     def given_stretches(self, recording: Recording) -> Sequence[tuple[Seconds, Seconds]] | None:
         """The stretches of a recording that speech models are given; None: they look themselves.
@@ -259,6 +68,41 @@ class Profile(_Frozen):
         return recording.stretches
 
 
+class TranscribeStep(SpeechStep):
+    """What decides a transcript."""
+
+    transcribe: TranscribeSettings
+
+
+class DiarizeStep(SpeechStep):
+    """What decides who speaks when."""
+
+    diarize: DiarizeSettings
+
+
+class TrainStep(TranscribeStep, DiarizeStep):
+    """What a version is made from; all of it is written into the version."""
+
+    name: str
+    seed: int = 20260131
+    align: AlignSettings = AlignSettings()
+    fusion: FusionSettings
+    train: TrainSettings = TrainSettings()
+    protocol: ProtocolSettings
+
+
+class Profile(TrainStep):
+    """Everything that decides what a run computes; and, in `cluster`, where."""
+
+    gate: GateSettings
+    experiment: ExperimentSettings = ExperimentSettings()
+    cluster: ClusterSettings = ClusterSettings()
+
+    def digest(self) -> str:
+        """The configuration's hash: the same for equal profiles, on every machine and cluster."""
+        return json_digest(self.model_dump(mode="json", exclude={"cluster"}))
+
+
 def load_profile(name: str | Path) -> Profile:
     """Load a profile.
 
@@ -269,21 +113,47 @@ def load_profile(name: str | Path) -> Profile:
     Raises:
         InputError: no such profile, or one with a wrong entry, which it names.
     """
+    content, location = _read(name)
+    return _validated(Profile, content, location)
+
+
+def load_train_step(name: str | Path) -> TrainStep:
+    """Load what training needs, from a profile or from those parts alone.
+
+    Args:
+        name: as of `load_profile`.
+
+    Raises:
+        InputError: as of `load_profile`; the other parts of a profile are not looked at.
+    """
+    content, location = _read(name)
+    if isinstance(content, dict):
+        others = Profile.model_fields.keys() - TrainStep.model_fields.keys()
+        content = {name: value for name, value in content.items() if name not in others}
+    return _validated(TrainStep, content, location)
+
+
+def _read(name: str | Path) -> tuple[Any, str]:
+    """A profile's content, and how an error names it."""
     text, folder = str(name), Path()
     if text.lstrip().startswith("{"):
-        place, source = "the profile", text
+        location, source = "the profile", text
     else:
         path = Path(__file__).with_name(f"{text}.yaml") if "/" not in text else Path(text)
         path = path if path.is_file() else Path(text)
         if not path.is_file():
             raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
-        place, source, folder = text, read_text(path), path.parent
-    content = parse_yaml(source, place)
+        location, source, folder = text, read_text(path), path.parent
+    content = parse_yaml(source, location)
     if isinstance(content, dict) and isinstance(content.get("gate"), str):
         content["gate"] = load_gate(folder / content["gate"])
+    return content, location
+
+
+def _validated(kind: type[T], content: Any, location: str) -> T:
     try:
-        return Profile.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         unknown = unknown_check(error, ("gate",))
         fault = f"gate: {unknown}" if unknown else first_fault(error)
-        raise InputError(f"{place}: {fault}") from None
+        raise InputError(f"{location}: {fault}") from None

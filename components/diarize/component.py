@@ -15,7 +15,7 @@ def diarize(
     """A shard of a corpus ("0/4" is the first of four) to speaker segments."""
     from pathlib import Path
 
-    from components.config import Settings, load_part
+    from components.config import DiarizeStep, Settings
     from components.conversation import read_manifest
     from components.diarize import diarize_corpus
 
@@ -23,7 +23,7 @@ def diarize(
     diarize_corpus(
         read_manifest(Path(corpus.path)),
         Path(speakers.path),
-        load_part(profile),
+        DiarizeStep.model_validate_json(profile),
         Settings(),
         shard=(index, count),
     )

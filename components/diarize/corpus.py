@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from components.base import Cache, file_digest
-from components.config import Profile, Settings, model_digest
+from components.config import DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
     WHOLE,
@@ -24,7 +24,7 @@ VERSION = 2  # of what this folder makes of the same audio with the same models
 def diarize_corpus(
     recordings: Sequence[Recording],
     out_dir: Path,
-    profile: Profile,
+    profile: DiarizeStep,
     settings: Settings,
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,

@@ -23,16 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 from components.base import InputError
-from components.config import Profile, Settings, load_part, load_profile
+from components.config import Settings, load_train_step
 from components.conversation import read_manifest
-
-
-def read_profile(name: str) -> Profile:
-    """A profile by its name or YAML file; from JSON only the parts that the pipeline's step has."""
-    path = Path(name)
-    if path.suffix == ".json":
-        return load_part(path.read_text(encoding="utf-8"))
-    return load_profile(name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{done} of {total}", file=sys.stderr, flush=True)
 
     try:
-        corpus, profile = read_manifest(given.corpus), read_profile(given.profile)
+        corpus, profile = read_manifest(given.corpus), load_train_step(given.profile)
         progress = told if first else None
         result = train(given.examples, corpus, given.out, profile, Settings(), progress)
     except InputError as error:

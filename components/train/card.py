@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from components.config import Profile
+from components.config import TrainStep
 from components.conversation import EMOTIONS
 from components.train.data import Row, Split, count_emotions
 from components.train.fitting import Fitted
@@ -64,7 +64,7 @@ registered with this version.
 """
 
 
-def model_card(profile: Profile, fitted: Fitted, split: Split) -> str:
+def model_card(profile: TrainStep, fitted: Fitted, split: Split) -> str:
     """The card of a version as Markdown."""
     from jinja2 import Environment, StrictUndefined
 

@@ -17,7 +17,7 @@ def train(
     import json
     from pathlib import Path
 
-    from components.config import Settings, load_part
+    from components.config import Settings, TrainStep
     from components.conversation import read_manifest
     from components.train import train
 
@@ -25,7 +25,7 @@ def train(
         Path(examples.path),
         read_manifest(Path(corpus.path)),
         Path(model.path),
-        load_part(profile),
+        TrainStep.model_validate_json(profile),
         Settings(),
     )
     model.metadata["digest"] = result.digest

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from components.base import InputError
-from components.config import Profile, Settings
+from components.config import Settings, TrainStep
 from components.conversation import Recording, write_manifest
 from components.train.tracking import open_run
 
@@ -26,7 +26,7 @@ def launch(
     examples: Path,
     recordings: Sequence[Recording],
     out_dir: Path,
-    profile: Profile,
+    profile: TrainStep,
     settings: Settings,
     processes: int,
     told: Callable[[int, int], None],

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from components.base import Cache, file_digest, tree_digest
-from components.config import Profile, Settings, resolve_model
+from components.config import Settings, TrainStep, resolve_model
 from components.conversation import Recording
 from components.fusion import Clip, clip_windows, predict
 from components.fusion.model import MoodlineModel
@@ -80,7 +80,7 @@ class _Run:
     tokenizer: "Tokenizer"
     split: Split
     sound: Sound
-    profile: Profile
+    profile: TrainStep
     cache: Cache
     work: Path
     checkpoint_seconds: float
@@ -114,7 +114,7 @@ def train(
     examples: Path,
     recordings: Sequence[Recording],
     out_dir: Path,
-    profile: Profile,
+    profile: TrainStep,
     settings: Settings,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainResult:
@@ -139,6 +139,7 @@ def train(
             is not there, or settings that cannot be had on this machine.
     """
     examples, out_dir = Path(examples), Path(out_dir)
+    profile = TrainStep.of(profile)
     split = split_rows(read_rows(examples), profile.protocol)
     total = len(split.training) + len(split.validation) + profile.train.epochs
 
@@ -166,7 +167,7 @@ def _train_here(
     split: Split,
     sound: Sound,
     out_dir: Path,
-    profile: Profile,
+    profile: TrainStep,
     settings: Settings,
     told: Callable[[int], None],
 ) -> TrainResult:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from components.base import atomic_path
-from components.config import Profile
+from components.config import TrainStep
 from components.fusion import load_tokenizer
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
@@ -25,7 +25,7 @@ def write_version(
     answers: np.ndarray,
     split: Split,
     sound: Sound,
-    profile: Profile,
+    profile: TrainStep,
     acoustic: str,
     text: str,
 ) -> None:

@@ -15,7 +15,7 @@ def transcribe(
     """A shard of a corpus ("0/4" is the first of four) to words with times."""
     from pathlib import Path
 
-    from components.config import Settings, load_part
+    from components.config import Settings, TranscribeStep
     from components.conversation import read_manifest
     from components.transcribe import transcribe_corpus
 
@@ -23,7 +23,7 @@ def transcribe(
     transcribe_corpus(
         read_manifest(Path(corpus.path)),
         Path(transcripts.path),
-        load_part(profile),
+        TranscribeStep.model_validate_json(profile),
         Settings(),
         shard=(index, count),
     )

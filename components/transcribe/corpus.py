@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from components.base import Cache, file_digest
-from components.config import Profile, Settings, TranscribeSettings, model_digest
+from components.config import Settings, TranscribeSettings, TranscribeStep, model_digest
 from components.conversation import (
     WHOLE,
     Progress,
@@ -23,7 +23,7 @@ VERSION = 2  # of what this folder makes of the same audio with the same models
 def transcribe_corpus(
     recordings: Sequence[Recording],
     out_dir: Path,
-    profile: Profile,
+    profile: TranscribeStep,
     settings: Settings,
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,

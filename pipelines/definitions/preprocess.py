@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from kfp import dsl
 
 from components.align.component import align
-from components.config import Profile
+from components.config import DiarizeStep, Profile, TranscribeStep
 from components.corpus.component import corpus as read_corpus
 from components.corpus.component import corpus_digest
 from components.diarize.component import diarize
@@ -39,17 +39,17 @@ def listen(manifest: Any, profile: Profile) -> Any:
     shards = [f"{index}/{cluster.shards}" for index in range(cluster.shards)]
     with dsl.ParallelFor(shards, name="shards", parallelism=cluster.parallel) as shard:
         words = transcribe(
-            corpus=manifest, shard=shard, profile=profile.only("segmentation", "transcribe")
+            corpus=manifest, shard=shard, profile=TranscribeStep.of(profile).model_dump_json()
         )
         place(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
         spoken = diarize(
-            corpus=manifest, shard=shard, profile=profile.only("segmentation", "diarize")
+            corpus=manifest, shard=shard, profile=DiarizeStep.of(profile).model_dump_json()
         )
         place(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),
         speakers=dsl.Collected(spoken.outputs["speakers"]),
-        profile=profile.only("align"),
+        profile=profile.align.model_dump_json(),
     )
     place(turns, "Align", cluster)
     return turns

@@ -27,7 +27,7 @@ from typing import Any
 
 from kfp import dsl
 
-from components.config import Profile
+from components.config import Profile, TrainStep
 from components.evaluate.component import evaluate
 from components.register.component import (
     champion,
@@ -40,11 +40,6 @@ from components.register.component import (
 from components.train.component import train
 from pipelines.definitions.placement import look_up, place
 from pipelines.definitions.preprocess import preprocess_pipeline
-
-TRAINED_BY = (
-    "name", "seed", "segmentation", "transcribe", "diarize", "align", "fusion", "train", "protocol",
-)  # fmt: skip
-"""The parts of a profile that a version is made from; all of them are written into it."""
 
 
 def retrain_pipeline(profile: Profile) -> Any:
@@ -86,7 +81,7 @@ def retrain_pipeline(profile: Profile) -> Any:
             trained = train(
                 corpus=manifest,
                 examples=made.outputs["examples"],
-                profile=profile.only(*TRAINED_BY),
+                profile=TrainStep.of(profile).model_dump_json(),
             )
             place(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
 

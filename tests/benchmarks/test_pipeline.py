@@ -17,7 +17,7 @@ from pipelines.runners.local import run_local
 IN_ONE_PROCESS = """
 import json, sys
 from pathlib import Path
-from components.config import Settings, load_part, load_profile
+from components.config import Settings, load_profile
 
 corpus, out = map(Path, sys.argv[1:])
 profile, settings = load_profile("demo"), Settings()
@@ -30,7 +30,6 @@ from components.label import label_folder
 from components.register import Lineage, record_refusal, register
 from components.train import train
 from components.transcribe import transcribe_corpus
-from pipelines.definitions.retrain import TRAINED_BY
 
 report = check_corpus(corpus)
 write_manifest(out / "manifest", read_corpus(corpus))
@@ -40,8 +39,7 @@ diarize_corpus(recordings, out / "speakers", profile, settings)
 align_folder([out / "words"], [out / "speakers" / EXCLUSIVE], out / "turns",
              max_pause=profile.align.max_pause)
 label_folder(out / "turns", recordings, out / "examples.parquet")
-part = load_part(profile.only(*TRAINED_BY))
-trained = train(out / "examples.parquet", recordings, out / "model", part, settings)
+trained = train(out / "examples.parquet", recordings, out / "model", profile, settings)
 turns = read_test_turns(out / "turns", recordings, profile)
 found = evaluate(out / "model", recordings, turns, profile, synthetic=report.synthetic)
 found.write(out / "evidence")

@@ -11,7 +11,14 @@ import yaml
 from pydantic import ValidationError
 
 from components.base import Cache, InputError, file_digest, json_digest, tree_digest
-from components.config import Profile, Settings, load_part, load_profile, resolve_model
+from components.config import (
+    Profile,
+    Settings,
+    TrainStep,
+    load_profile,
+    load_train_step,
+    resolve_model,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -101,13 +108,17 @@ def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:
         load_profile(json.dumps(swapped))
 
 
-def test_a_part_holds_what_was_asked_for_and_nothing_else() -> None:
+def test_a_step_has_its_own_parts_of_a_profile_and_no_other(tmp_path: Path) -> None:
     demo = load_profile("demo")
-    part = load_part(demo.only("seed", "align", "train"))
-    assert (part.seed, part.align, part.train) == (demo.seed, demo.align, demo.train)
-    for other in ("gate", "transcribe", "experiment"):
-        with pytest.raises(AttributeError, match=other):
-            getattr(part, other)
+    step = TrainStep.of(demo)
+    assert (step.seed, step.align, step.train) == (demo.seed, demo.align, demo.train)
+    assert not {"gate", "experiment", "cluster"} & step.model_dump().keys()
+    assert TrainStep.of(step) == step == TrainStep.model_validate_json(step.model_dump_json())
+    (tmp_path / "step.json").write_text(step.model_dump_json())
+    for name in ("demo", demo.model_dump_json(), tmp_path / "step.json"):
+        assert load_train_step(name) == step
+    with pytest.raises(InputError, match=r"sed: Extra inputs are not permitted"):
+        load_train_step(json.dumps(step.model_dump(mode="json") | {"sed": 1}))
 
 
 def test_every_key_is_in_the_table_of_the_pipelines_page() -> None:

@@ -14,7 +14,7 @@ import soundfile
 from kfp import dsl
 
 from components.base import InputError
-from components.config import Settings, load_profile
+from components.config import DiarizeStep, Settings, load_profile
 from components.conversation import (
     EXCLUSIVE,
     SAMPLE_RATE,
@@ -151,7 +151,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     diarize.python_func(
         corpus=dsl.Dataset(uri=str(tmp_path / "manifest")),
         shard="0/1",
-        profile=profile.only("segmentation", "diarize"),
+        profile=DiarizeStep.of(profile).model_dump_json(),
         speakers=speakers,
     )
     assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == found[0]

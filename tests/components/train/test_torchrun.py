@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from components.base import InputError, tree_digest
-from components.config import Profile, Settings, load_part, load_profile
+from components.config import Profile, Settings
 from components.conversation import Recording, write_manifest
 from components.train import train
 from components.train.batches import EpochBatches
@@ -161,15 +161,3 @@ def test_the_entry_says_in_one_line_what_is_wrong(uneven: Corpus, tmp_path: Path
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["moodline: nowhere.parquet: no such file"]
     assert done.stdout == ""
-
-
-def test_the_parts_of_a_profile_that_a_pipeline_s_step_has_are_enough(tmp_path: Path) -> None:
-    """They are what `launch` hands on, where the step asks for several processes."""
-    from components.train.__main__ import read_profile
-
-    demo = load_profile("demo")
-    part = load_part(demo.only("name", "seed", "fusion", "train", "protocol"))
-    (tmp_path / "profile.json").write_text(part.model_dump_json())
-    again = read_profile(str(tmp_path / "profile.json"))
-    assert (again.train, again.fusion, again.seed) == (demo.train, demo.fusion, demo.seed)
-    assert read_profile("demo") == demo

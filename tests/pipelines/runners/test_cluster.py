@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from components.base import InputError
-from components.config import Profile, Settings, load_profile
+from components.config import Profile, Settings, TrainStep, load_profile
 from pipelines.definitions.code_version import code_digest
 from pipelines.definitions.compiled import compile_pipeline
 from pipelines.runners.local import run_pipeline
@@ -106,7 +106,7 @@ def test_only_steps_that_are_safe_to_repeat_are_started_again(
 
 def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
     assert with_cluster(**CLUSTER).digest() == load_profile("demo").digest()
-    assert "registry" not in with_cluster(**CLUSTER).only("train")
+    assert "registry" not in TrainStep.of(with_cluster(**CLUSTER)).model_dump_json()
 
 
 @pytest.mark.parametrize(
