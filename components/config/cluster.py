@@ -1,14 +1,15 @@
 """Where a profile's steps run on a cluster: images, GPUs, nodes, volumes, secrets.
 
-Nothing here changes what a step computes: it is not part of a profile's digest, and a run on one
-machine looks at `shards` alone.
+Nothing here changes what a step computes, so it is not part of a profile's digest. A run on one
+machine uses only `shards`.
 """
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Count = Annotated[int, Field(gt=0)]
+from components.config.parts import Count, Frozen
+
 Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
 """As Kubernetes writes amounts: 500m, 4, 16Gi."""
 
@@ -17,19 +18,15 @@ Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 # registry before these names and the code's digest behind them, so that a step runs the very code
 # that asked for it.
 SLIM_IMAGE = "moodline/slim"
-"""For steps that run no model: no torch in it."""
+"""For steps that run no model; it holds no torch."""
 
 CPU_IMAGE = "moodline/cpu"
 
 GPU_IMAGE = "moodline/gpu"
-"""The same with CUDA; takes the place of the CPU image where a step asks for GPUs."""
+"""The CPU image with CUDA, for steps that use GPUs."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Toleration(_Frozen):
+class Toleration(Frozen):
     """A taint that GPU pods tolerate, as Kubernetes has it."""
 
     key: str
@@ -38,38 +35,38 @@ class Toleration(_Frozen):
     effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = None
 
 
-class Volume(_Frozen):
+class Volume(Frozen):
     """A persistent volume claim that every step sees at `mount`; the corpus and state lie on it."""
 
     claim: str
     mount: str = "/moodline"
 
 
-class Secret(_Frozen):
+class Secret(Frozen):
     """A Kubernetes secret; `env` says which of its keys becomes which environment variable."""
 
     name: str
     env: dict[str, str]
 
 
-class ClusterSettings(_Frozen):
+class ClusterSettings(Frozen):
     """A cluster as the steps' pods meet it.
 
     Attributes:
-        registry: before the images' names: "registry.example.com/team".
+        registry: the prefix of the images' names: "registry.example.com/team".
         pull: when images are pulled; None leaves it to Kubernetes.
         shards: into how many parts a corpus is cut, to be transcribed and diarized side by side.
         parallel: how many of them at most at the same time.
-        retries: how often a step is started again that a fault of the cluster ended.
+        retries: how often a step is started again after a fault of the cluster.
         gpu: the name under which the cluster counts its GPUs.
         gpus: for each shard that is transcribed or diarized; 0: none.
         train_gpus: for training, a process each (see `train.processes`); 0: none.
         nodes: that train together, as a Kubeflow TrainJob.
-        cpu: asked for by the steps that run models.
+        cpu: requested by the steps that run models.
         memory: likewise.
         shared_memory: /dev/shm of the same; PyTorch's workers pass batches through it.
-        node_selector: labels of the nodes that these run on.
-        tolerations: taints that these tolerate.
+        node_selector: labels of the nodes that the steps with models run on.
+        tolerations: taints that these steps tolerate.
         volume: for corpus and state; None where an object store holds everything.
         secrets: the hub's token, MLflow's and the object store's credentials.
         env: plain environment variables: MOODLINE_MLFLOW_URI, MLFLOW_S3_ENDPOINT_URL, …
@@ -90,11 +87,11 @@ class ClusterSettings(_Frozen):
     cpu: Quantity | None = None
     memory: Quantity | None = None
     shared_memory: Quantity | None = None
-    node_selector: dict[str, str] = {}
+    node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     volume: Volume | None = None
     secrets: tuple[Secret, ...] = ()
-    env: dict[str, str] = {}
+    env: dict[str, str] = Field(default_factory=dict)
     pipeline_root: str = ""
     namespace: str = ""
     service_account: str = ""

@@ -1,4 +1,4 @@
-"""What the gate asks of a model: each check with its threshold; what is not named is not asked.
+"""What the gate checks: each check with its threshold; a check that is not named is not made.
 
 Declared under `gate` in a profile, or in a file of its own that the profile names there:
 
@@ -13,24 +13,16 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from components.base import InputError, first_fault, parse_yaml, read_text
-from components.conversation import EMOTIONS
-
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
-Count = Annotated[int, Field(gt=0)]
-Emotion = Literal["angry", "happy", "neutral", "sad"]
+from components.config.parts import Count, Frozen, Positive, Share
+from components.conversation import EMOTIONS, Emotion
 
 
-class _Checks(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NoRegression(_Checks):
+class NoRegression(Frozen):
     """How much worse than production a model may be, on the same utterances: margins.
 
     The one-sided 95 % lower bound of the difference, from a paired bootstrap over conversations,
@@ -54,7 +46,7 @@ class NoRegression(_Checks):
         return {name: margin for name, margin in rates.items() if margin is not None}
 
 
-class Slice(_Checks):
+class Slice(Frozen):
     """The least accuracy of each part of the test set that a slicing gives.
 
     Attributes:
@@ -65,7 +57,7 @@ class Slice(_Checks):
     min_utterances: Count = 10
 
 
-class Slices(_Checks):
+class Slices(Frozen):
     """Ways to cut the test set: see `components.evaluate.slices`."""
 
     sex: Slice | None = None
@@ -75,7 +67,7 @@ class Slices(_Checks):
     asr_confidence: Slice | None = None
 
 
-class Behaviour(_Checks):
+class Behaviour(Frozen):
     """The least share of turns whose answer holds when a thing changes that should not matter.
 
     Attributes:
@@ -91,18 +83,17 @@ class Behaviour(_Checks):
     max_turns: Count = 200
 
     def shares(self) -> dict[str, float]:
-        """The share asked for of each change that is tried."""
+        """The least share for each change that is tried."""
         changes = self.model_dump(exclude={"max_turns"})
         return {name: share for name, share in changes.items() if share is not None}
 
 
-class Latency(_Checks):
-    """How long one turn by itself may take, as it is served, on the machine that evaluates.
+class Latency(Frozen):
+    """How long one turn alone may take with the served model, on the machine that evaluates.
 
     Attributes:
         max_p95_ms: of 95 % of the turns, each at the best of three runs.
-        max_times_production: all turns together, as a multiple of production's time for them,
-            taken in turns with it.
+        max_times_production: the time for all turns, as a multiple of production's time for them.
         max_turns: how many are timed, spread evenly over the test turns.
     """
 
@@ -111,7 +102,7 @@ class Latency(_Checks):
     max_turns: Count = 20
 
 
-class GateSettings(_Checks):
+class GateSettings(Frozen):
     """What a model must reach.
 
     Attributes:
@@ -140,8 +131,8 @@ class GateSettings(_Checks):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        asked = self.model_dump(exclude={"no_regression", "latency"}, exclude_none=True)
-        if not any(asked.values()):
+        checks = self.model_dump(exclude={"no_regression", "latency"}, exclude_none=True)
+        if not any(checks.values()):
             raise ValueError("asks nothing of a first model; name a minimum level")
         return self
 
@@ -152,21 +143,21 @@ def load_gate(path: Path) -> GateSettings:
     Raises:
         InputError: no such file, not YAML, an unknown check or a wrong threshold, which it names.
     """
-    place = f"gate file {path}"
-    content = parse_yaml(read_text(path, place), place)
+    location = f"gate file {path}"
+    content = parse_yaml(read_text(path, location), location)
     try:
         return GateSettings.model_validate(content)
     except ValidationError as error:
         fault = unknown_check(error) or first_fault(error)
-        raise InputError(f"{place}: {fault}") from None
+        raise InputError(f"{location}: {fault}") from None
 
 
 def unknown_check(error: ValidationError, within: tuple[str, ...] = ()) -> str | None:
-    """The first unknown check among a gate's faults, and what is known there; None if none is.
+    """The first unknown check among a gate's faults, and the known ones; None if all are known.
 
     Args:
-        error: of the gate, or of what holds it.
-        within: where it holds it.
+        error: of the gate, or of a model that holds it.
+        within: the keys under which that model holds it.
     """
     for fault in error.errors():
         loc = fault["loc"]

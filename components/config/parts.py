@@ -45,7 +45,7 @@ class DiarizeSettings(Frozen):
 
     Attributes:
         pipeline: a name on the hub or of a prepared model.
-        num_speakers: of every recording in a corpus, where it is known.
+        num_speakers: in every recording of a corpus, if it is known.
     """
 
     pipeline: str
@@ -58,7 +58,7 @@ class AlignSettings(Frozen):
 
     Attributes:
         max_pause: a longer pause begins a new turn.
-        baseline: without alignment instead: each ASR segment, whole, to one speaker.
+        baseline: no alignment; each ASR segment goes to one speaker as a whole.
     """
 
     max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
@@ -91,15 +91,14 @@ class TrainSettings(Frozen):
     """How the model is fitted.
 
     Attributes:
-        batch_size: examples a step, over all processes together.
+        batch_size: examples in a step, over all processes together.
         patience: epochs without a better validation score before it stops.
         class_weights: whether a rare emotion counts as much as a common one.
-        precision: of the sums; "auto" is bfloat16 or float16 on a GPU, as it can, and float32 on
-            a CPU. Weights are float32 always.
-        gradient_checkpointing: compute layers twice to keep less: slower, for longer turns or
-            larger batches than a GPU's memory holds.
-        processes: one for each GPU under torchrun, or as many as are named; "auto" takes the
-            GPUs that are there.
+        precision: of the sums; "auto" is bfloat16 (or float16, if that is all it has) on a GPU and
+            float32 on a CPU. Weights are always float32.
+        gradient_checkpointing: compute layers twice and keep less in memory. It is slower, and
+            allows longer turns or larger batches on a GPU.
+        processes: that train together under torchrun; "auto" is one for each GPU.
     """
 
     freeze_encoders: bool = True
@@ -116,18 +115,18 @@ class TrainSettings(Frozen):
 
 
 class ProtocolSettings(Frozen):
-    """What is held out for the test, and what to choose the model; the rest is trained on.
+    """What is held out to test the model, and what to choose it; the rest is trained on.
 
-    Each of the two is a fold of the corpus, or a share of its recordings: those whose name's hash
-    falls into it. So a recording stays where it is, whatever joins the corpus or leaves it. (A
-    share looks at names only: a speaker of several recordings may be heard on both sides. Where
-    that must not be, give each speaker's recordings a fold.)
+    Each of the two parts is a fold of the corpus, or a share of its recordings: those whose name's
+    hash falls into it. So a recording keeps its part when the corpus grows or shrinks. (A share
+    looks at names only: a speaker of several recordings may be in both parts. To prevent that, give
+    each speaker's recordings a fold.)
 
-    What came back from traffic, the fold `FEEDBACK`, is trained on and nothing else.
+    The fold `FEEDBACK`, which came back from traffic, is only trained on.
 
     Attributes:
-        test_share: of the recordings, for instance 0.2, in place of `test_fold`.
-        validation_share: likewise; of the recordings, not of what the test leaves.
+        test_share: of the recordings, for instance 0.2, instead of `test_fold`.
+        validation_share: of all recordings, instead of `validation_fold`.
     """
 
     test_fold: str | None = None
@@ -153,10 +152,11 @@ class ProtocolSettings(Frozen):
         """Where a recording belongs, by its name and its fold."""
         if fold == FEEDBACK:
             return "training"
-        tested, place = self.test_share or 0.0, _place(recording)
-        if fold == self.test_fold or place < tested:
+        test_share, position = self.test_share or 0.0, _position(recording)
+        if fold == self.test_fold or position < test_share:
             return "test"
-        if fold == self.validation_fold or tested <= place < tested + (self.validation_share or 0):
+        # A position under the test's share is gone already.
+        if fold == self.validation_fold or position < test_share + (self.validation_share or 0):
             return "validation"
         return "training"
 
@@ -175,7 +175,7 @@ def _share(share: float | None) -> str:
     return f"{100 * (share or 0):g} % of the recordings by the hash of the name"
 
 
-def _place(recording: str) -> float:
+def _position(recording: str) -> float:
     """A number from 0 to 1 that is always the same for a name."""
     digest = hashlib.sha256(recording.encode()).digest()
     return int.from_bytes(digest[:8], "big") / 2**64

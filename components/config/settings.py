@@ -37,19 +37,19 @@ class Settings(Environment):
         cache: finished work by content; default `<home>/cache`.
         log: the prediction log; several replicas may share the folder.
         feedback_url: SQLAlchemy's, of the feedback's database; default SQLite under `home`.
-        trigger_url: SQLAlchemy's, of what started retrainings; default SQLite under `home`.
-        trigger_token: that those who start one must bring; never logged.
+        trigger_url: SQLAlchemy's, of the database of triggers; default SQLite under `home`.
+        trigger_token: bearer token for the trigger; never logged.
         runs: outputs of local pipeline runs; default `<home>/runs`.
-        metrics: gauges (`.prom` files) of what ends before it could be asked, drift and retraining;
-            `moodline trigger serve` shows them, or node_exporter's textfile collector.
+        metrics: gauges (`.prom` files) of processes that end before Prometheus can scrape them;
+            `moodline trigger serve` or node_exporter's textfile collector serves them.
         model_repository: Triton's; default `<home>/model_repository`.
         triton_env: Triton's own small Python environment; default `<home>/triton`.
         triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
         kfp_host: address of a Kubeflow Pipelines API.
-        kfp_token: that it asks for; never logged.
-        kfp_namespace: of the runs, where KFP has several users; empty: the profile's, or KFP's own.
+        kfp_token: bearer token for it; never logged.
+        kfp_namespace: of the runs, if KFP has several users; empty: the profile's, or KFP's own.
         kfp_experiment: that the runs belong to.
-        checkpoint_seconds: the most work that a killed training loses; 0 keeps every epoch.
+        checkpoint_seconds: how much work a killed training may lose; 0 keeps every epoch.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
@@ -105,9 +105,9 @@ class Settings(Environment):
         return (self.hub_token.get_secret_value() or None) if self.hub_token else None
 
     def one_line(self, error: Exception) -> str:
-        """What a library says, in one line, and without the token."""
-        said = " ".join(str(error).split()) or type(error).__name__
-        return said.replace(self.token, "…") if self.token else said
+        """A library's message in one line, without the token."""
+        message = " ".join(str(error).split()) or type(error).__name__
+        return message.replace(self.token, "…") if self.token else message
 
     @field_validator("mlflow_uri", "feedback_url", "trigger_url")
     @classmethod
@@ -131,6 +131,6 @@ def resolve_model(name: str, settings: Settings) -> str:
 
 
 def model_digest(name: str, settings: Settings) -> str:
-    """What names a model: the digest of a prepared one's content, a hub model's name."""
-    place = resolve_model(name, settings)
-    return tree_digest(Path(place)) if Path(place).is_dir() else place
+    """What identifies a model: a prepared model's content digest, or a hub model's name."""
+    model = resolve_model(name, settings)
+    return tree_digest(Path(model)) if Path(model).is_dir() else model
