@@ -94,17 +94,6 @@ def test_a_dash_is_standard_output(place: Path) -> None:
     assert not (place / "-").exists()
 
 
-def test_a_link_to_standard_output_is_standard_output(place: Path) -> None:
-    (place / "link.json").symlink_to("/dev/stdout")
-    moodline = Path(sys.executable).with_name("moodline")
-    script = f"echo before; {moodline} {' '.join(ALIGN)} link.json; echo; echo end"
-    with (place / "all.json").open("w") as opened:
-        subprocess.run(["sh", "-c", script], stdout=opened, check=True)
-    text = (place / "all.json").read_text()
-    assert text.startswith("before\n[")
-    assert text.endswith("]\nend\n")
-
-
 def test_a_reader_that_leaves_before_the_end(place: Path) -> None:
     """Unlike at the end of `moodline … | head`, a file that was asked for is not there."""
     many = [WORD | {"start": at, "end": at + 0.5} for at in range(3_000)]
@@ -119,7 +108,7 @@ def test_a_reader_that_leaves_before_the_end(place: Path) -> None:
             check=False,
         )
     assert done.returncode == 2, done
-    assert done.stderr == "moodline: pipe.json: whoever reads it left before the end\n"
+    assert done.stderr == "moodline: pipe.json: its reader closed it before the end\n"
 
 
 def test_what_is_odd_and_no_mistake(place: Path, capfd: pytest.CaptureFixture[str]) -> None:
