@@ -17,14 +17,14 @@ from components.scoring import (
     Share,
     TimeErrors,
     WordErrors,
-    answers,
     bootstrap,
-    by_recording,
     calibration,
     mcnemar,
     paired_bootstrap,
     score_each,
     tcpwer,
+    turns_by_recording,
+    utterance_predictions,
     wer,
     word_speaker_accuracy,
 )
@@ -66,7 +66,7 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
     ]
-    answered_by = answers([utterance for utterance, _ in pairs], turns)
+    answered_by = utterance_predictions([utterance for utterance, _ in pairs], turns)
     scored = [
         (utterance, recording, answer)
         for (utterance, recording), answer in zip(pairs, answered_by, strict=True)
@@ -175,7 +175,7 @@ def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
 
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
-    by_name = by_recording(turns)
+    by_name = turns_by_recording(turns)
     errors = {"wer": WordErrors.zero(), "tcpwer": WordErrors.zero()}
     speakers = []
     for recording in recordings:

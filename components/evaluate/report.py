@@ -8,7 +8,7 @@ from components.conversation import EMOTIONS, Recording, Turn
 from components.reporting.charts import ACCENT, reliability_chart, shares_chart
 from components.reporting.page import confusion_rows, render
 from components.reporting.timeline import timeline
-from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, by_recording
+from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, turns_by_recording
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -32,7 +32,7 @@ def report_page(
         recordings: of the test fold.
         turns: of these recordings, with the model's emotions.
     """
-    by_name = by_recording(turns)
+    by_name = turns_by_recording(turns)
     errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
     return render(
         TEMPLATE,

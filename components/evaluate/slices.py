@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from components.conversation import Recording, Seconds, Utterance
-from components.scoring import Answer, Classification, classification
+from components.scoring import Classification, UtterancePrediction, classification
 
 LONG: Seconds = 3.0
 """A long utterance lasts at least this."""
@@ -12,27 +12,27 @@ LONG: Seconds = 3.0
 SURE = 0.8
 """Words are recognised with low confidence where their scores' mean is below this."""
 
-Scored = tuple[Utterance, Recording, Answer]
+Scored = tuple[Utterance, Recording, UtterancePrediction]
 """An utterance that is scored, the recording it is in, and a system's answer."""
 
 
-def _style(_: Utterance, recording: Recording, __: Answer) -> str | None:
+def _style(_: Utterance, recording: Recording, __: UtterancePrediction) -> str | None:
     if recording.scripted is None:
         return None
     return "scripted" if recording.scripted else "improvised"
 
 
-def _length(utterance: Utterance, _: Recording, __: Answer) -> str:
+def _length(utterance: Utterance, _: Recording, __: UtterancePrediction) -> str:
     return "long" if utterance.end - utterance.start >= LONG else "short"
 
 
-def _asr_confidence(_: Utterance, __: Recording, answer: Answer) -> str | None:
+def _asr_confidence(_: Utterance, __: Recording, answer: UtterancePrediction) -> str | None:
     if answer.asr_confidence is None:
         return None
     return "high" if answer.asr_confidence >= SURE else "low"
 
 
-SLICES: dict[str, Callable[[Utterance, Recording, Answer], str | None]] = {
+SLICES: dict[str, Callable[[Utterance, Recording, UtterancePrediction], str | None]] = {
     "sex": lambda utterance, _, __: utterance.sex,
     "fold": lambda _, recording, __: recording.fold,
     "style": _style,
@@ -56,7 +56,7 @@ def measure_slices(scored: Sequence[Scored]) -> dict[str, Any]:
 
 
 def _slice(
-    scored: Sequence[Scored], key: Callable[[Utterance, Recording, Answer], str | None]
+    scored: Sequence[Scored], key: Callable[[Utterance, Recording, UtterancePrediction], str | None]
 ) -> dict[str, Any]:
     groups: dict[str, list[Scored]] = {}
     for one in scored:

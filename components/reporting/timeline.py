@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from components.conversation import EMOTIONS, Recording, Seconds, Turn
-from components.scoring import answers, map_speakers
+from components.scoring import map_speakers, utterance_predictions
 
 TICK_SECONDS: tuple[Seconds, ...] = (1, 2, 5, 10, 30, 60, 120, 300, 600)
 MAX_TICKS = 12
@@ -58,7 +58,7 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
         turns: its turns, with emotions.
     """
     length = max([1.0, *(u.end for u in recording.utterances), *(t.end for t in turns)])
-    scored_answers = answers(recording.utterances, turns)
+    scored_answers = utterance_predictions(recording.utterances, turns)
     by_speaker: dict[str, list[Bar]] = {speaker: [] for speaker in recording.speakers}
     right = scored = 0
     for utterance, answer in zip(recording.utterances, scored_answers, strict=True):

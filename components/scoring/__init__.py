@@ -4,7 +4,6 @@ Pure functions over turns. Counts are kept and added up over recordings; a rate 
 their quotient, and stands beside them. The rules are in `conventions` and `timed`.
 """
 
-from components.scoring.answers import Answer, answers
 from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import ANSWERS, Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
@@ -17,7 +16,8 @@ from components.scoring.intervals import (
     mcnemar,
     paired_bootstrap,
 )
-from components.scoring.score import Scores, by_recording, score, score_each, score_words
+from components.scoring.predictions import UtterancePrediction, utterance_predictions
+from components.scoring.score import Scores, score, score_each, score_words, turns_by_recording
 from components.scoring.timed import der, map_speakers, steer, teer
 from components.scoring.verdict import (
     FAIL,
@@ -45,7 +45,6 @@ __all__ = [
     "FAIL",
     "INCONCLUSIVE",
     "PASS",
-    "Answer",
     "Bound",
     "Calibration",
     "Check",
@@ -60,11 +59,10 @@ __all__ = [
     "TimeErrors",
     "TurnFaults",
     "UtteranceFaults",
+    "UtterancePrediction",
     "Verdict",
     "WordErrors",
-    "answers",
     "bootstrap",
-    "by_recording",
     "calibration",
     "classification",
     "cpwer",
@@ -83,6 +81,8 @@ __all__ = [
     "steer",
     "tcpwer",
     "teer",
+    "turns_by_recording",
+    "utterance_predictions",
     "wer",
     "word_speaker_accuracy",
 ]

@@ -74,19 +74,19 @@ class Classification:
     @property
     def emotions(self) -> dict[str, dict[str, Any]]:
         """Counts and rates of each emotion."""
-        right, theirs, ours = _margins(self.counts)
         scores = f1(self.counts)
-        found: dict[str, dict[str, Any]] = {}
-        for i, name in enumerate(EMOTIONS):
-            found[name] = {
-                "correct": int(right[i]),
-                "reference": int(theirs[i]),
-                "answered": int(ours[i]),
-                "recall": Share(int(right[i]), int(theirs[i])).rate,
-                "precision": Share(int(right[i]), int(ours[i])).rate,
+        right, reference, predicted = (margin.tolist() for margin in _margins(self.counts))
+        return {
+            name: {
+                "correct": right[i],
+                "reference": reference[i],
+                "answered": predicted[i],
+                "recall": Share(right[i], reference[i]).rate,
+                "precision": Share(right[i], predicted[i]).rate,
                 "f1": _number(scores[i]),
             }
-        return found
+            for i, name in enumerate(EMOTIONS)
+        }
 
     def to_json(self) -> dict[str, Any]:
         """Counts first, rates beside them."""
@@ -118,15 +118,15 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
 
     if len(reference) != len(predicted):
         raise InputError(f"{len(reference)} reference emotions and {len(predicted)} answers")
-    strange = next((emotion for emotion in reference if emotion not in EMOTIONS), None)
-    if strange is not None:
+    unscored = next((emotion for emotion in reference if emotion not in EMOTIONS), None)
+    if unscored is not None:
         raise InputError(
-            f"reference emotion “{strange}” is not scored; leave it out, or name one of"
+            f"reference emotion “{unscored}” is not scored; leave it out, or name one of"
             f" {', '.join(EMOTIONS)}"
         )
     if not reference:
         return Classification.zero()
-    known = [answer if answer in EMOTIONS else "none" for answer in predicted]
+    known = [emotion if emotion in EMOTIONS else "none" for emotion in predicted]
     table = confusion_matrix(list(reference), known, labels=list(ANSWERS))[:SIZE]
     return Classification(tuple(tuple(int(count) for count in row) for row in table))
 
@@ -139,20 +139,20 @@ def _margins(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
     """Accuracy of confusion matrices [..., 4, 5]; NaN of nothing."""
-    right, theirs, _ = _margins(counts)
-    return _quotient(right.sum(-1), theirs.sum(-1))
+    right, reference, _ = _margins(counts)
+    return _quotient(right.sum(-1), reference.sum(-1))
 
 
 def uar(counts: np.ndarray) -> np.ndarray:
     """Unweighted average recall of confusion matrices [..., 4, 5]."""
-    right, theirs, _ = _margins(counts)
-    return _mean(_quotient(right, theirs), theirs > 0)
+    right, reference, _ = _margins(counts)
+    return _mean(_quotient(right, reference), reference > 0)
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
     """F1 of each emotion, 2·TP / (2·TP + FP + FN): [..., 4]; NaN where the reference has none."""
-    right, theirs, ours = _margins(counts)
-    return np.where(theirs > 0, _quotient(2 * right, theirs + ours), np.nan)
+    right, reference, predicted = _margins(counts)
+    return np.where(reference > 0, _quotient(2 * right, reference + predicted), np.nan)
 
 
 def macro_f1(counts: np.ndarray) -> np.ndarray:
@@ -162,8 +162,8 @@ def macro_f1(counts: np.ndarray) -> np.ndarray:
 
 def weighted_f1(counts: np.ndarray) -> np.ndarray:
     """Mean F1 of the emotions, weighted by their reference utterances."""
-    theirs = counts.sum(-1)
-    return _quotient((np.nan_to_num(f1(counts)) * theirs).sum(-1), theirs.sum(-1))
+    reference = counts.sum(-1)
+    return _quotient((np.nan_to_num(f1(counts)) * reference).sum(-1), reference.sum(-1))
 
 
 def _quotient(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

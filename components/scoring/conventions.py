@@ -15,7 +15,7 @@ from typing import Literal
 
 from components.base import InputError
 from components.conversation import EMOTIONS, Seconds, Turn
-from components.scoring.sweep import SHORTEST, Region, Span
+from components.scoring.sweep import PRECISION, Region, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Convention:
             uem: stretches to score in place of the extent.
             without_other: leave out the reference turns whose emotion is none of the four.
         """
-        turns = [turn for turn in reference if turn.end - turn.start > SHORTEST]
+        turns = [turn for turn in reference if turn.end - turn.start > PRECISION]
         edges = [time for turn in turns for time in (turn.start, turn.end)]
         removed: list[Span] = []
         if self.collar > 0:
@@ -71,19 +71,25 @@ CONVENTIONS = {
     convention.name: convention
     for convention in (
         Convention(
-            "wu2023",
-            0.25,
-            "reference",
-            False,
-            "Wu et al. 2023: collar ±0.25 s, scored over the reference's extent",
+            name="wu2023",
+            collar=0.25,
+            extent="reference",
+            own_mapping=False,
+            note="Wu et al. 2023: collar ±0.25 s, scored over the reference's extent",
         ),
-        Convention("collar0", 0.0, "both", False, "no collar, scored over both extents"),
         Convention(
-            "ser-align",
-            0.0,
-            "both",
-            True,
-            "the paper's published code: labels are mapped in the best way before they are"
+            name="collar0",
+            collar=0.0,
+            extent="both",
+            own_mapping=False,
+            note="no collar, scored over both extents",
+        ),
+        Convention(
+            name="ser-align",
+            collar=0.0,
+            extent="both",
+            own_mapping=True,
+            note="the paper's published code: labels are mapped in the best way before they are"
             " compared, so a classifier with all labels permuted scores 0; only to stand beside"
             " Table III",
         ),

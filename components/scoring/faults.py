@@ -15,7 +15,7 @@ from components.conversation import EMOTIONS, Seconds, Turn, Utterance
 from components.scoring.timed import map_speakers
 from components.scoring.words import pair_words
 
-PAUSE: Seconds = 0.2
+MIN_PAUSE: Seconds = 0.2
 """A shorter silence between utterances is none that a turn could bridge."""
 
 
@@ -59,7 +59,7 @@ class TurnFaults:
         speakers: how many speakers' words.
         emotions: how many of the four emotions these utterances have.
         misattributed: words that another than the turn's speaker said.
-        pauses: silences of the reference, of `PAUSE` or longer, that it reaches across.
+        pauses: silences of the reference, of `MIN_PAUSE` or longer, that it reaches across.
         pause_seconds: how long they last together.
     """
 
@@ -86,23 +86,29 @@ def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Fault
     the turns may carry are not looked at.
     """
     turns = list(turns)
-    theirs: dict[str, list[int]] = {}
-    for place, utterance in enumerate(utterances):
-        theirs.setdefault(utterance.recording, []).append(place)
-    ours: dict[str, list[int]] = {}
-    for place, turn in enumerate(turns):
-        ours.setdefault(turn.session_id, []).append(place)
-    of_utterances: dict[int, UtteranceFaults] = {}
-    of_turns: dict[int, TurnFaults] = {}
-    for name, places in theirs.items():
-        own = ours.get(name, [])
-        found = _of_recording([utterances[p] for p in places], [turns[p] for p in own])
-        of_utterances |= zip(places, found.utterances, strict=True)
-        of_turns |= zip(own, found.turns, strict=True)
+    utterance_indices = _indices(u.recording for u in utterances)
+    turn_indices = _indices(turn.session_id for turn in turns)
+    utterance_faults: dict[int, UtteranceFaults] = {}
+    turn_faults: dict[int, TurnFaults] = {}
+    for name, in_reference in utterance_indices.items():
+        in_hypothesis = turn_indices.get(name, [])
+        faults = _of_recording(
+            [utterances[i] for i in in_reference], [turns[i] for i in in_hypothesis]
+        )
+        utterance_faults |= zip(in_reference, faults.utterances, strict=True)
+        turn_faults |= zip(in_hypothesis, faults.turns, strict=True)
     return Faults(
-        tuple(of_utterances[place] for place in range(len(utterances))),
-        tuple(of_turns[place] for place in range(len(turns))),
+        tuple(utterance_faults[i] for i in range(len(utterances))),
+        tuple(turn_faults[i] for i in range(len(turns))),
     )
+
+
+def _indices(names: Iterable[str]) -> dict[str, list[int]]:
+    """Where each name stands in a list."""
+    indices: dict[str, list[int]] = {}
+    for index, name in enumerate(names):
+        indices.setdefault(name, []).append(index)
+    return indices
 
 
 def _of_recording(utterances: Sequence[Utterance], turns: Sequence[Turn]) -> Faults:
@@ -111,53 +117,53 @@ def _of_recording(utterances: Sequence[Utterance], turns: Sequence[Turn]) -> Fau
     words, lost, wrong = ([0] * len(utterances) for _ in range(3))
     in_turns: list[set[int]] = [set() for _ in utterances]
     holds: list[set[int]] = [set() for _ in turns]
-    strange = [0] * len(turns)
-    for place, where in pair_words(reference, turns):
-        if place is None:
+    wrong_in_turn = [0] * len(turns)
+    for u, t in pair_words(reference, turns):
+        if u is None:
             continue
-        words[place] += 1
-        if where is None:
-            lost[place] += 1
+        words[u] += 1
+        if t is None:
+            lost[u] += 1
             continue
-        in_turns[place].add(where)
-        holds[where].add(place)
-        if mapping.get(turns[where].speaker) != utterances[place].speaker:
-            wrong[place] += 1
-            strange[where] += 1
+        in_turns[u].add(t)
+        holds[t].add(u)
+        if mapping.get(turns[t].speaker) != utterances[u].speaker:
+            wrong[u] += 1
+            wrong_in_turn[t] += 1
     silences = _silences(utterances)
-    of_turns = []
-    for number, turn in enumerate(turns):
-        held = [utterances[place] for place in holds[number]]
+    turn_faults = []
+    for t, turn in enumerate(turns):
+        held = [utterances[u] for u in holds[t]]
         bridged = [b - a for a, b in silences if turn.start < a and b < turn.end]
-        of_turns.append(
+        turn_faults.append(
             TurnFaults(
-                len(held),
-                len({u.speaker for u in held}),
-                len({u.emotion for u in held} & set(EMOTIONS)),
-                strange[number],
-                len(bridged),
-                sum(bridged),
+                utterances=len(held),
+                speakers=len({utterance.speaker for utterance in held}),
+                emotions=len({utterance.emotion for utterance in held} & set(EMOTIONS)),
+                misattributed=wrong_in_turn[t],
+                pauses=len(bridged),
+                pause_seconds=sum(bridged),
             )
         )
-    of_utterances = [
+    utterance_faults = [
         UtteranceFaults(
-            words[place],
-            lost[place],
-            wrong[place],
-            len(in_turns[place]),
-            any(of_turns[turn].utterances > 1 for turn in in_turns[place]),
-            any(of_turns[turn].speakers > 1 for turn in in_turns[place]),
+            words=words[u],
+            lost=lost[u],
+            misattributed=wrong[u],
+            turns=len(in_turns[u]),
+            merged=any(turn_faults[t].utterances > 1 for t in in_turns[u]),
+            mixed=any(turn_faults[t].speakers > 1 for t in in_turns[u]),
         )
-        for place in range(len(utterances))
+        for u in range(len(utterances))
     ]
-    return Faults(tuple(of_utterances), tuple(of_turns))
+    return Faults(tuple(utterance_faults), tuple(turn_faults))
 
 
 def _silences(utterances: Sequence[Utterance]) -> list[tuple[Seconds, Seconds]]:
     """Between the first utterance and the last, the stretches in which nobody speaks."""
-    found, reach = [], float("inf")
+    silences, reach = [], float("inf")
     for utterance in sorted(utterances, key=lambda u: u.start):
-        if round(utterance.start - reach, 6) >= PAUSE:
-            found.append((reach, utterance.start))
+        if round(utterance.start - reach, 6) >= MIN_PAUSE:
+            silences.append((reach, utterance.start))
         reach = utterance.end if reach == float("inf") else max(reach, utterance.end)
-    return found
+    return silences

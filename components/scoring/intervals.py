@@ -5,7 +5,7 @@ conversations that are drawn again, not utterances.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from components.base import InputError
 
 RESAMPLES = 2000
 LEVEL = 0.95
-FEWEST = 2
+MIN_CONVERSATIONS = 2
 """Conversations needed to say anything about their spread."""
 
 Statistic = Callable[[np.ndarray], np.ndarray]
@@ -55,7 +55,7 @@ class Comparison:
     conversations: int
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
+        """As the report's JSON has it."""
         return asdict(self)
 
 
@@ -72,7 +72,7 @@ def bootstrap(
     Returns:
         None with fewer than two conversations, or where no draw has a value.
     """
-    if len(counts) < FEWEST:
+    if len(counts) < MIN_CONVERSATIONS:
         return None
     values = statistic(_resample(counts, seed, resamples))
     values = values[~np.isnan(values)]
@@ -102,24 +102,31 @@ def paired_bootstrap(
     if first.shape != second.shape:
         raise InputError(f"cannot compare {len(first)} conversations with {len(second)}")
     difference = float(statistic(first.sum(0)) - statistic(second.sum(0)))
-    if len(first) < FEWEST:
-        return Comparison(difference, None, None, None, None, len(first))
+    unknown = Comparison(
+        difference=difference,
+        interval=None,
+        lower_bound=None,
+        upper_bound=None,
+        p_value=None,
+        conversations=len(first),
+    )
+    if len(first) < MIN_CONVERSATIONS:
+        return unknown
     drawn = _resample(np.stack([first, second], axis=1), seed, resamples)
     values = statistic(drawn[:, 0]) - statistic(drawn[:, 1])
     values = values[~np.isnan(values)]
     if not values.size:
-        return Comparison(difference, None, None, None, None, len(first))
+        return unknown
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL])
     # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
     tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
-    return Comparison(
-        difference,
-        Interval(float(low), float(high)),
-        float(lower_bound),
-        float(upper_bound),
-        min(1.0, 2 * float(tail) / (len(values) + 1)),
-        len(first),
+    return replace(
+        unknown,
+        interval=Interval(float(low), float(high)),
+        lower_bound=float(lower_bound),
+        upper_bound=float(upper_bound),
+        p_value=min(1.0, 2 * float(tail) / (len(values) + 1)),
     )
 
 

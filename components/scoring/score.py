@@ -1,7 +1,7 @@
 """All scores of a hypothesis against a reference, by one convention."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from components.scoring.sweep import Span
 from components.scoring.timed import der, steer, teer
 from components.scoring.words import cpwer
 
+ByRecording = dict[str, list[Turn]]
 Errors = TypeVar("Errors", TimeErrors, WordErrors)
 
 
@@ -37,11 +38,11 @@ class Scores:
         if self.convention != other.convention:
             raise ValueError(f"{self.convention} and {other.convention} do not add up")
         return Scores(
-            self.convention,
-            _plus(self.teer, other.teer),
-            _plus(self.steer, other.steer),
-            self.der + other.der,
-            _plus(self.cpwer, other.cpwer),
+            convention=self.convention,
+            teer=_plus(self.teer, other.teer),
+            steer=_plus(self.steer, other.steer),
+            der=self.der + other.der,
+            cpwer=_plus(self.cpwer, other.cpwer),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -93,22 +94,21 @@ def score_each(
 ) -> dict[str, Scores]:
     """As `score`, for each recording by itself, in order of their names."""
     rules = find_convention(convention)
-    theirs, ours = by_recording(reference), by_recording(hypothesis)
-    _check_recordings(theirs, ours, uem)
-    emotions = _both_have(theirs, ours, lambda turn: turn.emotion)
-    words = _both_have(theirs, ours, lambda turn: turn.words)
-    found = {}
-    for name in sorted(theirs):
-        turns = (theirs[name], ours.get(name, []))
+    sides = turns_by_recording(reference), turns_by_recording(hypothesis)
+    _check_recordings(*sides, uem)
+    emotions = _both_have(*sides, lambda turn: turn.emotion)
+    words = _both_have(*sides, lambda turn: turn.words)
+    scores = {}
+    for name, turns in _pairs(*sides):
         spans = None if uem is None else uem[name]
-        found[name] = Scores(
-            rules.name,
-            teer(*turns, rules, spans) if emotions else None,
-            steer(*turns, rules, spans) if emotions else None,
-            der(*turns, rules, spans),
-            cpwer(*turns) if words else None,
+        scores[name] = Scores(
+            convention=rules.name,
+            teer=teer(*turns, rules, spans) if emotions else None,
+            steer=steer(*turns, rules, spans) if emotions else None,
+            der=der(*turns, rules, spans),
+            cpwer=cpwer(*turns) if words else None,
         )
-    return found
+    return scores
 
 
 def score_words(
@@ -128,39 +128,53 @@ def score_words(
     Raises:
         InputError: as `score`.
     """
-    theirs, ours = by_recording(reference), by_recording(hypothesis)
-    _check_recordings(theirs, ours, None)
-    if not _both_have(theirs, ours, lambda turn: turn.words):
+    sides = turns_by_recording(reference), turns_by_recording(hypothesis)
+    _check_recordings(*sides, None)
+    if not _both_have(*sides, lambda turn: turn.words):
         return None
-    each = (count(theirs[name], ours.get(name, [])) for name in sorted(theirs))
+    each = (count(*turns) for _, turns in _pairs(*sides))
     return sum(each, start=WordErrors.zero())
 
 
-def by_recording(turns: Iterable[Turn]) -> dict[str, list[Turn]]:
+def turns_by_recording(turns: Iterable[Turn]) -> ByRecording:
     """Turns by their recording."""
-    found: dict[str, list[Turn]] = defaultdict(list)
+    recordings: ByRecording = defaultdict(list)
     for turn in turns:
-        found[turn.session_id].append(turn)
-    return dict(found)
+        recordings[turn.session_id].append(turn)
+    return dict(recordings)
 
 
-def _both_have(theirs: Mapping, ours: Mapping, has: Any) -> bool:
+def _pairs(
+    reference: ByRecording, hypothesis: ByRecording
+) -> Iterator[tuple[str, tuple[list[Turn], list[Turn]]]]:
+    """Each recording's name, with its reference turns and its hypothesis turns, by name."""
+    for name in sorted(reference):
+        yield name, (reference[name], hypothesis.get(name, []))
+
+
+def _both_have(
+    reference: ByRecording, hypothesis: ByRecording, has: Callable[[Turn], object]
+) -> bool:
     """Whether the reference has it, and the hypothesis too if it has turns at all."""
-    return any(has(turn) for turns in theirs.values() for turn in turns) and (
-        not ours or any(has(turn) for turns in ours.values() for turn in turns)
+    in_reference, in_hypothesis = (
+        any(has(turn) for turns in side.values() for turn in turns)
+        for side in (reference, hypothesis)
     )
+    return in_reference and (in_hypothesis or not hypothesis)
 
 
-def _check_recordings(theirs: Mapping, ours: Mapping, uem: Mapping | None) -> None:
-    if not theirs:
+def _check_recordings(
+    reference: ByRecording, hypothesis: ByRecording, uem: Mapping[str, Any] | None
+) -> None:
+    if not reference:
         raise InputError("the reference has no turns; there is nothing to score against")
-    strangers = sorted(set(ours) - set(theirs))
-    if strangers:
+    unknown = sorted(set(hypothesis) - set(reference))
+    if unknown:
         raise InputError(
-            f"the hypothesis has recording {_names(strangers)}, which the reference lacks;"
-            f" the reference has {_names(sorted(theirs))}"
+            f"the hypothesis has recording {_names(unknown)}, which the reference lacks;"
+            f" the reference has {_names(sorted(reference))}"
         )
-    unscored = sorted(set(theirs) - set(uem)) if uem is not None else []
+    unscored = sorted(set(reference) - set(uem)) if uem is not None else []
     if unscored:
         raise InputError(f"the UEM has no line for recording {_names(unscored)}; add what to score")
 

@@ -10,7 +10,7 @@ turns take it minutes.
     R, H         1,0  1,1   0,1    1,1  0,1
 """
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,14 +19,14 @@ import numpy as np
 from components.conversation import Seconds, Turn
 from components.scoring.errors import TimeErrors
 
-SHORTEST: Seconds = 1e-6
+PRECISION: Seconds = 1e-6
 """pyannote's precision: a stretch no longer than this is empty."""
 
 Span = tuple[Seconds, Seconds]
 
 
 def _array(spans: Iterable[Span]) -> np.ndarray:
-    return np.array([s for s in spans if s[1] - s[0] > SHORTEST], dtype=float).reshape(-1, 2)
+    return np.array([s for s in spans if s[1] - s[0] > PRECISION], dtype=float).reshape(-1, 2)
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,9 @@ class Tracks:
     @classmethod
     def of(cls, turns: Iterable[Turn], label: Callable[[Turn], Hashable]) -> "Tracks":
         """Turns as tracks; those of no length are left out, as pyannote does."""
-        kept = [turn for turn in turns if turn.end - turn.start > SHORTEST]
-        spans = np.array([(turn.start, turn.end) for turn in kept], dtype=float).reshape(-1, 2)
-        return cls(spans, tuple(label(turn) for turn in kept))
+        turns = [turn for turn in turns if turn.end - turn.start > PRECISION]
+        spans = np.array([(turn.start, turn.end) for turn in turns], dtype=float).reshape(-1, 2)
+        return cls(spans, tuple(label(turn) for turn in turns))
 
     @cached_property
     def by_label(self) -> dict[Hashable, np.ndarray]:
@@ -59,15 +59,15 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Region:
-    """What is scored: inside `kept`, outside `removed`; each may overlap itself."""
+    """What is scored: `inside` without `removed`; each may overlap itself."""
 
-    kept: np.ndarray
+    inside: np.ndarray
     removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
 
     @classmethod
-    def of(cls, kept: Iterable[Span], removed: Iterable[Span] = ()) -> "Region":
+    def of(cls, inside: Iterable[Span], removed: Iterable[Span] = ()) -> "Region":
         """From stretches as pairs."""
-        return cls(_array(kept), _array(removed))
+        return cls(_array(inside), _array(removed))
 
 
 class Cells:
@@ -92,7 +92,7 @@ class Cells:
         """The length of each cell, 0 where it is not scored: seconds [cells]."""
         if region is None:
             return self.lengths
-        inside = (self.count(region.kept) > 0) & (self.count(region.removed) == 0)
+        inside = (self.count(region.inside) > 0) & (self.count(region.removed) == 0)
         return np.where(inside, self.lengths, 0.0)
 
 
@@ -102,7 +102,7 @@ def identification(reference: Tracks, hypothesis: Tracks, region: Region) -> Tim
     In a cell with R reference and H hypothesis tracks, C of them with equal labels in pairs:
     missed max(0, R − H), false alarm max(0, H − R), confusion min(R, H) − C, total R.
     """
-    cells = Cells(reference.spans, hypothesis.spans, region.kept, region.removed)
+    cells = Cells(reference.spans, hypothesis.spans, region.inside, region.removed)
     lengths = cells.scored(region)
     in_reference, in_hypothesis = cells.count(reference.spans), cells.count(hypothesis.spans)
     in_both = np.minimum(in_reference, in_hypothesis)
@@ -131,12 +131,11 @@ def map_labels(
     """
     from scipy.optimize import linear_sum_assignment
 
-    ours: Sequence[Hashable] = tuple(hypothesis.by_label)
-    theirs: Sequence[Hashable] = tuple(reference.by_label)
-    if not ours or not theirs:
+    names, reference_names = tuple(hypothesis.by_label), tuple(reference.by_label)
+    if not names or not reference_names:
         return {}
-    more = () if region is None else (region.kept, region.removed)
-    cells = Cells(reference.spans, hypothesis.spans, *more)
+    bounds = () if region is None else (region.inside, region.removed)
+    cells = Cells(reference.spans, hypothesis.spans, *bounds)
     lengths = cells.scored(region)
     speech = [cells.count(spans) for spans in reference.by_label.values()]
     shared = np.array(
@@ -146,4 +145,4 @@ def map_labels(
         ]
     )
     pairs = zip(*linear_sum_assignment(-shared), strict=True)
-    return {ours[row]: theirs[column] for row, column in pairs if shared[row, column] > 0}
+    return {names[row]: reference_names[column] for row, column in pairs if shared[row, column] > 0}

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from components.conversation import EMOTIONS, UNKNOWN, Turn
 from components.scoring.conventions import Convention
 from components.scoring.errors import TimeErrors
-from components.scoring.sweep import Span, Tracks, identification, map_labels
+from components.scoring.sweep import Region, Span, Tracks, identification, map_labels
 
 Turns = Sequence[Turn]
 Uem = Iterable[Span] | None
@@ -30,7 +30,7 @@ def map_speakers(reference: Turns, hypothesis: Turns) -> dict[str, str]:
     mapping = map_labels(
         Tracks.of(reference, _known_speaker), Tracks.of(hypothesis, _known_speaker)
     )
-    return {str(theirs): str(ours) for theirs, ours in mapping.items()}
+    return {str(speaker): str(reference_speaker) for speaker, reference_speaker in mapping.items()}
 
 
 def teer(
@@ -86,9 +86,11 @@ def der(reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = 
     `DiarizationErrorRate` does.
     """
     region = convention.region(reference, hypothesis, uem, without_other=False)
-    theirs = Tracks.of(reference, lambda turn: turn.speaker)
-    ours = Tracks.of(hypothesis, lambda turn: turn.speaker)
-    return identification(theirs, ours.renamed(map_labels(theirs, ours, region)), region)
+    return _mapped(
+        Tracks.of(reference, lambda turn: turn.speaker),
+        Tracks.of(hypothesis, lambda turn: turn.speaker),
+        region,
+    )
 
 
 def _own_mapping(
@@ -108,5 +110,10 @@ def _own_mapping(
         return f"{emotion}_{turn.speaker}" if speakers else emotion
 
     region = convention.region(scored, hypothesis, uem, without_other=False)
-    theirs, ours = Tracks.of(scored, label), Tracks.of(hypothesis, label)
-    return identification(theirs, ours.renamed(map_labels(theirs, ours, region)), region)
+    return _mapped(Tracks.of(scored, label), Tracks.of(hypothesis, label), region)
+
+
+def _mapped(reference: Tracks, hypothesis: Tracks, region: Region) -> TimeErrors:
+    """The errors that are left once labels are mapped for the most common speech."""
+    names = map_labels(reference, hypothesis, region)
+    return identification(reference, hypothesis.renamed(names), region)

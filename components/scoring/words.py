@@ -52,14 +52,18 @@ def cpwer(reference: Turns, hypothesis: Turns) -> WordErrors:
     from scipy.optimize import linear_sum_assignment
 
     numbers: dict[str, int] = {}
-    theirs, ours = _by_speaker(reference, numbers), _by_speaker(hypothesis, numbers)
-    length = sum(map(len, theirs))
-    size = max(len(theirs), len(ours))
-    theirs += [[]] * (size - len(theirs))
-    ours += [[]] * (size - len(ours))
-    costs = np.array([[Levenshtein.distance(a, b) for b in ours] for a in theirs], dtype=int)
-    pairs = linear_sum_assignment(costs.reshape(size, size))
-    return WordErrors(int(costs.reshape(size, size)[pairs].sum()), length)
+    reference_words = _by_speaker(reference, numbers)
+    hypothesis_words = _by_speaker(hypothesis, numbers)
+    length = sum(map(len, reference_words))
+    size = max(len(reference_words), len(hypothesis_words))
+    reference_words += [[]] * (size - len(reference_words))
+    hypothesis_words += [[]] * (size - len(hypothesis_words))
+    costs = np.array(
+        [[Levenshtein.distance(a, b) for b in hypothesis_words] for a in reference_words],
+        dtype=int,
+    ).reshape(size, size)
+    pairs = linear_sum_assignment(costs)
+    return WordErrors(int(costs[pairs].sum()), length)
 
 
 def _by_speaker(turns: Turns, numbers: dict[str, int]) -> list[list[int]]:
@@ -79,13 +83,12 @@ def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> Wor
         time_constrained_minimum_permutation_word_error_rate,
     )
 
-    theirs, ours = _segments(reference), _segments(hypothesis)
-    length = sum(len(segment["words"].split()) for segment in theirs)
-    if not theirs or not ours:
-        return WordErrors(length or sum(len(s["words"].split()) for s in ours), length)
+    segments = _segments(reference), _segments(hypothesis)
+    length, recognised = (sum(len(s["words"].split()) for s in side) for side in segments)
+    if not length or not recognised:
+        return WordErrors(length or recognised, length)
     result = time_constrained_minimum_permutation_word_error_rate(
-        theirs,
-        ours,
+        *segments,
         collar=collar,
         reference_sort="segment",
         hypothesis_sort="segment",
@@ -105,14 +108,14 @@ def wer(reference: Turns, hypothesis: Turns) -> WordErrors:
     from rapidfuzz.distance import Levenshtein
 
     numbers: dict[str, int] = {}
-    theirs, ours = (
+    reference_words, hypothesis_words = (
         [
             numbers.setdefault(word, len(numbers))
             for word in normalise(" ".join(turn.words for turn in _in_order(turns)))
         ]
         for turns in (reference, hypothesis)
     )
-    return WordErrors(Levenshtein.distance(theirs, ours), len(theirs))
+    return WordErrors(Levenshtein.distance(reference_words, hypothesis_words), len(reference_words))
 
 
 def word_speaker_accuracy(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> Share:
@@ -134,9 +137,9 @@ def word_speaker_accuracy(reference: Turns, hypothesis: Turns, collar: Seconds =
     pairs = pair_words(reference, hypothesis, collar)
     mapping = map_speakers(reference, hypothesis)
     right = [
-        mapping.get(hypothesis[ours].speaker) == reference[theirs].speaker
-        for theirs, ours in pairs
-        if theirs is not None and ours is not None
+        mapping.get(hypothesis[in_hypothesis].speaker) == reference[in_reference].speaker
+        for in_reference, in_hypothesis in pairs
+        if in_reference is not None and in_hypothesis is not None
     ]
     return Share(sum(right), len(right))
 
@@ -147,22 +150,22 @@ def pair_words(
     """Which words of one recording belong together, by time and text, whoever speaks them.
 
     Returns:
-        For each pair of words the turns that they stand in, as places in `reference` and
+        For each pair of words the turns that they stand in, as indices of `reference` and
         `hypothesis`; None opposite a lost or an inserted word.
     """
     from meeteval.wer.wer.time_constrained import align
 
-    theirs, ours = _segments(reference), _segments(hypothesis)
-    if not theirs or not ours:
+    segments = _segments(reference), _segments(hypothesis)
+    if not all(segments):
         return [
-            (one["place"], None) if side == 0 else (None, one["place"])
-            for side, segments in enumerate((theirs, ours))
-            for one in segments
-            for _ in one["words"].split()
+            (segment["turn"], None) if side == 0 else (None, segment["turn"])
+            for side, one_side in enumerate(segments)
+            for segment in one_side
+            for _ in segment["words"].split()
         ]
     return [
-        (None if one is None else one["place"], None if other is None else other["place"])
-        for one, other in align(theirs, ours, collar=collar, style="seglst")
+        (one and one["turn"], other and other["turn"])
+        for one, other in align(*segments, collar=collar, style="seglst")
     ]
 
 
@@ -173,20 +176,17 @@ def _in_order(turns: Iterable[Turn]) -> list[Turn]:
 def _segments(turns: Turns) -> list[dict[str, Any]]:
     """Turns with normalised words as meeteval's segments, without those that have no word.
 
-    Each carries its turn's place in `turns`.
+    Each carries its turn's index in `turns`.
     """
-    found = []
-    for place, turn in sorted(enumerate(turns), key=lambda numbered: numbered[1].start):
-        words = normalise(turn.words)
-        if words:
-            found.append(
-                {
-                    "session_id": turn.session_id,
-                    "speaker": turn.speaker,
-                    "start_time": turn.start,
-                    "end_time": turn.end,
-                    "words": " ".join(words),
-                    "place": place,
-                }
-            )
-    return found
+    return [
+        {
+            "session_id": turn.session_id,
+            "speaker": turn.speaker,
+            "start_time": turn.start,
+            "end_time": turn.end,
+            "words": " ".join(words),
+            "turn": index,
+        }
+        for index, turn in sorted(enumerate(turns), key=lambda numbered: numbered[1].start)
+        if (words := normalise(turn.words))
+    ]

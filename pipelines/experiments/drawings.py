@@ -7,7 +7,7 @@ from components.conversation import Recording, Turn
 from components.reporting.charts import Curve, curves_chart
 from components.reporting.page import percent
 from components.reporting.timeline import Timeline, timeline
-from components.scoring import Faults, by_recording, find_faults, map_speakers
+from components.scoring import Faults, find_faults, map_speakers, turns_by_recording
 from pipelines.experiments.results import Results, SystemResult
 from pipelines.experiments.systems import DIFFERENCES, System, Way
 
@@ -85,7 +85,7 @@ def comparison_timelines(results: Results) -> list[tuple[str, tuple[Side, ...]]]
 
 
 def _side(result: SystemResult, system: System, recording: Recording) -> Side:
-    turns = by_recording(result.turns).get(recording.name, [])
+    turns = turns_by_recording(result.turns).get(recording.name, [])
     faults: Faults = find_faults(recording.utterances, turns)
     mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
     transcript = []

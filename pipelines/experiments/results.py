@@ -11,10 +11,10 @@ from components.scoring import (
     CONVENTIONS,
     Faults,
     TimeErrors,
-    answers,
     find_faults,
     score,
     score_each,
+    utterance_predictions,
 )
 from pipelines.experiments.statistics import (
     Counts,
@@ -263,7 +263,9 @@ def _answered(recordings: Sequence[Recording], turns: Sequence[Turn]) -> tuple[b
     utterances = [u for recording in recordings for u in recording.utterances]
     return tuple(
         answer.emotion is not None
-        for utterance, answer in zip(utterances, answers(utterances, turns), strict=True)
+        for utterance, answer in zip(
+            utterances, utterance_predictions(utterances, turns), strict=True
+        )
         if utterance.emotion in EMOTIONS
     )
 

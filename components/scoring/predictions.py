@@ -1,4 +1,4 @@
-"""What a system answers for each reference utterance, whatever turns it cut the speech into."""
+"""What a system predicts for each reference utterance, whatever turns it cut the speech into."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,17 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.conversation import EMOTIONS, Turn, Utterance
-from components.scoring.score import by_recording
+from components.scoring.score import turns_by_recording
 from components.scoring.timed import map_speakers
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """An utterance's answer.
+class UtterancePrediction:
+    """A system's emotion of one reference utterance.
 
     Attributes:
         emotion: None where no turn of the mapped speaker with an emotion overlaps it.
-        confidence: mean confidence, by time, of the turns that answered; None where not known.
+        confidence: mean confidence, by time, of the turns with that emotion; None where not known.
         asr_confidence: mean score of the words, by time, of all the speaker's turns that overlap
             it; likewise.
     """
@@ -26,11 +26,13 @@ class Answer:
     asr_confidence: float | None = None
 
 
-NOTHING = Answer(None)
+NONE = UtterancePrediction(None)
 
 
-def answers(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> list[Answer]:
-    """Answer each utterance by the emotion that most of its speaker's turns have, by time.
+def utterance_predictions(
+    utterances: Sequence[Utterance], turns: Iterable[Turn]
+) -> list[UtterancePrediction]:
+    """Give each utterance the emotion that most of its speaker's turns have, by time.
 
     Speakers are mapped one to one by overlap in each recording (all utterances count for that,
     the unscored too). Overlaps are compared after rounding to a microsecond; a tie goes to the
@@ -40,27 +42,36 @@ def answers(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> list[Answ
         turns     |- 1 sad -|- 1 angry -----------|     angry (1 is mapped to A)
                        |------- 2 sad -------|          not A's: does not count
 
+    >>> said = Utterance("u1", "call", 0.0, 4.0, "A", None, "I am sorry", "sad")
+    >>> utterance_predictions(
+    ...     [said],
+    ...     [
+    ...         Turn("call", 0.0, 1.5, "1", "I am", emotion="sad"),
+    ...         Turn("call", 1.5, 4.0, "1", "sorry", emotion="angry"),
+    ...     ],
+    ... )[0].emotion
+    'angry'
+
     Returns:
-        One answer for each utterance, in their order.
+        One prediction for each utterance, in their order.
     """
-    by_name = by_recording(turns)
-    reference = by_recording(u.as_turn() for u in utterances)
-    spoken: dict[tuple[str, str], list[Turn]] = {}
-    for name, theirs in reference.items():
-        mapping = map_speakers(theirs, by_name.get(name, []))
-        for turn in by_name.get(name, []):
+    hypothesis = turns_by_recording(turns)
+    reference = turns_by_recording(u.as_turn() for u in utterances)
+    speech: dict[tuple[str, str], list[Turn]] = {}
+    for name, reference_turns in reference.items():
+        mapping = map_speakers(reference_turns, hypothesis.get(name, []))
+        for turn in hypothesis.get(name, []):
             if turn.emotion is not None and turn.speaker in mapping:
-                spoken.setdefault((name, mapping[turn.speaker]), []).append(turn)
-    stacks = {key: _Spoken(found) for key, found in spoken.items()}
+                speech.setdefault((name, mapping[turn.speaker]), []).append(turn)
+    speakers = {key: _Speech(speaker_turns) for key, speaker_turns in speech.items()}
     return [
-        stacks[key].answer(utterance) if (key := (utterance.recording, utterance.speaker)) in stacks
-        else NOTHING
-        for utterance in utterances
-    ]  # fmt: skip
+        speakers[key].prediction(u) if (key := (u.recording, u.speaker)) in speakers else NONE
+        for u in utterances
+    ]
 
 
-class _Spoken:
-    """One speaker's turns, ready to be asked for those that overlap a stretch."""
+class _Speech:
+    """One speaker's turns, indexed by time."""
 
     def __init__(self, turns: list[Turn]) -> None:
         self.turns = sorted(turns, key=lambda turn: turn.start)
@@ -68,25 +79,25 @@ class _Spoken:
         # Ends of overlapping turns may run backwards; their running maximum does not.
         self.reach = np.maximum.accumulate([turn.end for turn in self.turns])
 
-    def answer(self, utterance: Utterance) -> Answer:
+    def prediction(self, utterance: Utterance) -> UtterancePrediction:
         first = int(np.searchsorted(self.reach, utterance.start, side="right"))
         last = int(np.searchsorted(self.starts, utterance.end, side="left"))
-        heard: list[tuple[float, Turn]] = []
+        overlapping: list[tuple[float, Turn]] = []
         for turn in self.turns[first:last]:
             shared = min(turn.end, utterance.end) - max(turn.start, utterance.start)
             if round(shared, 6) > 0:
-                heard.append((shared, turn))
-        if not heard:
-            return NOTHING
+                overlapping.append((shared, turn))
+        if not overlapping:
+            return NONE
         seconds: dict[str, float] = {}
-        for shared, turn in heard:
+        for shared, turn in overlapping:
             name = str(turn.emotion)
             seconds[name] = seconds.get(name, 0.0) + shared
         emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), _rank(name)))
-        return Answer(
+        return UtterancePrediction(
             emotion,
-            _mean((shared, t.confidence) for shared, t in heard if t.emotion == emotion),
-            _mean((shared, t.asr_confidence) for shared, t in heard),
+            _mean((shared, t.confidence) for shared, t in overlapping if t.emotion == emotion),
+            _mean((shared, t.asr_confidence) for shared, t in overlapping),
         )
 
 

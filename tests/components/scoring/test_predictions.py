@@ -3,7 +3,7 @@
 import pytest
 
 from components.conversation import Turn, Utterance
-from components.scoring import answers
+from components.scoring import utterance_predictions
 
 
 def said(start, end, speaker="A", emotion="sad", name="talk"):
@@ -15,7 +15,7 @@ def turn(start, end, speaker, emotion, confidence=None, name="talk"):
 
 
 def emotions(utterances, turns):
-    return [answer.emotion for answer in answers(utterances, turns)]
+    return [answer.emotion for answer in utterance_predictions(utterances, turns)]
 
 
 def test_time_decides_not_the_number_of_turns():
@@ -92,6 +92,6 @@ def test_confidence_is_the_voters_mean_by_time():
         turn(3, 4, "1", "sad", 0.5),
         turn(4, 6, "1", "happy", 0.1),
     ]
-    (found,) = answers([said(0, 6)], turns)
+    (found,) = utterance_predictions([said(0, 6)], turns)
     assert found.confidence == pytest.approx((3 * 0.9 + 0.5) / 4)
-    assert answers([said(0, 6)], [turn(0, 6, "1", "sad")])[0].confidence is None
+    assert utterance_predictions([said(0, 6)], [turn(0, 6, "1", "sad")])[0].confidence is None
