@@ -12,7 +12,16 @@ from components.base.database import (
     in_utc,
     open_database,
 )
-from components.base.errors import InputError, MoodlineError, Refused, Stopped, Unavailable
+from components.base.errors import (
+    DiskFull,
+    InputError,
+    MoodlineError,
+    Refused,
+    StepFailed,
+    Stopped,
+    Unavailable,
+)
+from components.base.events import EVENTS, Event, EventReader, Failure, report
 from components.base.files import (
     STDOUT,
     atomic_path,
@@ -33,14 +42,20 @@ from components.base.reading import (
 )
 
 __all__ = [
+    "EVENTS",
     "STDOUT",
     "Cache",
     "DatabaseAwayError",
+    "DiskFull",
+    "Event",
+    "EventReader",
+    "Failure",
     "InputError",
     "MoodlineError",
     "Name",
     "Number",
     "Refused",
+    "StepFailed",
     "Stopped",
     "Unavailable",
     "atomic_path",
@@ -60,6 +75,7 @@ __all__ = [
     "parse_yaml",
     "read_json",
     "read_text",
+    "report",
     "tree_digest",
     "validate",
 ]

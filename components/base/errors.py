@@ -3,12 +3,16 @@
     MoodlineError       one line; the command line and the service print it without a traceback
       InputError        the request or the input is wrong: change it
       Unavailable       something that Moodline needs does not answer now: try again later
+        DiskFull        the disk
       Refused           a rule says no: the registry, a gate
       Stopped           nobody waits for the work any more
+      StepFailed        a step of a run failed, and nobody knows why: a fault
 
 A rarer case is a subclass where it occurs, with statuses of its own.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 
@@ -41,6 +45,10 @@ class Unavailable(MoodlineError):
     http_status = 503
 
 
+class DiskFull(Unavailable):
+    """The disk, a quota or the largest size of a file is used up."""
+
+
 class Refused(MoodlineError):
     """A rule does not allow it, or somebody else was faster. Nothing was changed."""
 
@@ -53,3 +61,17 @@ class Stopped(MoodlineError):
 
     exit_status = 130
     http_status = 499
+
+
+class StepFailed(MoodlineError):
+    """A step of a run failed unexpectedly.
+
+    Attributes:
+        step: its name; empty if it was none of the steps.
+        tail: the last lines that it printed.
+        log: the whole run's log.
+    """
+
+    def __init__(self, step: str, reason: str, tail: Sequence[str], log: Path) -> None:
+        super().__init__(f"step {step or '(none: the run itself)'} failed: {reason} (log: {log})")
+        self.step, self.tail, self.log = step, tuple(tail), log

@@ -10,21 +10,25 @@ Started without `torchrun`, it starts that itself where the profile asks for sev
 `--nnodes`, `--node-rank` and `--rdzv-endpoint` (a TrainJob sets these); the examples, the corpus
 and Moodline's cache (`MOODLINE_CACHE`: states and checkpoints) must be on storage that all share.
 
-The first process writes the version, and prints what came of it as one line of JSON. Progress goes
-to standard error. Exit status 2: the input is wrong, in one line.
+The first process writes the version, and prints what came of it as one line of JSON. Progress and
+errors are events where `MOODLINE_EVENTS` names a file for them (`components.base.events`); else
+progress goes to standard error. Exit status 2: the input is wrong, in one line.
 """
 
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from components.base import InputError
+from components.base import EVENTS, Event, Failure, MoodlineError, report
 from components.config import Settings, load_train_step
 from components.conversation import read_manifest
+
+STEP = "train"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,23 +44,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the version's folder to write")
     given = parser.parse_args(arguments)
 
-    from components.train.launch import FAULT
     from components.train.processes import rank
     from components.train.training import train
 
     first = rank() == 0
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
 
-    def told(done: int, total: int) -> None:
-        print(f"{done} of {total}", file=sys.stderr, flush=True)
+    def progress(done: int, total: int) -> None:
+        if EVENTS in os.environ:
+            report(Event(STEP, "running", progress=(done, total)))
+        else:
+            print(f"{done} of {total}", file=sys.stderr, flush=True)
 
     try:
         corpus, profile = read_manifest(given.corpus), load_train_step(given.profile)
-        progress = told if first else None
-        result = train(given.examples, corpus, given.out, profile, Settings(), progress)
-    except InputError as error:
-        print(f"{FAULT}{error}", file=sys.stderr, flush=True)
-        return 2
+        watch = progress if first else None
+        result = train(given.examples, corpus, given.out, profile, Settings(), watch)
+    except MoodlineError as error:
+        report(Event(STEP, "running", error=Failure.of(error)))
+        print(f"moodline: {error}", file=sys.stderr, flush=True)
+        return error.exit_status
     if first:
         print(json.dumps(asdict(result), default=str), flush=True)
     return 0

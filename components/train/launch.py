@@ -1,25 +1,21 @@
 """Several processes on this machine: `torchrun` runs `python -m components.train` in each."""
 
+import contextlib
 import json
-import logging
 import os
-import re
 import subprocess
 import sys
 import tempfile
-from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from components.base import InputError
+from components.base import EVENTS, EventReader
 from components.config import Settings, TrainStep
 from components.conversation import Recording, write_manifest
 from components.train.tracking import open_run
 
-logger = logging.getLogger(__name__)
-
-FAULT = "moodline: "
-"""How the line begins that says what is wrong with the input."""
+_POLL_SECONDS = 0.1
+_TAIL_LINES = 40
 
 
 def launch(
@@ -29,35 +25,33 @@ def launch(
     profile: TrainStep,
     settings: Settings,
     processes: int,
-    told: Callable[[int, int], None],
+    progress: Callable[[int, int], None],
 ) -> dict[str, object]:
     """Train in processes that `torchrun` starts, and wait for them.
 
     Args:
-        told: called with the steps done and their total.
+        progress: called with the steps done and their total.
 
     Returns:
         The `TrainResult`'s fields.
 
     Raises:
-        InputError: what a process found wrong with the input.
+        MoodlineError: a process said what is wrong.
         RuntimeError: a process failed otherwise; its last lines.
     """
-    with tempfile.TemporaryDirectory(prefix="moodline-train-") as folder:
-        place = Path(folder)
-        write_manifest(place / "corpus", recordings)
-        (place / "profile.json").write_text(profile.model_dump_json(), encoding="utf-8")
+    with tempfile.TemporaryDirectory(prefix="moodline-train-") as name:
+        folder = Path(name)
+        write_manifest(folder / "corpus", recordings)
+        (folder / "profile.json").write_text(profile.model_dump_json(), encoding="utf-8")
         torchrun = ("torch.distributed.run", "--standalone", "--local-addr=127.0.0.1")
         command = [
             *(sys.executable, "-m", *torchrun, f"--nproc-per-node={processes}"),
             *("-m", "components.train", "--examples", str(examples.resolve())),
-            *("--corpus", str(place / "corpus"), "--profile", str(place / "profile.json")),
+            *("--corpus", str(folder / "corpus"), "--profile", str(folder / "profile.json")),
             *("--out", str(out_dir.resolve())),
         ]
-        with (place / "result").open("w+", encoding="utf-8") as result:
-            run_processes(command, _environment(settings, processes), result.fileno(), told)
-            result.seek(0)
-            return json.loads(result.read().splitlines()[-1])
+        run_processes(command, _environment(settings, processes), folder, progress)
+        return json.loads((folder / "stdout").read_text(encoding="utf-8").splitlines()[-1])
 
 
 def _environment(settings: Settings, processes: int) -> dict[str, str]:
@@ -68,37 +62,42 @@ def _environment(settings: Settings, processes: int) -> dict[str, str]:
 
 
 def run_processes(
-    command: list[str], environment: dict[str, str], output: int, told: Callable[[int, int], None]
+    command: list[str],
+    environment: dict[str, str],
+    folder: Path,
+    progress: Callable[[int, int], None],
 ) -> None:
-    """Run torchrun to its end, reading progress and faults from its standard error.
+    """Run torchrun to its end and follow its events.
 
     Args:
-        output: the file descriptor of its standard output.
+        folder: takes what the processes print (`stdout`, `stderr`) and their events.
+        progress: called with the steps done and their total.
 
     Raises:
-        InputError: a process said what is wrong with the input.
+        MoodlineError: a process said what is wrong.
         RuntimeError: it failed otherwise.
     """
-    last: deque[str] = deque(maxlen=40)
-    faults = []
-    with subprocess.Popen(
-        command, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stderr is not None
-        try:
-            for line in process.stderr:
-                step = re.fullmatch(r"(\d+) of (\d+)\n", line)
-                if step:
-                    told(int(step[1]), int(step[2]))
-                    continue
-                last.append(line)
-                if line.startswith(FAULT):
-                    faults.append(line.removeprefix(FAULT).strip())
-        except BaseException:
-            # torchrun stops its processes when it is told to stop.
-            process.terminate()
-            raise
-    if faults:
-        raise InputError(faults[0])
-    if process.returncode:
-        raise RuntimeError(f"torchrun ended with status {process.returncode}:\n{''.join(last)}")
+    events = EventReader(folder / "events.jsonl")
+    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        process = subprocess.Popen(
+            command, env=environment | {EVENTS: str(events.path)}, stdout=out, stderr=err
+        )
+    status = None
+    try:
+        while status is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = process.wait(_POLL_SECONDS)
+            for event in events.read():
+                if event.progress is not None:
+                    progress(*event.progress)
+                known = event.error and event.error.exception()
+                if known:
+                    raise known
+    finally:
+        # torchrun stops its processes when it is told to stop.
+        process.terminate()
+        process.wait()
+    if status:
+        lines = (folder / "stderr").read_text(encoding="utf-8", errors="replace").splitlines()
+        last = "\n".join(lines[-_TAIL_LINES:])
+        raise RuntimeError(f"torchrun ended with status {status}:\n{last}")

@@ -33,7 +33,7 @@ def batch_command(
     from pipelines.runners.local import run_pipeline
 
     with err.status("starting") as status:
-        _, _, left = run_pipeline(
+        run = run_pipeline(
             "batch",
             chosen.model_copy(update={"diarize": hears}),
             {"folder": str(folder.resolve())},
@@ -41,7 +41,7 @@ def batch_command(
             mounts=(folder,) if runner is Runner.docker else None,
             on_step=lambda step: show_step(step, status),
         )
-    answered = Path(left["predict"]["artifacts"]["predictions"])
+    answered = Path(run.outputs["predict"]["artifacts"]["predictions"])
     with atomic_path(output) as temporary:
         shutil.copytree(answered, temporary)
     note(f"{output}: {len(list(output.iterdir()))} recordings")

@@ -10,7 +10,7 @@ import typer
 from rich.status import Status
 from rich.table import Table
 
-from components.base import InputError
+from components.base import Event, InputError, StepFailed
 from components.config import Profile, Settings, load_profile
 from components.register import Refused
 from components.scoring import read_verdict
@@ -20,7 +20,6 @@ from pipelines.cli.tables import checks_table
 
 if TYPE_CHECKING:
     from pipelines.runners.local import RunResult
-    from pipelines.runners.steps import Step
 
 SHOWN = {
     "corpus-digest": "look at the corpus",
@@ -173,7 +172,6 @@ def retrain(
     """
     from pipelines.runners.local import run_local
     from pipelines.runners.outcome_metrics import record_outcome
-    from pipelines.runners.steps import StepFailed
 
     if not corpus.is_dir():
         raise InputError(f"{corpus}: no such folder; name a corpus")
@@ -236,15 +234,17 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def show_step(step: "Step", status: Status) -> None:
+def show_step(event: Event, status: Status) -> None:
     """One line on standard error for a step that ended; what goes on in the status."""
-    name, _, part = step.name.rpartition("-") if step.name[-1:].isdigit() else (step.name, "", "")
+    step = event.step
+    name, _, part = step.rpartition("-") if step[-1:].isdigit() else (step, "", "")
     label = SHOWN.get(name, name) + (f" ({part})" if part else "")
-    if step.state == "running":
-        status.update(label)
+    if event.state == "running":
+        progress = f" {event.progress[0]}/{event.progress[1]}" if event.progress else ""
+        status.update(label + progress)
     elif name in SHOWN:
-        mark = "[red]✗[/red]" if step.state == "failed" else "[green]✓[/green]"
-        took = "done before" if step.state == "reused" else f"{step.seconds:6.1f} s"
+        mark = "[red]✗[/red]" if event.state == "failed" else "[green]✓[/green]"
+        took = "done before" if event.state == "reused" else f"{event.seconds:6.1f} s"
         err.print(f"  {mark} {label:38} {took}")
 
 

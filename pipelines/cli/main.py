@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from components.base import MoodlineError, is_disk_full
+from components.base import MoodlineError, StepFailed, is_disk_full
 from pipelines.cli import (
     batch,
     conversations,
@@ -26,7 +26,6 @@ from pipelines.cli import (
     trigger,
 )
 from pipelines.cli.console import note, quiet
-from pipelines.runners.steps import StepFailed
 
 ENDS = """Exit status 0: done. 1: a gate or check said no. 2: the request or the input was wrong, in
 one line. 70: a fault of ours, with its traceback. 130: stopped by Ctrl-C or SIGTERM."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from components.base import InputError
+from components.base import InputError, Unavailable
 from components.config import CPU_IMAGE, SLIM_IMAGE, Settings
 from pipelines.definitions.code_version import image
 
@@ -20,7 +20,8 @@ def check_engine() -> None:
     """Find out at once whether containers can be run.
 
     Raises:
-        InputError: no Docker engine answers, or an image is not there.
+        Unavailable: no Docker engine answers.
+        InputError: an image is not there.
     """
     import docker
     from docker.errors import DockerException, ImageNotFound
@@ -34,7 +35,7 @@ def check_engine() -> None:
             f"there is no image {image(name)} (the tag is this code's digest); run: make images"
         ) from None
     except DockerException as error:
-        raise InputError(f"no Docker engine answers: {' '.join(str(error).split())}") from None
+        raise Unavailable(f"no Docker engine answers: {' '.join(str(error).split())}") from None
 
 
 def stop_containers(run: str) -> None:

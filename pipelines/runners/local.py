@@ -4,13 +4,12 @@ Its steps run in processes, or in containers of the images that a cluster's woul
 """
 
 import contextlib
-import errno
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,18 +17,29 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components.base import InputError
+from components.base import (
+    EVENTS,
+    DiskFull,
+    Event,
+    EventReader,
+    Failure,
+    MoodlineError,
+    StepFailed,
+    is_disk_full,
+)
 from components.config import ClusterSettings, Profile, Settings
-from components.register import Refused, read_verdict
+from components.scoring import read_verdict
 from pipelines.definitions.code_version import ROOT, git_commit
 from pipelines.runners.containers import check_engine, stop_containers
-from pipelines.runners.steps import LogReader, Step, StepFailed, last_words
 
-OnStep = Callable[[Step], None]
+OnStep = Callable[[Event], None]
 
 _STOP_SECONDS = 10
-# What the kernel and SQLite say of a full disk, in whatever exception.
-_FULL = ("No space left on device", "database or disk is full")
+_POLL_SECONDS = 0.05
+_SPARE_BYTES = 65_536
+"""With less than this a disk counts as full."""
+
+_TAIL_LINES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +66,21 @@ class RunResult:
     outputs: dict[str, Path]
     seconds: dict[str, float]
     reused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineRun:
+    """A pipeline that ran to its end.
+
+    Attributes:
+        folder: everything the run left.
+        steps: each step's end, in the order in which they began.
+        outputs: what each step left: its `parameters`, and where its `artifacts` lie.
+    """
+
+    folder: Path
+    steps: dict[str, Event]
+    outputs: dict[str, dict[str, Any]]
 
 
 _OUTPUTS = {
@@ -110,7 +135,7 @@ def run_local(
         "reason": reason,
         "cause": cause,
     }
-    folder, reader, left = run_pipeline(
+    run = run_pipeline(
         "retrain",
         profile,
         arguments,
@@ -118,22 +143,26 @@ def run_local(
         mounts=(Path(corpus),) if in_containers else None,
         on_step=on_step,
     )
-    outputs = {name: Path(left[step]["artifacts"][key]) for name, (step, key) in _OUTPUTS.items()}
+    outputs = {
+        name: Path(run.outputs[step]["artifacts"][key]) for name, (step, key) in _OUTPUTS.items()
+    }
     verdict = read_verdict(outputs["verdict"])
-    registered = left.get("register")
+    registered = run.outputs.get("register")
     refused = verdict.decision == "fail"
-    if {registered is None, "record-refusal" in left} != {refused}:
+    if {registered is None, "record-refusal" in run.outputs} != {refused}:
         # kfp's local runner skips a branch whose condition it cannot work out, without a word.
-        raise StepFailed("", "the gate's branches do not fit its verdict", (), folder / "run.log")
+        raise StepFailed(
+            "", "the gate's branches do not fit its verdict", (), run.folder / "run.log"
+        )
     return RunResult(
-        folder=folder,
+        folder=run.folder,
         decision=verdict.decision,
         reasons=verdict.reasons,
         version=None if registered is None else int(registered["parameters"]["Output"]),
-        promoted="promote" in left,
+        promoted="promote" in run.outputs,
         outputs=outputs,
-        seconds={step.name: step.seconds for step in reader.steps.values()},
-        reused=tuple(step.name for step in reader.steps.values() if step.state == "reused"),
+        seconds={step.step: step.seconds for step in run.steps.values()},
+        reused=tuple(step.step for step in run.steps.values() if step.state == "reused"),
     )
 
 
@@ -145,7 +174,7 @@ def run_pipeline(
     *,
     mounts: Sequence[Path] | None = None,
     on_step: OnStep | None = None,
-) -> tuple[Path, LogReader, dict[str, dict[str, Any]]]:
+) -> PipelineRun:
     """Run any pipeline with kfp's local runner, in a process of its own.
 
     Args:
@@ -154,14 +183,12 @@ def run_pipeline(
         arguments: of the pipeline.
         settings: the steps get them as environment variables.
         mounts: run the steps in containers that see these folders, too.
-        on_step: called when a step begins and when it ends.
-
-    Returns:
-        The run's folder, its steps, and what each of them left (see
-        `pipelines.runners.local_process.watched`).
+        on_step: called with each event of a step: its begin, its progress, its end.
 
     Raises:
-        InputError, Refused: a step said so; its words. The disk is full, or there is no Docker.
+        MoodlineError: of the kind that a step raised, with its text.
+        DiskFull: the run goes on in that step when there is room.
+        Unavailable: no Docker engine answers.
         StepFailed: a step failed otherwise, or said that it succeeded and left no output.
     """
     if mounts is not None:
@@ -170,7 +197,7 @@ def run_pipeline(
     folder = folder.resolve()
     folder.mkdir(parents=True)
     request, log = folder / "request.json", folder / "run.log"
-    asked = {
+    content = {
         "pipeline": pipeline,
         # Nothing of a cluster but the shards is meant for this machine.
         "profile": profile.model_copy(
@@ -180,41 +207,34 @@ def run_pipeline(
         "cache": str((settings.cache / "steps").resolve()),
         "mounts": None if mounts is None else [str(Path(path).resolve()) for path in mounts],
     }
-    request.write_text(json.dumps(asked, indent=1), encoding="utf-8")
-    reader = LogReader()
-    child = subprocess.Popen(
-        [sys.executable, "-m", "pipelines.runners.local_process", str(request)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        stdin=subprocess.DEVNULL,
-        text=True,
-        errors="replace",
-        env=_environment(settings) | _offline(profile, settings),
-        start_new_session=True,
-    )
+    request.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    reader = EventReader(folder / "events.jsonl")
+    environment = _environment(settings) | _offline(profile, settings)
+    with log.open("wb") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.runners.local_process", str(request)],
+            stdin=subprocess.PIPE,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=environment | {EVENTS: str(reader.path)},
+            start_new_session=True,
+        )
     try:
-        with log.open("w", encoding="utf-8") as file:
-            for line in child.stdout or ():
-                file.write(line)
-                file.flush()
-                step = reader.read(line)
-                if step is not None and on_step is not None:
-                    on_step(step)
-        status = child.wait()
-    except OSError as error:
-        # The step that filled the disk left no room for the log of its end either.
-        if error.errno != errno.ENOSPC:
-            raise
-        raise _full(_running(reader), str(error)) from None
+        status = None
+        while status is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = child.wait(_POLL_SECONDS)
+            for event in reader.read():
+                if on_step is not None:
+                    on_step(event)
     finally:
         _stop(child)
         if mounts is not None:
             stop_containers(folder.name)
-    failed = reader.failed()
-    if failed is not None or status != 0:
-        raise _fault(failed, status, reader, log)
-    left = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
-    return folder, reader, left
+    if status != 0 or reader.failed():
+        raise _error(reader, status, log)
+    outputs = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
+    return PipelineRun(folder=folder, steps=reader.steps, outputs=outputs)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -246,36 +266,40 @@ def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
     return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if prepared else {}
 
 
-def _fault(failed: Step | None, status: int, reader: LogReader, log: Path) -> Exception:
-    """A run that failed, as the exception that it stands for."""
-    if failed is None and status < 0:
-        name = _running(reader)
-        says = f"the run was killed by {signal.Signals(-status).name}"
-        return StepFailed(name, says, tuple(reader.tail(name)), log)
-    name = failed.name if failed else ""
-    tail = tuple(reader.tail(name))
-    says = (failed.says if failed else "") or last_words(tail)
-    if any(sign in line for line in (says, *tail) for sign in _FULL):
-        return _full(name, says)
-    told = re.match(r"^[\w.]*\b(InputError|RegistryError|Refused): (.+)$", says)
-    if told is None:
-        return StepFailed(name, says, tail, log)
-    return Refused(told[2]) if told[1] == "Refused" else InputError(told[2])
+def _error(reader: EventReader, status: int, log: Path) -> MoodlineError:
+    """Why a run failed, as an exception."""
+    step = reader.failed() or reader.running() or Event("", "failed")
+    tail = step.output or _last_lines(log)
+    full = step.error if step.error and step.error.kind == DiskFull.__name__ else _disk_full(log)
+    if full:
+        return DiskFull(
+            f"step {step.step or '(none: the run itself)'}: the disk is full: {full.message}; free"
+            " some space and start again: the run goes on in that step"
+        )
+    if status < 0 and reader.failed() is None:
+        reason = f"the run was killed by {signal.Signals(-status).name}"
+        return StepFailed(step.step, reason, tail, log)
+    known = step.error and step.error.exception()
+    reason = str(step.error or "") or (tail[-1].strip() if tail else "it printed nothing")
+    return known or StepFailed(step.step, reason, tail, log)
 
 
-def _full(name: str, says: str) -> InputError:
-    return InputError(
-        f"step {name or '(none: the run itself)'}: the disk is full: {says}; free some space"
-        " and start again: the run goes on in that step"
-    )
+def _disk_full(log: Path) -> Failure | None:
+    """A full disk takes no event either, so it is looked for."""
+    try:
+        with tempfile.TemporaryFile(dir=log.parent) as file:
+            file.write(bytes(_SPARE_BYTES))
+    except OSError as error:
+        return Failure.of(error) if is_disk_full(error) else None
+    return None
 
 
-def _running(reader: LogReader) -> str:
-    """The step that runs; empty for none."""
-    return next((s.name for s in reader.steps.values() if s.state == "running"), "")
+def _last_lines(log: Path) -> tuple[str, ...]:
+    """What the run itself printed last."""
+    return tuple(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
 
 
-def _stop(child: subprocess.Popen[str]) -> None:
+def _stop(child: subprocess.Popen[bytes]) -> None:
     """End the run and every step of it, if they still run (an interrupt, say)."""
     if child.poll() is not None:
         return

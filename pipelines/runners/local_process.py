@@ -11,22 +11,33 @@ made again. Artifacts stay in the folder of the run that made them.
 """
 
 import json
+import os
 import re
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from kfp import dsl, local
+from kfp.dsl.component_factory import EXECUTOR_MODULE
 from kfp.local.orchestrator import task_executor
 from kfp.local.status import Status
 
+from components.base import Event, Failure, report
+from components.base.events import State
 from components.config import Profile
 from pipelines.definitions.compiled import build_pipeline
 from pipelines.runners.containers import container_arguments
-from pipelines.runners.steps import Clock
 
 OUTPUTS = "outputs.json"
+LOG = "run.log"
+"""The file beside the request that this process' standard output goes to."""
+
+_KFP_LOG = re.compile(r"\d\d:\d\d:\d\d\.\d+ - ")
+_MAX_LINES = 400
 
 
 def main(request: Path) -> None:
@@ -37,22 +48,22 @@ def main(request: Path) -> None:
             `arguments`, `cache` (a folder) and `mounts` (folders that the steps' containers see,
             too; null where they run in processes). Outputs go beside it.
     """
-    asked = json.loads(request.read_text(encoding="utf-8"))
-    pipeline = build_pipeline(asked["pipeline"], Profile.model_validate_json(asked["profile"]))
+    run = json.loads(request.read_text(encoding="utf-8"))
+    pipeline = build_pipeline(run["pipeline"], Profile.model_validate_json(run["profile"]))
     root = request.parent
     local.init(
         runner=local.SubprocessRunner(use_venv=False)
-        if asked["mounts"] is None
-        else local.DockerRunner(**container_arguments(asked["mounts"], root.name)),
+        if run["mounts"] is None
+        else local.DockerRunner(**container_arguments(run["mounts"], root.name)),
         pipeline_root=str(root),
         raise_on_error=True,
         enable_caching=True,
-        cache_root=asked["cache"],
+        cache_root=run["cache"],
     )
     left: dict[str, dict[str, Any]] = {}
     # kfp has no hook for this; its version is pinned.
     task_executor.execute_single_task = watched(task_executor.execute_single_task, root, left)
-    pipeline(**asked["arguments"])
+    pipeline(**run["arguments"])
     (root / OUTPUTS).write_text(json.dumps(left, indent=1), encoding="utf-8")
 
 
@@ -61,41 +72,86 @@ def watched(
 ) -> Callable[..., tuple[dict[str, Any], Status]]:
     """kfp's way to execute one task, with what is needed here added.
 
-    Each step's begin and end are told, and what it left is noted. One that said that it succeeded
-    and left less than it should has failed: kfp takes a container that was gone too quickly for a
-    success. Nothing is tried again: one machine loses no nodes, and wrong input stays wrong.
+    Each step's begin and end are reported, and what it left is noted. A step that said that it
+    succeeded and left less than it should has failed: kfp takes a container that was gone too
+    quickly for a success. Nothing is tried again: one machine loses no nodes, and wrong input stays
+    wrong.
 
     Args:
         run: kfp's.
         root: the run's folder.
         left: gets, by the step's name, its `parameters` and its `artifacts` (where they lie).
     """
+    log = root / LOG
 
-    def execute(**asked: Any) -> tuple[dict[str, Any], Status]:
-        asked["task_spec"].ClearField("retry_policy")
-        name = asked["task_spec"].component_ref.name.removeprefix("comp-")
-        place = root / asked["pipeline_resource_name"] / name
-        part = re.search(r"-iteration-(\d+)$", asked["pipeline_resource_name"])
+    def execute(**task: Any) -> tuple[dict[str, Any], Status]:
+        task["task_spec"].ClearField("retry_policy")
+        name = task["task_spec"].component_ref.name.removeprefix("comp-")
+        folder = root / task["pipeline_resource_name"] / name
+        part = re.search(r"-iteration-(\d+)$", task["pipeline_resource_name"])
         step = f"{name}-{int(part[1]) + 1}" if part and part[1] != "0" else name
-        clock = Clock(step)
-        outputs, status = run(**asked)
+        label = task["components"][f"comp-{name}"].executor_label
+        task["executors"] = {label: _reporting(task["executors"][label], step)}
+        began, offset = time.monotonic(), log.stat().st_size
+
+        def end(state: State, message: str = "") -> None:
+            error = Failure("", message) if message else None
+            output = _printed(log, offset) if state == "failed" else ()
+            seconds = time.monotonic() - began
+            report(Event(step, state, seconds=seconds, error=error, output=output))
+
+        report(Event(step, "running"))
+        outputs, status = run(**task)
         if status is not Status.SUCCESS:
-            clock.tell("failed")
+            end("failed")
             return outputs, status
         artifacts = {k: v.path for k, v in outputs.items() if isinstance(v, dsl.Artifact)}
-        reused = not place.is_dir()
+        reused = not folder.is_dir()
         missing = [key for key, path in artifacts.items() if not Path(path).exists()]
-        if missing or not (reused or (place / "executor_output.json").is_file()):
-            lacks = ", ".join(missing) or "answer"
-            clock.tell("failed", f"it said that it succeeded, but left no {lacks}")
+        if missing or not (reused or (folder / "executor_output.json").is_file()):
+            end(
+                "failed", f"it said that it succeeded, but left no {', '.join(missing) or 'answer'}"
+            )
             return {}, Status.FAILURE
         parameters = {k: v for k, v in outputs.items() if k not in artifacts}
         left[step] = {"parameters": parameters, "artifacts": artifacts}
-        clock.tell("reused" if reused else "done")
+        end("reused" if reused else "done")
         return outputs, status
 
     return execute
 
 
+def _reporting(executor: Any, step: str) -> Any:
+    """A step's executor that reports the error that ends it; see `components.base.step`."""
+    changed = type(executor)()
+    changed.CopyFrom(executor)
+    for i, part in enumerate(executor.container.command):
+        command = f"-m components.base.step {step} {EXECUTOR_MODULE}"
+        changed.container.command[i] = part.replace(f"-m {EXECUTOR_MODULE}", command)
+    return changed
+
+
+def _printed(log: Path, offset: int) -> tuple[str, ...]:
+    """The last lines of the log since an offset, but for kfp's own, which begin with the time.
+
+    Two shards that run at the same time have each other's among them.
+    """
+    lines = log.read_bytes()[offset:].decode(errors="replace").splitlines()
+    return tuple(line for line in lines if line.strip() and not _KFP_LOG.match(line))[-_MAX_LINES:]
+
+
+def _end_with_parent() -> None:
+    """Kill this run and its steps when whoever started it is gone: standard input ends then."""
+    pipe = os.dup(0)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+
+    def wait() -> None:
+        os.read(pipe, 1)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 if __name__ == "__main__":
+    _end_with_parent()
     main(Path(sys.argv[1]))

@@ -9,11 +9,11 @@ import docker
 import pytest
 from components.config.images import CPU_IMAGE, SLIM_IMAGE
 
+from components.base import Event
 from components.config import Settings, load_profile
 from components.conversation import read_turns, read_words
 from pipelines.definitions.code_version import image
 from pipelines.runners.local import run_local
-from pipelines.runners.steps import Step
 
 pytestmark = pytest.mark.timeout(3600)
 
@@ -47,8 +47,8 @@ def test_what_the_steps_left_belongs_to_who_started_them(result: dict[str, Any])
 def test_an_interrupt_leaves_no_container(
     tmp_path: Path, demo_corpus: Path, models_home: Path
 ) -> None:
-    def interrupt(step: Step) -> None:
-        if step.state == "running" and step.name == "corpus":
+    def interrupt(event: Event) -> None:
+        if event.state == "running" and event.step == "corpus":
             raise KeyboardInterrupt
 
     settings = Settings(home=tmp_path / "home", models=models_home)

@@ -97,20 +97,27 @@ def test_two_processes_killed_and_started_again_compute_what_one_does(
     assert not list(settings.cache.glob("training/*/*"))
 
 
-def test_what_is_wrong_in_a_process_is_one_line_here() -> None:
-    lines = "2 of 9\\nTraceback …\\nmoodline: r1.wav: is empty\\nmoodline: r1.wav: is empty\\n"
+def test_what_is_wrong_in_a_process_is_one_line_here(tmp_path: Path) -> None:
     steps: list[tuple[int, int]] = []
 
     def run(code: str) -> None:
         run_processes(
-            [sys.executable, "-c", code], dict(os.environ), 1, lambda *step: steps.append(step)
+            [sys.executable, "-c", f"import sys\nfrom components.base import *\n{code}"],
+            dict(os.environ),
+            tmp_path,
+            lambda done, total: steps.append((done, total)),
         )
 
     with pytest.raises(InputError, match=r"^r1\.wav: is empty$"):
-        run(f"import sys; sys.stderr.write('{lines}'); sys.exit(1)")
+        run(
+            "report(Event('train', 'running', progress=(2, 9)))\n"
+            "report(Event('train', 'running', error=Failure('InputError', 'r1.wav: is empty')))\n"
+            "sys.exit(2)"
+        )
     assert steps == [(2, 9)]
+    (tmp_path / "events.jsonl").unlink()
     with pytest.raises(RuntimeError, match="status 3:\nlost a GPU"):
-        run("import sys; sys.stderr.write('lost a GPU'); sys.exit(3)")
+        run("sys.stderr.write('lost a GPU'); sys.exit(3)")
 
 
 def test_each_batch_is_shared_out_whole_and_orders_differ_by_epoch() -> None:

@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from components.base import InputError
+from components.base import DiskFull
 from components.config import Settings, load_profile
 from pipelines.runners.local import run_pipeline
 from tests.small_disk import resize
@@ -16,12 +16,11 @@ def main(disk: Path) -> None:
     told = ""
     try:
         run_pipeline(*asked)
-    except InputError as error:
+    except DiskFull as error:
         told = str(error)
     registered = len(list(settings.runs.glob("*/tiny-*/register")))
     resize(disk, 64)
-    _, reader, _ = run_pipeline(*asked)
-    states = {name: step.state for name, step in reader.steps.items()}
+    states = {name: event.state for name, event in run_pipeline(*asked).steps.items()}
     print(json.dumps({"told": told, "registered": registered, "states": states}))
 
 

@@ -132,5 +132,5 @@ def test_the_same_definition_runs_here(tmp_path: Path, monkeypatch: pytest.Monke
     profile = with_cluster(**CLUSTER | {"shards": 1})
     settings = Settings(home=tmp_path / "home")
     arguments = {"says": "pass"}
-    _, _, left = run_pipeline("tiny_pipeline:tiny_pipeline", profile, arguments, settings)
-    assert left["make"]["parameters"]["Output"] == str(settings.home.resolve())
+    run = run_pipeline("tiny_pipeline:tiny_pipeline", profile, arguments, settings)
+    assert run.outputs["make"]["parameters"]["Output"] == str(settings.home.resolve())

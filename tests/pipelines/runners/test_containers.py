@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.base import InputError
+from components.base import Unavailable
 from components.config import Settings
 from pipelines.cli.main import run as moodline
 from pipelines.runners.containers import check_engine, container_arguments
@@ -12,7 +12,7 @@ from pipelines.runners.containers import check_engine, container_arguments
 
 def test_without_an_engine_it_is_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.sock")
-    with pytest.raises(InputError, match="no Docker engine answers: ") as caught:
+    with pytest.raises(Unavailable, match="no Docker engine answers: ") as caught:
         check_engine()
     assert "\n" not in str(caught.value)
 

@@ -6,17 +6,16 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.base import InputError
+from components.base import Event, InputError, MoodlineError, Refused, StepFailed
 from components.config import Settings, load_profile
-from components.register import Refused
 from pipelines.definitions.code_version import ROOT, git_commit
-from pipelines.runners.local import OnStep, run_pipeline
-from pipelines.runners.steps import LogReader, Step, StepFailed, last_words
+from pipelines.runners.local import OnStep, PipelineRun, run_pipeline
 from tests.small_disk import on_small_disk
 
 HERE = Path(__file__).parent
@@ -33,9 +32,7 @@ def tiny_is_importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(HERE))
 
 
-def run(
-    settings: Settings, on_step: OnStep | None = None, **arguments: Any
-) -> tuple[Path, LogReader, dict[str, dict[str, Any]]]:
+def run(settings: Settings, on_step: OnStep | None = None, **arguments: Any) -> PipelineRun:
     return run_pipeline(
         "tiny_pipeline:tiny_pipeline", PROFILE, arguments, settings, on_step=on_step
     )
@@ -51,49 +48,48 @@ UNTIL_DECIDED = ["make", "listen", "listen-2", "join", "decide"]
 
 
 def test_a_pass_is_registered_and_promoted(settings: Settings) -> None:
-    seen: list[Step] = []
-    folder, reader, left = run(settings, seen.append, says="pass", wanted=True)
-    assert sorted(reader.steps) == sorted([*UNTIL_DECIDED, "register", "promote", "record"])
-    assert list(reader.steps)[-4:] == ["decide", "register", "promote", "record"]
-    for name in reader.steps:
-        assert [step.state for step in seen if step.name == name] == ["running", "done"]
-    assert left["promote"]["parameters"] == {"Output": 8}
-    assert Path(left["join"]["artifacts"]["data"]).read_text() == "pass"
+    seen: list[Event] = []
+    done = run(settings, seen.append, says="pass", wanted=True)
+    assert sorted(done.steps) == sorted([*UNTIL_DECIDED, "register", "promote", "record"])
+    assert list(done.steps)[-4:] == ["decide", "register", "promote", "record"]
+    for name in done.steps:
+        assert [event.state for event in seen if event.step == name] == ["running", "done"]
+    assert done.outputs["promote"]["parameters"] == {"Output": 8}
+    assert Path(done.outputs["join"]["artifacts"]["data"]).read_text() == "pass"
     # The steps saw the settings, absolute, wherever they ran.
-    assert left["make"]["parameters"]["Output"] == str(settings.home.resolve())
-    assert folder.parent == settings.runs.resolve()
-    assert (folder / "run.log").stat().st_size
+    assert done.outputs["make"]["parameters"]["Output"] == str(settings.home.resolve())
+    assert done.folder.parent == settings.runs.resolve()
+    assert (done.folder / "run.log").stat().st_size
     assert record(settings) == "SUCCEEDED"
 
 
 def test_a_refusal_is_no_failure(settings: Settings) -> None:
-    _, reader, _ = run(settings, says="fail", wanted=True)
-    assert list(reader.steps)[-3:] == ["decide", "refuse", "record"]
-    assert all(step.state == "done" for step in reader.steps.values())
+    steps = run(settings, says="fail", wanted=True).steps
+    assert list(steps)[-3:] == ["decide", "refuse", "record"]
+    assert all(event.state == "done" for event in steps.values())
 
 
 def test_an_open_question_is_not_promoted(settings: Settings) -> None:
-    _, reader, _ = run(settings, says="inconclusive", wanted=True)
-    assert list(reader.steps)[-3:] == ["decide", "register", "record"]
+    steps = run(settings, says="inconclusive", wanted=True).steps
+    assert list(steps)[-3:] == ["decide", "register", "record"]
 
 
 def test_what_was_done_before_is_not_done_again(settings: Settings) -> None:
-    _, _, first = run(settings, says="pass")
-    _, reader, second = run(settings, says="pass")
-    states = {name: step.state for name, step in reader.steps.items()}
+    first, second = run(settings, says="pass"), run(settings, says="pass")
+    states = {name: event.state for name, event in second.steps.items()}
     assert {name for name, state in states.items() if state == "reused"} == set(UNTIL_DECIDED)
     # What looks outside, or changes it, is done each time.
     assert {name for name, state in states.items() if state == "done"} == {"register", "record"}
-    assert first["join"] == second["join"]
+    assert first.outputs["join"] == second.outputs["join"]
     # Another input, or a result that was deleted, is other work.
-    Path(first["join"]["artifacts"]["data"]).unlink()
-    _, reader, _ = run(settings, says="pass")
-    assert {name: reader.steps[name].state for name in UNTIL_DECIDED} == {
+    Path(first.outputs["join"]["artifacts"]["data"]).unlink()
+    steps = run(settings, says="pass").steps
+    assert {name: steps[name].state for name in UNTIL_DECIDED} == {
         "make": "reused", "listen": "reused", "listen-2": "reused", "join": "done",
         "decide": "done",
     }  # fmt: skip
-    _, reader, _ = run(settings, says="inconclusive")
-    assert all(step.state == "done" for step in reader.steps.values())
+    steps = run(settings, says="inconclusive").steps
+    assert all(event.state == "done" for event in steps.values())
 
 
 def kill_run(settings: Settings) -> None:
@@ -112,27 +108,27 @@ def test_a_run_killed_in_every_step_goes_on_there(settings: Settings) -> None:
     """Killed in each step in turn, begun again each time: every step is finished once."""
     ends: list[str] = []
     killed: set[str] = set()
-    left: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, dict[str, Any]] = {}
     for _ in range(len(UNTIL_DECIDED) + 1):
         alive = True
 
-        def watch(step: Step) -> None:
+        def watch(event: Event) -> None:
             nonlocal alive
-            if step.state == "done":
-                ends.append(step.name)
-            elif alive and step.name in UNTIL_DECIDED and step.name not in killed:
+            if event.state == "done":
+                ends.append(event.step)
+            elif alive and event.step in UNTIL_DECIDED and event.step not in killed:
                 alive = False
-                killed.add(step.name)
+                killed.add(event.step)
                 kill_run(settings)
 
         try:
-            _, _, left = run(settings, watch, says="pass", wanted=True)
+            outputs = run(settings, watch, says="pass", wanted=True).outputs
         except StepFailed as failure:
             assert not alive
             assert "was killed by SIGKILL" in str(failure)
     assert killed == set(UNTIL_DECIDED)
     assert sorted(ends) == sorted([*UNTIL_DECIDED, "register", "promote", "record"])
-    assert Path(left["join"]["artifacts"]["data"]).read_text() == "pass"
+    assert Path(outputs["join"]["artifacts"]["data"]).read_text() == "pass"
 
 
 def test_a_failing_step_fails_the_run(settings: Settings) -> None:
@@ -163,10 +159,11 @@ def test_a_step_s_own_words_come_through(
 
 def test_wrong_input_is_not_tried_again(settings: Settings) -> None:
     """The step has three retries left, a minute apart."""
-    seen: list[Step] = []
+    seen: list[Event] = []
     with pytest.raises(InputError):
         run(settings, seen.append, says="input")
-    assert [step.state for step in seen if step.name == "decide"] == ["running", "failed"]
+    states = [(event.state, bool(event.error)) for event in seen if event.step == "decide"]
+    assert states == [("running", False), ("running", True), ("failed", True)]
 
 
 def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on_there(tmp_path: Path) -> None:
@@ -191,13 +188,13 @@ def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on_there(tmp_path: P
 def test_mlflow_away_in_the_middle_is_one_line_and_the_run_goes_on_there(tmp_path: Path) -> None:
     home = tmp_path / "home"
     away = Settings(home=home, mlflow_uri="http://127.0.0.1:9")
-    with pytest.raises(InputError, match=r"^MLflow at .*:9: does not answer") as told:
+    with pytest.raises(MoodlineError, match=r"^MLflow at .*:9: does not answer") as told:
         run(away, says="pass", wanted=True)
     assert "\n" not in str(told.value)
     assert not list(away.runs.glob("*/tiny-*/promote"))
-    _, reader, left = run(Settings(home=home), says="pass", wanted=True)
-    assert {reader.steps[name].state for name in UNTIL_DECIDED} == {"reused"}
-    assert left["promote"]["parameters"] == {"Output": 8}
+    done = run(Settings(home=home), says="pass", wanted=True)
+    assert {done.steps[name].state for name in UNTIL_DECIDED} == {"reused"}
+    assert done.outputs["promote"]["parameters"] == {"Output": 8}
 
 
 def test_a_lost_output_is_noticed(settings: Settings) -> None:
@@ -214,8 +211,8 @@ def test_a_pipeline_that_cannot_start(settings: Settings) -> None:
 def test_an_interrupt_ends_every_step(settings: Settings) -> None:
     """As Ctrl-C does: an exception in the middle of a step."""
 
-    def interrupt(step: Step) -> None:
-        if step.name == "decide":
+    def interrupt(event: Event) -> None:
+        if event.step == "decide":
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -228,35 +225,25 @@ def test_an_interrupt_ends_every_step(settings: Settings) -> None:
     assert not [line for line in left if str(settings.runs.resolve()) in line]
 
 
-def test_reading_a_log() -> None:
-    reader = LogReader()
-    lines = [
-        "12:00:00.000 - INFO - Running pipeline: 'tiny'",
-        "------------",
-        Step("train", "running").line(),
-        "    [KFP Executor 2026-01-01 INFO]: Looking for component",
-        "    epoch 1",
-        f"    {Step('no such step', 'running').line()}",
-        "    Traceback (most recent call last):",
-        "    ValueError: too loud",
-        Step("train", "failed", 2.5).line(),
-        "12:00:01.100 - INFO - Executing task 'record'",
-        Step("record", "running").line(),
-        "    all noted",
-        Step("record", "done", 0.5).line(),
-    ]
-    told = [step for line in lines if (step := reader.read(line + "\n"))]
-    assert [(s.name, s.state) for s in told] == [
-        ("train", "running"),
-        ("train", "failed"),
-        ("record", "running"),
-        ("record", "done"),
-    ]
-    assert reader.failed() == Step("train", "failed", 2.5)
-    assert reader.tail("record") == ("    all noted",)
-    assert last_words(reader.tail("train")) == "ValueError: too loud"
-    assert last_words([]) == "it said nothing"
-    assert last_words(["first", "Killed", ""]) == "Killed"
+def test_a_run_ends_when_whoever_started_it_is_killed(settings: Settings) -> None:
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from components.config import Settings, load_profile\n"
+        "from pipelines.runners.local import run_pipeline\n"
+        "run_pipeline('tiny_pipeline:tiny_pipeline', load_profile('demo'), {'says': 'hang'},"
+        " Settings(home=Path(sys.argv[1])), on_step=lambda event: print(event.step, flush=True))"
+    )
+    path = f"{HERE}:{ROOT}"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, settings.home],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path},
+    ) as parent:  # fmt: skip
+        assert parent.stdout is not None
+        assert "decide" in (line.strip() for line in parent.stdout)
+        parent.kill()
+    runs = str(settings.runs.resolve())
+    while runs in subprocess.check_output(["ps", "-eo", "args"], text=True):
+        time.sleep(0.1)
 
 
 def test_the_commit_is_known() -> None:

@@ -44,8 +44,7 @@ def decide(data: dsl.Input[dsl.Dataset]) -> str:
     import time
     from pathlib import Path
 
-    from components.base import InputError
-    from components.register import Refused
+    from components.base import InputError, Refused
 
     says = Path(data.path).read_text()
     if says == "large":
