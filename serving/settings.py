@@ -1,4 +1,5 @@
-"""How the service behaves: `MOODLINE_SERVE_*` in the environment."""
+"""How the service behaves (`MOODLINE_SERVE_*`) and which versions get which requests
+(`MOODLINE_TRAFFIC_*`), from the environment."""
 
 from pathlib import Path
 from typing import Literal
@@ -7,6 +8,9 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from components.config import Environment
+
+SMALL_UPLOAD_BYTES = 1_000_000
+"""An upload of up to so many bytes is held in memory while it is received, a larger one on disk."""
 
 
 class ServeSettings(Environment):
@@ -84,3 +88,39 @@ class ServeSettings(Environment):
     def store_url(self, home: Path) -> str:
         """The database of jobs and of the use of keys."""
         return self.store or f"sqlite:///{(self.shared_folder(home) / 'store.db').resolve()}"
+
+
+class TrafficSettings(Environment):
+    """Which versions are served, each from `MOODLINE_TRAFFIC_<NAME>` in the environment.
+
+    Attributes:
+        shadow_share: share of the requests that also go to the version `candidate`; its answers
+            are compared and never returned.
+        shadow_at_once: such requests under way in one process; more are left out, and counted.
+        canary_share: share of the requests that the version in `staging` answers.
+        canary_errors: the share of the canary's requests that may fail.
+        canary_slower: how many times production's median time the canary's may be.
+        canary_requests: how many requests it takes to judge.
+        follow_seconds: between two looks into the registry.
+        watch_seconds: between two questions to the model that show that it answers.
+        grace_seconds: how long a version stays on Triton after another took over.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOODLINE_TRAFFIC_", frozen=True, extra="ignore")
+
+    shadow_share: float = Field(default=0.0, ge=0, le=1)
+    shadow_at_once: int = Field(default=2, ge=1)
+    canary_share: float = Field(default=0.0, ge=0, le=1)
+    canary_errors: float = Field(default=0.05, ge=0, le=1)
+    canary_slower: float = Field(default=2.0, gt=0)
+    canary_requests: int = Field(default=50, ge=1)
+    follow_seconds: float = Field(default=5.0, gt=0)
+    watch_seconds: float = Field(default=1.0, gt=0)
+    grace_seconds: float = Field(default=10.0, ge=0)
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, for a child process."""
+        return {
+            f"MOODLINE_TRAFFIC_{name.upper()}": str(value)
+            for name, value in self.model_dump().items()
+        }

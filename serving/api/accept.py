@@ -1,9 +1,12 @@
-"""Which form of answer the sender takes (`Accept`), and turns in the forms of text."""
+"""The form of an answer, by the header `Accept`; and turns as RTTM or WebVTT."""
 
+import re
 from enum import StrEnum
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from components.conversation import SpeakerSegment, Turn, turns_to_vtt
 from components.conversation.speakers import rttm_text
@@ -18,27 +21,19 @@ class Form(StrEnum):
 
 
 def accepted(header: str | None) -> Form:
-    """The form that the header likes best; JSON where it does not care.
+    """The form that the header prefers; JSON where it has no preference.
 
     Raises:
         HTTPException: 406, it takes none of them.
     """
     if not header:
         return Form.json
-    ranges = [_range(part) for part in header.split(",")]
-
-    def liking(form: Form) -> float:
-        kind = form.split("/")[0]
-        for pattern in (form.value, f"{kind}/*", "*/*"):  # the closest one counts
-            found = [weight for media, weight in ranges if media == pattern]
-            if found:
-                return max(found)
-        return 0.0
-
-    best = max(Form, key=liking)  # the first of equals
-    if liking(best) <= 0:
+    # Parameters such as charset do not matter, and a weight that is no number counts as 1.
+    header = re.sub(r";(?!\s*q=[\d.]+\s*(?:[,;]|$))[^;,]*", "", header)
+    best = parse_accept_header(header, MIMEAccept).best_match([form.value for form in Form])
+    if best is None:
         raise HTTPException(406, f"the answer comes as {', '.join(Form)}; accept one of them")
-    return best
+    return Form(best)
 
 
 def as_text(form: Form, session_id: str, turns: list[Turn]) -> Response:
@@ -49,19 +44,6 @@ def as_text(form: Form, session_id: str, turns: list[Turn]) -> Response:
         spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
         text = rttm_text(_one_word(session_id), spans)
     return Response(text, media_type=form.value)
-
-
-def _range(part: str) -> tuple[str, float]:
-    """`text/vtt;q=0.5` as a media type and a weight; a weight that is none counts as 1."""
-    media, *options = (piece.strip().lower() for piece in part.split(";"))
-    for option in options:
-        name, _, value = option.partition("=")
-        if name.strip() == "q":
-            try:
-                return media, min(max(float(value), 0.0), 1.0)
-            except ValueError:
-                return media, 1.0
-    return media, 1.0
 
 
 def _one_word(name: str) -> str:

@@ -1,7 +1,7 @@
-"""The HTTP interface: the application, and one clear sentence for what is wrong.
+"""The HTTP interface: the application, and errors as one clear sentence.
 
 `serving.api.routes` has the endpoints, `serving.api.schema` their types, and `serving.api.limits`
-what is settled before a body is read.
+the checks before a body is read.
 """
 
 import logging
@@ -26,13 +26,13 @@ from serving.api.limits import (
     OWNER,
     RETRY_SECONDS,
     App,
-    Guard,
+    ConcurrentUploads,
+    KeyCheck,
+    MaxBodySize,
     Message,
     Receive,
     Scope,
     Send,
-    UploadLimit,
-    UploadsAtOnce,
 )
 from serving.api.routes import OWN_DEADLINE, ROUTES
 from serving.engine.scheduling import Work
@@ -72,12 +72,12 @@ Emotions are statistical guesses from sound and words, not facts about people.
 """
 
 
-def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
-    """The application; the service that mounts it sets its `state`: runtime, jobs, store, keys.
+def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
+    """The application; the service that mounts it sets its `state`.
 
     Args:
         max_upload_bytes: the largest request body that is read.
-        uploads: how many large ones are received at a time.
+        max_uploads: how many large ones are received at a time.
     """
     app = FastAPI(
         title="Moodline",
@@ -86,14 +86,14 @@ def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
-        # `Counted` has the request's one span; FastAPI's logs would hold what was sent.
+        # `RequestRecord` makes the request's one span; FastAPI's logs would hold what was sent.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.keys = None
-    app.add_middleware(UploadsAtOnce, most=uploads)
-    app.add_middleware(UploadLimit, max_bytes=max_upload_bytes, smaller=SMALLER)
-    app.add_middleware(Guard)
-    app.add_middleware(Counted)
+    app.add_middleware(ConcurrentUploads, max_uploads=max_uploads)
+    app.add_middleware(MaxBodySize, max_bytes=max_upload_bytes, smaller=SMALLER)
+    app.add_middleware(KeyCheck)
+    app.add_middleware(RequestRecord)
     app.add_exception_handler(MoodlineError, _known_error)
     app.add_exception_handler(OSError, _system_error)
     app.add_exception_handler(RequestValidationError, _wrong_field)
@@ -135,9 +135,12 @@ def create_app(max_upload_bytes: int, uploads: int) -> FastAPI:
     return app
 
 
-class Counted:
-    """ASGI middleware: names each request, counts it by the route it met (never by what the sender
-    made up), and logs it without anything that was said."""
+class RequestRecord:
+    """ASGI middleware: gives each request an id, a span, its counts and one line in the log.
+
+    Requests are counted by their route, never by a path that a sender made up. The line holds
+    nothing of a request's content.
+    """
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -153,19 +156,19 @@ class Counted:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         given = headers.get("x-request-id", "")
-        name = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
-        scope["moodline.request"] = name
+        request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
+        scope["moodline.request"] = request_id
 
-        async def named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", name.encode())]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
         with traces.request(scope["method"], headers) as span:
             try:
-                await self.app(scope, receive, named)
+                await self.app(scope, receive, send_with_id)
             finally:
                 path = getattr(scope.get("route"), "path", "") or "other"
                 span.update_name(f"{scope['method']} {path}")
@@ -174,17 +177,18 @@ class Counted:
                         "http.request.method": scope["method"],
                         "http.route": path,
                         "http.response.status_code": status,
-                        "moodline.request": name,
+                        "moodline.request": request_id,
                     }
                 )
                 own: Work | None = scope.get(OWN_DEADLINE)
-                impatient = status == 504 and own is not None and own.remaining() == 0
-                metrics.REQUESTS.labels(path, Stopped.http_status if impatient else status).inc()
+                # A deadline that the sender set itself is no failure of the service.
+                given_up = status == 504 and own is not None and own.remaining() == 0
+                metrics.REQUESTS.labels(path, Stopped.http_status if given_up else status).inc()
                 seconds = time.monotonic() - began
                 metrics.REQUEST_SECONDS.labels(path).observe(seconds)
-                who = scope.get(OWNER, "")
+                owner = scope.get(OWNER, "")
                 # Within the span, so that the line carries its id.
-                logger.info("%s %s %d in %.3f s %s", name, path, status, seconds, who)
+                logger.info("%s %s %d in %.3f s %s", request_id, path, status, seconds, owner)
 
 
 async def _known_error(_: Request, error: Any) -> JSONResponse:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.base import DatabaseAwayError, database_errors
+from components.conversation import Emotion
 from components.traffic import (
     Correction,
     FeedbackStore,
@@ -22,7 +23,6 @@ from serving.api.schema import Printable, Problem
 
 FEEDBACK = APIRouter(prefix="/v1")
 
-Emotion = Literal["angry", "happy", "neutral", "sad"]
 RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
 
 
@@ -95,17 +95,6 @@ class FeedbackOut(BaseModel):
         description="The turn's emotion: the latest of a reviewer, else the latest of an agent."
     )
 
-    @classmethod
-    def of(cls, done: Recorded) -> "FeedbackOut":
-        """From what the store did."""
-        return cls(
-            number=done.entry.number,
-            new=done.new,
-            contradicts=done.contradicts,
-            predicted=done.entry.predicted,
-            stands=done.stands,
-        )
-
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": FeedbackOut, "description": "It had been said before; nothing was added."},
@@ -123,20 +112,26 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
     """Kept with the answer it corrects. Contradictory entries are all kept; said twice is kept
     once."""
-    said = body.model_dump()
-    said["author"] = request.scope.get(OWNER, "") or body.author
+    author = request.scope.get(OWNER, "") or body.author
+    correction = Correction(**body.model_dump() | {"author": author})
     state: Any = request.app.state
     try:
-        done = await asyncio.to_thread(_keep, state.feedback, state.log_folder, Correction(**said))
+        recorded = await asyncio.to_thread(_record, state.feedback, state.log_folder, correction)
     except UnknownRequestError:
         metrics.FEEDBACK.labels("unknown").inc()
         raise
-    kind = "repeated" if not done.new else "contradictory" if done.contradicts else "new"
+    kind = "repeated" if not recorded.new else "contradictory" if recorded.contradicts else "new"
     metrics.FEEDBACK.labels(kind).inc()
-    if not done.new:
+    if not recorded.new:
         response.status_code = 200
-    return FeedbackOut.of(done)
+    return FeedbackOut(
+        number=recorded.entry.number,
+        new=recorded.new,
+        contradicts=recorded.contradicts,
+        predicted=recorded.entry.predicted,
+        stands=recorded.stands,
+    )
 
 
-def _keep(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
+def _record(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
     return database.record(correction, find_request(log, correction.request_id))

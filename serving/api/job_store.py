@@ -1,18 +1,15 @@
-"""What copies of the service share: jobs, and how often each key was used.
+"""The jobs that copies of the service share, in one database; their uploads lie in a folder.
 
-One database (SQLite by default, PostgreSQL by settings) and one folder for the uploads themselves.
-A job is somebody's as long as its lease lasts; whoever stops giving signs of life loses it, and
-another takes it up again.
+A process owns a job while its lease lasts. A process that gives no signs of life loses the job, and
+another process takes it up again.
 """
 
 import json
 import re
-import time
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -24,31 +21,25 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
-    create_engine,
     delete,
-    event,
     func,
     insert,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection, make_url
-from sqlalchemy.exc import IntegrityError, ProgrammingError
-from sqlalchemy.schema import CreateTable
+from sqlalchemy.engine import Connection
 
-from components.base import connect_arguments, database_errors
+from serving.api.database import Database
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
 
 GIVEN_UP = "the service ended three times while it worked on this recording"
 
-METADATA = MetaData()
 JOBS = Table(
     "moodline_jobs",
-    METADATA,
+    MetaData(),
     Column("id", String(32), primary_key=True),
     Column("owner", String(100), nullable=False, index=True),
     Column("recording", String(100), nullable=False),
@@ -64,13 +55,6 @@ JOBS = Table(
     Column("result", Text),
     Column("reason", Text),
 )
-USES = Table(
-    "moodline_uses",
-    METADATA,
-    Column("key", String(100), primary_key=True),
-    Column("minute", Integer, primary_key=True),
-    Column("count", Integer, nullable=False),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +62,14 @@ class Job:
     """A recording that is analysed in the background.
 
     Attributes:
-        owner: the key's name that sent it; empty where there are no keys.
-        recording: its name, as the sender calls it.
-        options: what was asked, as JSON holds it.
+        owner: the name of the API key that sent it; empty where there are no keys.
+        recording: its name.
+        options: the caller's, as JSON holds them.
         state: queued, running, done or failed.
-        stage: what is being done, while running.
+        stage: the current one, while running.
         share: of that stage that is done, 0 to 1.
         created: seconds since 1970.
+        updated: likewise.
         result: the answer, once done.
         reason: in one sentence, once failed.
     """
@@ -105,71 +90,37 @@ class Job:
 FIELDS = ("id", "owner", "recording", "state", "stage", "share", "created", "updated", "reason")
 
 
-class Store:
-    """The database; its tables are made when first needed, so it may be away before.
+class JobStore:
+    """The jobs of all copies of the service.
 
     Its methods block: call them in a thread. Each raises `DatabaseAwayError` where the database
     does not answer.
 
     Args:
-        url: SQLAlchemy's.
+        database: of all copies.
     """
 
-    def __init__(self, url: str) -> None:
-        if url.startswith("sqlite:///"):
-            Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        # An error's text goes into the log, which is no place for what was said.
-        self._database = create_engine(
-            url,
-            pool_pre_ping=True,
-            hide_parameters=True,
-            connect_args=connect_arguments(make_url(url)),
-        )
-        self._postgres = self._database.dialect.name == "postgresql"
-        if not self._postgres:
-            event.listen(self._database, "connect", _set_up_sqlite)
-        self._made = False
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        """A transaction; the tables are there. Two threads may make them at the same time."""
-        with database_errors():
-            if not self._made:
-                for table in METADATA.sorted_tables:
-                    self._create(table)
-                self._made = True
-            with self._database.begin() as connection:
-                yield connection
-
-    def _create(self, table: Table) -> None:
-        try:
-            with self._database.begin() as connection:
-                connection.execute(CreateTable(table, if_not_exists=True))
-        except (IntegrityError, ProgrammingError):
-            # PostgreSQL's “if not exists” does not hold against another copy.
-            with self._database.begin() as connection:
-                connection.execute(CreateTable(table, if_not_exists=True))
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._database.dispose()
-
-    def _now(self, connection: Connection) -> float:
-        """Seconds since 1970, by the one clock that all copies share."""
-        if not self._postgres:
-            return time.time()
-        clock = select(func.extract("epoch", func.clock_timestamp()))
-        return float(connection.execute(clock).scalar_one())
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return self._database.transaction(JOBS)
 
     def add_job(
-        self, job: str, owner: str, recording: str, options: Mapping[str, Any], *, most: int
+        self,
+        job: str,
+        owner: str,
+        recording: str,
+        options: Mapping[str, Any],
+        *,
+        max_unfinished: int,
     ) -> bool:
-        """Queue a job whose upload lies in the folder; False if `most` are unfinished already."""
+        """Queue a job whose upload lies in the folder; False where too many are unfinished."""
         unfinished = select(func.count()).where(JOBS.c.state.in_(("queued", "running")))
         with self._transaction() as connection:
-            if connection.execute(unfinished).scalar_one() >= most:
+            if connection.execute(unfinished).scalar_one() >= max_unfinished:
                 return False
-            now = self._now(connection)
+            now = self._database.now(connection)
             connection.execute(
                 insert(JOBS).values(
                     id=job,
@@ -190,15 +141,15 @@ class Store:
             row = connection.execute(wanted).mappings().first()
         return _job(row) if row else None
 
-    def claim(self, me: str, lease: float) -> Job | None:
+    def claim(self, process: str, lease: float) -> Job | None:
         """Take the oldest job that waits, or whose process gave no sign of life in time.
 
         Args:
-            me: names the one who claims it.
-            lease: seconds for which it is theirs.
+            process: the name of the process that claims it.
+            lease: for how long, in seconds.
         """
         with self._transaction() as connection:
-            now = self._now(connection)
+            now = self._database.now(connection)
             free = or_(
                 JOBS.c.state == "queued",
                 and_(JOBS.c.state == "running", JOBS.c.leased_until < now),
@@ -209,7 +160,7 @@ class Store:
                 .values(state="failed", reason=GIVEN_UP, updated=now)
             )
             oldest = select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
-            if self._postgres:  # two who look at the same time see different ones
+            if self._database.is_postgres:  # two who look at the same time see different ones
                 oldest = oldest.with_for_update(skip_locked=True)
             taken = (
                 update(JOBS)
@@ -219,7 +170,7 @@ class Store:
                     stage="",
                     share=0.0,
                     updated=now,
-                    leased_by=me,
+                    leased_by=process,
                     leased_until=now + lease,
                     attempts=JOBS.c.attempts + 1,
                 )
@@ -228,35 +179,37 @@ class Store:
             row = connection.execute(taken).mappings().first()
         return _job(row) if row else None
 
-    def renew(self, job: str, me: str, lease: float, stage: str, share: float) -> bool:
-        """Give a sign of life; False if the job is no longer theirs, or was deleted."""
-        return self._change(job, me, lease, stage=stage, share=share)
+    def renew(self, job: str, process: str, lease: float, stage: str, share: float) -> bool:
+        """Give a sign of life; False if another process has the job, or it was deleted."""
+        return self._change(job, process, lease, stage=stage, share=share)
 
-    def finish(self, job: str, me: str, result: Mapping[str, Any]) -> bool:
-        """Say what came out; False as `renew`."""
+    def finish(self, job: str, process: str, result: Mapping[str, Any]) -> bool:
+        """Store the result; False as `renew`."""
         text = json.dumps(result, ensure_ascii=False)
-        return self._change(job, me, 0.0, state="done", stage="", share=1.0, result=text)
+        return self._change(job, process, 0.0, state="done", stage="", share=1.0, result=text)
 
-    def fail(self, job: str, me: str, reason: str) -> bool:
-        """Say why nothing came out; False as `renew`."""
-        return self._change(job, me, 0.0, state="failed", reason=reason)
+    def fail(self, job: str, process: str, reason: str) -> bool:
+        """Store why there is no result; False as `renew`."""
+        return self._change(job, process, 0.0, state="failed", reason=reason)
 
-    def give_back(self, job: str, me: str) -> bool:
-        """Queue it again, as if it had not been taken: this process is going."""
+    def give_back(self, job: str, process: str) -> bool:
+        """Queue it again, as if it had not been claimed: this process ends."""
         attempts = JOBS.c.attempts - 1
-        return self._change(job, me, 0.0, state="queued", stage="", share=0.0, attempts=attempts)
+        return self._change(
+            job, process, 0.0, state="queued", stage="", share=0.0, attempts=attempts
+        )
 
-    def _change(self, job: str, me: str, lease: float, **values: Any) -> bool:
+    def _change(self, job: str, process: str, lease: float, **values: Any) -> bool:
         with self._transaction() as connection:
-            now = self._now(connection)
+            now = self._database.now(connection)
             mine = update(JOBS).where(
-                JOBS.c.id == job, JOBS.c.leased_by == me, JOBS.c.state == "running"
+                JOBS.c.id == job, JOBS.c.leased_by == process, JOBS.c.state == "running"
             )
             values |= {"updated": now, "leased_until": now + lease}
             return connection.execute(mine.values(**values)).rowcount == 1
 
     def delete_job(self, job: str, owner: str) -> bool:
-        """Forget a job of that owner; whoever works at it stops. False if there is none."""
+        """Forget a job of that owner; its process stops. False if there is none."""
         mine = delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
         with self._transaction() as connection:
             return connection.execute(mine).rowcount == 1
@@ -269,12 +222,11 @@ class Store:
             return [str(job) for job in gone.scalars()]
 
     def expire(self, job_seconds: float) -> None:
-        """Forget jobs that ended longer ago than that, and who asked how often."""
+        """Forget jobs that ended longer ago than that."""
         with self._transaction() as connection:
-            now = self._now(connection)
+            now = self._database.now(connection)
             finished = JOBS.c.state.in_(("done", "failed"))
             connection.execute(delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
-            connection.execute(delete(USES).where(USES.c.minute < int(now // 60) - 1))
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
@@ -282,32 +234,14 @@ class Store:
         with self._transaction() as connection:
             return set(connection.execute(wanted).scalars())
 
-    def use(self, key: str) -> tuple[int, float]:
-        """Count one more request of a key.
-
-        Returns:
-            How many there were in this minute, this one included, and the seconds until the next.
-        """
-        upsert = (postgresql if self._postgres else sqlite).insert(USES)
-        with self._transaction() as connection:
-            now = self._now(connection)
-            counted = (
-                upsert.values(key=key, minute=int(now // 60), count=1)
-                .on_conflict_do_update(
-                    index_elements=[USES.c.key, USES.c.minute], set_={"count": USES.c.count + 1}
-                )
-                .returning(USES.c.count)
-            )
-            return int(connection.execute(counted).scalar_one()), 60 - now % 60
-
 
 def new_id() -> str:
-    """A name that cannot be guessed."""
+    """A job's id, which cannot be guessed."""
     return uuid.uuid4().hex
 
 
 def is_id(text: str) -> bool:
-    """Whether it has a job's form; databases choke on some of what senders make up."""
+    """Whether it has the form of a job's id; databases refuse some texts that senders make up."""
     return re.fullmatch("[0-9a-f]{32}", text) is not None
 
 
@@ -318,10 +252,3 @@ def _job(row: Mapping[Any, Any]) -> Job:
         options=json.loads(row["options"]),
         result=None if result is None else json.loads(result),
     )
-
-
-def _set_up_sqlite(connection: Any, _: Any) -> None:
-    """Readers beside a writer, and a writer that waits for another instead of failing."""
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA busy_timeout=10000")

@@ -17,8 +17,8 @@ from typing import IO
 
 from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
-from serving.api.job_store import Job, Store, is_id, new_id
-from serving.api.schema import AnalysisOut
+from serving.api.job_store import Job, JobStore, is_id, new_id
+from serving.api.schema import analysis_out
 from serving.engine.prediction_log import Asked
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
@@ -28,17 +28,17 @@ from serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
 
-POLL: Seconds = 1.0
+POLL_SECONDS: Seconds = 1.0
 """How often an idle process looks for jobs that others queued or lost."""
 
-SWEEP: Seconds = 60.0
-"""How often what has expired is deleted."""
+SWEEP_SECONDS: Seconds = 60.0
+"""How often expired jobs and orphaned uploads are deleted."""
 
-ORPHANED: Seconds = 600.0
-"""How old a file is that no row knows, before it is deleted: uploads come before their rows."""
+ORPHAN_SECONDS: Seconds = 600.0
+"""The age at which an upload without a row is deleted; an upload is written before its row."""
 
 
-class Shelf:
+class UploadFolder:
     """The folder of uploads that copies of the service share.
 
     Args:
@@ -53,44 +53,46 @@ class Shelf:
         return self._folder / job
 
     def put(self, job: str, upload: IO[bytes]) -> None:
-        """Copy an upload in."""
+        """Copy an upload into the folder."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         upload.seek(0)
         with self.path(job).open("wb") as copy:
             shutil.copyfileobj(upload, copy, 1 << 20)
 
-    def drop(self, job: str) -> None:
+    def delete(self, job: str) -> None:
         """Delete an upload, if it is there."""
         self.path(job).unlink(missing_ok=True)
 
-    def drop_others(self, needed: set[str]) -> None:
-        """Delete what is old and of no job: a process died between a file and its row."""
+    def delete_orphans(self, needed: set[str]) -> None:
+        """Delete old uploads of no job: a process died between the file and its row."""
         if not self._folder.is_dir():
             return
         for path in self._folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # another copy was faster
-                if path.name not in needed and path.stat().st_mtime < time.time() - ORPHANED:
+                if path.name not in needed and path.stat().st_mtime < time.time() - ORPHAN_SECONDS:
                     path.unlink()
 
 
 class Jobs:
-    """Jobs of all copies of the service, one of which may be done here.
+    """The jobs of all copies of the service; this process works on one at a time.
 
     Args:
-        store: what copies share.
-        shelf: likewise.
+        store: of all copies.
+        uploads: of all copies.
         runtime: does the work.
         serve: leases, limits, and how long results are kept.
     """
 
-    def __init__(self, store: Store, shelf: Shelf, runtime: Runtime, serve: ServeSettings) -> None:
+    def __init__(
+        self, store: JobStore, uploads: UploadFolder, runtime: Runtime, serve: ServeSettings
+    ) -> None:
         self._store = store
-        self._shelf = shelf
+        self._uploads = uploads
         self._runtime = runtime
         self._serve = serve
-        self._me = new_id()
+        self._process = new_id()
         self._under_way: dict[str, Work] = {}
-        self._news = asyncio.Event()
+        self._queued = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
@@ -98,7 +100,7 @@ class Jobs:
         self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._sweep())]
 
     async def stop(self) -> None:
-        """Give back the job that is being done here."""
+        """Give back the job that this process works on."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -109,22 +111,22 @@ class Jobs:
         Raises:
             BusyError: too many jobs are unfinished.
         """
-        job, most = new_id(), self._serve.jobs_waiting
+        id, limit = new_id(), self._serve.jobs_waiting
         full = BusyError("too many jobs are waiting; try again later")
-        if len(await asyncio.to_thread(self._store.unfinished)) >= most:
+        if len(await asyncio.to_thread(self._store.unfinished)) >= limit:
             raise full
         try:
-            await asyncio.to_thread(self._shelf.put, job, upload)
-            row = (job, owner, options.session_id, asdict(options))
-            if not await asyncio.to_thread(self._store.add_job, *row, most=most):
+            await asyncio.to_thread(self._uploads.put, id, upload)
+            row = (id, owner, options.session_id, asdict(options))
+            if not await asyncio.to_thread(self._store.add_job, *row, max_unfinished=limit):
                 raise full
         except BaseException:
-            self._shelf.drop(job)
+            self._uploads.delete(id)
             raise
-        self._news.set()
-        found = await self.find(job, owner)
-        assert found is not None
-        return found
+        self._queued.set()
+        job = await self.find(id, owner)
+        assert job is not None
+        return job
 
     async def find(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
@@ -133,7 +135,7 @@ class Jobs:
         return await asyncio.to_thread(self._store.job, job, owner)
 
     async def delete(self, job: str, owner: str) -> bool:
-        """Forget a job with its upload and its result; stop it if it is being done."""
+        """Forget a job with its upload and its result; stop it if this process works on it."""
         if not is_id(job) or not await asyncio.to_thread(self._store.delete_job, job, owner):
             return False
         self._forget(job)
@@ -147,7 +149,7 @@ class Jobs:
         return len(jobs)
 
     def _forget(self, job: str) -> None:
-        self._shelf.drop(job)
+        self._uploads.delete(job)
         if job in self._under_way:
             self._under_way[job].stop()
 
@@ -157,31 +159,31 @@ class Jobs:
             try:
                 if self._runtime.speech.loaded():
                     job = await asyncio.to_thread(
-                        self._store.claim, self._me, self._serve.job_lease
+                        self._store.claim, self._process, self._serve.job_lease
                     )
                 if job is not None:
                     await self._do(job)
             except Exception:
                 logger.exception("jobs cannot be done now")
             if job is None:
-                self._news.clear()
+                self._queued.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), POLL)
+                    await asyncio.wait_for(self._queued.wait(), POLL_SECONDS)
 
     async def _do(self, job: Job) -> None:
         work = self._under_way[job.id] = Work()
-        beat = asyncio.create_task(self._beat(job, work))
-        path = self._shelf.path(job.id)
+        lease = asyncio.create_task(self._keep_lease(job, work))
+        path = self._uploads.path(job.id)
         asked = Asked(job.id, "/v1/jobs", job.owner)
         try:
             options = Options(**job.options)
             with path.open("rb") as upload:
-                result = await self._runtime.analyze(upload, options, work, asked, patient=True)
-            answer = AnalysisOut.of(result, words=options.words)
-            told = answer.model_dump(mode="json", exclude_none=True)
-            ended = await asyncio.to_thread(self._store.finish, job.id, self._me, told)
+                result = await self._runtime.analyze(upload, options, work, asked, background=True)
+            answer = analysis_out(result, words=options.words)
+            body = answer.model_dump(mode="json", exclude_none=True)
+            ended = await asyncio.to_thread(self._store.finish, job.id, self._process, body)
         except asyncio.CancelledError:
-            await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._me))
+            await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._process))
             raise
         except Stopped:
             logger.info("a job was deleted, or went to another process")
@@ -192,26 +194,26 @@ class Jobs:
             else:
                 logger.exception("a job failed")
                 reason = "something went wrong here; it has been logged"
-            ended = await asyncio.to_thread(self._store.fail, job.id, self._me, reason)
+            ended = await asyncio.to_thread(self._store.fail, job.id, self._process, reason)
         finally:
-            beat.cancel()
+            lease.cancel()
             del self._under_way[job.id]
-        if ended:  # else it is another's by now, who needs the upload
-            self._shelf.drop(job.id)
+        if ended:  # else another process has the job, and needs the upload
+            self._uploads.delete(job.id)
 
-    async def _beat(self, job: Job, work: Work) -> None:
-        """Give signs of life, and hear whether the job is still wanted of us."""
+    async def _keep_lease(self, job: Job, work: Work) -> None:
+        """Renew the lease; stop the work once the job was deleted or another process has it."""
         lease = self._serve.job_lease
         while True:
             await asyncio.sleep(min(lease / 3, 1.0))
             try:
-                ours = await asyncio.to_thread(
-                    self._store.renew, job.id, self._me, lease, work.stage, work.share
+                renewed = await asyncio.to_thread(
+                    self._store.renew, job.id, self._process, lease, work.stage, work.share
                 )
             except Exception:
                 logger.exception("the store does not answer; the job goes on while its lease lasts")
                 continue
-            if not ours:
+            if not renewed:
                 work.stop()
                 return
 
@@ -220,7 +222,7 @@ class Jobs:
             try:
                 await asyncio.to_thread(self._store.expire, self._serve.job_hours * 3600)
                 needed = await asyncio.to_thread(self._store.unfinished)
-                await asyncio.to_thread(self._shelf.drop_others, needed)
+                await asyncio.to_thread(self._uploads.delete_orphans, needed)
             except Exception:
                 logger.exception("what has expired cannot be deleted now")
-            await asyncio.sleep(SWEEP)
+            await asyncio.sleep(SWEEP_SECONDS)

@@ -1,4 +1,4 @@
-"""What is settled before a request's body is read: who asks, how often, how large it may be."""
+"""Checks before a request's body is read: its sender, its sender's rate, its size."""
 
 import asyncio
 import json
@@ -8,8 +8,9 @@ from typing import Any
 
 from components.base import DatabaseAwayError, InputError
 from components.conversation import Seconds
-from serving.api.job_store import Store
+from serving.api.rate_limit import RateLimiter
 from serving.keys import Keys
+from serving.settings import SMALL_UPLOAD_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -20,22 +21,19 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OWNER = "moodline.owner"
-"""Where the scope holds the name of the key that was presented; empty where there are none."""
+"""The scope's key for the name of the API key that was sent; empty where there are no keys."""
 
 RETRY_SECONDS = "5"
 
-SMALL = 1_000_000
-"""Bytes of an upload that is held in memory while it is received; larger ones lie on the disk."""
-
-STALLED: Seconds = 60.0
-"""Without a byte of a large upload its sender is taken for gone."""
+MAX_SILENT_SECONDS: Seconds = 60.0
+"""The sender of a large upload who sends no byte for so long is taken for gone."""
 
 
-class UploadLimit:
+class MaxBodySize:
     """ASGI middleware: answers 413 to a body of more than `max_bytes`.
 
     Args:
-        app: what stands behind.
+        app: the application behind it.
         max_bytes: of any body.
         smaller: lower limits, by path.
     """
@@ -50,56 +48,56 @@ class UploadLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        most = self.smaller.get(scope["path"], self.max_bytes)
-        size = f"{most / 1e6:g} megabytes" if most >= 1e6 else f"{most / 1e3:g} kilobytes"
+        limit = self.smaller.get(scope["path"], self.max_bytes)
+        size = f"{limit / 1e6:g} megabytes" if limit >= 1e6 else f"{limit / 1e3:g} kilobytes"
         detail = f"the upload is larger than {size}"
         announced = announced_bytes(scope)
-        if announced is not None and announced > most:
-            await refuse(receive, send, 413, detail, drain=2 * most)
+        if announced is not None and announced > limit:
+            await refuse(receive, send, 413, detail, drain=2 * limit)
             return
         read = 0
         more = True
 
-        async def counted() -> Message:
+        async def counting_receive() -> Message:
             nonlocal read, more
             message = await receive()
             read += len(message.get("body", b""))
             more = bool(message.get("more_body", False))
-            # To the application too large a body looks like a sender who has gone.
-            return {"type": "http.disconnect"} if read > most else message
+            # To the application a body that is too large looks like a sender who has gone.
+            return {"type": "http.disconnect"} if read > limit else message
 
-        async def watched(message: Message) -> None:
-            if read <= most:
+        async def send_if_small(message: Message) -> None:
+            if read <= limit:
                 await send(message)
 
-        await self.app(scope, counted, watched)
-        if read > most:
-            await refuse(receive, send, 413, detail, drain=2 * most - read if more else 0)
+        await self.app(scope, counting_receive, send_if_small)
+        if read > limit:
+            await refuse(receive, send, 413, detail, drain=2 * limit - read if more else 0)
 
 
-class UploadsAtOnce:
-    """ASGI middleware: answers 429 where too many large bodies are being received already.
+class ConcurrentUploads:
+    """ASGI middleware: answers 429 while too many large bodies are being received.
 
-    What is received lies on the disk before anybody can say that too many are waiting.
+    A body is written to the disk before anything can say that too many recordings are waiting.
 
     Args:
-        app: what stands behind.
-        most: large bodies, and those of a length that was not announced.
+        app: the application behind it.
+        max_uploads: large bodies, and bodies without an announced length, at a time.
     """
 
-    def __init__(self, app: App, most: int) -> None:
+    def __init__(self, app: App, max_uploads: int) -> None:
         self.app = app
-        self.most = most
+        self.max_uploads = max_uploads
         self._receiving = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http" or not _large(scope):
+        if scope["type"] != "http" or not _is_large(scope):
             await self.app(scope, receive, send)
             return
-        if self._receiving >= self.most:
+        if self._receiving >= self.max_uploads:
             detail = "too many uploads are being received; try again later"
-            drain = announced_bytes(scope) or 2 * SMALL
+            drain = announced_bytes(scope) or 2 * SMALL_UPLOAD_BYTES
             await refuse(receive, send, 429, detail, {"retry-after": RETRY_SECONDS}, drain=drain)
             return
         self._receiving += 1
@@ -110,11 +108,11 @@ class UploadsAtOnce:
             self._receiving -= receiving
             receiving = False
 
-        async def watched() -> Message:
+        async def receive_in_time() -> Message:
             if not receiving:
                 return await receive()
             try:
-                async with asyncio.timeout(STALLED):
+                async with asyncio.timeout(MAX_SILENT_SECONDS):
                     message = await receive()
             except TimeoutError:
                 message = {"type": "http.disconnect"}
@@ -123,13 +121,13 @@ class UploadsAtOnce:
             return message
 
         try:
-            await self.app(scope, watched, send)
+            await self.app(scope, receive_in_time, send)
         finally:
             received()
 
 
-class Guard:
-    """ASGI middleware: lets only known keys ask `/v1/…`, each as often as it may.
+class KeyCheck:
+    """ASGI middleware: only known keys may ask `/v1/…`, each as often as its limit allows.
 
     Where no keys are set (`app.state.keys` is None) everybody may.
     """
@@ -139,15 +137,15 @@ class Guard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        guarded = scope["type"] == "http" and scope["path"].startswith("/v1/")
-        keys: Keys | None = scope["app"].state.keys if guarded else None
+        checked = scope["type"] == "http" and scope["path"].startswith("/v1/")
+        keys: Keys | None = scope["app"].state.keys if checked else None
         if keys is None:
             await self.app(scope, receive, send)
             return
         header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        scheme, _, presented = header.partition(" ")
+        scheme, _, token = header.partition(" ")
         try:
-            key = keys.find(presented.strip()) if scheme.lower() == "bearer" else None
+            key = keys.find(token.strip()) if scheme.lower() == "bearer" else None
         except InputError:
             await refuse(receive, send, 503, "the API keys cannot be read; ask the operator")
             return
@@ -156,9 +154,9 @@ class Guard:
             await refuse(receive, send, 401, detail, {"www-authenticate": "Bearer"})
             return
         if key.per_minute is not None:
-            store: Store = scope["app"].state.store
+            limiter: RateLimiter = scope["app"].state.rate_limiter
             try:
-                count, left = await asyncio.to_thread(store.use, key.name)
+                count, seconds_left = await asyncio.to_thread(limiter.count, key.name)
             except DatabaseAwayError as error:
                 logger.error("%s", error)
                 detail = f"{error.answer}; try again in a moment"
@@ -166,26 +164,24 @@ class Guard:
                 return
             if count > key.per_minute:
                 detail = f"this key may ask {key.per_minute} times a minute"
-                await refuse(receive, send, 429, detail, {"retry-after": str(int(left) + 1)})
+                headers = {"retry-after": str(int(seconds_left) + 1)}
+                await refuse(receive, send, 429, detail, headers)
                 return
         scope[OWNER] = key.name
         await self.app(scope, receive, send)
 
 
 def announced_bytes(scope: Scope) -> int | None:
-    """How long a request's body is, as its header has it; None where it does not say."""
-    announced = dict(scope["headers"]).get(b"content-length", b"")
-    if not announced.isdigit():
-        return None
-    # Python reads no numbers of thousands of digits; twenty are too many bytes for anybody.
-    return int(announced.lstrip(b"0")[:20] or b"0")
+    """The length of a request's body by its header; None where there is none."""
+    length = dict(scope["headers"]).get(b"content-length", b"")
+    return int(length[:20]) if length.isdigit() else None  # 20 digits are too many for any limit
 
 
-def _large(scope: Scope) -> bool:
+def _is_large(scope: Scope) -> bool:
     announced = announced_bytes(scope)
     if announced is None:
         return b"transfer-encoding" in dict(scope["headers"])
-    return announced > SMALL
+    return announced > SMALL_UPLOAD_BYTES
 
 
 async def refuse(
@@ -197,18 +193,18 @@ async def refuse(
     *,
     drain: int = 10_000_000,
 ) -> None:
-    """Answer without an application.
+    """Answer without the application.
 
     Args:
-        drain: so many bytes of the body are read and dropped first, because a sender that is cut
-            off in the middle never sees the answer.
+        drain: bytes of the body to read and drop first, because a sender that is cut off in the
+            middle of its body never sees the answer.
     """
     more = drain > 0
     while more and drain > 0:
         message = await receive()
         drain -= len(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
-    given = {"content-type": "application/json", "connection": "close", **(headers or {})}
-    lines = [(name.encode(), value.encode()) for name, value in given.items()]
+    answer = {"content-type": "application/json", "connection": "close", **(headers or {})}
+    lines = [(name.encode(), value.encode()) for name, value in answer.items()]
     await send({"type": "http.response.start", "status": status, "headers": lines})
     await send({"type": "http.response.body", "body": json.dumps({"detail": detail}).encode()})

@@ -15,21 +15,25 @@ from components.conversation import (
     recording_name,
     recording_names,
 )
+from components.conversation.seglst import turn_entry
 from serving.api import accept
-from serving.api.deadline import answered
+from serving.api.cancellation import run_while_wanted
 from serving.api.jobs import Jobs
 from serving.api.limits import OWNER
 from serving.api.schema import (
     AlignIn,
     AnalysisOut,
     ClassifiedOut,
+    ClipOut,
     ErasedOut,
     JobOut,
     ModelInfoOut,
+    ModelOut,
     Printable,
     Problem,
     Text,
     TurnOut,
+    analysis_out,
 )
 from serving.engine.prediction_log import Asked
 from serving.engine.runtime import Runtime
@@ -94,11 +98,11 @@ async def analyze(
     form = accept.accepted(accept_header)
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
-    doing = _runtime(request).analyze(audio.file, options, work, _asked(request))
-    result = await answered(request, work, doing)
+    analysis = _runtime(request).analyze(audio.file, options, work, _asked(request))
+    result = await run_while_wanted(request, work, analysis)
     if form is not accept.Form.json:
         return accept.as_text(form, options.session_id, list(result.analysis.turns))
-    return AnalysisOut.of(result, words=words)
+    return analysis_out(result, words=words)
 
 
 @ROUTES.post(
@@ -125,8 +129,12 @@ async def classify(
     work = _work(request, x_deadline_seconds)
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
-    doing = runtime.classify(files, text, work, _asked(request))
-    return ClassifiedOut.of(await answered(request, work, doing))
+    classification = runtime.classify(files, text, work, _asked(request))
+    result = await run_while_wanted(request, work, classification)
+    return ClassifiedOut(
+        model=ModelOut(version=str(result.version)),
+        clips=[ClipOut.model_validate(turn) for turn in result.turns],
+    )
 
 
 @ROUTES.post(
@@ -149,7 +157,7 @@ async def align_words(
     turns = await asyncio.to_thread(_aligned, body)
     if form is not accept.Form.json:
         return accept.as_text(form, turns[0].session_id if turns else "recording", turns)
-    return [TurnOut.of(turn) for turn in turns]
+    return [TurnOut(**turn_entry(turn)) for turn in turns]
 
 
 @ROUTES.get(
@@ -160,7 +168,13 @@ async def align_words(
 )
 async def model(request: Request) -> ModelInfoOut:
     """Its version, the alias it is served by, its digest, and its gate's verdict."""
-    return ModelInfoOut.of(_runtime(request).emotions.model())
+    served = _runtime(request).emotions.model()
+    return ModelInfoOut(
+        version=str(served.version),
+        alias="production",
+        digest=served.digest,
+        verdict=served.verdict,
+    )
 
 
 @ROUTES.post(
@@ -185,7 +199,7 @@ async def create_job(
     options = _options(audio, num_speakers, max_pause, words)
     job = await _jobs(request).submit(audio.file, options, _owner(request))
     response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return JobOut.of(job)
+    return JobOut.model_validate(job)
 
 
 JOB_PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -206,7 +220,7 @@ async def job(request: Request, id: str) -> Any:
     found = await _jobs(request).find(id, _owner(request))
     if found is None:
         raise HTTPException(404, "there is no such job; results are not kept forever")
-    return JobOut.of(found)
+    return JobOut.model_validate(found)
 
 
 @ROUTES.delete(
@@ -217,7 +231,7 @@ async def job(request: Request, id: str) -> Any:
     responses=JOB_PROBLEMS,
 )
 async def delete_job(request: Request, id: str) -> None:
-    """What is being done on it ends at its next step."""
+    """Work on it ends at its next step."""
     if not await _jobs(request).delete(id, _owner(request)):
         raise HTTPException(404, "there is no such job")
 

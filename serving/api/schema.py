@@ -2,18 +2,14 @@
 
 import math
 import re
-from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from components.conversation import EMOTIONS, Turn
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
-from serving.api.job_store import Job
-from serving.engine.classifier import Classified, ModelInfo
 from serving.engine.runtime import Result
 
 EMOTION = "angry, happy, neutral or sad: a statistical guess."
@@ -42,7 +38,9 @@ Text = Annotated[str, Field(max_length=8_000)]  # more than anybody says within 
 
 
 class _Out(BaseModel):
-    model_config = ConfigDict(json_schema_serialization_defaults_required=False)
+    model_config = ConfigDict(
+        from_attributes=True, json_schema_serialization_defaults_required=False
+    )
 
 
 class ModelOut(_Out):
@@ -53,22 +51,11 @@ class ModelOut(_Out):
 
 
 class ModelInfoOut(ModelOut):
-    """The model version that takes the traffic."""
+    """The model version in production."""
 
     alias: str = Field(description="By which it is served.", examples=["production"])
     digest: str = Field(description="SHA-256 of the version; empty if it came from no registry.")
     verdict: str = Field(description="Of its gate.", examples=["passed"])
-
-    @classmethod
-    def of(cls, info: ModelInfo) -> "ModelInfoOut":
-        """From what serving knows."""
-        return cls(
-            name=info.name,
-            version=str(info.version),
-            alias=info.alias,
-            digest=info.digest,
-            verdict=info.verdict,
-        )
 
 
 class TurnOut(_Out):
@@ -87,11 +74,6 @@ class TurnOut(_Out):
     asr_confidence: float | None = Field(
         None, description="Mean score of the recognised words.", examples=[0.94]
     )
-
-    @classmethod
-    def of(cls, turn: Turn) -> "TurnOut":
-        """From a turn."""
-        return cls(**turn_entry(turn))
 
 
 class WordOut(_Out):
@@ -112,16 +94,16 @@ class AnalysisOut(_Out):
     turns: list[TurnOut]
     words: list[WordOut] | None = Field(None, description="Where they were asked for.")
 
-    @classmethod
-    def of(cls, result: Result, *, words: bool = False) -> "AnalysisOut":
-        """From what was found."""
-        analysis = result.analysis
-        return cls(
-            model=ModelOut(version=str(result.version)),
-            duration=analysis.duration,
-            turns=[TurnOut.of(turn) for turn in analysis.turns],
-            words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
-        )
+
+def analysis_out(result: Result, *, words: bool) -> AnalysisOut:
+    """An analysis as it is answered, with or without its words."""
+    analysis = result.analysis
+    return AnalysisOut(
+        model=ModelOut(version=str(result.version)),
+        duration=analysis.duration,
+        turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
+        words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
+    )
 
 
 class ClipOut(_Out):
@@ -138,21 +120,6 @@ class ClassifiedOut(_Out):
     model: ModelOut
     clips: list[ClipOut]
 
-    @classmethod
-    def of(cls, answer: Classified) -> "ClassifiedOut":
-        """From the model's answer."""
-        return cls(
-            model=ModelOut(version=str(answer.version)),
-            clips=[
-                ClipOut(
-                    emotion=EMOTIONS[int(row.argmax())],
-                    confidence=float(row.max()),
-                    probabilities=dict(zip(EMOTIONS, row.tolist(), strict=True)),
-                )
-                for row in answer.probabilities
-            ],
-        )
-
 
 class JobOut(_Out):
     """A recording that is analysed in the background."""
@@ -166,15 +133,6 @@ class JobOut(_Out):
     updated: datetime
     result: AnalysisOut | None = Field(None, description="Once it is done.")
     reason: str | None = Field(None, description="Why it failed, in one sentence.")
-
-    @classmethod
-    def of(cls, job: Job) -> "JobOut":
-        """From what the store knows."""
-        times = {
-            "created": datetime.fromtimestamp(job.created, UTC),
-            "updated": datetime.fromtimestamp(job.updated, UTC),
-        }
-        return cls.model_validate(asdict(job) | times)
 
 
 class ErasedOut(_Out):

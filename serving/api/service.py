@@ -11,25 +11,26 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import bentoml
-from bentoml._internal.server.http import traffic
 
 from components.config import Settings
 from serving.api.app import create_app
+from serving.api.database import Database
 from serving.api.feedback import FeedbackDatabase
-from serving.api.job_store import Store
-from serving.api.jobs import Jobs, Shelf
+from serving.api.job_store import JobStore
+from serving.api.jobs import Jobs, UploadFolder
+from serving.api.rate_limit import RateLimiter
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
+from serving.patches import turn_off_request_timeout
 from serving.processes import end_with_parent
 from serving.settings import ServeSettings
 from serving.traces import start_traces
 
 
 def _settings() -> Settings:
-    """The machine's; in a Bento the speech models lie beside the code, unless others are named."""
+    """The machine's settings; a Bento's speech models lie beside its code by default."""
     inside = Path(__file__).parents[2] / "models"
     if inside.is_dir() and "MOODLINE_MODELS" not in os.environ:
         return Settings(models=inside)
@@ -41,30 +42,18 @@ SETTINGS = _settings()
 APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000, SERVE.uploads)
 
 
-class Untimed:
-    """In place of BentoML's limit: ours ends the work, and its timer is never cancelled, so that
-    it held each request's memory for half an hour, answered or not."""
+turn_off_request_timeout()
 
-    def __init__(self, app: Any, timeout: float) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Pass on."""
-        await self.app(scope, receive, send)
-
-
-traffic.TimeoutMiddleware = Untimed  # type: ignore  # no setting turns it off
-
-SWITCH = 0.001
-"""Seconds after which a thread at Python code lets another go: with Python's own five milliseconds
-a clip's answer takes three times as long while a recording is listened to."""
+SWITCH_SECONDS = 0.001
+"""How often Python switches between threads. With its own default, five milliseconds, a clip's
+answer takes three times as long while a recording is analysed."""
 
 
 @bentoml.service(
     name="moodline",
     traffic={"timeout": SERVE.timeout},
     workers=SERVE.workers,
-    # A request's one line in the log and its one span are those of `serving.api.app.Counted`.
+    # A request's one line in the log and its one span are those of `serving.api.app.RequestRecord`.
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
@@ -73,12 +62,13 @@ class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
     def __init__(self) -> None:
-        self.store = Store(SERVE.store_url(SETTINGS.home))
+        self.database = Database(SERVE.store_url(SETTINGS.home))
         self.runtime = Runtime(SETTINGS, SERVE)
-        self.jobs = Jobs(self.store, Shelf(SERVE.shared_folder(SETTINGS.home)), self.runtime, SERVE)
+        uploads = UploadFolder(SERVE.shared_folder(SETTINGS.home))
+        self.jobs = Jobs(JobStore(self.database), uploads, self.runtime, SERVE)
         APP.state.runtime = self.runtime
         APP.state.jobs = self.jobs
-        APP.state.store = self.store
+        APP.state.rate_limiter = RateLimiter(self.database)
         APP.state.timeout = SERVE.timeout
         APP.state.log_folder = SETTINGS.log
         APP.state.feedback = self.feedback = FeedbackDatabase(SETTINGS.feedback_url)
@@ -88,7 +78,7 @@ class MoodlineService:
     async def start(self) -> None:
         """Begin to load the speech models, and to do jobs."""
         end_with_parent()  # BentoML gives its workers sessions of their own
-        sys.setswitchinterval(SWITCH)
+        sys.setswitchinterval(SWITCH_SECONDS)
         logging.getLogger("serving").setLevel(logging.INFO)  # BentoML shows warnings only
         self.traces = start_traces()
         self.runtime.start()
@@ -96,14 +86,14 @@ class MoodlineService:
         self._give_back_on_sigterm()
 
     def _give_back_on_sigterm(self) -> None:
-        """While requests under way are still finished, another copy goes on with the job."""
+        """At SIGTERM give the job to another copy, while this one still finishes its requests."""
         loop, finish = asyncio.get_running_loop(), signal.getsignal(signal.SIGTERM)
 
         def give_back() -> None:
             self.giving = loop.create_task(self.jobs.stop())
 
         def end(number: int, frame: FrameType | None) -> None:
-            # A second one comes when nobody waits for us any more.
+            # A second signal comes when nobody waits for this process any more.
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             loop.call_soon_threadsafe(give_back)
             if callable(finish):
@@ -113,16 +103,16 @@ class MoodlineService:
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Give back the job at hand; let go of the models and of the connections."""
+        """Give back the job at hand; release the models and the connections."""
         await self.jobs.stop()
         await self.runtime.stop()
-        self.store.close()
+        self.database.close()
         self.feedback.close()
         if self.traces:
             self.traces.shutdown()
 
     async def __is_alive__(self) -> bool:
-        """False once the speech models turned out not to load: only a restart can help then."""
+        """False once the speech models failed to load; only a restart can help then."""
         return self.runtime.speech.failure is None
 
     async def __is_ready__(self) -> bool:

@@ -3,8 +3,8 @@
     audio ─┬─ transcribe ─ words ────────┐
            └─ diarize ── speaker segments ┴─ align ─ turns ─ classify ─ turns with emotions
 
-The command line and the service share this; they differ in who classifies: the command line runs
-the model itself, the service asks Triton.
+The command line and the service share this. The command line runs the emotion model itself, the
+service asks Triton.
 """
 
 import ctypes
@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.align import align, attribute, flatten
 from components.config import Profile, Settings
 from components.conversation import (
-    EMOTIONS,
     SAMPLE_RATE,
     AsrSegment,
     Seconds,
@@ -36,60 +35,56 @@ if TYPE_CHECKING:
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 Watch = Callable[[str], AbstractContextManager[None]]
-"""Given a stage's name: what stands around the stage, to time it."""
+"""Given a stage's name: the context in which the stage runs, to time it."""
 
 Step = Callable[[str, float], None]
-"""Told every few seconds the stage's name and which share of it is done; it may raise to end it."""
+"""Called every few seconds with the stage's name and the share that is done; it may raise to end
+the work."""
+
+Classify = Callable[["Sequence[Clip]"], np.ndarray]
+"""Gives the probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
 
 
 def _unwatched(_: str) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-class Classifier(Protocol):
-    """Who gives the probabilities."""
-
-    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
-        """Probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
-
-
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """What came out of a recording.
+    """A recording's turns.
 
     Attributes:
         duration: of the recording, in seconds.
         turns: ordered by start.
         speakers: who spoke when, overlapping speech kept.
-        words: in order of start, each with its speaker; only where they were asked for.
-        untimed: words that came without times, and share their neighbours' gap.
+        words: in order of start, each with its speaker; only on request.
+        words_without_times: how many; they share their neighbours' gap.
     """
 
     duration: Seconds
     turns: tuple[Turn, ...]
     speakers: tuple[SpeakerSegment, ...]
     words: tuple[Word, ...] = ()
-    untimed: int = 0
+    words_without_times: int = 0
 
 
 class Analyzer:
-    """The speech models, loaded once, and what is done with them.
+    """The speech models, loaded once, and their results joined.
 
     Several threads may use it, but only one at a time; they may take turns at each step.
 
     Args:
         profile: names the speech models.
         settings: where prepared models lie.
-        classifier: who gives the probabilities; without one, `analyze` gives turns without
-            emotions.
+        classify: gives the probabilities; without it `analyze` gives turns without emotions.
     """
 
     def __init__(
-        self, profile: Profile, settings: Settings, classifier: Classifier | None = None
+        self, profile: Profile, settings: Settings, classify: Classify | None = None
     ) -> None:
         self.profile = profile
         self.settings = settings
-        self.classifier = classifier
+        self.classify = classify
         self._transcriber: Transcriber | None = None
         self._diarizer: Diarizer | None = None
 
@@ -109,7 +104,7 @@ class Analyzer:
 
             self._diarizer = Diarizer(self.profile.diarize, self.settings)
 
-    def listen(
+    def find_turns(
         self,
         audio: np.ndarray,
         *,
@@ -129,7 +124,7 @@ class Analyzer:
             max_pause: seconds; a longer pause begins a new turn; None takes the profile's.
             words: give the words too, each with its speaker.
             watch: stands around each stage.
-            step: told how far each stage is; what it raises ends the work.
+            step: called with the progress of each stage; what it raises ends the work.
         """
         if not len(audio):
             return Analysis(0.0, (), ())
@@ -141,16 +136,23 @@ class Analyzer:
                 audio, step=step and partial(step, "transcribe")
             )
         with watch("diarize"):
-            found = self._diarizer.diarize(
+            diarization = self._diarizer.diarize(
                 audio, num_speakers, step=step and partial(step, "diarize")
             )
         with watch("align"):
             pause = self.profile.align.max_pause if max_pause is None else max_pause
-            turns = align(segments, found.exclusive, session_id=session_id, max_pause=pause)
-            spoken = spoken_words(segments, found.exclusive, pause) if words else ()
-        untimed = sum(word.start is None or word.end is None for s in segments for word in s.words)
-        duration = len(audio) / SAMPLE_RATE
-        return Analysis(duration, tuple(turns), found.segments, spoken, untimed)
+            speakers = diarization.exclusive
+            turns = align(segments, speakers, session_id=session_id, max_pause=pause)
+            spoken = spoken_words(segments, speakers, pause) if words else ()
+        return Analysis(
+            duration=len(audio) / SAMPLE_RATE,
+            turns=tuple(turns),
+            speakers=diarization.segments,
+            words=spoken,
+            words_without_times=sum(
+                word.start is None or word.end is None for s in segments for word in s.words
+            ),
+        )
 
     def analyze(
         self,
@@ -160,14 +162,17 @@ class Analyzer:
         num_speakers: int | None = None,
         max_pause: Seconds | None = None,
     ) -> Analysis:
-        """Turns with emotions; the arguments are those of `listen`."""
-        heard = self.listen(
+        """Turns with emotions; the arguments are those of `find_turns`."""
+        analysis = self.find_turns(
             audio, session_id=session_id, num_speakers=num_speakers, max_pause=max_pause
         )
-        if not heard.turns or self.classifier is None:
-            return heard
-        turns = with_emotions(heard.turns, self.classifier(turn_clips(audio, heard.turns)))
-        return replace(heard, turns=tuple(turns))
+        if not analysis.turns or self.classify is None:
+            return analysis
+        from components.fusion import turn_clip
+
+        rows = self.classify([turn_clip(audio, turn) for turn in analysis.turns])
+        turns = (turn.answered(row) for turn, row in zip(analysis.turns, rows, strict=True))
+        return replace(analysis, turns=tuple(turns))
 
 
 def spoken_words(
@@ -185,37 +190,8 @@ def spoken_words(
 def free_at_once() -> None:
     """Have glibc give back each freed block of a megabyte.
 
-    By default it keeps them, and the small results that pyannote puts in between leave each batch's
-    block a little too small for the next: an hour of audio then costs a gigabyte and a half.
+    By default it keeps them. The small results that pyannote puts in between leave each batch's
+    block a little too small for the next, so an hour of audio costs a gigabyte and a half.
     """
     with suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)
-
-
-def turn_clips(audio: np.ndarray, turns: Sequence[Turn]) -> "list[Clip]":
-    """Each turn's stretch of the recording and its words, as the model takes them.
-
-    Args:
-        audio: the recording, float32 [samples], mono 16 kHz.
-    """
-    return [
-        (audio[round(turn.start * SAMPLE_RATE) : round(turn.end * SAMPLE_RATE)], turn.words)
-        for turn in turns
-    ]
-
-
-def with_emotions(turns: Sequence[Turn], probabilities: np.ndarray) -> list[Turn]:
-    """The turns, each with its most probable emotion.
-
-    Args:
-        probabilities: [turns, 4], in the order of `EMOTIONS`.
-    """
-    return [
-        replace(
-            turn,
-            emotion=EMOTIONS[int(row.argmax())],
-            confidence=float(row.max()),
-            probabilities=dict(zip(EMOTIONS, row.tolist(), strict=True)),
-        )
-        for turn, row in zip(turns, np.asarray(probabilities, dtype=float), strict=True)
-    ]

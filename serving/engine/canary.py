@@ -1,10 +1,14 @@
 """A version in staging answers a share of the requests, and is stopped when it does badly.
 
+The draw depends on the request's id alone. Every process comes to the same choice, also for the
+same request sent again, and a share that grows keeps the requests it already had.
+
 Each process judges by the requests it has seen. The first that finds a limit broken writes a file
 beside the pointer, and from then on the canary gets nothing, in any process; `moodline serve` finds
 the file, too, and takes the version out of staging, with the reason, in the registry.
 """
 
+import hashlib
 import json
 import logging
 from collections import deque
@@ -16,7 +20,7 @@ from statistics import median
 from components.base import atomic_path
 from components.conversation import Seconds
 from serving import metrics
-from serving.traffic import TrafficSettings, draw
+from serving.settings import TrafficSettings
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +53,12 @@ def read_halt(path: Path) -> Halt | None:
     except FileNotFoundError:
         return None
     return Halt(int(entry["version"]), str(entry["reason"]))
+
+
+def draw(request_id: str, purpose: str) -> float:
+    """A number in [0, 1) that a request's id alone decides, another one for each purpose."""
+    digest = hashlib.blake2b(f"{purpose}\0{request_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
 
 
 class Canary:
@@ -142,5 +152,5 @@ class Trial:
         return f"its median time is {ratio:.1f} times production's, the limit is {limit:g} times"
 
 
-def _ratio(ours: Sequence[Seconds], theirs: Sequence[Seconds]) -> float:
-    return median(ours) / max(median(theirs), 1e-9)
+def _ratio(canary: Sequence[Seconds], production: Sequence[Seconds]) -> float:
+    return median(canary) / max(median(production), 1e-9)

@@ -18,9 +18,8 @@ from serving import metrics
 from serving.engine.canary import Canary, halt_path
 from serving.engine.shadow import Shadow
 from serving.errors import LateError, NotReadyError
-from serving.lineup import ROLES, CurrentModels, LoadedLineup, LoadedModel
-from serving.settings import ServeSettings
-from serving.traffic import TrafficSettings
+from serving.lineup import ROLES, CurrentModels, LoadedLineup, LoadedModel, Served
+from serving.settings import ServeSettings, TrafficSettings
 from serving.triton.client import TritonClient
 from serving.triton.errors import (
     TritonError,
@@ -63,30 +62,11 @@ class Classified:
     alias: str
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The version that takes the traffic.
-
-    Attributes:
-        name: of the registered model.
-        version: the registry's number.
-        alias: by which it is served.
-        digest: of the version's folder, as it was registered; empty if it came from no registry.
-        verdict: of its gate, likewise.
-    """
-
-    name: str
-    version: int
-    alias: str
-    digest: str
-    verdict: str
-
-
 class Emotions:
     """Asks Triton for the served versions' answers; use it from one event loop.
 
-    Production answers, or for a share of the requests the version in staging; the candidate may
-    be asked behind the caller's back. See `serving.traffic`.
+    Production answers, or for a share of the requests the version in staging. The candidate may be
+    asked, too, without the caller's notice. See `TrafficSettings`.
 
     Args:
         settings: `triton_url` is asked; several, separated by commas, share the load.
@@ -115,14 +95,13 @@ class Emotions:
         await self._shadow.close()
         await self._client.close()
 
-    def model(self) -> ModelInfo:
+    def model(self) -> Served:
         """The version in production.
 
         Raises:
             NotReadyError: none is served.
         """
-        served = self._served().production.served
-        return ModelInfo("moodline", served.version, "production", served.digest, served.verdict)
+        return self._served().production.served
 
     async def classify(
         self, clips: Sequence[Clip], *, deadline: Seconds | None = None, request_id: str = ""

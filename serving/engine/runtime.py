@@ -1,6 +1,6 @@
-"""What one service process holds: the speech models, the emotion model, the jobs.
+"""The working parts of one service process: the speech models, the emotion model, the log.
 
-The verbs answer requests; who may ask, and in which form, is `serving.api.app`'s matter.
+It analyses recordings and classifies clips. Who may ask, and in which form, is up to `serving.api`.
 """
 
 import asyncio
@@ -15,28 +15,28 @@ import numpy as np
 from components.base import InputError
 from components.config import Settings
 from components.conversation import SAMPLE_RATE, Seconds, Turn
-from components.fusion import Clip, turn_measures
+from components.fusion import Clip, turn_clip, turn_measures
 from serving import metrics, traces
-from serving.engine.analyze import Analysis, turn_clips, with_emotions
+from serving.engine.analyze import Analysis
+from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classifier import Classified, Emotions
-from serving.engine.count import count_answers, count_recording
 from serving.engine.prediction_log import Asked, LogSettings, PredictionLog
 from serving.engine.scheduling import Work
-from serving.engine.speech import Options, Speech, decode, plain
+from serving.engine.speech import Options, Speech, decode, read_small_wav
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.settings import ServeSettings
 
-LONGEST_CLIP: Seconds = 300.0
-"""Of what comes as one turn; what is longer should be analysed."""
+MAX_CLIP_SECONDS: Seconds = 300.0
+"""Of one clip; a longer one should be analysed as a recording."""
 
-MOST_CLIPS = 64
+MAX_CLIPS = 64
 """In one request."""
 
-AGAIN: Seconds = 2.0
-"""Between a job's questions for a model that does not answer, or has too much to do."""
+RETRY_SECONDS: Seconds = 2.0
+"""Between a job's attempts while the emotion model is busy or does not answer."""
 
-PATIENCE: Seconds = 1800.0
-"""After so long without an answer a job has failed: others wait behind it."""
+MAX_RETRY_SECONDS: Seconds = 1800.0
+"""A job fails after so long without an answer, because other jobs wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +45,14 @@ class Result:
 
     version: int
     analysis: Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class ClipsResult:
+    """The answers to clips, each as a turn, and the model version that gave them."""
+
+    version: int
+    turns: tuple[Turn, ...]
 
 
 class Runtime:
@@ -59,13 +67,13 @@ class Runtime:
         self.speech = Speech(settings, serve)
         self.emotions = Emotions(settings, serve)
         allowed = LogSettings()
-        # What was logged in other days is still to be erased, on request and when it is too old.
+        # Where nothing is logged any more, older entries must still be erased.
         wanted = allowed.on or settings.log.is_dir()
         self.log = PredictionLog(settings.log, allowed) if wanted else None
-        self._most_clips = serve.clips_waiting
-        self._clips = 0
-        self._most_seconds = serve.clip_seconds_waiting
-        self._most_at_once = min(serve.clip_seconds, serve.clip_seconds_waiting)
+        self._max_clips = serve.clips_waiting
+        self._max_seconds = serve.clip_seconds_waiting
+        self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
+        self._clips = 0  # under way
         self._samples = 0  # of the clips under way
         self._starting: asyncio.Task[None] | None = None
 
@@ -74,12 +82,12 @@ class Runtime:
         self._starting = asyncio.create_task(self._start())
 
     async def _start(self) -> None:
-        # First what is quick: clips are answered while the speech models take the processor.
+        # The emotion model is ready soon: clips are answered while the speech models are loaded.
         await self.emotions.ready()
         self.speech.start()
 
     async def stop(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
         await self.emotions.close()
         if self.log:
             await self.log.close()
@@ -97,52 +105,51 @@ class Runtime:
         work: Work,
         asked: Asked,
         *,
-        patient: bool = False,
+        background: bool = False,
     ) -> Result:
         """Analyse a recording.
 
         Args:
             upload: as it was sent.
-            options: what is asked of it.
-            work: told how far it is; stops it.
-            asked: by whom, for the prediction log.
-            patient: nobody waits at the other end: wait for a turn, and for the emotion model.
+            options: the caller's.
+            work: gets the progress, and may be stopped.
+            asked: the request, for the prediction log.
+            background: nobody waits at the other end: wait for a turn, and for the emotion model.
 
         Raises:
             NotReadyError: the speech models are still loading, or Triton does not answer.
             LateError: the deadline passed, or Triton did not answer in time.
-            Stopped: nobody waits for it any more.
-            InputError: as `Speech.listen`.
+            Stopped: the work was stopped.
+            InputError: as `Speech.find_turns`.
             BusyError: too many are waiting.
         """
-        if not patient:
-            self.emotions.model()  # without one, no need to begin
-        audio, heard = await self.speech.listen(upload, options, work, patient=patient)
+        if not background:
+            self.emotions.model()  # without one there is no need to begin
+        audio, analysis = await self.speech.find_turns(upload, options, work, background=background)
         work.step("classify", 0.0)
         with traces.stage("classify"):
-            # Asked only now: another version may have taken over while this one was listened to.
-            clips = turn_clips(audio, heard.turns)
-            classified = await self._classify(clips, work, patient)
-        turns = with_emotions(heard.turns, classified.probabilities)
-        found = replace(heard, turns=tuple(turns))
-        count_recording(found)
-        await asyncio.to_thread(
-            self._note, asked, options.session_id, classified, clips, turns, audio
-        )
-        return Result(classified.version, found)
+            # Only now is a version chosen: another one may have taken over in the meantime.
+            clips = [turn_clip(audio, turn) for turn in analysis.turns]
+            answer = await self._classify(clips, work, background)
+        turns = _answered(analysis.turns, answer)
+        analysis = replace(analysis, turns=turns)
+        count_recording(analysis)
+        name = options.session_id
+        await asyncio.to_thread(self._count_and_log, asked, name, answer, clips, turns, audio)
+        return Result(answer.version, analysis)
 
-    async def _classify(self, clips: Sequence[Clip], work: Work, patient: bool) -> Classified:
-        until = time.monotonic() + (PATIENCE if patient else 0.0)
+    async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
+        until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)
         while True:
             try:
                 return await self.emotions.classify(clips, deadline=work.remaining())
             except (NotReadyError, BusyError, LateError):
                 if time.monotonic() >= until:
                     raise
-            await asyncio.sleep(AGAIN)
+            await asyncio.sleep(RETRY_SECONDS)
             work.step("classify", 0.0)
 
-    def _note(
+    def _count_and_log(
         self,
         asked: Asked,
         name: str,
@@ -151,7 +158,7 @@ class Runtime:
         turns: Sequence[Turn],
         audio: np.ndarray | None = None,
     ) -> None:
-        """In a thread: count the answers, and write them down where that is allowed."""
+        """In a thread: count the answers, and log them where that is allowed."""
         measures = [turn_measures(*clip) for clip in clips]
         count_answers(turns, measures, answer.version)
         if self.log:
@@ -160,19 +167,19 @@ class Runtime:
 
     async def classify(
         self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, asked: Asked
-    ) -> Classified:
+    ) -> ClipsResult:
         """The emotions of turns that are cut already.
 
         Args:
             uploads: the sound of each turn, as it was sent.
             texts: the words of each turn.
-            work: its deadline counts.
-            asked: names the request.
+            work: gives the deadline.
+            asked: the request, for its id and the prediction log.
 
         Raises:
-            InputError: not one text for each sound, too many, or one that is no sound.
-            TooLongError: a clip is longer than `LONGEST_CLIP`, or all together than may be sent.
-            BusyError: too many clips, or too long ones, are under way.
+            InputError: not one text for each sound, or an upload that is no sound.
+            TooLongError: too many clips, one longer than `MAX_CLIP_SECONDS`, or too many seconds.
+            BusyError: too many clips, or too many seconds of them, are under way.
             NotReadyError: Triton does not answer.
             LateError: the deadline passed.
         """
@@ -181,9 +188,9 @@ class Runtime:
                 f"{len(uploads)} files “audio” and {len(texts)} fields “text” were sent; send one "
                 "text for each, in the same order (an empty one where nothing was understood)"
             )
-        if len(uploads) > MOST_CLIPS:
-            raise TooLongError(f"{len(uploads)} clips were sent; send at most {MOST_CLIPS} at once")
-        if self._clips + len(uploads) > self._most_clips:
+        if len(uploads) > MAX_CLIPS:
+            raise TooLongError(f"{len(uploads)} clips were sent; send at most {MAX_CLIPS} at once")
+        if self._clips + len(uploads) > self._max_clips:
             raise BusyError("too many clips are under way; try again later")
         async with self._decoded(uploads) as sounds:
             clips = list(zip(sounds, texts, strict=True))
@@ -192,17 +199,16 @@ class Runtime:
                     clips, deadline=work.remaining(), request_id=asked.request_id
                 )
             metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
-            # Every clip is a turn of a recording of its own request, its time counted from its
-            # start.
+            # A clip is logged as a turn of a recording that is named by the request.
             name = asked.request_id
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
-            turns = with_emotions(spoken, answer.probabilities)
-            await asyncio.to_thread(self._note, asked, name, answer, clips, turns)
-        return answer
+            turns = _answered(spoken, answer)
+            await asyncio.to_thread(self._count_and_log, asked, name, answer, clips, turns)
+        return ClipsResult(answer.version, turns)
 
     @asynccontextmanager
     async def _decoded(self, uploads: Sequence[IO[bytes]]) -> AsyncIterator[list[np.ndarray]]:
-        """The clips' sound, counted among what is under way as long as it is needed.
+        """The clips' sound, counted as under way until the block ends.
 
         A small upload may unpack to minutes, so each is counted before the next is decoded.
         """
@@ -211,20 +217,25 @@ class Runtime:
         try:
             with traces.stage("decode"):
                 for number, upload in enumerate(uploads, start=1):
-                    sound = plain(upload)
+                    sound = read_small_wav(upload)
                     if sound is None:
                         what = f"clip {number}"
-                        sound = await asyncio.to_thread(decode, upload, LONGEST_CLIP, what)
+                        sound = await asyncio.to_thread(decode, upload, MAX_CLIP_SECONDS, what)
                     sounds.append(sound)
                     self._samples += len(sound)
-                    if sum(map(len, sounds)) > self._most_at_once * SAMPLE_RATE:
+                    if sum(map(len, sounds)) > self._max_request_seconds * SAMPLE_RATE:
                         raise TooLongError(
-                            f"the clips are longer than {self._most_at_once:g} seconds together; "
-                            "send fewer at once"
+                            f"the clips are longer than {self._max_request_seconds:g} seconds "
+                            "together; send fewer at once"
                         )
-                    if self._samples > self._most_seconds * SAMPLE_RATE:
+                    if self._samples > self._max_seconds * SAMPLE_RATE:
                         raise BusyError("too many seconds of clips are under way; try again later")
             yield sounds
         finally:
             self._clips -= len(uploads)
             self._samples -= sum(map(len, sounds))
+
+
+def _answered(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
+    rows = zip(turns, answer.probabilities, strict=True)
+    return tuple(turn.answered(row) for turn, row in rows)

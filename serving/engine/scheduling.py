@@ -1,73 +1,62 @@
-"""Sharing the models fairly: everybody's work is cut into steps, and after each the next may go.
+"""Recordings share the models fairly: their work is cut into steps, and after each another may go.
 
     long   |step|    |step|    |step|step|step|
     short       |step|    |step|
 
-A long recording's steps are a few seconds each, so a short one beside it is not kept waiting; and
-work that nobody waits for any more ends at its next step.
+A long recording's steps take a few seconds each, so a short recording does not wait for its end.
+Work that nobody waits for any more ends at its next step.
 """
 
 import asyncio
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from components.base import Stopped
 from components.conversation import Seconds
 from serving.errors import BusyError, LateError
 
 
-class Baton:
-    """Who has it may use the models; threads get it in the order in which they asked."""
+class FairLock:
+    """A lock that threads get in the order in which they wait for it; use it with `with`."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = False
-        self._queue: deque[threading.Event] = deque()
+        self._waiting: deque[threading.Event] = deque()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Wait for the baton, and give it back at the end."""
-        self._take()
-        try:
-            yield
-        finally:
-            self._give()
-
-    def pass_on(self) -> None:
-        """Let those go first who are waiting now; call it while holding the baton."""
-        with self._lock:
-            if not self._queue:
-                return
-        self._give()
-        self._take()
-
-    def _take(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             if not self._taken:
                 self._taken = True
                 return
             mine = threading.Event()
-            self._queue.append(mine)
+            self._waiting.append(mine)
         mine.wait()
 
-    def _give(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
-            if self._queue:
-                self._queue.popleft().set()  # it stays taken: by the next
+            if self._waiting:
+                self._waiting.popleft().set()  # it stays taken: by the next
             else:
                 self._taken = False
 
+    def let_others_go(self) -> None:
+        """Let the threads that wait now go first; call it while holding the lock."""
+        if self._waiting:
+            self.__exit__()
+            self.__enter__()
+
 
 class Work:
-    """Something that is being done for somebody: how far it is, and whether it is still wanted.
+    """The work on one request: its progress, its deadline, and whether it was stopped.
 
-    The event loop stops it; the thread that does it asks at each step.
+    The event loop stops it; the thread that does it reports each step.
 
     Args:
-        deadline: seconds from now until nobody waits for it any more; None: somebody always does.
+        deadline: seconds from now; None: there is none.
     """
 
     def __init__(self, deadline: Seconds | None = None) -> None:
@@ -81,14 +70,18 @@ class Work:
         return None if self._end is None else max(self._end - time.monotonic(), 0.0)
 
     def stop(self) -> None:
-        """Nobody wants it any more; what is done on it ends at its next step."""
+        """Stop it: it ends at its next step."""
         self._stopped.set()
 
     def step(self, stage: str, share: float) -> None:
-        """A step was taken: say how far the stage is.
+        """Report progress.
+
+        Args:
+            stage: what is being done.
+            share: of the stage that is done, 0 to 1.
 
         Raises:
-            Stopped: nobody wants the work any more.
+            Stopped: the work was stopped.
             LateError: its deadline has passed.
         """
         self.stage, self.share = stage, share
@@ -98,35 +91,35 @@ class Work:
             raise LateError("the deadline passed before the work was done")
 
 
-class Lane:
-    """A queue in front of something that takes one at a time.
+class AdmissionQueue:
+    """A queue of limited length in front of something that takes one at a time.
 
     Args:
-        waiting: how many may wait; None: as many as like.
-        what: those who wait, for the message.
+        max_waiting: how many may wait.
+        what: what waits, for the message.
     """
 
-    def __init__(self, waiting: int, what: str) -> None:
-        self._room = asyncio.Semaphore(1)
-        self._waiting = waiting
+    def __init__(self, max_waiting: int, what: str) -> None:
+        self._slot = asyncio.Semaphore(1)
+        self._max_waiting = max_waiting
         self._what = what
-        self._inside = 0
+        self._admitted = 0
 
     @asynccontextmanager
-    async def turn(self, *, patient: bool = False) -> AsyncIterator[None]:
+    async def turn(self, *, background: bool = False) -> AsyncIterator[None]:
         """Wait for a turn.
 
         Args:
-            patient: wait however many there are.
+            background: wait however many there are.
 
         Raises:
             BusyError: too many are waiting.
         """
-        if not patient and self._inside > self._waiting:
+        if not background and self._admitted > self._max_waiting:
             raise BusyError(f"too many {self._what} are waiting; try again later")
-        self._inside += 1
+        self._admitted += 1
         try:
-            async with self._room:
+            async with self._slot:
                 yield
         finally:
-            self._inside -= 1
+            self._admitted -= 1

@@ -1,4 +1,7 @@
-"""The candidate is asked what production has just answered: compared, counted, never returned."""
+"""The candidate answers some requests after production did; both answers are compared and counted.
+
+A candidate's answer is never returned.
+"""
 
 import asyncio
 import logging
@@ -8,8 +11,9 @@ import numpy as np
 
 from components.fusion import Clip
 from serving import metrics
+from serving.engine.canary import draw
 from serving.lineup import LoadedModel
-from serving.traffic import TrafficSettings, draw
+from serving.settings import TrafficSettings
 from serving.triton.errors import TritonError
 
 logger = logging.getLogger(__name__)
@@ -19,11 +23,11 @@ Ask = Callable[[LoadedModel, Sequence[Clip]], Awaitable[np.ndarray]]
 
 
 class Shadow:
-    """Asks the candidate, after the answer has gone out; a full house leaves requests out.
+    """Asks the candidate in the background; requests beyond the limit are left out.
 
     Args:
         ask: asks a version.
-        settings: which share, and how many at once.
+        settings: the share, and how many are under way at once.
     """
 
     def __init__(self, ask: Ask, settings: TrafficSettings) -> None:
@@ -34,13 +38,13 @@ class Shadow:
     def follow(
         self, candidate: LoadedModel, clips: Sequence[Clip], returned: np.ndarray, request_id: str
     ) -> None:
-        """Begin to compare, if this request is drawn and there is room.
+        """Begin to compare, if the draw takes this request and not too many are under way.
 
         Args:
-            candidate: the version to be asked.
-            clips: the request.
-            returned: the probabilities [n, 4] it was answered with.
-            request_id: its name.
+            candidate: the version to ask.
+            clips: the request's.
+            returned: the probabilities [n, 4] of the answer.
+            request_id: the request's.
         """
         if draw(request_id, "shadow") >= self._settings.shadow_share:
             return
@@ -67,7 +71,7 @@ class Shadow:
             metrics.SHADOW_DIFFERENCE.observe(float(difference))
 
     async def close(self) -> None:
-        """Let what is under way go."""
+        """Cancel what is under way."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,7 +1,7 @@
-"""The speech models of one service process, and who may use them when.
+"""The speech models of one service process, and the queues in front of them.
 
-They work in threads, so the event loop goes on answering. Short and long recordings queue in
-lanes of their own; the one of each that is being heard take turns with the models, step by step.
+The models run in threads, so the event loop goes on answering. Short and long recordings have a
+queue each. One recording of each queue is worked on, and these two take turns, step by step.
 """
 
 import asyncio
@@ -22,11 +22,10 @@ from components.config import Settings, load_profile
 from components.conversation import SAMPLE_RATE, Seconds, read_audio
 from components.conversation.audio import announced_duration, plain_wav
 from serving import metrics, traces
-from serving.api.limits import SMALL
 from serving.engine.analyze import Analysis, Analyzer
-from serving.engine.scheduling import Baton, Lane, Work
+from serving.engine.scheduling import AdmissionQueue, FairLock, Work
 from serving.errors import NotAudioError, NotReadyError, TooLongError
-from serving.settings import ServeSettings
+from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +34,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked of a recording.
+    """The caller's options for one recording.
 
     Attributes:
         session_id: the recording's name.
         num_speakers: how many speak, if known.
-        max_pause: in seconds; a longer pause begins a new turn; None takes the profile's.
+        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
         words: give the words too.
     """
 
@@ -60,13 +59,13 @@ class Speech:
 
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
         self.failure: BaseException | None = None
-        self._most = settings.max_seconds
+        self._max_seconds = settings.max_seconds
         self._short_seconds = serve.short_seconds
         self._analyzer = Analyzer(load_profile(serve.profile), settings)
-        self._short = Lane(serve.waiting, "recordings")
-        self._long = Lane(serve.waiting, "long recordings")
-        self._baton = Baton()
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="speech")  # one for each lane
+        self._short = AdmissionQueue(serve.waiting, "recordings")
+        self._long = AdmissionQueue(serve.waiting, "long recordings")
+        self._models = FairLock()
+        self._threads = ThreadPoolExecutor(2, thread_name_prefix="speech")  # one for each queue
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,79 +80,81 @@ class Speech:
             self.failure = error
             logger.exception("the speech models cannot be loaded")
             return
-        # The libraries' million objects stay for good: the collector need not walk them again and
-        # again while requests wait.
+        # The libraries' million objects stay for good. Frozen, they are not walked by every garbage
+        # collection while requests wait.
         gc.freeze()
-        gc.collect()  # now that it is cheap: it goes by how many objects the last one left
+        gc.collect()  # cheap now; the next full collection depends on how many objects this leaves
         logger.info("speech models loaded in %.1f s", time.monotonic() - began)
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no more work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def loaded(self) -> bool:
         """Whether the models can be used."""
         return self._loading is not None and self._loading.done() and self.failure is None
 
-    async def listen(
-        self, upload: IO[bytes], options: Options, work: Work, *, patient: bool = False
+    async def find_turns(
+        self, upload: IO[bytes], options: Options, work: Work, *, background: bool = False
     ) -> tuple[np.ndarray, Analysis]:
         """Who said what and when in a recording, without emotions.
 
         Args:
             upload: the recording as it was sent.
-            options: what is asked.
-            work: told how far it is; once it is stopped, this ends at the next step.
-            patient: wait however many are waiting.
+            options: the caller's.
+            work: gets the progress; once it is stopped, this ends at the next step.
+            background: wait however many are waiting.
 
         Returns:
-            The sound, float32 [samples], and what was heard in it.
+            The sound, float32 [samples] at 16 kHz, and its turns.
 
         Raises:
             NotReadyError: the models are still being loaded.
             BusyError: too many are waiting.
             NotAudioError: it is not sound.
             TooLongError: it is longer than the settings allow.
-            Stopped: nobody waits for it any more.
+            Stopped: the work was stopped.
             LateError: its deadline passed.
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        length = await asyncio.to_thread(announced_duration, upload)
-        short = length is not None and length <= self._short_seconds
-        async with self._turn(self._short if short else self._long, patient):
-            return await _finished(
+        duration = await asyncio.to_thread(announced_duration, upload)
+        short = duration is not None and duration <= self._short_seconds
+        async with self._turn(self._short if short else self._long, background):
+            return await _end_of(
                 asyncio.get_running_loop().run_in_executor(
                     self._threads,
                     contextvars.copy_context().run,
-                    lambda: self._hear(upload, options, work),
+                    lambda: self._use_models(upload, options, work),
                 ),
                 work,
             )
 
     @asynccontextmanager
-    async def _turn(self, lane: Lane, patient: bool) -> AsyncIterator[None]:
+    async def _turn(self, queue: AdmissionQueue, background: bool) -> AsyncIterator[None]:
         metrics.WAITING.inc()
         try:
             began = time.monotonic()
-            async with lane.turn(patient=patient):
+            async with queue.turn(background=background):
                 metrics.STAGES.labels("wait").observe(time.monotonic() - began)
                 yield
         finally:
             metrics.WAITING.dec()
 
-    def _hear(self, upload: IO[bytes], options: Options, work: Work) -> tuple[np.ndarray, Analysis]:
-        """In a thread: decode, then use the models in turn with others."""
+    def _use_models(
+        self, upload: IO[bytes], options: Options, work: Work
+    ) -> tuple[np.ndarray, Analysis]:
+        """In a thread: decode, then take turns with the other queue's recording."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
-            audio = decode(upload, self._most)
+            audio = decode(upload, self._max_seconds)
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
-            self._baton.pass_on()
+            self._models.let_others_go()
 
-        with self._baton.held():
-            heard = self._analyzer.listen(
+        with self._models:
+            analysis = self._analyzer.find_turns(
                 audio,
                 session_id=options.session_id,
                 num_speakers=options.num_speakers,
@@ -162,39 +163,44 @@ class Speech:
                 watch=traces.stage,
                 step=step,
             )
-        return audio, heard
+        return audio, analysis
 
 
-def decode(upload: IO[bytes], most: Seconds, what: str = "the recording") -> np.ndarray:
+def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> np.ndarray:
     """An upload's sound, float32 [samples], mono 16 kHz.
+
+    Args:
+        upload: as it was sent.
+        max_seconds: longer sound is refused.
+        what: the upload's name in messages.
 
     Raises:
         NotAudioError: it is not sound.
-        TooLongError: it is longer than `most` seconds.
+        TooLongError: it is too long.
     """
     try:
-        # A little more than the limit shows that it is exceeded; a bomb unpacks no further.
-        audio = read_audio(upload, 0.0, most + 1)
+        # One second more shows that the limit is exceeded; a decompression bomb unpacks no further.
+        audio = read_audio(upload, 0.0, max_seconds + 1)
     except InputError as error:
         reason = str(error).removeprefix("the audio: ")
         raise NotAudioError(f"{what} {reason}") from error
-    if len(audio) > most * SAMPLE_RATE:
-        raise TooLongError(f"{what} is longer than {most:g} seconds; send it in parts")
+    if len(audio) > max_seconds * SAMPLE_RATE:
+        raise TooLongError(f"{what} is longer than {max_seconds:g} seconds; send it in parts")
     return audio
 
 
-def plain(upload: IO[bytes]) -> np.ndarray | None:
-    """The sound of a short upload that needs no decoding; None where it is to be decoded.
+def read_small_wav(upload: IO[bytes]) -> np.ndarray | None:
+    """The sound of a small WAV upload that needs no decoding; None for any other upload.
 
-    It takes less time than it would to wake a thread, and so is for the event loop.
+    It takes less time than waking a thread, so the event loop may call it.
     """
     upload.seek(0, 2)
-    return plain_wav(upload) if upload.tell() <= SMALL else None
+    return plain_wav(upload) if upload.tell() <= SMALL_UPLOAD_BYTES else None
 
 
-async def _finished(future: "asyncio.Future[T]", work: Work) -> T:
-    """The thread's result; whoever is cancelled here stops the work and stays until it ended, so
-    that the lane is free only when the thread is."""
+async def _end_of(future: "asyncio.Future[T]", work: Work) -> T:
+    """The thread's result. A cancelled caller stops the work and waits until the thread has ended,
+    so that the queue's next recording finds a free thread."""
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

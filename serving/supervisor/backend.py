@@ -15,9 +15,9 @@ from components.config import Settings
 from components.conversation import Seconds
 from serving.errors import NotReadyError, RefusedError
 from serving.lineup import Lineup, Served, read_pointer
+from serving.settings import TrafficSettings
 from serving.supervisor.registry_follower import Follower, fetch_production, fetched
 from serving.supervisor.rollout import Steward
-from serving.traffic import TrafficSettings
 from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonError
 from serving.triton.replicas import addresses

@@ -1,25 +1,18 @@
-"""`bentoml serve`, with a dead worker replaced within a second: BentoML itself looks every ten.
+"""`bentoml serve` with the changes in `serving.patches`; it takes what `bentoml serve` takes:
 
-It takes what `bentoml serve` takes:
-
-    python -m serving.supervisor.host serving.api.service:MoodlineService
+python -m serving.supervisor.host serving.api.service:MoodlineService
 """
 
 import sys
-from functools import partial
 
-LOOK_SECONDS = 1.0
+from serving.patches import replace_dead_workers_soon
 
 
 def main() -> None:
     """Serve until a signal comes."""
-    from bentoml._internal.utils import circus
     from bentoml_cli.cli import cli
 
-    # No setting reaches it; `tests/serving/supervisor/test_replicas.py` holds that it works.
-    circus.create_standalone_arbiter = partial(
-        circus.create_standalone_arbiter, check_delay=LOOK_SECONDS
-    )
+    replace_dead_workers_soon()
     cli(["serve", *sys.argv[1:]])
 
 

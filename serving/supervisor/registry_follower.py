@@ -11,7 +11,7 @@ from components.base import InputError
 from components.config import Settings
 from serving.engine.canary import halt_path, read_halt
 from serving.lineup import Lineup, Served
-from serving.traffic import TrafficSettings
+from serving.settings import TrafficSettings
 
 logger = logging.getLogger(__name__)
 

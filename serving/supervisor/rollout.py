@@ -21,9 +21,9 @@ from components.conversation import Seconds
 from serving.engine.canary import halt_path, read_halt
 from serving.errors import NotReadyError, RefusedError
 from serving.lineup import Lineup, Served, read_pointer, write_pointer
+from serving.settings import TrafficSettings
 from serving.supervisor.health import Troubles
 from serving.supervisor.tritons import Tritons
-from serving.traffic import TrafficSettings
 from serving.triton.control import Golden, TritonControl, read_golden
 from serving.triton.errors import TritonDeadError, TritonError
 from serving.triton.gpu import GRAPH

@@ -29,9 +29,8 @@ from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.lineup import Served
 from serving.processes import Child, free_ports, port_is_free
-from serving.settings import ServeSettings
+from serving.settings import ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
-from serving.traffic import TrafficSettings
 from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
 

@@ -42,7 +42,7 @@ def watch():
         time.sleep(0.02)
 
 threading.Thread(target=watch, daemon=True).start()
-turns = analyzer.listen(audio, session_id="long", num_speakers=2).turns
+turns = analyzer.find_turns(audio, session_id="long", num_speakers=2).turns
 print(json.dumps({"turns": len(turns), "peak": peak, "audio": audio.nbytes}))
 """
 

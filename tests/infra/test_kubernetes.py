@@ -11,9 +11,8 @@ import yaml
 
 from components.config import Settings
 from pipelines.cli.main import run
-from serving.settings import ServeSettings
+from serving.settings import ServeSettings, TrafficSettings
 from serving.supervisor.serve import LETTING_GO
-from serving.traffic import TrafficSettings
 from serving.triton.replicas import addresses
 from serving.triton.repository import HostSettings
 from tests.infra.schemas import check

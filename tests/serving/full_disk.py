@@ -9,18 +9,19 @@ from pathlib import Path
 import httpx
 
 from serving.api.app import create_app
-from serving.api.job_store import Store
-from serving.api.jobs import Jobs, Shelf
+from serving.api.database import Database
+from serving.api.job_store import JobStore
+from serving.api.jobs import Jobs, UploadFolder
 from serving.settings import ServeSettings
 from tests.small_disk import fill
 
 LARGE = {"audio": ("a.wav", bytes(3_000_000))}
 
 
-async def send(jobs: Jobs, store: Store) -> tuple[int, str]:
+async def send(jobs: Jobs) -> tuple[int, str]:
     """Ask for a job; the answer's status and what it says."""
     app = create_app(10_000_000, 1)
-    app.state.jobs, app.state.store = jobs, store
+    app.state.jobs = jobs
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         answer = await client.post("/v1/jobs", files=LARGE)
@@ -28,17 +29,17 @@ async def send(jobs: Jobs, store: Store) -> tuple[int, str]:
 
 
 async def main(disk: Path, state: Path) -> None:
-    store = Store(f"sqlite:///{state}/jobs.db")
-    jobs = Jobs(store, Shelf(disk), None, ServeSettings())  # type: ignore[arg-type]  # never starts
+    store = JobStore(Database(f"sqlite:///{state}/jobs.db"))
+    jobs = Jobs(store, UploadFolder(disk), None, ServeSettings())  # type: ignore[arg-type]  # never starts
     seen = {}
     filled = fill(disk)
     tempfile.tempdir = str(disk)
-    seen["received"] = await send(jobs, store)
+    seen["received"] = await send(jobs)
     tempfile.tempdir = str(state)
-    seen["kept"] = await send(jobs, store)
+    seen["kept"] = await send(jobs)
     left = [path.name for path in disk.rglob("*") if path.is_file() and path != filled]
     filled.unlink()
-    seen["with room"] = await send(jobs, store)
+    seen["with room"] = await send(jobs)
     print(json.dumps({"seen": seen, "left": left, "jobs": len(store.unfinished())}))
 
 

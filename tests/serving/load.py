@@ -13,8 +13,7 @@ import numpy as np
 from components.config import Settings
 from components.fusion import Clip, load_tokenizer
 from serving.engine.classifier import Classified, Emotions
-from serving.settings import ServeSettings
-from serving.traffic import TrafficSettings
+from serving.settings import ServeSettings, TrafficSettings
 
 Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
 

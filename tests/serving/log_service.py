@@ -11,9 +11,11 @@ from fastapi import FastAPI
 
 from components.config import Settings
 from serving.api.app import create_app
+from serving.api.database import Database
 from serving.api.feedback import FeedbackDatabase
-from serving.api.job_store import Store
-from serving.api.jobs import Jobs, Shelf
+from serving.api.job_store import JobStore
+from serving.api.jobs import Jobs, UploadFolder
+from serving.api.rate_limit import RateLimiter
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
 from serving.settings import ServeSettings
@@ -22,11 +24,11 @@ from serving.settings import ServeSettings
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[None]:
     settings, serve = Settings(), ServeSettings()
-    store = Store(serve.store_url(settings.home))
+    database = Database(serve.store_url(settings.home))
     app.state.runtime = Runtime(settings, serve)
-    shelf = Shelf(serve.shared_folder(settings.home))
-    app.state.jobs = Jobs(store, shelf, app.state.runtime, serve)
-    app.state.store = store
+    uploads = UploadFolder(serve.shared_folder(settings.home))
+    app.state.jobs = Jobs(JobStore(database), uploads, app.state.runtime, serve)
+    app.state.rate_limiter = RateLimiter(database)
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
     app.state.log_folder = settings.log

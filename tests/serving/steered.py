@@ -8,7 +8,7 @@ from safetensors.numpy import load_file, save_file
 
 from components.config import Settings
 from serving.errors import NotReadyError
-from serving.traffic import TrafficSettings
+from serving.settings import TrafficSettings
 from serving.triton.control import read_golden
 from serving.triton.environment import TritonEnvironment
 from serving.triton.repository import HostSettings

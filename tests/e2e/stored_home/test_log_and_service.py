@@ -14,8 +14,9 @@ from components.config import Settings
 from components.conversation import read_manifest
 from components.traffic import FeedbackStore, read_window
 from pipelines.cli.main import run
-from serving.api.job_store import Store
-from serving.api.jobs import Jobs, Shelf
+from serving.api.database import Database
+from serving.api.job_store import JobStore
+from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.analyze import Analysis
 from serving.engine.canary import read_halt
 from serving.engine.runtime import Result
@@ -120,8 +121,9 @@ class Worker:
 def test_jobs_that_wait_are_done(home: Path, expected: dict[str, Any]) -> None:
     """One was queued; of the other the process was killed."""
     serve, worker, ids = ServeSettings(), Worker(), expected["jobs"]
-    store = Store(serve.store_url(home))
-    jobs = Jobs(store, Shelf(serve.shared_folder(home)), worker, serve)  # type: ignore[arg-type]
+    database = Database(serve.store_url(home))
+    store = JobStore(database)
+    jobs = Jobs(store, UploadFolder(serve.shared_folder(home)), worker, serve)  # type: ignore[arg-type]
 
     async def scene() -> None:
         jobs.start()
@@ -133,7 +135,7 @@ def test_jobs_that_wait_are_done(home: Path, expected: dict[str, Any]) -> None:
     for name, owner in (("running", ""), ("queued", "web")):
         job = store.job(ids[name], owner)
         assert job is not None and job.state == "done"
-    store.close()
+    database.close()
     assert not list((serve.shared_folder(home) / "uploads").iterdir())
 
 

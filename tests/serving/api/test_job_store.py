@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.api.job_store import ATTEMPTS, Store, new_id
+from serving.api.database import Database
+from serving.api.job_store import ATTEMPTS, JobStore, new_id
+from serving.api.rate_limit import RateLimiter
 from tests.serving.helpers import running_postgres
 
 POSTGRES = shutil.which("pg_config")
@@ -25,23 +27,27 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/new/store.db"
     url: str = request.getfixturevalue("postgres")
-    Store(url).expire(-3600)  # another test's
+    make_store(url).expire(-3600)  # another test's
     return url
 
 
-def queue(store: Store, recording: str = "call", owner: str = "web", most: int = 100) -> str:
+def make_store(url: str) -> JobStore:
+    return JobStore(Database(url))
+
+
+def queue(store: JobStore, recording: str = "call", owner: str = "web") -> str:
     job = new_id()
-    assert store.add_job(job, owner, recording, {"session_id": recording}, most=most)
+    assert store.add_job(job, owner, recording, {"session_id": recording}, max_unfinished=100)
     return job
 
 
-def finish_all(store: Store) -> None:
+def finish_all(store: JobStore) -> None:
     while job := store.claim("cleaner", 60):
         store.finish(job.id, "cleaner", {})
 
 
 def test_a_jobs_life(url: str) -> None:
-    store = Store(url)
+    store = make_store(url)
     finish_all(store)
     job = queue(store)
     found = store.job(job, "web")
@@ -65,7 +71,7 @@ def test_a_jobs_life(url: str) -> None:
 
 
 def test_a_lost_job_is_taken_up_and_then_given_up(url: str) -> None:
-    store = Store(url)
+    store = make_store(url)
     finish_all(store)
     job = queue(store)
     for attempt in range(ATTEMPTS):
@@ -79,7 +85,7 @@ def test_a_lost_job_is_taken_up_and_then_given_up(url: str) -> None:
 
 
 def test_a_job_given_back_has_not_been_tried(url: str) -> None:
-    store = Store(url)
+    store = make_store(url)
     finish_all(store)
     job = queue(store)
     for _ in range(ATTEMPTS + 2):
@@ -89,11 +95,11 @@ def test_a_job_given_back_has_not_been_tried(url: str) -> None:
 
 
 def test_many_claim_at_once_and_each_job_is_taken_once(url: str) -> None:
-    stores = [Store(url) for _ in range(4)]
+    stores = [make_store(url) for _ in range(4)]
     finish_all(stores[0])
     jobs = {queue(stores[0]) for _ in range(20)}
 
-    def work(store: Store) -> list[str]:
+    def work(store: JobStore) -> list[str]:
         taken = []
         while job := store.claim(f"{id(store)}", 60):
             taken.append(job.id)
@@ -109,10 +115,10 @@ def test_many_claim_at_once_and_each_job_is_taken_once(url: str) -> None:
 
 
 def test_there_is_a_limit_and_what_is_erased_is_gone(url: str) -> None:
-    store = Store(url)
+    store = make_store(url)
     finish_all(store)
     kept, mine = queue(store, "one"), queue(store, "two")
-    assert not store.add_job(new_id(), "web", "three", {}, most=2)
+    assert not store.add_job(new_id(), "web", "three", {}, max_unfinished=2)
     assert store.erase("somebody else", "two") == []
     assert store.erase("web", "two") == [mine]
     assert store.delete_job(kept, "web")
@@ -121,9 +127,9 @@ def test_there_is_a_limit_and_what_is_erased_is_gone(url: str) -> None:
 
 
 def test_uses_are_counted_together(url: str) -> None:
-    stores, key = [Store(url), Store(url)], new_id()
+    limiters, key = [RateLimiter(Database(url)), RateLimiter(Database(url))], new_id()
     with ThreadPoolExecutor(4) as pool:
-        counts = list(pool.map(lambda n: stores[n % 2].use(key), range(20)))
+        counts = list(pool.map(lambda n: limiters[n % 2].count(key), range(20)))
     if len({left > counts[0][1] + 1 for _, left in counts}) == 1:  # all within one minute
         assert sorted(count for count, _ in counts) == list(range(1, 21))
     assert all(0 < left <= 60 for _, left in counts)

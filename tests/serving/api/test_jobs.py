@@ -11,8 +11,9 @@ import pytest
 from sqlalchemy import text
 
 from components.base import DatabaseAwayError
-from serving.api.job_store import Store, new_id
-from serving.api.jobs import Jobs, Shelf
+from serving.api.database import Database
+from serving.api.job_store import JobStore, new_id
+from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.analyze import Analysis
 from serving.engine.runtime import Result
 from serving.engine.speech import Options
@@ -45,9 +46,9 @@ class Watched(io.BytesIO):
         return super().read(*arguments)
 
 
-def make_jobs(folder: Path, worker: Worker, **serve: Any) -> tuple[Jobs, Store]:
-    store = Store(f"sqlite:///{folder}/store.db")
-    return Jobs(store, Shelf(folder), worker, ServeSettings(**serve)), store  # type: ignore[arg-type]
+def make_jobs(folder: Path, worker: Worker, **serve: Any) -> tuple[Jobs, JobStore]:
+    store = JobStore(Database(f"sqlite:///{folder}/store.db"))
+    return Jobs(store, UploadFolder(folder), worker, ServeSettings(**serve)), store  # type: ignore[arg-type]
 
 
 def uploads(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ import soundfile
 
 from serving.api import limits
 from serving.api.app import create_app
-from serving.api.limits import Message, UploadsAtOnce
+from serving.api.limits import ConcurrentUploads, Message
 from tests.serving.helpers import start_log_service, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -108,7 +108,7 @@ def test_only_so_many_large_uploads_are_received_at_a_time(url: str) -> None:
 
 
 def test_a_sender_who_falls_silent_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "STALLED", 0.05)
+    monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.05)
     seen: list[Any] = []
 
     async def app(_: Any, receive: Any, send: Any) -> None:
@@ -119,7 +119,7 @@ def test_a_sender_who_falls_silent_makes_room(monkeypatch: pytest.MonkeyPatch) -
         sent = asyncio.Queue[Message]()
         sent.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
         scope = {"type": "http", "headers": [(b"content-length", b"2000000")]}
-        await UploadsAtOnce(app, 1)(scope, sent.get, lambda _: asyncio.sleep(0))
+        await ConcurrentUploads(app, 1)(scope, sent.get, lambda _: asyncio.sleep(0))
 
     asyncio.run(scene())
     assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]

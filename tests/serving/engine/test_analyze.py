@@ -10,7 +10,8 @@ import pytest
 from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, AsrSegment, SpeakerSegment, Turn, Word
 from components.diarize import Diarization
-from serving.engine.analyze import Analyzer, turn_clips, with_emotions
+from components.fusion import turn_clip
+from serving.engine.analyze import Analyzer
 
 TURNS = [
     Turn("talk", 0.5, 1.0, "A", "good morning"),
@@ -21,7 +22,7 @@ TURNS = [
 
 def test_a_clip_is_the_turns_own_stretch() -> None:
     audio = np.arange(2 * 16_000, dtype=np.float32)
-    clips = turn_clips(audio, TURNS)
+    clips = [turn_clip(audio, turn) for turn in TURNS]
     assert [words for _, words in clips] == ["good morning", "oh", "bye"]
     np.testing.assert_array_equal(clips[0][0], audio[8_000:16_000])
     assert len(clips[1][0]) == 0
@@ -30,16 +31,16 @@ def test_a_clip_is_the_turns_own_stretch() -> None:
 
 def test_the_most_probable_emotion_is_taken() -> None:
     table = np.eye(4)[[3, 0, 1]] * 0.6 + 0.1
-    labelled = with_emotions(TURNS, table)
+    labelled = [turn.answered(row) for turn, row in zip(TURNS, table, strict=True)]
     assert [turn.emotion for turn in labelled] == ["sad", "angry", "happy"]
     assert [turn.confidence for turn in labelled] == pytest.approx([0.7, 0.7, 0.7])
     assert labelled[0].probabilities == pytest.approx(dict(zip(EMOTIONS, table[0], strict=True)))
     assert [turn.words for turn in labelled] == [turn.words for turn in TURNS]
 
 
-def test_turns_and_answers_must_match_in_number() -> None:
+def test_an_answer_has_a_probability_for_each_emotion() -> None:
     with pytest.raises(ValueError, match="zip"):
-        with_emotions(TURNS, np.full((2, 4), 0.25))
+        TURNS[0].answered(np.full(3, 0.25))
 
 
 def test_no_sound_needs_no_models() -> None:
@@ -64,7 +65,7 @@ class Heard:
 def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
     analyzer = Analyzer(load_profile("demo"), Settings())
     analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
-    heard = analyzer.listen(np.zeros(3 * 16_000, np.float32), session_id="talk")
+    heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), session_id="talk")
     # Over both, “no” would be A's: a tie goes to the speaker of the word before.
     assert [(turn.speaker, turn.words) for turn in heard.turns] == [
         ("A", "well"),

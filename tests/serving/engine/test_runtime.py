@@ -71,7 +71,7 @@ def test_all_clips_of_a_process_are_counted_in_seconds(tmp_path: Path) -> None:
 class Heard:
     """Speech models that have heard one turn."""
 
-    async def listen(self, *_: Any, **__: Any) -> tuple[np.ndarray, Analysis]:
+    async def find_turns(self, *_: Any, **__: Any) -> tuple[np.ndarray, Analysis]:
         return np.zeros(16_000, np.float32), Analysis(1.0, (Turn("r", 0.0, 1.0, "A", "hello"),), ())
 
     def stop(self) -> None:
@@ -99,8 +99,8 @@ class Troubled:
 def test_a_job_whose_clips_are_never_answered_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AGAIN", 0.01)
-    monkeypatch.setattr(module, "PATIENCE", 0.1)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(module, "MAX_RETRY_SECONDS", 0.1)
 
     async def scene() -> None:
         runtime, emotions = make_runtime(tmp_path), Troubled()
@@ -108,7 +108,7 @@ def test_a_job_whose_clips_are_never_answered_fails(
         runtime.speech, runtime.emotions = Heard(), emotions  # type: ignore[assignment]
         with pytest.raises(LateError, match="never"):
             await asyncio.wait_for(
-                runtime.analyze(io.BytesIO(), Options("r"), Work(), ASKED, patient=True), 10
+                runtime.analyze(io.BytesIO(), Options("r"), Work(), ASKED, background=True), 10
             )
         await runtime.stop()
 
@@ -118,20 +118,20 @@ def test_a_job_whose_clips_are_never_answered_fails(
 def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "AGAIN", 0.01)
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0.01)
 
     async def scene() -> None:
         runtime = make_runtime(tmp_path)
         runtime.speech, runtime.emotions = Heard(), Troubled()  # type: ignore[assignment]
 
-        async def analyze(patient: bool) -> int:
+        async def analyze(background: bool) -> int:
             work, options = Work(), Options("r")
-            found = await runtime.analyze(io.BytesIO(), options, work, ASKED, patient=patient)
+            found = await runtime.analyze(io.BytesIO(), options, work, ASKED, background=background)
             return found.version
 
         with pytest.raises(NotReadyError):
-            await analyze(patient=False)
-        assert await analyze(patient=True) == 3
+            await analyze(background=False)
+        assert await analyze(background=True) == 3
         await runtime.stop()
 
     asyncio.run(scene())

@@ -6,37 +6,37 @@ import threading
 import pytest
 
 from components.base import Stopped
-from serving.engine.scheduling import Baton, Lane, Work
+from serving.engine.scheduling import AdmissionQueue, FairLock, Work
 from serving.errors import BusyError, LateError
 
 
-def test_the_baton_goes_round() -> None:
-    baton, order, there = Baton(), [], threading.Barrier(3)
+def test_the_lock_goes_round() -> None:
+    lock, order, there = FairLock(), [], threading.Barrier(3)
 
     def work(name: str) -> None:
         there.wait()
-        with baton.held():
+        with lock:
             for _ in range(3):
                 order.append(name)
-                baton.pass_on()
+                lock.let_others_go()
 
     threads = [threading.Thread(target=work, args=(name,)) for name in "abc"]
-    with baton.held():  # until all three wait for it
+    with lock:  # until all three wait for it
         for thread in threads:
             thread.start()
-        while len(baton._queue) < 3:
+        while len(lock._waiting) < 3:
             threading.Event().wait(0.001)
     for thread in threads:
         thread.join(10)
     assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:]) == ["a", "b", "c"]
 
 
-def test_one_alone_keeps_the_baton() -> None:
-    baton = Baton()
-    with baton.held():
-        baton.pass_on()
-        assert baton._taken
-    assert not baton._taken
+def test_one_alone_keeps_the_lock() -> None:
+    lock = FairLock()
+    with lock:
+        lock.let_others_go()
+        assert lock._taken
+    assert not lock._taken
 
 
 def test_stopped_work_ends_at_its_next_step() -> None:
@@ -54,20 +54,20 @@ def test_late_work_ends_at_its_next_step() -> None:
     Work(60.0).step("diarize", 0.1)
 
 
-def test_a_lane_takes_one_and_lets_so_many_wait() -> None:
+def test_a_queue_takes_one_and_lets_so_many_wait() -> None:
     async def scene() -> list[str]:
-        lane, story, go = Lane(1, "recordings"), [], asyncio.Event()
+        queue, story, go = AdmissionQueue(1, "recordings"), [], asyncio.Event()
 
-        async def visitor(name: str, patient: bool = False) -> None:
+        async def visitor(name: str, background: bool = False) -> None:
             try:
-                async with lane.turn(patient=patient):
+                async with queue.turn(background=background):
                     story.append(f"{name} in")
                     await go.wait()
             except BusyError as error:
                 story.append(f"{name}: {error}")
 
         tasks = [asyncio.create_task(visitor(name)) for name in ("first", "second", "third")]
-        tasks.append(asyncio.create_task(visitor("patient", patient=True)))
+        tasks.append(asyncio.create_task(visitor("job", background=True)))
         await asyncio.sleep(0)
         tasks[1].cancel()  # who waits may leave
         await asyncio.sleep(0)
@@ -78,5 +78,5 @@ def test_a_lane_takes_one_and_lets_so_many_wait() -> None:
     assert asyncio.run(scene()) == [
         "first in",
         "third: too many recordings are waiting; try again later",
-        "patient in",
+        "job in",
     ]

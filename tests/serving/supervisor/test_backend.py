@@ -16,8 +16,8 @@ from safetensors.numpy import load_file, save_file
 from components.config import Settings
 from components.register import history, promote, rollback
 from serving.lineup import read_pointer
+from serving.settings import TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
-from serving.traffic import TrafficSettings
 from serving.triton.repository import HostSettings
 from tests.serving.load import Alone, Load, wait_until
 from tests.serving.versions import add, as_version

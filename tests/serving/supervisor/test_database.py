@@ -11,8 +11,9 @@ import pytest
 
 from components.base import DatabaseAwayError, InputError
 from components.traffic import FeedbackStore
+from serving.api.database import Database
 from serving.api.feedback import FeedbackDatabase
-from serving.api.job_store import Store, new_id
+from serving.api.job_store import JobStore, new_id
 from serving.keys import add_key
 from tests.serving.helpers import running_postgres, start_log_service
 
@@ -62,16 +63,18 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
         assert int(response.headers["retry-after"]) > 0
 
 
-@pytest.mark.parametrize("store", [Store, FeedbackStore])
-def test_a_silent_postgresql_is_given_up_soon(store: Callable[[str], object]) -> None:
+@pytest.mark.parametrize(
+    "ask",
+    [lambda url: JobStore(Database(url)).unfinished(), FeedbackStore],
+    ids=["jobs", "feedback"],
+)
+def test_a_silent_postgresql_is_given_up_soon(ask: Callable[[str], object]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         hang_up = threading.Timer(15, silent.close)
         hang_up.start()
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         with pytest.raises(DatabaseAwayError, match="timeout expired"):
-            opened = store(f"postgresql+psycopg2://moodline@{address}/x?sslmode=disable")
-            assert isinstance(opened, Store)  # the other one asks at once
-            opened.unfinished()
+            ask(f"postgresql+psycopg2://moodline@{address}/x?sslmode=disable")
         hang_up.cancel()
 
 

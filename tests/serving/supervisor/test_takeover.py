@@ -15,8 +15,8 @@ import pytest
 from components.config import Settings
 from components.register import promote
 from serving.lineup import read_pointer
+from serving.settings import TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
-from serving.traffic import TrafficSettings
 from serving.triton.environment import TritonEnvironment
 from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer

@@ -1,4 +1,4 @@
-"""What is counted of answers, for Prometheus; alerts look at it, whatever is logged."""
+"""Counts answers for Prometheus. Alerts need these counts, whether or not answers are logged."""
 
 from collections.abc import Mapping, Sequence
 
@@ -13,7 +13,7 @@ from serving.engine.analyze import Analysis
 def count_answers(
     turns: Sequence[Turn], measures: Sequence[Mapping[str, float]], version: int
 ) -> None:
-    """Count turns and what was said of them.
+    """Count turns and their emotions.
 
     Args:
         turns: with their emotions.
@@ -30,21 +30,21 @@ def count_answers(
             metrics.ASR_CONFIDENCE.observe(turn.asr_confidence)
 
 
-def count_recording(found: Analysis) -> None:
-    """Count what was heard in a recording."""
-    metrics.AUDIO.inc(found.duration)
-    speech, overlap = spoken(found.speakers)
+def count_recording(analysis: Analysis) -> None:
+    """Count a recording's seconds, turns and words."""
+    metrics.AUDIO.inc(analysis.duration)
+    speech, overlap = speech_seconds(analysis.speakers)
     metrics.SPEECH.inc(speech)
     metrics.OVERLAP.inc(overlap)
-    metrics.TURNS.inc(len(found.turns))
-    words = [(turn.speaker, len(turn.words.split())) for turn in found.turns]
+    metrics.TURNS.inc(len(analysis.turns))
+    words = [(turn.speaker, len(turn.words.split())) for turn in analysis.turns]
     metrics.WORDS.inc(sum(length for _, length in words))
-    lonely = sum(length for speaker, length in words if speaker == UNKNOWN)
-    metrics.WORDS_WITHOUT.labels("speaker").inc(lonely)
-    metrics.WORDS_WITHOUT.labels("time").inc(found.untimed)
+    without_speaker = sum(length for speaker, length in words if speaker == UNKNOWN)
+    metrics.WORDS_WITHOUT.labels("speaker").inc(without_speaker)
+    metrics.WORDS_WITHOUT.labels("time").inc(analysis.words_without_times)
 
 
-def spoken(segments: Sequence[SpeakerSegment]) -> tuple[Seconds, Seconds]:
+def speech_seconds(segments: Sequence[SpeakerSegment]) -> tuple[Seconds, Seconds]:
     """How long anybody speaks, and how long two or more do.
 
     Segments of one speaker that overlap count once::

@@ -5,7 +5,7 @@ import pytest
 
 from components.conversation import SpeakerSegment, Turn
 from serving.engine.analyze import Analysis
-from serving.engine.count import count_answers, count_recording, spoken
+from serving.engine.answer_metrics import count_answers, count_recording, speech_seconds
 
 
 def value(name: str, **labels: str) -> float:
@@ -23,7 +23,7 @@ def value(name: str, **labels: str) -> float:
     ],
 )
 def test_how_long_somebody_speaks_and_how_long_two_do(segments, speech, overlap) -> None:
-    found = spoken([SpeakerSegment(*segment) for segment in segments])
+    found = speech_seconds([SpeakerSegment(*segment) for segment in segments])
     assert found == pytest.approx((speech, overlap))
 
 
@@ -47,7 +47,7 @@ def test_a_recording() -> None:
         Turn("r", 5.0, 6.0, "unknown", "fine thanks"),
     )
     segments = (SpeakerSegment(0.0, 2.0, "A"), SpeakerSegment(1.5, 3.0, "B"))
-    count_recording(Analysis(10.0, turns, segments, untimed=3))
+    count_recording(Analysis(10.0, turns, segments, words_without_times=3))
     added = {key: after - before[key] for key, after in look().items()}
     heard = {"words": 6, "lonely": 2, "untimed": 3, "turns": 2}
     assert added == pytest.approx(heard | {"speech": 3, "overlap": 0.5, "audio": 10})
