@@ -10,8 +10,8 @@ from components.base import InputError
 from components.conversation import (
     SpeakerSegment,
     Turn,
+    asr_segments,
     parse_rttm,
-    parse_words,
     recording_name,
     recording_names,
 )
@@ -296,7 +296,7 @@ def _options(
 
 
 def _aligned(body: AlignIn) -> list[Turn]:
-    segments = parse_words(body.words.model_dump(), "words")
+    segments = asr_segments(body.words, "words")
     name = body.session_id
     if isinstance(body.speakers, str):
         found = parse_rttm(body.speakers, "speakers")

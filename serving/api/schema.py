@@ -1,13 +1,13 @@
 """What the API takes and gives, as types; `/docs` is made from them."""
 
-import math
 import re
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
+from components.conversation import WhisperXTranscript
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from serving.engine.runtime import Result
@@ -16,12 +16,6 @@ EMOTION = "angry, happy, neutral or sad: a statistical guess."
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 Time = Annotated[float, Field(ge=0, le=1e7)]
-Score = Annotated[float, Field(allow_inf_nan=False)]
-
-
-def _known(value: Any) -> Any:
-    """Some writers put NaN for what they don't know."""
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _printable(text: str) -> str:
@@ -32,7 +26,6 @@ def _printable(text: str) -> str:
 
 
 Printable = Annotated[str, AfterValidator(_printable)]
-MaybeTime = Annotated[Time | None, BeforeValidator(_known)]
 Name = Annotated[str, Field(min_length=1, max_length=100)]
 Text = Annotated[str, Field(max_length=8_000)]  # more than anybody says within the longest clip
 
@@ -149,35 +142,7 @@ class Problem(_Out):
     detail: str = Field(description="In one sentence.")
 
 
-class _In(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class WordIn(_In):
-    """A word; its times may be unknown."""
-
-    word: str = Field(max_length=1000)
-    start: MaybeTime = None
-    end: MaybeTime = None
-    score: Annotated[Score | None, BeforeValidator(_known)] = None
-
-
-class SegmentIn(_In):
-    """A stretch as it was recognised; without `words` those of its `text` are taken."""
-
-    start: Time
-    end: Time
-    text: str | None = Field(None, max_length=100_000)
-    words: Annotated[list[WordIn], Field(fail_fast=True)] | None = None
-
-
-class WordsIn(_In):
-    """A transcript, as WhisperX writes it."""
-
-    segments: Annotated[list[SegmentIn], Field(fail_fast=True)]
-
-
-class SpeakerIn(_In):
+class SpeakerIn(BaseModel):
     """A stretch in which somebody speaks; stretches may overlap."""
 
     start: Time
@@ -185,10 +150,10 @@ class SpeakerIn(_In):
     speaker: Name
 
 
-class AlignIn(_In):
+class AlignIn(BaseModel):
     """Words and speaker segments of one recording."""
 
-    words: WordsIn
+    words: WhisperXTranscript
     speakers: Annotated[list[SpeakerIn], Field(fail_fast=True)] | str = Field(
         description="Segments, or the text of an RTTM file of one recording."
     )
