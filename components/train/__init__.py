@@ -1,17 +1,11 @@
-"""Labelled examples become a model version: one folder with all that serving and watching need."""
+"""Labelled examples become a model version: one folder with all that serving and watching need.
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+`train` checks the input, and starts several processes if the profile wants them. `worker` is what
+each process does, `loop` how a module is fitted, `version` what is written. Only `worker` and what
+it imports need torch.
+"""
 
-if TYPE_CHECKING:
-    from components.train.training import TrainResult, train
-
-_HOMES = {"TrainResult": "training", "train": "training"}
+from components.train.train import train
+from components.train.version import TrainResult
 
 __all__ = ["TrainResult", "train"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -44,8 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the version's folder to write")
     given = parser.parse_args(arguments)
 
+    from components.train import train
     from components.train.processes import rank
-    from components.train.training import train
 
     first = rank() == 0
     logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")

@@ -1,11 +1,10 @@
 """The model card: what a version is, what it was made from, what it must not be used for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from components.config import TrainStep
 from components.conversation import EMOTIONS
 from components.train.data import Row, Split, count_emotions
-from components.train.fitting import Fitted
 
 _CARD = """\
 # Moodline: emotion of a speaker turn
@@ -37,8 +36,8 @@ well the emotions of people are told apart, and this version is not fit to be us
 {% endif %}
 ## Numbers
 
-On the validation fold, at epoch {{ fitted.best_epoch }} of {{ fitted.history | length }}:
-{% for name, value in fitted.validation.items() %}
+On the validation fold, at epoch {{ best_epoch }} of {{ epochs }}:
+{% for name, value in validation.items() %}
 - {{ name | replace("_", " ") }}: {{ "%.3f" | format(value) }}
 {%- endfor %}
 
@@ -64,8 +63,20 @@ registered with this version.
 """
 
 
-def model_card(profile: TrainStep, fitted: Fitted, split: Split) -> str:
-    """The card of a version as Markdown."""
+def model_card(
+    profile: TrainStep,
+    split: Split,
+    *,
+    best_epoch: int,
+    epochs: int,
+    validation: Mapping[str, float],
+) -> str:
+    """The card of a version as Markdown.
+
+    Args:
+        epochs: how many were fitted.
+        validation: the best epoch's scores on the validation part.
+    """
     from jinja2 import Environment, StrictUndefined
 
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
@@ -73,7 +84,9 @@ def model_card(profile: TrainStep, fitted: Fitted, split: Split) -> str:
         profile=profile,
         fusion=profile.fusion,
         how="frozen" if profile.train.freeze_encoders else "fine-tuned",
-        fitted=fitted,
+        best_epoch=best_epoch,
+        epochs=epochs,
+        validation=validation,
         emotions=", ".join(EMOTIONS),
         emotions_list=EMOTIONS,
         parts=[_part("training", split.training), _part("validation", split.validation)],

@@ -1,14 +1,14 @@
-"""What a killed training goes on from, and the best epoch's weights, which are kept in memory.
+"""Checkpoints, from which a killed training goes on; the best epoch's weights are kept in memory.
 
-A checkpoint is a folder as Hugging Face's Trainer writes it, and in it `best.safetensors`. Writing
-one can take longer than an epoch of a frozen model, so it is written as often as the settings of
-the machine ask (`checkpoint_seconds`), not once an epoch.
+A checkpoint is a folder of Hugging Face's Trainer with `best.safetensors` in it. Writing one can
+take longer than an epoch of a frozen model. So it is not written every epoch, but as often as the
+machine's settings say (`checkpoint_seconds`).
 """
 
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +16,24 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from components.train.history import History, best_entry, read_history
 from components.train.processes import from_first
+from components.train.version import History, best_entry
 
 BEST = "best.safetensors"
 
 
 class EpochKeeper(TrainerCallback):
-    """Keeps the best epoch, stops when none is better for long, and says when to write.
+    """Keeps the best epoch's weights, stops early, and decides when a checkpoint is written.
 
-    Which epoch is best, and whether it is time to stop, is read from the Trainer's log, which a
-    checkpoint holds: a resumed training decides as an unbroken one does.
+    The best epoch and the end are read from the Trainer's log, which is part of a checkpoint. So a
+    resumed training decides as an unbroken one does. (Hugging Face's `EarlyStoppingCallback` and
+    `load_best_model_at_end` need a checkpoint every epoch.)
 
     Args:
         module: what is fitted.
         patience: epochs without a better score before it stops.
         seconds: the least time between two checkpoints.
-        told: called after each epoch, and before the first if resumed, with the history so far.
+        on_epoch: called with the history so far, after each epoch and when a run is resumed.
     """
 
     def __init__(
@@ -40,23 +41,23 @@ class EpochKeeper(TrainerCallback):
         module: nn.Module,
         patience: int,
         seconds: float,
-        told: Callable[[History], None],
+        on_epoch: Callable[[History], None],
     ) -> None:
         self.module = module
         self.patience = patience
         self.seconds = seconds
-        self.told = told
+        self.on_epoch = on_epoch
         self.best: dict[str, Tensor] = {}
-        self.written = time.monotonic()
+        self.written_at = time.monotonic()
 
     def resume(self, checkpoint: Path) -> History:
         """Take the best weights of a checkpoint; returns the history until then."""
         self.best = load_file(checkpoint / BEST)
         history = read_history(checkpoint)
-        self.told(history)
+        self.on_epoch(history)
         return history
 
-    def finished(self, history: History, epochs: int) -> bool:
+    def is_finished(self, history: History, epochs: int) -> bool:
         """Whether there is nothing more to fit."""
         waited = len(history) - best_entry(history)["epoch"]
         return len(history) >= epochs or waited >= self.patience
@@ -69,26 +70,26 @@ class EpochKeeper(TrainerCallback):
         """After each epoch's validation."""
         history = read_history(state)
         if best_entry(history) is history[-1]:
-            # Views would change with the weights; copies are what was judged.
+            # Views would change with the weights.
             weights = self.module.state_dict()
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in weights.items()}
-        control.should_training_stop = self.finished(history, args.num_train_epochs)
-        due = time.monotonic() - self.written >= self.seconds
+        control.should_training_stop = self.is_finished(history, args.num_train_epochs)
+        due = time.monotonic() - self.written_at >= self.seconds
         control.should_save = from_first(due)
         if control.should_save and state.is_world_process_zero:
-            # Before the Trainer's part, whose last file makes the checkpoint a whole one.
+            # This goes first: the Trainer's last file marks the checkpoint as whole.
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
             folder.mkdir(parents=True, exist_ok=True)
             save_file(self.best, folder / BEST)
-        self.told(history)
+        self.on_epoch(history)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        """The time that writing took does not count."""
-        self.written = time.monotonic()
+        """The time for writing does not count."""
+        self.written_at = time.monotonic()
 
 
 def last_whole_checkpoint(work: Path) -> Path | None:
-    """The last checkpoint whose writing was finished; those cut short are removed."""
+    """The last checkpoint that is whole; incomplete ones are removed."""
     whole = []
     for folder in work.glob("checkpoint-*"):
         try:
@@ -98,3 +99,29 @@ def last_whole_checkpoint(work: Path) -> Path | None:
         except (OSError, ValueError):
             shutil.rmtree(folder, ignore_errors=True)
     return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
+
+
+def read_history(source: Any) -> History:
+    """The completed epochs, from the Trainer's state or from a checkpoint's folder."""
+    if isinstance(source, Path):
+        text = (source / "trainer_state.json").read_text(encoding="utf-8")
+        return _entries(json.loads(text)["log_history"])
+    return _entries(source.log_history)
+
+
+def _entries(log: Sequence[dict[str, Any]]) -> History:
+    """One entry an epoch, without clock times, which differ between runs."""
+    epochs: dict[int, dict[str, float]] = {}
+    for record in log:
+        epoch = round(record["epoch"])
+        entry = epochs.setdefault(epoch, {"epoch": epoch})
+        for name, value in record.items():
+            if name == "loss":
+                entry["training_loss"] = value
+            elif name == "learning_rate":
+                entry[name] = value
+            elif name.startswith("eval_") and not name.endswith(("runtime", "per_second")):
+                entry[f"validation_{name.removeprefix('eval_')}"] = value
+    complete = (entry for _, entry in sorted(epochs.items()) if "validation_loss" in entry)
+    # In a fixed order: entries from a checkpoint have another.
+    return [dict(sorted(entry.items())) for entry in complete]

@@ -21,7 +21,7 @@ COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confiden
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled turn. `label` is its emotion's place in `EMOTIONS`."""
+    """One labelled turn. `label` is its emotion's index in `EMOTIONS`."""
 
     recording: str
     fold: str
@@ -59,13 +59,13 @@ def read_rows(path: Path) -> list[Row]:
             raise InputError(f"{path}: lacks the column {column}")
     return [
         Row(
-            row["recording"],
-            row["fold"],
-            row["start"],
-            row["end"],
-            row["text"] or "",
-            EMOTIONS.index(row["emotion"]),
-            row["asr_confidence"],
+            recording=row["recording"],
+            fold=row["fold"],
+            start=row["start"],
+            end=row["end"],
+            text=row["text"] or "",
+            label=EMOTIONS.index(row["emotion"]),
+            asr_confidence=row["asr_confidence"],
         )
         for row in table.select(COLUMNS).to_pylist()
         if row["emotion"] in EMOTIONS
@@ -75,9 +75,9 @@ def read_rows(path: Path) -> list[Row]:
 def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
     """Keep the test part out, take the validation part apart, leave the rest to train on.
 
-    What cannot give a model is refused: an emotion that the training folds have no example of
-    would never be answered, and a validation part of one emotion is won by always answering it. A
-    single fold without an emotion is only warned of: others have it, and macro F1 leaves it out.
+    Examples that cannot give a useful model are refused: a model never answers an emotion that the
+    training folds lack, and the best answer to a validation part of one emotion is always that one.
+    If a single fold lacks an emotion there is only a warning.
 
     Raises:
         InputError: one fold is both, a part is empty, the training folds lack an emotion, or the
@@ -88,36 +88,36 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
             f"protocol: {protocol.test_fold} cannot be both the test and the validation fold"
         )
     parts = [protocol.part(row.recording, row.fold) for row in rows]
-    held = tuple(row for row, part in zip(rows, parts, strict=True) if part == "validation")
-    fitted = tuple(row for row, part in zip(rows, parts, strict=True) if part == "training")
-    if not held:
+    validation = tuple(row for row, part in zip(rows, parts, strict=True) if part == "validation")
+    training = tuple(row for row, part in zip(rows, parts, strict=True) if part == "training")
+    if not validation:
         names = ", ".join(sorted({row.fold for row in rows})) or "none"
         raise InputError(
             f"protocol: the validation part ({protocol.validation}) has no examples; there are of"
             f" the folds {names}"
         )
-    folds = sorted({row.fold for row in fitted})
-    if not fitted:
+    folds = sorted({row.fold for row in training})
+    if not training:
         raise InputError(
             f"protocol: beside the test ({protocol.test}) and validation parts"
             f" ({protocol.validation}) there is nothing to train on"
         )
-    if lacking := _lacking(fitted):
+    if lacking := _lacking(training):
         raise InputError(
             f"examples: no {' or '.join(lacking)} in the training folds ({', '.join(folds)}):"
             " a model cannot learn what it never hears; choose other folds or add recordings"
         )
-    if len({row.label for row in held}) == 1:
+    if len({row.label for row in validation}) == 1:
         raise InputError(
             f"examples: the validation part ({protocol.validation}) has only"
-            f" {EMOTIONS[held[0].label]}; it cannot choose a model; choose another"
+            f" {EMOTIONS[validation[0].label]}; it cannot choose a model; choose another"
         )
-    parts_by_name = {f"fold {fold}": [r for r in fitted if r.fold == fold] for fold in folds}
+    parts_by_name = {f"fold {fold}": [r for r in training if r.fold == fold] for fold in folds}
     parts_by_name.pop(f"fold {FEEDBACK}", None)
-    for name, part in {**parts_by_name, f"validation ({protocol.validation})": held}.items():
+    for name, part in {**parts_by_name, f"validation ({protocol.validation})": validation}.items():
         if lacking := _lacking(part):
             logger.warning("%s has no %s example", name, " and no ".join(lacking))
-    return Split(fitted, held)
+    return Split(training, validation)
 
 
 def _lacking(rows: Sequence[Row]) -> list[str]:

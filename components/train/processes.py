@@ -33,8 +33,10 @@ def rank() -> int:
     return int(os.environ["RANK"]) if under_torchrun() else 0
 
 
-def wanted_processes(settings: TrainSettings) -> int:
-    """How many processes the settings ask for on this machine."""
+def process_count(settings: TrainSettings) -> int:
+    """How many processes train together: those of `torchrun`, or as many as the settings want."""
+    if under_torchrun():
+        return world_size()
     if settings.processes == "auto":
         return max(torch.cuda.device_count(), 1)
     return settings.processes

@@ -53,23 +53,24 @@ def encode_rows(
     model: MoodlineModel,
     tokenizer: Tokenizer,
     rows: Sequence[Row],
+    *,
     sound: Sound,
     cache: Cache,
-    progress: Callable[[int], None],
+    report: Callable[[int], None],
 ) -> list[list[EncodedWindow]]:
-    """The windows of each row with their states, computed or found.
+    """The windows of each row with their states, computed or read from the cache.
 
-    Clips go through the encoders one at a time, so that what is kept never depends, not even in
-    its last digit, on what else was missing. Several processes compute a share each.
+    Clips go through the encoders one at a time, so that cached states are the same to the last
+    digit whatever else was missing. Several processes compute a share each.
 
     Args:
         model: its encoders are used; its head is not.
-        progress: called with the number of rows done.
+        report: called with the number of rows done.
     """
-    kept = (encoder_digest(model), model.config.attend)
+    encoder = (encoder_digest(model), model.config.attend)
 
     def states(row: Row) -> list[EncodedWindow]:
-        key = (*kept, sound.digest(row), row.start, row.end, row.text)
+        key = (*encoder, sound.digest(row), row.start, row.end, row.text)
         path = cache.path("states", *key, suffix=".safetensors")
         if not path.exists():
             windows = _encode(model, tokenizer, row, sound)
@@ -92,11 +93,11 @@ def encode_rows(
     with one_thread(), ThreadPoolExecutor(cores if model.device.type == "cpu" else 1) as pool:
         if processes > 1:
             for done, _ in enumerate(pool.map(states, rows[rank() :: processes]), start=1):
-                progress(done * processes)
+                report(done * processes)
             wait_for_all()
         for windows in pool.map(states, rows):
             encoded.append(windows)
-            progress(len(encoded))
+            report(len(encoded))
     return encoded
 
 

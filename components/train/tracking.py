@@ -4,12 +4,9 @@ import logging
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.train.history import History
-
-if TYPE_CHECKING:
-    from components.train.training import TrainResult
+from components.train.version import History, TrainResult
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +66,7 @@ class Curves:
 
         self._try(send)
 
-    def finish(self, result: "TrainResult") -> None:
+    def finish(self, result: TrainResult) -> None:
         """Log which epoch was best, and the version's digest."""
         if not self._run:
             return

@@ -1,14 +1,105 @@
-"""Hugging Face's Trainer with two learning rates, and the same sums in one process or several."""
+"""Hugging Face's Trainer over windows, with the same sums in one process or in several.
 
+Two learning rates, weights of classes, and padded batches that are the same in every run and
+however many processes there are.
+"""
+
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 
-from components.train.batches import EpochBatches, EpochLoader, collate
+from components.fusion.onnx_model import pad
 from components.train.processes import sum_over_processes
+
+GROUP = 16
+"""Batches of sound whose windows are sorted by length together."""
+
+Item = dict[str, Any]
+"""One window.
+
+Its `acoustic` states [T, d_a] or sound [T], its `text` states [L, d_t] or token ids [L], its
+`label`, the index of its `turn` and its `weight` in it.
+"""
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Each epoch's batches in an order of its own, and of each batch one process's share.
+
+    Sound goes into shuffled batches of like length, since padding costs; states at random. The
+    order depends on the seed and the epoch alone, so that a resumed run sees what it would have.
+
+    Args:
+        items: all windows.
+        batch_size: of all processes together.
+        rank: this process.
+        processes: how many there are; the last batch is never smaller.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], batch_size: int, seed: int, rank: int = 0, processes: int = 1
+    ) -> None:
+        self.lengths = [len(item["acoustic"]) for item in items]
+        self.sound = items[0]["acoustic"].ndim == 1
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank, self.processes = rank, processes
+        self.epoch = 0
+        whole, rest = divmod(len(items), batch_size)
+        # A rest too small to give every process something joins the batch before it.
+        self.count = max(whole + (rest >= processes), 1)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[list[int]]:
+        generator = torch.Generator().manual_seed(self.seed + self.epoch)
+        order = torch.randperm(len(self.lengths), generator=generator).tolist()
+        if self.sound:
+            group = GROUP * self.batch_size
+            groups = [order[i : i + group] for i in range(0, len(order), group)]
+            order = [i for g in groups for i in sorted(g, key=lambda i: self.lengths[i])]
+        bounds = [*range(0, self.count * self.batch_size, self.batch_size), len(order)]
+        for number in torch.randperm(self.count, generator=generator).tolist():
+            batch = order[bounds[number] : bounds[number + 1]]
+            yield batch[self.rank :: self.processes]
+
+
+class EpochLoader(DataLoader):
+    """Batches of an epoch that the training loop names."""
+
+    batch_sampler: EpochBatches
+
+    def set_epoch(self, epoch: int) -> None:
+        """Go to this epoch's order."""
+        self.batch_sampler.epoch = epoch
+
+
+def collate(items: Sequence[Item]) -> dict[str, Tensor]:
+    """A padded batch: of states for the head, of sound and token ids for the whole model."""
+    labels = torch.tensor([item["label"] for item in items])
+    acoustic = [item["acoustic"] for item in items]
+    text = [item["text"] for item in items]
+    if acoustic[0].ndim == 2:
+        names = ("acoustic_states", "acoustic_lengths", "text_states", "text_lengths")
+        arrays = (*_pad_states(acoustic), *_pad_states(text))
+    else:
+        names = ("audio", "audio_lengths", "input_ids", "text_lengths")
+        arrays = (*pad(acoustic, np.float32), *pad(text, np.int64))
+    batch = {n: torch.from_numpy(array) for n, array in zip(names, arrays, strict=True)}
+    return {**batch, "labels": labels}
+
+
+def _pad_states(states: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    lengths = np.array([len(s) for s in states], dtype=np.int64)
+    padded = np.zeros((len(states), lengths.max(), states[0].shape[1]), dtype=np.float32)
+    for target, s in zip(padded, states, strict=True):
+        target[: len(s)] = s
+    return padded, lengths
 
 
 class WindowTrainer(Trainer):

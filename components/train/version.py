@@ -1,27 +1,72 @@
 """A model version: one folder with everything that serving, checking and watching it needs."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.base import atomic_path
 from components.config import TrainStep
-from components.fusion import load_tokenizer
-from components.fusion.export import export_onnx
-from components.fusion.model import MoodlineModel
+from components.conversation import EMOTIONS, SAMPLE_RATE
+from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
+from components.fusion.prediction import answer_batch
 from components.train.card import model_card
 from components.train.data import Sound, Split
-from components.train.fitting import Fitted
-from components.train.golden import write_golden
-from components.train.reference import write_drift_reference
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from components.fusion.model import MoodlineModel
+
+History = list[dict[str, float]]
+"""One entry an epoch: losses, learning rate, the validation's scores."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """A model version and how it came about.
+
+    Attributes:
+        model: its folder.
+        digest: of the folder's files; the same for the same examples, profile and machine.
+        history: one entry an epoch: training and validation loss, learning rate, scores.
+        best_epoch: the one whose weights were kept, by macro F1 on the validation fold.
+        validation: that epoch's scores on the validation fold.
+        training_examples: how many of each emotion were fitted.
+        validation_examples: how many of each emotion chose the epoch.
+    """
+
+    model: Path
+    digest: str
+    history: History
+    best_epoch: int
+    validation: dict[str, float]
+    training_examples: dict[str, int]
+    validation_examples: dict[str, int]
+
+
+def best_entry(history: History) -> dict[str, float]:
+    """The first epoch with the highest macro F1 on the validation part.
+
+    The lowest loss does not decide: a better model may be surer of its few errors.
+    """
+    return max(history, key=lambda entry: entry["validation_macro_f1"])
+
+
+def validation_scores(history: History) -> dict[str, float]:
+    """The best epoch's scores on the validation part."""
+    prefix = "validation_"
+    scores = best_entry(history).items()
+    return {k.removeprefix(prefix): v for k, v in scores if k.startswith(prefix)}
 
 
 def write_version(
     out_dir: Path,
-    model: MoodlineModel,
-    fitted: Fitted,
+    *,
+    model: "MoodlineModel",
+    history: History,
     answers: np.ndarray,
     split: Split,
     sound: Sound,
@@ -33,15 +78,17 @@ def write_version(
 
     It holds `config.json`, `model.safetensors`, the tokenizer's and the preprocessor's files,
     `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `history.json`, `profile.json`
-    and `model_card.md`. No file tells when or where it was made, so that the same
-    training gives the same folder.
+    and `model_card.md`. No file holds a time or a path, so the same training gives the same folder.
 
     Args:
-        answers: what the fitted model says of the examples; see `write_drift_reference`.
-        acoustic: the speech encoder's folder or hub name, whose preprocessor is taken along.
-        text: the text encoder's, whose tokenizer is.
+        model: the fitted model.
+        answers: the fitted model's answers on the examples; see `write_drift_reference`.
+        acoustic: the speech encoder's folder or hub name; its preprocessor is written too.
+        text: the text encoder's folder or hub name; its tokenizer is written too.
     """
     from transformers import AutoFeatureExtractor, AutoTokenizer
+
+    from components.fusion.export import export_onnx
 
     model = model.eval()
     with atomic_path(out_dir) as folder:
@@ -53,11 +100,16 @@ def write_version(
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
         write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
-        _write_json(
-            folder / "history.json", {"best_epoch": fitted.best_epoch, "epochs": fitted.history}
-        )
+        best_epoch = int(best_entry(history)["epoch"])
+        _write_json(folder / "history.json", {"best_epoch": best_epoch, "epochs": history})
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
-        card = model_card(profile, fitted, split)
+        card = model_card(
+            profile,
+            split,
+            best_epoch=best_epoch,
+            epochs=len(history),
+            validation=validation_scores(history),
+        )
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         for path in folder.iterdir():
             # safetensors writes for the owner alone; servers run as someone else.
@@ -66,3 +118,79 @@ def write_version(
 
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+
+
+def golden_clips() -> list[Clip]:
+    """Synthetic clips: no person's voice is part of a model."""
+    rng = np.random.default_rng(7)
+
+    def tone(seconds: float, pitch: float) -> np.ndarray:
+        time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+        swell = 0.5 + 0.5 * np.sin(2 * np.pi * 3 * time)
+        clean = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+        return (0.1 * swell * clean + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
+
+    return [
+        (np.zeros(1, dtype=np.float32), ""),
+        (tone(0.4, 210.0), "No!"),
+        (tone(2.5, 120.0), "I don't know what to tell you any more."),
+        (np.zeros(SAMPLE_RATE, dtype=np.float32), "We won, we really won!"),
+        (tone(7.3, 165.0), "The meeting is on Thursday at ten, and the room is the usual one."),
+    ]
+
+
+def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> None:
+    """Write inputs with the answers that this model must give, so that any server can be checked.
+
+    Each answer is computed alone. The file holds `audio.<i>` float32 [samples] and `input_ids.<i>`
+    int64 [tokens] for each clip i, and for all of them `probabilities` float32 [n, 4] and
+    `embedding` float32 [n, d].
+    """
+    from safetensors.numpy import save_file
+
+    arrays, answers = {}, []
+    limits = (model.config.max_samples, model.config.max_tokens)
+    for i, clip in enumerate(golden_clips()):
+        window = clip_windows([clip], tokenizer, *limits)[0]
+        arrays[f"audio.{i}"] = window.audio
+        arrays[f"input_ids.{i}"] = np.array(window.input_ids, dtype=np.int64)
+        answers.append(answer_batch(model, [window])[0])
+    table = np.stack(answers).astype(np.float32)
+    arrays["probabilities"] = np.ascontiguousarray(table[:, : len(EMOTIONS)])
+    arrays["embedding"] = np.ascontiguousarray(table[:, len(EMOTIONS) :])
+    save_file(arrays, path)
+
+
+def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path: Path) -> None:
+    """Write what the examples looked like to the model: later traffic is compared with it.
+
+    The file is Parquet with one row an example.
+
+    Its columns: `part` ("training" or "validation"; a model is surer of what it was fitted to, so
+    compare confidence with the validation part), `recording`, `label`, `emotion` (the
+    answer), `confidence`, `probabilities` (list of 4), `embedding` (list of d), the measures of
+    `components.fusion.turn_measures` and `asr_confidence` (null where not known).
+
+    Args:
+        answers: [n, 4 + d], the probabilities and embedding of each training, then each
+            validation example.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [("training", row) for row in split.training]
+    rows += [("validation", row) for row in split.validation]
+    probabilities, embeddings = answers[:, : len(EMOTIONS)], answers[:, len(EMOTIONS) :]
+    measures = [turn_measures(*sound.clip(row)) for _, row in rows]
+    columns = {
+        "part": [part for part, _ in rows],
+        "recording": [row.recording for _, row in rows],
+        "label": [EMOTIONS[row.label] for _, row in rows],
+        "emotion": [EMOTIONS[i] for i in probabilities.argmax(axis=1)],
+        "confidence": pa.array(probabilities.max(axis=1), pa.float32()),
+        "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float32())),
+        "embedding": pa.array(embeddings.tolist(), pa.list_(pa.float32())),
+        **{name: pa.array([m[name] for m in measures], pa.float32()) for name in measures[0]},
+        "asr_confidence": pa.array([row.asr_confidence for _, row in rows], pa.float32()),
+    }
+    pq.write_table(pa.table(columns), path)

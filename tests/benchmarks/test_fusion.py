@@ -24,9 +24,9 @@ from components.fusion import Clip, OnnxModel, clip_windows, predict
 from components.fusion.config import MoodlineConfig
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
-from components.train.batches import Item
-from components.train.fitting import fit
+from components.train.loop import fit
 from components.train.states import one_thread
+from components.train.trainer import Item
 
 WORDS = [f"w{i}" for i in range(200)]
 EVALUATED, FITTED = 32, 24
@@ -211,9 +211,17 @@ def test_a_frozen_epoch_after_the_first(
         settings = TrainSettings(epochs=count, patience=count, batch_size=16)
         with one_thread():
             return timed(
-                lambda: fit(model.head, states, states[:8], settings, 0, tmp_path / "work",
-                            lambda _: None, 30.0)
-            )  # fmt: skip
+                lambda: fit(
+                    model.head,
+                    training=states,
+                    validation=states[:8],
+                    settings=settings,
+                    seed=0,
+                    work=tmp_path / "work",
+                    on_epoch=lambda _: None,
+                    checkpoint_seconds=30.0,
+                )
+            )
 
     epochs(1)
     # The difference leaves out what is done once.
@@ -239,8 +247,16 @@ def test_fine_tuning(benchmark: BenchmarkFixture, tokenizer: Tokenizer, tmp_path
 
     def ours() -> None:
         # One clip is validated: that is not what is timed.
-        fit(model, items, items[:1], settings, 0, tmp_path / "work",
-            lambda _: ends.append((time.perf_counter(), time.process_time())), 1e9)  # fmt: skip
+        fit(
+            model,
+            training=items,
+            validation=items[:1],
+            settings=settings,
+            seed=0,
+            work=tmp_path / "work",
+            on_epoch=lambda _: ends.append((time.perf_counter(), time.process_time())),
+            checkpoint_seconds=1e9,
+        )
 
     benchmark.pedantic(ours, rounds=1)
     # Its optimizer and gradients are gigabytes.

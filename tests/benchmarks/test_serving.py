@@ -23,7 +23,7 @@ from components.fusion import Clip, OnnxModel, load_tokenizer
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
 from components.traffic import read_window
-from components.train.golden import write_golden
+from components.train.version import write_golden
 from serving.lineup import Served
 from serving.processes import Child, free_ports
 from serving.supervisor.backend import pointer_path

@@ -10,8 +10,7 @@ import pytest
 from components.config import Profile, Settings
 from components.conversation import Recording
 from components.train import TrainResult, train
-from components.train.checkpoints import last_whole_checkpoint
-from components.train.history import read_history
+from components.train.checkpoints import last_whole_checkpoint, read_history
 
 Corpus = tuple[Path, list[Recording]]
 Make = Callable[..., Profile]

@@ -34,7 +34,7 @@ def test_encoders_are_run_once(
     model.text.register_forward_hook(lambda *_: runs.append("text"))
 
     def encode() -> list[np.ndarray]:
-        found = encode_rows(model, tokenizer, rows, sound, cache, lambda _: None)
+        found = encode_rows(model, tokenizer, rows, sound=sound, cache=cache, report=lambda _: None)
         return [array for windows in found for w in windows for array in (w.acoustic, w.text)]
 
     first = encode()
@@ -56,7 +56,12 @@ def test_standardized_states_have_mean_0_and_deviation_1(
     rows = read_rows(corpus[0])
     tokenizer = pretrained_tokenizer(str(tiny_models / "tiny-text"))
     encoded = encode_rows(
-        model, tokenizer, rows, Sound(corpus[1], rows), Cache(tmp_path), lambda _: None
+        model,
+        tokenizer,
+        rows,
+        sound=Sound(corpus[1], rows),
+        cache=Cache(tmp_path),
+        report=lambda _: None,
     )
     standardize(model, encoded)
     states = torch.from_numpy(np.concatenate([windows[0].acoustic for windows in encoded]))

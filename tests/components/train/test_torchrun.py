@@ -16,9 +16,9 @@ from components.base import InputError, tree_digest
 from components.config import Profile, Settings
 from components.conversation import Recording, write_manifest
 from components.train import train
-from components.train.batches import EpochBatches
 from components.train.checkpoints import last_whole_checkpoint
 from components.train.launch import run_processes
+from components.train.trainer import EpochBatches
 
 Corpus = tuple[Path, list[Recording]]
 Make = Callable[..., Profile]

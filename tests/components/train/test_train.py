@@ -15,7 +15,6 @@ from components.conversation import EMOTIONS, Recording, read_audio
 from components.fusion import Classifier, OnnxModel, load_tokenizer, predict
 from components.fusion.model import load_model
 from components.train import TrainResult, train
-from components.train.golden import read_golden
 
 Corpus = tuple[Path, list[Recording]]
 Make = Callable[..., Profile]
@@ -68,17 +67,25 @@ def test_history_has_the_curves_and_the_best_epoch(trained: TrainResult) -> None
     assert trained.validation["macro_f1"] == max(scores)
 
 
+def check_golden(version: Path) -> None:
+    """The version's graph gives its golden answers, alone and all together in one padded batch."""
+    arrays = load_file(version / "golden.safetensors")
+    wanted, vectors = arrays["probabilities"], arrays["embedding"]
+    audio = [arrays[f"audio.{i}"] for i in range(len(wanted))]
+    ids = [arrays[f"input_ids.{i}"] for i in range(len(wanted))]
+    assert len(wanted) >= 4
+    graph = OnnxModel(version / "model.onnx")
+    for i in range(len(wanted)):
+        given, embedding = graph.run([audio[i]], [ids[i]])
+        assert np.abs(given[0] - wanted[i]).max() < 1e-4
+        assert np.abs(embedding[0] - vectors[i]).max() < 1e-4
+    given, embedding = graph.run(audio, ids)
+    assert np.abs(given - wanted).max() < 1e-4
+    assert np.abs(embedding - vectors).max() < 1e-4
+
+
 def test_golden_answers_come_back_from_torch_and_onnx(trained: TrainResult) -> None:
-    clips, probabilities, embeddings = read_golden(trained.model / "golden.safetensors")
-    assert len(clips) == len(probabilities) >= 4
-    graph = OnnxModel(trained.model / "model.onnx")
-    for (audio, ids), wanted, vector in zip(clips, probabilities, embeddings, strict=True):
-        given, embedding = graph.run([audio], [ids])
-        assert np.abs(given[0] - wanted).max() < 1e-4
-        assert np.abs(embedding[0] - vector).max() < 1e-4
-    # All together in one padded batch, they answer as alone.
-    given, _ = graph.run([audio for audio, _ in clips], [ids for _, ids in clips])
-    assert np.abs(given - probabilities).max() < 1e-4
+    check_golden(trained.model)
 
 
 def test_drift_reference_is_what_the_model_says(trained: TrainResult, corpus: Corpus) -> None:
@@ -165,11 +172,7 @@ def test_attending_over_frames_trains_too(
     result = train(*corpus, tmp_path / "model", profile, settings)
     model = load_model(result.model)
     assert model.config.attend == "frames"
-    clips, probabilities, embeddings = read_golden(result.model / "golden.safetensors")
-    graph = OnnxModel(result.model / "model.onnx")
-    given, vectors = graph.run([audio for audio, _ in clips], [ids for _, ids in clips])
-    assert np.abs(given - probabilities).max() < 1e-4
-    assert np.abs(vectors - embeddings).max() < 1e-4
+    check_golden(result.model)
     turn = (read_audio(corpus[1][0].audio, 0.0, 0.3), "no stop")
     by_torch = predict(model, [turn], tokenizer=load_tokenizer(result.model))[0]
     by_graph = Classifier(result.model)([turn])

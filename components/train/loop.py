@@ -4,7 +4,6 @@ import logging
 import os
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,64 +14,48 @@ from transformers import EvalPrediction, PrinterCallback, TrainingArguments
 
 from components.config import TrainSettings
 from components.conversation import EMOTIONS
-from components.train.batches import Item
-from components.train.checkpoints import EpochKeeper, last_whole_checkpoint
-from components.train.history import History, best_entry, read_history
+from components.scoring import classification
+from components.scoring.classification import accuracy, macro_f1, uar
+from components.train.checkpoints import EpochKeeper, last_whole_checkpoint, read_history
 from components.train.processes import precision, share_of_batch, under_torchrun, world_size
-from components.train.scores import classification_scores
-from components.train.trainer import WindowTrainer
+from components.train.trainer import Item, WindowTrainer
+from components.train.version import History
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
-    """What the loop found.
-
-    Attributes:
-        history: one entry an epoch: losses, rates, the validation's scores.
-        best_epoch: whose weights the module now has.
-    """
-
-    history: History
-    best_epoch: int
-
-    @property
-    def validation(self) -> dict[str, float]:
-        """The best epoch's scores on the validation part."""
-        best = next(entry for entry in self.history if entry["epoch"] == self.best_epoch)
-        prefix = "validation_"
-        return {k.removeprefix(prefix): v for k, v in best.items() if k.startswith(prefix)}
-
-
 def fit(
     module: nn.Module,
+    *,
     training: Sequence[Item],
     validation: Sequence[Item],
     settings: TrainSettings,
     seed: int,
     work: Path,
-    told: Callable[[History], None],
+    on_epoch: Callable[[History], None],
     checkpoint_seconds: float = 0.0,
-) -> Fitted:
+) -> History:
     """Fit a module and leave it with the weights of its best epoch on the validation part.
 
-    A killed run goes on from the last epoch that `work` holds whole, to the same result. Under
-    `torchrun` every process calls this alike; they share each batch and the validation, and all
-    of them end with the same weights.
+    A killed run goes on from the last whole checkpoint in `work`, to the same result. Under
+    `torchrun` every process calls this function. The processes share each batch and the
+    validation, and all of them end with the same weights.
 
     Args:
         module: a `MoodlineHead` over states, or a whole `MoodlineModel`.
         training: windows to fit.
         validation: windows whose turns choose the epoch.
         work: a folder for checkpoints, which the caller removes; every process sees the same.
-        told: called with the history so far: after each epoch, and at once if the run goes on.
+        on_epoch: called with the history so far, after each epoch and when a run is resumed.
         checkpoint_seconds: the least time between two checkpoints; with 0 every epoch has one.
 
+    Returns:
+        One entry an epoch: losses, rates, the validation's scores.
+
     Raises:
-        InputError: a batch that cannot be shared out, or a precision that is not to be had here.
+        InputError: a batch that cannot be shared out, or a precision that is not supported here.
     """
-    keeper = EpochKeeper(module, settings.patience, checkpoint_seconds, told)
+    keeper = EpochKeeper(module, settings.patience, checkpoint_seconds, on_epoch)
     trainer = WindowTrainer(
         model=module,
         args=_arguments(module, settings, seed, work),
@@ -90,17 +73,17 @@ def fit(
     if checkpoint:
         logger.info("training goes on from %s", checkpoint.name)
         history = keeper.resume(checkpoint)
-    if not history or not keeper.finished(history, settings.epochs):
+    if not history or not keeper.is_finished(history, settings.epochs):
         with warnings.catch_warnings():
-            # Checkpoints are told apart by their numbers where file times are coarse; that is fine.
+            # Where file times are coarse, checkpoints are ordered by their numbers: that is fine.
             warnings.filterwarnings("ignore", message="mtime may not be reliable")
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         history = read_history(trainer.state)
-    # Half precision was for the loop: what is exported and served is the model itself.
+    # Half precision is for the loop only: the model itself is exported and served.
     trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
     keeper.restore()
     module.eval()
-    return Fitted(history, int(best_entry(history)["epoch"]))
+    return history
 
 
 def _arguments(
@@ -108,7 +91,7 @@ def _arguments(
 ) -> TrainingArguments:
     share = share_of_batch(settings, world_size())
     kind, gpu = precision(settings), torch.cuda.is_available()
-    # The Trainer leaves its precision here, and would take it from an earlier training.
+    # The Trainer keeps its precision here, and would reuse that of an earlier training.
     os.environ["ACCELERATE_MIXED_PRECISION"] = "no"
     arguments = TrainingArguments(
         output_dir=str(work),
@@ -146,7 +129,7 @@ def _arguments(
 
 
 def _class_weights(training: Sequence[Item]) -> Tensor:
-    """Inverse to how often each class comes, 1 on average; every class does come."""
+    """Inverse to each class's frequency, 1 on average; every class has an example."""
     counts = np.bincount([item["label"] for item in training], minlength=len(EMOTIONS))
     return torch.from_numpy(len(training) / (len(EMOTIONS) * counts)).float()
 
@@ -167,3 +150,25 @@ def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, 
         return classification_scores(labels, probabilities)
 
     return scores
+
+
+def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+    """The scores of an epoch, counted as the report and the gate count them.
+
+    Args:
+        labels: [n] reference classes.
+        probabilities: [n, k].
+
+    Returns:
+        The cross-entropy (`loss`, in nats), `accuracy`, and `unweighted_recall` and `macro_f1`
+        over the emotions that occur in the labels.
+    """
+    answers = probabilities.argmax(axis=1)
+    counts = classification([EMOTIONS[i] for i in labels], [EMOTIONS[i] for i in answers]).counts
+    of_labels = probabilities[np.arange(len(labels)), labels]
+    return {
+        "loss": float(-np.log(np.maximum(of_labels, np.finfo(float).tiny)).mean()),
+        "accuracy": float(accuracy(counts)),
+        "unweighted_recall": float(uar(counts)),
+        "macro_f1": float(macro_f1(counts)),
+    }

@@ -14,9 +14,8 @@ from components.config import Profile, Settings, TrainSettings
 from components.conversation import Recording
 from components.fusion.head import MoodlineOutput
 from components.train import train
-from components.train.fitting import _class_weights
-from components.train.processes import precision, wanted_processes
-from components.train.scores import classification_scores
+from components.train.loop import _class_weights, classification_scores
+from components.train.processes import precision, process_count
 from components.train.trainer import WindowTrainer
 
 Corpus = tuple[Path, list[Recording]]
@@ -82,8 +81,8 @@ def test_precision_is_chosen_by_the_hardware() -> None:
     assert precision(TrainSettings(precision="bf16")) == "bf16"
     with pytest.raises(InputError, match="fp16 needs a GPU"):
         precision(TrainSettings(precision="fp16"))
-    assert wanted_processes(TrainSettings()) == 1
-    assert wanted_processes(TrainSettings(processes=3)) == 3
+    assert process_count(TrainSettings()) == 1
+    assert process_count(TrainSettings(processes=3)) == 3
 
 
 def test_it_trains_in_bfloat16_and_with_checkpointed_gradients_where_asked(

@@ -1,0 +1,217 @@
+"""One process's part of a training: encode, fit, and write the version."""
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+from torch import nn
+
+from components.base import Cache, file_digest, tree_digest
+from components.config import Settings, TrainStep, resolve_model
+from components.fusion import clip_windows, predict
+from components.fusion.model import MoodlineModel
+from components.fusion.tokens import pretrained_tokenizer
+from components.train.data import Row, Sound, Split, count_emotions
+from components.train.loop import fit
+from components.train.processes import from_first, own_device, rank, world_size
+from components.train.states import (
+    EncodedWindow,
+    answer_rows,
+    encode_rows,
+    encoder_digest,
+    one_thread,
+    standardize,
+)
+from components.train.tracking import Curves
+from components.train.trainer import Item
+from components.train.version import (
+    History,
+    TrainResult,
+    best_entry,
+    validation_scores,
+    write_version,
+)
+
+Answers = Callable[[], np.ndarray]
+"""Computes the fitted model's answers on the training, then the validation examples: [n, 4 + d]."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Training:
+    """What both ways of fitting work with.
+
+    Attributes:
+        work: the folder of checkpoints.
+        report: called with the number of steps done.
+    """
+
+    model: MoodlineModel
+    tokenizer: Tokenizer
+    split: Split
+    sound: Sound
+    profile: TrainStep
+    cache: Cache
+    work: Path
+    checkpoint_seconds: float
+    report: Callable[[int], None]
+    curves: Curves
+
+    @property
+    def rows(self) -> list[Row]:
+        """The training examples, then the validation examples."""
+        return [*self.split.training, *self.split.validation]
+
+    def fit(self, module: nn.Module, parts: Sequence[list[Item]]) -> History:
+        """Fit a module to the first part's windows; the second part's choose the epoch."""
+
+        def on_epoch(history: History) -> None:
+            self.curves.log(history)
+            self.report(len(self.rows) + len(history))
+
+        return fit(
+            module,
+            training=parts[0],
+            validation=parts[1],
+            settings=self.profile.train,
+            seed=self.profile.seed,
+            work=self.work,
+            on_epoch=on_epoch,
+            checkpoint_seconds=self.checkpoint_seconds,
+        )
+
+
+def train_here(
+    *,
+    examples: Path,
+    split: Split,
+    sound: Sound,
+    out_dir: Path,
+    profile: TrainStep,
+    settings: Settings,
+    report: Callable[[int], None],
+) -> TrainResult:
+    """Train in this process, together with the others if there are any.
+
+    Args:
+        report: called with the number of steps done (examples, epochs).
+    """
+    acoustic = resolve_model(profile.fusion.acoustic, settings)
+    text = resolve_model(profile.fusion.text, settings)
+    head = profile.fusion.model_dump(exclude={"acoustic", "text"})
+    model = MoodlineModel.from_encoders(acoustic, text, seed=profile.seed, **head)
+    nn.Module.to(model, own_device())
+    cache = Cache(settings.cache)
+    decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
+    work = cache.path(
+        "training", file_digest(examples), encoder_digest(model), decides, world_size()
+    )
+    training = _Training(
+        model=model,
+        tokenizer=pretrained_tokenizer(text),
+        split=split,
+        sound=sound,
+        profile=profile,
+        cache=cache,
+        work=work,
+        checkpoint_seconds=settings.checkpoint_seconds,
+        report=report,
+        curves=Curves(rank() == 0),
+    )
+    history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
+    digest = ""
+    if rank() == 0:
+        write_version(
+            out_dir,
+            model=model,
+            history=history,
+            answers=answers(),
+            split=split,
+            sound=sound,
+            profile=profile,
+            acoustic=acoustic,
+            text=text,
+        )
+        digest = tree_digest(out_dir)
+    result = TrainResult(
+        model=out_dir,
+        digest=from_first(digest),
+        history=history,
+        best_epoch=int(best_entry(history)["epoch"]),
+        validation=validation_scores(history),
+        training_examples=count_emotions(split.training),
+        validation_examples=count_emotions(split.validation),
+    )
+    shutil.rmtree(work, ignore_errors=True)
+    training.curves.finish(result)
+    report(len(training.rows) + profile.train.epochs)
+    return result
+
+
+def _item(acoustic: np.ndarray, text: np.ndarray, row: Row, turn: int, weight: float) -> Item:
+    return {"acoustic": acoustic, "text": text, "label": row.label, "turn": turn, "weight": weight}
+
+
+def _encoded(training: _Training, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
+    return encode_rows(
+        training.model,
+        training.tokenizer,
+        rows,
+        sound=training.sound,
+        cache=training.cache,
+        report=training.report,
+    )
+
+
+def _fit_head(training: _Training) -> tuple[History, Answers]:
+    """Frozen encoders: compute their states once, then fit the head alone."""
+    encoded = _encoded(training, training.rows)
+    border = len(training.split.training)
+    standardize(training.model, encoded[:border])
+    parts = [
+        [
+            _item(window.acoustic, window.text, row, turn, window.weight)
+            for turn, (row, windows) in enumerate(zip(rows, states, strict=True))
+            for window in windows
+        ]
+        for rows, states in (
+            (training.split.training, encoded[:border]),
+            (training.split.validation, encoded[border:]),
+        )
+    ]
+    with one_thread():
+        history = training.fit(training.model.head, parts)
+
+    def answers() -> np.ndarray:
+        with one_thread():
+            return answer_rows(training.model.head, encoded)
+
+    return history, answers
+
+
+def _fit_all(training: _Training) -> tuple[History, Answers]:
+    """Fit encoders and head together, from sound and words."""
+    model, tokenizer = training.model, training.tokenizer
+    limits = (model.config.max_samples, model.config.max_tokens)
+    parts = []
+    for rows in (training.split.training, training.split.validation):
+        clips = [training.sound.clip(row) for row in rows]
+        windows = clip_windows(clips, tokenizer, *limits)
+        # Neighbours have like lengths: little of a validation batch is padding.
+        windows.sort(key=lambda window: len(window.audio))
+        parts.append(
+            [_item(w.audio, np.array(w.input_ids), rows[w.clip], w.clip, w.weight) for w in windows]
+        )
+    # The head starts on the scale of the encoders' states before they are fitted.
+    standardize(model, _encoded(training, training.split.training))
+    training.report(len(training.rows))
+    history = training.fit(model, parts)
+
+    def answers() -> np.ndarray:
+        # One at a time: what is kept must not depend on the batches.
+        clips = [training.sound.clip(row) for row in training.rows]
+        return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
+
+    return history, answers
