@@ -58,8 +58,8 @@ def train(
             out_dir,
             profile,
             settings,
-            count,
-            progress or (lambda done, total: None),
+            processes=count,
+            progress=progress or (lambda done, total: None),
         )
         return TrainResult(**{**fields, "model": out_dir})  # type: ignore[arg-type]
 
