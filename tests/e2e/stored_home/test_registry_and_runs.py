@@ -49,11 +49,10 @@ def test_the_registry_goes_on(moodline: Json, home: Path, expected: dict[str, An
     ]
 
 
-def test_a_version_answers_as_it_did(
-    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_version_answers_as_it_did(home: Path, tmp_path: Path) -> None:
     """What it answered then stands in the log, beside the sound; by its graph, by torch, and by
     the code that MLflow keeps with it."""
+    import mlflow
     import mlflow.pyfunc
 
     rows = find_request(home / "log", "to-call-1")
@@ -71,8 +70,10 @@ def test_a_version_answers_as_it_did(
     assert answers(folder) == before
     (folder / "model.onnx").unlink()
     assert answers(folder) == before
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", Settings().mlflow_uri)
+    before_this_test = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(Settings().mlflow_uri)
     model = mlflow.pyfunc.load_model("models:/moodline/1")
+    mlflow.set_tracking_uri(before_this_test)
     clips = [read_audio(sound, turn.start, turn.end).tolist() for turn in turns]
     asked = {"audio": clips, "text": [turn.words for turn in turns]}
     import pandas as pd
