@@ -1,6 +1,6 @@
 """Rules 3 and 4: words with speakers become turns; the whole alignment, and the baseline."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +10,7 @@ from components.align.flatten import flatten
 from components.base import InputError, atomic_path
 from components.conversation import (
     AsrSegment,
+    Progress,
     Seconds,
     SpeakerSegment,
     Turn,
@@ -47,14 +48,20 @@ def align(
         return []
     starts, ends = _edges(words)
     owners = attribute(starts, ends, speakers, max_pause=max_pause)
-    who = np.array(owners)
+    speaker_of = np.array(owners)
     pauses = np.round(starts[1:] - ends[:-1], DIGITS)
-    breaks = (who[1:] != who[:-1]) | (pauses > round(max_pause, DIGITS))
+    breaks = (speaker_of[1:] != speaker_of[:-1]) | (pauses > round(max_pause, DIGITS))
     firsts = np.r_[0, np.flatnonzero(breaks) + 1]
     lasts = np.r_[firsts[1:], len(words)]
     latest = np.maximum.reduceat(ends, firsts)
     return [
-        _turn(session_id, words[first:last], owners[first], start, end)
+        _turn(
+            session_id=session_id,
+            words=words[first:last],
+            speaker=owners[first],
+            start=start,
+            end=end,
+        )
         for first, last, start, end in zip(
             firsts.tolist(), lasts.tolist(), starts[firsts].tolist(), latest.tolist(), strict=True
         )
@@ -76,7 +83,13 @@ def align_baseline(
     whole = sorted((s for s in segments if s.words), key=lambda s: (s.start, s.end))
     owners = attribute(*_edges(whole), speakers, max_pause=max_pause)
     return [
-        _turn(session_id, segment.words, owner, segment.start, segment.end)
+        _turn(
+            session_id=session_id,
+            words=segment.words,
+            speaker=owner,
+            start=segment.start,
+            end=segment.end,
+        )
         for segment, owner in zip(whole, owners, strict=True)
     ]
 
@@ -88,7 +101,7 @@ def align_folder(
     *,
     max_pause: Seconds = 1.5,
     baseline: bool = False,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Align every recording of a corpus.
 
@@ -98,7 +111,7 @@ def align_folder(
         out: a folder to write `<recording>.json` (SegLST) into, whole or not at all.
         max_pause: seconds.
         baseline: align without alignment, by `align_baseline`.
-        progress: told how many of how many are done.
+        progress: called after each recording.
 
     Raises:
         InputError: no transcripts, one without its speakers, or a file that cannot be read.
@@ -114,12 +127,12 @@ def align_folder(
     with atomic_path(out) as temporary:
         temporary.mkdir()
         for done, (path, rttm) in enumerate(pairs, start=1):
-            found = read_rttm(rttm)
-            if found.keys() - {path.stem}:
-                raise InputError(f"{rttm}: is of {', '.join(sorted(found))}")
+            by_recording = read_rttm(rttm)
+            if by_recording.keys() - {path.stem}:
+                raise InputError(f"{rttm}: is of {', '.join(sorted(by_recording))}")
             turns = join(
                 read_words(path),
-                found.get(path.stem, []),
+                by_recording.get(path.stem, []),
                 session_id=path.stem,
                 max_pause=max_pause,
             )
@@ -137,15 +150,15 @@ def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray
 
 
 def _turn(
-    session_id: str, words: Sequence[Word], speaker: str, start: Seconds, end: Seconds
+    *, session_id: str, words: Sequence[Word], speaker: str, start: Seconds, end: Seconds
 ) -> Turn:
     """Rule 4: the text is the words joined by single spaces."""
     scores = [word.score for word in words if word.score is not None]
     return Turn(
-        session_id,
-        start,
-        end,
-        speaker,
-        " ".join([word.text for word in words]),
+        session_id=session_id,
+        start=start,
+        end=end,
+        speaker=speaker,
+        words=" ".join([word.text for word in words]),
         asr_confidence=sum(scores) / len(scores) if scores else None,
     )

@@ -20,7 +20,6 @@ from components.conversation.speakers import (
     read_uem,
     rttm_text,
     write_rttm,
-    write_uem,
 )
 from components.conversation.types import (
     EARLIEST,
@@ -86,6 +85,5 @@ __all__ = [
     "write_manifest",
     "write_rttm",
     "write_turns",
-    "write_uem",
     "write_words",
 ]

@@ -88,9 +88,9 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
 
 
 def plain_wav(file: IO[bytes]) -> np.ndarray | None:
-    """The sound of a WAV that is as everything inside is, mono, 16 kHz, 16 bit.
+    """The sound of a WAV that needs no decoding: mono, 16 kHz, 16 bit.
 
-    It gives what `read_audio` does, in a tenth of the time: there is nothing to decode.
+    It returns what `read_audio` does, in a tenth of the time.
 
     Returns:
         float32 of shape [samples]; None where the file is anything else, or damaged.
@@ -151,7 +151,7 @@ def audio_duration(source: Source) -> Seconds:
 def announced_duration(source: Source) -> Seconds | None:
     """The length of a recording as its header has it, at no cost; None where it has none.
 
-    A header may say what it likes: this is for plans, not for limits.
+    A header can be wrong: use it to plan, not to enforce a limit.
     """
     import av
     import soundfile
@@ -184,23 +184,22 @@ def _check_shape(source: Source, rate: int, channels: int) -> None:
 
 
 def _finite(
-    source: Source, blocks: Iterable[np.ndarray], place: int, rate: int
+    source: Source, blocks: Iterable[np.ndarray], first: int, rate: int
 ) -> Iterator[np.ndarray]:
-    """The blocks, the first of which stands at sample `place`, all of whose samples are numbers."""
+    """The blocks, checked: every sample is a number. `first` is the first sample's index."""
     for block in blocks:
         bad = np.flatnonzero(~np.isfinite(block))
         if len(bad):
             raise InputError(
                 f"{_name(source)}: has samples that are not numbers, the first at"
-                f" {(place + int(bad[0])) / rate:.3f} s; record or export it again"
+                f" {(first + int(bad[0])) / rate:.3f} s; record or export it again"
             )
-        place += len(block)
+        first += len(block)
         yield block
 
 
 def _gathered(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
-    """Mono blocks as one array at `SAMPLE_RATE`: at no time is there more than that array and a
-    block, however long the recording and however large its samples."""
+    """Mono blocks as one array at `SAMPLE_RATE`; memory holds that array and one block."""
     import soxr
 
     sound = bytearray()  # grows in place
@@ -224,11 +223,11 @@ def _soundfile_blocks(sound: "soundfile.SoundFile", count: int) -> Iterator[np.n
 
 def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
     """The samples from `first` to `last` of a stream of blocks, which is read no further."""
-    place = 0
+    index = 0
     for block in blocks:
-        yield block[max(first - place, 0) : max(last - place, 0)]
-        place += len(block)
-        if place >= last:
+        yield block[max(first - index, 0) : max(last - index, 0)]
+        index += len(block)
+        if index >= last:
             return
 
 

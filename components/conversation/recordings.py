@@ -97,7 +97,7 @@ def shard_of(
 
 def work_through(
     recordings: Sequence[Recording],
-    places: Mapping[str, Path],
+    folders: Mapping[str, Path],
     key: Callable[[Recording], Sequence[Any]],
     make: Callable[[Recording], Mapping[str, str]],
     *,
@@ -105,27 +105,27 @@ def work_through(
     cache: Cache,
     progress: Progress | None = None,
 ) -> None:
-    """Make one file of each kind from each recording, `<place>/<recording><suffix>`.
+    """Make one file of each kind from each recording, `<folder>/<recording><suffix>`.
 
     A recording whose files are there already is left: a run that was killed goes on at the first
     unfinished one. What was made before, in any folder, comes from the cache.
 
     Args:
         recordings: in the order of the work.
-        places: for each kind of file the folder that it goes to, made if need be.
+        folders: for each kind of file the folder that it goes to, made if need be.
         key: everything that decides what is made of a recording, as `Cache.path` takes it.
         make: the text of each kind of file; called only for what is in no cache.
         suffix: of the files' names.
         cache: where finished work lies.
-        progress: told how far it is.
+        progress: called after each recording.
     """
-    for place in places.values():
-        place.mkdir(parents=True, exist_ok=True)
+    for folder in folders.values():
+        folder.mkdir(parents=True, exist_ok=True)
     for number, recording in enumerate(recordings, start=1):
-        paths = {kind: place / f"{recording.name}{suffix}" for kind, place in places.items()}
+        paths = {kind: folder / f"{recording.name}{suffix}" for kind, folder in folders.items()}
         if not all(path.exists() for path in paths.values()):
             names = key(recording)
-            cached = {kind: cache.path(kind, *names, suffix=suffix) for kind in places}
+            cached = {kind: cache.path(kind, *names, suffix=suffix) for kind in folders}
             if not all(path.exists() for path in cached.values()):
                 for kind, text in make(recording).items():
                     with atomic_path(cached[kind]) as temporary:

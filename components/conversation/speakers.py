@@ -1,7 +1,7 @@
 """RTTM (who spoke when) and UEM (which stretches are scored), the formats of NIST's evaluations."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from components.base.errors import InputError
@@ -37,28 +37,28 @@ def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
     return parse_rttm(read_text(path), str(path))
 
 
-def parse_rttm(text: str, place: str) -> dict[str, list[SpeakerSegment]]:
+def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
     """As `read_rttm`, from its text.
 
     Args:
         text: the file's content.
-        place: where it comes from, for messages.
+        location: where it comes from, for messages.
     """
-    found: dict[str, list[SpeakerSegment]] = {}
+    recordings: dict[str, list[SpeakerSegment]] = {}
     for number, fields in _lines(text):
         if fields[0] in OTHER_LINES:
             continue
         if fields[0] != "SPEAKER":
-            raise InputError(f"{place}: line {number}: is not RTTM (expected “SPEAKER …”)")
+            raise InputError(f"{location}: line {number}: is not RTTM (expected “SPEAKER …”)")
         try:
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
         except IndexError:
-            raise InputError(f"{place}: line {number}: is not an RTTM line: too short") from None
+            raise InputError(f"{location}: line {number}: is not an RTTM line: too short") from None
         except ValueError as error:
-            raise InputError(f"{place}: line {number}: is not an RTTM line: {error}") from None
-        found.setdefault(recording, []).append(segment)
-    return {recording: sorted(segments) for recording, segments in found.items()}
+            raise InputError(f"{location}: line {number}: is not an RTTM line: {error}") from None
+        recordings.setdefault(recording, []).append(segment)
+    return {recording: sorted(segments) for recording, segments in recordings.items()}
 
 
 def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -> None:
@@ -95,25 +95,18 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
     Raises:
         InputError: no such file, or a line that is not UEM, with its number.
     """
-    found: dict[str, list[tuple[Seconds, Seconds]]] = {}
+    regions: dict[str, list[tuple[Seconds, Seconds]]] = {}
     for number, fields in _lines(read_text(path)):
-        place = f"{path}: line {number}"
+        location = f"{path}: line {number}"
         try:
             recording, start, end = fields[0], float(fields[2]), float(fields[3])
         except IndexError:
-            raise InputError(f"{place}: is not a UEM line: too short") from None
+            raise InputError(f"{location}: is not a UEM line: too short") from None
         except ValueError as error:
-            raise InputError(f"{place}: is not a UEM line: {error}") from None
+            raise InputError(f"{location}: is not a UEM line: {error}") from None
         if not (math.isfinite(start) and math.isfinite(end)):
-            raise InputError(f"{place}: has a time that is not a number")
+            raise InputError(f"{location}: has a time that is not a number")
         if end < start:
-            raise InputError(f"{place}: ends before it starts")
-        found.setdefault(recording, []).append((start, end))
-    return {recording: sorted(spans) for recording, spans in found.items()}
-
-
-def write_uem(path: Path, regions: Mapping[str, Iterable[tuple[Seconds, Seconds]]]) -> None:
-    """Write the stretches to score, whole or not at all."""
-    lines = [f"{name} 1 {a:.6f} {b:.6f}\n" for name, spans in regions.items() for a, b in spans]
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+            raise InputError(f"{location}: ends before it starts")
+        regions.setdefault(recording, []).append((start, end))
+    return {recording: sorted(spans) for recording, spans in regions.items()}

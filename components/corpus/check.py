@@ -47,7 +47,7 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
 
     Args:
         folder: as `read_corpus` takes it.
-        progress: told how many of how many recordings were heard.
+        progress: called after each recording.
 
     Raises:
         InputError: it has a fault; see `read_corpus` and `check_audio`.
@@ -56,10 +56,10 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
     utterances = [u for recording in recordings for u in recording.utterances]
     seconds = 0.0
     for number, recording in enumerate(recordings, start=1):
-        seconds += _heard(recording)
+        seconds += _checked_seconds(recording)
         if progress:
             progress(number, len(recordings))
-    look = manifest_findings if is_manifest(Path(folder)) else iemocap_findings
+    findings = manifest_findings if is_manifest(Path(folder)) else iemocap_findings
     return CorpusReport(
         recordings=len(recordings),
         utterances=len(utterances),
@@ -68,14 +68,14 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
         speakers=_counts(u.speaker for u in utterances),
         seconds=round(seconds, 3),
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
-        overlap_seconds=round(sum(overlap(r) for r in recordings), 3),
+        overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
         digest=corpus_digest(recordings),
         synthetic=(Path(folder) / "voices.json").is_file(),
-        findings=tuple(look(recordings)),
+        findings=tuple(findings(recordings)),
     )
 
 
-def _heard(recording: Recording) -> Seconds:
+def _checked_seconds(recording: Recording) -> Seconds:
     try:
         return check_audio(recording.audio)
     except InputError as error:
@@ -86,7 +86,7 @@ def _counts(labels: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(labels).items()))
 
 
-def overlap(recording: Recording) -> Seconds:
+def overlap_seconds(recording: Recording) -> Seconds:
     """The time in a recording in which utterances of two or more speakers overlap."""
     edges = sorted(
         edge
@@ -104,7 +104,7 @@ def overlap(recording: Recording) -> Seconds:
 
 
 def corpus_digest(recordings: list[Recording]) -> str:
-    """A digest of all sound and labels, whatever the order and place of the files."""
+    """A digest of all sound and labels; order and paths of the files do not matter."""
     return json_digest(
         [
             [

@@ -1,4 +1,4 @@
-"""The Kubeflow Pipelines components `corpus` and `recordings`, and what is asked before them."""
+"""The Kubeflow Pipelines components `corpus` and `recordings`, and those of their digests."""
 
 from kfp import dsl
 
@@ -7,7 +7,7 @@ from components.config import SLIM_IMAGE
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def corpus_digest(folder: str) -> str:
-    """What names a corpus' content today; a corpus with a fault is refused here."""
+    """The digest of a corpus as it is now; a corpus with a fault is refused here."""
     import logging
     from pathlib import Path
 
@@ -42,25 +42,25 @@ def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def recordings_digest(folder: str) -> str:
-    """What names the sound in a folder today; a file that is no audio is refused here."""
+    """The digest of a folder's recordings; a file that is no audio is refused here."""
     from pathlib import Path
 
-    from components.corpus import corpus_digest, read_folder
+    from components.corpus import corpus_digest, read_recordings
 
-    return corpus_digest(read_folder(Path(folder)))
+    return corpus_digest(read_recordings(Path(folder)))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
-    """A folder of recordings to a manifest without references; of the digest see `corpus`."""
+    """A folder of recordings to a manifest without references. For the digest see `corpus`."""
     from pathlib import Path
 
     from components.base import InputError
     from components.conversation import write_manifest
-    from components.corpus import corpus_digest, read_folder
+    from components.corpus import corpus_digest, read_recordings
 
-    found = read_folder(Path(folder))
-    if corpus_digest(found) != digest:
+    content = read_recordings(Path(folder))
+    if corpus_digest(content) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
-    manifest.metadata.update(recordings=len(found), digest=digest)
-    write_manifest(Path(manifest.path), found)
+    manifest.metadata.update(recordings=len(content), digest=digest)
+    write_manifest(Path(manifest.path), content)

@@ -1,4 +1,4 @@
-"""What is odd in a corpus that can be read: for a person to look at, in a line each."""
+"""What is odd in a corpus that can be read: one line each, for a person to look at."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,14 +11,14 @@ STANDARD = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
 SESSIONS, DIALOGUES = 5, 151
 """Of the whole IEMOCAP."""
 
-TOUCH: Seconds = 0.01
-"""So much may two utterances of one speaker overlap: times are often rounded."""
+ROUNDING: Seconds = 0.01
+"""Two utterances of one speaker may overlap by this much: times are often rounded."""
 
 
 def self_overlaps(recording: Recording) -> Iterator[tuple[Utterance, Utterance]]:
     """Utterances that overlap another of the same speaker, after the one they overlap.
 
-    A voice says one thing at a time; where it is said to say two, scores count the time twice::
+    A voice says one thing at a time. Where two utterances overlap, scores count the time twice::
 
         A   |---- u1 ----|
         A            |---- u2 ----|
@@ -26,7 +26,7 @@ def self_overlaps(recording: Recording) -> Iterator[tuple[Utterance, Utterance]]
     latest: dict[str, Utterance] = {}
     for utterance in sorted(recording.utterances, key=lambda u: (u.start, u.end)):
         before = latest.get(utterance.speaker, utterance)
-        if before is not utterance and utterance.start < before.end - TOUCH:
+        if before is not utterance and utterance.start < before.end - ROUNDING:
             yield before, utterance
         latest[utterance.speaker] = max(before, utterance, key=lambda u: u.end)
 
@@ -51,19 +51,19 @@ def _without_length(recordings: Sequence[Recording]) -> list[str]:
 def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in IEMOCAP.
 
-    The class counts are those of the standard set where the whole corpus is there. Overlapping
-    annotations are told, not refused: what is distributed is what others' results stand on.
+    A whole copy has the class counts of the standard set. Overlapping annotations are reported, not
+    refused: others' results are measured on what is distributed.
     """
-    found = _without_length(recordings) + [
+    findings = _without_length(recordings) + [
         f"{recording.name}: {overlap_line(*pair)}"
         for recording in recordings
         for pair in self_overlaps(recording)
     ]
     sessions = {recording.fold for recording in recordings}
     if (len(sessions), len(recordings)) != (SESSIONS, DIALOGUES):
-        return found
+        return findings
     counts = _labels(recordings)
-    return found + [
+    return findings + [
         f"IEMOCAP has {STANDARD[emotion]:,} {emotion} utterances, this copy {counts[emotion]:,}:"
         f" {abs(counts[emotion] - STANDARD[emotion]):,}"
         f" {'more' if counts[emotion] > STANDARD[emotion] else 'fewer'}"
@@ -74,13 +74,13 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
 
 def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in a manifest."""
-    labels, found = _labels(recordings), _without_length(recordings)
+    labels, findings = _labels(recordings), _without_length(recordings)
     if missing := _missing(labels):
         others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
-        return [*found, f"no utterance is {missing}; labels that are not scored: {others}"]
+        return [*findings, f"no utterance is {missing}; labels that are not scored: {others}"]
     folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
     lacking = {fold: _missing(_labels([r for r in recordings if r.fold == fold])) for fold in folds}
-    return found + [
+    return findings + [
         f"fold {fold} has no {missing} utterance" for fold, missing in lacking.items() if missing
     ]
 

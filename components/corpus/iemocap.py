@@ -1,10 +1,10 @@
 """A corpus in the layout that IEMOCAP is distributed in.
 
     Session1/dialog/wav/Ses01F_impro01.wav              the sound; FLAC and Ogg are read too
-    Session1/dialog/transcriptions/Ses01F_impro01.txt   what was said
-    Session1/dialog/EmoEvaluation/Ses01F_impro01.txt    what was felt, summed over the raters
+    Session1/dialog/transcriptions/Ses01F_impro01.txt   the words
+    Session1/dialog/EmoEvaluation/Ses01F_impro01.txt    the emotions, summed over the raters
 
-Only these files are looked at: macOS's `._` companions and the raters' own folders are not.
+Only these files are read: macOS's `._` companions and the raters' own folders are not.
 """
 
 import logging
@@ -94,8 +94,8 @@ def read_iemocap(folder: Path) -> list[Recording]:
 
 
 def _sessions(folder: Path) -> list[Path]:
-    found = [p for p in folder.iterdir() if p.is_dir() and _SESSION.fullmatch(p.name)]
-    return sorted(found, key=lambda p: int(p.name.removeprefix("Session")))
+    sessions = [p for p in folder.iterdir() if p.is_dir() and _SESSION.fullmatch(p.name)]
+    return sorted(sessions, key=lambda p: int(p.name.removeprefix("Session")))
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
@@ -117,7 +117,7 @@ def _audio_files(session: Path) -> list[Path]:
     for path in audio:
         if stems.count(path.stem) > 1:
             raise InputError(f"{path}: the dialogue has two audio files; keep one of them")
-    # Listing both kinds of text also tells of a folder that is missing.
+    # Listing both kinds of text also finds a folder that is missing.
     for kind in ("EmoEvaluation", "transcriptions"):
         for text in _files(dialog / kind, (".txt",)):
             if text.stem not in stems:
@@ -152,20 +152,26 @@ def _recording(session: Path, audio: Path) -> Recording:
         speaker = f"Ses{parts['session']}_{turn['sex']}"
         utterances.append(
             Utterance(
-                label.id,
-                name,
-                label.start,
-                label.end,
-                speaker,
-                turn["sex"],
-                texts[label.id],
-                label.emotion,
+                id=label.id,
+                recording=name,
+                start=label.start,
+                end=label.end,
+                speaker=speaker,
+                sex=turn["sex"],
+                text=texts[label.id],
+                emotion=label.emotion,
             )
         )
     if not utterances:
         raise InputError(f"{evaluation}: labels no utterance")
     ordered = tuple(sorted(utterances, key=lambda u: (u.start, u.end, u.id)))
-    return Recording(name, audio, session.name, parts["scene"] == "script", ordered)
+    return Recording(
+        name=name,
+        audio=audio,
+        fold=session.name,
+        scripted=parts["scene"] == "script",
+        utterances=ordered,
+    )
 
 
 def _lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
@@ -179,15 +185,17 @@ def _lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
             yield number, line.strip()
 
 
-def _span(match: re.Match[str], place: str) -> tuple[Seconds, Seconds]:
+def _span(match: re.Match[str], location: str) -> tuple[Seconds, Seconds]:
     try:
         start, end = float(match["start"]), float(match["end"])
     except ValueError:
-        raise InputError(f"{place}: a time that is not a number") from None
+        raise InputError(f"{location}: a time that is not a number") from None
     if start < 0:
-        raise InputError(f"{place}: {match['id']} starts at {start:g}, before the recording")
+        raise InputError(f"{location}: {match['id']} starts at {start:g}, before the recording")
     if end < start:
-        raise InputError(f"{place}: {match['id']} ends at {end:g}, before it starts at {start:g}")
+        raise InputError(
+            f"{location}: {match['id']} ends at {end:g}, before it starts at {start:g}"
+        )
     return start, end
 
 
@@ -195,21 +203,21 @@ def _texts(path: Path) -> dict[str, str]:
     """What a `transcriptions` file says that each utterance says."""
     texts: dict[str, str] = {}
     for number, line in _lines(path, "transcript"):
-        place = f"{path}: line {number}"
+        location = f"{path}: line {number}"
         match = _SPOKEN.fullmatch(line)
         if match is None:
             if not line.startswith(path.stem):
                 # Speech and noises that were transcribed but not cut out: “M: [LAUGHTER]”.
-                log.debug("%s: has no times, left out", place)
+                log.debug("%s: has no times, left out", location)
                 continue
             raise InputError(
-                f"{place}: is not a line of a transcript"
+                f"{location}: is not a line of a transcript"
                 f" (Ses01F_impro01_F000 [006.2901-008.2357]: text): {line[:60]!r}"
             )
         if not _UNLABELLED.search(match["id"]):
-            _span(match, place)
+            _span(match, location)
         if match["id"] in texts:
-            raise InputError(f"{place}: {match['id']} is transcribed twice; remove one of them")
+            raise InputError(f"{location}: {match['id']} is transcribed twice; remove one of them")
         texts[match["id"]] = " ".join(_EVENT.sub(" ", match["text"]).split())
     return texts
 
@@ -218,22 +226,22 @@ def _labels(path: Path) -> Iterator[_Label]:
     """The summary lines of an `EmoEvaluation` file."""
     seen: set[str] = set()
     for number, line in _lines(path, "EmoEvaluation file"):
-        place = f"{path}: line {number}"
+        location = f"{path}: line {number}"
         if line.startswith("%") or _RATER.match(line):
             continue
         match = _LABELLED.fullmatch(line)
         if match is None:
             raise InputError(
-                f"{place}: is not a line of an EmoEvaluation file"
+                f"{location}: is not a line of an EmoEvaluation file"
                 f" ([6.2901 - 8.2357] name neu [2.5, 2.5, 2.5]): {line[:60]!r}"
             )
-        start, end = _span(match, place)
+        start, end = _span(match, location)
         label = match["label"].lower()
         if label not in LABELS:
             raise InputError(
-                f"{place}: unknown label {match['label']!r}; known: {', '.join(LABELS)}"
+                f"{location}: unknown label {match['label']!r}; known: {', '.join(LABELS)}"
             )
         if match["id"] in seen:
-            raise InputError(f"{place}: {match['id']} is labelled twice; remove one of them")
+            raise InputError(f"{location}: {match['id']} is labelled twice; remove one of them")
         seen.add(match["id"])
-        yield _Label(number, match["id"], start, end, LABELS[label])
+        yield _Label(line=number, id=match["id"], start=start, end=end, emotion=LABELS[label])

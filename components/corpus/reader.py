@@ -8,8 +8,8 @@ from components.conversation import FEEDBACK, Recording, Seconds, audio_duration
 from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
 
-SLACK: Seconds = 0.5
-"""How far beyond the sound's end an utterance's may be marked; it is cut back to the sound's."""
+MAX_OVERHANG: Seconds = 0.5
+"""How far an utterance may end after its recording does; it is cut back to the recording's end."""
 
 
 def read_corpus(folder: Path) -> list[Recording]:
@@ -65,7 +65,11 @@ def _one_voice_each(recording: Recording) -> Recording:
 def _inside_its_sound(recording: Recording) -> Recording:
     length = audio_duration(recording.audio)
     for utterance in recording.utterances:
-        if utterance.start < 0 or utterance.start >= length or utterance.end > length + SLACK:
+        if (
+            utterance.start < 0
+            or utterance.start >= length
+            or utterance.end > length + MAX_OVERHANG
+        ):
             raise InputError(
                 f"{recording.audio}: lasts {length:.2f} s, but utterance {utterance.id} is marked"
                 f" at {utterance.start:.2f}–{utterance.end:.2f} s; is it another recording's sound?"

@@ -60,12 +60,12 @@ def diarize_corpus(
         return [*made_from, recording.name, profile.given_stretches(recording)]
 
     def make(recording: Recording) -> Mapping[str, str]:
-        found = _loaded(options, settings).diarize(
+        diarization = _loaded(options, settings).diarize(
             read_audio(recording.audio), options.num_speakers, profile.given_stretches(recording)
         )
         return {
-            "speakers": rttm_text(recording.name, found.segments),
-            EXCLUSIVE: rttm_text(recording.name, found.exclusive),
+            "speakers": rttm_text(recording.name, diarization.segments),
+            EXCLUSIVE: rttm_text(recording.name, diarization.exclusive),
         }
 
     work_through(

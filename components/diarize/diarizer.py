@@ -24,7 +24,8 @@ MOVED = {
 }
 """Classes that prepared pipelines of older homes name, and where each of them is now."""
 
-SHORTEST = SAMPLE_RATE // 10  # samples; nobody can be told from another in less
+MIN_SAMPLES = SAMPLE_RATE // 10
+"""Voices cannot be told apart in less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +33,9 @@ class Diarization:
     """Who speaks when, ordered by start; nothing where nobody speaks.
 
     Attributes:
-        segments: with overlapping speech as it was heard: what is scored.
-        exclusive: at most one speaker at a time, the most audible: what words are given to. The
-            same as `segments` where the pipeline does not offer it.
+        segments: may overlap; scores are computed on these.
+        exclusive: one speaker at a time, the most audible; words are attributed by these. The same
+            as `segments` where the pipeline does not offer it.
     """
 
     segments: tuple[SpeakerSegment, ...]
@@ -56,21 +57,21 @@ class Diarizer:
         import torch
 
         with warnings.catch_warnings():
-            # It misses ffmpeg, for reading files; we hand it samples.
+            # It warns that ffmpeg is missing, which it needs only to read files; it gets samples.
             warnings.filterwarnings("ignore", message=r"\s*torchcodec")
             from pyannote.audio import Pipeline
 
-        # Of two speakers who were asked for, a short recording may hold one.
+        # A short recording may hold one speaker where two were expected.
         warnings.filterwarnings("ignore", message=r"\s*The detected number of speakers")
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        place, fault = resolve_model(options.pipeline, settings), ""
+        path, fault = resolve_model(options.pipeline, settings), ""
         try:
-            follow_moves(Path(place))
-            with redirect_stdout(sys.stderr):  # it tells there which conditions to accept
-                pipeline = Pipeline.from_pretrained(place, token=settings.token)
-        except Exception as error:  # of whatever kind: each part of it may raise its own
+            follow_moves(Path(path))
+            with redirect_stdout(sys.stderr):  # it prints which conditions to accept
+                pipeline = Pipeline.from_pretrained(path, token=settings.token)
+        except Exception as error:  # every part of a pipeline raises errors of its own
             pipeline, fault = None, f": {settings.one_line(error)}"
         if pipeline is None:
             raise InputError(
@@ -95,7 +96,8 @@ class Diarizer:
             num_speakers: how many there are, where it is known.
             stretches: start and end of each stretch in which one person speaks, in place of what
                 the pipeline would find; they may overlap.
-            step: told several times a second which share is done; what it raises ends the work.
+            step: called several times a second with the share that is done; what it raises ends
+                the work.
 
         Raises:
             InputError: stretches for a pipeline that has no use for them.
@@ -103,29 +105,29 @@ class Diarizer:
         import torch
         from pyannote.audio.pipelines import SpeakerDiarization
 
-        if len(audio) < SHORTEST:
+        if len(audio) < MIN_SAMPLES:
             return Diarization((), ())
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
         file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
         threads = torch.get_num_threads()
-        # A second thread gains an LSTM nothing, and costs it twentyfold on a machine that is busy.
+        # A second thread gains an LSTM nothing, and makes it 20 times slower on a busy machine.
         torch.set_num_threads(1)
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    return _both(self._heard(file, num_speakers, _Hook(step)))
+                    return _diarization(self._apply(file, num_speakers, _Hook(step)))
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
                         " set the profile's segmentation to vad, or diarize.pipeline to one of"
                         " pyannote.audio.pipelines.SpeakerDiarization"
                     )
-                return self._of_stretches(file, num_speakers, stretches)
+                return self._assign_speakers(file, num_speakers, stretches)
         finally:
             torch.set_num_threads(threads)
 
-    def _heard(self, file: dict[str, Any], num_speakers: int | None, hook: "_Hook") -> Any:
+    def _apply(self, file: dict[str, Any], num_speakers: int | None, hook: "_Hook") -> Any:
         try:
             return self._pipeline(file, num_speakers=num_speakers, hook=hook)
         except ValueError:
@@ -135,7 +137,7 @@ class Diarizer:
             log.info("too little speech for %d speakers", num_speakers)
             return self._pipeline(file, max_speakers=num_speakers, hook=hook)
 
-    def _of_stretches(
+    def _assign_speakers(
         self,
         file: dict[str, Any],
         num_speakers: int | None,
@@ -143,12 +145,12 @@ class Diarizer:
     ) -> Diarization:
         from pyannote.core import Segment
 
-        from components.diarize.stretches import speakers_of
+        from components.diarize.reference_segmentation import speakers_of
 
         length = file["waveform"].shape[1] / SAMPLE_RATE
         inside = [Segment(start, min(end, length)) for start, end in stretches if start < length]
-        found = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
-        return Diarization(found, found)
+        segments = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
+        return Diarization(segments, segments)
 
 
 def follow_moves(pipeline: Path) -> None:
@@ -193,12 +195,11 @@ class _Hook:
         self._step(min(done / 2, 1.0))
 
 
-def _both(output: Any) -> Diarization:
-    """What a pipeline returned: an annotation, or pyannote.audio 4's pair."""
-    kept = getattr(output, "speaker_diarization", output)
-    return Diarization(
-        _segments(kept), _segments(getattr(output, "exclusive_speaker_diarization", kept))
-    )
+def _diarization(output: Any) -> Diarization:
+    """From what a pipeline returned: an annotation, or pyannote.audio 4's pair."""
+    annotation = getattr(output, "speaker_diarization", output)
+    exclusive = getattr(output, "exclusive_speaker_diarization", annotation)
+    return Diarization(_segments(annotation), _segments(exclusive))
 
 
 def _segments(annotation: Any) -> tuple[SpeakerSegment, ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from components.base import InputError, atomic_path
 from components.conversation import EMOTIONS, Recording, Seconds, Turn, Utterance, read_turns
 
-HALF = 0.5
+MIN_COVERAGE = 0.5
 """The share of a turn that its label must cover."""
 
 
@@ -60,23 +60,23 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         # To a millionth, as alignment compares lengths: half is half, and a tie a tie.
         coverage = {name: round(_coverage(turn, touching, name), 6) for name in labels}
         emotion = max(labels, key=lambda name: coverage[name])
-        if emotion not in EMOTIONS or coverage[emotion] < HALF:
+        if emotion not in EMOTIONS or coverage[emotion] < MIN_COVERAGE:
             continue
         main = max((u for u in touching if u.emotion == emotion), key=lambda u: _overlap(turn, u))
         examples.append(
             Example(
-                main.id,
-                recording.name,
-                recording.fold,
-                main.speaker,
-                main.sex,
-                recording.scripted,
-                turn.start,
-                turn.end,
-                turn.words,
-                emotion,
-                turn.asr_confidence,
-                coverage[emotion],
+                utterance_id=main.id,
+                recording=recording.name,
+                fold=recording.fold,
+                speaker=main.speaker,
+                sex=main.sex,
+                scripted=recording.scripted,
+                start=turn.start,
+                end=turn.end,
+                text=turn.words,
+                emotion=emotion,
+                asr_confidence=turn.asr_confidence,
+                coverage=coverage[emotion],
             )
         )
     return examples

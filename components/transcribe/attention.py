@@ -10,8 +10,6 @@ import numpy as np
 
 from components.transcribe.word_times import AlignmentError, WordTime
 
-MAX_SECONDS = 30.0  # what Whisper hears at once
-
 
 class AttentionAligner:
     """Alignment by the model that recognised the words.
@@ -35,7 +33,7 @@ class AttentionAligner:
         if not words or len(audio) == 0:
             raise AlignmentError("nothing to align")
         # Each word's own tokens, so that whatever is said maps back to the words given.
-        pieces = [self._tokenizer.encode(f" {word}") for word in words]
+        tokens = [self._tokenizer.encode(f" {word}") for word in words]
         features = self._model.feature_extractor(audio)
         frames = features.shape[-1]
         encoded = self._model.encode(pad_or_trim(features))
@@ -43,13 +41,13 @@ class AttentionAligner:
             result = self._model.model.align(
                 encoded,
                 self._tokenizer.sot_sequence,
-                [[token for piece in pieces for token in piece]],
+                [[token for word in tokens for token in word]],
                 min(frames, self._model.feature_extractor.nb_max_frames),
                 median_filter_width=7,
             )[0]
         except (RuntimeError, ValueError) as error:
             raise AlignmentError(str(error)) from None
-        return _times(result, [len(piece) for piece in pieces], self._model.tokens_per_second)
+        return _times(result, [len(word) for word in tokens], self._model.tokens_per_second)
 
 
 def _times(result: Any, lengths: Sequence[int], rate: float) -> list[WordTime | None]:

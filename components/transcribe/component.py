@@ -19,13 +19,13 @@ def transcribe(
     from components.conversation import read_manifest
     from components.transcribe import transcribe_corpus
 
-    index, count = map(int, shard.split("/"))
+    index, shards = map(int, shard.split("/"))
     transcribe_corpus(
         read_manifest(Path(corpus.path)),
         Path(transcripts.path),
         TranscribeStep.model_validate_json(profile),
         Settings(),
-        shard=(index, count),
+        shard=(index, shards),
     )
-    heard = len(list(Path(transcripts.path).glob("*.json")))
-    transcripts.metadata.update(shard=shard, recordings=heard)
+    count = len(list(Path(transcripts.path).glob("*.json")))
+    transcripts.metadata.update(shard=shard, recordings=count)

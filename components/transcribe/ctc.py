@@ -15,7 +15,7 @@ class CtcAligner:
 
     Args:
         language: of the text; its model is WhisperX's choice.
-        model: a CTC model in its place: a name on the hub, or a folder.
+        model: another CTC model: a name on the hub, or a folder.
         device: "cpu" or "cuda".
         state: a folder for the rules of sentence splitting, which whisperx would download.
     """
@@ -40,15 +40,13 @@ class CtcAligner:
             aligned = whisperx.align([segment], self._model, self._metadata, audio, self._device)
         except (RuntimeError, ValueError, IndexError, KeyError) as error:
             raise AlignmentError(f"{type(error).__name__}: {error}") from None
-        found = [word for part in aligned["segments"] for word in part["words"]]
+        timed = [word for part in aligned["segments"] for word in part["words"]]
         times: list[WordTime | None] = [None] * len(words)
-        # whisperx can lose or reorder words: what is left of them keeps its times
-        same = SequenceMatcher(a=list(words), b=[word["word"] for word in found], autojunk=False)
-        for block in same.get_matching_blocks():
-            for own, theirs in zip(
-                range(block.a, block.a + block.size), found[block.b :], strict=False
-            ):
-                times[own] = _time(theirs)
+        # whisperx can lose or reorder words: those that match keep their times
+        match = SequenceMatcher(a=list(words), b=[word["word"] for word in timed], autojunk=False)
+        for block in match.get_matching_blocks():
+            for offset in range(block.size):
+                times[block.a + offset] = _time(timed[block.b + offset])
         if not any(times):
             raise AlignmentError("no word was placed")
         return times

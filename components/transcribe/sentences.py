@@ -43,16 +43,16 @@ def _cut(segment: AsrSegment) -> list[AsrSegment]:
     groups = _groups([word.text for word in segment.words])
     if len(groups) < 2:
         return [segment]
-    found: list[AsrSegment] = []
+    parts: list[AsrSegment] = []
     for number, (first, last) in enumerate(groups):
         words = segment.words[first:last]
         start, end = _span(words)
         if start is None or end is None:
-            start = found[-1].end if found else segment.start
+            start = parts[-1].end if parts else segment.start
             following = (_span(segment.words[a:b])[0] for a, b in groups[number + 1 :])
             end = max(start, next((at for at in following if at is not None), segment.end))
-        found.append(AsrSegment(start, end, " ".join(word.text for word in words), words))
-    return found
+        parts.append(AsrSegment(start, end, " ".join(word.text for word in words), words))
+    return parts
 
 
 def _span(words: tuple[Word, ...]) -> tuple[Seconds | None, Seconds | None]:

@@ -15,22 +15,23 @@ import numpy as np
 from components.base import InputError
 from components.config import Settings, TranscribeSettings, resolve_model
 from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, Word
-from components.transcribe.pieces import pieces
+from components.transcribe.chunks import chunks
+from components.transcribe.reference_vad import reference_vad
 from components.transcribe.sentences import sentences
-from components.transcribe.stretches import given
 from components.transcribe.word_times import Aligner, add_word_times, shifted
 
 log = logging.getLogger(__name__)
 
-# With its own time marks on, Whisper loses fewer sentences behind a pause: on synthetic dialogues
-# tiny.en's word error rate fell from 9 to 5 %.
-READING = {"without_timestamps": False}
+ASR_OPTIONS = {"without_timestamps": False}
+"""With its own time marks on, Whisper loses fewer sentences behind a pause: on synthetic dialogues
+tiny.en's word error rate fell from 9 to 5 %."""
 
-# The voice activity detector hears chunks of 5 s. WhisperX moves them on by half a second; with
-# this step the words are the same, in half the time.
-VAD_STEP = 1.0
+VAD_STEP: Seconds = 1.0
+"""The voice activity detector hears 5 s at once, and moves on by this. WhisperX moves it on by half
+a second, which takes twice as long for the same words."""
 
-SHORTEST = SAMPLE_RATE // 10  # samples; nothing is said in less
+MIN_SAMPLES = SAMPLE_RATE // 10
+"""Nothing can be said in less."""
 
 
 class Transcriber:
@@ -50,9 +51,9 @@ class Transcriber:
     def __init__(self, options: TranscribeSettings, settings: Settings) -> None:
         import torch
 
-        _quieten()  # before it is imported: it hangs its own handler on a log that has none
+        _quieten()  # before the import, which adds a handler to a log that has none
         with warnings.catch_warnings():
-            # pyannote misses ffmpeg, for reading files; it is handed samples.
+            # pyannote warns that ffmpeg is missing, which it needs only to read files.
             warnings.filterwarnings("ignore", message=r"\s*torchcodec")
             import whisperx
         device = options.device
@@ -71,7 +72,7 @@ class Transcriber:
                     compute_type=compute_type,
                     language=options.language,
                     vad_method="pyannote",
-                    asr_options=READING,
+                    asr_options=ASR_OPTIONS,
                     threads=len(os.sched_getaffinity(0)),
                     use_auth_token=settings.token,
                 )
@@ -88,14 +89,16 @@ class Transcriber:
         self, options: TranscribeSettings, settings: Settings, device: str
     ) -> list[Aligner]:
         from components.transcribe.attention import AttentionAligner
-        from components.transcribe.ctc import CtcAligner
-        from components.transcribe.demo.phonetic import PhoneticAligner
 
         best: Aligner
         if options.word_times == "ctc":
+            from components.transcribe.ctc import CtcAligner
+
             model = options.align_model and resolve_model(options.align_model, settings)
             best = CtcAligner(options.language, model, device, settings.models / "nltk")
         else:
+            from components.transcribe.demo.phonetic import PhoneticAligner
+
             best = PhoneticAligner()
         return [best, AttentionAligner(self._pipeline)]
 
@@ -112,57 +115,58 @@ class Transcriber:
             audio: float32 [samples], mono at 16 kHz, of any length.
             stretches: start and end of what is read, in place of what the voice activity detector
                 would find; they may overlap, and those beyond 30 s are cut.
-            step: told every few seconds which share is done; what it raises ends the work.
+            step: called every few seconds with the share that is done; what it raises ends the
+                work.
 
         Returns:
             Its sentences in order, as WhisperX hands on its segments, or the stretches given; none
             where nobody speaks.
         """
         if stretches is not None:
-            return self._transcribe_piece(audio, stretches, None)
-        found: list[AsrSegment] = []
-        for first, last in pieces(audio):
-            told = step and partial(_tell, step, first / len(audio), last / len(audio))
-            heard = self._transcribe_piece(audio[first:last], None, told)
-            # Given whole to one speaker, what the detector lets through at once (up to 30 s) would
-            # make a straw man of the baseline.
-            found += [shifted(segment, first / SAMPLE_RATE) for segment in sentences(heard)]
+            return self._transcribe_chunk(audio, stretches, None)
+        transcript: list[AsrSegment] = []
+        for first, last in chunks(audio):
+            report = step and partial(_report, step, first / len(audio), last / len(audio))
+            segments = self._transcribe_chunk(audio[first:last], None, report)
+            # Sentences, because the baseline gives each segment whole to one speaker: with segments
+            # of up to 30 s, as the detector cuts them, it would be weaker than it must be.
+            transcript += [shifted(part, first / SAMPLE_RATE) for part in sentences(segments)]
             if step:
                 step(last / len(audio))
-        return found
+        return transcript
 
-    def _transcribe_piece(
+    def _transcribe_chunk(
         self,
         audio: np.ndarray,
         stretches: Sequence[tuple[Seconds, Seconds]] | None,
-        told: Callable[[float], None] | None,
+        report: Callable[[float], None] | None,
     ) -> list[AsrSegment]:
         import torch
 
-        if len(audio) < SHORTEST:
+        if len(audio) < MIN_SAMPLES:
             return []
         threads = torch.get_num_threads()
-        # A second thread gains the voice activity detector's LSTM nothing, and costs it twentyfold
-        # on a machine that is busy. Whisper itself has threads of its own.
+        # A second thread gains the voice activity detector's LSTM nothing, and makes it 20 times
+        # slower on a busy machine. Whisper has threads of its own.
         torch.set_num_threads(1)
         detector = self._pipeline.vad_model
         if stretches is not None:
-            self._pipeline.vad_model = given(stretches, len(audio) / SAMPLE_RATE)
+            self._pipeline.vad_model = reference_vad(stretches, len(audio) / SAMPLE_RATE)
         try:
-            found = self._pipeline.transcribe(
+            transcript = self._pipeline.transcribe(
                 np.ascontiguousarray(audio, dtype=np.float32),
                 batch_size=self._batch_size,
-                progress_callback=told,
+                progress_callback=report,
             )
         finally:
             self._pipeline.vad_model = detector
             torch.set_num_threads(threads)
-        segments = [_segment(part) for part in found["segments"] if part["text"].strip()]
+        segments = [_segment(part) for part in transcript["segments"] if part["text"].strip()]
         return add_word_times(audio, segments, self._aligners)
 
 
-def _tell(step: Callable[[float], None], low: float, high: float, percent: float) -> None:
-    """Tell a step of a piece as a share of the recording; word times come after it."""
+def _report(step: Callable[[float], None], low: float, high: float, percent: float) -> None:
+    """Report a chunk's progress as a share of the recording; its other half is word times."""
     step(low + (high - low) * percent / 200)
 
 
@@ -174,10 +178,10 @@ def _segment(part: dict[str, Any]) -> AsrSegment:
 
 
 def _quieten() -> None:
-    """Send whisperx's log where ours goes: by default it writes to standard output."""
+    """Send whisperx's log where Moodline's goes: by default it writes to standard output."""
     whisperx_log = logging.getLogger("whisperx")
     whisperx_log.handlers = [logging.NullHandler()]
     whisperx_log.propagate = True
     whisperx_log.setLevel(logging.WARNING)
-    # Lightning tells that it reads whisperx's older checkpoint: no news to anyone.
+    # Lightning reports that whisperx's checkpoint is of an older version, every time.
     logging.getLogger("lightning.pytorch.utilities.migration").setLevel(logging.ERROR)

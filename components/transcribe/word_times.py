@@ -15,7 +15,8 @@ from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, Word
 
 log = logging.getLogger(__name__)
 
-REACH: Seconds = 0.2  # the voice activity detector cuts closely: look so far beyond its edges
+REACH: Seconds = 0.2
+"""How far beyond a segment words are looked for: the voice activity detector cuts closely."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def _timed(word: Word, time: WordTime, offset: Seconds) -> Word:
 
 
 def shifted(segment: AsrSegment, by: Seconds) -> AsrSegment:
-    """The segment and its words, so much later."""
+    """The segment and its words, moved on by some seconds."""
     if not by:
         return segment
     words = tuple(

@@ -115,9 +115,9 @@ def retrain_command(
         if runner is Runner.docker:
             raise InputError("--feedback: not in containers, which see one corpus' folder only")
         from components.base import Cache
-        from components.corpus import with_feedback
+        from components.corpus import join_feedback
 
-        corpus = with_feedback(corpus or DEMO_CORPUS, feedback, Cache(settings.cache))
+        corpus = join_feedback(corpus or DEMO_CORPUS, feedback, Cache(settings.cache))
     result = retrain(
         chosen,
         corpus or DEMO_CORPUS,

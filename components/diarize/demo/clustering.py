@@ -69,10 +69,17 @@ class CentredClustering(BaseClustering):
             )
         mean = np.average(known, axis=0, weights=seconds)
         centred = unit(known - mean)
-        number, fewest, most = self.set_num_clusters(
+        number, minimum, maximum = self.set_num_clusters(
             len(known), num_clusters, min_clusters, max_clusters
         )
-        labels = self._cluster(known, centred, seconds, number, fewest, most)
+        labels = self._cluster(
+            known=known,
+            centred=centred,
+            seconds=seconds,
+            number=number,
+            minimum=minimum,
+            maximum=maximum,
+        )
         count = int(labels.max()) + 1
         means = np.stack([known[labels == k].mean(axis=0) for k in range(count)])
         if count == 1:
@@ -95,9 +102,9 @@ class CentredClustering(BaseClustering):
         if len(chunk) < 2:
             chunk, speaker = np.nonzero(~np.isnan(embeddings).any(axis=2))
         if len(chunk) > MAX_EMBEDDINGS:
-            kept = np.linspace(0, len(chunk) - 1, MAX_EMBEDDINGS).astype(int)
+            sample = np.linspace(0, len(chunk) - 1, MAX_EMBEDDINGS).astype(int)
             share = len(chunk) / MAX_EMBEDDINGS
-            chunk, speaker = chunk[kept], speaker[kept]
+            chunk, speaker = chunk[sample], speaker[sample]
         else:
             share = 1.0
         alone = segmentations.data * (segmentations.data.sum(axis=2, keepdims=True) == 1)
@@ -108,22 +115,23 @@ class CentredClustering(BaseClustering):
 
     def _cluster(
         self,
+        *,
         known: np.ndarray,
         centred: np.ndarray,
         seconds: np.ndarray,
         number: int | None,
-        fewest: int,
-        most: int,
+        minimum: int,
+        maximum: int,
     ) -> np.ndarray:
         """The cluster of each embedding, from 0."""
         one = np.zeros(len(known), dtype=int)
-        if most == 1 or len(known) == 1:
+        if maximum == 1 or len(known) == 1:
             return one
         tree = linkage(centred, method="ward")
         if number is not None:
             return _cut(tree, number)
-        best, best_score = (one if fewest == 1 else _cut(tree, fewest)), -1.0
-        for count in range(max(2, fewest), min(most, MAX_SPEAKERS, len(known) - 1) + 1):
+        best, best_score = (one if minimum == 1 else _cut(tree, minimum)), -1.0
+        for count in range(max(2, minimum), min(maximum, MAX_SPEAKERS, len(known) - 1) + 1):
             labels = _cut(tree, count)
             if labels.max() + 1 != count or not self._differ(known, seconds, labels):
                 continue

@@ -1,7 +1,7 @@
 """The demo's diarization: pyannote's pipeline over two small models that come in packages.
 
 The small segmentation model sometimes takes two voices within one chunk for one. So at the end
-each stretch of speech is heard once more, whole, and goes to the speaker it sounds most like.
+each stretch of speech is embedded again, whole, and goes to the speaker it sounds most like.
 
 Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
 the weights as safetensors, so that nothing is unpickled when it is loaded.
@@ -26,9 +26,9 @@ from components.diarize.demo.resemblyzer import Resemblyzer
 
 WEIGHTS = "model.safetensors"
 
-LONG_ENOUGH = 0.6  # seconds of speech whose voice can be told
-DISTURBED = 0.25  # share of a stretch that others may talk into
-MARGIN = 0.1  # in cosine: how much more alike another speaker must be
+MIN_SECONDS = 0.6  # a voice cannot be recognised in a shorter stretch
+MAX_OVERLAP = 0.25  # share of a stretch that others may talk into
+MIN_MARGIN = 0.1  # in cosine: how much more alike another speaker must be
 
 
 class _NoPlda(PLDA):
@@ -86,20 +86,20 @@ class CentredDiarization(SpeakerDiarization):
         hook: Callable[..., Any] | None = None,
         **options: Any,
     ) -> DiarizeOutput:
-        """Diarize `file`, as `SpeakerDiarization.apply` does, and hear each stretch once more."""
+        """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
         output = super().apply(file, num_speakers, min_speakers, max_speakers, hook, **options)
         means, labels = output.speaker_embeddings, output.speaker_diarization.labels()
         if means is None or len(labels) < 2:
             return output
         centre = means.mean(axis=0)
         speakers = dict(zip(labels, unit(means - centre), strict=True))
-        heard: dict[Segment, np.ndarray] = {}
+        voices: dict[Segment, np.ndarray] = {}
 
         def voice(turn: Segment) -> np.ndarray:
-            if turn not in heard:
+            if turn not in voices:
                 waveform, _ = self._audio.crop(file, turn, mode="pad")
-                heard[turn] = unit(self._embedding(waveform[None])[0] - centre)
-            return heard[turn]
+                voices[turn] = unit(self._embedding(waveform[None])[0] - centre)
+            return voices[turn]
 
         return DiarizeOutput(
             _reassigned(output.speaker_diarization, speakers, voice),
@@ -118,16 +118,16 @@ def _reassigned(
     for turn, track, label in annotation.itertracks(yield_label=True):
         result[turn, track] = label
         disturbed = overlap.crop(turn).duration()
-        if turn.duration < LONG_ENOUGH or disturbed > DISTURBED * turn.duration:
+        if turn.duration < MIN_SECONDS or disturbed > MAX_OVERLAP * turn.duration:
             continue
         likeness = {speaker: float(voice(turn) @ mean) for speaker, mean in speakers.items()}
         best = max(speakers, key=lambda speaker: likeness[speaker])
-        if likeness[best] > likeness[label] + MARGIN:
+        if likeness[best] > likeness[label] + MIN_MARGIN:
             result[turn, track] = best
     return result
 
 
-def _load(model: Model, place: dict[str, Any]) -> Model:
-    folder = Path(place["checkpoint"]) / (place["subfolder"] or "")
+def _load(model: Model, location: dict[str, Any]) -> Model:
+    folder = Path(location["checkpoint"]) / (location["subfolder"] or "")
     model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     return model.eval()

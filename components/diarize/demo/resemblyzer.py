@@ -73,10 +73,10 @@ class Resemblyzer(Model):
             raise ValueError(f"{samples} samples are too few for a speaker embedding")
         if weights is None:
             weights = torch.ones(batch, 1, device=waveforms.device)
-        heard = weights.amax(dim=1) > 0.5
+        has_speech = weights.amax(dim=1) > 0.5
         result = waveforms.new_full((batch, SIZE), float("nan"))
         windows, owners = [], []
-        for item in heard.nonzero()[:, 0].tolist():
+        for item in has_speech.nonzero()[:, 0].tolist():
             speech = self._speech(waveforms[item], weights[item])
             if len(speech) >= MIN_FRAMES:
                 cut = _windows(speech)

@@ -58,14 +58,14 @@ class PhoneticAligner:
             if self._decoder.lookup_word(token) is None:
                 sounds = " ".join(SOUNDS[letters] for letters in LETTERS.findall(token))
                 self._decoder.add_word(token, sounds)
-        found = self._align(audio, " ".join(tokens))
-        if len(found) != len(tokens):
-            raise AlignmentError(f"{len(tokens)} words went in, {len(found)} came out")
+        spans = self._align(audio, " ".join(tokens))
+        if len(spans) != len(tokens):
+            raise AlignmentError(f"{len(tokens)} words went in, {len(spans)} came out")
         times, position = [], 0
         for parts in spoken:
-            own = found[position : position + len(parts)]
+            word_spans = spans[position : position + len(parts)]
             position += len(parts)
-            times.append(WordTime(own[0][0], own[-1][1]) if own else None)
+            times.append(WordTime(word_spans[0][0], word_spans[-1][1]) if word_spans else None)
         return times
 
     def _align(self, audio: np.ndarray, text: str) -> list[tuple[float, float]]:

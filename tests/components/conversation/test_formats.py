@@ -26,7 +26,6 @@ from components.conversation import (
     write_manifest,
     write_rttm,
     write_turns,
-    write_uem,
     write_words,
 )
 
@@ -133,7 +132,7 @@ def test_rttm_cannot_hold_spaces(tmp_path: Path) -> None:
 
 
 def test_uem(tmp_path: Path) -> None:
-    write_uem(tmp_path / "u.uem", {"r": [(0.0, 1.5), (2.0, 3.0)], "q": [(1.0, 2.0)]})
+    (tmp_path / "u.uem").write_text("r 1 2.0 3.0\nq 1 1 2\n;; a comment\nr 1 0.0 1.500000\n")
     assert read_uem(tmp_path / "u.uem") == {"r": [(0.0, 1.5), (2.0, 3.0)], "q": [(1.0, 2.0)]}
     for line, message in (
         ("r 1 5 2", "line 1: ends before"),

@@ -178,7 +178,7 @@ def test_a_pipeline_of_version_0_1_is_migrated_once(
 def test_the_pipelines_older_form_of_answer() -> None:
     from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 
-    from components.diarize.diarizer import _both
+    from components.diarize.diarizer import _diarization
 
     both, single = Annotation(), Annotation()
     both[Segment(0, 2), "a"] = "SPEAKER_00"
@@ -186,5 +186,5 @@ def test_the_pipelines_older_form_of_answer() -> None:
     single[Segment(0, 1), "a"] = "SPEAKER_00"
     overlapping = (SpeakerSegment(0, 2, "SPEAKER_00"), SpeakerSegment(1, 3, "SPEAKER_01"))
     alone = (SpeakerSegment(0, 1, "SPEAKER_00"),)
-    assert _both(DiarizeOutput(both, single)) == Diarization(overlapping, alone)
-    assert _both(both) == Diarization(overlapping, overlapping)
+    assert _diarization(DiarizeOutput(both, single)) == Diarization(overlapping, alone)
+    assert _diarization(both) == Diarization(overlapping, overlapping)

@@ -26,18 +26,18 @@ def write_ogg(path: Path, sound: np.ndarray) -> None:
 def _with_serial(stream: bytes, serial: int) -> bytes:
     """The pages of an Ogg stream with another serial number and their checksums made anew."""
     table = _crc_table()
-    data, place = bytearray(stream), 0
-    while place < len(data):
+    data, offset = bytearray(stream), 0
+    while offset < len(data):
         # Page header: 14 serial, 22 checksum, 26 number of segments, 27 their lengths.
-        segments = data[place + 26]
-        end = place + 27 + segments + sum(data[place + 27 : place + 27 + segments])
-        data[place + 14 : place + 18] = serial.to_bytes(4, "little")
-        data[place + 22 : place + 26] = bytes(4)
+        segments = data[offset + 26]
+        end = offset + 27 + segments + sum(data[offset + 27 : offset + 27 + segments])
+        data[offset + 14 : offset + 18] = serial.to_bytes(4, "little")
+        data[offset + 22 : offset + 26] = bytes(4)
         crc = 0
-        for byte in data[place:end]:
+        for byte in data[offset:end]:
             crc = (crc << 8) & 0xFFFFFFFF ^ table[crc >> 24 ^ byte]
-        data[place + 22 : place + 26] = crc.to_bytes(4, "little")
-        place = end
+        data[offset + 22 : offset + 26] = crc.to_bytes(4, "little")
+        offset = end
     return bytes(data)
 
 

@@ -161,8 +161,8 @@ def _speaker_order(start: str, rng: np.random.Generator, turns: int = 15) -> lis
     """Speakers taking turns, but for one place where both speak twice: `F M M F F M …`."""
     order = [start if i % 2 == 0 else {"F": "M", "M": "F"}[start] for i in range(turns)]
     if rng.random() < 0.5:
-        place = int(rng.integers(3, turns - 4))
-        order[place], order[place + 1] = order[place + 1], order[place]
+        index = int(rng.integers(3, turns - 4))
+        order[index], order[index + 1] = order[index + 1], order[index]
     return order
 
 

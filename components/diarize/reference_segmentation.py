@@ -1,7 +1,7 @@
-"""Whose voice is in which of some given stretches: the second half of a pyannote pipeline.
+"""A pyannote pipeline on a reference's stretches of speech, in place of its own segmentation.
 
-What a pipeline's own segmentation would find (who speaks when within a chunk) is given; the voices
-are embedded and clustered by the pipeline's own models, stretch by stretch.
+The stretches say when somebody speaks. The pipeline's own models embed and cluster the voices,
+stretch by stretch, and so say who.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,13 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.utils.diarization import set_num_speakers
 from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
 
-from components.conversation import SpeakerSegment
+from components.conversation import Seconds, SpeakerSegment
 
-FRAME = 0.01  # seconds: how finely it is told where others speak into a stretch
-TRUSTED = 0.2  # of a chunk: what clustering asks of a voice (pyannote's `min_active_ratio`)
+FRAME: Seconds = 0.01
+"""Overlap with other stretches is marked in frames of this length."""
+
+MIN_ACTIVE_RATIO = 0.2
+"""The share of a chunk in which a voice must speak to be clustered (pyannote's name and value)."""
 
 
 def speakers_of(
@@ -25,10 +28,10 @@ def speakers_of(
     stretches: Sequence[Segment],
     num_speakers: int | None = None,
 ) -> list[SpeakerSegment]:
-    """Tell whose voice is in each stretch.
+    """Find whose voice is in each stretch.
 
-    Clustering is shown each stretch as one chunk with one local speaker, active for as long as
-    nobody else is; so it trusts voices as it does within the pipeline's own chunks.
+    Clustering sees each stretch as one chunk with one local speaker, who is active while nobody
+    else is; so it trusts voices as it does within the pipeline's own chunks.
 
     Args:
         pipeline: gives the embedding and the clustering; its segmentation is not used.
@@ -45,15 +48,15 @@ def speakers_of(
     voices = np.stack(
         [_voice(pipeline, file, *pair) for pair in zip(stretches, alone, strict=True)]
     )
-    heard = _as_chunks(pipeline, stretches, alone)
-    trusted = int((heard.data.mean(axis=(1, 2)) >= TRUSTED).sum())
-    number, fewest, most = set_num_speakers(num_speakers and min(num_speakers, max(trusted, 1)))
+    segmentation = _as_chunks(pipeline, stretches, alone)
+    trusted = int((segmentation.data.mean(axis=(1, 2)) >= MIN_ACTIVE_RATIO).sum())
+    number, minimum, maximum = set_num_speakers(num_speakers and min(num_speakers, max(trusted, 1)))
     clusters, _, _ = pipeline.clustering(
         embeddings=voices[:, None],
-        segmentations=heard,
+        segmentations=segmentation,
         num_clusters=number,
-        min_clusters=fewest,
-        max_clusters=most,
+        min_clusters=minimum,
+        max_clusters=maximum,
     )
     _, owners = np.unique(clusters[:, 0], return_inverse=True)
     return sorted(
@@ -78,7 +81,7 @@ def _voice(
 ) -> np.ndarray:
     """The embedding [size] of the voice in a stretch; without overlap, where the pipeline wants it.
 
-    A stretch too short to embed is heard together with what is around it.
+    A stretch too short to embed is embedded together with what is around it.
     """
     embedding = pipeline._embedding
     shortest = embedding.min_num_samples / embedding.sample_rate

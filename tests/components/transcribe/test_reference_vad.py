@@ -7,20 +7,20 @@ import pytest
 
 from components.conversation import SAMPLE_RATE, read_audio, read_words
 from components.transcribe import Transcriber
-from components.transcribe.stretches import pieces
+from components.transcribe.reference_vad import cut_stretches
 from components.transcribe.word_times import REACH
 
 
 def test_what_is_long_is_cut_and_what_says_nothing_is_left_out() -> None:
     given = [(70.0, 75.0), (10.0, 60.0), (5.0, 5.05), (62.0, 72.0), (74.0, 90.0), (80.0, 85.0)]
-    assert list(pieces(given, 80.0)) == [
+    assert list(cut_stretches(given, 80.0)) == [
         (10.0, 35.0),
         (35.0, 60.0),
         (62.0, 72.0),
         (70.0, 75.0),
         (74.0, 80.0),
     ]
-    assert list(pieces([(0.0, 90.0)], 90.0)) == [(0.0, 30.0), (30.0, 60.0), (60.0, 90.0)]
+    assert list(cut_stretches([(0.0, 90.0)], 90.0)) == [(0.0, 30.0), (30.0, 60.0), (60.0, 90.0)]
 
 
 @pytest.mark.models

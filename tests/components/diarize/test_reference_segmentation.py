@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 
 from components.conversation import SAMPLE_RATE, SpeakerSegment
 from components.diarize import Diarizer
-from components.diarize.stretches import _alone
+from components.diarize.reference_segmentation import _alone
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 

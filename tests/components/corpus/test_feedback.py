@@ -10,7 +10,7 @@ import soundfile
 from components.base import Cache, InputError
 from components.config import ProtocolSettings
 from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
-from components.corpus import check_corpus, read_corpus, with_feedback
+from components.corpus import check_corpus, join_feedback, read_corpus
 
 
 def corpus(folder: Path, name: str, fold: str) -> Path:
@@ -25,7 +25,7 @@ def corpus(folder: Path, name: str, fold: str) -> Path:
 
 def test_feedback_joins_the_training_part_and_no_other(tmp_path: Path, demo_corpus: Path) -> None:
     came_back = corpus(tmp_path / "feedback", "feedback-1", FEEDBACK)
-    joined = with_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
+    joined = join_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
     recordings = read_corpus(joined)
     assert len(recordings) == len(read_corpus(demo_corpus)) + 1
     assert check_corpus(joined).synthetic
@@ -41,7 +41,7 @@ def test_feedback_joins_the_training_part_and_no_other(tmp_path: Path, demo_corp
         parts = {r.name: protocol.part(r.name, r.fold) for r in recordings}
         assert parts["feedback-1"] == "training"
         assert {"test", "validation"} & {*parts.values()}
-    again = with_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
+    again = join_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
     assert again == joined
 
 
@@ -49,11 +49,11 @@ def test_what_is_no_feedback_is_refused(tmp_path: Path) -> None:
     own = corpus(tmp_path / "own", "call-1", "week-1")
     stray = corpus(tmp_path / "stray", "call-2", "week-2")
     with pytest.raises(InputError, match="call-2 is of the fold week-2, not feedback"):
-        with_feedback(own, stray, Cache(tmp_path / "cache"))
+        join_feedback(own, stray, Cache(tmp_path / "cache"))
     same = corpus(tmp_path / "same", "call-1", FEEDBACK)
     with pytest.raises(InputError, match="call-1 is in "):
-        with_feedback(own, same, Cache(tmp_path / "cache"))
+        join_feedback(own, same, Cache(tmp_path / "cache"))
     (same / "manifest.jsonl").write_text(json.dumps({"recording": "x"}))
     with pytest.raises(InputError, match="line 1: lacks"):
-        with_feedback(own, same, Cache(tmp_path / "cache"))
+        join_feedback(own, same, Cache(tmp_path / "cache"))
     assert not (tmp_path / "cache" / "corpora").exists()

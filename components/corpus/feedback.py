@@ -12,8 +12,8 @@ SYNTHETIC = "voices.json"
 """A corpus' mark that nobody speaks in it (see `check_corpus`)."""
 
 
-def with_feedback(corpus: Path, feedback: Path, cache: Cache) -> Path:
-    """Both as one corpus, its audio linked or copied; what was joined before is found again.
+def join_feedback(corpus: Path, feedback: Path, cache: Cache) -> Path:
+    """A corpus and the feedback as one corpus, its audio linked or copied; the result is cached.
 
     Args:
         corpus: the labelled corpus' folder.
@@ -28,20 +28,20 @@ def with_feedback(corpus: Path, feedback: Path, cache: Cache) -> Path:
         InputError: one of them has a fault, a recording is in both, or one of the feedback's is of
             another fold.
     """
-    own, came_back = read_corpus(corpus), read_manifest(feedback)
-    stray = next((r for r in came_back if r.fold != FEEDBACK), None)
-    if stray is not None:
+    labelled, corrected = read_corpus(corpus), read_manifest(feedback)
+    other = next((r for r in corrected if r.fold != FEEDBACK), None)
+    if other is not None:
         raise InputError(
-            f"{feedback}: {stray.name} is of the fold {stray.fold}, not {FEEDBACK}; take what"
+            f"{feedback}: {other.name} is of the fold {other.fold}, not {FEEDBACK}; take what"
             " moodline feedback export wrote"
         )
-    both = {r.name for r in own} & {r.name for r in came_back}
+    both = {r.name for r in labelled} & {r.name for r in corrected}
     if both:
         raise InputError(f"{feedback}: {min(both)} is in {corpus} too")
-    out = cache.path("corpora", corpus_digest(own), corpus_digest(came_back))
+    out = cache.path("corpora", corpus_digest(labelled), corpus_digest(corrected))
     if not out.is_dir():
         with atomic_path(out) as temporary:
-            write_manifest(temporary, [*own, *came_back], take_audio=True)
+            write_manifest(temporary, [*labelled, *corrected], take_audio=True)
             if (corpus / SYNTHETIC).is_file():
                 shutil.copyfile(corpus / SYNTHETIC, temporary / SYNTHETIC)
     return out

@@ -8,8 +8,8 @@ from components.conversation import Recording, audio_duration, recording_name
 SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".sph"}
 
 
-def read_folder(folder: Path) -> list[Recording]:
-    """The recordings in a folder and the folders in it, each named by its place in there.
+def read_recordings(folder: Path) -> list[Recording]:
+    """The recordings in a folder and the folders in it, each named by its path in there.
 
     Raises:
         InputError: no such folder, none in it, one that is no audio, or two of one name.
@@ -23,7 +23,9 @@ def read_folder(folder: Path) -> list[Recording]:
         if name in recordings:
             raise InputError(f"{path} and {recordings[name].audio}: both would be named {name}")
         audio_duration(path)
-        recordings[name] = Recording(name, path.resolve(), "", None, ())
+        recordings[name] = Recording(
+            name=name, audio=path.resolve(), fold="", scripted=None, utterances=()
+        )
     if not recordings:
         raise InputError(f"{folder}: holds no recordings ({', '.join(sorted(SUFFIXES))})")
     return list(recordings.values())

@@ -8,7 +8,7 @@ import soundfile
 
 from components.base import InputError
 from components.conversation import read_manifest, write_manifest
-from components.corpus import corpus_digest, read_folder
+from components.corpus import corpus_digest, read_recordings
 
 
 def tone(path: Path, seconds: float = 0.1) -> None:
@@ -20,7 +20,7 @@ def test_recordings_are_named_by_their_place(tmp_path: Path) -> None:
     tone(tmp_path / "calls" / "monday" / "first call.wav")
     tone(tmp_path / "calls" / "second.flac")
     (tmp_path / "calls" / "notes.txt").write_text("not a recording")
-    found = read_folder(tmp_path / "calls")
+    found = read_recordings(tmp_path / "calls")
     assert [r.name for r in found] == ["monday--first_call", "second"]
     write_manifest(tmp_path / "manifest", found)
     assert read_manifest(tmp_path / "manifest") == found
@@ -28,22 +28,22 @@ def test_recordings_are_named_by_their_place(tmp_path: Path) -> None:
 
 def test_another_sound_is_another_folder(tmp_path: Path) -> None:
     tone(tmp_path / "a.wav")
-    before = corpus_digest(read_folder(tmp_path))
-    assert corpus_digest(read_folder(tmp_path)) == before
+    before = corpus_digest(read_recordings(tmp_path))
+    assert corpus_digest(read_recordings(tmp_path)) == before
     tone(tmp_path / "a.wav", seconds=0.2)
-    assert corpus_digest(read_folder(tmp_path)) != before
+    assert corpus_digest(read_recordings(tmp_path)) != before
 
 
 def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="gone: no such folder"):
-        read_folder(tmp_path / "gone")
+        read_recordings(tmp_path / "gone")
     with pytest.raises(InputError, match="holds no recordings"):
-        read_folder(tmp_path)
+        read_recordings(tmp_path)
     tone(tmp_path / "a b.wav")
     tone(tmp_path / "a_b.wav")
     with pytest.raises(InputError, match="both would be named a_b"):
-        read_folder(tmp_path)
+        read_recordings(tmp_path)
     (tmp_path / "a_b.wav").write_text("not a sound")
     (tmp_path / "a b.wav").unlink()
     with pytest.raises(InputError, match=r"a_b\.wav"):
-        read_folder(tmp_path)
+        read_recordings(tmp_path)
