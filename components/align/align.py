@@ -34,6 +34,15 @@ def align(
     word to the start of the next exceeds `max_pause` (a pause of exactly that still belongs).
     Every word that comes in is in exactly one turn.
 
+    >>> words = (Word("Hello,", 0.0, 0.4), Word("who", 0.5, 0.7), Word("Me.", 1.2, 1.5))
+    >>> turns = align(
+    ...     [AsrSegment(0.0, 1.5, "Hello, who Me.", words)],
+    ...     [SpeakerSegment(0.0, 0.8, "A"), SpeakerSegment(1.1, 1.6, "B")],
+    ...     session_id="call",
+    ... )
+    >>> [(turn.speaker, turn.words) for turn in turns]
+    [('A', 'Hello, who'), ('B', 'Me.')]
+
     Args:
         segments: what was recognised.
         speakers: who spoke when.
@@ -79,6 +88,15 @@ def align_baseline(
 
     Ties, and segments in nobody's speech, are settled as for words, so that the baseline is as
     strong as its definition allows. Segments without words give no turn.
+
+    >>> words = (Word("Who?", 0.0, 0.8), Word("Me.", 1.2, 1.5))
+    >>> turns = align_baseline(
+    ...     [AsrSegment(0.0, 1.5, "Who? Me.", words)],
+    ...     [SpeakerSegment(0.0, 0.8, "A"), SpeakerSegment(1.1, 1.6, "B")],
+    ...     session_id="call",
+    ... )
+    >>> [(turn.speaker, turn.words) for turn in turns]
+    [('A', 'Who? Me.')]
     """
     whole = sorted((s for s in segments if s.words), key=lambda s: (s.start, s.end))
     owners = attribute(*_edges(whole), speakers, max_pause=max_pause)

@@ -30,6 +30,10 @@ def attribute(
     edge) within `max_pause`, ties by the same rule, else to `unknown`. A stretch of no length is
     an instant: it belongs to those who speak at it, at distance 0.
 
+    >>> segments = [SpeakerSegment(0.0, 2.0, "A"), SpeakerSegment(3.0, 4.0, "B")]
+    >>> attribute(np.array([0.5, 2.6, 9.0]), np.array([0.9, 2.8, 9.5]), segments)
+    ['A', 'B', 'unknown']
+
     Args:
         starts: seconds, shape [words], in the order that “previous” means.
         ends: seconds, shape [words].

@@ -19,6 +19,13 @@ def flatten(segments: Sequence[AsrSegment]) -> list[Word]:
     Where a segment has no neighbour on a side, its own bound stands for it. A gap that is not
     there, as when neighbours overlap, leaves its words as instants.
 
+    >>> words = (Word("ab", 0.0, 1.0), Word("one", None, None), Word("two", None, None))
+    >>> for word in flatten([AsrSegment(0.0, 2.0, "ab one two", words)]):
+    ...     print(word.text, word.start, word.end)
+    ab 0.0 1.0
+    one 1.0 1.5
+    two 1.5 2.0
+
     Returns:
         As many words as came in, each with start and end in seconds.
     """

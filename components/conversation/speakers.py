@@ -40,6 +40,9 @@ def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
 def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
     """As `read_rttm`, from its text.
 
+    >>> parse_rttm("SPEAKER call 1 0.5 1.5 <NA> <NA> A <NA> <NA>", "call.rttm")
+    {'call': [SpeakerSegment(start=0.5, end=2.0, speaker='A')]}
+
     Args:
         text: the file's content.
         location: where it comes from, for messages.
@@ -74,6 +77,9 @@ def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -
 
 def rttm_text(recording: str, segments: Iterable[SpeakerSegment]) -> str:
     """One recording's segments as RTTM lines, by time.
+
+    >>> rttm_text("call", [SpeakerSegment(0.5, 2.0, "A")])
+    'SPEAKER call 1 0.500000 1.500000 <NA> <NA> A <NA> <NA>\\n'
 
     Raises:
         InputError: a recording or speaker whose name has a space, which RTTM cannot hold.

@@ -84,6 +84,12 @@ class SpeakerSegment:
 class Turn:
     """What one speaker says until another speaks or a pause grows too long.
 
+    >>> Turn("call", 0.5, 2.0, "A", "hello there").duration
+    1.5
+    >>> Turn("call", 2.0, 0.5, "A", "hello there")
+    Traceback (most recent call last):
+    ValueError: turn of A in call ends before it starts: 2.0–0.5
+
     Attributes:
         session_id: the recording's name.
         words: the text, words joined by single spaces.

@@ -6,7 +6,14 @@ from components.conversation.types import Seconds, Turn
 
 
 def turns_to_vtt(turns: Iterable[Turn]) -> str:
-    """Turns as WebVTT cues, the speaker as voice, the emotion before the text."""
+    """Turns as WebVTT cues, the speaker as voice, the emotion before the text.
+
+    >>> print(turns_to_vtt([Turn("call", 0.5, 1.25, "A", "hello there", "sad")]).rstrip())
+    WEBVTT
+    <BLANKLINE>
+    00:00:00.500 --> 00:00:01.250
+    <v A>[sad] hello there
+    """
     cues = ["WEBVTT\n"]
     for turn in turns:
         mood = f"[{turn.emotion}] " if turn.emotion else ""

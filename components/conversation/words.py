@@ -77,6 +77,14 @@ def read_words(path: Path) -> list[AsrSegment]:
 def parse_words(data: Any, location: str) -> list[AsrSegment]:
     """As `read_words`, from the JSON's content: an object with `segments`, or their list.
 
+    >>> words = [{"word": "Hello", "start": 0.2, "end": 0.6}, {"word": "there"}]
+    >>> (segment,) = parse_words([{"start": 0, "end": 1, "words": words}], "words.json")
+    >>> [(word.text, word.start) for word in segment.words]
+    [('Hello', 0.2), ('there', None)]
+    >>> parse_words([{"start": 0, "words": words}], "words.json")
+    Traceback (most recent call last):
+    components.base.errors.InputError: words.json: segment 1: lacks 'end'
+
     Args:
         data: what the JSON holds.
         location: where it comes from, for messages.

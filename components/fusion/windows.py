@@ -59,6 +59,14 @@ def clip_windows(
     Sound and words are cut into the same number of pieces, so that a window's words are about
     those spoken in it. A clip without samples is one sample of silence.
 
+    >>> from tokenizers import Tokenizer, models, pre_tokenizers
+    >>> tokenizer = Tokenizer(models.WordLevel({"so": 0, "it": 1, "is": 2}, unk_token="so"))
+    >>> tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    >>> clip = (np.zeros(30, dtype=np.float32), "so it is")
+    >>> windows = clip_windows([clip], tokenizer, max_samples=20, max_tokens=8)
+    >>> [(len(window.audio), window.weight) for window in windows]
+    [(15, 0.5), (15, 0.5)]
+
     Args:
         clips: the turns.
         tokenizer: of the model.
@@ -92,7 +100,13 @@ def clip_windows(
 
 
 def average_windows(windows: Sequence[Window], answers: np.ndarray, clips: int) -> np.ndarray:
-    """The clips' answers: their windows' [w, k], averaged by duration → [clips, k]."""
+    """The clips' answers: their windows' [w, k], averaged by duration → [clips, k].
+
+    >>> half = np.zeros(10, dtype=np.float32)
+    >>> windows = [Window(0, half, [], 0.5), Window(0, half, [], 0.5)]
+    >>> average_windows(windows, np.array([[1.0, 0.0], [0.5, 0.5]]), clips=1)
+    array([[0.75, 0.25]])
+    """
     total = np.zeros((clips, answers.shape[1]))
     for window, answer in zip(windows, answers, strict=True):
         total[window.clip] += window.weight * answer

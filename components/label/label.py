@@ -48,6 +48,12 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
 
     Turns that take none, or one that is not of the four, are left out.
 
+    >>> said = Utterance("u1", "call", 0.0, 4.0, "A", "F", "I am sorry", "sad")
+    >>> recording = Recording("call", Path("call.wav"), "week-1", None, (said,))
+    >>> turns = [Turn("call", 1.0, 5.0, "1", "am sorry"), Turn("call", 6.0, 7.0, "2", "oh")]
+    >>> [(e.text, e.emotion, e.coverage) for e in label(turns, recording)]
+    [('am sorry', 'sad', 0.75)]
+
     Returns:
         Examples in the order of the turns.
     """

@@ -42,7 +42,11 @@ class Calibration:
 
 
 def calibration(confidence: Sequence[float], correct: Sequence[bool]) -> Calibration:
-    """Bin answers by their confidence (0 to 1)."""
+    """Bin answers by their confidence (0 to 1).
+
+    >>> calibration([0.9, 0.9], [True, False]).ece  # 90 % sure, 50 % right
+    0.4
+    """
     sure, right = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if len(sure) != len(right) or ((sure < 0) | (sure > 1 + 1e-6)).any():
         raise ValueError("each answer needs a confidence from 0 to 1")

@@ -107,6 +107,12 @@ class Classification:
 def classification(reference: Sequence[str], predicted: Sequence[str | None]) -> Classification:
     """Count answers.
 
+    >>> counted = classification(["sad", "sad", "angry"], ["sad", None, "angry"])
+    >>> counted.accuracy
+    Share(correct=2, total=3)
+    >>> counted.uar
+    0.75
+
     Args:
         reference: emotions, each one of `EMOTIONS`.
         predicted: the answers, in the same order; None or another label is a wrong answer.

@@ -15,10 +15,12 @@ class TimeErrors:
     """Seconds of speech in error, for TEER, sTEER and DER.
 
     `rate` is (missed + false_alarm + confusion) / total (Wu et al., 2023, eq. 1), None where
-    there is nothing to score. Seconds are added over recordings first, then divided::
+    there is nothing to score. Seconds are added over recordings first, then divided:
 
-        TimeErrors(missed=1, false_alarm=0, confusion=2, total=10)
-        + TimeErrors(missed=0, false_alarm=1, confusion=0, total=30)   → rate 4 / 40 = 0.1
+    >>> one = TimeErrors(missed=1, false_alarm=0, confusion=2, total=10)
+    >>> other = TimeErrors(missed=0, false_alarm=1, confusion=0, total=30)
+    >>> (one + other).rate
+    0.1
 
     Attributes:
         missed: reference speech without hypothesis.
@@ -91,6 +93,9 @@ class TimeErrors:
 class WordErrors:
     """Words in error, for WER and cpWER.
 
+    >>> (WordErrors(1, 10) + WordErrors(2, 20)).rate
+    0.1
+
     Attributes:
         errors: substitutions, insertions and deletions.
         length: words in the reference.
@@ -125,7 +130,16 @@ class WordErrors:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a whole, counted: right answers of all answers, say."""
+    """A part of a whole, counted: right answers of all answers, for instance.
+
+    >>> Share(1, 2) + Share(2, 2)
+    Share(correct=3, total=4)
+    >>> (Share(1, 2) + Share(2, 2)).rate
+    0.75
+    >>> Share(3, 2)
+    Traceback (most recent call last):
+    ValueError: 3 of 2 is no share
+    """
 
     correct: int
     total: int

@@ -84,6 +84,16 @@ def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Fault
 
     Words are paired by time and text (`pair_words`), speakers mapped as for sTEER. Emotions that
     the turns may carry are not looked at.
+
+    >>> faults = find_faults(
+    ...     [
+    ...         Utterance("u1", "r", 0.0, 2.0, "A", None, "so it is", "sad"),
+    ...         Utterance("u2", "r", 3.0, 4.0, "A", None, "yes", "happy"),
+    ...     ],
+    ...     [Turn("r", 0.0, 4.0, "1", "so it is yes")],
+    ... )
+    >>> faults.turns[0].utterances, faults.turns[0].emotions, faults.turns[0].pause_seconds
+    (2, 2, 1.0)
     """
     turns = list(turns)
     utterance_indices = _indices(u.recording for u in utterances)

@@ -64,6 +64,10 @@ def bootstrap(
 ) -> Interval | None:
     """The 95 % interval of a statistic of counts, by drawing conversations with replacement.
 
+    >>> right_and_all = np.array([[9, 10], [6, 10], [8, 10]])
+    >>> bootstrap(right_and_all, lambda sums: sums[..., 0] / sums[..., 1], seed=1)
+    Interval(low=0.6, high=0.9)
+
     Args:
         counts: for each conversation its counts, [conversations, ...].
         statistic: of summed counts [..., ...] without the first axis, for any leading axes; draws
@@ -134,6 +138,9 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     """Exact McNemar test (two-sided p) of two systems' right and wrong answers, by utterance.
 
     It takes utterances as independent, which those of one conversation are not quite.
+
+    >>> mcnemar([True] * 6, [False] * 6)  # 2 · (1/2)⁶
+    0.03125
 
     Raises:
         InputError: not the same utterances.

@@ -70,6 +70,16 @@ def score(
 ) -> Scores:
     """Score turns against reference turns: seconds and words summed over recordings.
 
+    >>> scores = score(
+    ...     [Turn("r", 0, 4, "A", "so it is", "sad")],
+    ...     [Turn("r", 0, 3, "1", "so it was", "sad")],
+    ...     convention="collar0",
+    ... )
+    >>> scores.teer.rate, scores.der.rate
+    (0.25, 0.25)
+    >>> scores.cpwer
+    WordErrors(errors=1, length=3)
+
     Args:
         reference: with emotions for TEER and sTEER, with words for cpWER. Turns whose emotion is
             none of the four are not scored by TEER and sTEER.

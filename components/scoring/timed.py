@@ -24,6 +24,12 @@ def map_speakers(reference: Turns, hypothesis: Turns) -> dict[str, str]:
         hypothesis  |- 1 -|-- 2 --|   |-- 2 --|     {1: A, 2: B} (2 shares most with A and with
                                                     B; together this pairing shares most)
 
+    >>> map_speakers(
+    ...     [Turn("call", 0, 6, "A", "one"), Turn("call", 8, 10, "B", "two")],
+    ...     [Turn("call", 0, 3, "1", "one"), Turn("call", 3, 10, "2", "two")],
+    ... )
+    {'1': 'A', '2': 'B'}
+
     Returns:
         For each mapped hypothesis speaker its reference speaker.
     """
@@ -44,6 +50,14 @@ def teer(
         reference   |---- sad ----|- neutral -|
         hypothesis     |-------- sad -------|
                      miss   ok      confusion  miss
+
+    >>> from components.scoring import find_convention
+    >>> teer(
+    ...     [Turn("r", 0, 4, "A", "", "sad"), Turn("r", 4, 8, "A", "", "neutral")],
+    ...     [Turn("r", 1, 7, "1", "", "sad")],
+    ...     find_convention("collar0"),
+    ... )
+    TimeErrors(missed=2.0, false_alarm=0.0, confusion=3.0, total=8.0)
     """
     if convention.own_mapping:
         return _own_mapping(reference, hypothesis, convention, uem, speakers=False)
@@ -62,6 +76,13 @@ def steer(
 
     Speakers are mapped by `map_speakers`, then speaker and emotion must both agree; a speaker
     without a counterpart, and `unknown`, match nothing. Never below `teer`, but in `ser-align`.
+
+    >>> from components.scoring import find_convention
+    >>> reference = [Turn("r", 0, 4, "A", "", "sad"), Turn("r", 4, 8, "B", "", "sad")]
+    >>> hypothesis = [Turn("r", 0, 5, "1", "", "sad"), Turn("r", 5, 8, "2", "", "sad")]
+    >>> collar0 = find_convention("collar0")
+    >>> teer(reference, hypothesis, collar0).rate, steer(reference, hypothesis, collar0).rate
+    (0.0, 0.125)
     """
     if convention.own_mapping:
         return _own_mapping(reference, hypothesis, convention, uem, speakers=True)
@@ -84,6 +105,14 @@ def der(reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = 
 
     Speakers are mapped for the most common speech within what is scored, as pyannote's
     `DiarizationErrorRate` does.
+
+    >>> from components.scoring import find_convention
+    >>> der(
+    ...     [Turn("r", 0, 4, "A", ""), Turn("r", 4, 8, "B", "")],
+    ...     [Turn("r", 0, 5, "1", ""), Turn("r", 5, 10, "2", "")],
+    ...     find_convention("collar0"),
+    ... )
+    TimeErrors(missed=0.0, false_alarm=2.0, confusion=1.0, total=8.0)
     """
     region = convention.region(reference, hypothesis, uem, without_other=False)
     return _mapped(

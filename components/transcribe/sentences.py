@@ -33,6 +33,10 @@ def sentences(segments: Iterable[AsrSegment]) -> list[AsrSegment]:
         segment    |how are you? fine, thanks.|
         sentences  |how are you?|fine, thanks.|
 
+    >>> words = tuple(Word(text, None, None) for text in "Dr. Lee? Yes, please.".split())
+    >>> [sentence.text for sentence in sentences([AsrSegment(0.0, 3.0, "", words)])]
+    ['Dr. Lee?', 'Yes, please.']
+
     Returns:
         As many words as came in, in their order.
     """
