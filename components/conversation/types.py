@@ -163,7 +163,14 @@ class Utterance:
 
     def as_turn(self) -> Turn:
         """The same stretch as a reference turn."""
-        return Turn(self.recording, self.start, self.end, self.speaker, self.text, self.emotion)
+        return Turn(
+            session_id=self.recording,
+            start=self.start,
+            end=self.end,
+            speaker=self.speaker,
+            words=self.text,
+            emotion=self.emotion,
+        )
 
 
 @dataclass(frozen=True, slots=True)

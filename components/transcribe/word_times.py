@@ -67,22 +67,22 @@ def add_word_times(
         low, high = min(low, segment.start), max(high, segment.end)
         start = max(segment.start - REACH, (low + segment.start) / 2, 0.0)
         end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
-        result.append(_aligned(audio, segment, start, max(end, start), aligners))
+        result.append(_aligned(audio, segment, (start, max(end, start)), aligners))
     return result
 
 
 def _aligned(
     audio: np.ndarray,
     segment: AsrSegment,
-    start: Seconds,
-    end: Seconds,
+    stretch: tuple[Seconds, Seconds],
     aligners: Sequence[Aligner],
 ) -> AsrSegment:
-    stretch = audio[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
+    start, end = stretch
+    sound = audio[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
     texts = [word.text for word in segment.words]
     for aligner in aligners:
         try:
-            times = aligner(stretch, texts)
+            times = aligner(sound, texts)
         except AlignmentError as error:
             log.info(
                 "words of %.2f–%.2f s: %s failed: %s",

@@ -45,17 +45,17 @@ class Prosody:
 # The mean manner of each label at full intensity. A turn's own lies around a point between the
 # neutral manner and this one, so that neighbouring emotions overlap, as people's do.
 _MANNER = {
-    "neu": Prosody(1.00, 0.0, 0.85, 0.0, 0.0),
-    "ang": Prosody(1.20, 1.5, 1.30, 6.0, 7.0),
-    "hap": Prosody(1.05, 4.0, 1.70, 2.0, 1.0),
-    "exc": Prosody(1.10, 5.0, 1.80, 3.0, 1.5),
-    "sad": Prosody(0.78, -2.5, 0.50, -5.0, -6.0),
-    "fru": Prosody(0.95, 1.0, 1.20, 2.0, 2.0),
-    "sur": Prosody(1.00, 5.0, 1.90, 1.0, 0.0),
-    "oth": Prosody(0.95, 0.5, 1.20, 0.0, -1.0),
-    "xxx": Prosody(0.95, 0.0, 1.00, -1.0, 0.0),
+    "neu": Prosody(rate=1.00, pitch=0.0, spread=0.85, gain=0.0, tilt=0.0),
+    "ang": Prosody(rate=1.20, pitch=1.5, spread=1.30, gain=6.0, tilt=7.0),
+    "hap": Prosody(rate=1.05, pitch=4.0, spread=1.70, gain=2.0, tilt=1.0),
+    "exc": Prosody(rate=1.10, pitch=5.0, spread=1.80, gain=3.0, tilt=1.5),
+    "sad": Prosody(rate=0.78, pitch=-2.5, spread=0.50, gain=-5.0, tilt=-6.0),
+    "fru": Prosody(rate=0.95, pitch=1.0, spread=1.20, gain=2.0, tilt=2.0),
+    "sur": Prosody(rate=1.00, pitch=5.0, spread=1.90, gain=1.0, tilt=0.0),
+    "oth": Prosody(rate=0.95, pitch=0.5, spread=1.20, gain=0.0, tilt=-1.0),
+    "xxx": Prosody(rate=0.95, pitch=0.0, spread=1.00, gain=-1.0, tilt=0.0),
 }
-_SCATTER = Prosody(0.05, 0.9, 0.13, 1.5, 1.5)
+_SCATTER = Prosody(rate=0.05, pitch=0.9, spread=0.13, gain=1.5, tilt=1.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,16 @@ def _session(
             text, label = other_pool.pop() if index == other else pools[sex].pop()
             identifier = f"{name}_{sex}{spoken[sex]:03d}"
             spoken[sex] += 1
-            turns.append(TurnPlan(identifier, sex, text, label, gap[index], _prosody(label, rng)))
+            turns.append(
+                TurnPlan(
+                    id=identifier,
+                    sex=sex,
+                    text=text,
+                    label=label,
+                    gap=gap[index],
+                    prosody=_prosody(label, rng),
+                )
+            )
         dialogues.append(DialoguePlan(name, number, tuple(turns)))
     return dialogues
 

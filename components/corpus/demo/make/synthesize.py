@@ -106,13 +106,19 @@ def perform(dialogue: DialoguePlan, kokoro: Kokoro) -> tuple[np.ndarray, list[Pl
         first = latest + (round(turn.gap * SAMPLE_RATE) if index else 0)
         shift = first / SAMPLE_RATE
         words = tuple(
-            Word(w.text, round(w.start + shift, 4), round(w.end + shift, 4), 1.0, speaker)
+            Word(
+                text=w.text,
+                start=round(w.start + shift, 4),
+                end=round(w.end + shift, 4),
+                score=1.0,
+                speaker=speaker,
+            )
             for w in spoken.words
             if w.start is not None and w.end is not None
         )
         last = first + spoken.sound.size
         pieces.append((first, spoken.sound))
-        placed.append(Placed(turn, speaker, first, last, words))
+        placed.append(Placed(plan=turn, speaker=speaker, first=first, last=last, words=words))
         latest = max(latest, last)
     sound = _room(latest + round(LEAD * SAMPLE_RATE), dialogue.name)
     for first, piece in pieces:
