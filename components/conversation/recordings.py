@@ -107,8 +107,8 @@ def work_through(
 ) -> None:
     """Make one file of each kind from each recording, `<folder>/<recording><suffix>`.
 
-    A recording whose files are there already is left: a run that was killed goes on at the first
-    unfinished one. What was made before, in any folder, comes from the cache.
+    A recording that has its files is skipped, so a run that was killed goes on at the first
+    unfinished one. Results made before, for any folder, come from the cache.
 
     Args:
         recordings: in the order of the work.

@@ -10,13 +10,13 @@ from components.base.reading import read_text
 from components.conversation.types import Seconds, SpeakerSegment
 
 EXCLUSIVE = "exclusive"
-"""The folder, beside a corpus' speaker segments, of those with one speaker at a time."""
+"""The folder beside a corpus' speaker segments that holds those with one speaker at a time."""
 
 OTHER_LINES = {
     *("SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "SU", "SEGMENT"),
     *("NOSCORE", "NO_RT_METADATA", "CB", "IP", "A/P"),
 }
-"""The other kinds of line that NIST's RTTM has; they say nothing of who spoke when."""
+"""NIST's other kinds of RTTM line; none of them says who speaks when."""
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:

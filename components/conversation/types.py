@@ -27,10 +27,10 @@ EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 """The four emotions, in the order of every probability vector."""
 
 UNKNOWN = "unknown"
-"""The speaker of a word that nobody near was speaking."""
+"""The speaker of a word where nobody speaks near it."""
 
 EARLIEST: Seconds = -0.5
-"""Where something in a recording may begin: a model's first frame can reach out before it."""
+"""Where the first word or segment may begin: a model's first frame may start before 0."""
 
 
 def _check_span(kind: str, start: Seconds, end: Seconds) -> None:

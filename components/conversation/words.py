@@ -19,7 +19,7 @@ from components.base.reading import Number, no_bool, read_json, validate
 from components.conversation.types import EARLIEST, AsrSegment, Seconds, Word
 
 LATEST: Seconds = 1e7
-"""Where a recording may end: no recording lasts four months."""
+"""The latest time in a recording: none lasts four months."""
 
 
 def _known(value: Any) -> Any:
@@ -66,7 +66,7 @@ def read_words(path: Path) -> list[AsrSegment]:
     """Read a transcript as WhisperX writes it.
 
     Words may lack times, score and speaker. A segment without `words` gets the words of its
-    text, without times: nothing that was said is lost.
+    text, without times, so no word is lost.
 
     Raises:
         InputError: no such file, not JSON, or not of this form.

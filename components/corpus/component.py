@@ -23,8 +23,7 @@ def corpus_digest(folder: str) -> str:
 def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
     """A labelled corpus, read and checked, to a manifest.
 
-    The digest is part of what a cache knows this step by: the folder's name says nothing about
-    what is in it.
+    The digest is an input so that KFP's cache tells contents apart: the folder's name does not.
     """
     from dataclasses import asdict
     from pathlib import Path

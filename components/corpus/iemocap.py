@@ -36,11 +36,11 @@ AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 _SESSION = re.compile(r"Session\d+")
 _NAME = re.compile(r"Ses(?P<session>\d+)[FM]_(?P<scene>impro|script)\w+")
 _TURN = re.compile(r"(?P<recording>\w+)_(?P<sex>[FM])(?:XX)?\w?\d+")
-_UNLABELLED = re.compile(r"_[FM]XX\w*")  # said, but shown to no rater: Ses03F_impro05_MXX0
+_UNLABELLED = re.compile(r"_[FM]XX\w*")  # spoken, but shown to no rater: Ses03F_impro05_MXX0
 _SPOKEN = re.compile(
     r"(?P<id>\S+)\s+\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]:(?P<text>.*)"
 )
-_EVENT = re.compile(r"\[[A-Z_]+\]")  # heard, not said: [LAUGHTER]
+_EVENT = re.compile(r"\[[A-Z_]+\]")  # a sound, not a word: [LAUGHTER]
 _LABELLED = re.compile(
     r"\[\s*(?P<start>-?[\d.]+)\s*-\s*(?P<end>-?[\d.]+)\s*\]\s+(?P<id>\S+)\s+(?P<label>\S+)"
     r"\s+\[[^\]]*\]"
@@ -200,7 +200,7 @@ def _span(match: re.Match[str], location: str) -> tuple[Seconds, Seconds]:
 
 
 def _texts(path: Path) -> dict[str, str]:
-    """What a `transcriptions` file says that each utterance says."""
+    """Each utterance's words, from a `transcriptions` file."""
     texts: dict[str, str] = {}
     for number, line in _lines(path, "transcript"):
         location = f"{path}: line {number}"

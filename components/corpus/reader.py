@@ -1,4 +1,4 @@
-"""Reading a labelled corpus, whatever form it is in."""
+"""Reads a labelled corpus in either form."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,9 +23,9 @@ def read_corpus(folder: Path) -> list[Recording]:
 
     Raises:
         InputError: neither is there, or what is there has a fault; see `read_iemocap` and
-            `components.conversation.read_manifest`. In a manifest it is a fault, too, that a
-            recording has no utterance or its fold no name, or that a speaker's utterances overlap,
-            but in what came back from traffic.
+            `components.conversation.read_manifest`. A manifest also must have an utterance in each
+            recording, a name for each fold, and no overlap between utterances of one speaker,
+            except in feedback from traffic.
     """
     folder = Path(folder)
     if is_manifest(folder):
@@ -56,7 +56,7 @@ def _labelled(recording: Recording) -> Recording:
 
 def _one_voice_each(recording: Recording) -> Recording:
     if recording.fold == FEEDBACK:
-        return recording  # made of our own turns, which may overlap; never scored
+        return recording  # made of Moodline's own turns, which may overlap; never scored
     for pair in self_overlaps(recording):
         raise InputError(f"{recording.name}: {overlap_line(*pair)}; correct their times")
     return recording

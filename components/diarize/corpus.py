@@ -18,7 +18,7 @@ from components.conversation import (
 )
 from components.diarize.diarizer import Diarizer
 
-VERSION = 2  # of what this folder makes of the same audio with the same models
+VERSION = 2  # of this folder's results from the same audio and models: part of cache keys
 
 
 def diarize_corpus(
@@ -31,11 +31,11 @@ def diarize_corpus(
 ) -> None:
     """Diarize recordings.
 
-    Overlapping speech is kept in `<out_dir>/<recording>.rttm`, which is what is scored. Words are
-    given to the speakers in `<out_dir>/exclusive/<recording>.rttm`, one at a time.
+    `<out_dir>/<recording>.rttm` holds overlapping speech and is scored. Words are attributed by
+    `<out_dir>/exclusive/<recording>.rttm`, which has one speaker at a time.
 
-    Finished work is never done again, see `work_through`; the pipeline is loaded only where
-    something is left to do.
+    Finished work is never done again (see `work_through`). The pipeline is loaded only if there is
+    work.
 
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
@@ -48,7 +48,7 @@ def diarize_corpus(
         shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:
-        InputError: a recording or the pipeline cannot be read, or a reference is asked for and
+        InputError: a recording or the pipeline cannot be read, or a reference is needed and
             missing.
     """
     options = profile.diarize

@@ -16,7 +16,7 @@ from components.scoring.timed import map_speakers
 from components.scoring.words import pair_words
 
 MIN_PAUSE: Seconds = 0.2
-"""A shorter silence between utterances is none that a turn could bridge."""
+"""A shorter silence between utterances is no pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class TurnFaults:
         utterances: how many utterances' words.
         speakers: how many speakers' words.
         emotions: how many of the four emotions these utterances have.
-        misattributed: words that another than the turn's speaker said.
+        misattributed: words of other speakers than the turn's.
         pauses: silences of the reference, of `MIN_PAUSE` or longer, that it reaches across.
         pause_seconds: how long they last together.
     """
@@ -73,7 +73,7 @@ class TurnFaults:
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Of a whole corpus: one entry for each utterance and each turn, in the order given."""
+    """A corpus' faults: one entry for each utterance and each turn, in the order given."""
 
     utterances: tuple[UtteranceFaults, ...]
     turns: tuple[TurnFaults, ...]

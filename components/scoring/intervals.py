@@ -15,7 +15,7 @@ from components.base import InputError
 RESAMPLES = 2000
 LEVEL = 0.95
 MIN_CONVERSATIONS = 2
-"""Conversations needed to say anything about their spread."""
+"""Fewer conversations have no spread to measure."""
 
 Statistic = Callable[[np.ndarray], np.ndarray]
 

@@ -22,7 +22,7 @@ class Scores:
     """What `moodline score` prints. They add up over recordings of one convention.
 
     Attributes:
-        teer, steer: None where reference or hypothesis carry no emotions (RTTM, say).
+        teer, steer: None where reference or hypothesis carry no emotions (RTTM, for instance).
         cpwer: None where reference or hypothesis carry no words.
     """
 
@@ -86,7 +86,7 @@ def score(
         hypothesis: of the same recordings; one that is missing is all missed.
         convention: wu2023, collar0 or ser-align.
         uem: for each recording the stretches to score (seconds), in place of the convention's
-            extent. cpWER counts all words whatever it says.
+            extent. cpWER counts all words all the same.
 
     Raises:
         InputError: a recording that the reference or the UEM lacks, an empty reference, or an

@@ -24,7 +24,7 @@ Bound = Literal["at least", "at most", "above", "below"]
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question to the numbers.
+    """One number against one threshold.
 
     Attributes:
         name: as in the gate file, dotted: `min_accuracy`, `slices.sex.F`.
@@ -48,7 +48,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the gate said of one model.
+    """The gate's decision on one model.
 
     Attributes:
         model: the digest of the model's folder.

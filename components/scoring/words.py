@@ -111,7 +111,7 @@ def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> Wor
 def wer(reference: Turns, hypothesis: Turns) -> WordErrors:
     """Word errors of one recording, its turns joined in order of start.
 
-    Speech of two at once has no one order, so where there is much of it cpWER says more. The same
+    Overlapping speech has no one order, so where there is much of it cpWER says more. The same
     as jiwer's of the normalised text (a test holds them together), without its alignment, which
     takes seconds and gigabytes for hours of talk.
 

@@ -32,7 +32,7 @@ class AttentionAligner:
 
         if not words or len(audio) == 0:
             raise AlignmentError("nothing to align")
-        # Each word's own tokens, so that whatever is said maps back to the words given.
+        # Each word's own tokens, so that times map back to the words given.
         tokens = [self._tokenizer.encode(f" {word}") for word in words]
         features = self._model.feature_extractor(audio)
         frames = features.shape[-1]

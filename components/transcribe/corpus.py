@@ -17,7 +17,7 @@ from components.conversation import (
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 2  # of what this folder makes of the same audio with the same models
+VERSION = 2  # of this folder's results from the same audio and models: part of cache keys
 
 
 def transcribe_corpus(
@@ -30,8 +30,7 @@ def transcribe_corpus(
 ) -> None:
     """Transcribe recordings to `<out_dir>/<recording>.json`, in WhisperX's form.
 
-    Finished work is never done again, see `work_through`; models are loaded only where something
-    is left to do.
+    Finished work is never done again (see `work_through`). Models are loaded only if there is work.
 
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
@@ -43,7 +42,7 @@ def transcribe_corpus(
         shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:
-        InputError: a recording or a model cannot be read, or a reference is asked for and missing.
+        InputError: a recording or a model cannot be read, or a reference is needed and missing.
     """
     options = profile.transcribe
     models = _model_digests(options, settings)

@@ -26,8 +26,8 @@ def _splitter() -> "PunktSentenceTokenizer":
 def sentences(segments: Iterable[AsrSegment]) -> list[AsrSegment]:
     """Cut segments where sentences end.
 
-    The recogniser's segments are what the voice activity detector let through at once: up to 30 s,
-    in which several people may speak. A sentence's bounds are those of its words that have times;
+    The recogniser's segments are up to 30 s long, as the voice activity detector cuts them, and
+    several people may speak in one. A sentence's bounds are those of its words that have times;
     one without any lies between its neighbours. ::
 
         segment    |how are you? fine, thanks.|
