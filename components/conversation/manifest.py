@@ -47,14 +47,14 @@ class _Row(BaseModel):
 
 
 class _ReferenceEntry(BaseModel):
-    session_id: Name
-    start_time: Annotated[Number, Field(ge=0)]
-    end_time: Number
+    id: Annotated[Name | None, Field(alias="utterance_id")] = None
+    recording: Annotated[Name, Field(alias="session_id")]
+    start: Annotated[Number, Field(alias="start_time", ge=0)]
+    end: Annotated[Number, Field(alias="end_time")]
     speaker: Name
-    words: str
-    emotion: str
     sex: Literal["F", "M"] | None = None
-    utterance_id: Name | None = None
+    text: Annotated[str, Field(alias="words")]
+    emotion: str
 
 
 def read_manifest(path: Path) -> list[Recording]:
@@ -104,22 +104,13 @@ def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
     for number, content in enumerate(read_segments(path), start=1):
         location = f"{path}: utterance {number}"
         entry = validate(_ReferenceEntry, content, location)
-        if entry.session_id != recording:
-            raise InputError(f"{location}: is of {entry.session_id}, not of {recording}")
+        if entry.recording != recording:
+            raise InputError(f"{location}: is of {entry.recording}, not of {recording}")
+        entry.id = entry.id or f"{recording}_{number:04d}"
         try:
-            utterance = Utterance(
-                id=entry.utterance_id or f"{recording}_{number:04d}",
-                recording=recording,
-                start=entry.start_time,
-                end=entry.end_time,
-                speaker=entry.speaker,
-                sex=entry.sex,
-                text=entry.words,
-                emotion=entry.emotion,
-            )
+            utterances.append(Utterance(**dict(entry)))
         except ValueError as error:
             raise InputError(f"{location}: {error}") from None
-        utterances.append(utterance)
     return tuple(sorted(utterances, key=lambda u: (u.start, u.end)))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Strict
+from pydantic import BaseModel, Field, Strict
 
 from components.base.errors import InputError
 from components.base.files import atomic_path
@@ -20,32 +20,14 @@ class SegLstTurn(BaseModel):
     """A SegLST entry; keys that it has beside these are passed over."""
 
     session_id: Name
-    start_time: Number
-    end_time: Number
+    start: Annotated[Number, Field(alias="start_time")]
+    end: Annotated[Number, Field(alias="end_time")]
     speaker: Name
     words: str = ""
     emotion: str | None = None
     confidence: Confidence = None
     probabilities: dict[str, Annotated[float, Strict()]] | None = None
     asr_confidence: Confidence = None
-
-    def turn(self) -> Turn:
-        """As the domain has it.
-
-        Raises:
-            ValueError: it ends before it starts.
-        """
-        return Turn(
-            session_id=self.session_id,
-            start=self.start_time,
-            end=self.end_time,
-            speaker=self.speaker,
-            words=self.words,
-            emotion=self.emotion,
-            confidence=self.confidence,
-            probabilities=self.probabilities,
-            asr_confidence=self.asr_confidence,
-        )
 
 
 def read_segments(path: Path) -> list[Any]:
@@ -87,29 +69,25 @@ def turn_from(entry: Any, location: str) -> Turn:
     """
     valid = validate(SegLstTurn, entry, location)
     try:
-        return valid.turn()
+        return Turn(**dict(valid))
     except ValueError as error:
         raise InputError(f"{location}: {error}") from None
 
 
 def turn_entry(turn: Turn) -> dict[str, Any]:
     """A turn as a SegLST entry, without the keys it has no value for."""
-    entry: dict[str, Any] = {
+    entry = {
         "session_id": turn.session_id,
         "start_time": turn.start,
         "end_time": turn.end,
         "speaker": turn.speaker,
         "words": turn.words,
+        "emotion": turn.emotion,
+        "confidence": turn.confidence,
+        "probabilities": turn.probabilities and dict(turn.probabilities),
+        "asr_confidence": turn.asr_confidence,
     }
-    if turn.emotion is not None:
-        entry["emotion"] = turn.emotion
-    if turn.confidence is not None:
-        entry["confidence"] = turn.confidence
-    if turn.probabilities is not None:
-        entry["probabilities"] = dict(turn.probabilities)
-    if turn.asr_confidence is not None:
-        entry["asr_confidence"] = turn.asr_confidence
-    return entry
+    return {key: value for key, value in entry.items() if value is not None}
 
 
 def write_turns(path: Path, turns: Iterable[Turn]) -> None:
