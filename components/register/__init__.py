@@ -4,9 +4,8 @@ The truth about what is in production is a ledger in MLflow (`ledger.py`); alias
 MLflow is imported inside functions only.
 """
 
-from components.register.errors import Refused, RegistryError
 from components.register.evidence import Lineage
-from components.register.ledger import Entry
+from components.register.ledger import StageChange
 from components.register.promotion import history, promote, rollback
 from components.register.registration import register
 from components.register.runs import record_failure, record_refusal
@@ -22,10 +21,8 @@ from components.register.versions import (
 from components.scoring import Verdict, read_verdict
 
 __all__ = [
-    "Entry",
     "Lineage",
-    "Refused",
-    "RegistryError",
+    "StageChange",
     "Verdict",
     "Version",
     "alias_version",

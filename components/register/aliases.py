@@ -4,12 +4,12 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from components.base import Unavailable
 from components.register.connection import MODEL, in_turn
-from components.register.errors import RegistryError
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
-    Entry,
+    StageChange,
     production_stack,
     read_ledger,
     staged,
@@ -33,11 +33,12 @@ _ROUNDS = 100
 logger = logging.getLogger(__name__)
 
 
-def aliases_by_ledger(entries: Sequence[Entry]) -> dict[str, int]:
+def aliases_by_ledger(entries: Sequence[StageChange]) -> dict[str, int]:
     """Which versions are `production`, `previous` and `staging`, as the ledger has it."""
-    found = dict(zip((PRODUCTION, PREVIOUS), reversed(production_stack(entries)), strict=False))
-    tried = staged(entries)
-    return found if tried is None else found | {STAGING: tried}
+    stack = reversed(production_stack(entries))
+    aliases = dict(zip((PRODUCTION, PREVIOUS), stack, strict=False))
+    in_staging = staged(entries)
+    return aliases if in_staging is None else aliases | {STAGING: in_staging}
 
 
 def sync_aliases(client: "MlflowClient") -> dict[str, int]:
@@ -51,20 +52,20 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
         The aliases as they are now.
 
     Raises:
-        RegistryError: others keep changing them.
+        Unavailable: others keep changing them.
     """
     for _ in range(_ROUNDS):
-        wanted = aliases_by_ledger(read_ledger(client))
+        aliases = aliases_by_ledger(read_ledger(client))
         newest = next(iter(all_versions(client)), None)
         if newest is not None:
-            wanted[CANDIDATE] = int(newest.version)
+            aliases[CANDIDATE] = int(newest.version)
         actual = _actual(client)
-        strayed = [alias for alias in ALIASES if actual.get(alias) != wanted.get(alias)]
+        strayed = [alias for alias in ALIASES if actual.get(alias) != aliases.get(alias)]
         # An alias cannot be put on a version that someone has deleted from MLflow.
-        lost = [alias for alias in strayed if not _write(client, alias, wanted.get(alias))]
+        lost = [alias for alias in strayed if not _write(client, alias, aliases.get(alias))]
         if len(lost) == len(strayed):
-            return wanted
-    raise RegistryError("the aliases keep changing under our hands; try again")
+            return aliases
+    raise Unavailable("others keep changing the aliases; try again")
 
 
 def all_versions(client: "MlflowClient") -> list["ModelVersion"]:

@@ -14,13 +14,14 @@ def champion(required: bool = False, besides: str = "") -> str:
         besides: the digest of the model that is to be measured beside it. Where that one is in
             production already, its champion is the one before it, as it was when it got there.
     """
+    from components.base import InputError
     from components.config import Settings
-    from components.register import RegistryError, champion_of
+    from components.register import champion_of
 
-    found = champion_of(besides, Settings())
-    if found is None and required:
-        raise RegistryError("nothing is in production; train a version and promote it")
-    return "" if found is None else f"{found.number} {found.digest}"
+    version = champion_of(besides, Settings())
+    if version is None and required:
+        raise InputError("nothing is in production; train a version and promote it")
+    return "" if version is None else f"{version.number} {version.digest}"
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -51,46 +52,29 @@ def register(
     reason: str = "",
     cause: str = "",
 ) -> int:
-    """A model with its verdict to a version in the registry; the version's number."""
+    """A model with its verdict to a version in the registry; the version's number.
+
+    Of a model that the gate refused only the evidence is kept, and the number is 0.
+    """
     from pathlib import Path
 
     from components.config import Settings, load_profile
-    from components.register import Lineage, register
+    from components.register import Lineage, record_refusal, register
+    from components.scoring import FAIL, read_verdict
 
-    return register(
-        Path(model.path),
-        Path(metrics.path),
-        Path(report.path),
-        Path(verdict.path),
-        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile), reason, cause),
-        Settings(),
+    lineage = Lineage(
+        git_commit=git_commit,
+        corpus_digest=corpus.metadata["digest"],
+        profile=load_profile(profile),
+        reason=reason,
+        cause=cause,
     )
-
-
-@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def record_refusal(
-    metrics: dsl.Input[dsl.Metrics],
-    report: dsl.Input[dsl.HTML],
-    verdict: dsl.Input[dsl.Artifact],
-    corpus: dsl.Input[dsl.Dataset],
-    profile: str,
-    git_commit: str,
-    reason: str = "",
-    cause: str = "",
-) -> str:
-    """What the gate refused: its numbers and reasons are kept; the id of the MLflow run."""
-    from pathlib import Path
-
-    from components.config import Settings, load_profile
-    from components.register import Lineage, record_refusal
-
-    return record_refusal(
-        Path(metrics.path),
-        Path(report.path),
-        Path(verdict.path),
-        Lineage(git_commit, corpus.metadata["digest"], load_profile(profile), reason, cause),
-        Settings(),
-    )
+    inputs = {"metrics": metrics, "report": report, "verdict": verdict}
+    files = {name: Path(artifact.path) for name, artifact in inputs.items()}
+    if read_verdict(files["verdict"]).decision == FAIL:
+        record_refusal(**files, lineage=lineage, settings=Settings())
+        return 0
+    return register(Path(model.path), **files, lineage=lineage, settings=Settings())
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -116,8 +100,9 @@ def record_failure(
         return
     import logging
 
+    from components.base import MoodlineError
     from components.config import Settings, load_profile
-    from components.register import RegistryError, record_failure
+    from components.register import record_failure
 
     tags = {
         "git_commit": git_commit,
@@ -129,6 +114,6 @@ def record_failure(
     }
     try:
         record_failure(status.pipeline_task_name, status.error_message or "", tags, Settings())
-    except RegistryError as error:
+    except MoodlineError as error:
         # The run has failed already, and says why; MLflow may be that very reason.
         logging.getLogger(__name__).warning("could not record the failure: %s", error)

@@ -1,6 +1,5 @@
 """Speaking to MLflow: one client, and every fault of it as one line."""
 
-import errno
 import os
 import random
 import sys
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
 
+from components.base import DiskFull, Unavailable, is_disk_full
 from components.config import Settings
-from components.register.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,25 +21,19 @@ MODEL = "moodline"
 
 T = TypeVar("T")
 
-_MANNERS = {
+_MLFLOW_DEFAULTS = {
     # MLflow's own default is to try a dead server for minutes.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    # Ours are the only progress bars, and a new database is no news.
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
 }
 
-# What the system and SQLite say of a full disk, a quota or a limit on a file's size. MLflow wraps
-# it in more lines, so it is known by its words.
-_FULL = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)), "disk is full")
-
-_PATIENCE_SECONDS = 60.0
+_MAX_WAIT_SECONDS = 60.0
 """How long a write waits its turn while others write (SQLite lets one at a time)."""
-
 
 # What databases say of a write that lost to another: SQLite's lock, a version number or an alias
 # that someone else inserted first (MLflow looks before it inserts), PostgreSQL's deadlock.
-_CROWDED = ("locked", "giving up after", "unique constraint", "deadlock", "could not serialize")
+_RETRYABLE = ("locked", "giving up after", "unique constraint", "deadlock", "could not serialize")
 
 
 @contextmanager
@@ -50,26 +43,28 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
     The uri is handed to the client, never set globally, so that threads do not disturb each other.
 
     Raises:
-        RegistryError: MLflow, its database or its artifact store did not answer or failed; the
+        DiskFull: there was no room for what was written.
+        Unavailable: MLflow, its database or its artifact store did not answer or failed; the
             block's own faults of other kinds pass through.
     """
-    for name, value in _MANNERS.items():
+    for name, value in _MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
     from mlflow import MlflowClient
 
     uri = settings.mlflow_uri
     try:
         if uri.startswith(("http://", "https://")):
-            _knock(uri)
+            _check_reachable(uri)
         elif uri.startswith("sqlite:"):
             settings.home.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(uri, uri)
     except faults() as error:
-        full = next((line for line in str(error).splitlines() if _says_full(line)), None)
+        # MLflow wraps what the system says in more lines.
+        full = next((line for line in str(error).splitlines() if is_disk_full(line)), None)
         if full is not None:
-            told = f"no space left ({full.strip()[:300]}); free some and try again"
-            raise RegistryError(told) from error
-        raise RegistryError(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
+            message = f"no space left ({full.strip()[:300]}); free some and try again"
+            raise DiskFull(message) from error
+        raise Unavailable(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
 
 
 def faults() -> tuple[type[Exception], ...]:
@@ -102,14 +97,14 @@ def in_turn(write: Callable[[], T]) -> T:
     """
     from mlflow.exceptions import MlflowException
 
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _MAX_WAIT_SECONDS
     while True:
         try:
             return write()
         except MlflowException as error:
-            crowded = any(sign in str(error).lower() for sign in _CROWDED)
-            known = error.error_code == "RESOURCE_ALREADY_EXISTS"
-            if known or not crowded or time.monotonic() > deadline:
+            retryable = any(words in str(error).lower() for words in _RETRYABLE)
+            exists_already = error.error_code == "RESOURCE_ALREADY_EXISTS"
+            if exists_already or not retryable or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.02, 0.2))
 
@@ -125,14 +120,14 @@ def ensure_registered_model(client: "MlflowClient", name: str, description: str)
             raise
 
 
-def _knock(uri: str) -> None:
+def _check_reachable(uri: str) -> None:
     """Find out within seconds that nobody is there; any answer at all will do."""
     import httpx
 
     try:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=10)
     except httpx.HTTPError as error:
-        raise RegistryError(
+        raise Unavailable(
             f"MLflow at {_without_password(uri)}: does not answer ({_one_line(error)}); "
             "start it or set MOODLINE_MLFLOW_URI"
         ) from error
@@ -142,10 +137,6 @@ def _without_password(uri: str) -> str:
     """The address as it may be shown."""
     parts = urlsplit(uri)
     return uri.replace(f":{parts.password}@", ":…@") if parts.password else uri
-
-
-def _says_full(line: str) -> bool:
-    return any(words in line for words in _FULL)
 
 
 def _one_line(error: Exception) -> str:

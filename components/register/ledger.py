@@ -21,8 +21,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from components.base import InputError, Unavailable
 from components.register.connection import MODEL, ensure_registered_model, in_turn
-from components.register.errors import RegistryError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StageChange:
     """One attempt to change what is in production or staging.
 
     Attributes:
@@ -60,7 +60,7 @@ class Entry:
         verdict: of `to_version`'s gate at that time.
         reason: why, in their words; empty if not given.
         forced: whether it was done against the verdict.
-        follows: the stage's standing step that they knew of; 0 for none.
+        follows: the step of the stage's last change that they knew of; 0 for none.
         key: names the attempt, so that one sent twice counts once.
         won: whether it took effect; otherwise someone else was faster.
     """
@@ -80,7 +80,7 @@ class Entry:
     won: bool
 
 
-def read_ledger(client: "MlflowClient") -> list[Entry]:
+def read_ledger(client: "MlflowClient") -> list[StageChange]:
     """All entries in order, each with whether it won."""
     versions: list[ModelVersion] = []
     token = None
@@ -90,29 +90,29 @@ def read_ledger(client: "MlflowClient") -> list[Entry]:
         token = page.token
         if not token:
             break
-    return judge([_entry(version) for version in versions])
+    return mark_winners([_stage_change(version) for version in versions])
 
 
-def judge(entries: Sequence[Entry]) -> list[Entry]:
+def mark_winners(entries: Sequence[StageChange]) -> list[StageChange]:
     """Put entries in order and find which of them won.
 
-    An entry wins if it follows its stage's standing step. Where the step it follows has been
+    An entry wins if it follows its stage's last change. Where the step it follows has been
     deleted from MLflow, the ledger goes on from there, with a warning.
     """
     known = {entry.step for entry in entries}
-    judged: list[Entry] = []
-    stands: dict[Stage, int] = {STAGING: 0, PRODUCTION: 0}
+    marked: list[StageChange] = []
+    last: dict[Stage, int] = {STAGING: 0, PRODUCTION: 0}
     keys = set()
     for entry in sorted(entries, key=lambda entry: entry.step):
-        before = stands[entry.stage]
-        torn = entry.follows > before and entry.follows not in known
-        if torn:
+        before = last[entry.stage]
+        deleted = entry.follows > before and entry.follows not in known
+        if deleted:
             logger.warning("the ledger's step %d has been deleted from MLflow", entry.follows)
-        won = (torn or entry.follows == before) and entry.key not in keys
+        won = (deleted or entry.follows == before) and entry.key not in keys
         keys.add(entry.key)
-        stands[entry.stage] = entry.step if won else before
-        judged.append(replace(entry, won=won))
-    return judged
+        last[entry.stage] = entry.step if won else before
+        marked.append(replace(entry, won=won))
+    return marked
 
 
 def append(
@@ -127,7 +127,7 @@ def append(
     reason: str,
     forced: bool,
     follows: int,
-) -> tuple[Entry, list[Entry]]:
+) -> tuple[StageChange, list[StageChange]]:
     """Write an entry, then see whether it won.
 
     Returns:
@@ -164,16 +164,16 @@ def append(
     ledger = read_ledger(client)
     mine = [entry for entry in ledger if entry.key == key]
     if not mine:
-        raise RegistryError("the ledger lost an entry right after it was written; try again")
+        raise Unavailable("the ledger lost an entry right after it was written; try again")
     return next((entry for entry in mine if entry.won), mine[0]), ledger
 
 
-def standing(entries: Sequence[Entry], stage: Stage) -> Entry | None:
+def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | None:
     """The last entry of a stage that won."""
     return next((entry for entry in reversed(entries) if entry.won and entry.stage == stage), None)
 
 
-def staged(entries: Sequence[Entry]) -> int | None:
+def staged(entries: Sequence[StageChange]) -> int | None:
     """The version in staging. It leaves when it is taken out or goes on into production."""
     version = None
     for entry in entries:
@@ -184,7 +184,7 @@ def staged(entries: Sequence[Entry]) -> int | None:
     return version
 
 
-def production_stack(entries: Sequence[Entry]) -> list[int]:
+def production_stack(entries: Sequence[StageChange]) -> list[int]:
     """Versions that were in production and not rolled back, the present one last.
 
     A promotion puts a version on top, a rollback takes the top one off. So rolling back twice goes
@@ -203,11 +203,11 @@ def production_stack(entries: Sequence[Entry]) -> list[int]:
     return stack
 
 
-def _entry(version: "ModelVersion") -> Entry:
-    """A version of the ledger's registered model as an entry; `judge` decides whether it won."""
+def _stage_change(version: "ModelVersion") -> StageChange:
+    """A version of the ledger's registered model as an entry; `mark_winners` says if it won."""
     tags = version.tags
     try:
-        return Entry(
+        return StageChange(
             step=int(version.version),
             at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
             actor=tags["actor"],
@@ -224,7 +224,7 @@ def _entry(version: "ModelVersion") -> Entry:
             won=False,
         )
     except (KeyError, ValueError) as error:
-        raise RegistryError(
+        raise InputError(
             f"{LEDGER} version {version.version}: is not an entry of the ledger ({error!r}); "
             "someone has edited it in MLflow"
         ) from None

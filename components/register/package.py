@@ -59,7 +59,7 @@ def packed(model: Path, evidence: Path) -> Iterator[Path]:
 
     Args:
         model: the model's folder.
-        evidence: a folder named `evidence`, with the papers that go with the model.
+        evidence: a folder named `evidence`, with the files that go with the model.
 
     Yields:
         The package; it is gone after the block.
@@ -67,18 +67,18 @@ def packed(model: Path, evidence: Path) -> Iterator[Path]:
     import mlflow.pyfunc
 
     with tempfile.TemporaryDirectory(prefix="moodline-register-") as name:
-        place = Path(name)
+        folder = Path(name)
         # MLflow names an artifact after its folder, and ours must be found again by its name.
-        shutil.copytree(model, place / "model", copy_function=_link_or_copy)
+        shutil.copytree(model, folder / "model", copy_function=_link_or_copy)
         mlflow.pyfunc.save_model(
-            place / "package",
+            folder / "package",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
-            artifacts={"model": str(place / "model"), "evidence": str(evidence)},
+            artifacts={"model": str(folder / "model"), "evidence": str(evidence)},
             signature=_signature(),
             input_example=_example(),
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
-        yield place / "package"
+        yield folder / "package"
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -5,22 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.base import InputError
+from components.base import InputError, Refused
 from components.config import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
-from components.register.errors import Refused
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
     Action,
-    Entry,
     Stage,
+    StageChange,
     append,
+    last_change,
     production_stack,
     read_ledger,
     staged,
-    standing,
 )
 from components.register.runs import try_to
 from components.register.versions import NO_VERDICT, fetch_model, get_version, version_verdict
@@ -39,7 +38,7 @@ def promote(
     reason: str | None = None,
     force: bool = False,
     to: Stage = PRODUCTION,
-) -> Entry:
+) -> StageChange:
     """Put a version into production, or into staging.
 
     Its verdict must have passed; where it is inconclusive, a person has decided, who says why. Its
@@ -60,7 +59,8 @@ def promote(
     Raises:
         Refused: the verdict does not allow it, someone else was faster, or it was to go back from
             production to staging.
-        RegistryError: no such version, its files were changed, or MLflow failed.
+        InputError: no such version, its files were changed.
+        Unavailable: MLflow failed.
         InputError: no actor, no such stage, or force without a reason.
     """
     _check_request(actor, to)
@@ -68,18 +68,18 @@ def promote(
         raise InputError("--force needs a --reason")
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
-        found = get_version(client, version)
-        number = int(found.version)
+        candidate = get_version(client, version)
+        number = int(candidate.version)
         here, serving = _present(entries, to), _present(entries, PRODUCTION)
-        now = standing(entries, to)
-        if now is not None and here == number:
+        last = last_change(entries, to)
+        if last is not None and here == number:
             sync_aliases(client)
-            return now
+            return last
         if serving == number:
             raise Refused(f"version {number} is in production already")
-        decision = _decision(client, found, reason, force)
-        with tempfile.TemporaryDirectory(prefix="moodline-promote-") as room:
-            fetch_model(client, found, Path(room))
+        decision = _decision(client, candidate, reason, force)
+        with tempfile.TemporaryDirectory(prefix="moodline-promote-") as folder:
+            fetch_model(client, candidate, Path(folder))
         return _step(
             client,
             entries,
@@ -95,7 +95,7 @@ def promote(
 
 def rollback(
     settings: Settings, *, actor: str, reason: str | None = None, stage: Stage = PRODUCTION
-) -> Entry:
+) -> StageChange:
     """Put the version before the present one back into production, or empty staging.
 
     Again goes back one more: a version that was rolled back is never rolled back to. Staging has
@@ -112,7 +112,8 @@ def rollback(
 
     Raises:
         Refused: there is nothing to go back to, or someone else was faster.
-        RegistryError: the version is gone, its files were changed, or MLflow failed.
+        InputError: the version is gone, its files were changed.
+        Unavailable: MLflow failed.
         InputError: no actor, or no such stage.
     """
     _check_request(actor, stage)
@@ -129,10 +130,10 @@ def rollback(
             if len(stack) < 2:
                 raise Refused("nothing to roll back to: no earlier version was in production")
             target = stack[-2]
-            found = get_version(client, target)
-            verdict = found.tags.get("verdict", NO_VERDICT)
-            with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as room:
-                fetch_model(client, found, Path(room))
+            previous = get_version(client, target)
+            verdict = previous.tags.get("verdict", NO_VERDICT)
+            with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as folder:
+                fetch_model(client, previous, Path(folder))
         return _step(
             client,
             entries,
@@ -146,11 +147,11 @@ def rollback(
         )
 
 
-def history(settings: Settings) -> list[Entry]:
+def history(settings: Settings) -> list[StageChange]:
     """Every attempt to change what is in production or staging, the first one first.
 
     Raises:
-        RegistryError: MLflow failed.
+        Unavailable: MLflow failed.
     """
     if not exists(settings):
         return []
@@ -165,7 +166,7 @@ def _decision(
 
     Raises:
         Refused: it may not.
-        RegistryError: it has no verdict, or not the one that was registered.
+        InputError: it has no verdict, or not the one that was registered.
     """
     if "verdict" not in version.tags and force:
         return NO_VERDICT
@@ -182,7 +183,7 @@ def _decision(
     return verdict.decision
 
 
-def _present(entries: Sequence[Entry], stage: Stage) -> int | None:
+def _present(entries: Sequence[StageChange], stage: Stage) -> int | None:
     """The version that is in a stage now."""
     if stage == STAGING:
         return staged(entries)
@@ -191,7 +192,7 @@ def _present(entries: Sequence[Entry], stage: Stage) -> int | None:
 
 def _step(
     client: "MlflowClient",
-    entries: Sequence[Entry],
+    entries: Sequence[StageChange],
     *,
     actor: str,
     action: Action,
@@ -200,10 +201,10 @@ def _step(
     verdict: str,
     reason: str,
     forced: bool,
-) -> Entry:
-    """Write the next step after the stage's standing one; on success the aliases follow."""
-    now = standing(entries, stage)
-    mine, ledger = append(
+) -> StageChange:
+    """Write the next step after the stage's last change; on success the aliases follow."""
+    last = last_change(entries, stage)
+    change, ledger = append(
         client,
         actor=actor,
         action=action,
@@ -213,28 +214,29 @@ def _step(
         verdict=verdict,
         reason=reason,
         forced=forced,
-        follows=now.step if now else 0,
+        follows=last.step if last else 0,
     )
-    if not mine.won:
-        winner = next(e for e in ledger if e.won and e.stage == stage and e.follows == mine.follows)
+    if not change.won:
+        winner = next(
+            e for e in ledger if e.won and e.stage == stage and e.follows == change.follows
+        )
         did = (
             "emptied it" if winner.to_version is None else f"put version {winner.to_version} there"
         )
-        wanted = (
+        result = (
             f"{stage} is not emptied"
             if to_version is None
-            else (f"version {to_version} is not in {stage}")
+            else f"version {to_version} is not in {stage}"
         )
         raise Refused(
-            f"{wanted}: {winner.actor} {did} meanwhile; look at the history and decide again"
+            f"{result}: {winner.actor} {did} meanwhile; look at the history and decide again"
         )
     # It is there from here on; aliases that could not be set now, the next reader repairs.
     try_to(lambda: sync_aliases(client), "set the aliases")
-    return mine
+    return change
 
 
 def _check_request(actor: str, stage: str) -> None:
-    """Who, and where."""
     if not actor.strip():
         raise InputError("a change of what is served needs the name of who makes it")
     if stage not in (STAGING, PRODUCTION):

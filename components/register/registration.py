@@ -34,7 +34,7 @@ def register(
     """Register a model's folder as a new version of `moodline`, and make it the candidate.
 
     One MLflow run holds the profile's entries as parameters, the metrics, the report, the verdict
-    and the lineage; one logged model holds the folder and, again, its papers. The version is
+    and the lineage; one logged model holds the folder and, again, the evidence. The version is
     created last, in one transaction, with its tags: before that there is no version, after it the
     version is whole.
 
@@ -54,17 +54,17 @@ def register(
 
     Raises:
         InputError: a file is missing or not what it should be.
-        RegistryError: MLflow failed; nothing was registered.
+        Unavailable: MLflow failed; nothing was registered.
     """
     check_model_folder(model)
     decided, digest, measured = read_verdict(verdict), tree_digest(model), read_object(metrics)
-    for paper, what, found in (
+    for file, relation, named in (
         (metrics, "was measured on", measured.get("model")),
         (verdict, "is about", decided.model),
     ):
-        if found != digest:
+        if named != digest:
             raise InputError(
-                f"{paper}: {what} a model of digest {found}, but that of {model} is {digest}; "
+                f"{file}: {relation} a model of digest {named}, but that of {model} is {digest}; "
                 "nothing was registered"
             )
     tags = lineage.tags() | {"digest": digest, "verdict": decided.decision}
@@ -87,8 +87,7 @@ def register(
 
 def _find_version(client: "MlflowClient", tags: dict[str, str]) -> int | None:
     """The version that was made of the same evidence; its run is ended, if a kill kept it open."""
-    wanted = f"name='{MODEL}' and tags.evidence='{tags['evidence']}'"
-    same = client.search_model_versions(wanted)
+    same = client.search_model_versions(f"name='{MODEL}' and tags.evidence='{tags['evidence']}'")
     if not same:
         return None
     first = min(same, key=lambda version: int(version.version))

@@ -1,4 +1,4 @@
-"""Runs in MLflow: the parameters, numbers and papers of a training, with or without a version."""
+"""Runs in MLflow: the parameters, numbers and evidence of a training, with or without a version."""
 
 import logging
 import shutil
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from components.base import InputError
 from components.config import Settings
 from components.register.connection import MODEL, faults, in_turn, mlflow_client
-from components.register.errors import RegistryError
 from components.register.evidence import (
     LONGEST_TAG,
     Lineage,
@@ -43,7 +42,7 @@ def record_refusal(
 
     Raises:
         InputError: a file is missing or not what it should be.
-        RegistryError: MLflow failed.
+        Unavailable: MLflow failed.
     """
     tags = lineage.tags() | {"verdict": read_verdict(verdict).decision}
     tags["evidence"] = evidence_key(metrics, verdict, lineage)
@@ -71,19 +70,19 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
         MLflow's id of the run.
 
     Raises:
-        RegistryError: MLflow failed.
+        Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        told = {**tags, "failed_step": step, "failure": message[:LONGEST_TAG]}
+        tags = {**tags, "failed_step": step, "failure": message[:LONGEST_TAG]}
         experiment = _experiment(client, settings)
-        run_id = in_turn(lambda: client.create_run(experiment, tags=told)).info.run_id
+        run_id = in_turn(lambda: client.create_run(experiment, tags=tags)).info.run_id
         in_turn(lambda: client.set_terminated(run_id, "FAILED"))
         return run_id
 
 
 @contextmanager
 def evidence_folder(metrics: Path, report: Path, verdict: Path) -> Iterator[Path]:
-    """The three papers under their own names (a pipeline calls its files as it likes).
+    """The three files under their own names (a pipeline calls its files as it likes).
 
     Yields:
         A temporary folder with `metrics.json`, `report.html` and `verdict.json`.
@@ -94,8 +93,8 @@ def evidence_folder(metrics: Path, report: Path, verdict: Path) -> Iterator[Path
     with tempfile.TemporaryDirectory(prefix="moodline-evidence-") as name:
         folder = Path(name) / "evidence"
         folder.mkdir()
-        papers = {"metrics.json": metrics, "report.html": report, "verdict.json": verdict}
-        for file, source in papers.items():
+        sources = {"metrics.json": metrics, "report.html": report, "verdict.json": verdict}
+        for file, source in sources.items():
             if not Path(source).is_file():
                 raise InputError(f"{source}: is missing; a version needs its {file}")
             shutil.copyfile(source, folder / file)
@@ -110,7 +109,7 @@ def evidence_run(
     lineage: Lineage,
     tags: Mapping[str, Any],
 ) -> Iterator[str]:
-    """An MLflow run with the papers, the parameters and the numbers in it.
+    """An MLflow run with the evidence, the parameters and the numbers in it.
 
     Runs of the same evidence that a killed process left are marked as killed.
 
@@ -122,8 +121,8 @@ def evidence_run(
 
     scores = numbers(read_object(evidence / "metrics.json"))
     experiment = _experiment(client, settings)
-    for left in _runs_of(client, settings, tags["evidence"], "RUNNING"):
-        try_to(partial(client.set_terminated, left, "KILLED"), f"end run {left}")
+    for killed in _runs_of(client, settings, tags["evidence"], "RUNNING"):
+        try_to(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
     run_id = in_turn(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
     try:
         now = get_current_time_millis()
@@ -153,8 +152,8 @@ def try_to(action: Callable[[], Any], name: str) -> None:
 
 def _runs_of(client: "MlflowClient", settings: Settings, evidence: str, status: str) -> list[str]:
     """The ids of the runs with some evidence and status."""
-    wanted = f"tags.evidence = '{evidence}' and attributes.status = '{status}'"
-    return [run.info.run_id for run in client.search_runs([_experiment(client, settings)], wanted)]
+    query = f"tags.evidence = '{evidence}' and attributes.status = '{status}'"
+    return [run.info.run_id for run in client.search_runs([_experiment(client, settings)], query)]
 
 
 def _experiment(client: "MlflowClient", settings: Settings) -> str:
@@ -164,23 +163,23 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
     """
     from mlflow.exceptions import MlflowException
 
-    found = client.get_experiment_by_name(MODEL)
-    if found is None:
-        served = settings.mlflow_uri.startswith(("http://", "https://"))
-        place = None if served else _artifact_uri(settings.mlflow_artifacts)
+    experiment = client.get_experiment_by_name(MODEL)
+    if experiment is None:
+        on_server = settings.mlflow_uri.startswith(("http://", "https://"))
+        location = None if on_server else _artifact_uri(settings.mlflow_artifacts)
         try:
-            return in_turn(lambda: client.create_experiment(MODEL, artifact_location=place))
+            return in_turn(lambda: client.create_experiment(MODEL, artifact_location=location))
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(MODEL)
-    if found is None or found.lifecycle_stage != "active":
-        raise RegistryError(
+            experiment = client.get_experiment_by_name(MODEL)
+    if experiment is None or experiment.lifecycle_stage != "active":
+        raise InputError(
             f"MLflow's experiment {MODEL!r} has been deleted; restore it (mlflow experiments "
             "restore) and try again"
         )
-    return found.experiment_id
+    return experiment.experiment_id
 
 
-def _artifact_uri(place: str) -> str:
-    return place if "://" in place else Path(place).resolve().as_uri()
+def _artifact_uri(location: str) -> str:
+    return location if "://" in location else Path(location).resolve().as_uri()

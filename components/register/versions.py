@@ -18,7 +18,6 @@ from components.register.aliases import (
     sync_aliases,
 )
 from components.register.connection import MODEL, exists, mlflow_client
-from components.register.errors import RegistryError
 from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import production_stack, read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
@@ -27,6 +26,7 @@ from components.scoring import Verdict, read_verdict
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
+
 NO_VERDICT = "none"
 """What stands for the verdict of a version that came into MLflow without one."""
 
@@ -42,7 +42,7 @@ class Version:
         digest: of the model's folder.
         verdict: "pass", "fail" or "inconclusive"; `NO_VERDICT` for none.
         lineage: git commit, corpus digest, configuration, profile, folds; why it was made.
-        run_id: of the MLflow run with its parameters, metrics and papers.
+        run_id: of the MLflow run with its parameters, metrics and evidence.
         metrics: its scores, flat: `accuracy`, `accuracy.correct` and so on.
         reasons: of a verdict that is not "pass"; only `show` fills them.
     """
@@ -62,7 +62,7 @@ def list_versions(settings: Settings) -> list[Version]:
     """All versions, the newest first. Aliases that strayed from the ledger are put right.
 
     Raises:
-        RegistryError: MLflow failed.
+        Unavailable: MLflow failed.
     """
     if not exists(settings):
         return []
@@ -79,13 +79,15 @@ def show(version: int | str, settings: Settings) -> Version:
         settings: where MLflow is.
 
     Raises:
-        RegistryError: no such version, or MLflow failed.
+        InputError: no such version.
+        Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        found = get_version(client, version)
-        brief = _version(client, found, sync_aliases(client))
-        decided = brief.verdict != NO_VERDICT
-        return replace(brief, reasons=version_verdict(client, found).reasons if decided else ())
+        registered = get_version(client, version)
+        brief = _version(client, registered, sync_aliases(client))
+        if brief.verdict == NO_VERDICT:
+            return brief
+        return replace(brief, reasons=version_verdict(client, registered).reasons)
 
 
 def download(version: int | str, target: Path, settings: Settings) -> Path:
@@ -100,15 +102,15 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
         `target`.
 
     Raises:
-        RegistryError: no such version, its files are not those that were registered, or MLflow
-            failed.
+        InputError: no such version, its files are not those that were registered.
+        Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        found = get_version(client, version)
-        if target.is_dir() and tree_digest(target) == found.tags.get("digest"):
+        registered = get_version(client, version)
+        if target.is_dir() and tree_digest(target) == registered.tags.get("digest"):
             return target
-        with atomic_path(target) as place, tempfile.TemporaryDirectory(dir=place.parent) as room:
-            shutil.move(fetch_model(client, found, Path(room)), place)
+        with atomic_path(target) as path, tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            shutil.move(fetch_model(client, registered, Path(folder)), path)
         return target
 
 
@@ -120,10 +122,11 @@ def verdict_of(version: int | str, settings: Settings) -> Verdict:
         settings: where MLflow is.
 
     Raises:
-        RegistryError: no such version, it has no verdict or another one's, or MLflow failed.
+        InputError: no such version, it has no verdict or another one's.
+        Unavailable: MLflow failed.
     """
     if not exists(settings):
-        raise RegistryError(f"{version}: no version of {MODEL} is registered yet")
+        raise InputError(f"{version}: no version of {MODEL} is registered yet")
     with mlflow_client(settings) as client:
         return version_verdict(client, get_version(client, version))
 
@@ -136,10 +139,11 @@ def alias_version(alias: str, settings: Settings) -> int | None:
         settings: where MLflow is.
 
     Raises:
-        RegistryError: no such alias, or MLflow failed.
+        InputError: no such alias.
+        Unavailable: MLflow failed.
     """
     if alias not in ALIASES:
-        raise RegistryError(f"{alias}: no such alias; there are {', '.join(ALIASES)}")
+        raise InputError(f"{alias}: no such alias; there are {', '.join(ALIASES)}")
     if not exists(settings):
         return None
     with mlflow_client(settings) as client:
@@ -157,15 +161,16 @@ def champion_of(digest: str, settings: Settings) -> Version | None:
         settings: where MLflow is.
 
     Raises:
-        RegistryError: a version of production's is gone, or MLflow failed.
+        InputError: a version of production's is gone.
+        Unavailable: MLflow failed.
     """
     if not exists(settings):
         return None
     with mlflow_client(settings) as client:
         for number in reversed(production_stack(read_ledger(client))):
-            found = get_version(client, number)
-            if found.tags.get("digest") != digest:
-                return _version(client, found, sync_aliases(client))
+            version = get_version(client, number)
+            if version.tags.get("digest") != digest:
+                return _version(client, version, sync_aliases(client))
     return None
 
 
@@ -173,7 +178,7 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     """Find a version by number or alias.
 
     Raises:
-        RegistryError: there is none.
+        InputError: there is none.
     """
     from mlflow.exceptions import MlflowException
 
@@ -182,67 +187,65 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     if number is None:
         number = _aliased(client, name)
         if number is None:
-            raise RegistryError(
-                f"{name}: no version of {MODEL} has this alias; see `registry list`"
-            )
+            raise InputError(f"{name}: no version of {MODEL} has this alias; see `registry list`")
     try:
         return client.get_model_version(MODEL, str(number))
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
             raise
-        raise RegistryError(f"{version}: there is no such version of {MODEL}") from None
+        raise InputError(f"{version}: there is no such version of {MODEL}") from None
 
 
 def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
     """The verdict that was registered with a version.
 
     Raises:
-        RegistryError: it has none, not the one that its tag says, or one of another model.
+        InputError: it has none, not the one that its tag says, or one of another model.
     """
     number, tag = version.version, version.tags.get("verdict")
     if tag is None:
-        raise RegistryError(f"version {number}: has no verdict")
+        raise InputError(f"version {number}: has no verdict")
     with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as name:
         try:
             verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(name)))
         except InputError as error:
-            raise RegistryError(f"version {number}: {error}") from None
+            raise InputError(f"version {number}: {error}") from None
     if verdict.decision != tag:
-        raise RegistryError(
+        raise InputError(
             f"version {number}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
             "someone has changed one of them"
         )
     if verdict.model != version.tags.get("digest"):
-        raise RegistryError(
+        raise InputError(
             f"version {number}: its verdict is of model {verdict.model[:12]}, not of the model "
             f"that was registered, {version.tags.get('digest', 'none')[:12]}"
         )
     return verdict
 
 
-def fetch_model(client: "MlflowClient", version: "ModelVersion", room: Path) -> Path:
-    """Download a version's model folder into `room` and compare it with what was registered.
+def fetch_model(client: "MlflowClient", version: "ModelVersion", into: Path) -> Path:
+    """Download a version's model folder into `into` and compare it with what was registered.
 
     Raises:
-        RegistryError: it is not the same.
+        InputError: it is not the same.
     """
-    folder = fetch(client, version, MODEL_FOLDER, room)
+    folder = fetch(client, version, MODEL_FOLDER, into)
     registered, actual = version.tags.get("digest", "none"), tree_digest(folder)
     if actual != registered:
-        raise RegistryError(
+        raise InputError(
             f"version {version.version}: its files have digest {actual[:12]}, registered was "
             f"{registered[:12]}; they were changed or damaged, so nothing was done"
         )
     return folder
 
 
-def fetch(client: "MlflowClient", version: "ModelVersion", path: str, room: Path) -> Path:
-    """Download a file or folder of a version's package into `room`; where it is now."""
+def fetch(client: "MlflowClient", version: "ModelVersion", path: str, into: Path) -> Path:
+    """Download a file or folder of a version's package; where it is now."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     source = client.get_model_version_download_uri(MODEL, version.version)
     repository = get_artifact_repository(source, client.tracking_uri, client.tracking_uri)
-    return Path(repository.download_artifacts(path, str(room)))
+    return Path(repository.download_artifacts(path, str(into)))
 
 
 def _aliased(client: "MlflowClient", alias: str) -> int | None:

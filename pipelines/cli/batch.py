@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from components.base import InputError, atomic_path, check_new_folder
-from pipelines.cli.console import err, note
-from pipelines.cli.lifecycle import show_step
+from pipelines.cli.console import note
 from pipelines.cli.options import ProfileName, Runner, Speakers, profile_and_settings
+from pipelines.cli.runs import shown_steps
 
 
 def batch_command(
@@ -21,7 +21,8 @@ def batch_command(
 ) -> None:
     """A folder of recordings to turns with emotions, by the version in production.
 
-    What was heard before is not heard again. On a cluster: moodline compile --pipeline batch.
+    Recordings that were transcribed before are not transcribed again. On a cluster: moodline
+    compile --pipeline batch.
     """
     if runner is Runner.kubeflow:
         raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
@@ -29,19 +30,19 @@ def batch_command(
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     check_new_folder(output)
-    hears = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
+    diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     from pipelines.runners.local import run_pipeline
 
-    with err.status("starting") as status:
+    with shown_steps() as on_step:
         run = run_pipeline(
             "batch",
-            chosen.model_copy(update={"diarize": hears}),
+            chosen.model_copy(update={"diarize": diarize}),
             {"folder": str(folder.resolve())},
             settings,
             mounts=(folder,) if runner is Runner.docker else None,
-            on_step=lambda step: show_step(step, status),
+            on_step=on_step,
         )
-    answered = Path(run.outputs["predict"]["artifacts"]["predictions"])
+    predictions = Path(run.outputs["predict"]["artifacts"]["predictions"])
     with atomic_path(output) as temporary:
-        shutil.copytree(answered, temporary)
+        shutil.copytree(predictions, temporary)
     note(f"{output}: {len(list(output.iterdir()))} recordings")

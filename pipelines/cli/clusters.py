@@ -1,21 +1,17 @@
 """What the commands say to a cluster: start a run there."""
 
-import getpass
-from pathlib import Path
+from dataclasses import asdict
 
-from components.base import InputError
 from components.config import Profile, Settings
 from pipelines.cli.console import out, print_json, spinner
+from pipelines.runners.request import RetrainRequest
 
 
 def retrain_on_kubeflow(
     profile: Profile,
-    corpus: Path | None,
+    request: RetrainRequest,
     settings: Settings,
     *,
-    promote: bool,
-    reason: str,
-    cause: str,
     cron: str | None,
     wait: bool,
     as_json: bool,
@@ -23,35 +19,18 @@ def retrain_on_kubeflow(
     """Start the retraining pipeline on a cluster, and say where it can be watched.
 
     Raises:
-        InputError: no corpus is named, or the cluster refuses.
+        InputError: the cluster refuses.
+        Unavailable: it does not answer.
         Refused: the run that was waited for failed.
     """
-    if corpus is None:
-        raise InputError("name the corpus, as the cluster's pods see it: --corpus /moodline/corpus")
-    from pipelines.definitions.code_version import git_commit
     from pipelines.runners.kubeflow import submit
 
-    arguments = {
-        "corpus": str(corpus),
-        "git_commit": git_commit(),
-        "promote_if_passed": promote,
-        "actor": getpass.getuser(),
-        "reason": reason,
-        "cause": cause,
-    }
     with spinner(f"speaking to {settings.kfp_host}"):
-        done = submit(profile, arguments, settings, cron=cron, wait=wait)
+        run = submit(profile, request, settings, cron=cron, wait=wait)
     if as_json:
-        return print_json(
-            {
-                "pipeline_version": done.pipeline_version,
-                "id": done.id,
-                "url": done.url,
-                "state": done.state,
-            }
-        )
+        return print_json(asdict(run))
     kind = "Schedule" if cron else "Run"
-    out.print(f"{kind} {done.id} of pipeline version {done.pipeline_version}: {done.url}")
-    if done.state:
-        out.print(f"It ended: {done.state}. What became of it: moodline registry list")
+    out.print(f"{kind} {run.id} of pipeline version {run.pipeline_version}: {run.url}")
+    if run.state:
+        out.print(f"It ended: {run.state}. What became of it: moodline registry list")
     return None

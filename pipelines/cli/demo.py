@@ -1,5 +1,6 @@
 """`moodline demo`: the whole loop on the demo corpus, then a real conversation."""
 
+import getpass
 import importlib.util
 import time
 from pathlib import Path
@@ -18,9 +19,10 @@ from components.conversation import (
 )
 from components.register import alias_version
 from pipelines.cli.console import bar, err, out, spinner, title
-from pipelines.cli.lifecycle import refuse_unless_passed, retrain, show_result
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
 from pipelines.cli.tables import turns_table
+from pipelines.runners.request import RetrainRequest
 
 
 def demo_command(
@@ -35,7 +37,10 @@ def demo_command(
     began = time.monotonic()
     chosen, settings = profile_and_settings(profile)
     title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
-    result = retrain(chosen, corpus, settings, promote=True, reason="moodline demo")
+    request = RetrainRequest(
+        corpus=corpus, promote=True, actor=getpass.getuser(), reason="moodline demo"
+    )
+    result = show_retraining(chosen, request, settings)
     show_result(result)
     if result.decision == "inconclusive" and alias_version("production", settings) is not None:
         # A model that cannot be told from production on four conversations waits for a person.

@@ -1,6 +1,7 @@
 """`moodline demo-loop`: its request, its state, its beginning and end."""
 
 import fcntl
+import getpass
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ import typer
 from components.base import InputError
 from components.config import Profile, Settings
 from pipelines.cli.console import err, out, spinner, title
-from pipelines.cli.lifecycle import refuse_unless_passed, retrain
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.runs import refuse_unless_passed, show_retraining
+from pipelines.runners.request import RetrainRequest
 
 SERVICE = {"MOODLINE_LOG_AUDIO": "true", "MOODLINE_TRAFFIC_FOLLOW_SECONDS": "1"}
 """Only sound that is kept can be trained on; the registry is asked more often than it need be."""
@@ -54,7 +56,10 @@ def demo_loop_command(
         title("1  A version in production, in a registry of the loop's own")
         # Finished steps stay where other runs find them: they are done once.
         shared = own.model_copy(update={"runs": settings.runs})
-        first = retrain(chosen, corpus, shared, promote=True, reason="moodline demo-loop")
+        request = RetrainRequest(
+            corpus=corpus, promote=True, actor=getpass.getuser(), reason="moodline demo-loop"
+        )
+        first = show_retraining(chosen, request, shared)
         refuse_unless_passed(first)
         out.print(f"Version {first.version} passed its gate and is in production.")
         title("2  The service, Prometheus, Alertmanager, the trigger")

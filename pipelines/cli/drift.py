@@ -9,9 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from components.base import InputError
+from components.base import InputError, Refused
 from components.config import Settings
-from components.register import Refused
 from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
 from pipelines.cli.options import AsJson
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from components.base import Refused
 from components.config import Settings
-from components.register import Refused
 from components.scoring import Verdict, read_verdict
 from pipelines.cli.console import out, print_json, spinner
 from pipelines.cli.options import AsJson

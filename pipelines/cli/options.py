@@ -13,6 +13,8 @@ from components.config import Profile, Settings, load_profile
 
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
+CORPUS_ON_KUBEFLOW = "name the corpus, as the cluster's pods see it: --corpus /moodline/corpus"
+
 ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
 Speakers = Annotated[
     int | None, typer.Option("--num-speakers", min=1, help="How many speak, if you know.")

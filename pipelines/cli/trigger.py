@@ -12,7 +12,7 @@ from rich.table import Table
 from components.base import InputError
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
-from pipelines.cli.options import AsJson, ProfileName, Runner
+from pipelines.cli.options import CORPUS_ON_KUBEFLOW, DEMO_CORPUS, AsJson, ProfileName, Runner
 
 _MIN_TOKEN = 16
 
@@ -55,10 +55,11 @@ def serve_command(
         raise InputError(f"MOODLINE_TRIGGER_TOKEN: take {_MIN_TOKEN} ASCII characters or more")
     if runner is Runner.docker:
         raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
+    from pipelines.runners.request import RetrainRequest
     from pipelines.trigger import (
         Ledger,
-        Place,
         Policy,
+        Start,
         Trigger,
         build_app,
         data_cause,
@@ -68,11 +69,16 @@ def serve_command(
         start_on_kubeflow,
     )
 
-    place, chosen = Place(profile, corpus, settings, promote), load_profile(profile)
     on_cluster = runner is Runner.kubeflow
     if on_cluster and corpus is None:
-        raise InputError("name the corpus, as the cluster's pods see it: --corpus /moodline/corpus")
-    start = partial(start_on_kubeflow, place, chosen) if on_cluster else partial(start_here, place)
+        raise InputError(CORPUS_ON_KUBEFLOW)
+    usual = RetrainRequest(corpus=corpus or DEMO_CORPUS, promote=promote, actor="trigger")
+    chosen = load_profile(profile)  # a wrong one is refused now
+    start: Start
+    if on_cluster:
+        start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
+    else:
+        start = partial(start_here, usual=usual, profile=profile, settings=settings)
     ledger = Ledger(settings.trigger_url)
     trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
     root = None if on_cluster else data

@@ -19,7 +19,7 @@ from components.corpus.component import recordings as read_recordings
 from components.corpus.component import recordings_digest
 from components.evaluate.component import predict
 from components.register.component import champion, fetch
-from pipelines.definitions.placement import look_up, place
+from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import listen
 
 
@@ -34,20 +34,20 @@ def batch_pipeline(profile: Profile) -> Any:
     )
     def batch(folder: str) -> None:
         best = champion(required=True)
-        look_up(best, "Look up the champion", cluster)
-        # An empty registry is found out before anything is heard.
-        found = recordings_digest(folder=folder).after(best)
-        look_up(found, "Look at the recordings", cluster)
-        read = read_recordings(folder=folder, digest=found.output)
-        place(read, "Read the recordings", cluster)
+        configure_lookup(best, "Look up the champion", cluster)
+        # An empty registry ends the run before any recording is transcribed.
+        digest = recordings_digest(folder=folder).after(best)
+        configure_lookup(digest, "Look at the recordings", cluster)
+        read = read_recordings(folder=folder, digest=digest.output)
+        configure_task(read, "Read the recordings", cluster)
         turns = listen(read.outputs["manifest"], profile)
         fetched = fetch(name=best.output)
-        place(fetched, "Fetch the champion", cluster)
-        answered = predict(
+        configure_task(fetched, "Fetch the champion", cluster)
+        predicted = predict(
             model=fetched.outputs["model"],
             corpus=read.outputs["manifest"],
             turns=turns.outputs["turns"],
         )
-        place(answered, "Predict", cluster, heavy=True)
+        configure_task(predicted, "Predict", cluster, heavy=True)
 
     return batch

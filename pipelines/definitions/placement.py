@@ -8,7 +8,7 @@ from pipelines.definitions.code_version import image
 _BACKOFF = "30s"
 
 
-def place(
+def configure_task(
     task: dsl.PipelineTask,
     name: str,
     cluster: ClusterSettings,
@@ -16,11 +16,11 @@ def place(
     gpus: int = 0,
     heavy: bool = False,
 ) -> None:
-    """Place a step whose result its inputs decide: done once, it is never done again.
+    """Set up a step whose result its inputs decide: done once, it is never done again.
 
     It is started again where the cluster ended it. KFP cannot tell a fault of the cluster from
-    wrong input; but what reads the input first, and says what is wrong with it, is a `look_up`,
-    and those are not started again.
+    wrong input; but what reads the input first, and says what is wrong with it, is set up by
+    `configure_lookup`, and not started again.
 
     Args:
         task: the step.
@@ -53,8 +53,8 @@ def place(
         kubernetes.add_toleration(task, taint.key, taint.operator, taint.value, taint.effect)
 
 
-def look_up(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
-    """Place a step that reads or changes what lies outside: never taken from a cache."""
+def configure_lookup(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
+    """Set up a step that reads or changes what lies outside: never taken from a cache."""
     _equip(task, name, cluster)
     task.set_caching_options(enable_caching=False)
 

@@ -19,7 +19,7 @@ from components.corpus.component import corpus_digest
 from components.diarize.component import diarize
 from components.label.component import label
 from components.transcribe.component import transcribe
-from pipelines.definitions.placement import look_up, place
+from pipelines.definitions.placement import configure_lookup, configure_task
 
 
 class Preprocessed(NamedTuple):
@@ -41,17 +41,17 @@ def listen(manifest: Any, profile: Profile) -> Any:
         words = transcribe(
             corpus=manifest, shard=shard, profile=TranscribeStep.of(profile).model_dump_json()
         )
-        place(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
+        configure_task(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
         spoken = diarize(
             corpus=manifest, shard=shard, profile=DiarizeStep.of(profile).model_dump_json()
         )
-        place(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
+        configure_task(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),
         speakers=dsl.Collected(spoken.outputs["speakers"]),
         profile=profile.align.model_dump_json(),
     )
-    place(turns, "Align", cluster)
+    configure_task(turns, "Align", cluster)
     return turns
 
 
@@ -65,15 +65,15 @@ def preprocess_pipeline(profile: Profile) -> Any:
         description="A labelled corpus to turns and labelled examples.",
     )
     def preprocess(corpus: str) -> Preprocessed:
-        # The folder's name says nothing about what is in it today.
-        found = corpus_digest(folder=corpus)
-        look_up(found, "Look at the corpus", cluster)
-        read = read_corpus(folder=corpus, digest=found.output)
-        place(read, "Read the corpus", cluster)
+        # The name of the folder does not change with what is in it.
+        digest = corpus_digest(folder=corpus)
+        configure_lookup(digest, "Look at the corpus", cluster)
+        read = read_corpus(folder=corpus, digest=digest.output)
+        configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
         turns = listen(manifest, profile).outputs["turns"]
         labelled = label(turns=turns, corpus=manifest)
-        place(labelled, "Label", cluster)
+        configure_task(labelled, "Label", cluster)
         return Preprocessed(manifest, turns, labelled.outputs["examples"])
 
     return preprocess

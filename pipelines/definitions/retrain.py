@@ -5,9 +5,8 @@
  3. champion     which version is in production, or was before this very model
  4. fetch        its folder, to be measured beside the new one
  5. evaluate     both on the test fold; the gate's verdict
- 6. register     unless the verdict is "fail": a version in MLflow, with all evidence
+ 6. register     a version in MLflow, with all evidence; of a "fail" the evidence alone
  7. promote      if asked for, and only if the verdict is "pass"
- 8. record_refusal   if the verdict is "fail": the evidence is kept in MLflow, without a version
 
 A verdict that says no is a result, not a fault: the run ends well, without a version. A version
 whose verdict is "inconclusive" is registered for a person to look at, and promoted by nobody but
@@ -34,11 +33,10 @@ from components.register.component import (
     fetch,
     promote,
     record_failure,
-    record_refusal,
     register,
 )
 from components.train.component import train
-from pipelines.definitions.placement import look_up, place
+from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
 
 
@@ -74,50 +72,46 @@ def retrain_pipeline(profile: Profile) -> Any:
         last = record_failure(
             git_commit=git_commit, profile=whole, corpus=corpus, reason=reason, cause=cause
         )
-        look_up(last, "Record a failure", cluster)
+        configure_lookup(last, "Record a failure", cluster)
         with dsl.ExitHandler(last, name="retrain"):
-            made = preprocess(corpus=corpus).set_display_name("Preprocess")
-            manifest, turns = made.outputs["corpus"], made.outputs["turns"]
+            prepared = preprocess(corpus=corpus).set_display_name("Preprocess")
+            manifest, turns = prepared.outputs["corpus"], prepared.outputs["turns"]
             trained = train(
                 corpus=manifest,
-                examples=made.outputs["examples"],
+                examples=prepared.outputs["examples"],
                 profile=TrainStep.of(profile).model_dump_json(),
             )
-            place(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
+            configure_task(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
 
             best = champion(besides=trained.outputs["Output"])
-            look_up(best, "Look up the champion", cluster)
+            configure_lookup(best, "Look up the champion", cluster)
             fetched = fetch(name=best.output)
-            place(fetched, "Fetch the champion", cluster)
-            judged = evaluate(
+            configure_task(fetched, "Fetch the champion", cluster)
+            evaluated = evaluate(
                 model=trained.outputs["model"],
                 corpus=manifest,
                 turns=turns,
                 champion=fetched.outputs["model"],
                 profile=whole,
             )
-            place(judged, "Evaluate", cluster, heavy=True)
-            evidence = {
-                "metrics": judged.outputs["metrics"],
-                "report": judged.outputs["report"],
-                "verdict": judged.outputs["verdict"],
-                "corpus": manifest,
-                "profile": whole,
-                "git_commit": git_commit,
-                "reason": reason,
-                "cause": cause,
-            }
-            with dsl.If(judged.outputs["Output"] != "fail", name="not refused"):
-                version = register(model=trained.outputs["model"], **evidence)
-                look_up(version, "Register", cluster)
-                with (
-                    dsl.If(promote_if_passed == True, name="promotion wanted"),  # noqa: E712
-                    dsl.If(judged.outputs["Output"] == "pass", name="passed"),
-                ):
-                    promoted = promote(version=version.output, actor=actor, reason=reason)
-                    look_up(promoted, "Promote", cluster)
-            with dsl.If(judged.outputs["Output"] == "fail", name="refused"):
-                refused = record_refusal(**evidence)
-                look_up(refused, "Record the refusal", cluster)
+            configure_task(evaluated, "Evaluate", cluster, heavy=True)
+            version = register(
+                model=trained.outputs["model"],
+                metrics=evaluated.outputs["metrics"],
+                report=evaluated.outputs["report"],
+                verdict=evaluated.outputs["verdict"],
+                corpus=manifest,
+                profile=whole,
+                git_commit=git_commit,
+                reason=reason,
+                cause=cause,
+            )
+            configure_lookup(version, "Register", cluster)
+            with (
+                dsl.If(promote_if_passed == True, name="promotion requested"),  # noqa: E712
+                dsl.If(evaluated.outputs["Output"] == "pass", name="passed"),
+            ):
+                promoted = promote(version=version.output, actor=actor, reason=reason)
+                configure_lookup(promoted, "Promote", cluster)
 
     return retrain

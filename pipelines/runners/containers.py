@@ -52,7 +52,7 @@ def stop_containers(run: str) -> None:
 def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
     """What kfp's DockerRunner is to pass to `docker run`.
 
-    Everything lies at the same place inside as outside. The steps run as whoever starts the run,
+    Everything has the same path inside as outside. The steps run as whoever starts the run,
     so that what they leave is theirs; and in the host's network, where MLflow may listen on the
     loopback.
 
@@ -64,8 +64,8 @@ def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
     own = (settings.home, settings.models, settings.cache)
     for folder in own:
         folder.mkdir(parents=True, exist_ok=True)
-    places = {str(Path(place).resolve()): False for place in own}
-    places = dict.fromkeys(mounts, True) | places
+    folders = {str(Path(folder).resolve()): False for folder in own}
+    folders = dict.fromkeys(mounts, True) | folders
     return {
         "environment": {
             **{k: v for k, v in os.environ.items() if k.startswith(_GIVEN)},
@@ -74,8 +74,8 @@ def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
             "PYTHONUNBUFFERED": "1",
         },
         "mounts": [
-            {"Type": "bind", "Source": place, "Target": place, "ReadOnly": readonly}
-            for place, readonly in places.items()
+            {"Type": "bind", "Source": folder, "Target": folder, "ReadOnly": readonly}
+            for folder, readonly in folders.items()
         ],
         "labels": {_LABEL: run},
         "network_mode": "host",

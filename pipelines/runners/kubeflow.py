@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base import InputError, file_digest
+from components.base import InputError, Refused, Unavailable, file_digest
 from components.config import Profile, Settings
-from components.register import Refused
 from pipelines.definitions.compiled import compile_pipeline
+from pipelines.runners.request import RetrainRequest
 
 if TYPE_CHECKING:
     from kfp import Client
@@ -41,7 +41,7 @@ class Submitted:
 
 def submit(
     profile: Profile,
-    arguments: dict[str, Any],
+    request: RetrainRequest,
     settings: Settings,
     *,
     cron: str | None = None,
@@ -51,7 +51,7 @@ def submit(
 
     Args:
         profile: what it is built for.
-        arguments: of the pipeline.
+        request: its corpus is named as the pods see it.
         settings: name the host, the namespace, the experiment, and hold the token.
         cron: start it by this schedule instead of now ("0 3 * * 1", or KFP's six fields). It takes
             the place of an older schedule of the same profile.
@@ -59,6 +59,7 @@ def submit(
 
     Raises:
         InputError: no host, a host that refuses or is no Kubeflow Pipelines, a wrong schedule.
+        Unavailable: the host does not answer.
         Refused: the run that was waited for failed.
     """
     schedule = None if cron is None else _six_fields(cron)
@@ -66,22 +67,22 @@ def submit(
         pipeline, version, name = _upload(client, profile)
         namespace = settings.kfp_namespace or profile.cluster.namespace or None
         experiment = client.create_experiment(settings.kfp_experiment, namespace=namespace)
-        asked = {
+        job = {
             "experiment_id": experiment.experiment_id,
             "job_name": f"moodline-retrain-{profile.name}",
             "pipeline_id": pipeline,
             "version_id": version,
-            "params": arguments,
+            "params": request.arguments(),
             "pipeline_root": profile.cluster.pipeline_root or None,
             "service_account": profile.cluster.service_account or None,
         }
         site = f"{settings.kfp_host.rstrip('/')}/#"
         if schedule is not None:
-            made = _reschedule(client, asked, schedule, namespace)
-            return Submitted(name, made, f"{site}/recurringrun/details/{made}")
-        run = client.run_pipeline(**asked).run_id
-        url = f"{site}/runs/details/{run}"
-        return Submitted(name, run, url, _ended(client, run, url) if wait else "")
+            run_id = _reschedule(client, job, schedule, namespace)
+            return Submitted(name, run_id, f"{site}/recurringrun/details/{run_id}")
+        run_id = client.run_pipeline(**job).run_id
+        url = f"{site}/runs/details/{run_id}"
+        return Submitted(name, run_id, url, _await_end(client, run_id, url) if wait else "")
 
 
 def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:
@@ -92,27 +93,27 @@ def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:
         name = f"{profile.name}-{file_digest(path)[:12]}"
         pipeline = client.get_pipeline_id("moodline-retrain")
         if pipeline is None:
-            about = "A labelled corpus to a gated version in the registry."
-            made = client.upload_pipeline(str(path), "moodline-retrain", about)
-            pipeline = made.pipeline_id
-        there = client.list_pipeline_versions(pipeline, filter=_named(name)).pipeline_versions
+            description = "A labelled corpus to a gated version in the registry."
+            uploaded = client.upload_pipeline(str(path), "moodline-retrain", description)
+            pipeline = uploaded.pipeline_id
+        versions = client.list_pipeline_versions(pipeline, filter=_named(name)).pipeline_versions
         version = (
-            there[0]
-            if there
+            versions[0]
+            if versions
             else client.upload_pipeline_version(str(path), name, pipeline_id=pipeline)
         )
         return pipeline, version.pipeline_version_id, name
 
 
-def _reschedule(client: "Client", asked: dict[str, Any], cron: str, namespace: str | None) -> str:
+def _reschedule(client: "Client", job: dict[str, Any], cron: str, namespace: str | None) -> str:
     """Make the schedule, then remove those whose place it takes; the new one's id."""
     older = client.list_recurring_runs(
-        experiment_id=asked["experiment_id"], namespace=namespace, filter=_named(asked["job_name"])
+        experiment_id=job["experiment_id"], namespace=namespace, filter=_named(job["job_name"])
     ).recurring_runs
-    made = client.create_recurring_run(cron_expression=cron, no_catchup=True, **asked)
+    schedule = client.create_recurring_run(cron_expression=cron, no_catchup=True, **job)
     for old in older or ():
         client.delete_recurring_run(old.recurring_run_id)
-    return str(made.recurring_run_id)
+    return str(schedule.recurring_run_id)
 
 
 def _named(name: str) -> str:
@@ -122,16 +123,16 @@ def _named(name: str) -> str:
     )
 
 
-def _ended(client: "Client", run: str, url: str) -> str:
+def _await_end(client: "Client", run_id: str, url: str) -> str:
     """Wait for a run's end; kfp's own way to wait does not know that a run can be cancelled."""
-    while (found := client.get_run(run)).state not in _ENDED:
+    while (run := client.get_run(run_id)).state not in _ENDED:
         time.sleep(_POLL_SECONDS)
-    if found.state != "SUCCEEDED":
-        details = found.run_details.task_details if found.run_details else None
+    if run.state != "SUCCEEDED":
+        details = run.run_details.task_details if run.run_details else None
         failed = [task.display_name for task in details or () if task.state == "FAILED"]
         why = f" in {', '.join(failed)}" if failed else ""
-        raise Refused(f"the run ended as {found.state}{why}; see {url}")
-    return str(found.state)
+        raise Refused(f"the run ended as {run.state}{why}; see {url}")
+    return str(run.state)
 
 
 def _six_fields(cron: str) -> str:
@@ -154,7 +155,7 @@ def _client(settings: Settings) -> Iterator["Client"]:
             " as https://…"
         )
     token = settings.kfp_token.get_secret_value() if settings.kfp_token else None
-    _knock(host, token)
+    _check_reachable(host, token)
     import kfp
     from kfp_server_api import ApiException
     from urllib3.exceptions import HTTPError
@@ -169,10 +170,10 @@ def _client(settings: Settings) -> Iterator["Client"]:
     except ApiException as error:
         raise InputError(_refusal(host, error.status, error.body)) from error
     except HTTPError as error:
-        raise InputError(f"{host}: went away ({' '.join(str(error).split())})") from error
+        raise Unavailable(f"{host}: went away ({' '.join(str(error).split())})") from error
 
 
-def _knock(host: str, token: str | None) -> None:
+def _check_reachable(host: str, token: str | None) -> None:
     """Find out at once whether KFP is there: its client would try for half a minute."""
     import httpx
 
@@ -180,8 +181,8 @@ def _knock(host: str, token: str | None) -> None:
     try:
         answer = httpx.get(f"{host}/apis/v2beta1/healthz", headers=headers, timeout=10)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        says = f"{host}: does not answer ({error}); is MOODLINE_KFP_HOST right?"
-        raise InputError(says) from None
+        message = f"{host}: does not answer ({error}); is MOODLINE_KFP_HOST right?"
+        raise Unavailable(message) from None
     if answer.is_error:
         raise InputError(_refusal(host, answer.status_code, answer.text))
     if not answer.headers.get("content-type", "").startswith("application/json"):
@@ -191,11 +192,11 @@ def _knock(host: str, token: str | None) -> None:
 def _refusal(host: str, status: int, body: str | None) -> str:
     """What a host's refusal means."""
     if status in (401, 403):
-        what = "knows no such token" if status == 401 else "does not allow it"
-        return f"{host}: {what} ({status}); set MOODLINE_KFP_TOKEN to a token that may"
+        refusal = "knows no such token" if status == 401 else "does not allow it"
+        return f"{host}: {refusal} ({status}); set MOODLINE_KFP_TOKEN to a token that may"
     try:
-        said = str(json.loads(body or "")["error_message"])
+        message = str(json.loads(body or "")["error_message"])
     except (ValueError, KeyError, TypeError):
-        said = (body or "it said nothing").strip()
-    lines = said.splitlines() or [said]
-    return f"{host}: refuses ({status}): {lines[0][:300]}"
+        message = (body or "it said nothing").strip()
+    first_line = message.partition("\n")[0]
+    return f"{host}: refuses ({status}): {first_line[:300]}"

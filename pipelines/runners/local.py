@@ -28,8 +28,7 @@ from components.base import (
     is_disk_full,
 )
 from components.config import ClusterSettings, Profile, Settings
-from components.scoring import read_verdict
-from pipelines.definitions.code_version import ROOT, git_commit
+from pipelines.definitions.code_version import ROOT
 from pipelines.runners.containers import check_engine, stop_containers
 
 OnStep = Callable[[Event], None]
@@ -40,32 +39,6 @@ _SPARE_BYTES = 65_536
 """With less than this a disk counts as full."""
 
 _TAIL_LINES = 40
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """A retraining that ran to its end.
-
-    Attributes:
-        folder: everything the run left.
-        decision: the gate's: "pass", "fail" or "inconclusive".
-        reasons: a line for each check that did not pass.
-        version: what was registered; None if the gate said "fail".
-        promoted: whether that version went into production.
-        outputs: paths of `model`, `metrics`, `report`, `verdict`, `predictions`, `turns`,
-            `examples`, `corpus`; of a step that was done before, where it left them then.
-        seconds: how long each step took, in the order in which they ran.
-        reused: the steps that were done before, and not again.
-    """
-
-    folder: Path
-    decision: str
-    reasons: tuple[str, ...]
-    version: int | None
-    promoted: bool
-    outputs: dict[str, Path]
-    seconds: dict[str, float]
-    reused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,89 +54,6 @@ class PipelineRun:
     folder: Path
     steps: dict[str, Event]
     outputs: dict[str, dict[str, Any]]
-
-
-_OUTPUTS = {
-    "corpus": ("corpus", "manifest"),
-    "turns": ("align", "turns"),
-    "examples": ("label", "examples"),
-    "model": ("train", "model"),
-    "metrics": ("evaluate", "metrics"),
-    "report": ("evaluate", "report"),
-    "verdict": ("evaluate", "verdict"),
-    "predictions": ("evaluate", "predictions"),
-}
-
-
-def run_local(
-    profile: Profile,
-    corpus: Path,
-    settings: Settings,
-    *,
-    in_containers: bool = False,
-    promote: bool = False,
-    actor: str = "pipeline",
-    reason: str = "",
-    cause: str = "",
-    on_step: OnStep | None = None,
-) -> RunResult:
-    """Retrain on this machine. What was done before is not done again.
-
-    See `pipelines.definitions.retrain`.
-
-    Args:
-        profile: what to run.
-        corpus: the corpus' folder.
-        settings: where things lie; the steps get them as environment variables.
-        in_containers: each step in a container, of the images that `make images` builds.
-        promote: put the version into production if its verdict is "pass".
-        actor: who is named for that.
-        reason: why.
-        cause: what started it, where nobody did.
-        on_step: called when a step begins and when it ends.
-
-    Raises:
-        InputError: a step said that the input is wrong; its words.
-        Refused: the version passed, but somebody else promoted another one meanwhile.
-        StepFailed: a step failed otherwise.
-    """
-    arguments = {
-        "corpus": str(Path(corpus).resolve()),
-        "git_commit": git_commit(),
-        "promote_if_passed": promote,
-        "actor": actor,
-        "reason": reason,
-        "cause": cause,
-    }
-    run = run_pipeline(
-        "retrain",
-        profile,
-        arguments,
-        settings,
-        mounts=(Path(corpus),) if in_containers else None,
-        on_step=on_step,
-    )
-    outputs = {
-        name: Path(run.outputs[step]["artifacts"][key]) for name, (step, key) in _OUTPUTS.items()
-    }
-    verdict = read_verdict(outputs["verdict"])
-    registered = run.outputs.get("register")
-    refused = verdict.decision == "fail"
-    if {registered is None, "record-refusal" in run.outputs} != {refused}:
-        # kfp's local runner skips a branch whose condition it cannot work out, without a word.
-        raise StepFailed(
-            "", "the gate's branches do not fit its verdict", (), run.folder / "run.log"
-        )
-    return RunResult(
-        folder=run.folder,
-        decision=verdict.decision,
-        reasons=verdict.reasons,
-        version=None if registered is None else int(registered["parameters"]["Output"]),
-        promoted="promote" in run.outputs,
-        outputs=outputs,
-        seconds={step.step: step.seconds for step in run.steps.values()},
-        reused=tuple(step.step for step in run.steps.values() if step.state == "reused"),
-    )
 
 
 def run_pipeline(

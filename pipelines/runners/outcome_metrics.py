@@ -35,13 +35,13 @@ def record_outcome(
     """
     from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
-    told = _told(path)
-    told[FINISHED][decision] = time.time() if at is None else at
+    gauges = _read(path)
+    gauges[FINISHED][decision] = time.time() if at is None else at
     if checks:
-        told[VALUE] = {check.name: check.value for check in checks if check.value is not None}
-        told[PASSED] = {check.name: float(check.result == "pass") for check in checks}
+        gauges[VALUE] = {check.name: check.value for check in checks if check.value is not None}
+        gauges[PASSED] = {check.name: float(check.result == "pass") for check in checks}
     registry = CollectorRegistry()
-    for name, samples in told.items():
+    for name, samples in gauges.items():
         gauge = Gauge(name, NAMES[name], LABELS[name], registry=registry)
         for label, value in samples.items():
             gauge.labels(label).set(value)
@@ -49,14 +49,14 @@ def record_outcome(
         temporary.write_bytes(generate_latest(registry))
 
 
-def _told(path: Path) -> dict[str, dict[str, float]]:
+def _read(path: Path) -> dict[str, dict[str, float]]:
     """What the file says: each gauge's values by its label."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    told: dict[str, dict[str, float]] = {name: {} for name in NAMES}
+    gauges: dict[str, dict[str, float]] = {name: {} for name in NAMES}
     if path.is_file():
         for family in text_string_to_metric_families(path.read_text(encoding="utf-8")):
             for sample in family.samples:
                 (label,) = sample.labels.values()
-                told[sample.name][label] = sample.value
-    return told
+                gauges[sample.name][label] = sample.value
+    return gauges

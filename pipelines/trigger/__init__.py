@@ -5,22 +5,21 @@ before (`decide`, a pure function over the `ledger`), and started (`start`): her
 """
 
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_cause
-from pipelines.trigger.decide import Policy, decide
+from pipelines.trigger.decide import Decision, Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listen, serve
-from pipelines.trigger.start import PID, Place, Run, start_here, start_on_kubeflow
-from pipelines.trigger.trigger import Told, Trigger
+from pipelines.trigger.start import PID, Start, request_for, start_here, start_on_kubeflow
+from pipelines.trigger.trigger import Trigger
 
 __all__ = [
     "PID",
     "Cause",
+    "Decision",
     "Entry",
     "Ledger",
     "NewData",
-    "Place",
     "Policy",
-    "Run",
-    "Told",
+    "Start",
     "Trigger",
     "Webhook",
     "alert_cause",
@@ -28,6 +27,7 @@ __all__ = [
     "data_cause",
     "decide",
     "listen",
+    "request_for",
     "serve",
     "start_here",
     "start_on_kubeflow",

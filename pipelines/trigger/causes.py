@@ -28,7 +28,7 @@ class Alert(BaseModel):
         return f"alert:{self.fingerprint}:{self.starts.astimezone(UTC).isoformat()}"
 
     @property
-    def wanted(self) -> bool:
+    def starts_retraining(self) -> bool:
         """Whether a retraining can help (the rules say so)."""
         return self.labels.get("retrain") == "true"
 
@@ -92,7 +92,9 @@ def alert_cause(alert: Alert) -> Cause:
     """What an alert stands for."""
     name = alert.labels.get("alertname", "unnamed")
     summary = " ".join(alert.annotations.get("summary", "").split())
-    return Cause(alert.key, "alert", name[:200], (summary or name)[:300], alert.url)
+    return Cause(
+        key=alert.key, kind="alert", name=name[:200], reason=(summary or name)[:300], url=alert.url
+    )
 
 
 def data_cause(data: NewData, root: Path | None) -> Cause:
@@ -105,8 +107,8 @@ def data_cause(data: NewData, root: Path | None) -> Cause:
     Raises:
         InputError: it names nothing, lies elsewhere, or has a fault.
     """
-    named = {"corpus": data.corpus, "feedback": data.feedback}
-    folders = {name: path for name, path in named.items() if path is not None}
+    both = {"corpus": data.corpus, "feedback": data.feedback}
+    folders = {name: path for name, path in both.items() if path is not None}
     if not folders:
         raise InputError("name a corpus or feedback")
     if root is None:
@@ -118,16 +120,23 @@ def data_cause(data: NewData, root: Path | None) -> Cause:
     else:
         folders = {name: _within(root, path) for name, path in folders.items()}
         digests = [data.id or _digest(name, path) for name, path in folders.items()]
-    what = " and ".join(str(path) for path in folders.values())
+    name = " and ".join(str(path) for path in folders.values())
     key = ":".join(["data", *dict.fromkeys(digests)])
-    return Cause(key, "data", what[:200], data.reason, "", **folders)
+    return Cause(
+        key=key,
+        kind="data",
+        name=name[:200],
+        reason=data.reason,
+        corpus=folders.get("corpus"),
+        feedback=folders.get("feedback"),
+    )
 
 
 def _within(root: Path, path: Path) -> Path:
-    place = (root / path).resolve()
-    if not place.is_relative_to(root.resolve()) or not place.is_dir():
+    folder = (root / path).resolve()
+    if not folder.is_relative_to(root.resolve()) or not folder.is_dir():
         raise InputError(f"{path}: no folder in the one that new data lies in (--data)")
-    return place
+    return folder
 
 
 def _digest(name: str, path: Path) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pipelines.trigger.ledger import Entry
 
 CLAIM = timedelta(minutes=10)
-"""How long a start may take; then whoever began it is taken for dead, and the cause is free."""
+"""How long a start may take; after that it counts as failed, and the cause may start again."""
 
 _DAY = timedelta(days=1)
 
@@ -28,25 +28,42 @@ class Policy:
     dry_run: bool = False
 
 
-def decide(
-    cause: str, entries: Sequence[Entry], policy: Policy, now: datetime
-) -> tuple[str, str, str]:
+@dataclass(frozen=True, slots=True)
+class Decision:
     """What becomes of a cause.
+
+    Attributes:
+        outcome: starting, then started or failed; known, cooldown, budget, rehearsed, resolved,
+            unmarked.
+        why: one line, where there is something to say.
+        run: what was started for it, now or before.
+    """
+
+    outcome: str
+    why: str = ""
+    run: str = ""
+
+
+def decide(cause: str, entries: Sequence[Entry], policy: Policy, now: datetime) -> Decision:
+    """Decide on a cause.
 
     Args:
         cause: its key.
         entries: the ledger so far, in order.
+        policy: when a run may start.
+        now: the time.
 
     Returns:
-        The outcome ("known", "cooldown", "budget", "rehearsed" or "starting"), why where it is a
-        refusal, and, where it is known, the run it started.
+        "known", "cooldown", "budget", "rehearsed" or "starting".
     """
-    runs = begun(entries, policy, now)
-    mine = next((entry for entry in runs if entry.cause == cause), None)
-    if mine is not None:
-        return "known", f"it came before, on {mine.time:%d %B at %H:%M} UTC", mine.run
+    runs = started_runs(entries, policy, now)
+    before = next((entry for entry in runs if entry.cause == cause), None)
+    if before is not None:
+        why = f"it came before, on {before.time:%d %B at %H:%M} UTC"
+        return Decision("known", why, before.run)
     if runs and now < (free := runs[-1].time + policy.cooldown):
-        return "cooldown", f"the last run started for {runs[-1].name}; not before {_at(free)}", ""
+        why = f"the last run started for {runs[-1].name}; not before {_at(free)}"
+        return Decision("cooldown", why)
     today = [entry for entry in runs if now < entry.time + _DAY]
     if len(today) >= policy.daily:
         after = (
@@ -54,11 +71,11 @@ def decide(
             if policy.daily
             else "none is allowed"
         )
-        return "budget", f"{len(today)} runs in 24 hours; {after}", ""
-    return ("rehearsed" if policy.dry_run else "starting"), "", ""
+        return Decision("budget", f"{len(today)} runs in 24 hours; {after}")
+    return Decision("rehearsed" if policy.dry_run else "starting")
 
 
-def begun(entries: Sequence[Entry], policy: Policy, now: datetime) -> list[Entry]:
+def started_runs(entries: Sequence[Entry], policy: Policy, now: datetime) -> list[Entry]:
     """The runs that were started or are just being started, in order; the last word on each cause.
 
     A start that failed, or was cut short by the receiver's end, is none: its cause may come again.

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.base import in_utc, open_database
+from components.base import Unavailable, in_utc, open_database
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -76,29 +76,29 @@ class Ledger:
 
         for _ in range(_ATTEMPTS):
             before = self.entries()
-            made = make(before)
-            if made is None:
+            entry = make(before)
+            if entry is None:
                 return None
-            entry = replace(made, number=len(before) + 1)
+            entry = replace(entry, number=len(before) + 1)
             try:
                 with self._engine.begin() as connection:
                     connection.execute(insert(self._table).values(asdict(entry)))
             except IntegrityError:
                 continue
             return entry
-        raise TimeoutError("too many write into the trigger's ledger at the same time")
+        raise Unavailable("too many write into the trigger's ledger at the same time")
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._engine.dispose()
 
 
 def _table() -> "Table":
     from sqlalchemy import Column, DateTime, Integer, MetaData, Text
-    from sqlalchemy import Table as Made
+    from sqlalchemy import Table as NewTable
 
     kinds: dict[str, Any] = {"number": Integer, "time": DateTime(timezone=True)}
-    return Made(
+    return NewTable(
         "moodline_trigger",
         MetaData(),
         *(

@@ -17,7 +17,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from components.base import InputError, MoodlineError
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
-from pipelines.trigger.trigger import Told, Trigger
+from pipelines.trigger.decide import Decision
+from pipelines.trigger.trigger import Trigger
 
 MAX_BYTES = 1_000_000
 """Of a request: Alertmanager's hold a few hundred alerts at most."""
@@ -32,36 +33,37 @@ def build_app(
 
     Args:
         trigger: what starts runs.
-        token: that who asks must bring; None: nobody is asked (only ever in a dry run).
+        token: the bearer token callers must send; None turns the check off (in a dry run only).
         read_data: new data as a cause, or an `InputError`.
         gauges: the folder of `.prom` files that are shown beside its own metrics.
     """
     app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
-    app.add_middleware(_Door, token=token)
+    app.add_middleware(_AuthAndSize, token=token)
 
     @app.post("/v1/alerts")
     def alerts(webhook: Webhook, response: Response) -> dict[str, Any]:
         """Alertmanager's webhook. 503 where a run could not be started: it will send it again."""
-        told = []
+        answers = []
         for alert in webhook.alerts:
             cause = alert_cause(alert)
-            if not alert.wanted:
-                done = trigger.pass_over("alert")
+            if not alert.starts_retraining:
+                decision = trigger.pass_over("alert")
             elif alert.status == "resolved":
-                done = trigger.resolve(cause)
+                decision = trigger.resolve(cause)
             else:
-                done = trigger.fire(cause)
-            told.append({"alert": cause.name, "fingerprint": alert.fingerprint, **asdict(done)})
-        if any(one["outcome"] == "failed" for one in told):
+                decision = trigger.fire(cause)
+            about = {"alert": cause.name, "fingerprint": alert.fingerprint}
+            answers.append(about | asdict(decision))
+        if any(answer["outcome"] == "failed" for answer in answers):
             response.status_code = 503
-        return {"alerts": told}
+        return {"alerts": answers}
 
     @app.post("/v1/data")
-    def data(new: NewData, response: Response) -> Told:
+    def data(new: NewData, response: Response) -> Decision:
         """New labelled data. 202 a run starts, 200 known, 429 not now, 503 it could not start."""
-        told = trigger.fire(read_data(new))
-        response.status_code = _STATUS.get(told.outcome, 200)
-        return told
+        decision = trigger.fire(read_data(new))
+        response.status_code = _STATUS.get(decision.outcome, 200)
+        return decision
 
     @app.get("/healthz")
     def healthz() -> str:
@@ -70,8 +72,8 @@ def build_app(
     @app.get("/metrics")
     def scrape() -> Response:
         """Its own, and those of drift and of retrainings, which end before anybody could ask."""
-        left = [path.read_bytes() for path in sorted(gauges.glob("*.prom"))]
-        return Response(b"".join([generate_latest(), *left]), media_type=CONTENT_TYPE_LATEST)
+        others = [path.read_bytes() for path in sorted(gauges.glob("*.prom"))]
+        return Response(b"".join([generate_latest(), *others]), media_type=CONTENT_TYPE_LATEST)
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -86,8 +88,8 @@ def build_app(
     return app
 
 
-class _Door:
-    """Lets in who brings the token, and no more than `MAX_BYTES`, before anything is read."""
+class _AuthAndSize:
+    """Refuses requests without the token or of more than `MAX_BYTES`, before they are parsed."""
 
     def __init__(self, app: ASGIApp, token: str | None) -> None:
         self._app = app
@@ -96,10 +98,10 @@ class _Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] == "GET":
             return await self._app(scope, receive, send)
-        brought = dict(scope["headers"]).get(b"authorization", b"")
-        if self._expected is not None and not hmac.compare_digest(brought, self._expected):
-            says = "bring the trigger's token: Authorization: Bearer …"
-            refusal = _refuse(401, "unauthorized", says)
+        authorization = dict(scope["headers"]).get(b"authorization", b"")
+        if self._expected is not None and not hmac.compare_digest(authorization, self._expected):
+            message = "bring the trigger's token: Authorization: Bearer …"
+            refusal = _refuse(401, "unauthorized", message)
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return await refusal(scope, receive, send)
         body = await _body(receive)
@@ -107,10 +109,10 @@ class _Door:
             refusal = _refuse(413, "too_large", f"more than {MAX_BYTES} bytes")
             return await refusal(scope, receive, send)
 
-        kept: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def again() -> Message:
-            return kept.pop() if kept else await receive()
+            return messages.pop() if messages else await receive()
 
         return await self._app(scope, again, send)
 
@@ -125,9 +127,9 @@ async def _body(receive: Receive) -> bytes | None:
     return None if len(body) > MAX_BYTES else body
 
 
-def _refuse(status: int, reason: str, says: str) -> JSONResponse:
+def _refuse(status: int, reason: str, message: str) -> JSONResponse:
     metrics.REFUSED.labels(reason).inc()
-    return JSONResponse({"error": says}, status)
+    return JSONResponse({"error": message}, status)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -146,9 +148,9 @@ def listen(host: str, port: int) -> socket.socket:
         raise InputError(f"{host}:{port}: {error}; choose another --host or --port") from None
 
 
-def serve(app: FastAPI, place: socket.socket) -> None:
+def serve(app: FastAPI, address: socket.socket) -> None:
     """Answer at an address until a signal comes."""
     import uvicorn
 
-    with contextlib.closing(place):
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[place])
+    with contextlib.closing(address):
+        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[address])

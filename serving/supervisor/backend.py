@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from components.base import InputError
+from components.base import InputError, MoodlineError
 from components.config import Settings
 from components.conversation import Seconds
 from serving.errors import NotReadyError, RefusedError
@@ -129,11 +129,9 @@ class Backend:
 
     def _first(self) -> Lineup:
         """What is in production; where the registry cannot say, what was served last."""
-        from components.register import RegistryError
-
         try:
             return Lineup(fetch_production(self._settings))
-        except RegistryError as error:
+        except MoodlineError as error:
             with contextlib.suppress(InputError):
                 last = replace(read_pointer(self._pointer), refused={}, revivals=0)
                 logger.warning("what was served last is served again: %s", error)

@@ -7,7 +7,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from components.base import InputError
+from components.base import InputError, MoodlineError, Refused
 from components.config import Settings
 from serving.engine.canary import halt_path, read_halt
 from serving.lineup import Lineup, Served
@@ -27,7 +27,7 @@ def fetch(version: int, settings: Settings) -> Served:
     """Bring a version into `<home>/serving/models/<version>`.
 
     Raises:
-        RegistryError: there is none, its files are not those that were registered, or MLflow
+        MoodlineError: there is none, its files are not those that were registered, or MLflow
             failed.
     """
     from components.register import download, show
@@ -43,7 +43,8 @@ def fetch_production(settings: Settings) -> Served:
     """Bring the version in production.
 
     Raises:
-        InputError: none is in production, or the registry does not answer.
+        InputError: none is in production.
+        Unavailable: the registry does not answer.
     """
     from components.register import alias_version
 
@@ -93,7 +94,7 @@ class Follower:
             try:
                 self.look()
                 said = ""
-            except InputError as error:
+            except MoodlineError as error:
                 if str(error) != said:  # once, not every few seconds
                     logger.warning("the registry cannot be followed: %s", error)
                 said = str(error)
@@ -104,7 +105,7 @@ class Follower:
         """Ask once.
 
         Raises:
-            InputError: the registry does not answer, or a version cannot be fetched.
+            MoodlineError: the registry does not answer, or a version cannot be fetched.
         """
         self._take_out()
         production = self._aliased("production") or self._wanted.production
@@ -127,7 +128,7 @@ class Follower:
     def _take_out(self) -> None:
         """Take a canary that was stopped out of staging, with the reason, where people look. When
         the registry itself says that it has left, it may come again."""
-        from components.register import Refused, alias_version, rollback
+        from components.register import alias_version, rollback
 
         halt = read_halt(self._halt)
         if halt is None:

@@ -12,7 +12,8 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from components.base import tree_digest
 from components.config import Settings, load_profile
-from pipelines.runners.local import run_local
+from pipelines.runners.request import RetrainRequest
+from pipelines.runners.retrain import retrain
 
 IN_ONE_PROCESS = """
 import json, sys
@@ -78,11 +79,11 @@ def test_the_pipeline_s_overhead(
     )  # fmt: skip
     one = since(began)
     began = spent()
-    work = (load_profile("demo"), demo_corpus, homes["steps"])
-    result = benchmark.pedantic(run_local, work, rounds=1)
+    work = (load_profile("demo"), RetrainRequest(corpus=demo_corpus), homes["steps"])
+    result = benchmark.pedantic(retrain, work, rounds=1)
     steps = since(began)
     began = spent()
-    again = run_local(*work)
+    again = retrain(*work)
     nothing = since(began)
     for name, was in (("by the clock", 0), ("of the processor", 1)):
         print(

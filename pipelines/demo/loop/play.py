@@ -7,9 +7,9 @@ from typing import Any
 
 from rich.table import Table
 
+from components.base import Refused
 from components.config import Profile, Settings
 from components.conversation import Recording, Seconds
-from components.register import Refused
 from pipelines.cli.console import bar, err, out, title
 from pipelines.demo.loop.signs import (
     Lines,

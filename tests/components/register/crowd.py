@@ -4,8 +4,9 @@ import multiprocessing
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
+from components.base import Refused
 from components.config import Settings
-from components.register import Refused, alias_version, history, promote
+from components.register import alias_version, history, promote
 
 Add = Callable[..., int]
 

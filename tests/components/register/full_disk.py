@@ -6,8 +6,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from components.base import DiskFull
 from components.config import Settings, load_profile
-from components.register import Lineage, RegistryError, history, list_versions, promote, register
+from components.register import Lineage, history, list_versions, promote, register
 from tests.small_disk import fill, resize
 
 
@@ -15,7 +16,7 @@ def refused(work: Callable[[], object]) -> str:
     """What the registry says of it."""
     try:
         return f"done: {work()}"
-    except RegistryError as error:
+    except DiskFull as error:
         return str(error)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kfp import dsl
@@ -31,14 +32,34 @@ def ended(state: str, message: str = "") -> dsl.PipelineTaskFinalStatus:
     )
 
 
-def failures(settings: Settings) -> list[dict[str, str]]:
-    """The tags of the failed runs in MLflow."""
+def runs(settings: Settings, status: str) -> list[Any]:
+    """The runs in MLflow that ended like this."""
     from mlflow import MlflowClient
 
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
-    found = client.get_experiment_by_name("moodline")
-    runs = client.search_runs([found.experiment_id]) if found else []
-    return [run.data.tags for run in runs if run.info.status == "FAILED"]
+    experiment = client.get_experiment_by_name("moodline")
+    found = client.search_runs([experiment.experiment_id]) if experiment else []
+    return [run for run in found if run.info.status == status]
+
+
+def failures(settings: Settings) -> list[dict[str, str]]:
+    """The tags of the failed runs in MLflow."""
+    return [run.data.tags for run in runs(settings, "FAILED")]
+
+
+def run_register(model: Path, papers: dict[str, Path]) -> int:
+    """Register as the pipeline does."""
+    number = component.register.python_func(
+        model=dsl.Model(uri=str(model)),
+        metrics=dsl.Metrics(uri=str(papers["metrics"])),
+        report=dsl.HTML(uri=str(papers["report"])),
+        verdict=dsl.Artifact(uri=str(papers["verdict"])),
+        corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
+        profile=PROFILE,
+        git_commit="0123abcd",
+    )
+    assert isinstance(number, int)
+    return number
 
 
 def test_a_model_goes_into_production_and_becomes_the_champion(
@@ -53,18 +74,7 @@ def test_a_model_goes_into_production_and_becomes_the_champion(
         component.champion.python_func(required=True)
     assert component.champion.python_func(besides="new") == ""
 
-    def register() -> int:
-        return component.register.python_func(
-            model=dsl.Model(uri=str(model)),
-            metrics=dsl.Metrics(uri=str(papers["metrics"])),
-            report=dsl.HTML(uri=str(papers["report"])),
-            verdict=dsl.Artifact(uri=str(papers["verdict"])),
-            corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
-            profile=PROFILE,
-            git_commit="0123abcd",
-        )
-
-    assert (register(), register()) == (1, 1)
+    assert (run_register(model, papers), run_register(model, papers)) == (1, 1)
     (version,) = list_versions(at_home)
     assert version.lineage["corpus_digest"] == "corpus-digest"
     for _ in range(2):
@@ -80,6 +90,19 @@ def test_a_model_goes_into_production_and_becomes_the_champion(
     assert fetched.metadata == {"version": 1, "digest": version.digest}
     component.fetch.python_func(name="", model=dsl.Model(uri=str(tmp_path / "none")))
     assert list((tmp_path / "none").iterdir()) == []
+
+
+def test_of_a_refused_model_the_evidence_is_kept(
+    at_home: Settings,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_papers: Callable[..., dict[str, Path]],
+) -> None:
+    model = make_model(tmp_path / "model")
+    papers = make_papers(tmp_path / "papers", model, verdict="fail")
+    assert run_register(model, papers) == 0
+    assert list_versions(at_home) == []
+    assert [run.data.tags["verdict"] for run in runs(at_home, "FINISHED")] == ["fail"]
 
 
 def test_a_failed_run_leaves_its_reason(

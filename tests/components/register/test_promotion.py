@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from components.base import InputError
+from components.base import InputError, Refused
 from components.config import Settings
 from components.register import (
-    Refused,
-    RegistryError,
     alias_version,
     champion_of,
     history,
@@ -135,7 +133,7 @@ def test_every_alias_by_name(settings: Settings, add_version: Add) -> None:
     told = {a: alias_version(a, settings) for a in ("candidate", "staging", "production")}
     assert told == {"candidate": three, "staging": one, "production": two}
     assert alias_version("previous", settings) == one
-    with pytest.raises(RegistryError, match="champion: no such alias; there are candidate, "):
+    with pytest.raises(InputError, match="champion: no such alias; there are candidate, "):
         alias_version("champion", settings)
 
 
@@ -165,10 +163,10 @@ def test_the_verdict_must_be_the_one_registered(settings: Settings, add_version:
     number = add_version(settings, "fail")
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     client.set_model_version_tag("moodline", str(number), "verdict", "pass")
-    with pytest.raises(RegistryError, match="tag says 'pass', its verdict"):
+    with pytest.raises(InputError, match="tag says 'pass', its verdict"):
         promote(number, settings, actor="ann")
     client.delete_model_version_tag("moodline", str(number), "verdict")
-    with pytest.raises(RegistryError, match="has no verdict"):
+    with pytest.raises(InputError, match="has no verdict"):
         promote(number, settings, actor="ann")
     assert show(number, settings).verdict == "none"
 
@@ -180,9 +178,7 @@ def test_a_verdict_of_another_model_promotes_nothing(settings: Settings, add_ver
     assert verdict_of(number, settings).passed
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     client.set_model_version_tag("moodline", str(number), "digest", "f" * 64)
-    with pytest.raises(
-        RegistryError, match=r"its verdict is of model .* not of the model that was"
-    ):
+    with pytest.raises(InputError, match=r"its verdict is of model .* not of the model that was"):
         promote(number, settings, actor="ann")
     assert history(settings) == []
 
@@ -191,11 +187,11 @@ def test_what_is_not_there(settings: Settings, add_version: Add) -> None:
     assert list_versions(settings) == []
     assert history(settings) == []
     assert alias_version("production", settings) is None
-    with pytest.raises(RegistryError, match="candidate"):
+    with pytest.raises(InputError, match="candidate"):
         promote("candidate", settings, actor="ann")
     add_version(settings)
     for name in ("7", "production", "nonsense"):
-        with pytest.raises(RegistryError, match=name):
+        with pytest.raises(InputError, match=name):
             promote(name, settings, actor="ann")
     with pytest.raises(InputError, match="name of who"):
         promote(1, settings, actor=" ")
@@ -231,7 +227,7 @@ def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> 
     promote(two, settings, actor="ann")
     MlflowClient(settings.mlflow_uri, settings.mlflow_uri).delete_model_version("moodline", "1")
     assert [version.number for version in list_versions(settings)] == [two]
-    with pytest.raises(RegistryError, match="no such version"):
+    with pytest.raises(InputError, match="no such version"):
         rollback(settings, actor="ann")
     assert alias_version("production", settings) == two
 

@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.base import InputError, tree_digest
+from components.base import DiskFull, InputError, Unavailable, tree_digest
 from components.config import Settings
 from components.fusion import OnnxModel, load_tokenizer
 from components.register import (
     Lineage,
-    RegistryError,
     download,
     list_versions,
     promote,
@@ -142,10 +141,10 @@ def test_changed_files_are_noticed(
     number = add_version(settings)
     (stored,) = (settings.home / "mlartifacts").rglob("config.json")
     stored.write_text(stored.read_text() + " ")
-    with pytest.raises(RegistryError, match=r"version 1: its files have digest \w+, registered"):
+    with pytest.raises(InputError, match=r"version 1: its files have digest \w+, registered"):
         download(number, tmp_path / "model", settings)
     assert not (tmp_path / "model").exists()
-    with pytest.raises(RegistryError, match="changed or damaged"):
+    with pytest.raises(InputError, match="changed or damaged"):
         promote(number, settings, actor="ann")
     assert show(number, settings).aliases == ("candidate",)
 
@@ -252,7 +251,7 @@ def test_a_failure_half_way_leaves_no_version(
             "CREATE TRIGGER broken BEFORE UPDATE ON logged_models WHEN NEW.status = 2 "
             "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
-        with pytest.raises(RegistryError, match="the disk is full") as caught:
+        with pytest.raises(DiskFull, match="the disk is full") as caught:
             register(model, **papers, lineage=lineage, settings=settings)
     assert "\n" not in str(caught.value)
     assert list_versions(settings) == []
@@ -310,14 +309,14 @@ def test_refusals_and_failures_are_kept(
 
 def test_a_database_that_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("this is no database")
-    with pytest.raises(RegistryError, match="MLflow at sqlite") as caught:
+    with pytest.raises(Unavailable, match="MLflow at sqlite") as caught:
         list_versions(Settings(home=tmp_path))
     assert "\n" not in str(caught.value)
 
 
 def test_passwords_are_not_shown(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, mlflow_uri="http://ann:secret@127.0.0.1:9")
-    with pytest.raises(RegistryError, match="does not answer") as caught:
+    with pytest.raises(Unavailable, match="does not answer") as caught:
         list_versions(settings)
     assert "secret" not in str(caught.value)
 

@@ -14,13 +14,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.base import tree_digest
+from components.base import Refused, Unavailable, tree_digest
 from components.config import Settings
 from components.drift import Reference
 from components.register import (
     Lineage,
-    Refused,
-    RegistryError,
     alias_version,
     download,
     history,
@@ -91,7 +89,7 @@ def test_postgresql_and_a_simulated_s3_without_a_server(
     monkeypatch.setenv("MLFLOW_S3_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     for ask in (add_version, lambda s: promote(two, s, actor="ann")):
-        with pytest.raises(RegistryError, match="Could not connect to the endpoint URL") as caught:
+        with pytest.raises(Unavailable, match="Could not connect to the endpoint URL") as caught:
             ask(settings)
         assert "\n" not in str(caught.value)
     assert [version.number for version in list_versions(settings)] == [two, one]
@@ -235,11 +233,11 @@ def test_a_server_that_dies_in_the_middle_leaves_no_half_version(
 
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "finalize_logged_model", die_first)
-        with pytest.raises(RegistryError, match=f"MLflow at {server.url}") as caught:
+        with pytest.raises(Unavailable, match=f"MLflow at {server.url}") as caught:
             add_version(settings)
     assert "\n" not in str(caught.value)
     for ask in (list_versions, history, lambda s: promote(1, s, actor="ann"), add_version):
-        with pytest.raises(RegistryError, match=f"MLflow at {server.url}: does not answer") as away:
+        with pytest.raises(Unavailable, match=f"MLflow at {server.url}: does not answer") as away:
             ask(settings)
         assert "\n" not in str(away.value)
 

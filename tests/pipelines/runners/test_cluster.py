@@ -115,7 +115,7 @@ def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
         ({"gpu_count": 1}, "cluster.gpu_count"),
         ({"memory": "16 GB"}, "cluster.memory"),
         ({"shards": 0}, "cluster.shards"),
-        ({"tolerations": [{"key": "a", "effect": "Never"}]}, "cluster.tolerations"),
+        ({"tolerations": [{"key": "a", "effect": "Never"}]}, "cluster.toleration 1: "),
     ],
 )
 def test_a_wrong_entry_is_named(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:

@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from components.base import InputError
+from components.base import InputError, MoodlineError, Refused
 from components.config import ClusterSettings, Profile, Settings, load_profile
-from components.register import Refused
 from pipelines.cli.main import run as moodline
 from pipelines.runners import kubeflow
 from pipelines.runners.kubeflow import submit
+from pipelines.runners.request import RetrainRequest
 
 sys.path.insert(0, str(Path(__file__).parent))
 from kfp_server import KfpServer
 
 DEMO = load_profile("demo")
-ARGUMENTS: dict[str, Any] = {"corpus": "/state/corpus", "promote_if_passed": True}
+REQUEST = RetrainRequest(corpus=Path("/state/corpus"), promote=True)
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def settings(server: KfpServer, **changes: Any) -> Settings:
 def test_a_run_of_a_new_version(server: KfpServer) -> None:
     cluster = ClusterSettings(pipeline_root="s3://moodline/runs", service_account="runner")
     profile = DEMO.model_copy(update={"cluster": cluster})
-    done = submit(profile, ARGUMENTS, settings(server))
+    done = submit(profile, REQUEST, settings(server))
     (run,) = server.runs.values()
     assert done.id == run.run_id and done.url.endswith(f"/#/runs/details/{run.run_id}")
     assert done.state == ""
-    assert run.runtime_config.parameters == ARGUMENTS
+    assert run.runtime_config.parameters == REQUEST.arguments()
     assert run.runtime_config.pipeline_root == "s3://moodline/runs"
     assert run.service_account == "runner"
     (experiment,) = server.experiments.values()
@@ -62,11 +62,11 @@ def test_a_run_of_a_new_version(server: KfpServer) -> None:
 def test_the_same_pipeline_is_uploaded_once_and_another_as_its_new_version(
     server: KfpServer,
 ) -> None:
-    first = submit(DEMO, ARGUMENTS, settings(server))
-    again = submit(DEMO, ARGUMENTS, settings(server))
+    first = submit(DEMO, REQUEST, settings(server))
+    again = submit(DEMO, REQUEST, settings(server))
     assert again.pipeline_version == first.pipeline_version
     changed = DEMO.model_copy(update={"seed": 7})
-    other = submit(changed, ARGUMENTS, settings(server))
+    other = submit(changed, REQUEST, settings(server))
     assert other.pipeline_version != first.pipeline_version
     assert len(server.pipelines) == len(server.experiments) == 1
     assert len(server.runs) == 3
@@ -76,25 +76,25 @@ def test_the_same_pipeline_is_uploaded_once_and_another_as_its_new_version(
 
 
 def test_a_schedule_takes_the_place_of_the_one_before(server: KfpServer) -> None:
-    submit(DEMO, ARGUMENTS, settings(server), cron="0 3 * * 1")
-    done = submit(DEMO, ARGUMENTS, settings(server), cron="30 0 4 * * *")
+    submit(DEMO, REQUEST, settings(server), cron="0 3 * * 1")
+    done = submit(DEMO, REQUEST, settings(server), cron="30 0 4 * * *")
     (schedule,) = server.schedules.values()
     assert schedule.recurring_run_id == done.id
     assert schedule.trigger.cron_schedule.cron == "30 0 4 * * *"
     assert (schedule.mode, schedule.no_catchup) == ("ENABLE", True)
     assert not server.runs
     mine = DEMO.model_copy(update={"name": "mine"})
-    submit(mine, ARGUMENTS, settings(server), cron="0 3 * * 1")
+    submit(mine, REQUEST, settings(server), cron="0 3 * * 1")
     crons = {s.trigger.cron_schedule.cron for s in server.schedules.values()}
     assert crons == {"30 0 4 * * *", "0 0 3 * * 1"}
 
 
 def test_waiting_for_the_end(server: KfpServer) -> None:
-    assert submit(DEMO, ARGUMENTS, settings(server), wait=True).state == "SUCCEEDED"
+    assert submit(DEMO, REQUEST, settings(server), wait=True).state == "SUCCEEDED"
     for end in ("FAILED", "CANCELED"):
         server.ends = ["RUNNING", end]
         with pytest.raises(Refused, match=f"the run ended as {end}.*; see http"):
-            submit(DEMO, ARGUMENTS, settings(server), wait=True)
+            submit(DEMO, REQUEST, settings(server), wait=True)
 
 
 def test_the_command(
@@ -123,8 +123,9 @@ def test_the_command(
     ],
 )
 def test_a_host_that_refuses(changes: dict[str, Any], says: str, server: KfpServer) -> None:
-    with pytest.raises(InputError, match=says) as caught:
-        submit(DEMO, ARGUMENTS, settings(server, **changes))
+    with pytest.raises(MoodlineError, match=says) as caught:
+        submit(DEMO, REQUEST, settings(server, **changes))
+    assert caught.value.exit_status == 2
     assert "\n" not in str(caught.value)
     assert not server.pipelines
 
@@ -136,7 +137,7 @@ def test_a_host_that_refuses(changes: dict[str, Any], says: str, server: KfpServ
 def test_a_host_that_refuses_in_the_middle(status: int, says: str, server: KfpServer) -> None:
     server.refuse = status
     with pytest.raises(InputError, match=says):
-        submit(DEMO, ARGUMENTS, settings(server))
+        submit(DEMO, REQUEST, settings(server))
     assert not server.runs
 
 
@@ -155,9 +156,7 @@ def test_another_site_is_not_taken_for_one(server: KfpServer) -> None:
     Thread(target=site.serve_forever, daemon=True).start()
     try:
         with pytest.raises(InputError, match="is no Kubeflow Pipelines API"):
-            submit(
-                DEMO, ARGUMENTS, settings(server, kfp_host=f"http://127.0.0.1:{site.server_port}")
-            )
+            submit(DEMO, REQUEST, settings(server, kfp_host=f"http://127.0.0.1:{site.server_port}"))
     finally:
         site.shutdown()
         site.server_close()
@@ -182,5 +181,5 @@ def test_a_wrong_request_is_one_line(
 
 def test_a_profile_s_secrets_are_in_no_upload(server: KfpServer) -> None:
     mine: Profile = DEMO.model_copy(update={"name": "mine"})
-    submit(mine, ARGUMENTS, settings(server, hub_token="hf_secret"))
+    submit(mine, REQUEST, settings(server, hub_token="hf_secret"))
     assert "hf_secret" not in str(server.packages) and "sesame" not in str(server.packages)

@@ -35,19 +35,19 @@ def entry(hours: float, cause: str, outcome: str) -> Entry:
     ],
 )
 def test_decide(before: list[Entry], outcome: str) -> None:
-    assert decide("a", before, Policy(), NOON)[0] == outcome
+    assert decide("a", before, Policy(), NOON).outcome == outcome
 
 
 def test_a_refusal_says_until_when() -> None:
-    _, why, _ = decide("a", [entry(1, "b", "started")], Policy(), NOON)
+    why = decide("a", [entry(1, "b", "started")], Policy(), NOON).why
     assert why == "the last run started for b; not before 2026-11-24 17:00 UTC"
     spent = [entry(23, "b", "started"), entry(7, "c", "started")]
-    _, why, _ = decide("a", spent, Policy(), NOON)
+    why = decide("a", spent, Policy(), NOON).why
     assert why == "2 runs in 24 hours; not before 2026-11-24 13:00 UTC"
-    assert decide("a", [], Policy(daily=0), NOON)[1] == "0 runs in 24 hours; none is allowed"
+    assert decide("a", [], Policy(daily=0), NOON).why == "0 runs in 24 hours; none is allowed"
 
 
 def test_a_dry_run_counts_its_own() -> None:
     before = [entry(1, "b", "rehearsed")]
-    assert decide("a", before, Policy(dry_run=True), NOON)[0] == "cooldown"
-    assert decide("a", [], Policy(dry_run=True), NOON)[0] == "rehearsed"
+    assert decide("a", before, Policy(dry_run=True), NOON).outcome == "cooldown"
+    assert decide("a", [], Policy(dry_run=True), NOON).outcome == "rehearsed"

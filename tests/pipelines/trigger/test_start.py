@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from components.base import DatabaseAwayError
 from components.config import Settings, load_profile
@@ -23,9 +22,8 @@ from components.traffic import (
     find_request,
     keep_audio,
 )
-from pipelines.cli.main import app
-from pipelines.trigger import PID, Cause, Place, start_here, start_on_kubeflow
-from pipelines.trigger.start import retrain_command
+from pipelines.runners.request import RetrainRequest
+from pipelines.trigger import PID, Cause, request_for, start_here, start_on_kubeflow
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runners"))
 from kfp_server import KfpServer
@@ -33,27 +31,23 @@ from kfp_server import KfpServer
 CAUSE = Cause("alert:ab12", "alert", "MoodlineDrift", "It drifted", "http://prometheus/graph")
 
 
-def test_the_command_says_why_and_what_on(tmp_path: Path) -> None:
-    place = Place("demo", tmp_path / "corpus", Settings(), promote=True)
-    command = retrain_command(place, CAUSE, tmp_path / "came-back", 7)
-    assert command == [
-        "retrain", "--profile", "demo", "--json",
-        "--reason", "trigger 7, alert MoodlineDrift: It drifted",
-        "--cause", "alert:ab12 http://prometheus/graph",
-        "--corpus", str(tmp_path / "corpus"), "--feedback", str(tmp_path / "came-back"),
-        "--promote",
-    ]  # fmt: skip
+def started(settings: Settings, number: int) -> Path:
+    """The folder of a run that was started here."""
+    usual = RetrainRequest(corpus=Path("corpus"))
+    return Path(start_here(CAUSE, number, usual=usual, profile="demo", settings=settings))
+
+
+def test_a_cause_asks_for_its_own_corpus_and_says_why(tmp_path: Path) -> None:
+    usual = RetrainRequest(corpus=tmp_path / "corpus", promote=True, actor="trigger")
+    assert request_for(CAUSE, 7, usual) == RetrainRequest(
+        corpus=tmp_path / "corpus",
+        promote=True,
+        actor="trigger",
+        reason="trigger 7, alert MoodlineDrift: It drifted",
+        cause="alert:ab12 http://prometheus/graph",
+    )
     data = Cause("data:1", "data", "new", "new data", corpus=tmp_path / "new")
-    command = retrain_command(Place("demo", tmp_path / "corpus", Settings()), data, None, 8)
-    assert command[command.index("--corpus") + 1] == str(tmp_path / "new")
-    assert {"--feedback", "--promote"}.isdisjoint(command)
-
-
-def test_every_option_of_the_command_exists() -> None:
-    place = Place("demo", Path("c"), Settings(), promote=True)
-    options = [word for word in retrain_command(place, CAUSE, Path("f"), 1) if word[:2] == "--"]
-    helps = CliRunner().invoke(app, ["retrain", "--help"], env={"COLUMNS": "200"}).output
-    assert all(option in helps for option in options)
+    assert request_for(data, 8, usual).corpus == tmp_path / "new"
 
 
 def test_a_run_here_is_a_process_that_leaves_a_folder(
@@ -61,9 +55,7 @@ def test_a_run_here_is_a_process_that_leaves_a_folder(
 ) -> None:
     """Without models: the command ends at once and says so in the run's log."""
     monkeypatch.setenv("MOODLINE_TRIGGER_TOKEN", "secret-of-the-trigger")
-    place = Place("demo", None, Settings(home=tmp_path / "home"))
-    run = start_here(place, CAUSE, 3)
-    folder = Path(run.where)
+    folder = started(Settings(home=tmp_path / "home"), 3)
     assert folder == tmp_path / "home" / "runs" / "trigger-000003"
     cause = json.loads((folder / "cause.json").read_text())
     assert (cause["number"], cause["name"], cause["url"]) == (3, CAUSE.name, CAUSE.url)
@@ -93,10 +85,10 @@ def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
     store = FeedbackStore(settings.feedback_url)
     store.record(Correction("r0", 0, "sad", "reviewer"), find_request(settings.log, "r0"))
     store.close()
-    folder = Path(start_here(Place("demo", None, settings), CAUSE, 1).where)
-    told = json.loads((folder / "cause.json").read_text())
-    assert told["note"] == "1 labelled turns of 1 recordings"
-    assert told["command"][-2:] == ["--feedback", str(folder / "feedback")]
+    folder = started(settings, 1)
+    cause = json.loads((folder / "cause.json").read_text())
+    assert cause["note"] == "1 labelled turns of 1 recordings"
+    assert cause["command"][-2:] == ["--feedback", str(folder / "feedback")]
     (recording,) = read_manifest(folder / "feedback")
     assert (recording.fold, recording.utterances[0].emotion) == (FEEDBACK, "sad")
 
@@ -105,17 +97,17 @@ def test_no_run_without_what_came_back_when_that_cannot_be_read(tmp_path: Path) 
     url = f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}"
     settings = Settings.model_validate({"home": tmp_path, "feedback_url": url})
     with pytest.raises(DatabaseAwayError, match="the feedback's database"):
-        start_here(Place("demo", None, settings), CAUSE, 1)
+        started(settings, 1)
 
 
 def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
     server = KfpServer(token="sesame")
     settings = Settings.model_validate({"kfp_host": server.url, "kfp_token": "sesame"})
-    place = Place("demo", Path("/moodline/corpus"), settings)
-    run = start_on_kubeflow(place, load_profile("demo"), CAUSE, 4)
+    usual = RetrainRequest(corpus=Path("/moodline/corpus"), actor="trigger")
+    run = start_on_kubeflow(CAUSE, 4, usual=usual, profile=load_profile("demo"), settings=settings)
     server.close()
     ((number, made),) = server.runs.items()
-    assert run.where == f"{number} {server.url}/#/runs/details/{number}"
+    assert run == f"{number} {server.url}/#/runs/details/{number}"
     asked = made.runtime_config.parameters
     assert asked["reason"] == "trigger 4, alert MoodlineDrift: It drifted"
     assert asked["cause"] == "alert:ab12 http://prometheus/graph"

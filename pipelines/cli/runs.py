@@ -1,0 +1,108 @@
+"""How a run is shown: its steps as they begin and end, and what came of a retraining."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from components.base import Event, Refused
+from components.config import Profile, Settings
+from components.scoring import read_verdict
+from pipelines.cli.console import err, out
+from pipelines.cli.tables import checks_table
+
+if TYPE_CHECKING:
+    from pipelines.runners.request import RetrainRequest
+    from pipelines.runners.retrain import RetrainResult
+
+LABELS = {
+    "corpus-digest": "look at the corpus",
+    "corpus": "read the corpus",
+    "recordings-digest": "look at the recordings",
+    "recordings": "read the recordings",
+    "predict": "name the emotions",
+    "transcribe": "transcribe (WhisperX)",
+    "diarize": "find the speakers (pyannote)",
+    "align": "align words and speakers",
+    "label": "label the turns",
+    "train": "train the fusion model",
+    "champion": "look up the version in production",
+    "fetch": "fetch it",
+    "evaluate": "evaluate on the held-out fold",
+    "register": "register in MLflow",
+    "promote": "promote",
+}
+
+
+@contextmanager
+def shown_steps() -> Iterator[Callable[[Event], None]]:
+    """Show steps on standard error: what goes on as a status, what ended as a line.
+
+    Yields:
+        What to call with each event.
+    """
+    with err.status("starting") as status:
+
+        def show(event: Event) -> None:
+            step = event.step
+            name, _, part = step.rpartition("-") if step[-1:].isdigit() else (step, "", "")
+            label = LABELS.get(name, name) + (f" ({part})" if part else "")
+            if event.state == "running":
+                progress = f" {event.progress[0]}/{event.progress[1]}" if event.progress else ""
+                status.update(label + progress)
+            elif name in LABELS:
+                mark = "[red]✗[/red]" if event.state == "failed" else "[green]✓[/green]"
+                took = "done before" if event.state == "reused" else f"{event.seconds:6.1f} s"
+                err.print(f"  {mark} {label:38} {took}")
+
+        yield show
+
+
+def show_retraining(
+    profile: Profile, request: "RetrainRequest", settings: Settings, *, in_containers: bool = False
+) -> "RetrainResult":
+    """Retrain here and show the steps; see `pipelines.runners.retrain`."""
+    from pipelines.runners.retrain import retrain
+
+    with shown_steps() as on_step:
+        return retrain(profile, request, settings, in_containers=in_containers, on_step=on_step)
+
+
+def refuse_unless_passed(result: "RetrainResult") -> None:
+    """End with exit status 1 if the gate did not pass.
+
+    Raises:
+        Refused: with the gate's reasons.
+    """
+    if result.decision != "pass":
+        why = "; ".join(result.reasons)
+        raise Refused(
+            f"the gate says {result.decision}: {why} (report: {result.outputs['report']})"
+        )
+
+
+def show_result(result: "RetrainResult") -> None:
+    """Print what a retraining came to: its numbers, the gate's verdict, the version."""
+    metrics: dict[str, Any] = json.loads(result.outputs["metrics"].read_text(encoding="utf-8"))
+    out.print(_numbers(metrics))
+    out.print(checks_table(read_verdict(result.outputs["verdict"])))
+    if result.version is not None:
+        promoted = " and is in production" if result.promoted else ""
+        out.print(f"Registered as version {result.version}{promoted}.")
+    out.print(f"Report: {result.outputs['report']}", soft_wrap=True)
+
+
+def _numbers(metrics: dict[str, Any]) -> Table:
+    """The metrics' headline, as rows."""
+    from components.evaluate import headline
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, rate in headline(metrics).items():
+        table.add_row(name.replace("_", " "), _number(rate))
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"

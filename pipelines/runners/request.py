@@ -1,0 +1,45 @@
+"""What a retraining is asked for with, wherever it runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipelines.definitions.code_version import git_commit
+
+
+@dataclass(frozen=True, slots=True)
+class RetrainRequest:
+    """The request of a retraining.
+
+    Attributes:
+        corpus: the corpus' folder, as the steps see it.
+        feedback: what `moodline feedback export` wrote, to train on beside it; on this machine.
+        promote: put the version into production if its verdict is "pass".
+        actor: who is named for that.
+        reason: why; kept with the version, too.
+        cause: what started it, where nobody did: an alert's key and its address.
+    """
+
+    corpus: Path
+    feedback: Path | None = None
+    promote: bool = False
+    actor: str = "pipeline"
+    reason: str = ""
+    cause: str = ""
+
+    def arguments(self) -> dict[str, Any]:
+        """The parameters of the pipeline, which sees one corpus: `feedback` is joined before."""
+        return {
+            "corpus": str(self.corpus),
+            "git_commit": git_commit(),
+            "promote_if_passed": self.promote,
+            "actor": self.actor,
+            "reason": self.reason,
+            "cause": self.cause,
+        }
+
+    def options(self) -> list[str]:
+        """The options of `moodline retrain`; its actor is who runs it."""
+        options = ["--corpus", str(self.corpus), "--reason", self.reason, "--cause", self.cause]
+        options += ["--feedback", str(self.feedback)] if self.feedback else []
+        return options + ["--promote"] * self.promote
