@@ -1,4 +1,4 @@
-"""What a Moodline model is made of, as a Hugging Face configuration."""
+"""The configuration of a Moodline model, in Hugging Face's form."""
 
 from typing import Any
 
@@ -80,5 +80,5 @@ class MoodlineConfig(PretrainedConfig):
 def _config(which: str, values: dict[str, Any]) -> PretrainedConfig:
     model_type = str(values.get("model_type"))
     if model_type not in CONFIG_MAPPING:
-        raise InputError(f"{which} encoder: {model_type!r} is not an architecture that is known")
+        raise InputError(f"{which} encoder: {model_type!r} is not a known architecture")
     return CONFIG_MAPPING[model_type].from_dict(dict(values))

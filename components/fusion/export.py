@@ -1,4 +1,4 @@
-"""The model as one ONNX graph, checked against torch before it is kept."""
+"""The model as one ONNX graph, checked against torch before it is written."""
 
 import warnings
 from pathlib import Path
@@ -19,7 +19,7 @@ OUTPUTS = ("probabilities", "embedding")
 
 
 class _Answers(nn.Module):
-    """The model with the outputs that are served."""
+    """The model with the outputs of the graph."""
 
     def __init__(self, model: MoodlineModel) -> None:
         super().__init__()
@@ -37,11 +37,10 @@ def export_onnx(source: MoodlineModel | Path | str, path: Path) -> None:
 
     Inputs are `audio` float32 [B, T], `audio_lengths` int64 [B], `input_ids` int64 [B, L] and
     `text_lengths` int64 [B]; outputs `probabilities` float32 [B, 4] and `embedding` float32 [B, d].
-    The graph's metadata hold `emotions`, `max_samples`, `max_tokens` and
-    `hidden_size`.
+    The graph's metadata hold `emotions`, `max_samples`, `max_tokens` and `hidden_size`.
 
-    torch's tracing exporter is used: in this model, which never asks for a length in Python, it
-    gives the same graph as the newer one in a fifth of the time and half the memory.
+    Uses torch's tracing exporter. This model reads no length in Python, so the graph is the newer
+    exporter's, in a fifth of the time and half the memory.
 
     Args:
         source: a model, or a model version's folder.
@@ -62,7 +61,7 @@ def export_onnx(source: MoodlineModel | Path | str, path: Path) -> None:
     free["audio"][1], free["input_ids"][1] = "samples", "tokens"
     with atomic_path(Path(path)) as target:
         with torch.no_grad(), warnings.catch_warnings():
-            # The tracer warns of every shape that Python sees; the check below is what counts.
+            # The tracer warns of every shape in Python; the check below is what counts.
             warnings.simplefilter("ignore")
             torch.onnx.export(
                 answers,

@@ -1,6 +1,6 @@
-"""From a padded batch of waveforms to what an encoder reads, each clip on its own.
+"""From a padded batch of waveforms to an encoder's input, each clip by itself.
 
-Every function takes the clips' true lengths and lets nothing beyond them into an answer.
+Every function takes the clips' true lengths; padding never changes an answer.
 """
 
 import math
@@ -61,7 +61,7 @@ def masked_group_norm(x: Tensor, lengths: Tensor, norm: nn.GroupNorm) -> Tensor:
 
 
 def exactly(x: Tensor) -> torch.autocast:
-    """No half precision within, whatever is asked for around it: for long sums."""
+    """No half precision inside, even under an outer autocast: for long sums."""
     return torch.autocast(x.device.type, enabled=False)
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from components.train.processes import from_first
 from components.train.version import History, best_entry
 
 BEST = "best.safetensors"
@@ -74,8 +74,9 @@ class EpochKeeper(TrainerCallback):
             weights = self.module.state_dict()
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in weights.items()}
         control.should_training_stop = self.is_finished(history, args.num_train_epochs)
+        # The first process decides for all.
         due = time.monotonic() - self.written_at >= self.seconds
-        control.should_save = from_first(due)
+        control.should_save = broadcast_object_list([due])[0]
         if control.should_save and state.is_world_process_zero:
             # This goes first: the Trainer's last file marks the checkpoint as whole.
             folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"

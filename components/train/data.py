@@ -1,4 +1,4 @@
-"""Examples as they are fitted: rows of the Parquet file, split by fold, with their sound."""
+"""Labelled examples: rows of the Parquet file, split by fold, with their sound."""
 
 import logging
 from collections import Counter
@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-
-import numpy as np
 
 from components.base import InputError, file_digest
 from components.config import ProtocolSettings
@@ -34,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """What is fitted and what chooses the model; the test fold is in neither."""
+    """The examples to fit and those that choose the epoch; the test fold is in neither."""
 
     training: tuple[Row, ...]
     validation: tuple[Row, ...]
@@ -73,7 +71,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
-    """Keep the test part out, take the validation part apart, leave the rest to train on.
+    """Split the rows into training and validation part; the test part is left out.
 
     Examples that cannot give a useful model are refused: a model never answers an emotion that the
     training folds lack, and the best answer to a validation part of one emotion is always that one.
@@ -133,7 +131,7 @@ def count_emotions(rows: Sequence[Row]) -> dict[str, int]:
 
 
 class Sound:
-    """The sound of rows, read from the corpus by seeking; nothing is copied.
+    """The sound of rows, read from the corpus as needed.
 
     Args:
         recordings: of the corpus; every row's must be among them.
@@ -151,11 +149,7 @@ class Sound:
 
     def clip(self, row: Row) -> Clip:
         """The row's waveform, float32 [samples] at 16 kHz, and its words."""
-        return self.audio(row), row.text
-
-    def audio(self, row: Row) -> np.ndarray:
-        """The row's waveform, float32 [samples] at 16 kHz."""
-        return read_audio(self._paths[row.recording], row.start, row.end)
+        return read_audio(self._paths[row.recording], row.start, row.end), row.text
 
     def digest(self, row: Row) -> str:
         """The digest of the row's whole recording."""

@@ -1,21 +1,20 @@
-"""One training in several processes: each has a rank, and they meet through `torch.distributed`.
+"""One training in several processes, which `torchrun` starts; without it there is one.
 
-`torchrun` starts them and says in the environment how many there are; without it there is one.
+The environment tells each process its rank and how many there are. They exchange values with
+`accelerate.utils`, which does nothing in a process alone.
 """
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
-from torch import Tensor, distributed, serialization
+from torch import distributed, serialization
 
 from components.base import InputError
 from components.config import TrainSettings
-
-T = TypeVar("T")
 
 
 def under_torchrun() -> bool:
@@ -43,7 +42,7 @@ def process_count(settings: TrainSettings) -> int:
 
 
 def share_of_batch(settings: TrainSettings, processes: int) -> int:
-    """How many examples of a step fall to each process.
+    """How many examples of a step each process takes.
 
     Raises:
         InputError: the batch cannot be shared out evenly.
@@ -80,7 +79,7 @@ def precision(settings: TrainSettings) -> str:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """Let the processes that `torchrun` started find each other; alone, nothing is done."""
+    """Connect the processes that `torchrun` started; a process alone needs nothing."""
     if not under_torchrun() or distributed.is_initialized():
         yield
         return
@@ -88,9 +87,9 @@ def together() -> Iterator[None]:
     if device.type == "cuda":
         torch.cuda.set_device(device)
     else:
-        # accelerate calls a process's CPU "cpu:1", by which torch.load finds none.
+        # accelerate names a process's CPU "cpu:1", which torch.load does not know.
         serialization.register_package(11, _no_tag, _numbered_cpu)
-    # Long: the others wait while the first writes the version.
+    # A long limit: the others wait while the first writes the version.
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2)
     )
@@ -106,26 +105,3 @@ def _no_tag(storage: Any) -> None:
 
 def _numbered_cpu(storage: Any, location: str) -> Any:
     return storage if location.startswith("cpu:") else None
-
-
-def wait_for_all() -> None:
-    """Go on when every process has come here."""
-    if distributed.is_initialized():
-        distributed.barrier()
-
-
-def sum_over_processes(value: Tensor) -> Tensor:
-    """The sum of every process's value."""
-    if distributed.is_initialized():
-        value = value.clone()
-        distributed.all_reduce(value)
-    return value
-
-
-def from_first(value: T) -> T:
-    """The first process's value, in every process; it waits until the first one has it."""
-    if not distributed.is_initialized():
-        return value
-    box = [value]
-    distributed.broadcast_object_list(box)
-    return box[0]

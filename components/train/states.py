@@ -1,4 +1,4 @@
-"""Frozen encoders: the states of each example are computed once, kept, and trained on."""
+"""Frozen encoders: each example's states are computed once, cached, and trained on."""
 
 import hashlib
 import os
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import wait_for_everyone
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
@@ -19,7 +20,7 @@ from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
 from components.fusion.model import MoodlineModel
 from components.train.data import Row, Sound
-from components.train.processes import rank, wait_for_all, world_size
+from components.train.processes import rank, world_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +89,13 @@ def encode_rows(
 
     encoded = []
     processes = world_size()
-    # A core a clip beats all cores on one: clips are short.
+    # One core for each clip is faster than all cores for one: clips are short.
     cores = max((os.cpu_count() or 1) // processes, 1)
     with one_thread(), ThreadPoolExecutor(cores if model.device.type == "cpu" else 1) as pool:
         if processes > 1:
             for done, _ in enumerate(pool.map(states, rows[rank() :: processes]), start=1):
                 report(done * processes)
-            wait_for_all()
+            wait_for_everyone()
         for windows in pool.map(states, rows):
             encoded.append(windows)
             report(len(encoded))
@@ -103,7 +104,7 @@ def encode_rows(
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """torch with one thread an operation: for work too small to be worth sharing out."""
+    """torch with one thread for each operation, for work too small to share out."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

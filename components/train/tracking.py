@@ -1,4 +1,4 @@
-"""Curves into MLflow, where a run is open; without one, mlflow is not even imported."""
+"""Training curves in MLflow, if a run is open; without one, mlflow is not imported."""
 
 import logging
 import os
@@ -14,9 +14,9 @@ CURVE = "training_loss"
 
 
 def open_run() -> dict[str, str]:
-    """The MLflow run that is open, as the environment that names it; empty if there is none.
+    """The open MLflow run as environment variables; empty if there is none.
 
-    One is open where this process opened it, or where `MLFLOW_RUN_ID` names it.
+    A run is open if this process opened it, or if `MLFLOW_RUN_ID` names it.
     """
     run = os.environ.get("MLFLOW_RUN_ID")
     if "mlflow" in sys.modules:
@@ -34,11 +34,11 @@ def open_run() -> dict[str, str]:
 class Curves:
     """Each epoch's losses, rates and scores, in the open MLflow run as soon as there are any.
 
-    Every point is there once: a resumed training adds what its run has not yet. A server that
-    is away does not stop the training; what it missed is sent with the next epoch.
+    Every point is logged once: a resumed training adds the points that its run lacks. A server
+    that is unavailable does not stop the training; it gets the points with the next epoch.
 
     Args:
-        first: whether this is the process that logs; the others say nothing.
+        first: whether this is the process that logs.
     """
 
     def __init__(self, first: bool = True) -> None:
@@ -53,8 +53,8 @@ class Curves:
 
         def send(client: Any) -> None:
             if self._sent is None:
-                there = client.get_metric_history(self._run, CURVE)
-                self._sent = {point.step for point in there}
+                logged = client.get_metric_history(self._run, CURVE)
+                self._sent = {point.step for point in logged}
             now = round(1000 * time.time())
             for entry in history:
                 step = int(entry["epoch"])

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from accelerate.utils import reduce
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 
 from components.fusion.onnx_model import pad
-from components.train.processes import sum_over_processes
 
 GROUP = 16
 """Batches of sound whose windows are sorted by length together."""
@@ -30,14 +30,14 @@ Its `acoustic` states [T, d_a] or sound [T], its `text` states [L, d_t] or token
 class EpochBatches(Sampler[list[int]]):
     """Each epoch's batches in an order of its own, and of each batch one process's share.
 
-    Sound goes into shuffled batches of like length, since padding costs; states at random. The
-    order depends on the seed and the epoch alone, so that a resumed run sees what it would have.
+    Windows of sound are batched by length, since padding costs time; states are batched at random.
+    The order depends only on the seed and the epoch, so a resumed run sees the same batches.
 
     Args:
         items: all windows.
         batch_size: of all processes together.
         rank: this process.
-        processes: how many there are; the last batch is never smaller.
+        processes: how many there are; the last batch is never smaller than that.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class EpochBatches(Sampler[list[int]]):
 
 
 class EpochLoader(DataLoader):
-    """Batches of an epoch that the training loop names."""
+    """The batches of an epoch, which the training loop sets."""
 
     batch_sampler: EpochBatches
 
@@ -133,8 +133,8 @@ class WindowTrainer(Trainer):
     ) -> Any:
         """Cross-entropy, each class with its weight, averaged over every process's examples.
 
-        Processes average their gradients; so each divides by its part of the whole batch's weight,
-        which makes the average the whole batch's, however it was shared out.
+        Processes average their gradients. So each divides by its part of the whole batch's weight,
+        and the average is that of the whole batch, however it was shared out.
         """
         labels = inputs.pop("labels")
         outputs = model(**inputs)
@@ -143,7 +143,7 @@ class WindowTrainer(Trainer):
         if self.class_weights is not None:
             weights = self.class_weights.to(logits.device)
         total = nn.functional.cross_entropy(logits, labels, weights, reduction="sum")
-        loss = total * self.args.world_size / sum_over_processes(weights[labels].sum())
+        loss = total * self.args.world_size / reduce(weights[labels].sum(), "sum")
         return (loss, outputs) if return_outputs else loss
 
     def prediction_step(
@@ -153,7 +153,7 @@ class WindowTrainer(Trainer):
         prediction_loss_only: bool,
         ignore_keys: list[str] | None = None,
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """The logits and labels of a validation batch; their loss is counted over all of them."""
+        """The logits and labels of a validation batch; the loss is computed over all batches."""
         inputs = self._prepare_inputs(inputs)
         labels = inputs.pop("labels")
         with torch.no_grad(), self.compute_loss_context_manager():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from accelerate.utils import broadcast_object_list
 from tokenizers import Tokenizer
 from torch import nn
 
@@ -16,7 +17,7 @@ from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
 from components.train.data import Row, Sound, Split, count_emotions
 from components.train.loop import fit
-from components.train.processes import from_first, own_device, rank, world_size
+from components.train.processes import own_device, rank, world_size
 from components.train.states import (
     EncodedWindow,
     answer_rows,
@@ -137,7 +138,7 @@ def train_here(
         digest = tree_digest(out_dir)
     result = TrainResult(
         model=out_dir,
-        digest=from_first(digest),
+        digest=broadcast_object_list([digest])[0],
         history=history,
         best_epoch=int(best_entry(history)["epoch"]),
         validation=validation_scores(history),
@@ -210,7 +211,7 @@ def _fit_all(training: _Training) -> tuple[History, Answers]:
     history = training.fit(model, parts)
 
     def answers() -> np.ndarray:
-        # One at a time: what is kept must not depend on the batches.
+        # One at a time, so that the answers do not depend on the batches.
         clips = [training.sound.clip(row) for row in training.rows]
         return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
 
