@@ -17,6 +17,7 @@ KINDS = {
     **dict.fromkeys(("float_type", "float_parsing", "finite_number", "int_type"), "a number"),
     **dict.fromkeys(("model_type", "dict_type", "dataclass_type"), "an object"),
     "string_type": "a text",
+    "string_unicode": "a text of whole characters",
     "list_type": "a list",
     "bool_type": "true or false",
     "name": "a name",

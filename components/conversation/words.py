@@ -10,7 +10,7 @@ from typing import (
     NotRequired,  # pydantic needs it before Python 3.12
 )
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from components.base.errors import InputError
@@ -34,7 +34,8 @@ MaybeTime = Annotated[
 MaybeScore = Annotated[float | None, BeforeValidator(_known)]
 
 
-Text = Annotated[str, Field(coerce_numbers_to_str=True)]  # some writers give numbers
+Text = Annotated[str, StringConstraints(strip_whitespace=True), Field(coerce_numbers_to_str=True)]
+"""Some writers give numbers. Stripping refuses half of a character, which JSON can escape."""
 
 
 class WhisperXWord(TypedDict):
@@ -52,7 +53,7 @@ class WhisperXSegment(TypedDict):
 
     start: Time
     end: Time
-    text: NotRequired[str | None]
+    text: NotRequired[Annotated[str, StringConstraints(strip_whitespace=True)] | None]
     words: NotRequired[Annotated[list[WhisperXWord], Field(fail_fast=True)] | None]
 
 
@@ -120,13 +121,13 @@ def _segment(segment: WhisperXSegment) -> AsrSegment:
         words = tuple(Word(part, None, None) for part in text.split())
     else:
         raise ValueError("lacks 'text' and 'words'; give one of them")
-    text = " ".join(word.text for word in words) if text is None else text.strip()
+    text = " ".join(word.text for word in words) if text is None else text
     return AsrSegment(segment["start"], segment["end"], text, words)
 
 
 def _word(entry: WhisperXWord) -> Word:
     return Word(
-        text=entry["word"].strip(),
+        text=entry["word"],
         start=entry.get("start"),
         end=entry.get("end"),
         score=entry.get("score"),

@@ -16,6 +16,7 @@ from components.conversation import (
     Turn,
     Utterance,
     Word,
+    parse_words,
     read_manifest,
     read_rttm,
     read_turns,
@@ -66,6 +67,12 @@ def test_broken_words(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(InputError, match=rf"w\.json: .*{message}") as error:
         read_words(tmp_path / "w.json")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("words", [{"text": "\ud800"}, {"words": [{"word": "\ud800"}]}])
+def test_half_of_a_character_is_refused(words: dict[str, object]) -> None:
+    with pytest.raises(InputError, match=r"segment 1: .*, not a text of whole characters"):
+        parse_words([{"start": 0, "end": 1} | words], "words")
 
 
 names = st.text("abcXYZ_-09", min_size=1)
