@@ -1,12 +1,12 @@
-"""API keys: who may ask, and how often.
+"""API keys: who may send requests, and how many a minute.
 
 The file holds a line for each key, its name and its SHA-256, never the key itself:
 
     web-team    9f86d081884c7d65…  600      600 requests a minute, in all copies of the service
-    night-job   60303ae22b998861…           as many as it likes
+    night-job   60303ae22b998861…           no limit
 
 `python -m serving.keys keys.txt web-team --per-minute 600` makes one. Keys are long and random, so
-a plain hash keeps them as well as a slow one would. The file is read again when it changes.
+a plain hash protects them as well as a slow one would. The file is read again when it changes.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from components.base import InputError
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """Who asks.
+    """A key, without its text.
 
     Attributes:
         name: for the log, and as the owner of jobs and recordings.
@@ -60,22 +60,19 @@ class Keys:
             return None
         return stat.st_mtime_ns, stat.st_ino
 
-    def find(self, presented: str) -> Key | None:
-        """The key that was presented, if it is one; as quick for a wrong one as for a right one.
+    def find(self, token: str) -> Key | None:
+        """The key with this text, if there is one; compared in constant time.
 
         Raises:
-            InputError: the file has become unreadable: nobody is let in.
+            InputError: the file has become unreadable.
         """
         stamp = self._stamp()
         if stamp != self._seen:
             self._keys = read_keys(self._path)
             self._seen = stamp
-        digest = hashlib.sha256(presented.encode()).hexdigest()
-        found = None
-        for key in self._keys:
-            if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
+        digest = hashlib.sha256(token.encode()).hexdigest()
+        matches = [key for key in self._keys if hmac.compare_digest(key.digest, digest)]
+        return matches[-1] if matches else None
 
 
 def read_keys(path: Path) -> list[Key]:
@@ -105,7 +102,7 @@ def add_key(path: Path, name: str, per_minute: int | None = None) -> str:
     """Make a key and add its hash to the file.
 
     Returns:
-        The key, which is written nowhere.
+        The key's text, which is stored nowhere.
 
     Raises:
         InputError: the name is taken, or not one word.
@@ -128,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("name", help="who will use it")
     parser.add_argument("--per-minute", type=int, help="requests allowed")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     try:
-        key = add_key(given.file, given.name, given.per_minute)
+        key = add_key(options.file, options.name, options.per_minute)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -67,6 +67,30 @@ def test_imports_point_down(path: Path) -> None:
             assert other not in NOUNS - below - {own}, f"{module}: a noun knows what lies below it"
 
 
+SERVING_FLOORS = (
+    {"bento", "errors", "keys", "metrics", "patches", "processes", "settings"},
+    {"traces"},
+    {"triton"},
+    {"lineup"},
+    {"engine"},
+    {"api", "supervisor"},
+)
+"""The rooms of serving: folders and files. A room knows the floors below its own, and itself."""
+
+
+@pytest.mark.parametrize("path", files("serving"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_of_serving_point_down(path: Path) -> None:
+    if path.parent == ROOT / "serving" and path.stem == "__init__":
+        return
+    own = path.relative_to(ROOT / "serving").parts[0].removesuffix(".py")
+    floor = next(i for i, rooms in enumerate(SERVING_FLOORS) if own in rooms)
+    below = set().union(*SERVING_FLOORS[:floor])
+    for module in imports(path):
+        package, _, rest = module.partition(".")
+        if package == "serving":
+            assert rest.split(".")[0] in {"", own, *below}, f"{module}: it is not below {own}"
+
+
 WITH_MLFLOW = {("components", verb) for verb in ("train", "evaluate", "register")}
 WITHOUT_TORCH = {("components", noun) for noun in ("base", "conversation", "align", "scoring")}
 LIBRARY_ROOMS = {

@@ -208,7 +208,12 @@ class Jobs:
             await asyncio.sleep(min(lease / 3, 1.0))
             try:
                 renewed = await asyncio.to_thread(
-                    self._store.renew, job.id, self._process, lease, work.stage, work.share
+                    self._store.renew,
+                    job.id,
+                    self._process,
+                    lease=lease,
+                    stage=work.stage,
+                    share=work.share,
                 )
             except Exception:
                 logger.exception("the store does not answer; the job goes on while its lease lasts")

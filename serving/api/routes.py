@@ -217,10 +217,10 @@ JOB_PROBLEMS: dict[int | str, dict[str, Any]] = {
 )
 async def job(request: Request, id: str) -> Any:
     """Ask again until `state` is `done` or `failed`. Results are kept for a day by default."""
-    found = await _jobs(request).find(id, _owner(request))
-    if found is None:
+    stored = await _jobs(request).find(id, _owner(request))
+    if stored is None:
         raise HTTPException(404, "there is no such job; results are not kept forever")
-    return JobOut.model_validate(found)
+    return JobOut.model_validate(stored)
 
 
 @ROUTES.delete(
@@ -275,9 +275,9 @@ def _asked(request: Request) -> Asked:
 
 
 def _work(request: Request, deadline: float | None) -> Work:
-    longest = float(request.app.state.timeout)
-    work = Work(min(longest, deadline or longest))
-    if deadline is not None and deadline < longest:
+    timeout = float(request.app.state.timeout)
+    work = Work(min(timeout, deadline or timeout))
+    if deadline is not None and deadline < timeout:
         request.scope[OWN_DEADLINE] = work
     return work
 
@@ -299,13 +299,13 @@ def _aligned(body: AlignIn) -> list[Turn]:
     segments = asr_segments(body.words, "words")
     name = body.session_id
     if isinstance(body.speakers, str):
-        found = parse_rttm(body.speakers, "speakers")
-        if len(found) > 1:
+        recordings = parse_rttm(body.speakers, "speakers")
+        if len(recordings) > 1:
             raise InputError(
-                f"speakers: is an RTTM of several recordings ({', '.join(sorted(found)[:5])}); "
-                "send one recording at a time"
+                f"speakers: is an RTTM of several recordings ({', '.join(sorted(recordings)[:5])});"
+                " send one recording at a time"
             )
-        recording, speakers = next(iter(found.items()), ("recording", []))
+        recording, speakers = next(iter(recordings.items()), ("recording", []))
         name = name or recording
     else:
         try:

@@ -134,8 +134,15 @@ class Runtime:
         turns = _answered(analysis.turns, answer)
         analysis = replace(analysis, turns=turns)
         count_recording(analysis)
-        name = options.session_id
-        await asyncio.to_thread(self._count_and_log, asked, name, answer, clips, turns, audio)
+        await asyncio.to_thread(
+            self._count_and_log,
+            asked,
+            name=options.session_id,
+            answer=answer,
+            clips=clips,
+            turns=turns,
+            audio=audio,
+        )
         return Result(answer.version, analysis)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
@@ -162,8 +169,16 @@ class Runtime:
         measures = [turn_measures(*clip) for clip in clips]
         count_answers(turns, measures, answer.version)
         if self.log:
-            version, alias, embeddings = answer.version, answer.alias, answer.embeddings
-            self.log.record(asked, name, version, alias, turns, measures, embeddings, audio)
+            self.log.record(
+                asked,
+                name,
+                version=answer.version,
+                alias=answer.alias,
+                turns=turns,
+                measures=measures,
+                embeddings=answer.embeddings,
+                audio=audio,
+            )
 
     async def classify(
         self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, asked: Asked
@@ -203,7 +218,9 @@ class Runtime:
             name = asked.request_id
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
             turns = _answered(spoken, answer)
-            await asyncio.to_thread(self._count_and_log, asked, name, answer, clips, turns)
+            await asyncio.to_thread(
+                self._count_and_log, asked, name=name, answer=answer, clips=clips, turns=turns
+            )
         return ClipsResult(answer.version, turns)
 
     @asynccontextmanager
