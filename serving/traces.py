@@ -1,7 +1,7 @@
 """Traces (OpenTelemetry): one for each request, through the stages and into the call of Triton.
 
-They are off unless the standard variables say where they go, `OTEL_EXPORTER_OTLP_ENDPOINT` or
-`OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`; the other `OTEL_*` variables count as everywhere.
+They are off unless `OTEL_EXPORTER_OTLP_ENDPOINT` or `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT` says where
+they go. The other `OTEL_*` variables work as everywhere.
 """
 
 import os
@@ -23,7 +23,7 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
 
 
 def start_traces() -> "TracerProvider | None":
-    """Send this process's spans where the environment says; None if it says nothing."""
+    """Send this process's spans to the endpoint in the environment; None if there is none."""
     off = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     if off or not any(os.environ.get(name) for name in ENDPOINTS):
         return None
@@ -41,7 +41,7 @@ def start_traces() -> "TracerProvider | None":
 
 @contextmanager
 def request(method: str, headers: Mapping[str, str]) -> Iterator[trace.Span]:
-    """A request that came in: the root of its trace here, or a part of its sender's."""
+    """A span for a request that came in; it continues the sender's trace if there is one."""
     sent = propagate.extract(dict(headers), context=Context())
     with TRACER.start_as_current_span(method, sent, kind=trace.SpanKind.SERVER) as span:
         yield span

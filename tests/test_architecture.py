@@ -1,6 +1,7 @@
 """Imports point down, libraries stay in their rooms, and nothing heavy is loaded early."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -89,6 +90,23 @@ def test_imports_of_serving_point_down(path: Path) -> None:
         package, _, rest = module.partition(".")
         if package == "serving":
             assert rest.split(".")[0] in {"", own, *below}, f"{module}: it is not below {own}"
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    """Imports inside functions and for types count, too."""
+    modules = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in files(*CODE)
+    }
+    needed = {name: set(imports(path)) & modules.keys() - {name} for name, path in modules.items()}
+    for name, others in needed.items():
+        # `from package import module` needs the module; what the package exports is its own affair
+        packages = {other.rpartition(".")[0] for other in others}
+        needed[name] = others - (packages - {name})
+    try:
+        list(graphlib.TopologicalSorter(needed).static_order())
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 WITH_MLFLOW = {("components", verb) for verb in ("train", "evaluate", "register")}

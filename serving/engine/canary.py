@@ -3,9 +3,9 @@
 The draw depends on the request's id alone. Every process comes to the same choice, also for the
 same request sent again, and a share that grows keeps the requests it already had.
 
-Each process judges by the requests it has seen. The first that finds a limit broken writes a file
-beside the pointer, and from then on the canary gets nothing, in any process; `moodline serve` finds
-the file, too, and takes the version out of staging, with the reason, in the registry.
+Each process judges by the requests it has seen. The first process that finds a limit broken writes
+a file beside the pointer. From then on the canary gets no request, in any process. `moodline serve`
+reads the file, too, and takes the version out of staging in the registry, with the reason.
 """
 
 import hashlib
@@ -25,7 +25,7 @@ from serving.settings import TrafficSettings
 logger = logging.getLogger(__name__)
 
 WINDOW = 500
-"""How many of the last requests are looked at."""
+"""How many of the last requests count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ def draw(request_id: str, purpose: str) -> float:
 
 
 class Canary:
-    """Who goes to the version in staging, and whether it may go on.
+    """Decides which requests go to the version in staging, and stops a bad one.
 
     Args:
         settings: its share and its limits.
@@ -136,7 +136,7 @@ class Trial:
 
     def _too_many_errors(self) -> str:
         limit, failed = self._settings.canary_errors, self._canary.count(None)
-        # Not before the fewest requests to judge could no longer be within the limit.
+        # Even if the rest of the smallest trial succeeded, the limit would be broken.
         if failed <= limit * max(len(self._canary), self._settings.canary_requests):
             return ""
         return f"{failed} of {len(self._canary)} requests failed, the limit is {limit:.1%}"

@@ -1,4 +1,4 @@
-"""The emotion model as the service sees it: clips in, answers out, by whichever version is due."""
+"""The emotion model as the service sees it: clips in, answers of a served version out."""
 
 import asyncio
 import contextlib
@@ -30,19 +30,21 @@ from serving.triton.errors import (
 
 logger = logging.getLogger(__name__)
 
-FEW = 5_000
-"""Characters of clips that are cut into windows within the event loop: ten milliseconds or so."""
+MAX_LOOP_CHARACTERS = 5_000
+"""Clips with up to so many characters are cut into windows in the event loop, within ten
+milliseconds or so; more are cut in a thread."""
 
-PROBE_SECONDS = 1.0
-"""How long a probe's good news counts."""
+PROBE_SECONDS: Seconds = 1.0
+"""How long the result of a good probe holds."""
 
-PROBE_DEADLINE = 5.0
+PROBE_DEADLINE: Seconds = 5.0
 """The longest that a probe waits for its answer."""
 
-ANSWERED_SECONDS = 5.0
-"""A probe that gets no answer in time counts as good news where a request got one so lately."""
+ANSWERED_SECONDS: Seconds = 5.0
+"""A probe without an answer in time is good, too, where a request was answered so lately."""
 
-FOLLOW_SECONDS = 1.0
+FOLLOW_SECONDS: Seconds = 1.0
+"""How often to look at the pointer while no request does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Classified:
         probabilities: [n, 4], in the order of `EMOTIONS`.
         embeddings: [n, d].
         version: the model version that gave all of them.
-        alias: in whose role it did: production or staging.
+        alias: the role of that version: production or staging.
     """
 
     probabilities: np.ndarray
@@ -69,9 +71,9 @@ class Emotions:
     asked, too, without the caller's notice. See `TrafficSettings`.
 
     Args:
-        settings: `triton_url` is asked; several, separated by commas, share the load.
-        serve: names the pointer to the served versions, and the deadline of a clip.
-        traffic: who gets which share; None takes it from the environment.
+        settings: name Triton's address; several, separated by commas, share the load.
+        serve: name the pointer to the served versions, and the deadline of a clip.
+        traffic: the shares of the canary and of the shadow; None takes the environment's.
     """
 
     def __init__(
@@ -108,14 +110,13 @@ class Emotions:
     ) -> Classified:
         """The emotions of clips of any lengths, all by one version.
 
-        A clip longer than the model takes is asked in windows, and their answers are averaged.
+        A clip that is too long for the model is cut into windows, and their answers are averaged.
 
         Args:
             clips: waveform, float32 [samples] mono at 16 kHz, and words.
             deadline: seconds from now until all must be answered; None: there is only each
                 window's own, `clip_deadline` once it is sent.
-            request_id: names the request, and so decides which version answers it; an empty one
-                leaves that to chance.
+            request_id: decides which version answers; if empty, chance decides.
 
         Raises:
             InputError: a clip is no sound.
@@ -123,7 +124,7 @@ class Emotions:
             BusyError: as many clips wait for Triton as may.
             LateError: the deadline passed.
         """
-        self._begin_to_follow()
+        self._start_following()
         request_id = request_id or uuid.uuid4().hex
         until = None if deadline is None else time.monotonic() + deadline
         lineup = self._served()
@@ -153,7 +154,7 @@ class Emotions:
                 self._canary.production(time.monotonic() - began)
                 return answered
             except TritonGoneError:
-                # While the clips were on their way, another version took over.
+                # Another version took over while the clips were on their way.
                 before, model = model, self._served().production
                 if model is before:
                     raise
@@ -161,7 +162,7 @@ class Emotions:
     async def _by_canary(
         self, staging: LoadedModel, clips: Sequence[Clip], until: Seconds | None
     ) -> Classified:
-        """Ask the version in staging; where it fails, production still has time to answer."""
+        """Ask the version in staging. If it fails, production still has time to answer."""
         began = time.monotonic()
         half = None if until is None else (began + until) / 2
         try:
@@ -169,7 +170,7 @@ class Emotions:
         except (TritonError, TimeoutError) as error:
             logger.warning("the canary, version %d, failed: %s", staging.version, error)
             answered = await self._by_production(clips, until)
-            # Only now: where production fails, too, it is not the canary's fault.
+            # Counted only now: if production fails, too, it is not the canary's fault.
             self._canary.answered(staging.version, None)
             return answered
         self._canary.answered(staging.version, time.monotonic() - began)
@@ -187,7 +188,7 @@ class Emotions:
         began = time.monotonic()
         cut = (clips, model.tokenizer, model.max_samples, model.max_tokens)
         # The turns of hours would hold up the event loop; a few are not worth a thread.
-        few = sum(len(text) for _, text in clips) <= FEW
+        few = sum(len(text) for _, text in clips) <= MAX_LOOP_CHARACTERS
         windows = clip_windows(*cut) if few else await asyncio.to_thread(clip_windows, *cut)
         async with asyncio.timeout(None if until is None else until - began):
             answers = await self._client.classify_all(
@@ -205,8 +206,10 @@ class Emotions:
         return (await self._ask(model, clips, "candidate", None)).probabilities
 
     async def ready(self) -> bool:
-        """Whether Triton really gives the served version's answer to a real question (asked at
-        most once a second). One that is only busy is ready: its load would fall on the others."""
+        """Whether Triton answers a real question, put at most once a second.
+
+        A Triton that is only busy is ready, for otherwise its load would fall on the others.
+        """
         async with self._probe_lock:
             if time.monotonic() - self._probed < PROBE_SECONDS:
                 return True
@@ -227,13 +230,13 @@ class Emotions:
                 logger.warning("not ready: %s", error)
                 return False
             if not abs(float(answer.probabilities.sum()) - 1) < 1e-2:
-                logger.warning("not ready: the model answers with what are no probabilities")
+                logger.warning("not ready: the model's answers are no probabilities")
                 return False
             self._probed = time.monotonic()
             return True
 
-    def _begin_to_follow(self) -> None:
-        """Look at the pointer from time to time, too, while requests only wait."""
+    def _start_following(self) -> None:
+        """Look at the pointer from time to time, so that requests that wait notice a change."""
 
         async def follow() -> None:
             while True:
@@ -252,7 +255,7 @@ class Emotions:
         if lineup is not self._lineup:
             _show(lineup, self._lineup)
             if self._lineup and lineup.revivals != self._lineup.revivals:
-                # What the dead had is lost; Triton may never say so.
+                # The requests of a process that died are lost, and Triton may never say so.
                 self._client.drop(str(lineup.production.version))
             self._lineup = lineup
         return lineup
