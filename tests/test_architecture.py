@@ -156,7 +156,7 @@ def test_importing_the_command_line_loads_nothing_heavy() -> None:
 
 
 def test_every_verb_is_a_component_of_that_name() -> None:
-    for verb in VERBS:
+    for verb in VERBS - {"drift"}:  # it is no step of a pipeline
         source = (ROOT / "components" / verb / "component.py").read_text(encoding="utf-8")
         names = {n.name for n in ast.parse(source).body if isinstance(n, ast.FunctionDef)}
         assert verb in names, f"components/{verb}/component.py defines {names}"

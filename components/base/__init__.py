@@ -5,12 +5,11 @@ It knows nothing of conversations, models or pipelines.
 
 from components.base.cache import Cache, file_digest, json_digest, tree_digest
 from components.base.database import (
+    Database,
     DatabaseAwayError,
     connect_arguments,
     database_errors,
-    database_exists,
     in_utc,
-    open_database,
 )
 from components.base.errors import (
     DiskFull,
@@ -45,6 +44,7 @@ __all__ = [
     "EVENTS",
     "STDOUT",
     "Cache",
+    "Database",
     "DatabaseAwayError",
     "DiskFull",
     "Event",
@@ -63,14 +63,12 @@ __all__ = [
     "check_writable",
     "connect_arguments",
     "database_errors",
-    "database_exists",
     "file_digest",
     "first_fault",
     "in_utc",
     "is_disk_full",
     "json_digest",
     "migrated",
-    "open_database",
     "parse_json",
     "parse_yaml",
     "read_json",

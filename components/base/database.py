@@ -1,6 +1,6 @@
-"""A database named by a URL, for what several processes write."""
+"""A database named by a URL, which several processes write."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any
 from components.base.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine, MetaData
+    from sqlalchemy import URL, Connection, Engine, MetaData
+    from sqlalchemy.schema import DDLElement
 
-CONNECT_SECONDS = 3
-"""After which a PostgreSQL that does not answer is given up; its URL may name another number."""
+POSTGRESQL = {
+    "connect_timeout": 3,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""libpq's parameters. It gives up a server that does not answer after 3 s (`connect_timeout`), and
+one whose host has fallen silent after about 10 s. The URL may name other numbers."""
 
 
 class DatabaseAwayError(Unavailable):
@@ -22,71 +30,133 @@ class DatabaseAwayError(Unavailable):
 
 
 @contextmanager
-def database_errors() -> Iterator[None]:
+def database_errors(name: str = "the database") -> Iterator[None]:
     """Raise a `DatabaseAwayError` for what SQLAlchemy raises where a database does not answer.
 
+    Args:
+        name: of the database, for the error's line.
+
     Raises:
-        DatabaseAwayError: it does not, or not as it should.
+        DatabaseAwayError: it does not answer, or not as it should.
     """
-    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     try:
         yield
+    except (IntegrityError, DataError):
+        raise  # it answers
     except (DBAPIError, PoolTimeoutError) as error:
-        raise DatabaseAwayError(f"the database: {str(error).splitlines()[0]}") from error
+        raise DatabaseAwayError(f"{name}: {str(error).splitlines()[0]}") from error
 
 
-def open_database(url: str, whose: str, tables: "MetaData") -> "Engine":
-    """A database; SQLite's file and its folder, and the tables, are made when first needed.
+class Database:
+    """A database that is opened when it is first used, and again after it was away.
 
     Args:
-        url: SQLAlchemy's.
-        whose: for the error's line.
-        tables: that it must have.
+        url: SQLAlchemy's; SQLite's file and its folder are made when first used.
+        name: whose it is, for the error's line.
+        tables: made when first used.
+        pragmas: of each connection to SQLite.
 
     Raises:
-        DatabaseAwayError: it does not answer.
         InputError: it is no such URL, or its driver is not installed.
     """
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, OperationalError
 
-    try:
-        address = make_url(url)
-        if address.get_backend_name() == "sqlite" and address.database:
-            Path(address.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = create_engine(address, pool_pre_ping=True, connect_args=connect_arguments(address))
+    def __init__(
+        self, url: str, name: str, tables: "MetaData", pragmas: Mapping[str, str] | None = None
+    ) -> None:
+        from sqlalchemy import create_engine, event
+        from sqlalchemy.engine import make_url
+        from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+        self.name = f"{name} database"
+        self._tables = tables
+        self._has_tables = False
         try:
-            tables.create_all(engine)
-        except DBAPIError:  # another process made them at the same time
-            tables.create_all(engine)
-    except (ArgumentError, NoSuchModuleError, ImportError, OperationalError) as error:
-        kind = DatabaseAwayError if isinstance(error, OperationalError) else InputError
-        raise kind(f"{whose} database: {str(error).splitlines()[0]}") from None
-    return engine
+            address = make_url(url)
+            self._engine = create_engine(
+                address,
+                pool_pre_ping=True,
+                hide_parameters=True,  # an error's text must not hold what people said
+                connect_args=connect_arguments(address),
+            )
+        except (ArgumentError, NoSuchModuleError, ImportError) as error:
+            raise InputError(f"{self.name}: {str(error).splitlines()[0]}") from None
+        self._path = _sqlite_path(address)
+        if self.is_sqlite and pragmas:
+
+            def set_up(connection: Any, _: Any) -> None:
+                for pragma, value in pragmas.items():
+                    connection.execute(f"PRAGMA {pragma}={value}")
+
+            event.listen(self._engine, "connect", set_up)
+
+    @property
+    def is_sqlite(self) -> bool:
+        return self._engine.dialect.name == "sqlite"
+
+    @property
+    def exists(self) -> bool:
+        """False if it is a SQLite file that nobody has written yet; a server is asked when used."""
+        return self._path is None or self._path.exists()
+
+    def open(self) -> "Engine":
+        """The engine, once the tables are there. Threads and processes may make them together.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        from sqlalchemy.schema import CreateIndex, CreateTable
+
+        if not self._has_tables:
+            if self._path is not None:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            with database_errors(self.name):
+                for table in self._tables.sorted_tables:
+                    self._create(CreateTable(table, if_not_exists=True))
+                    for index in table.indexes:
+                        self._create(CreateIndex(index, if_not_exists=True))
+            self._has_tables = True
+        return self._engine
+
+    def _create(self, statement: "DDLElement") -> None:
+        from sqlalchemy.exc import IntegrityError, ProgrammingError
+
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(statement)
+        except (IntegrityError, ProgrammingError):
+            # PostgreSQL's “if not exists” does not hold against another process.
+            with self._engine.begin() as connection:
+                connection.execute(statement)
+
+    @contextmanager
+    def begin(self) -> "Iterator[Connection]":
+        """A transaction that is committed when the block ends well.
+
+        Raises:
+            DatabaseAwayError: the database does not answer, or has no room.
+        """
+        with database_errors(self.name), self.open().begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._engine.dispose()
 
 
-def database_exists(url: str) -> bool:
-    """False if it is a SQLite file that nobody has written yet; what a server has, it must tell."""
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError
-
-    try:
-        address = make_url(url)
-    except ArgumentError:
-        return True  # opening it says what is wrong
-    path = address.database if address.get_backend_name() == "sqlite" else None
-    # SQLite's own addresses ("file:…", ":memory:") it must read itself.
-    return path is None or path.startswith((":", "file:")) or Path(path).exists()
+def _sqlite_path(address: "URL") -> Path | None:
+    """SQLite's file; None for a server, and for SQLite's own addresses, as `:memory:`."""
+    name = address.database if address.get_backend_name() == "sqlite" else None
+    return Path(name) if name and not name.startswith((":", "file:")) else None
 
 
 def connect_arguments(address: "URL") -> dict[str, Any]:
     """What the database's driver is told beside the URL."""
-    if address.get_backend_name() != "postgresql" or "connect_timeout" in address.query:
+    if address.get_backend_name() != "postgresql":
         return {}
-    return {"connect_timeout": CONNECT_SECONDS}
+    return {name: value for name, value in POSTGRESQL.items() if name not in address.query}
 
 
 def in_utc(time: datetime) -> datetime:

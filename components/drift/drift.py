@@ -1,24 +1,27 @@
-"""A window of the log against a version's reference, from files to a verdict with its papers."""
+"""A window of the log against a version's reference: the verdict and the files about it."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.base import atomic_path
 from components.drift.gauges import drift_gauges, write_gauges
-from components.drift.judge import DriftSettings, Verdict, judge
+from components.drift.judge import DriftSettings, DriftVerdict, judge_window
 from components.drift.live import live_scores
 from components.drift.report import report_page
 from components.drift.sample import Reference, Sample, read_reference, to_sample
-from components.traffic import Feedback, read_window
+from components.traffic import Feedback
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
 class DriftResult:
-    """A comparison that was made.
+    """A window's comparison with a reference.
 
     Attributes:
         verdict: the judgement.
@@ -26,30 +29,19 @@ class DriftResult:
         registered: when that version was; None where no registry was asked.
         since, until: the window's ends.
         at: when it was compared.
-        broken: lines of the log that could not be read.
-        unreadable: its files that could not.
         live: see `live_scores`.
         reference, window: what was compared.
     """
 
-    verdict: Verdict
+    verdict: DriftVerdict
     version: int | None
     registered: datetime | None
     since: datetime | None
     until: datetime | None
     at: datetime
-    broken: int
-    unreadable: tuple[str, ...]
     live: dict[str, Any]
     reference: Reference
     window: Sample
-
-    @property
-    def lost(self) -> str:
-        """What of the log could not be read, in words; empty if nothing."""
-        parts = [f"{self.broken} torn or damaged lines"] if self.broken else []
-        parts += [f"{name} cannot be read" for name in self.unreadable]
-        return f"Left out of the log: {'; '.join(parts)}." if parts else ""
 
     def to_json(self) -> dict[str, Any]:
         """The verdict and what it is about."""
@@ -59,7 +51,8 @@ class DriftResult:
             "until": self.until and self.until.isoformat(),
             "at": self.at.isoformat(),
             **self.verdict.to_json(),
-            "log": {"broken_lines": self.broken, "unreadable_files": list(self.unreadable)},
+            # A database has no torn lines. The key stays for scripts that read it.
+            "log": {"broken_lines": 0, "unreadable_files": []},
             "live": self.live,
         }
 
@@ -72,14 +65,13 @@ class DriftResult:
             version="any" if self.version is None else str(self.version),
             since=self.since,
             until=self.until,
-            lost=self.lost,
             live=self.live,
         )
 
     def write(
         self, *, verdict: Path | None = None, report: Path | None = None, prom: Path | None = None
     ) -> None:
-        """Write what is asked for, each file whole or not at all.
+        """Write the files that are named, each whole or not at all.
 
         Args:
             verdict: JSON.
@@ -101,7 +93,7 @@ class DriftResult:
 
 
 def drift(
-    log: Path,
+    turns: "pa.Table",
     model: Path,
     *,
     since: datetime | None = None,
@@ -114,10 +106,10 @@ def drift(
     """Compare a window of the log with what a model version was made on.
 
     Args:
-        log: the prediction log's folder.
+        turns: of the window (see `TurnLog.window`).
         model: the version's folder, with its drift reference.
-        since, until: the window; open at either end where None.
-        version: only what this version answered.
+        since, until: the window's ends; open where None.
+        version: of the model; None: whichever answered.
         registered: when it was, for the gauges.
         feedback: what people said of the window's answers.
 
@@ -125,17 +117,14 @@ def drift(
         InputError: the version has no drift reference, or one that is none.
     """
     reference = read_reference(model)
-    read = read_window(log, since, until, version=version)
-    window = to_sample(read.table)
+    window = to_sample(turns)
     return DriftResult(
-        verdict=judge(reference, window, settings),
+        verdict=judge_window(reference, window, settings),
         version=version,
         registered=registered,
         since=since,
         until=until,
         at=datetime.now(UTC),
-        broken=read.broken,
-        unreadable=read.unreadable,
         live=live_scores(feedback),
         reference=reference,
         window=window,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.base import atomic_path
-from components.drift.judge import Verdict
+from components.drift.judge import DriftVerdict
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -42,7 +42,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 
 
 def drift_gauges(
-    verdict: Verdict,
+    verdict: DriftVerdict,
     live: Mapping[str, Any],
     at: datetime,
     registered: tuple[int, datetime] | None = None,

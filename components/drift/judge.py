@@ -1,6 +1,6 @@
 """Whether a window of traffic is still like what the model version was made on."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import comb
 from typing import Any, Literal
 
@@ -9,7 +9,6 @@ import numpy as np
 from components.conversation import EMOTIONS
 from components.drift.sample import FEATURES, Reference, Sample
 from components.drift.statistics import (
-    Difference,
     Distance,
     below,
     by_recording,
@@ -56,41 +55,41 @@ class DriftSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Feature:
+class FeatureDrift:
     """One feature's comparison.
 
     Attributes:
         name: one of `FEATURES`.
         statistic: "share", "ks" or "mmd2".
-        value: of the statistic.
-        effect: what of it is beyond chance.
-        p_value: by exchanging recordings; None where the feature was not judged.
-        adjusted: the same, Holm-corrected for there being several features, by `WEIGHTS`.
-        drifted: sure and large enough.
         reference, window: mean, and 10 %, 50 %, 90 % quantiles; of emotions their shares; of
             embeddings nothing.
         turns: of the window with this feature known.
-        psi: population stability index over emotions, or over the reference's tenths; a number
-            that many know, not what is judged by. None for embeddings.
-        why_not: why it was not judged; empty if it was.
+        psi: population stability index over emotions, or over the reference's tenths. It is shown
+            because many know it; nothing is judged by it. None for embeddings.
+        why_not: why it cannot be judged; empty if it can.
+        value: of the statistic; None, as the next four, where the feature was not judged.
+        effect: the part of `value` that is beyond chance.
+        p_value: by exchanging recordings.
+        adjusted: the same, Holm-corrected for there being several features, by `WEIGHTS`.
+        drifted: sure and large enough.
     """
 
     name: str
     statistic: str
-    value: float | None
-    effect: float | None
-    p_value: float | None
-    adjusted: float | None
-    drifted: bool
     reference: dict[str, float]
     window: dict[str, float]
     turns: int
     psi: float | None = None
     why_not: str = ""
+    value: float | None = None
+    effect: float | None = None
+    p_value: float | None = None
+    adjusted: float | None = None
+    drifted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class DriftVerdict:
     """The judgement of a window.
 
     Attributes:
@@ -104,7 +103,7 @@ class Verdict:
 
     decision: Decision
     reason: str
-    features: tuple[Feature, ...]
+    features: tuple[FeatureDrift, ...]
     turns: int
     recordings: int
     reference_turns: int
@@ -117,97 +116,104 @@ class Verdict:
         return tuple(feature.name for feature in self.features if feature.drifted)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it."""
         return asdict(self) | {"drifted": list(self.drifted)}
 
 
-def judge(reference: Reference, window: Sample, settings: DriftSettings | None = None) -> Verdict:
+def judge_window(
+    reference: Reference, window: Sample, settings: DriftSettings | None = None
+) -> DriftVerdict:
     """Compare a window with a reference, feature by feature.
 
     A feature is left out where too few turns of either side have it, or where there are so few
     recordings that no exchange of them could be rare enough to prove anything.
     """
     settings = settings or DriftSettings()
-    recordings = _count(window)
-    found = [_compare(name, reference.of(name), window, settings) for name in FEATURES]
-    judged = [feature for feature in found if feature[1] is not None]
+    recordings, reference_recordings = _recordings(window), _recordings(reference.every)
     small = len(window) < settings.min_turns or recordings < settings.min_recordings
-    if small or not judged:
+    features = []
+    for name in FEATURES:
+        sides = [_known(sample, name) for sample in (reference.of(name), window)]
+        feature = _describe(name, sides, settings)
+        if not small and not feature.why_not:
+            feature = _compare(feature, sides, settings)
+        features.append(feature)
+    judged = [feature for feature in features if feature.p_value is not None]
+    features = _decide(features, settings)
+    drifted = [feature.name for feature in features if feature.drifted]
+    decision: Decision = "drift" if drifted else "ok" if judged else "too_small"
+    if drifted:
+        reason = f"{', '.join(drifted)} {'have' if len(drifted) > 1 else 'has'} drifted"
+    elif judged:
+        reason = f"{len(judged)} features are as in the reference"
+    elif small:
         reason = (
             f"{len(window)} turns of {recordings} recordings are too few to judge; it takes"
             f" {settings.min_turns} turns of {settings.min_recordings} recordings"
-            if small
-            else f"{_count(reference.every)} recordings in the reference are too few to judge by"
         )
-        features = tuple(_feature(feature, None, None, settings) for feature, _ in found)
-        decision: Decision = "too_small"
     else:
-        names = [feature["name"] for feature, _ in judged]
-        p_values = [difference.p_value for _, difference in judged if difference]
-        weights = [WEIGHTS.get(name, 1.0) for name in names]
-        adjusted = dict(zip(names, holm(p_values, weights), strict=True))
-        features = tuple(
-            _feature(feature, difference, adjusted.get(feature["name"]), settings)
-            for feature, difference in found
-        )
-        names = [feature.name for feature in features if feature.drifted]
-        decision = "drift" if names else "ok"
-        reason = (
-            f"{', '.join(names)} {'have' if len(names) > 1 else 'has'} drifted"
-            if names
-            else f"{len(judged)} features are as in the reference"
-        )
-    return Verdict(
-        decision,
-        reason,
-        features,
-        len(window),
-        recordings,
-        len(reference.every),
-        _count(reference.every),
-        settings,
+        reason = f"{reference_recordings} recordings in the reference are too few to judge by"
+    return DriftVerdict(
+        decision=decision,
+        reason=reason,
+        features=tuple(features),
+        turns=len(window),
+        recordings=recordings,
+        reference_turns=len(reference.every),
+        reference_recordings=reference_recordings,
+        settings=settings,
     )
 
 
-def _count(sample: Sample) -> int:
+def _recordings(sample: Sample) -> int:
     return len({*sample.recordings})
 
 
-def _compare(
-    name: str, reference: Sample, window: Sample, settings: DriftSettings
-) -> tuple[dict[str, Any], Difference | None]:
-    """A feature's description, and its difference where it can be judged."""
-    sides = [_known(sample, name) for sample in (reference, window)]
-    described = [_describe(name, side) for side in sides]
-    statistic = SHARE if name == "emotion" else MMD if name == "embedding" else KS
-    feature: dict[str, Any] = {
-        "name": name,
-        "statistic": statistic,
-        "reference": described[0],
-        "window": described[1],
-        "turns": len(sides[1]),
-    }
-    counts = [_count(side) for side in sides]
-    if not len(sides[0]) or not len(sides[1]):
-        where = "reference" if not len(sides[0]) else "window"
-        return feature | {"why_not": f"not known in the {where}"}, None
-    # Of all ways to exchange recordings the real one must be able to stand out.
-    share = WEIGHTS.get(name, 1.0) / sum(WEIGHTS.get(other, 1.0) for other in FEATURES)
-    if 1 / comb(sum(counts), counts[0]) > share * settings.alpha:
-        why = f"{counts[0]} and {counts[1]} recordings are too few"
-        return feature | {"why_not": why}, None
-    if name != "embedding":
-        feature["psi"] = _psi(name, sides)
-    (before, now), distance = _vectors(name, sides, settings.seed)
-    difference = compare(
-        by_recording(sides[0].recordings, before),
-        by_recording(sides[1].recordings, now),
-        distance,
-        draws=settings.draws,
-        seed=settings.seed,
-        level=settings.alpha,
+def _known(sample: Sample, name: str) -> Sample:
+    """The turns whose feature is known."""
+    if name not in sample.features:
+        return sample.where(np.zeros(len(sample), bool))
+    values = sample.features[name]
+    known = np.isfinite(values)
+    return sample.where(known if known.ndim == 1 else known.all(axis=1))
+
+
+def _describe(name: str, sides: list[Sample], settings: DriftSettings) -> FeatureDrift:
+    """What a feature is like on both sides, and whether it can be judged."""
+    reference, window = sides
+    why_not = _why_not(name, sides, settings)
+    return FeatureDrift(
+        name=name,
+        statistic=SHARE if name == "emotion" else MMD if name == "embedding" else KS,
+        reference=_summary(name, reference),
+        window=_summary(name, window),
+        turns=len(window),
+        psi=None if why_not or name == "embedding" else _psi(name, sides),
+        why_not=why_not,
     )
-    return feature, difference
+
+
+def _why_not(name: str, sides: list[Sample], settings: DriftSettings) -> str:
+    for side, where in zip(sides, ("reference", "window"), strict=True):
+        if not len(side):
+            return f"not known in the {where}"
+    # Of all ways to exchange recordings the real one must be able to stand out.
+    before, now = map(_recordings, sides)
+    share = WEIGHTS.get(name, 1.0) / sum(WEIGHTS.get(other, 1.0) for other in FEATURES)
+    if 1 / comb(before + now, before) > share * settings.alpha:
+        return f"{before} and {now} recordings are too few"
+    return ""
+
+
+def _summary(name: str, side: Sample) -> dict[str, float]:
+    if name == "embedding" or not len(side):
+        return {}
+    values = side.features[name]
+    if name == "emotion":
+        answers = values.argmax(axis=1)
+        return {e: float((answers == index).mean()) for index, e in enumerate(EMOTIONS)}
+    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
+    summary = {"mean": values.mean(), "p10": low, "p50": middle, "p90": high}
+    return {key: float(value) for key, value in summary.items()}
 
 
 def _psi(name: str, sides: list[Sample]) -> float:
@@ -221,13 +227,23 @@ def _psi(name: str, sides: list[Sample]) -> float:
     return float(population_stability(first, second))
 
 
-def _known(sample: Sample, name: str) -> Sample:
-    """The turns whose feature is known."""
-    if name not in sample.features:
-        return sample.where(np.zeros(len(sample), bool))
-    values = sample.features[name]
-    known = np.isfinite(values)
-    return sample.where(known if known.ndim == 1 else known.all(axis=1))
+def _compare(feature: FeatureDrift, sides: list[Sample], settings: DriftSettings) -> FeatureDrift:
+    """The feature with its statistic, and how surely that is beyond chance."""
+    (before, now), distance = _vectors(feature.name, sides, settings.seed)
+    difference = compare(
+        by_recording(sides[0].recordings, before),
+        by_recording(sides[1].recordings, now),
+        distance,
+        draws=settings.draws,
+        seed=settings.seed,
+        level=settings.alpha,
+    )
+    return replace(
+        feature,
+        value=difference.value,
+        effect=max(difference.value - difference.expected, 0.0),
+        p_value=difference.p_value,
+    )
 
 
 def _vectors(
@@ -243,34 +259,19 @@ def _vectors(
     return (below(first, both), below(second, both)), kolmogorov_smirnov
 
 
-def _describe(name: str, side: Sample) -> dict[str, float]:
-    if name == "embedding" or not len(side):
-        return {}
-    values = side.features[name]
-    if name == "emotion":
-        answers = values.argmax(axis=1)
-        return {e: float((answers == place).mean()) for place, e in enumerate(EMOTIONS)}
-    low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
-    found = {"mean": values.mean(), "p10": low, "p50": middle, "p90": high}
-    return {key: float(value) for key, value in found.items()}
-
-
-def _feature(
-    described: dict[str, Any],
-    difference: Difference | None,
-    adjusted: float | None,
-    settings: DriftSettings,
-) -> Feature:
-    if difference is None:
-        blank = dict.fromkeys(("value", "effect", "p_value", "adjusted"))
-        return Feature(**described | blank, drifted=False)
-    effect = max(difference.value - difference.expected, 0.0)
-    least = getattr(settings, f"min_{described['statistic']}")
-    return Feature(
-        **described,
-        value=difference.value,
-        effect=effect,
-        p_value=difference.p_value,
-        adjusted=adjusted,
-        drifted=adjusted is not None and adjusted <= settings.alpha and effect >= least,
-    )
+def _decide(features: list[FeatureDrift], settings: DriftSettings) -> list[FeatureDrift]:
+    """The features with their corrected p-values, and whether they have drifted."""
+    p_values = {f.name: f.p_value for f in features if f.p_value is not None}
+    weights = [WEIGHTS.get(name, 1.0) for name in p_values]
+    adjusted = dict(zip(p_values, holm(list(p_values.values()), weights), strict=True))
+    return [
+        replace(
+            feature,
+            adjusted=adjusted[feature.name],
+            drifted=adjusted[feature.name] <= settings.alpha
+            and feature.effect >= getattr(settings, f"min_{feature.statistic}"),
+        )
+        if feature.effect is not None
+        else feature
+        for feature in features
+    ]

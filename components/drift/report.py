@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.conversation import EMOTIONS
-from components.drift.judge import Feature, Verdict
+from components.drift.judge import DriftVerdict, FeatureDrift
 from components.drift.sample import Reference, Sample
 from components.reporting.charts import histograms_chart
 from components.reporting.page import render
@@ -42,14 +42,13 @@ SIDE_COLOURS = {"reference": "#8d99ae", "window": "#3f7cac"}
 
 
 def report_page(
-    verdict: Verdict,
+    verdict: DriftVerdict,
     reference: Reference,
     window: Sample,
     *,
     version: str,
     since: datetime | None,
     until: datetime | None,
-    lost: str = "",
     live: Mapping[str, Any],
 ) -> str:
     """Render the report.
@@ -57,7 +56,6 @@ def report_page(
     Args:
         version: the model version that is watched.
         since, until: the window's ends.
-        lost: what of the log could not be read, in words.
         live: of `live_scores`.
     """
     return render(
@@ -66,7 +64,6 @@ def report_page(
         version=version,
         since=f"{since:%Y-%m-%d %H:%M}" if since else "the log's beginning",
         until=f"{until:%Y-%m-%d %H:%M}" if until else "now",
-        lost=lost,
         features=[
             {
                 "feature": feature,
@@ -81,7 +78,7 @@ def report_page(
     )
 
 
-def _histograms(feature: Feature, reference: Sample, window: Sample) -> "Markup | None":
+def _histograms(feature: FeatureDrift, reference: Sample, window: Sample) -> "Markup | None":
     """Both sides' histograms; None where there is nothing to draw."""
     if feature.name == "embedding" or not feature.reference or not feature.window:
         return None

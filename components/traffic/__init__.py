@@ -1,20 +1,19 @@
 """What the service answered, and what people said of it: the prediction log and the feedback.
 
-The log is a folder:
+Both are tables of one database, SQLite or PostgreSQL, that the replicas of a service share:
 
-    journal/*.jsonl           what was answered last; one file a writer, a line a request
-    turns/day=…/*.parquet     the same, rolled up; a row a turn. pandas and DuckDB read it
-    audio/day=…/*.flac        only where the operator turned that on
-    erased/*                  recordings that were erased
+    moodline_turns            what was answered; a row a turn
+    moodline_feedback         what people say a turn's emotion is
+    moodline_erased           recordings that were erased
+
+The log's folder holds what is no table:
+
+    audio/day=…/*.flac        sound, only where the operator turned that on
     key                       what recordings' names are hashed with
-
-Feedback is a table in a database. Both can be shared by several replicas: each writer has journals
-of its own, and the database keeps the order.
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.erase import erase, sweep
-from components.traffic.export import Exported, export_feedback
+from components.traffic.export import Exported, export_feedback, export_log, read_export
 from components.traffic.feedback import (
     Correction,
     Feedback,
@@ -24,42 +23,40 @@ from components.traffic.feedback import (
     contradicted,
     standing,
 )
-from components.traffic.journal import Journal
-from components.traffic.reader import Window, find_request, read_window
 from components.traffic.rows import (
     MEASURES,
-    Answered,
+    LoggedRequest,
     LoggedTurn,
     entropy,
     recording_id,
     recording_key,
     schema,
 )
+from components.traffic.turn_log import TurnLog
+from components.traffic.writer import LogWriter
 
 __all__ = [
     "MEASURES",
-    "Answered",
     "Correction",
     "Exported",
     "Feedback",
     "FeedbackStore",
-    "Journal",
+    "LogWriter",
+    "LoggedRequest",
     "LoggedTurn",
     "Recorded",
+    "TurnLog",
     "UnknownRequestError",
-    "Window",
     "audio_path",
     "contradicted",
     "entropy",
-    "erase",
     "export_feedback",
-    "find_request",
+    "export_log",
     "keep_audio",
     "kept_audio",
-    "read_window",
+    "read_export",
     "recording_id",
     "recording_key",
     "schema",
     "standing",
-    "sweep",
 ]

@@ -16,6 +16,11 @@ def audio_path(folder: Path, recording: str, request_id: str, at: datetime) -> P
     return folder / "audio" / f"day={at:%Y-%m-%d}" / f"{recording}.{request_id}.flac"
 
 
+def audio_of(folder: Path, recording: str) -> list[Path]:
+    """The files with a recording's sound: one for each request that sent it."""
+    return list((folder / "audio").glob(f"day=*/{recording}.*"))
+
+
 def keep_audio(path: Path, audio: np.ndarray) -> None:
     """Write a recording, whole or not at all.
 

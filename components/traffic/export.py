@@ -1,14 +1,22 @@
-"""Feedback as a labelled corpus, for training only."""
+"""What leaves the database: feedback as a labelled corpus, for training only; turns as Parquet."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from components.base import InputError
+from components.base import InputError, atomic_path
 from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from components.traffic.audio import kept_audio
 from components.traffic.feedback import Feedback, standing
+from components.traffic.rows import schema
+from components.traffic.turn_log import TurnLog
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +84,89 @@ def _recording(turns: list[Feedback], sound: Path) -> Recording:
         for turn in sorted(turns, key=lambda turn: turn.start)
     )
     return Recording(name, sound, FEEDBACK, None, utterances)
+
+
+def export_log(
+    log: TurnLog, out: Path, since: datetime | None = None, until: datetime | None = None
+) -> int:
+    """Write the turns of a window as Parquet, for pandas, DuckDB or `read_export`.
+
+    Args:
+        log: it is read in batches, so that it may be larger than the memory.
+        out: a file `….parquet`, or a folder, which then holds `turns/day=…/turns.parquet`. Written
+            whole or not at all.
+        since, until: the window; open at either end where None.
+
+    Returns:
+        How many rows there are: one a turn, and one for a request without turns.
+
+    Raises:
+        InputError: there is nothing in the window.
+        Unavailable: the database does not answer.
+    """
+    import pyarrow.parquet as pq
+
+    rows = 0
+    with atomic_path(out) as temporary, ExitStack() as files:
+        writers: dict[Path, pq.ParquetWriter] = {}
+        for day, table in _by_day(log.batches(since, until)):
+            path = temporary
+            if out.suffix != ".parquet":
+                path = temporary / "turns" / f"day={day}" / "turns.parquet"
+            if path not in writers:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                writer = pq.ParquetWriter(path, schema(), compression="zstd")
+                writers[path] = files.enter_context(writer)
+            writers[path].write_table(table)
+            rows += len(table)
+        if not rows:
+            raise InputError("there is nothing in the log for this window; nothing was exported")
+    return rows
+
+
+def _by_day(tables: "Iterable[pa.Table]") -> "Iterator[tuple[str, pa.Table]]":
+    import pyarrow.compute as pc
+
+    for table in tables:
+        days = pc.strftime(table["time"], format="%Y-%m-%d")
+        for day in days.unique().to_pylist():
+            yield day, table.filter(pc.equal(days, day))
+
+
+def read_export(
+    folder: Path,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    *,
+    version: int | None = None,
+) -> "pa.Table":
+    """The turns of a folder that `export_log` wrote; arguments as of `TurnLog.window`.
+
+    Raises:
+        InputError: there is no Parquet file in the folder, or one that is no log.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    paths = sorted(folder.rglob("*.parquet"))
+    if not paths:
+        raise InputError(
+            f"{folder}: holds no Parquet files; `moodline log export` writes such a folder"
+        )
+    condition = pc.is_valid(pc.field("request_id"))
+    if since is not None:
+        condition &= pc.field("time") >= pa.scalar(since)
+    if until is not None:
+        condition &= pc.field("time") < pa.scalar(until)
+    if version is not None:
+        condition &= pc.field("version") == version
+    tables = []
+    for path in paths:
+        try:
+            table = pq.ParquetFile(path).read().select(schema().names).cast(schema())
+        except (OSError, ValueError, KeyError) as error:
+            fault = str(error).splitlines()[0]
+            raise InputError(f"{path}: is no file of a prediction log: {fault}") from None
+        tables.append(table.filter(condition))
+    return pa.concat_tables(tables)

@@ -5,16 +5,18 @@ latest of an agent**: a reviewer listens to the recording, an agent remembers th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from contextlib import closing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, get_args
 
-from components.base import InputError
-from components.base.database import database_exists, in_utc, open_database
+from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
+
+from components.base import InputError, in_utc
 from components.conversation import EMOTIONS, Seconds
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
+from components.traffic.tables import FEEDBACK, traffic_database
+from components.traffic.turn_log import find_request
 
 Source = Literal["agent", "reviewer"]
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -106,25 +108,22 @@ class FeedbackStore:
 
     Args:
         url: SQLAlchemy's; SQLite's file and its folder are made when first needed.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
-        self._table = _table()
-        self._engine = open_database(url, "the feedback's", self._table.metadata)
+        self._database = traffic_database(url)
 
-    def record(self, correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Recorded:
-        """Keep a correction.
-
-        Args:
-            rows: of the request, from the log (see `find_request`).
+    def record(self, correction: Correction) -> Recorded:
+        """Keep a correction, with the turn that it corrects.
 
         Raises:
-            UnknownRequestError: there is no such request or turn.
+            UnknownRequestError: the log holds no such request or turn.
+            Unavailable: the database does not answer.
         """
-        from sqlalchemy import insert
-        from sqlalchemy.exc import IntegrityError
-
-        row = _answer(correction, rows)
+        row = _answer(correction, find_request(self._database, correction.request_id))
         for _ in range(_ATTEMPTS):
             before = self.of_turn(correction.request_id, correction.turn)
             same = _last_of(before, correction)
@@ -132,8 +131,8 @@ class FeedbackStore:
                 return _recorded(same, before, new=False)
             entry = _entry(correction, row, len(before) + 1)
             try:
-                with self._engine.begin() as connection:
-                    connection.execute(insert(self._table).values(asdict(entry)))
+                with self._database.begin() as connection:
+                    connection.execute(insert(FEEDBACK).values(asdict(entry)))
             except IntegrityError:
                 continue  # somebody else wrote this number: look again
             return _recorded(entry, [*before, entry], new=True)
@@ -141,46 +140,34 @@ class FeedbackStore:
 
     def of_turn(self, request_id: str, turn: int) -> list[Feedback]:
         """A turn's entries, in the order in which they came."""
-        table = self._table.c
-        return self._select(table.request_id == request_id, table.turn == turn)
+        return self._select(FEEDBACK.c.request_id == request_id, FEEDBACK.c.turn == turn)
 
     def entries(self, since: datetime | None = None) -> list[Feedback]:
-        """All entries on what was answered since then, by request and turn."""
-        table = self._table.c
-        return self._select(*([] if since is None else [table.time >= since.astimezone(UTC)]))
+        """All entries on what was answered since then, by request and turn.
 
-    def erase(self, recording: str) -> int:
-        """Delete a recording's entries; how many there were."""
-        from sqlalchemy import delete
+        None, and no file is made, where nobody wrote one yet.
 
-        with self._engine.begin() as connection:
-            done = connection.execute(
-                delete(self._table).where(self._table.c.recording == recording)
-            )
-        return int(done.rowcount)
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not self._database.exists:
+            return []
+        return self._select(*([] if since is None else [FEEDBACK.c.time >= since.astimezone(UTC)]))
 
     @classmethod
     def read(cls, url: str, since: datetime | None = None) -> list[Feedback]:
-        """The entries in a database; none, and no file is made, where nobody wrote one yet."""
-        if not database_exists(url):
-            return []
-        store = cls(url)
-        try:
+        """`entries` of a database that nobody holds open."""
+        with closing(cls(url)) as store:
             return store.entries(since)
-        finally:
-            store.close()
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._engine.dispose()
+        self._database.close()
 
     def _select(self, *conditions: Any) -> list[Feedback]:
-        from sqlalchemy import select
-
-        table = self._table.c
-        order = (table.request_id, table.turn, table.number)
-        with self._engine.connect() as connection:
-            rows = connection.execute(select(self._table).where(*conditions).order_by(*order))
+        order = (FEEDBACK.c.request_id, FEEDBACK.c.turn, FEEDBACK.c.number)
+        with self._database.begin() as connection:
+            rows = connection.execute(select(FEEDBACK).where(*conditions).order_by(*order))
             return [_of_database(row._asdict()) for row in rows]
 
 
@@ -239,34 +226,3 @@ def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Rec
 def _of_database(row: Mapping[str, Any]) -> Feedback:
     times = {name: in_utc(row[name]) for name in ("given", "time")}
     return Feedback(**{**row, **times})
-
-
-def _table() -> "Table":
-    from sqlalchemy import Column, DateTime, Float, Integer, MetaData, String, Table
-
-    kinds: dict[str, Any] = {
-        "turn": Integer,
-        "number": Integer,
-        "version": Integer,
-        "confidence": Float,
-        "start": Float,
-        "end": Float,
-        "given": DateTime(timezone=True),
-        "time": DateTime(timezone=True),
-    }
-    key = {"request_id", "turn", "number"}
-    return Table(
-        "moodline_feedback",
-        MetaData(),
-        *(
-            Column(
-                field.name,
-                kinds.get(field.name, String(100)),
-                primary_key=field.name in key,
-                nullable=False,
-                autoincrement=False,
-                index=field.name == "recording",
-            )
-            for field in fields(Feedback)
-        ),
-    )

@@ -1,12 +1,10 @@
-"""A logged request: a line of JSON in a journal, a row a turn in Parquet."""
+"""A logged request: a row a turn in the database, and the same in Arrow and Parquet."""
 
-import base64
 import hmac
-import json
 import math
 import os
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from components.base import in_utc
 from components.conversation import EMOTIONS, Turn
+from components.traffic.tables import COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 MEASURES = ("duration", "words_per_second", "loudness_db", "snr_db")
 """The measures of `components.fusion.turn_measures`, in the log's order."""
+
+VECTORS = ("probabilities", "embedding")
+"""The columns that hold a vector: float32, little endian, in the database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +45,13 @@ class LoggedTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class LoggedRequest:
     """A request that is answered.
 
     Attributes:
         request_id: the caller gives it back with feedback.
         recording: the recording's name, hashed (see `recording_id`).
-        at: when.
+        time: of the answer.
         route: of the API.
         version: of the model that answered.
         alias: that the version had: production, staging or candidate.
@@ -58,30 +61,30 @@ class Answered:
 
     request_id: str
     recording: str
-    at: datetime
+    time: datetime
     route: str
     version: int
     alias: str
     audio: bool
     turns: tuple[LoggedTurn, ...]
 
-    def line(self) -> bytes:
-        """As a journal's line."""
+    def rows(self) -> list[dict[str, Any]]:
+        """As rows of the database; a request without turns is one row without a turn."""
         request = {
             "request_id": self.request_id,
             "recording": self.recording,
-            "time": self.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            "time": self.time.astimezone(UTC),
             "route": self.route,
             "version": self.version,
             "alias": self.alias,
             "audio": self.audio,
-            "turns": [_entry(turn) for turn in self.turns],
         }
-        return json.dumps(request, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        turns = [_turn_columns(turn) | {"turn": n} for n, turn in enumerate(self.turns)]
+        return [{**dict.fromkeys(COLUMNS), **request, **turn} for turn in turns or [{}]]
 
 
-def _entry(logged: LoggedTurn) -> dict[str, Any]:
-    turn, vector = logged.turn, logged.embedding
+def _turn_columns(logged: LoggedTurn) -> dict[str, Any]:
+    turn = logged.turn
     probabilities = [float((turn.probabilities or {})[emotion]) for emotion in EMOTIONS]
     return {
         "start": turn.start,
@@ -89,16 +92,18 @@ def _entry(logged: LoggedTurn) -> dict[str, Any]:
         "speaker": turn.speaker,
         "emotion": turn.emotion,
         "confidence": turn.confidence,
-        "probabilities": probabilities,
+        "probabilities": to_bytes(probabilities),
         "entropy": entropy(probabilities),
-        # Text would be four times as long and ten times as slow to write.
-        "embedding": None
-        if vector is None
-        else base64.b64encode(np.asarray(vector, dtype="<f4").tobytes()).decode(),
-        **{name: logged.measures[name] for name in MEASURES},
+        "embedding": to_bytes(logged.embedding),
+        **{name: float(logged.measures[name]) for name in MEASURES},
         "asr_confidence": turn.asr_confidence,
         "text": logged.text,
     }
+
+
+def to_bytes(vector: Sequence[float] | np.ndarray | None) -> bytes | None:
+    """A vector as the database holds it."""
+    return None if vector is None else np.asarray(vector, dtype="<f4").tobytes()
 
 
 def entropy(probabilities: Iterable[float]) -> float:
@@ -107,7 +112,7 @@ def entropy(probabilities: Iterable[float]) -> float:
 
 
 def schema() -> "pa.Schema":
-    """The columns of the log's Parquet files; a request without turns has one row, `turn` null."""
+    """The columns in Arrow and Parquet; a request without turns has one row, `turn` null."""
     import pyarrow as pa
 
     number, vector = pa.float32(), pa.list_(pa.float32())
@@ -136,58 +141,34 @@ def schema() -> "pa.Schema":
     )
 
 
-def parse_line(line: bytes) -> list[dict[str, Any]]:
-    """A journal's line as rows.
-
-    Raises:
-        ValueError, KeyError, TypeError, AttributeError: it is none: torn, or damaged.
-    """
-    request = json.loads(line)
-    turns = request.pop("turns")
-    request["time"] = datetime.fromisoformat(request["time"])
-    if not turns:
-        return [request | {"turn": None}]
-    rows = []
-    for number, entry in enumerate(turns):
-        vector = entry["embedding"]
-        if vector is not None:
-            entry["embedding"] = np.frombuffer(base64.b64decode(vector), dtype="<f4")
-        rows.append(request | entry | {"turn": number})
-    return rows
-
-
-def read_journal(data: bytes) -> tuple["pa.Table", int]:
-    """A journal's bytes as a table, and how many of its lines could not be read.
-
-    A writer that was killed may leave its last line without an end.
-    """
+def to_table(rows: Sequence[Sequence[Any]]) -> "pa.Table":
+    """Rows of the database, their columns in the order of `schema`, as an Arrow table."""
     import pyarrow as pa
 
-    parsed, broken = [], 0
-    for line in data.splitlines(keepends=True):
-        try:
-            if not line.endswith(b"\n"):
-                raise ValueError("torn")
-            parsed.append(parse_line(line))
-        except (ValueError, KeyError, TypeError, AttributeError):
-            broken += 1
-    try:
-        return to_table(row for rows in parsed for row in rows), broken
-    except pa.ArrowException:  # somewhere a value of another kind: look for it line by line
-        tables = [to_table([])]
-        for rows in parsed:
-            try:
-                tables.append(to_table(rows))
-            except pa.ArrowException:
-                broken += 1
-        return pa.concat_tables(tables), broken
+    columns = schema()
+    if not rows:
+        return columns.empty_table()
+    arrays = []
+    for field, values in zip(columns, zip(*rows, strict=True), strict=True):
+        if field.name in VECTORS:
+            arrays.append(_vectors(values))
+        elif field.name == "time":
+            arrays.append(pa.array(map(in_utc, values), field.type))
+        else:
+            arrays.append(pa.array(values, field.type))
+    return pa.table(arrays, schema=columns)
 
 
-def to_table(rows: Iterable[Mapping[str, Any]]) -> "pa.Table":
-    """Rows as an Arrow table with `schema`."""
+def _vectors(values: Sequence[bytes | None]) -> "pa.ListArray":
     import pyarrow as pa
 
-    return pa.Table.from_pylist(list(rows), schema=schema())
+    ends = np.cumsum([0, *(len(value or b"") // 4 for value in values)])
+    numbers = np.frombuffer(b"".join(value or b"" for value in values), "<f4")
+    return pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()),
+        pa.array(numbers),
+        mask=pa.array([value is None for value in values]),
+    )
 
 
 def recording_key(folder: Path) -> bytes:
@@ -209,18 +190,3 @@ def recording_key(folder: Path) -> bytes:
 def recording_id(name: str, key: bytes) -> str:
     """A recording's name as it stands in the log: only who has the key can look for one."""
     return hmac.digest(key, name.encode(), "sha256").hex()[:32]
-
-
-def journals(folder: Path) -> Iterator[Path]:
-    """The journals of a log, the newest first."""
-    yield from sorted((folder / "journal").glob("[!.]*.jsonl"), reverse=True)
-
-
-def unnamed_journals(folder: Path) -> Iterator[Path]:
-    """The journals that hold nothing yet: their writers are about to begin, or died."""
-    yield from (folder / "journal").glob(".*.jsonl")
-
-
-def parquet_files(folder: Path) -> Iterator[Path]:
-    """The Parquet files of a log, the newest first."""
-    yield from sorted((folder / "turns").glob("day=*/[!.]*.parquet"), reverse=True)

@@ -1,7 +1,7 @@
 """`moodline drift`: the last traffic against what the model version was made on."""
 
-import re
-from datetime import UTC, datetime, timedelta
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,24 +13,23 @@ from components.base import InputError, Refused
 from components.config import Settings
 from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
 from pipelines.cli.options import AsJson
+from pipelines.cli.window import Window, start_of
 
 if TYPE_CHECKING:
-    from components.drift import DriftResult, Feature
-
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+    from components.drift import DriftResult, FeatureDrift
 
 
 def drift_command(
-    window: Annotated[
-        str, typer.Option("--window", help="How far back: 30m, 24h, 7d; or all.")
-    ] = "24h",
+    window: Window = "24h",
     until: Annotated[
         datetime | None, typer.Option("--until", help="The window's end, in UTC; default: now.")
     ] = None,
     version: Annotated[
         str, typer.Option("--version", help="A version or alias, or a version's folder.")
     ] = "production",
-    log: Annotated[Path | None, typer.Option("--log", help="Another log's folder.")] = None,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="Another log: a folder of `moodline log export`.")
+    ] = None,
     output: Annotated[Path | None, file_option("Where the HTML report goes.")] = None,
     prom: Annotated[
         Path | None, file_option("Where gauges for Prometheus go (.prom).", "--prom")
@@ -43,7 +42,7 @@ def drift_command(
     log's folder, as drift.json.
     """
     from components.drift import drift
-    from components.traffic import FeedbackStore
+    from components.traffic import FeedbackStore, TurnLog, read_export
 
     taken = stdout_taken(as_json, output, prom)
     settings = Settings()
@@ -54,9 +53,14 @@ def drift_command(
     with spinner("fetching the version's reference"):
         folder, number, registered = version_folder(version, settings)
     with spinner("comparing"):
+        if log is not None:
+            turns = read_export(log, since, end, version=number)
+        else:
+            with closing(TurnLog(settings.log, settings.feedback_url)) as own:
+                turns = own.window(since, end, version=number)
         entries = FeedbackStore.read(settings.feedback_url, since)
-        found = drift(
-            log or settings.log,
+        result = drift(
+            turns,
             folder,
             since=since,
             until=end,
@@ -64,34 +68,15 @@ def drift_command(
             registered=registered,
             feedback=[entry for entry in entries if entry.time < end],
         )
-    found.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
+    result.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
     if as_json:
-        print_json(found.to_json())
+        print_json(result.to_json())
     elif not taken:
-        show(found)
+        show(result)
     if output is not None:
         note(f"{output}: the report")
-    if found.verdict.decision == "drift":
-        raise Refused(f"drift: {found.verdict.reason}")
-
-
-def start_of(window: str, end: datetime) -> datetime | None:
-    """When a window begins; None for all.
-
-    Raises:
-        InputError: it is no length of time.
-    """
-    if window == "all":
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", window)
-    if match is None:
-        raise InputError(f"--window {window}: name a length as 30m, 24h or 7d, or all")
-    try:
-        return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
-    except OverflowError:
-        raise InputError(
-            f"--window {window}: would begin before the year 1; name a shorter one, or all"
-        ) from None
+    if result.verdict.decision == "drift":
+        raise Refused(f"drift: {result.verdict.reason}")
 
 
 def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, datetime | None]:
@@ -106,7 +91,7 @@ def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, 
     return download(known.number, folder, settings), known.number, known.created
 
 
-def show(found: "DriftResult") -> None:
+def show(result: "DriftResult") -> None:
     """Print the verdict, feature by feature."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in (
@@ -121,19 +106,17 @@ def show(found: "DriftResult") -> None:
         "",
     ):
         table.add_column(column, justify="left" if column in ("feature", "") else "right")
-    for feature in found.verdict.features:
+    for feature in result.verdict.features:
         table.add_row(*_row(feature))
     out.print(table)
-    for number, scores in found.live.items():
+    for number, scores in result.live.items():
         interval = scores["intervals"]["accuracy"]
         spread = f" ({interval['low']:.1%}–{interval['high']:.1%})" if interval else ""
         out.print(
             f"Feedback on version {number}: {scores['turns']} turns, accuracy"
             f" {scores['accuracy']['rate']:.1%}{spread}, {scores['contradicted']} contradicted"
         )
-    if found.lost:
-        out.print(found.lost, markup=False)
-    verdict = found.verdict
+    verdict = result.verdict
     out.print(
         f"{verdict.decision.replace('_', ' ')}: {verdict.reason}"
         f" ({verdict.turns} turns, {verdict.recordings} recordings)",
@@ -141,7 +124,7 @@ def show(found: "DriftResult") -> None:
     )
 
 
-def _row(feature: "Feature") -> list[str | Text]:
+def _row(feature: "FeatureDrift") -> list[str | Text]:
     before, now = (
         "" if "mean" not in side else f"{side['mean']:.3g}"
         for side in (feature.reference, feature.window)

@@ -1,4 +1,4 @@
-"""`moodline feedback`: what people said of the answers; and `moodline log`: what must go."""
+"""`moodline feedback`: what people said of the answers."""
 
 from collections import Counter
 from pathlib import Path
@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from components.base import InputError
 from components.config import Settings
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import AsJson
@@ -71,41 +70,3 @@ def show_command(as_json: AsJson = False) -> None:
     sources = Counter(entry.source for entry in entries)
     out.print(table if live else "No feedback yet.")
     return note(f"{len(entries)} entries: {dict(sources)}")
-
-
-def erase_command(
-    recording: Annotated[
-        str, typer.Argument(help="The turns' session_id, or the name of the file that was sent.")
-    ],
-    owner: Annotated[
-        str, typer.Option("--owner", help="The name of the API key it was sent with, if one was.")
-    ] = "",
-    as_json: AsJson = False,
-) -> None:
-    """Erase a recording: its rows, sound and feedback. What was exported is a copy: see to it.
-
-    Recordings of two API keys are two, whatever their names: of one that came with a key only
-    `--owner` finds the rows. Exit status 2: nothing is kept of such a recording.
-    """
-    from components.base import database_exists
-    from components.conversation import recording_names
-    from components.traffic import FeedbackStore, erase, recording_id, recording_key
-
-    settings = Settings()
-    nothing = f"{recording}: nothing is kept of a recording of that name" + (
-        f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
-    )
-    if not settings.log.is_dir():
-        raise InputError(nothing)
-    key = recording_key(settings.log)
-    ids = [recording_id(f"{owner}/{name}", key) for name in recording_names(recording)]
-    logged, entries = sum(erase(settings.log, one) for one in ids), 0
-    if database_exists(settings.feedback_url):
-        store = FeedbackStore(settings.feedback_url)
-        entries = sum(map(store.erase, ids))
-        store.close()
-    if not logged and not entries:
-        raise InputError(nothing)
-    if as_json:
-        return print_json({"recording": ids[0], "logged": logged, "feedback": entries})
-    return out.print(f"Erased: {logged} turns and sound files, {entries} entries of feedback.")

@@ -21,6 +21,7 @@ from pipelines.cli import (
     feedback,
     gate,
     lifecycle,
+    log,
     registry,
     scores,
     trigger,
@@ -89,7 +90,7 @@ GROUPS = {
         export=feedback.export_command,
         show=feedback.show_command,
     ),
-    "log": _group("The prediction log.", erase=feedback.erase_command),
+    "log": _group("The prediction log.", export=log.export_command, erase=log.erase_command),
     "trigger": _group(
         "Retraining that starts by itself, and what started it.",
         serve=trigger.serve_command,

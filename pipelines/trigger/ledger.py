@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from components.base import Unavailable, in_utc, open_database
+from components.base import Database, Unavailable, in_utc
 
 if TYPE_CHECKING:
     from sqlalchemy import Table
@@ -53,7 +53,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self._table = _table()
-        self._engine = open_database(url, "the trigger's", self._table.metadata)
+        self._engine = Database(url, "the trigger's", self._table.metadata).open()
 
     def entries(self) -> list[Entry]:
         """All of them, in order; there are a few a day."""

@@ -1,22 +1,13 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
 import asyncio
-import contextlib
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from components.base import DatabaseAwayError, database_errors
 from components.conversation import Emotion
-from components.traffic import (
-    Correction,
-    FeedbackStore,
-    Recorded,
-    UnknownRequestError,
-    find_request,
-)
+from components.traffic import Correction, UnknownRequestError
 from serving import metrics
 from serving.api.limits import OWNER
 from serving.api.schema import Printable, Problem
@@ -24,46 +15,6 @@ from serving.api.schema import Printable, Problem
 FEEDBACK = APIRouter(prefix="/v1")
 
 RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
-
-
-class FeedbackDatabase:
-    """The feedback's database, which may be away at first; call its methods in a thread.
-
-    Each method raises `DatabaseAwayError` where the database does not answer.
-
-    Args:
-        url: SQLAlchemy's.
-
-    Raises:
-        InputError: it is no such URL, or its driver is not installed.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._store: FeedbackStore | None = None
-        with contextlib.suppress(DatabaseAwayError):
-            self.store()
-
-    def store(self) -> FeedbackStore:
-        """What is in it; two threads that open it at the same time do no harm."""
-        if self._store is None:
-            self._store = FeedbackStore(self._url)
-        return self._store
-
-    def record(self, correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Recorded:
-        """As `FeedbackStore.record`."""
-        with database_errors():
-            return self.store().record(correction, rows)
-
-    def erase(self, recording: str) -> int:
-        """As `FeedbackStore.erase`."""
-        with database_errors():
-            return self.store().erase(recording)
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        if self._store:
-            self._store.close()
 
 
 class FeedbackIn(BaseModel):
@@ -116,7 +67,7 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     correction = Correction(**body.model_dump() | {"author": author})
     state: Any = request.app.state
     try:
-        recorded = await asyncio.to_thread(_record, state.feedback, state.log_folder, correction)
+        recorded = await asyncio.to_thread(state.feedback.record, correction)
     except UnknownRequestError:
         metrics.FEEDBACK.labels("unknown").inc()
         raise
@@ -131,7 +82,3 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
         predicted=recorded.entry.predicted,
         stands=recorded.stands,
     )
-
-
-def _record(database: FeedbackDatabase, log: Any, correction: Correction) -> Recorded:
-    return database.record(correction, find_request(log, correction.request_id))

@@ -246,13 +246,9 @@ async def erase(request: Request, name: Printable) -> ErasedOut:
     """The name is the turns' `session_id`, or that of the file that was sent."""
     log, owner = _runtime(request).log, _owner(request)
     names = recording_names(name)
-    if log is not None:
-        # Feedback first, for its database may be away: a second request then erases everything.
-        for known in names:
-            recording = log.recording(known, owner)
-            await asyncio.to_thread(request.app.state.feedback.erase, recording)
+    # First, for the database may be away: a second request then erases everything.
+    logged = await log.erase(names, owner) if log else 0
     jobs = sum([await _jobs(request).erase(known, owner) for known in names])
-    logged = sum([await log.erase(known, owner) for known in names]) if log else 0
     if not jobs and not logged:
         raise HTTPException(404, "nothing is kept of a recording of that name")
     return ErasedOut(recording=name, jobs=jobs, logged=logged)

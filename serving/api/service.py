@@ -15,9 +15,9 @@ from types import FrameType
 import bentoml
 
 from components.config import Settings
+from components.traffic import FeedbackStore
 from serving.api.app import create_app
 from serving.api.database import Database
-from serving.api.feedback import FeedbackDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.api.rate_limit import RateLimiter
@@ -70,8 +70,7 @@ class MoodlineService:
         APP.state.jobs = self.jobs
         APP.state.rate_limiter = RateLimiter(self.database)
         APP.state.timeout = SERVE.timeout
-        APP.state.log_folder = SETTINGS.log
-        APP.state.feedback = self.feedback = FeedbackDatabase(SETTINGS.feedback_url)
+        APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup

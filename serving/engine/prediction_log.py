@@ -1,6 +1,7 @@
 """What is kept of each answer: the prediction log, written before the answer goes out.
 
-It never stands in an answer's way: what cannot be written is counted, and said in the log file.
+It never fails an answer: what cannot be written is counted. The service's log file says once that
+it fails, and once that it works again.
 """
 
 import asyncio
@@ -16,19 +17,18 @@ import numpy as np
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.base import InputError
+from components.base import MoodlineError
 from components.config import Environment
 from components.conversation import Seconds, Turn
 from components.traffic import (
-    Answered,
-    Journal,
+    LoggedRequest,
     LoggedTurn,
+    LogWriter,
+    TurnLog,
     audio_path,
-    erase,
     keep_audio,
     recording_id,
     recording_key,
-    sweep,
 )
 from serving import metrics
 
@@ -48,8 +48,6 @@ class LogSettings(Environment):
         audio: the sound of analysed recordings too; only then can feedback be trained on.
         content_days: how long words and sound are kept.
         days: how long anything is.
-        roll_megabytes: a journal of this size becomes a Parquet file.
-        roll_seconds: one of this age does, too.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_LOG_", frozen=True, extra="ignore")
@@ -60,8 +58,6 @@ class LogSettings(Environment):
     audio: bool = False
     content_days: float = Field(default=30.0, gt=0)
     days: float = Field(default=365.0, gt=0)
-    roll_megabytes: float = Field(default=16.0, gt=0)
-    roll_seconds: float = Field(default=600.0, gt=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +79,25 @@ class PredictionLog:
     """The log of one service process.
 
     Args:
-        folder: of the log; several processes may share it.
+        folder: of the key and the sound; several processes may share it.
+        url: of the database (see `Settings.feedback_url`), which may be away at first.
         allowed: what is logged; nothing may be, and yet what was logged before is erased.
+
+    Raises:
+        InputError: the URL is none, or its driver is not installed.
     """
 
-    def __init__(self, folder: Path, allowed: LogSettings) -> None:
+    def __init__(self, folder: Path, url: str, allowed: LogSettings) -> None:
         self.folder = folder
         self.allowed = allowed
         self._key = recording_key(folder)
-        self._journal = Journal(
-            folder,
-            roll_bytes=round(allowed.roll_megabytes * 1e6),
-            roll_seconds=allowed.roll_seconds,
-        )
+        self._log = TurnLog(folder, url)
+        try:
+            self._log.open()
+        except MoodlineError as error:
+            logger.error("the prediction log waits: %s", error)
+        self._writer = LogWriter(self._log)
+        self._failing = False
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="log-sweeper", daemon=True)
         self._sweeper.start()
@@ -125,16 +127,15 @@ class PredictionLog:
         if not self.allowed.on:
             return
         began = time.perf_counter()
-        kept = self.allowed.audio and audio is not None
-        answered = Answered(
-            asked.request_id,
-            self.recording(name, asked.owner),
-            datetime.now(UTC),
-            asked.route,
-            version,
-            alias,
-            kept,
-            tuple(
+        request = LoggedRequest(
+            request_id=asked.request_id,
+            recording=self.recording(name, asked.owner),
+            time=datetime.now(UTC),
+            route=asked.route,
+            version=version,
+            alias=alias,
+            audio=self.allowed.audio and audio is not None,
+            turns=tuple(
                 LoggedTurn(
                     turn,
                     vector if self.allowed.embedding else None,
@@ -144,46 +145,55 @@ class PredictionLog:
                 for turn, measured, vector in zip(turns, measures, embeddings, strict=True)
             ),
         )
+        failure = self._keep_audio(request, audio)
+        if failure:
+            request = replace(request, audio=False)
         try:
-            if kept and audio is not None:
-                place = audio_path(
-                    self.folder, answered.recording, answered.request_id, answered.at
-                )
-                try:
-                    keep_audio(place, audio)
-                except (OSError, InputError):
-                    answered = replace(answered, audio=False)
-                    raise
-                finally:
-                    self._journal.append(answered.line())
-            else:
-                self._journal.append(answered.line())
-        except (OSError, InputError):
-            metrics.LOGGED.labels("failed").inc()
-            logger.exception("an answer is not, or not all, in the prediction log")
-        else:
-            metrics.LOGGED.labels("kept").inc()
+            self._writer.write(request)
+        except MoodlineError as error:
+            failure = error
+        metrics.LOGGED.labels("failed" if failure else "kept").inc()
+        if failure and not self._failing:
+            logger.error("answers are not, or not all, in the prediction log: %s", failure)
+        elif self._failing and not failure:
+            logger.warning("answers are in the prediction log again")
+        self._failing = failure is not None
         metrics.LOG_SECONDS.observe(time.perf_counter() - began)
+
+    def _keep_audio(self, request: LoggedRequest, audio: np.ndarray | None) -> Exception | None:
+        """Keep the sound where the operator allows that; why it could not be."""
+        if not request.audio or audio is None:
+            return None
+        path = audio_path(self.folder, request.recording, request.request_id, request.time)
+        try:
+            keep_audio(path, audio)
+        except (OSError, MoodlineError) as error:
+            return error
+        return None
 
     def recording(self, name: str, owner: str = "") -> str:
         """A recording's name as it stands in the log."""
         return recording_id(f"{owner}/{name}", self._key)
 
-    async def erase(self, name: str, owner: str) -> int:
-        """Erase a recording; how many turns and sound files there were."""
-        return await asyncio.to_thread(erase, self.folder, self.recording(name, owner))
+    async def erase(self, names: Sequence[str], owner: str) -> int:
+        """Erase recordings and their feedback; how many turns and sound files there were.
+
+        Raises:
+            Unavailable: the database does not answer; nothing was erased.
+        """
+        recordings = [self.recording(name, owner) for name in names]
+        logged, _ = await asyncio.to_thread(self._log.erase, recordings)
+        return logged
 
     def _sweep(self) -> None:
         while not self._stop.wait(SWEEP):
             try:
-                sweep(self.folder, content_days=self.allowed.content_days, days=self.allowed.days)
-            except OSError:
-                logger.exception("what is too old cannot be deleted now")
+                self._log.sweep(content_days=self.allowed.content_days, days=self.allowed.days)
+            except (OSError, MoodlineError) as error:
+                logger.error("what is too old cannot be deleted now: %s", error)
 
     async def close(self) -> None:
-        """Roll up what this process wrote; what cannot be stays in its journal."""
+        """Write what waits, and let go of the database."""
         self._stop.set()
-        try:
-            await asyncio.to_thread(self._journal.close)
-        except OSError:
-            logger.exception("the prediction log stays in a journal")
+        await asyncio.to_thread(self._writer.close)
+        self._log.close()

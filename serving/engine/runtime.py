@@ -69,7 +69,7 @@ class Runtime:
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
         wanted = allowed.on or settings.log.is_dir()
-        self.log = PredictionLog(settings.log, allowed) if wanted else None
+        self.log = PredictionLog(settings.log, settings.feedback_url, allowed) if wanted else None
         self._max_clips = serve.clips_waiting
         self._max_seconds = serve.clip_seconds_waiting
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)

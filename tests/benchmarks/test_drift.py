@@ -28,7 +28,7 @@ from scipy.stats import binomtest
 from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, read_audio
 from components.corpus import read_corpus
-from components.drift import Reference, Sample, judge
+from components.drift import Reference, Sample, judge_window
 from components.drift.sample import NUMBERS, join
 from components.fusion import OnnxModel, load_tokenizer, predict, turn_measures
 
@@ -147,7 +147,7 @@ def test_false_alarms_and_what_is_caught(
         def look(shift: str, parts: Iterable[Sample]) -> None:
             taken = join(list(parts))
             assert len(taken) >= TURNS
-            found = judge(reference, taken.where(np.arange(len(taken)) < TURNS))
+            found = judge_window(reference, taken.where(np.arange(len(taken)) < TURNS))
             counts.setdefault(shift, []).append(found.decision == "drift")
 
         for number in range(WINDOWS):

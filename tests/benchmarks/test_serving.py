@@ -22,7 +22,7 @@ from components.config import Settings, load_profile, resolve_model
 from components.fusion import Clip, OnnxModel, load_tokenizer
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
-from components.traffic import read_window
+from components.traffic import TurnLog
 from components.train.version import write_golden
 from serving.lineup import Served
 from serving.processes import Child, free_ports
@@ -69,10 +69,7 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     here = Settings()
     settings = Settings(home=home, models=here.models, triton_env=here.triton_env)
     running = Serving(settings, load_profile("demo"), port=0, model=Served(1, model))
-    with pytest.MonkeyPatch.context() as environment:
-        # Journals become Parquet within the minute that a benchmark lasts, and not after ten.
-        environment.setenv("MOODLINE_LOG_ROLL_SECONDS", "10")
-        running.start()
+    running.start()
     try:
         yield running
     finally:
@@ -289,7 +286,7 @@ def test_watching_costs_little(
     error = 1.96 * extra.std(ddof=1) / rounds**0.5
     median = 1e3 * (statistics.median(took[0]) - statistics.median(took[1]))
     benchmark.pedantic(sides[0][0].ask, (body,), rounds=20)
-    logged = len(read_window(service.settings.log).table)
+    logged = len(TurnLog(service.settings.log, service.settings.feedback_url).window())
     print(
         f"\n/v1/classify, one clip of {SECONDS:g} s: {whole:.1f} ms of processor time without"
         f" watching ({bare.mean():.1f} in the service, {triton.mean():.1f} in Triton);"
@@ -297,6 +294,5 @@ def test_watching_costs_little(
         f" at the median {median:.2f} ms of {1e3 * statistics.median(took[1]):.1f}"
     )
     assert logged >= rounds * each
-    assert list(service.settings.log.glob("turns/*/*.parquet"))
     assert extra.mean() / whole < 0.03
     assert median < 1

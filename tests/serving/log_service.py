@@ -10,9 +10,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from components.config import Settings
+from components.traffic import FeedbackStore
 from serving.api.app import create_app
 from serving.api.database import Database
-from serving.api.feedback import FeedbackDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.api.rate_limit import RateLimiter
@@ -31,8 +31,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.rate_limiter = RateLimiter(database)
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
-    app.state.log_folder = settings.log
-    app.state.feedback = FeedbackDatabase(settings.feedback_url)
+    app.state.feedback = FeedbackStore(settings.feedback_url)
     yield
     await app.state.runtime.stop()
     app.state.feedback.close()

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from components.conversation import EMOTIONS, Turn
 from components.drift import Reference, Sample
-from components.traffic import MEASURES, Answered, Journal, LoggedTurn
+from components.traffic import MEASURES, LoggedRequest, LoggedTurn, LogWriter, TurnLog
 
 
 def traffic(
@@ -44,9 +44,9 @@ def traffic(
     return Sample(np.array(names, dtype=object), features)
 
 
-def to_log(folder: Path, sample: Sample, at: datetime, version: int = 3) -> None:
+def to_log(log: TurnLog, sample: Sample, time: datetime, version: int = 3) -> None:
     """Log a sample as requests, as the service would have."""
-    journal = Journal(folder)
+    writer = LogWriter(log)
     for number, name in enumerate(dict.fromkeys(sample.recordings)):
         own = sample.where(sample.recordings == name)
         turns = []
@@ -59,11 +59,11 @@ def to_log(folder: Path, sample: Sample, at: datetime, version: int = 3) -> None
                         float(value["confidence"]), p, asr)  # fmt: skip
             measures = {key: float(value[key]) for key in MEASURES}
             turns.append(LoggedTurn(said, value["embedding"].astype("f4"), measures))
-        journal.append(
-            Answered(f"r-{version}-{number}", name, at, "/v1/analyze", version, "production",
-                     False, tuple(turns)).line()
+        writer.write(
+            LoggedRequest(f"r-{version}-{number}", name, time, "/v1/analyze", version,
+                          "production", False, tuple(turns))
         )  # fmt: skip
-    journal.close()
+    writer.close()
 
 
 def to_version(folder: Path, reference: Reference) -> Path:

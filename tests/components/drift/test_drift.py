@@ -1,10 +1,12 @@
 """Windows that drifted and windows that did not; a window too small; what is written."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,16 +15,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.base import InputError
 from components.conversation import EMOTIONS
 from components.drift import (
+    DriftResult,
     DriftSettings,
     Reference,
     Sample,
     drift,
-    judge,
+    judge_window,
     live_scores,
     read_reference,
 )
 from components.drift.gauges import NAMES
-from components.traffic import Correction, FeedbackStore
+from components.traffic import Correction, FeedbackStore, TurnLog
 from tests.components.drift.made_up import to_log, to_version
 
 MakeTraffic = Callable[..., Sample]
@@ -38,7 +41,7 @@ def reference(make_traffic: MakeTraffic) -> Reference:
 
 def test_traffic_as_before_is_ok(reference: Reference, make_traffic: MakeTraffic) -> None:
     """20 windows: a false alarm in 200 is allowed for, so at most one here (p = 0.005)."""
-    found = [judge(reference, make_traffic(36, seed), QUICK) for seed in range(1, 21)]
+    found = [judge_window(reference, make_traffic(36, seed), QUICK) for seed in range(1, 21)]
     assert sum(verdict.decision == "drift" for verdict in found) <= 1
     assert {feature.name for feature in found[0].features if feature.value is None} == set()
 
@@ -50,7 +53,9 @@ def test_traffic_as_before_is_ok(reference: Reference, make_traffic: MakeTraffic
 def test_a_shift_is_caught_and_named(
     reference: Reference, make_traffic: MakeTraffic, shift: dict[str, float], feature: str
 ) -> None:
-    found = [judge(reference, make_traffic(36, seed, **shift), QUICK) for seed in range(1, 11)]
+    found = [
+        judge_window(reference, make_traffic(36, seed, **shift), QUICK) for seed in range(1, 11)
+    ]
     assert sum(feature in verdict.drifted for verdict in found) >= 9
     caught = next(verdict for verdict in found if feature in verdict.drifted)
     assert caught.decision == "drift"
@@ -58,9 +63,9 @@ def test_a_shift_is_caught_and_named(
 
 
 def test_a_window_too_small_is_no_verdict(reference: Reference, make_traffic: MakeTraffic) -> None:
-    few_turns = judge(reference, make_traffic(9, 1, turns=4, snr=0.0), QUICK)
-    few_recordings = judge(reference, make_traffic(5, 1, turns=40, snr=0.0), QUICK)
-    nothing = judge(reference, make_traffic(1, 1).where(np.zeros(14, bool)), QUICK)
+    few_turns = judge_window(reference, make_traffic(9, 1, turns=4, snr=0.0), QUICK)
+    few_recordings = judge_window(reference, make_traffic(5, 1, turns=40, snr=0.0), QUICK)
+    nothing = judge_window(reference, make_traffic(1, 1).where(np.zeros(14, bool)), QUICK)
     for verdict in (few_turns, few_recordings, nothing):
         assert (verdict.decision, verdict.drifted) == ("too_small", ())
         assert "too few to judge" in verdict.reason
@@ -71,7 +76,7 @@ def test_a_feature_that_cannot_be_told_is_left_out(make_traffic: MakeTraffic) ->
     """Three validation recordings prove nothing of the answers; what went in is still compared."""
     every = make_traffic(40, seed=0, asr=False)
     small = Reference(every, every.where(np.arange(len(every)) >= 37 * 14))
-    verdict = judge(small, make_traffic(10, 1, snr=15.0, sad=0.9), QUICK)
+    verdict = judge_window(small, make_traffic(10, 1, snr=15.0, sad=0.9), QUICK)
     why = {feature.name: feature.why_not for feature in verdict.features if feature.why_not}
     assert why == {
         "emotion": "3 and 10 recordings are too few",
@@ -86,8 +91,8 @@ def test_a_sure_but_tiny_difference_is_no_drift(
     reference: Reference, make_traffic: MakeTraffic
 ) -> None:
     window = make_traffic(36, 1, snr=20.0)
-    sure = judge(reference, window, QUICK)
-    strict = judge(reference, window, replace(QUICK, min_ks=0.99))
+    sure = judge_window(reference, window, QUICK)
+    strict = judge_window(reference, window, replace(QUICK, min_ks=0.99))
     assert "snr_db" in sure.drifted
     assert "snr_db" not in strict.drifted
     assert [f.adjusted for f in sure.features] == [f.adjusted for f in strict.features]
@@ -98,25 +103,33 @@ def version(reference: Reference, tmp_path_factory: pytest.TempPathFactory) -> P
     return to_version(tmp_path_factory.mktemp("version") / "model", reference)
 
 
-def test_from_the_log_to_a_verdict_with_its_papers(
-    tmp_path: Path, version: Path, make_traffic: MakeTraffic
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[TurnLog]:
+    with closing(TurnLog(tmp_path / "log", f"sqlite:///{tmp_path}/feedback.db")) as opened:
+        yield opened
+
+
+def test_from_the_log_to_a_verdict_and_its_files(
+    tmp_path: Path, log: TurnLog, version: Path, make_traffic: MakeTraffic
 ) -> None:
-    hour = timedelta(hours=1)
-    now = datetime.now(UTC) + 2 * hour  # nothing is older than the journal that it is in
-    to_log(tmp_path / "log", make_traffic(36, 1), now - 2 * hour)
-    to_log(tmp_path / "log", make_traffic(36, 2, snr=15.0), now)
-    to_log(tmp_path / "log", make_traffic(36, 3, sad=0.9), now, version=4)
+    hour, now = timedelta(hours=1), datetime.now(UTC)
+    to_log(log, make_traffic(36, 1), now - 2 * hour)
+    to_log(log, make_traffic(36, 2, snr=15.0), now)
+    to_log(log, make_traffic(36, 3, sad=0.9), now, version=4)
 
-    def look(**keys: object) -> tuple[str, tuple[str, ...], int]:
-        found = drift(tmp_path / "log", version, settings=QUICK, **keys)  # type: ignore[arg-type]
-        return found.verdict.decision, found.verdict.drifted, found.verdict.turns
+    def look(**options: Any) -> DriftResult:
+        return drift(log.window(**options), version, settings=QUICK, **options)
 
-    assert look(until=now - hour, version=3) == ("ok", (), 504)
-    assert look(since=now - hour, version=3) == ("drift", ("snr_db",), 504)
-    assert "emotion" in look(since=now - hour, version=4)[1]
-    assert look(version=9) == ("too_small", (), 0)
+    def decision(**options: Any) -> tuple[str, tuple[str, ...], int]:
+        verdict = look(**options).verdict
+        return verdict.decision, verdict.drifted, verdict.turns
 
-    found = drift(tmp_path / "log", version, since=now - hour, version=3, settings=QUICK)
+    assert decision(until=now - hour, version=3) == ("ok", (), 504)
+    assert decision(since=now - hour, version=3) == ("drift", ("snr_db",), 504)
+    assert "emotion" in decision(since=now - hour, version=4)[1]
+    assert decision(version=9) == ("too_small", (), 0)
+
+    found = look(since=now - hour, version=3)
     verdict, report, prom = (tmp_path / name for name in ("v.json", "r.html", "g.prom"))
     found.write(verdict=verdict, report=report, prom=prom)
     told = json.loads(verdict.read_text())
@@ -142,21 +155,6 @@ def test_from_the_log_to_a_verdict_with_its_papers(
     assert sum(shares) == pytest.approx(1)
 
 
-def test_a_log_with_a_torn_line_is_judged_and_says_so(
-    tmp_path: Path, version: Path, make_traffic: MakeTraffic
-) -> None:
-    to_log(tmp_path, make_traffic(36, 1), datetime.now(UTC))
-    (tmp_path / "journal" / "2026-01-01T000000-dead.jsonl").write_bytes(b'{"request_id": "r')
-    (tmp_path / "turns" / "day=2026-01-01").mkdir()
-    (tmp_path / "turns" / "day=2026-01-01" / "torn.parquet").write_bytes(b"PAR1")
-    found = drift(tmp_path, version, settings=QUICK)
-    assert found.verdict.decision == "ok"
-    assert found.lost == (
-        "Left out of the log: 1 torn or damaged lines; torn.parquet cannot be read."
-    )
-    assert found.lost in found.report()
-
-
 def test_a_version_without_a_reference_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the version has no drift reference"):
         read_reference(tmp_path)
@@ -165,21 +163,20 @@ def test_a_version_without_a_reference_is_one_line(tmp_path: Path) -> None:
         read_reference(tmp_path)
 
 
-def test_live_scores_by_version_with_intervals(tmp_path: Path, make_traffic: MakeTraffic) -> None:
+def test_live_scores_by_version_with_intervals(
+    tmp_path: Path, log: TurnLog, make_traffic: MakeTraffic
+) -> None:
     """Every third turn is corrected; one of them people disagree on."""
     now = datetime.now(UTC)
-    to_log(tmp_path, make_traffic(3, 1), now)
+    to_log(log, make_traffic(3, 1), now)
     store = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
-    from components.traffic import find_request
-
     for number in range(3):
-        rows = find_request(tmp_path, f"r-3-{number}")
-        for row in rows:
+        for row in log.request(f"r-3-{number}"):
             wrong = row["turn"] % 3 == 0
             other = EMOTIONS[(EMOTIONS.index(row["emotion"]) + wrong) % 4]
-            store.record(Correction(row["request_id"], row["turn"], other, "reviewer"), rows)
-    store.record(Correction("r-3-0", 1, "angry", "agent"), find_request(tmp_path, "r-3-0"))
-    store.record(Correction("r-3-0", 1, "happy", "agent"), find_request(tmp_path, "r-3-0"))
+            store.record(Correction(row["request_id"], row["turn"], other, "reviewer"))
+    store.record(Correction("r-3-0", 1, "angry", "agent"))
+    store.record(Correction("r-3-0", 1, "happy", "agent"))
     scores = live_scores(store.entries())["3"]
     store.close()
     assert (scores["turns"], scores["recordings"], scores["contradicted"]) == (42, 3, 1)

@@ -28,6 +28,7 @@ from components.register import (
     rollback,
     show,
 )
+from components.traffic import TurnLog
 from pipelines.cli.main import run
 from tests.components.drift.made_up import to_log, to_version, traffic
 from tests.components.register.crowd import check_twenty_at_once, twenty_versions
@@ -149,8 +150,10 @@ def test_drift_is_held_against_the_version_in_production(
     papers = make_papers(tmp_path / "papers", model)
     number = register(model, **papers, lineage=lineage, settings=settings)
     promote(number, settings, actor="ann")
+    log = TurnLog(settings.log, settings.feedback_url)
     for snr, version in ((15.0, number), (30.0, number + 1)):
-        to_log(settings.log, traffic(36, 1, snr=snr), datetime.now(UTC), version)
+        to_log(log, traffic(36, 1, snr=snr), datetime.now(UTC), version)
+    log.close()
 
     monkeypatch.setenv("MOODLINE_HOME", str(settings.home))
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", server.url)

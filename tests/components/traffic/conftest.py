@@ -1,17 +1,22 @@
 """Requests as the service answers them, without a service."""
 
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from components.config import Settings
 from components.conversation import EMOTIONS, Turn
-from components.traffic import Answered, LoggedTurn
+from components.traffic import LoggedRequest, LoggedTurn, LogWriter, TurnLog
 
 NOW = datetime.now(UTC)
 
-MakeAnswer = Callable[..., Answered]
+MakeAnswer = Callable[..., LoggedRequest]
+Write = Callable[..., None]
 
 
 @pytest.fixture(scope="session")
@@ -28,16 +33,16 @@ def answer() -> MakeAnswer:
         number: int,
         *,
         turns: int = 2,
-        at: datetime = NOW,
+        time: datetime = NOW,
         recording: str | None = None,
         text: str | None = None,
         version: int = 3,
         audio: bool = False,
-    ) -> Answered:
-        dice = np.random.default_rng(number)
+    ) -> LoggedRequest:
+        rng = np.random.default_rng(number)
         logged = []
         for turn in range(turns):
-            p = dice.dirichlet(np.ones(4)).astype("f4").astype(float)
+            p = rng.dirichlet(np.ones(4)).astype("f4").astype(float)
             said = Turn(
                 f"call-{number}",
                 turn * 3.0,
@@ -50,12 +55,12 @@ def answer() -> MakeAnswer:
                 None if turn % 2 else 0.875,
             )
             measures = {"duration": 2.0, "words_per_second": 2.5, "loudness_db": -20.0}
-            vector = dice.normal(size=8).astype("f4")
+            vector = rng.normal(size=8).astype("f4")
             logged.append(LoggedTurn(said, vector, measures | {"snr_db": 30.0 + number}, text))
-        return Answered(
+        return LoggedRequest(
             f"request-{number:04d}",
             recording or f"{number:032x}",
-            at,
+            time,
             "/v1/analyze",
             version,
             "production",
@@ -64,3 +69,31 @@ def answer() -> MakeAnswer:
         )
 
     return make
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: a file, or one of a real PostgreSQL that keeps other hours than UTC."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/state/feedback.db"
+    empty = request.getfixturevalue("database")(f"traffic-{uuid.uuid4().hex[:8]}")
+    return Settings(feedback_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").feedback_url
+
+
+@pytest.fixture
+def log(tmp_path: Path, address: str) -> Iterator[TurnLog]:
+    """An empty log on each kind of database."""
+    with closing(TurnLog(tmp_path / "log", address)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def write(log: TurnLog) -> Iterator[Write]:
+    """Writes requests into the log."""
+    with closing(LogWriter(log)) as writer:
+
+        def write_all(*requests: LoggedRequest) -> None:
+            for request in requests:
+                writer.write(request)
+
+        yield write_all

@@ -1,7 +1,6 @@
 """Feedback: kept with what it corrects; unknown, repeated and contradictory; as a corpus."""
 
 import threading
-import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -11,48 +10,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.base import InputError, database_exists
-from components.config import Settings
+from components.base import InputError, Unavailable
 from components.conversation import FEEDBACK, read_audio, read_manifest
 from components.traffic import (
-    Answered,
     Correction,
     Feedback,
     FeedbackStore,
-    Journal,
+    LoggedRequest,
+    TurnLog,
     UnknownRequestError,
     audio_path,
     contradicted,
     export_feedback,
-    find_request,
     keep_audio,
     standing,
 )
 
-MakeAnswer = Callable[..., Answered]
+MakeAnswer = Callable[..., LoggedRequest]
+Write = Callable[..., None]
 
 
-@pytest.fixture
-def log(tmp_path: Path, answer: MakeAnswer) -> Path:
-    """A log of three requests of two turns each; the first one's sound was kept."""
-    folder = tmp_path / "log"
-    journal = Journal(folder)
-    for number in range(3):
-        journal.append(answer(number, audio=number == 0).line())
-    journal.close()
-    sent = answer(0)
-    place = audio_path(folder, sent.recording, sent.request_id, sent.at)
-    keep_audio(place, np.linspace(-0.5, 0.5, 80_000, dtype="f4"))
-    return folder
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database: a file, or one of a real PostgreSQL that keeps other hours than UTC."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/state/feedback.db"
-    empty = request.getfixturevalue("database")(f"feedback-{uuid.uuid4().hex[:8]}")
-    return Settings(feedback_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").feedback_url
+@pytest.fixture(autouse=True)
+def logged(log: TurnLog, write: Write, answer: MakeAnswer) -> None:
+    """Three requests of two turns each; the first one's sound was kept."""
+    first = answer(0, audio=True)
+    write(first, answer(1), answer(2))
+    path = audio_path(log.folder, first.recording, first.request_id, first.time)
+    keep_audio(path, np.linspace(-0.5, 0.5, 80_000, dtype="f4"))
 
 
 @pytest.fixture
@@ -64,7 +48,6 @@ def store(address: str) -> Iterator[FeedbackStore]:
 
 def say(
     store: FeedbackStore,
-    log: Path,
     emotion: str,
     source: str = "agent",
     request: str = "request-0000",
@@ -72,63 +55,62 @@ def say(
     author: str = "",
 ) -> tuple[bool, int, str]:
     """Give feedback: whether it was new, how many contradict it, and what stands."""
-    correction = Correction(request, turn, emotion, source, author)
-    done = store.record(correction, find_request(log, request))
+    done = store.record(Correction(request, turn, emotion, source, author))
     return done.new, done.contradicts, done.stands
 
 
 def test_feedback_is_kept_with_the_answer_it_corrects(
-    store: FeedbackStore, log: Path, answer: MakeAnswer
+    store: FeedbackStore, answer: MakeAnswer
 ) -> None:
-    assert say(store, log, "angry", turn=1) == (True, 0, "angry")
+    assert say(store, "angry", turn=1) == (True, 0, "angry")
     (entry,) = store.entries()
     sent, turn = answer(0), answer(0).turns[1].turn
     assert entry.emotion == "angry"
     assert (entry.predicted, entry.speaker) == (turn.emotion, "B")
     assert entry.confidence == pytest.approx(turn.confidence)
     assert (entry.recording, entry.version) == (sent.recording, sent.version)
-    assert (entry.time, entry.start, entry.end) == (sent.at, 3.0, 5.0)
-    assert entry.given >= sent.at
+    assert (entry.time, entry.start, entry.end) == (sent.time, 3.0, 5.0)
+    assert entry.given >= sent.time
     assert entry.given.utcoffset() == entry.time.utcoffset() == timedelta(0)
 
 
-def test_feedback_on_what_was_never_answered_is_refused(store: FeedbackStore, log: Path) -> None:
+def test_feedback_on_what_was_never_answered_is_refused(store: FeedbackStore) -> None:
     with pytest.raises(UnknownRequestError, match="no request 'request-0009' is in the log"):
-        say(store, log, "sad", request="request-0009")
+        say(store, "sad", request="request-0009")
     with pytest.raises(UnknownRequestError, match="has 2 turns, counted from 0; there is no turn"):
-        say(store, log, "sad", turn=2)
+        say(store, "sad", turn=2)
     with pytest.raises(InputError, match="emotion 'furious': name one of angry"):
-        say(store, log, "furious")
+        say(store, "furious")
     with pytest.raises(InputError, match="source 'customer': name one of agent, reviewer"):
-        say(store, log, "sad", source="customer")
+        say(store, "sad", source="customer")
     assert store.entries() == []
 
 
-def test_what_is_said_twice_is_kept_once(store: FeedbackStore, log: Path) -> None:
-    assert say(store, log, "sad") == (True, 0, "sad")
-    assert say(store, log, "sad") == (False, 0, "sad")
-    assert say(store, log, "sad", author="kim") == (True, 0, "sad")  # somebody else agrees
+def test_what_is_said_twice_is_kept_once(store: FeedbackStore) -> None:
+    assert say(store, "sad") == (True, 0, "sad")
+    assert say(store, "sad") == (False, 0, "sad")
+    assert say(store, "sad", author="kim") == (True, 0, "sad")  # somebody else agrees
     assert len(store.entries()) == 2
 
 
 def test_contradictions_are_kept_and_a_reviewer_outranks_agents(
-    store: FeedbackStore, log: Path
+    store: FeedbackStore,
 ) -> None:
-    assert say(store, log, "sad") == (True, 0, "sad")
-    assert say(store, log, "happy") == (True, 1, "happy")  # the latest of the agents
-    assert say(store, log, "angry", "reviewer") == (True, 2, "angry")
-    assert say(store, log, "sad") == (True, 2, "angry")  # an agent does not outrank a reviewer
-    assert say(store, log, "neutral", "reviewer") == (True, 4, "neutral")
-    assert say(store, log, "neutral", "reviewer") == (False, 4, "neutral")
+    assert say(store, "sad") == (True, 0, "sad")
+    assert say(store, "happy") == (True, 1, "happy")  # the latest of the agents
+    assert say(store, "angry", "reviewer") == (True, 2, "angry")
+    assert say(store, "sad") == (True, 2, "angry")  # an agent does not outrank a reviewer
+    assert say(store, "neutral", "reviewer") == (True, 4, "neutral")
+    assert say(store, "neutral", "reviewer") == (False, 4, "neutral")
     entries = store.entries()
     assert [entry.number for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry.emotion for entry in standing(entries)] == ["neutral"]
-    say(store, log, "sad", turn=1)
+    say(store, "sad", turn=1)
     assert contradicted(store.entries()) == 1
     assert [entry.emotion for entry in standing(store.entries())] == ["neutral", "sad"]
 
 
-def test_many_at_once_lose_nothing_and_repeat_nothing(address: str, log: Path) -> None:
+def test_many_at_once_lose_nothing_and_repeat_nothing(address: str) -> None:
     """Two replicas' stores on one database, new to both; each author says the same four times."""
     with ThreadPoolExecutor(2) as pool:
         stores = list(pool.map(FeedbackStore, [address] * 2))
@@ -136,7 +118,7 @@ def test_many_at_once_lose_nothing_and_repeat_nothing(address: str, log: Path) -
 
     def work(number: int) -> None:
         author = f"agent-{number % 4}"
-        outcomes.append(say(stores[number % 2], log, "sad", author=author)[0])
+        outcomes.append(say(stores[number % 2], "sad", author=author)[0])
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(16)]
     for thread in threads:
@@ -153,13 +135,13 @@ def test_many_at_once_lose_nothing_and_repeat_nothing(address: str, log: Path) -
 
 
 def test_entries_are_found_by_time_and_erased_by_recording(
-    store: FeedbackStore, log: Path, answer: MakeAnswer, now: datetime
+    store: FeedbackStore, log: TurnLog, answer: MakeAnswer, now: datetime
 ) -> None:
     for request in ("request-0000", "request-0001"):
-        say(store, log, "sad", request=request)
+        say(store, "sad", request=request)
     assert len(store.entries(since=now)) == 2
     assert store.entries(since=now + timedelta(seconds=1)) == []
-    assert store.erase(answer(0).recording) == 1
+    assert log.erase([answer(0).recording]) == (2 + 1, 1)  # turns and sound, feedback
     assert [entry.request_id for entry in store.entries()] == ["request-0001"]
 
 
@@ -168,28 +150,30 @@ def test_an_address_that_is_none_is_one_line(tmp_path: Path) -> None:
         FeedbackStore("nonsense")
     with pytest.raises(InputError, match="the feedback's database: "):
         FeedbackStore("oracle9://host/db")
-    with pytest.raises(InputError, match=r"the feedback's database: .*connection") as refused:
-        FeedbackStore(f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}")
+    away = FeedbackStore(f"postgresql+psycopg2://moodline@/feedback?host={tmp_path}")
+    with pytest.raises(Unavailable, match=r"the feedback's database: .*connection") as refused:
+        away.entries()
     assert "\n" not in str(refused.value)
+    assert (refused.value.exit_status, refused.value.http_status) == (2, 503)
 
 
-def test_a_database_that_nobody_wrote_is_not_made_to_look_into_it(tmp_path: Path) -> None:
-    name = tmp_path / "some where.db"
+def test_reading_a_database_that_nobody_wrote_makes_none(tmp_path: Path) -> None:
+    name = tmp_path / "some where" / "feedback.db"
     for url in (f"sqlite:///{name}?timeout=30", f"sqlite:///{name}"):
-        assert not database_exists(url)
-    FeedbackStore(f"sqlite:///{name}").close()
-    for url in (f"sqlite:///{name}?timeout=30", f"sqlite:///{name}", "postgresql://u@h/d"):
-        assert database_exists(url)
+        assert FeedbackStore.read(url) == []
+        assert len(TurnLog(tmp_path / "nowhere", url).window()) == 0
+        assert TurnLog(tmp_path / "nowhere", url).request("r") == []
+    assert not name.parent.exists()
 
 
 def test_export_makes_a_corpus_of_the_sound_that_was_kept(
-    store: FeedbackStore, log: Path, tmp_path: Path
+    store: FeedbackStore, log: TurnLog, tmp_path: Path
 ) -> None:
-    say(store, log, "sad")
-    say(store, log, "happy", "reviewer")
-    say(store, log, "angry", turn=1)
-    say(store, log, "angry", request="request-0001")  # its sound was not kept
-    done = export_feedback(store.entries(), log, tmp_path / "out")
+    say(store, "sad")
+    say(store, "happy", "reviewer")
+    say(store, "angry", turn=1)
+    say(store, "angry", request="request-0001")  # its sound was not kept
+    done = export_feedback(store.entries(), log.folder, tmp_path / "out")
     assert asdict(done) == {"recordings": 1, "turns": 2, "without_audio": 1}
     (tmp_path / "out").rename(tmp_path / "elsewhere")  # it needs nothing of the log
     (recording,) = read_manifest(tmp_path / "elsewhere")
@@ -203,18 +187,18 @@ def test_export_makes_a_corpus_of_the_sound_that_was_kept(
     assert sound == pytest.approx(np.linspace(-0.5, 0.5, 80_000), abs=1e-4)
 
 
-def test_nothing_to_export_is_one_line(store: FeedbackStore, log: Path, tmp_path: Path) -> None:
+def test_nothing_to_export_is_one_line(store: FeedbackStore, log: TurnLog, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no feedback yet"):
-        export_feedback(store.entries(), log, tmp_path / "out")
-    say(store, log, "angry", request="request-0001")
+        export_feedback(store.entries(), log.folder, tmp_path / "out")
+    say(store, "angry", request="request-0001")
     with pytest.raises(InputError, match="of none of the 1 labelled turns the sound was kept"):
-        export_feedback(store.entries(), log, tmp_path / "out")
+        export_feedback(store.entries(), log.folder, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
-def test_standing_is_the_same_in_any_order(store: FeedbackStore, log: Path) -> None:
+def test_standing_is_the_same_in_any_order(store: FeedbackStore) -> None:
     for emotion, source in (("sad", "agent"), ("happy", "reviewer"), ("angry", "agent")):
-        say(store, log, emotion, source)
+        say(store, emotion, source)
     entries: list[Feedback] = store.entries()
     assert standing(reversed(entries)) == standing(entries)
     assert standing([replace(entries[0], number=9)])[0].emotion == "sad"

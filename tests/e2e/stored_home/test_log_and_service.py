@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from components.config import Settings
 from components.conversation import read_manifest
-from components.traffic import FeedbackStore, read_window
+from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
 from serving.api.database import Database
 from serving.api.job_store import JobStore
@@ -30,6 +31,11 @@ KEY = {"authorization": "Bearer a key of the stored home"}
 Json = Callable[..., Any]
 
 
+def logged(home: Path) -> Any:
+    with closing(TurnLog(home / "log", Settings().feedback_url)) as log:
+        return log.window()
+
+
 def plain(value: Any) -> Any:
     """As JSON holds it."""
     return json.loads(json.dumps(value, default=str))
@@ -37,7 +43,7 @@ def plain(value: Any) -> Any:
 
 def test_the_log_is_read_whole(home: Path, moodline: Json, expected: dict[str, Any]) -> None:
     """Rolled up and in journals, with and without embeddings; and the erased stays erased."""
-    rows = plain(read_window(home / "log").table.to_pylist())
+    rows = plain(logged(home).to_pylist())
     assert rows == expected["turns"]
     assert {row["request_id"] for row in rows if "call-3" in row["request_id"]} == {
         "to-call-3-later"
@@ -75,7 +81,7 @@ def test_what_was_logged_can_be_erased(home: Path, moodline: Json) -> None:
         done = moodline("log", "erase", *name)
         assert (done["logged"], done["feedback"]) == counts, name
         assert run(["log", "erase", *name]) == 2
-    rest = read_window(home / "log").table["request_id"].to_pylist()
+    rest = logged(home)["request_id"].to_pylist()
     assert set(rest) == {"to-call-2", "to-call-4", "to-call-6"}
     assert [path.suffix for path in (home / "log" / "audio").rglob("*.*")] == [".flac"]
     assert {e.request_id for e in FeedbackStore.read(Settings().feedback_url)} == {"to-call-4"}
@@ -176,7 +182,7 @@ def test_the_service_finds_all_of_it(home: Path, expected: dict[str, Any], moodl
         child.terminate()
         child.wait(60)
     rest = [row for row in expected["turns"] if row["request_id"] != "to-web-call-1"]
-    assert plain(read_window(home / "log").table.to_pylist()) == rest
+    assert plain(logged(home).to_pylist()) == rest
     assert moodline("feedback", "show")["entries"] == 8 - 1 + 2
 
 

@@ -16,13 +16,13 @@ import yaml
 
 from components.conversation import EMOTIONS, Turn, read_manifest
 from components.traffic import (
-    Answered,
     Correction,
     FeedbackStore,
-    Journal,
+    LoggedRequest,
     LoggedTurn,
+    LogWriter,
+    TurnLog,
     audio_path,
-    find_request,
     keep_audio,
     recording_id,
     recording_key,
@@ -31,7 +31,7 @@ from pipelines.cli.main import run
 
 ROOT = Path(__file__).resolve().parents[3]
 Log = Callable[[float], None]
-DICE = np.random.default_rng(0)
+RNG = np.random.default_rng(0)
 
 
 @pytest.fixture
@@ -41,19 +41,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     columns: dict[str, list] = {}
     for recording in range(20):
         for _ in range(10):
-            p = DICE.dirichlet(np.ones(4))
+            p = RNG.dirichlet(np.ones(4))
             row = {
                 "part": "training" if recording < 12 else "validation",
                 "recording": str(recording),
                 "emotion": EMOTIONS[p.argmax()],
                 "probabilities": p.tolist(),
-                "confidence": 0.5 + DICE.normal(0, 0.1),
-                "duration": 2 + DICE.normal(0, 0.3),
-                "words_per_second": 2 + DICE.normal(0, 0.3),
-                "loudness_db": -20 + DICE.normal(),
-                "snr_db": 30 + DICE.normal(),
+                "confidence": 0.5 + RNG.normal(0, 0.1),
+                "duration": 2 + RNG.normal(0, 0.3),
+                "words_per_second": 2 + RNG.normal(0, 0.3),
+                "loudness_db": -20 + RNG.normal(),
+                "snr_db": 30 + RNG.normal(),
                 "asr_confidence": None,
-                "embedding": DICE.normal(size=4).tolist(),
+                "embedding": RNG.normal(size=4).tolist(),
             }
             for name, value in row.items():
                 columns.setdefault(name, []).append(value)
@@ -68,33 +68,35 @@ def log(home: Path) -> Log:
     """Logs twelve recordings of ten turns at some signal to noise."""
 
     def write(snr: float) -> None:
-        journal = Journal(home / "log")
+        log = TurnLog(home / "log", f"sqlite:///{home}/feedback.db")
+        writer = LogWriter(log)
         key = recording_key(home / "log")
         for number in range(12):
             turns = []
             for at in range(10):
-                drawn = DICE.dirichlet(np.ones(4))
+                drawn = RNG.dirichlet(np.ones(4))
                 p = dict(zip(EMOTIONS, map(float, drawn), strict=True))
                 emotion = EMOTIONS[drawn.argmax()]
-                sure = 0.5 + float(DICE.normal(0, 0.1))
+                sure = 0.5 + float(RNG.normal(0, 0.1))
                 said = Turn("x", at, at + 1.0, "A", "", emotion, sure, p)
                 measures = {
-                    "duration": 2 + float(DICE.normal(0, 0.3)),
-                    "words_per_second": 2 + float(DICE.normal(0, 0.3)),
-                    "loudness_db": -20 + float(DICE.normal()),
-                    "snr_db": snr + float(DICE.normal()),
+                    "duration": 2 + float(RNG.normal(0, 0.3)),
+                    "words_per_second": 2 + float(RNG.normal(0, 0.3)),
+                    "loudness_db": -20 + float(RNG.normal()),
+                    "snr_db": snr + float(RNG.normal()),
                 }
-                turns.append(LoggedTurn(said, DICE.normal(size=4).astype("f4"), measures))
+                turns.append(LoggedTurn(said, RNG.normal(size=4).astype("f4"), measures))
             name = recording_id(f"/call-{number}", key)
             now = datetime.now(UTC)
             place = audio_path(home / "log", name, f"r{number}", now)
             if number == 0:
                 keep_audio(place, np.zeros(160_000, "f4"))
-            answered = Answered(
+            request = LoggedRequest(
                 f"r{number}", name, now, "/v1/analyze", 1, "production", number == 0, tuple(turns)
             )
-            journal.append(answered.line())
-        journal.close()
+            writer.write(request)
+        writer.close()
+        log.close()
 
     return write
 
@@ -121,7 +123,12 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
         assert run([*command, option, "-", "--json"]) == 2
         assert "standard output can take one thing" in capfd.readouterr().err
 
+    assert run(["log", "export", "-o", str(home / "calm")]) == 0
     log(15.0)
+    capfd.readouterr()
+    assert run([*command, "--log", str(home / "calm"), "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["turns"] == 120
+    assert run([*command, "--log", str(home / "version")]) == 2
     assert run(command) == 1
     told = capfd.readouterr()
     assert "snr_db" in told.err
@@ -156,8 +163,7 @@ def test_feedback_is_exported_and_a_recording_erased(
     log(30.0)
     store = FeedbackStore(f"sqlite:///{home}/feedback.db")
     for request in ("r0", "r1"):
-        rows = find_request(home / "log", request)
-        store.record(Correction(request, 2, "sad", "reviewer"), rows)
+        store.record(Correction(request, 2, "sad", "reviewer"))
     assert run(["feedback", "export", "-o", str(home / "out")]) == 0
     told = capfd.readouterr()
     assert "1 labelled turns of 1 recordings" in told.out
@@ -168,7 +174,6 @@ def test_feedback_is_exported_and_a_recording_erased(
     assert run(["log", "erase", "call-0", "--json"]) == 0
     erased = json.loads(capfd.readouterr().out)
     assert (erased["logged"], erased["feedback"]) == (11, 1)
-    assert find_request(home / "log", "r0") == []
     assert [entry.request_id for entry in store.entries()] == ["r1"]
     store.close()
     assert run(["log", "erase", "call-0"]) == 2
@@ -178,3 +183,19 @@ def test_feedback_is_exported_and_a_recording_erased(
     assert run(["log", "erase", "sent/call-1.wav"]) == 0
     assert run(["log", "erase", "(call-2)"]) == 0  # as the service cleans it
     assert "Erased: 10 turns and sound files, 0 entries" in capfd.readouterr().out
+
+
+def test_the_log_is_exported_as_parquet(
+    home: Path, log: Log, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = home / "turns.parquet"
+    assert run(["log", "export", "-o", str(out)]) == 2
+    assert "nothing in the log for this window" in capfd.readouterr().err
+    assert not out.exists() and not (home / "feedback.db").exists()
+    log(30.0)
+    assert run(["log", "export", "-o", str(out), "--window", "1h", "--json"]) == 0
+    assert json.loads(capfd.readouterr().out) == {"path": str(out), "rows": 120}
+    assert pq.read_table(out).num_rows == 120
+    assert run(["log", "export", "-o", str(home / "version")]) == 2  # it is not empty
+    assert run(["log", "export", "-o", str(home / "days")]) == 0
+    assert "120 rows" in capfd.readouterr().out

@@ -13,13 +13,13 @@ from components.base import DatabaseAwayError
 from components.config import Settings, load_profile
 from components.conversation import FEEDBACK, Turn, read_manifest
 from components.traffic import (
-    Answered,
     Correction,
     FeedbackStore,
-    Journal,
+    LoggedRequest,
     LoggedTurn,
+    LogWriter,
+    TurnLog,
     audio_path,
-    find_request,
     keep_audio,
 )
 from pipelines.runners.request import RetrainRequest
@@ -78,12 +78,13 @@ def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
     measures = {"duration": 1.0, "words_per_second": 2.0, "loudness_db": -20.0, "snr_db": 30.0}
     logged = (LoggedTurn(turn, np.zeros(4, "f4"), measures),)
     now, name = datetime.now(UTC), "0" * 32
-    journal = Journal(settings.log)
-    journal.append(Answered("r0", name, now, "/v1/analyze", 1, "production", True, logged).line())
-    journal.close()
+    log = TurnLog(settings.log, settings.feedback_url)
+    request = LoggedRequest("r0", name, now, "/v1/analyze", 1, "production", True, logged)
+    LogWriter(log).write(request)
+    log.close()
     keep_audio(audio_path(settings.log, name, "r0", now), np.zeros(32_000, "f4"))
     store = FeedbackStore(settings.feedback_url)
-    store.record(Correction("r0", 0, "sad", "reviewer"), find_request(settings.log, "r0"))
+    store.record(Correction("r0", 0, "sad", "reviewer"))
     store.close()
     folder = started(settings, 1)
     cause = json.loads((folder / "cause.json").read_text())

@@ -9,10 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from components.base import DatabaseAwayError, InputError
+from components.base import DatabaseAwayError
 from components.traffic import FeedbackStore
 from serving.api.database import Database
-from serving.api.feedback import FeedbackDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.keys import add_key
 from tests.serving.helpers import running_postgres, start_log_service
@@ -65,7 +64,7 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "ask",
-    [lambda url: JobStore(Database(url)).unfinished(), FeedbackStore],
+    [lambda url: JobStore(Database(url)).unfinished(), FeedbackStore.read],
     ids=["jobs", "feedback"],
 )
 def test_a_silent_postgresql_is_given_up_soon(ask: Callable[[str], object]) -> None:
@@ -81,16 +80,10 @@ def test_a_silent_postgresql_is_given_up_soon(ask: Callable[[str], object]) -> N
 def test_feedback_is_taken_once_its_database_is_there(tmp_path: Path) -> None:
     in_the_way = tmp_path / "feedback.db"
     in_the_way.mkdir()
-    database = FeedbackDatabase(f"sqlite:///{in_the_way}")
+    store = FeedbackStore(f"sqlite:///{in_the_way}")
     for _ in range(2):
-        with pytest.raises(DatabaseAwayError):
-            database.store()
+        with pytest.raises(DatabaseAwayError, match="unable to open database file"):
+            store.entries()
     in_the_way.rmdir()
-    assert database.store().entries() == []
-    assert database.store() is database.store()
-    database.close()
-
-
-def test_an_address_that_is_none_stops_the_service_at_its_start() -> None:
-    with pytest.raises(InputError, match="the feedback's database: "):
-        FeedbackDatabase("nonsense")
+    assert store.of_turn("r", 0) == []
+    store.close()

@@ -1,0 +1,219 @@
+"""The prediction log: the turns that were answered, in the database that feedback is in.
+
+Sound that the operator keeps lies beside it, in the log's folder (see `components.traffic.audio`).
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, delete, insert, select, update
+
+from components.base import Database, database_errors
+from components.traffic.audio import audio_of, audio_path
+from components.traffic.older_log import has_older_log, migrate
+from components.traffic.rows import schema, to_table
+from components.traffic.tables import (
+    COLUMNS,
+    ERASED,
+    FEEDBACK,
+    TURNS,
+    counts,
+    is_late,
+    traffic_database,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ROWS = 4096
+"""That are read at a time."""
+
+_SELECT = select(*(TURNS.c[name] for name in COLUMNS))
+
+
+class TurnLog:
+    """The log of a folder and a database. Several processes may write and read it.
+
+    Args:
+        folder: of the key and the sound. What an older version logged there is put into the
+            database when the log is first used.
+        url: SQLAlchemy's, of the database.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
+    """
+
+    def __init__(self, folder: Path, url: str) -> None:
+        self.folder = Path(folder)
+        self._database = traffic_database(url, synchronous="NORMAL")
+        self._migrated = False
+
+    def open(self) -> Database:
+        """The database, with what an older version logged in the folder.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        if not self._migrated:
+            migrate(self.folder, self._database)
+            self._database.open()
+            self._migrated = True
+        return self._database
+
+    @property
+    def exists(self) -> bool:
+        """False if nothing was ever logged; then reading makes no file."""
+        return self._database.exists or has_older_log(self.folder)
+
+    def batches(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        version: int | None = None,
+    ) -> "Iterator[pa.Table]":
+        """The turns that were answered from `since` until before `until`, by time.
+
+        Args:
+            version: only what this model version answered.
+
+        Yields:
+            Tables with the columns of `schema`, of a few thousand rows.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not self.exists:
+            return
+        conditions = [counts()]
+        if since is not None:
+            conditions.append(TURNS.c.time >= since.astimezone(UTC))
+        if until is not None:
+            conditions.append(TURNS.c.time < until.astimezone(UTC))
+        if version is not None:
+            conditions.append(TURNS.c.version == version)
+        query = _SELECT.where(*conditions).order_by(TURNS.c.time, TURNS.c.request_id, TURNS.c.turn)
+        with self.open().begin() as connection:
+            rows = connection.execution_options(yield_per=_ROWS).execute(query)
+            for part in rows.partitions():
+                yield to_table(part)
+
+    def window(
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        version: int | None = None,
+    ) -> "pa.Table":
+        """`batches` as one table."""
+        import pyarrow as pa
+
+        batches = self.batches(since, until, version=version)
+        return pa.concat_tables([schema().empty_table(), *batches])
+
+    def request(self, request_id: str) -> list[dict[str, Any]]:
+        """The rows of a request, by turn; none if it is not in the log.
+
+        Callers may name two requests alike; the later one counts.
+        """
+        if not self.exists:
+            return []
+        return find_request(self.open(), request_id)
+
+    def erase(self, recordings: Iterable[str], now: datetime | None = None) -> tuple[int, int]:
+        """Erase recordings: turns, sound and feedback. What is answered later is kept.
+
+        Args:
+            recordings: as they stand in the log (see `recording_id`).
+            now: of the erasure; default: now.
+
+        Returns:
+            How many turns and sound files there were, and how many entries of feedback.
+
+        Raises:
+            Unavailable: the database does not answer; nothing was erased.
+        """
+        recordings, now = list(recordings), now or datetime.now(UTC)
+        if not self.exists:
+            return 0, 0
+        database = self.open()
+        with database.begin() as connection:
+            connection.execute(insert(ERASED), [{"recording": r, "time": now} for r in recordings])
+            turns = connection.execute(
+                delete(TURNS).where(TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
+            ).rowcount
+            feedback = connection.execute(
+                delete(FEEDBACK).where(FEEDBACK.c.recording.in_(recordings))
+            ).rowcount
+        _empty_wal(database)
+        files = [path for recording in recordings for path in audio_of(self.folder, recording)]
+        for path in files:
+            path.unlink(missing_ok=True)
+        return turns + len(files), feedback
+
+    def sweep(
+        self, *, content_days: float, days: float, now: datetime | None = None
+    ) -> tuple[int, int]:
+        """Delete what is too old, the content (words, sound) first; and late rows of the erased.
+
+        Args:
+            content_days: how long words and sound are kept.
+            days: how long anything is.
+            now: default: now.
+
+        Returns:
+            How many turns lost their words, and how many turns and sound files were deleted.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        now = now or datetime.now(UTC)
+        content, whole = now - timedelta(days=content_days), now - timedelta(days=days)
+        emptied = deleted = 0
+        if self.exists:
+            migrate(self.folder, self._database)  # an older writer may have ended since
+            with self.open().begin() as connection:
+                for recording, request_id, time in connection.execute(_late_audio()):
+                    audio_path(self.folder, recording, request_id, time).unlink(missing_ok=True)
+                deleted += connection.execute(delete(TURNS).where(*is_late())).rowcount
+                deleted += connection.execute(delete(TURNS).where(TURNS.c.time < whole)).rowcount
+                connection.execute(delete(ERASED).where(ERASED.c.time < whole))
+                emptied = connection.execute(
+                    update(TURNS)
+                    .where(TURNS.c.time < content, TURNS.c.text.is_not(None))
+                    .values(text=None)
+                ).rowcount
+            _empty_wal(self._database)
+        for path in (self.folder / "audio").glob("day=*/[!.]*.flac"):
+            day = datetime.strptime(path.parent.name, "day=%Y-%m-%d").replace(tzinfo=UTC)
+            if day + timedelta(days=1) <= min(content, now):
+                path.unlink(missing_ok=True)
+                deleted += 1
+        return emptied, deleted
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._database.close()
+
+
+def find_request(database: Database, request_id: str) -> list[dict[str, Any]]:
+    """The rows of a request, by turn (see `TurnLog.request`)."""
+    query = _SELECT.where(TURNS.c.request_id == request_id, counts())
+    with database.begin() as connection:
+        rows = to_table(connection.execute(query).all()).to_pylist()
+    last = max((row["time"] for row in rows), default=None)
+    return sorted((row for row in rows if row["time"] == last), key=lambda row: row["turn"] or 0)
+
+
+def _late_audio() -> Select[str, str, datetime]:
+    columns = (TURNS.c.recording, TURNS.c.request_id, TURNS.c.time)
+    return select(*columns).where(*is_late(), TURNS.c.audio).distinct()
+
+
+def _empty_wal(database: Database) -> None:
+    """SQLite: what was deleted is not to stay in the write-ahead log either."""
+    if database.is_sqlite:
+        with database_errors(database.name), database.open().connect() as connection:
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

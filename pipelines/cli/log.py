@@ -1,0 +1,73 @@
+"""`moodline log`: take the prediction log out as Parquet, or a recording out of it."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from components.base import InputError
+from components.config import Settings
+from pipelines.cli.console import out, print_json, spinner
+from pipelines.cli.options import AsJson
+from pipelines.cli.window import Window, start_of
+
+
+def export_command(
+    output: Annotated[Path, typer.Option("-o", help="A file ….parquet, or a new folder.")],
+    window: Window = "all",
+    as_json: AsJson = False,
+) -> None:
+    """Write the logged turns as Parquet, which pandas and DuckDB read.
+
+    A folder holds turns/day=…/turns.parquet. `moodline drift --log` reads it, too.
+    """
+    from components.base import check_new_folder, check_writable
+    from components.traffic import TurnLog, export_log
+
+    if output.suffix == ".parquet":
+        check_writable(output)
+    else:
+        check_new_folder(output)
+    settings, now = Settings(), datetime.now(UTC)
+    since = start_of(window, now)
+    with closing(TurnLog(settings.log, settings.feedback_url)) as log, spinner("exporting"):
+        rows = export_log(log, output, since, now)
+    if as_json:
+        return print_json({"path": str(output), "rows": rows})
+    return out.print(f"{output}: {rows} rows", markup=False)
+
+
+def erase_command(
+    recording: Annotated[
+        str, typer.Argument(help="The turns' session_id, or the name of the file that was sent.")
+    ],
+    owner: Annotated[
+        str, typer.Option("--owner", help="The name of the API key it was sent with, if one was.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Erase a recording: its turns, sound and feedback. An export is a copy: see to it yourself.
+
+    Recordings of two API keys are two, whatever their names: of one that came with a key only
+    `--owner` finds the turns. Exit status 2: nothing is kept of such a recording.
+    """
+    from components.conversation import recording_names
+    from components.traffic import TurnLog, recording_id, recording_key
+
+    settings = Settings()
+    nothing = f"{recording}: nothing is kept of a recording of that name" + (
+        f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
+    )
+    if not settings.log.is_dir():
+        raise InputError(nothing)
+    key = recording_key(settings.log)
+    ids = [recording_id(f"{owner}/{name}", key) for name in recording_names(recording)]
+    with closing(TurnLog(settings.log, settings.feedback_url)) as log:
+        logged, feedback = log.erase(ids)
+    if not logged and not feedback:
+        raise InputError(nothing)
+    if as_json:
+        return print_json({"recording": ids[0], "logged": logged, "feedback": feedback})
+    return out.print(f"Erased: {logged} turns and sound files, {feedback} entries of feedback.")

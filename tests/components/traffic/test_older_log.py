@@ -1,0 +1,139 @@
+"""The log of version 0.1, in files, is put into the database: once, whole, whoever is killed."""
+
+import base64
+import fcntl
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from components.traffic import LoggedRequest, TurnLog
+from components.traffic.rows import to_table
+from components.traffic.tables import COLUMNS, TURNS
+
+MakeAnswer = Callable[..., LoggedRequest]
+ROOT = Path(__file__).resolve().parents[3]
+DAY = "2026-03-02"
+
+
+def line(request: LoggedRequest) -> bytes:
+    """A journal's line."""
+    table = to_table([[row[name] for name in COLUMNS] for row in request.rows()])
+    rows = table.to_pylist()
+    for number, row in enumerate(rows):
+        row["embedding"] = base64.b64encode(request.rows()[number]["embedding"]).decode()
+    keys = ("request_id", "recording", "route", "version", "alias", "audio")
+    turns = [{k: v for k, v in row.items() if k not in (*keys, "time", "turn")} for row in rows]
+    content = {key: rows[0][key] for key in keys} | {"time": request.time.isoformat()}
+    return json.dumps(content | {"turns": turns}).encode() + b"\n"
+
+
+def add_journal(folder: Path, name: str, *lines: bytes) -> Path:
+    path = folder / "journal" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"".join(lines))
+    return path
+
+
+def add_parquet(folder: Path, name: str, *requests: LoggedRequest) -> Path:
+    path = folder / "turns" / f"day={DAY}" / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [[row[column] for column in COLUMNS] for request in requests for row in request.rows()]
+    pq.write_table(to_table(rows), path)
+    return path
+
+
+def ids(log: TurnLog) -> list[str]:
+    """The requests in the log, each once for its first turn."""
+    rows = log.window().to_pylist()
+    return sorted(row["request_id"] for row in rows if not row["turn"])
+
+
+def test_it_is_in_the_database_at_first_use_and_says_so_in_one_line(
+    log: TurnLog, answer: MakeAnswer, now: datetime, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = log.folder
+    add_parquet(folder, "a", answer(0), answer(1, recording="gone"))
+    add_journal(folder, "a", line(answer(0)))  # it was rolled up, and its writer died then
+    add_journal(folder, "b", line(answer(2)), line(answer(3, recording="gone")))
+    add_journal(folder, ".c")  # its writer died before its first line
+    (folder / "erased").mkdir()
+    (folder / "erased" / "gone").write_text((now + timedelta(seconds=1)).isoformat())
+    (folder / "key").write_bytes(b"key")
+    before = answer(2).rows()
+    assert ids(log) == ["request-0000", "request-0002"]
+    rows = [row for row in log.window().to_pylist() if row["request_id"] == "request-0002"]
+    assert rows == to_table([[row[name] for name in COLUMNS] for row in before]).to_pylist()
+    assert [path.name for path in folder.iterdir()] == ["key"]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"migrated {folder}: 8 turns of 4 files are in the database now"
+    ]
+    with log.open().begin() as connection:  # what was erased was not only hidden
+        assert len(connection.execute(TURNS.select()).all()) == 4
+
+
+def test_damaged_lines_and_files_cost_themselves_alone(
+    log: TurnLog, answer: MakeAnswer, caplog: pytest.LogCaptureFixture
+) -> None:
+    strange = line(answer(1)).replace(b'"version": 3', b'"version": "three"')
+    torn = line(answer(3))[:-40]
+    bad = [strange, b"[]\n", b"\xff\x00\n", b"{}\n"]
+    add_journal(log.folder, "a", line(answer(0)), *bad, line(answer(2)), torn)
+    path = add_parquet(log.folder, "b", answer(4))
+    path.write_bytes(path.read_bytes()[:-100])
+    assert ids(log) == ["request-0000", "request-0002"]
+    assert path.exists()
+    unreadable, done = (record.getMessage() for record in caplog.records)
+    assert f"{path} cannot be read and stays: " in unreadable
+    assert done.endswith("; left out 5 damaged lines")
+
+
+def test_a_journal_whose_writer_lives_waits(log: TurnLog, answer: MakeAnswer) -> None:
+    path = add_journal(log.folder, "a", line(answer(0)))
+    with path.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert ids(log) == []
+        writer.write(line(answer(1)))
+    log.sweep(content_days=7, days=90)
+    assert ids(log) == ["request-0000", "request-0001"]
+
+
+def test_processes_that_start_together_migrate_it_once(
+    log: TurnLog, address: str, answer: MakeAnswer
+) -> None:
+    for number in range(20):
+        add_parquet(log.folder, f"{number}", answer(number))
+
+    def look(_: int) -> int:
+        with closing(TurnLog(log.folder, address)) as other:
+            return len(other.window())
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(look, range(4))) == [40] * 4
+
+
+def test_one_that_is_killed_goes_on_where_it_stopped(
+    log: TurnLog, address: str, answer: MakeAnswer
+) -> None:
+    """SIGKILL while files are migrated, three times."""
+    for number in range(60):
+        add_parquet(log.folder, f"{number}", answer(number))
+    code = "import sys; from pathlib import Path; from components.traffic import TurnLog\n"
+    code += "TurnLog(Path(sys.argv[1]), sys.argv[2]).open()"
+    for rest in (50, 30, 10):
+        child = subprocess.Popen([sys.executable, "-c", code, log.folder, address], cwd=ROOT)
+        while len(list(log.folder.glob("turns/*/*"))) > rest and child.poll() is None:
+            time.sleep(0.001)
+        child.kill()
+        child.wait()
+    assert ids(log) == [f"request-{n:04d}" for n in range(60)]
+    assert len(log.window()) == 120
+    assert not list(log.folder.iterdir())
