@@ -1,27 +1,20 @@
 """`moodline demo`: the whole loop on the demo corpus, then a real conversation."""
 
 import getpass
-import importlib.util
 import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from components.base import InputError
 from components.config import Profile, Settings
-from components.conversation import (
-    SpeakerSegment,
-    Turn,
-    audio_duration,
-    read_audio,
-    turns_from_rttm,
-)
+from components.conversation import audio_duration, read_audio
 from components.register import alias_version
 from pipelines.cli.console import bar, err, out, spinner, title
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
 from pipelines.cli.tables import turns_table
+from pipelines.demo.sample import sample_conversation, sample_errors
 from pipelines.runners.request import RetrainRequest
 
 
@@ -52,26 +45,12 @@ def demo_command(
     else:
         refuse_unless_passed(result)
     title("2  Serve it: Triton and the BentoML service")
-    audio, reference = real_conversation()
+    audio, reference = sample_conversation()
     _serve_once(audio, chosen, settings)
     title("3  moodline analyze, on a real telephone conversation of two women")
     _analyze_real(audio, reference, chosen, settings)
     out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
     out.print("Next: moodline analyze YOUR.wav · moodline registry list · make serve")
-
-
-def real_conversation() -> tuple[Path, Path]:
-    """The half minute of real conversation that pyannote.audio ships, and its RTTM.
-
-    Raises:
-        InputError: this version of pyannote.audio ships none.
-    """
-    spec = importlib.util.find_spec("pyannote")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        sample = Path(folder) / "audio" / "sample"
-        if (sample / "sample.wav").is_file() and (sample / "sample.rttm").is_file():
-            return sample / "sample.wav", sample / "sample.rttm"
-    raise InputError("pyannote.audio ships no sample conversation; run: make setup")
 
 
 def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
@@ -114,30 +93,12 @@ def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Sett
         analysis = analyzer.analyze(read_audio(audio), session_id="sample", num_speakers=2)
         progress(1, 1)
     out.print(turns_table(analysis.turns))
-    show_errors(analysis.turns, analysis.speakers, reference)
-
-
-def show_errors(turns: tuple[Turn, ...], speakers: tuple[SpeakerSegment, ...], rttm: Path) -> None:
-    """Print the error rates of a conversation against its RTTM and the STM beside it."""
-    import meeteval
-
-    from components.scoring import score
-
-    stm = meeteval.io.STM.load(rttm.with_suffix(".stm")).to_seglst()
-    said = [
-        Turn(
-            s["session_id"], float(s["start_time"]), float(s["end_time"]), s["speaker"], s["words"]
-        )
-        for s in stm
-    ]
-    heard = [Turn("sample", s.start, s.end, s.speaker, "") for s in speakers]
-    der = score(turns_from_rttm(rttm), heard, "collar0").to_json()["der"]
-    words = score(said, list(turns), "collar0").to_json()["cpwer"]
+    der, cpwer = sample_errors(analysis.turns, analysis.speakers, reference)
     out.print(
         f"\nagainst its reference: diarization error rate {der['rate']:.1%} at collar 0 "
         f"(missed {der['missed']:.1f} s, false alarm {der['false_alarm']:.1f} s, "
         f"wrong speaker {der['confusion']:.1f} s of {der['total']:.1f} s), "
-        f"cpWER {words['rate']:.1%} ({words['errors']} of {words['length']} words)",
+        f"cpWER {cpwer['rate']:.1%} ({cpwer['errors']} of {cpwer['length']} words)",
         soft_wrap=True,
     )
     err.print("The emotions have no reference: nobody labelled this call.", style="dim")

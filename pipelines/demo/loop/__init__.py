@@ -1,5 +1,9 @@
-"""From drifted traffic to a promoted version, by the parts of production.
+"""From drifted traffic to a promoted version, with the same servers as in production.
 
-`traffic` asks and corrects, `stack` holds the servers, `signs` looks at what they say, `play` goes
-through it all and tells of it.
+state       the loop's own settings, profile and lock
+recordings  what is sent to the service
+stack       starts and stops the servers
+client      sends recordings and feedback
+observe     the alert, its route, the run that the trigger starts
+scenario    all of it in order, and what is printed
 """

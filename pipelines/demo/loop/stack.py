@@ -1,11 +1,11 @@
-"""The loop's parts: the service, the trigger, Prometheus and Alertmanager, each the real one.
+"""The loop's servers: the service, the trigger, Prometheus and Alertmanager.
 
     callers ─> service ── scraped ──> Prometheus ── alerts ──> Alertmanager ── webhook ──> trigger
                   │                       └────────────── scrapes ───────────────────────────┤ │
                   └ log, feedback ──> moodline drift ── gauges ──────────────────────────────┘ │
                                 └───────────────────────────────────────> moodline retrain <───┘
 
-They listen on loopback, on free ports; what they write lies in the loop's home.
+They listen on free ports of the loopback address. What they write lies in the loop's home.
 """
 
 import contextlib
@@ -13,60 +13,61 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import yaml
 
-from components.base import InputError
+from components.base import InputError, Unavailable
 from components.config import Profile, Settings
 from components.conversation import Seconds
 from pipelines.definitions.code_version import MOODLINE, ROOT
+from pipelines.demo.loop.observe import HTTP_SECONDS, POLL_SECONDS, wait_for
+from serving.processes import Child, free_ports
 
-if TYPE_CHECKING:
-    from serving.processes import Child
-
-PLACE = ROOT / "infra" / "prometheus"
+CONFIG = ROOT / "infra" / "prometheus"
 INTERVAL = "1s"
-"""Between two scrapes, and two looks at the rules: in the loop minutes stand for days."""
+"""Between two scrapes and two evaluations of the rules: in the loop, minutes stand for days."""
 
 PROGRAMS = {"prometheus": "prometheus", "alertmanager": "prometheus-alertmanager"}
-"""As Debian calls them."""
+"""The names that Debian gives the programs."""
 
-START: Seconds = 300.0
-"""The longest that a part may take until it is ready."""
+START_SECONDS: Seconds = 300.0
+"""The longest time until a server is ready."""
 
-STOP: Seconds = 60.0
+STOP_SECONDS: Seconds = 60.0
 
 
 def prometheus_config(service: str, trigger: str, alertmanager: str) -> dict[str, Any]:
-    """`infra/prometheus/prometheus.yaml` for parts that listen here.
+    """`infra/prometheus/prometheus.yaml` for servers at these addresses.
 
     Args:
         service, trigger, alertmanager: host:port of each.
     """
-    config = yaml.safe_load((PLACE / "prometheus.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((CONFIG / "prometheus.yaml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
-    config["rule_files"] = [str(PLACE / "rules.yaml")]
+    config["rule_files"] = [str(CONFIG / "rules.yaml")]
     config["alerting"]["alertmanagers"] = [{"static_configs": [{"targets": [alertmanager]}]}]
-    here = {"moodline": service, "trigger": trigger}
+    addresses = {"moodline": service, "trigger": trigger}
     config["scrape_configs"] = [
-        job | {"static_configs": [{"targets": [here[job["job_name"]]]}]}
+        job | {"static_configs": [{"targets": [addresses[job["job_name"]]]}]}
         for job in config["scrape_configs"]
-        if job["job_name"] in here
+        if job["job_name"] in addresses
     ]
     return config
 
 
 def alertmanager_config(trigger: str, token: Path) -> dict[str, Any]:
-    """`infra/prometheus/alertmanager.yaml` for a trigger that listens here; people are nowhere.
+    """`infra/prometheus/alertmanager.yaml` for a trigger at this address; nobody else is notified.
 
     Args:
         trigger: its host:port.
-        token: the file that holds what it asks for.
+        token: the file with the trigger's bearer token.
     """
-    config = yaml.safe_load((PLACE / "alertmanager.yaml").read_text(encoding="utf-8"))
+    config = yaml.safe_load((CONFIG / "alertmanager.yaml").read_text(encoding="utf-8"))
     for receiver in config["receivers"]:
         if receiver["name"] != "trigger":
             receiver["webhook_configs"] = []
@@ -77,32 +78,21 @@ def alertmanager_config(trigger: str, token: Path) -> dict[str, Any]:
     return config
 
 
-def _program(folder: Path, name: str) -> str:
-    path = folder / "usr" / "bin" / name
-    if not path.is_file():
-        raise InputError(f"{path}: is not there; run: make demo-loop, which unpacks it")
-    return str(path)
-
-
-def _write(path: Path, config: Mapping[str, Any]) -> None:
-    path.write_text(yaml.safe_dump(dict(config), sort_keys=False), encoding="utf-8")
-
-
 class Stack:
-    """All parts together, as a context manager; whatever ends it, nothing goes on running.
+    """All servers together, as a context manager; whatever ends it, none goes on running.
 
     Args:
-        settings: of the loop.
-        programs: the folder that Prometheus and Alertmanager are unpacked in.
+        settings: the loop's.
+        programs: the folder in which Prometheus and Alertmanager are unpacked.
         profile: what is served and retrained.
-        corpus: that the trigger retrains on.
-        environment: of the service and the trigger, beside the settings'.
+        corpus: what the trigger retrains on.
+        environment: of the service and the trigger, in addition to the settings.
 
     Raises:
-        InputError: Prometheus or Alertmanager is not there.
+        InputError: Prometheus or Alertmanager is missing.
 
     Attributes:
-        service, trigger, prometheus, alertmanager: where each answers.
+        urls: where each server answers, by name.
     """
 
     def __init__(
@@ -113,105 +103,97 @@ class Stack:
         corpus: Path,
         environment: Mapping[str, str],
     ) -> None:
-        from serving.processes import free_ports
-
-        self._settings = settings
-        self._folder = programs.resolve()
-        self._programs = {name: _program(self._folder, file) for name, file in PROGRAMS.items()}
+        self._settings, self._home = settings, settings.home.resolve()
+        self._programs = programs.resolve()
         self._profile, self._corpus = profile, corpus
         self._environment = {**os.environ, **settings.environment(), **environment}
-        self._ports = free_ports(4)
-        self.service, self.trigger, self.prometheus, self.alertmanager = (
-            f"http://127.0.0.1:{port}" for port in self._ports
-        )
-        self._children: list[Child] = []
+        names = ("service", "trigger", *PROGRAMS)
+        self._ports = dict(zip(names, free_ports(len(names)), strict=True))
+        self._addresses = {name: f"127.0.0.1:{port}" for name, port in self._ports.items()}
+        self.urls = {name: f"http://{address}" for name, address in self._addresses.items()}
+        self._children: dict[str, Child] = {}
+        for path in map(self._program, PROGRAMS):
+            if not path.is_file():
+                raise InputError(f"{path}: is not there; run: make demo-loop, which unpacks it")
 
-    def start(self, told: Callable[[str], None]) -> None:
-        """Start all parts; returns when each is ready.
+    def start(self, on_wait: Callable[[str], None]) -> None:
+        """Start all servers; returns when each is ready.
 
         Args:
-            told: called with the name of each before it is waited for.
+            on_wait: called with the names of the servers that are started next.
 
         Raises:
-            InputError: a part does not come up.
+            Unavailable: a server does not come up.
         """
-        home = self._settings.home.resolve()
-        token, secret = home / "trigger-token", secrets.token_urlsafe(24)
-        token.touch(0o600)
-        token.write_text(secret, encoding="utf-8")
-        service, trigger, prometheus, alertmanager = (f"127.0.0.1:{port}" for port in self._ports)
-        _write(home / "prometheus.yaml", prometheus_config(service, trigger, alertmanager))
-        _write(home / "alertmanager.yaml", alertmanager_config(trigger, token))
-        asked = ["--profile", self._profile.model_dump_json(), "--port"]
-        told("the service and the trigger")
-        self._start("service", [*MOODLINE, "serve", *asked, str(self._ports[0])])
-        command = ["trigger", "serve", *asked, str(self._ports[1]), "--promote"]
-        command += ["--corpus", str(self._corpus)]
-        self._start("trigger", [*MOODLINE, *command], {"MOODLINE_TRIGGER_TOKEN": secret})
-        self._wait(f"{self.service}/readyz")
-        self._wait(f"{self.trigger}/healthz")
-        told("Prometheus and Alertmanager")
-        for name, address, options in (
-            ("prometheus", prometheus, [f"--storage.tsdb.path={home / 'prometheus'}"]),
-            (
-                "alertmanager",
-                alertmanager,
-                [f"--storage.path={home / 'alertmanager'}", "--cluster.listen-address="],
+        on_wait("the service and the trigger")
+        profile = ("--profile", self._profile.model_dump_json())
+        token = secrets.token_urlsafe(24)
+        self._start("service", *MOODLINE, "serve", *profile, "--port", self._ports["service"])
+        self._environment["MOODLINE_TRIGGER_TOKEN"] = token
+        trigger = ("trigger", "serve", *profile, "--promote", "--corpus", self._corpus)
+        self._start("trigger", *MOODLINE, *trigger, "--port", self._ports["trigger"])
+        self._wait_ready(f"{self.urls['service']}/readyz", f"{self.urls['trigger']}/healthz")
+        on_wait("Prometheus and Alertmanager")
+        token_file = self._home / "trigger-token"
+        token_file.touch(0o600)
+        token_file.write_text(token, encoding="utf-8")
+        addresses = self._addresses
+        self._start_program(
+            "prometheus",
+            prometheus_config(
+                addresses["service"], addresses["trigger"], addresses["alertmanager"]
             ),
-        ):
-            options += [f"--config.file={home / name}.yaml", f"--web.listen-address={address}"]
-            # Debian's Alertmanager, unpacked, looks for its templates in the folder it starts in.
-            self._start(name, ["env", f"--chdir={self._folder}", self._programs[name], *options])
-        for url in (self.prometheus, self.alertmanager):
-            self._wait(f"{url}/-/ready")
+            f"--storage.tsdb.path={self._home / 'prometheus'}",
+        )
+        self._start_program(
+            "alertmanager",
+            alertmanager_config(addresses["trigger"], token_file),
+            f"--storage.path={self._home / 'alertmanager'}",
+            "--cluster.listen-address=",
+        )
+        self._wait_ready(*(f"{self.urls[name]}/-/ready" for name in PROGRAMS))
 
-    def _start(self, name: str, command: Sequence[str], more: Mapping[str, str] = {}) -> None:
-        from serving.processes import Child
+    def _program(self, name: str) -> Path:
+        return self._programs / "usr" / "bin" / PROGRAMS[name]
 
+    def _start_program(self, name: str, config: Mapping[str, Any], *options: str) -> None:
+        path = self._home / f"{name}.yaml"
+        path.write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+        options += (f"--config.file={path}", f"--web.listen-address={self._addresses[name]}")
+        # Debian's Alertmanager, unpacked, looks for its templates in its working folder.
+        self._start(name, "env", f"--chdir={self._programs}", self._program(name), *options)
+
+    def _start(self, name: str, *command: object) -> None:
         log = self._settings.home / "logs" / f"loop-{name}.log"
-        self._children.append(Child(command, {**self._environment, **more}, log, name))
+        words = [str(word) for word in command]
+        self._children[name] = Child(words, self._environment, log, name)
 
-    def _wait(self, url: str) -> None:
-        import httpx
-
-        end = time.monotonic() + START
-        while True:
-            self.check()
-            with contextlib.suppress(httpx.TransportError):
-                if httpx.get(url, timeout=10).is_success:
-                    return
-            if time.monotonic() > end:
-                raise InputError(f"{url} is not ready within {START:g} s; see {self._logs}")
-            time.sleep(0.2)
-
-    @property
-    def _logs(self) -> Path:
-        return self._settings.home / "logs"
+    def _wait_ready(self, *urls: str) -> None:
+        for url in urls:
+            wait_for(partial(_answers, url), url, START_SECONDS, self.check)
 
     def check(self) -> None:
-        """See that every part still runs.
+        """See that every server still runs.
 
         Raises:
-            InputError: one has ended; its last words.
+            Unavailable: one has ended.
         """
-        for child in self._children:
+        for child in self._children.values():
             if not child.running:
-                says = " ".join(child.last_words(2).split())
-                raise InputError(f"the {child.name} has ended: {says} (log: {child.log})")
+                words = " ".join(child.last_words(2).split())
+                raise Unavailable(f"the {child.name} has ended: {words} (log: {child.log})")
 
     def stop(self) -> None:
         """Stop what could start a run, then the run, which outlives the trigger, then the rest."""
         # A second Ctrl-C must not interrupt the stopping.
         signals = (signal.SIGINT, signal.SIGTERM)
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
-        running = {child.name: child for child in self._children}
+        handlers = {number: signal.signal(number, signal.SIG_IGN) for number in signals}
         for name in ("prometheus", "alertmanager", "trigger", "service"):
             if name == "trigger":
-                self._stop_runs()
-            if name in running:
-                running[name].stop(STOP)
-        self._children.clear()
-        for number, handler in before.items():
+                self._stop_runs()  # the trigger takes note of their end
+            if child := self._children.pop(name, None):
+                child.stop(STOP_SECONDS)
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
     def _stop_runs(self) -> None:
@@ -220,12 +202,18 @@ class Stack:
         for path in self._settings.runs.glob(f"trigger-*/{PID}"):
             with contextlib.suppress(ProcessLookupError, FileNotFoundError):
                 os.kill(int(path.read_text(encoding="utf-8")), signal.SIGTERM)
-            end = time.monotonic() + STOP
+            end = time.monotonic() + STOP_SECONDS
             while path.exists() and time.monotonic() < end:
-                time.sleep(0.1)
+                time.sleep(POLL_SECONDS)
 
     def __enter__(self) -> "Stack":
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _answers(url: str) -> bool | None:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(url, timeout=HTTP_SECONDS).is_success or None
+    return None

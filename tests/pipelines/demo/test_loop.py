@@ -9,13 +9,13 @@ import psutil
 import pytest
 import yaml
 
-from components.base import InputError
+from components.base import Unavailable
 from components.config import Settings, load_profile
-from pipelines.cli.demo_loop import own_settings, with_margin
 from pipelines.cli.main import run
-from pipelines.demo.loop.signs import Lines, await_sign, ended
+from pipelines.demo.loop.observe import LogFollower, run_result, wait_for
+from pipelines.demo.loop.recordings import prepare_recordings
 from pipelines.demo.loop.stack import Stack, prometheus_config
-from pipelines.demo.loop.traffic import prepared
+from pipelines.demo.loop.state import loop_settings, with_margin
 from pipelines.trigger import PID
 
 DEMO = load_profile("demo")
@@ -27,7 +27,7 @@ def children() -> set[int]:
 
 
 def stack(home: Path, programs: Path = PROGRAMS) -> Stack:
-    return Stack(own_settings(Settings(home=home)), programs, DEMO, home / "corpus", {})
+    return Stack(loop_settings(Settings(home=home)), programs, DEMO, home / "corpus", {})
 
 
 def test_its_state_is_its_own_whatever_the_environment_says(
@@ -37,7 +37,7 @@ def test_its_state_is_its_own_whatever_the_environment_says(
     monkeypatch.setenv("MOODLINE_FEEDBACK_URL", "postgresql://example/feedback")
     monkeypatch.setenv("MOODLINE_TRITON_URL", "triton.example:8001")
     monkeypatch.setenv("MOODLINE_MODELS", str(tmp_path / "models"))
-    own = own_settings(Settings(home=tmp_path))
+    own = loop_settings(Settings(home=tmp_path))
     assert own.models == tmp_path / "models"
     assert own.triton_url == ""
     for url in (own.mlflow_uri, own.feedback_url, own.trigger_url):
@@ -63,7 +63,7 @@ def test_a_part_that_does_not_come_up_stops_the_others(tmp_path: Path) -> None:
     parts = stack(tmp_path)
     (tmp_path / "loop").mkdir()
     with (
-        pytest.raises(InputError, match=r"service has ended: .*models are not there"),
+        pytest.raises(Unavailable, match=r"service has ended: .*models are not there"),
         parts,
     ):
         parts.start(lambda name: None)
@@ -101,34 +101,34 @@ def test_a_run_that_was_started_ends_with_the_loop(tmp_path: Path) -> None:
 
 
 def test_a_runs_lines_come_once_and_whole(tmp_path: Path) -> None:
-    log, lines = tmp_path / "retrain.log", Lines(tmp_path)
+    log, lines = tmp_path / "retrain.log", LogFollower(tmp_path)
     log.write_text("one\ntw")
-    assert lines.new() == ["one"]
-    assert lines.new() == []
+    assert lines.new_lines() == ["one"]
+    assert lines.new_lines() == []
     with log.open("a") as file:
         file.write("o\nthrée\n")
-    assert lines.new() == ["two", "thrée"]
+    assert lines.new_lines() == ["two", "thrée"]
 
 
-def test_how_a_run_ended(tmp_path: Path) -> None:
+def test_how_a_run_run_result(tmp_path: Path) -> None:
     (tmp_path / "result.json").touch()
     (tmp_path / "retrain.log").write_text("  ✓ read\nmoodline: step train failed: no space\n")
     (tmp_path / PID).write_text("1")
-    assert ended(tmp_path) is None
+    assert run_result(tmp_path) is None
     (tmp_path / PID).unlink()
-    with pytest.raises(InputError, match="moodline: step train failed: no space"):
-        ended(tmp_path)
+    with pytest.raises(Unavailable, match="moodline: step train failed: no space"):
+        run_result(tmp_path)
     (tmp_path / "result.json").write_text('{"decision": "fail"}')
-    assert ended(tmp_path) == {"decision": "fail"}
+    assert run_result(tmp_path) == {"decision": "fail"}
 
 
 def test_what_does_not_come_is_not_waited_for_forever() -> None:
-    with pytest.raises(InputError, match=r"the alert did not come within 0\.3 s"):
-        await_sign(lambda: None, "the alert", 0.3, lambda: None)
+    with pytest.raises(Unavailable, match=r"the alert did not come within 0\.3 s"):
+        wait_for(lambda: None, "the alert", 0.3, lambda: None)
 
 
 def test_no_held_out_recording_is_ever_corrected(tmp_path: Path, demo_corpus: Path) -> None:
-    calls = prepared(demo_corpus, DEMO, tmp_path)
+    calls = prepare_recordings(demo_corpus, DEMO, tmp_path)
     assert {r.fold for r in calls.corrected} == {"Session1", "Session2", "Session3"}
     assert {r.fold for r in calls.held_out} == {"Session4", "Session5"}
     assert len(calls.tested) == 4

@@ -1,7 +1,7 @@
-"""A recording as it would have come from elsewhere: other voices, a noisy place, a telephone line.
+"""A recording under other acoustic conditions: other voices, a noisy room, a telephone line.
 
-Made by signal processing, so as synthetic as what it is made of. What was said, by whom and how,
-is known as before; only times change, where speech becomes faster or slower.
+Signal processing makes it, so it is as synthetic as its source. The words, speakers and emotions
+stay known; only times change, where speech becomes faster or slower.
 """
 
 import zlib
@@ -15,21 +15,20 @@ from components.conversation import SAMPLE_RATE, Recording, read_audio
 TELEPHONE_RATE = 8_000
 TELEPHONE_BAND = (300.0, 3_400.0)
 MU = 255
-"""Of G.711's companding, which North American telephone lines code with."""
+"""The µ of G.711's companding, which North American telephone lines use."""
 
 SPEECH = 1e-3
-"""Samples above are taken for speech, where its power is measured."""
+"""The power of speech is measured on samples above this value."""
 
 
 @dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Where recordings come from now.
+class AcousticConditions:
+    """How recordings sound.
 
     Attributes:
-        speeds: how many times as fast, and by the same factor as high, voices are: one of these
-            for each recording.
-        snr_db: of the noise, in decibels under the speech; None adds none.
-        telephone: over a telephone line.
+        speeds: each recording is played at one of these speeds; pitch changes by the same factor.
+        snr_db: signal-to-noise ratio of the added noise, in decibels; None adds none.
+        telephone: whether a telephone line lies between.
     """
 
     speeds: tuple[float, ...] = (0.88, 1.14)
@@ -37,26 +36,28 @@ class Elsewhere:
     telephone: bool = True
 
 
-def from_elsewhere(
-    recording: Recording, folder: Path, place: Elsewhere, *, seed: int = 0
+def record_under(
+    recording: Recording, folder: Path, conditions: AcousticConditions, *, seed: int = 0
 ) -> Recording:
-    """Write a recording's sound as it would have come from elsewhere.
+    """Write a recording's sound as it would be under other acoustic conditions.
 
     Args:
+        recording: with its utterances.
         folder: where `<name>.flac` goes.
-        seed: another one, other noise; the recording's name decides, too.
+        conditions: what to change.
+        seed: decides, with the recording's name, on the speed and the noise.
 
     Returns:
-        The recording with that sound, its times moved where it is faster or slower. Its name stays.
+        The recording of the same name with that sound and the utterances' new times.
     """
     import soundfile
 
-    dice = np.random.default_rng([zlib.crc32(recording.name.encode()), seed])
-    speed = float(dice.choice(place.speeds))
+    rng = np.random.default_rng([zlib.crc32(recording.name.encode()), seed])
+    speed = float(rng.choice(conditions.speeds))
     sound = at_speed(read_audio(recording.audio), speed)
-    if place.snr_db is not None:
-        sound = in_noise(sound, place.snr_db, dice)
-    if place.telephone:
+    if conditions.snr_db is not None:
+        sound = in_noise(sound, conditions.snr_db, rng)
+    if conditions.telephone:
         sound = over_telephone(sound)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{recording.name}.flac"
@@ -68,7 +69,7 @@ def from_elsewhere(
 
 
 def at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
-    """Sound played faster or slower, as a tape is: pitch and formants move with it.
+    """Sound played faster or slower, as from a tape: pitch and formants move with the speed.
 
     Args:
         sound: float [samples], mono at 16 kHz, here and below.
@@ -79,13 +80,13 @@ def at_speed(sound: np.ndarray, speed: float) -> np.ndarray:
     return soxr.resample(sound, SAMPLE_RATE * speed, SAMPLE_RATE)
 
 
-def in_noise(sound: np.ndarray, snr_db: float, dice: np.random.Generator) -> np.ndarray:
-    """Sound with pink noise, as of rooms and streets.
+def in_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Sound with pink noise, as rooms and streets have it.
 
     Args:
-        snr_db: mean power of the speech against the noise's, in decibels.
+        snr_db: mean power of the speech over that of the noise, in decibels.
     """
-    waves = np.fft.rfft(dice.normal(size=len(sound)))
+    waves = np.fft.rfft(rng.normal(size=len(sound)))
     waves /= np.sqrt(np.maximum(np.arange(len(waves)), 1))
     noise = np.fft.irfft(waves, len(sound))
     spoken = sound[np.abs(sound) > SPEECH]
@@ -101,5 +102,5 @@ def over_telephone(sound: np.ndarray) -> np.ndarray:
     band = butter(4, TELEPHONE_BAND, "bandpass", fs=SAMPLE_RATE, output="sos")
     narrow = soxr.resample(sosfilt(band, sound), SAMPLE_RATE, TELEPHONE_RATE).clip(-1, 1)
     coded = np.round(np.sign(narrow) * np.log1p(MU * np.abs(narrow)) / np.log1p(MU) * 127) / 127
-    heard = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU
-    return soxr.resample(heard, TELEPHONE_RATE, SAMPLE_RATE)
+    decoded = np.sign(coded) * np.expm1(np.abs(coded) * np.log1p(MU)) / MU
+    return soxr.resample(decoded, TELEPHONE_RATE, SAMPLE_RATE)
