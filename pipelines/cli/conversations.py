@@ -1,10 +1,7 @@
 """Commands on one conversation: transcribe, diarize, align, analyze; and `corpus check`."""
 
-import sys
-from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -12,25 +9,21 @@ from rich.text import Text
 
 from components.align import align, align_baseline
 from components.base import InputError
-from components.base.files import atomic_path
-from components.config import Profile, Settings
 from components.conversation import (
     EARLIEST,
     UNKNOWN,
+    SpeakerSegment,
     Turn,
     audio_duration,
     read_audio,
     read_rttm,
     read_words,
     recording_name,
-    turns_to_vtt,
     write_rttm,
     write_turns,
     write_words,
 )
-from components.conversation.seglst import turn_entry
-from components.conversation.speakers import rttm_text
-from components.conversation.types import SpeakerSegment
+from pipelines.cli.analysis import Format, open_analyzer, show_turns
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
     AsJson,
@@ -39,20 +32,6 @@ from pipelines.cli.options import (
     Speakers,
     profile_and_settings,
 )
-from pipelines.cli.tables import turns_table
-
-if TYPE_CHECKING:
-    from serving.engine.analyze import Analyzer
-
-
-class Format(StrEnum):
-    """How turns are written."""
-
-    table = "table"
-    json = "json"
-    rttm = "rttm"
-    vtt = "vtt"
-    html = "html"
 
 
 def transcribe_command(
@@ -87,8 +66,8 @@ def diarize_command(
     from components.diarize import Diarizer
 
     with spinner("finding the speakers"):
-        found = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
-    segments = found.exclusive if exclusive else found.segments
+        diarization = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+    segments = diarization.exclusive if exclusive else diarization.segments
     write_rttm(output, recording_name(audio), segments)
     note(f"{output}: {len({s.speaker for s in segments})} speakers")
 
@@ -152,67 +131,7 @@ def analyze_command(
             )
             turns += analysis.turns
             progress(done, len(audio))
-    show_turns(turns, audio, output_format, output)
-
-
-def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
-    """The whole way from audio to turns, in this process, with the named model."""
-    from components.fusion import Classifier
-    from serving.engine.analyze import Analyzer
-
-    folder = Path(model)
-    if not folder.is_dir():
-        from components.register import download
-
-        with spinner(f"fetching model {model}"):
-            folder = download(model, settings.cache / "versions", settings)
-    with spinner("loading the models"):
-        analyzer = Analyzer(profile, settings, Classifier(folder))
-        analyzer.load()
-    return analyzer
-
-
-def show_turns(
-    turns: Sequence[Turn], audio: Sequence[Path], kind: Format, output: Path | None
-) -> None:
-    """Write turns to a file, whole or not at all, or to the screen."""
-    if output is None and kind is Format.table:
-        out.print(turns_table(turns))
-    elif output is None and kind is Format.json:
-        print_json([turn_entry(turn) for turn in turns])
-    elif output is None:
-        sys.stdout.write(turns_text(turns, audio, kind))
-    elif kind is Format.json:
-        write_turns(output, turns)
-    else:
-        text = turns_text(turns, audio, kind)
-        with atomic_path(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-def turns_text(turns: Sequence[Turn], audio: Sequence[Path], kind: Format) -> str:
-    """Turns as text of a format other than JSON."""
-    if kind is Format.rttm:
-        return "".join(
-            rttm_text(
-                name,
-                [SpeakerSegment(t.start, t.end, t.speaker) for t in turns if t.session_id == name],
-            )
-            for name in dict.fromkeys(turn.session_id for turn in turns)
-        )
-    if kind is Format.vtt:
-        return turns_to_vtt(turns)
-    if kind is Format.html:
-        from components.reporting.turns_page import turns_page
-
-        return turns_page(turns)
-    from io import StringIO
-
-    from rich.console import Console
-
-    page = StringIO()
-    Console(file=page, width=120).print(turns_table(turns))
-    return page.getvalue()
+    show_turns(turns, output_format, output)
 
 
 def corpus_check(
@@ -254,18 +173,21 @@ def corpus_check(
 def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]:
     """The one recording of an RTTM file.
 
+    Args:
+        path: the file.
+        default: the recording's name where the file names none.
+
     Raises:
-        InputError: it holds several, which are named; or a time before the recording.
+        InputError: the file holds several recordings, or a time before the recording.
     """
-    found = read_rttm(path)
-    if len(found) > 1:
-        raise InputError(
-            f"{path}: holds {len(found)} recordings ({', '.join(sorted(found))}); give it one"
-        )
-    name, segments = next(iter(found.items()), (default, []))
+    recordings = read_rttm(path)
+    if len(recordings) > 1:
+        names = ", ".join(sorted(recordings))
+        raise InputError(f"{path}: holds {len(recordings)} recordings ({names}); give it one")
+    name, segments = next(iter(recordings.items()), (default, []))
     for segment in segments:
         if segment.start < EARLIEST:
             raise InputError(f"{path}: {segment.speaker} speaks at {segment.start} s, before 0")
     if any(segment.speaker == UNKNOWN for segment in segments):
-        note(f"{path}: has a speaker named {UNKNOWN}, as words in nobody's speech are given to")
+        note(f"{path}: has a speaker named {UNKNOWN}, the name for words outside all speech")
     return name, segments

@@ -10,6 +10,7 @@ import typer
 from components.config import Profile, Settings
 from components.conversation import audio_duration, read_audio
 from components.register import alias_version
+from pipelines.cli.analysis import open_analyzer
 from pipelines.cli.console import bar, err, out, spinner, title
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
@@ -85,8 +86,6 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
 
 
 def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Settings) -> None:
-    from pipelines.cli.conversations import open_analyzer
-
     analyzer = open_analyzer("production", profile, settings)
     with bar("listening") as progress:
         progress(0, 1)

@@ -21,17 +21,17 @@ def gate_command(
 
     Exit status 1: it did not pass.
     """
-    found = _find(verdict)
+    judged = _read(verdict)
     if as_json:
-        print_json(found.to_json())
+        print_json(judged.to_json())
     else:
-        out.print(checks_table(found))
-    if not found.passed:
-        raise Refused(f"the gate says {found.decision}: {'; '.join(found.reasons)}")
+        out.print(checks_table(judged))
+    if not judged.passed:
+        raise Refused(f"the gate says {judged.decision}: {'; '.join(judged.reasons)}")
 
 
-def _find(name: str) -> Verdict:
-    """The verdict in a file of that name, else of the version."""
+def _read(name: str) -> Verdict:
+    """The verdict in the file of that name, or else of the version."""
     path = Path(name)
     if path.is_file() or path.suffix or "/" in name:
         return read_verdict(path)

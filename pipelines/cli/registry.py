@@ -23,7 +23,7 @@ class Stage(StrEnum):
 
 
 MAIN_METRIC = re.compile(r"[^.]+|emotions\.\w+\.f1|scores\.wu2023\.\w+|calibration\.ece")
-"""Those that a person reads first; --json gives all."""
+"""The metrics that are shown; --json gives all."""
 
 Actor = Annotated[str | None, typer.Option("--actor", help="Who does it; default: you.")]
 
@@ -57,23 +57,23 @@ def show_command(
     from components.register import show
 
     with spinner("asking the registry"):
-        found = show(version, Settings())
+        shown = show(version, Settings())
     if as_json:
-        return print_json(asdict(found))
+        return print_json(asdict(shown))
     table = Table(box=None, show_header=False, pad_edge=False)
     rows: dict[str, Any] = {
-        "version": found.number,
-        "aliases": ", ".join(found.aliases) or "–",
-        "made": f"{found.created:%Y-%m-%d %H:%M:%S}",
-        "verdict": _verdict(found.verdict),
-        "digest": found.digest,
-        "run": found.run_id,
-        **found.lineage,
-        **{n: f"{v:.4f}" for n, v in sorted(found.metrics.items()) if MAIN_METRIC.fullmatch(n)},
+        "version": shown.number,
+        "aliases": ", ".join(shown.aliases) or "–",
+        "made": f"{shown.created:%Y-%m-%d %H:%M:%S}",
+        "verdict": _verdict(shown.verdict),
+        "digest": shown.digest,
+        "run": shown.run_id,
+        **shown.lineage,
+        **{n: f"{v:.4f}" for n, v in sorted(shown.metrics.items()) if MAIN_METRIC.fullmatch(n)},
     }
     for name, value in rows.items():
         table.add_row(name.replace("_", " "), value if isinstance(value, Text) else str(value))
-    for reason in found.reasons:
+    for reason in shown.reasons:
         table.add_row("reason", reason)
     return out.print(table)
 
@@ -91,9 +91,15 @@ def promote_command(
     """Put a version into production, or into staging, if its verdict passed."""
     from components.register import promote
 
-    who = actor or _me()
     with spinner("promoting"):
-        entry = promote(version, Settings(), actor=who, reason=reason, force=force, to=to.value)
+        entry = promote(
+            version,
+            Settings(),
+            actor=actor or getpass.getuser(),
+            reason=reason,
+            force=force,
+            to=to.value,
+        )
     out.print(f"Version {entry.to_version} is in {entry.stage}.")
 
 
@@ -108,7 +114,9 @@ def rollback_command(
     from components.register import rollback
 
     with spinner("rolling back"):
-        entry = rollback(Settings(), actor=actor or _me(), reason=reason, stage=stage.value)
+        entry = rollback(
+            Settings(), actor=actor or getpass.getuser(), reason=reason, stage=stage.value
+        )
     if entry.to_version is None:
         out.print(f"Version {entry.from_version} is not in {entry.stage} any more.")
     else:
@@ -149,7 +157,3 @@ def _table(*columns: str) -> Table:
 
 def _verdict(decision: str) -> Text:
     return Text(decision, style={"pass": "green", "fail": "red"}.get(decision, "yellow"))
-
-
-def _me() -> str:
-    return getpass.getuser()

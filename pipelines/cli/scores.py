@@ -19,8 +19,8 @@ from components.conversation import (
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import AsJson
 
-TOUCH: Seconds = 0.01
-"""So much may two turns of one speaker overlap: times are often rounded."""
+ROUNDING: Seconds = 0.01
+"""Two turns of one speaker may overlap by this much, for times are often rounded."""
 
 
 class Convention(StrEnum):
@@ -50,23 +50,23 @@ def score_command(
     """
     from components.scoring import score, score_words, tcpwer, wer
 
-    theirs, ours = _read(reference), _read(hypothesis)
-    for path, turns in ((reference, theirs), (hypothesis, ours)):
+    true, predicted = _read(reference), _read(hypothesis)
+    for path, turns in ((reference, true), (hypothesis, predicted)):
         for oddity in _oddities(turns):
             note(f"moodline: {path}: {oddity}")
-    scores = score(theirs, ours, convention.value, uem=None if uem is None else read_uem(uem))
-    found = scores.to_json() | {
+    scores = score(true, predicted, convention.value, uem=None if uem is None else read_uem(uem))
+    numbers = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,
         "seera": scores.steer.agreed_to_json() if scores.steer else None,
     }
     for name, count in [("wer", wer)] + ([("tcpwer", tcpwer)] if with_tcpwer else []):
-        words = score_words(theirs, ours, count)
-        found[name] = words.to_json() if words else None
-    return print_json(found) if as_json else out.print(_table(found))
+        words = score_words(true, predicted, count)
+        numbers[name] = words.to_json() if words else None
+    return print_json(numbers) if as_json else out.print(_table(numbers))
 
 
 def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
-    """What is scored as it stands, but was hardly meant."""
+    """What is probably a mistake in the turns, though it can be scored."""
     if others := sorted({t.emotion for t in turns if t.emotion} - set(EMOTIONS)):
         yield (
             f"has the labels {', '.join(others)}, which are none of {', '.join(EMOTIONS)}; in a"
@@ -75,34 +75,34 @@ def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
     ends: dict[tuple[str, str], Turn] = {}
     for turn in sorted(turns, key=lambda turn: turn.start):
         key = (turn.session_id, turn.speaker)
-        if key in ends and turn.start < ends[key].end - TOUCH:
+        if key in ends and turn.start < ends[key].end - ROUNDING:
             yield (
                 f"{turn.session_id}: {turn.speaker} begins a turn at {turn.start:.2f} s, within"
                 f" their own that ends at {ends[key].end:.2f} s; both are counted"
             )
-            return  # one tells; a file may have thousands
+            return  # one is enough; a file may have thousands
         ends[key] = max(turn, ends.get(key, turn), key=lambda turn: turn.end)
 
 
-def _table(found: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, title=f"convention {found['convention']}")
+def _table(numbers: dict[str, Any]) -> Table:
+    table = Table(box=None, pad_edge=False, title=f"convention {numbers['convention']}")
     for name in ("", "rate", "missed", "false alarm", "confusion", "total"):
         table.add_column(name, justify="left" if not name else "right")
     for name, shown in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
-        part = found[name]
+        part = numbers[name]
         if part is None:
             table.add_row(shown, "–", "no emotions")
             continue
         seconds = [part[k] for k in ("missed", "false_alarm", "confusion", "total")]
         table.add_row(shown, _rate(part["rate"]), *(f"{s:.2f} s" for s in seconds))
     for name, shown in (("eera", "EERa"), ("seera", "sEERa")):
-        if part := found[name]:
+        if part := numbers[name]:
             seconds = [f"{part[k]:.2f} s" for k in ("confusion", "agreed")]
             table.add_row(shown, _rate(part["rate"]), "", "", *seconds)
     for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER")):
-        if name not in found:
+        if name not in numbers:
             continue
-        if (part := found[name]) is None:
+        if (part := numbers[name]) is None:
             table.add_row(shown, "–", "no words")
         else:
             counts = (f"{part['errors']} errors", f"{part['length']} words")
