@@ -23,17 +23,16 @@ from rich.progress import (
 
 from components.base import STDOUT, InputError, check_writable
 
-# Through a pipe there is no terminal to fit into: lines are not broken at its usual 80 columns.
-# Either may be closed (`>&-`).
-_WIDTHS = [None if s and s.isatty() else 160 for s in (sys.stdout, sys.stderr)]
+# Through a pipe, lines are not broken at the usual 80 columns of a terminal.
+_WIDTHS = [None if stream.isatty() else 160 for stream in (sys.stdout, sys.stderr)]
 out = Console(highlight=False, width=_WIDTHS[0])
 err = Console(stderr=True, highlight=False, width=_WIDTHS[1])
 
 
 def quiet(verbose: bool) -> None:
-    """Keep the libraries' chatter off the terminal, and everything off the network but by name.
+    """Silence the libraries, and keep them off the network.
 
-    Models are fetched from the hub only when the profile names one (`online`).
+    `profile_and_settings` lets the hub be reached where a profile names models there.
     """
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
@@ -53,7 +52,7 @@ def quiet(verbose: bool) -> None:
 
 
 def file_option(help_text: str, name: str = "-o") -> Any:
-    """An option that names a file to write, looked at before any work; `-` is standard output."""
+    """An option that names a file to write; it is checked before any work."""
     shown = f"{help_text.rstrip('.')}; - is standard output."
     return typer.Option(name, help=shown, callback=_checked)
 
@@ -101,7 +100,7 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def note(text: object) -> None:
-    """One line on standard error, whatever line breaks the names of files have in them."""
+    """Print one line on standard error; line breaks in the names of files are escaped."""
     shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
     )
@@ -116,10 +115,10 @@ def spinner(label: str) -> Iterator[None]:
 
 
 def title(text: str) -> None:
-    """What a demo comes to next."""
+    """Print the heading of a demo's next step."""
     out.print(f"\n{text}", style="bold")
 
 
 def print_json(value: Any) -> None:
-    """A result as JSON on standard output, and nothing else there."""
+    """Print a result as JSON on standard output."""
     out.print_json(json.dumps(value, ensure_ascii=False, default=str))

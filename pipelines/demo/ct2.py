@@ -115,7 +115,7 @@ def _encoder_weights(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarra
         take(f"{old}/self_attention/linear_1", f"{new}.self_attn.out_proj")
         take(f"{old}/ffn/linear_0", f"{new}.fc1")
         take(f"{old}/ffn/linear_1", f"{new}.fc2")
-        # Query, key and value lie on one another; Whisper's keys have no bias (theirs is zero).
+        # Query, key and value lie on one another; Whisper's keys have no bias (it is zero).
         for part in ("weight", "bias"):
             query, key, value = np.split(arrays[f"encoder/{old}/self_attention/linear_0/{part}"], 3)
             weights[f"encoder.{new}.self_attn.q_proj.{part}"] = query

