@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from components.config import Settings
 from components.conversation import Turn
@@ -26,15 +27,16 @@ ASKED = Asked("1", "/v1/classify")
 
 
 class Slow(io.BytesIO):
-    """An upload that cannot be read before somebody lets it."""
+    """An upload that no thread can decode until `go` is set; the event loop may look at it."""
 
-    def __init__(self, content: bytes) -> None:
-        super().__init__(content)
+    def __init__(self) -> None:
+        super().__init__()
         self.asked, self.go = threading.Event(), threading.Event()
 
     def seek(self, *arguments: int) -> int:
-        self.asked.set()
-        self.go.wait(30)
+        if threading.current_thread() is not threading.main_thread():
+            self.asked.set()
+            assert self.go.wait(30)
         return super().seek(*arguments)
 
 
@@ -49,13 +51,14 @@ def test_all_clips_of_a_process_are_counted_in_seconds(tmp_path: Path) -> None:
 
     async def scene() -> None:
         runtime = make_runtime(tmp_path, clip_seconds=70, clip_seconds_waiting=90)
-        slow = Slow(wav(np.zeros(16_000)))
+        slow = Slow()
+        soundfile.write(slow, np.zeros(16_000), 16_000, format="FLAC")
 
         async def ask(*uploads: io.BytesIO) -> None:
             await runtime.classify(uploads, [""] * len(uploads), Work(), ASKED)
 
         first = asyncio.create_task(ask(io.BytesIO(minute), slow))
-        await asyncio.to_thread(slow.asked.wait, 30)
+        assert await asyncio.to_thread(slow.asked.wait, 30)
         with pytest.raises(BusyError, match="too many seconds of clips are under way"):
             await ask(io.BytesIO(minute))
         slow.go.set()
