@@ -1,116 +1,132 @@
 """Imports point down, libraries stay in their rooms, and nothing heavy is loaded early."""
 
 import ast
-import graphlib
 import subprocess
 import sys
-from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CODE = ("components", "pipelines", "serving")
-FLOORS = (
+
+NOUNS = (
     {"base"},
     {"conversation"},
     {"config", "fusion", "scoring", "traffic"},
     {"reporting"},
 )
-"""The nouns of components; a room knows those on the floors below its own, and none beside it."""
+"""Rooms that everybody may know, floor by floor from the ground."""
 
-NOUNS = set().union(*FLOORS)
 VERBS = {
     path.name for path in (ROOT / "components").iterdir() if (path / "__init__.py").is_file()
-} - NOUNS
+} - set().union(*NOUNS)
+
+FLOORS = {
+    "components": (*NOUNS, VERBS),
+    "serving": (
+        {"settings", "errors", "processes", "metrics", "patches", "keys", "bento"},
+        {"traces"},
+        {"triton"},
+        {"lineup"},
+        {"engine"},
+        {"api", "supervisor"},
+    ),
+    "pipelines": (
+        {"definitions"},
+        {"runners"},
+        {"trigger", "experiments"},
+        {"demo"},
+        {"cli"},
+    ),
+}
+"""A room knows the floors below its own, and no room beside it."""
 
 
-def imports(path: Path) -> Iterator[str]:
-    """Every module a file imports, at the top or inside a function."""
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Every module a file imports: at the top, inside a function, or for its types only."""
+    names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            yield str(node.module)
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            names.add(str(node.module))
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(names)
 
 
 def files(*folders: str) -> list[Path]:
     return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
 
 
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> tuple[str, str]:
+    """A module's package, and its folder or file in there; the latter empty for the package."""
+    package, _, rest = module.partition(".")
+    return package, rest.partition(".")[0]
+
+
 def test_there_is_something_to_check() -> None:
     assert len(files(*CODE)) > 30
     assert {"align", "transcribe", "train", "evaluate", "register"} <= VERBS
-    assert "numpy" in set(imports(ROOT / "components/align/attribute.py"))
+    assert "numpy" in imports(ROOT / "components/align/attribute.py")
 
 
-def room(module: str) -> str:
-    """The folder of components a module belongs to, else the package."""
-    parts = module.split(".")
-    return parts[1] if parts[0] == "components" and len(parts) > 1 else parts[0]
+def test_every_room_has_its_floor() -> None:
+    for package, floors in FLOORS.items():
+        rooms = {room_of(module_of(path))[1] for path in files(package)} - {""}
+        assert rooms == set().union(*floors), package
 
 
-@pytest.mark.parametrize("path", files("components"), ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", files(*CODE), ids=lambda p: str(p.relative_to(ROOT)))
 def test_imports_point_down(path: Path) -> None:
-    if path.parent == ROOT / "components":
+    package, room = room_of(module_of(path))
+    if not room:
         return
-    own = path.relative_to(ROOT / "components").parts[0]
+    floors = FLOORS[package]
+    floor = next(number for number, rooms in enumerate(floors) if room in rooms)
+    allowed = {room}.union(*floors[:floor])
     for module in imports(path):
-        other = room(module)
-        assert other not in {"pipelines", "serving"}, f"{module}: components know no pipelines"
-        if own in VERBS:
-            assert other == own or other not in VERBS, f"{module}: a verb never imports a verb"
-        elif own in NOUNS:
-            assert other not in VERBS, f"{module}: a noun never imports a verb"
-            floor = next(i for i, rooms in enumerate(FLOORS) if own in rooms)
-            below = set().union(*FLOORS[:floor])
-            assert other not in NOUNS - below - {own}, f"{module}: a noun knows what lies below it"
-
-
-SERVING_FLOORS = (
-    {"bento", "errors", "keys", "metrics", "patches", "processes", "settings"},
-    {"traces"},
-    {"triton"},
-    {"lineup"},
-    {"engine"},
-    {"api", "supervisor"},
-)
-"""The rooms of serving: folders and files. A room knows the floors below its own, and itself."""
-
-
-@pytest.mark.parametrize("path", files("serving"), ids=lambda p: str(p.relative_to(ROOT)))
-def test_imports_of_serving_point_down(path: Path) -> None:
-    if path.parent == ROOT / "serving" and path.stem == "__init__":
-        return
-    own = path.relative_to(ROOT / "serving").parts[0].removesuffix(".py")
-    floor = next(i for i, rooms in enumerate(SERVING_FLOORS) if own in rooms)
-    below = set().union(*SERVING_FLOORS[:floor])
-    for module in imports(path):
-        package, _, rest = module.partition(".")
+        other_package, other = room_of(module)
+        if package == "components":
+            assert other_package not in {"pipelines", "serving"}, f"{module}: lies above"
         if package == "serving":
-            assert rest.split(".")[0] in {"", own, *below}, f"{module}: it is not below {own}"
+            assert other_package != "pipelines", f"{module}: lies above"
+        if other_package == package and other in set().union(*floors):
+            assert other in allowed, f"{module}: is not below {package}/{room}"
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Imports inside functions and for types count, too."""
-    modules = {
-        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+def test_no_import_runs_in_a_circle() -> None:
+    modules = {module_of(path): path for path in files(*CODE)}
+    graph = {}
+    for name, path in modules.items():
+        others = imports(path) & modules.keys() - {name}
+        # `from package import module` needs the module, not what else the package exports.
+        graph[name] = others - {other.rpartition(".")[0] for other in others}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' → '.join(error.args[1])}")
+
+
+def test_files_are_of_a_readable_size() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
         for path in files(*CODE)
     }
-    needed = {name: set(imports(path)) & modules.keys() - {name} for name, path in modules.items()}
-    for name, others in needed.items():
-        # `from package import module` needs the module; what the package exports is its own affair
-        packages = {other.rpartition(".")[0] for other in others}
-        needed[name] = others - (packages - {name})
-    try:
-        list(graphlib.TopologicalSorter(needed).static_order())
-    except graphlib.CycleError as error:
-        pytest.fail(" -> ".join(error.args[1]))
+    assert [path for path, lines in lengths.items() if lines > 350] == []
+    small = (path for path, lines in lengths.items() if lines < 20)
+    assert [path for path in small if not path.endswith("__init__.py")] == []
 
 
 WITH_MLFLOW = {("components", verb) for verb in ("train", "evaluate", "register")}
-WITHOUT_TORCH = {("components", noun) for noun in ("base", "conversation", "align", "scoring")}
+WITHOUT_TORCH = {("components", name) for name in ("base", "conversation", "align", "scoring")}
 LIBRARY_ROOMS = {
     "kfp": lambda p: p.name == "component.py" or p.parts[0] == "pipelines",
     "mlflow": lambda p: p.parts[:2] in WITH_MLFLOW,
