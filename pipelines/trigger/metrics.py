@@ -1,4 +1,7 @@
-"""What the trigger counts, for Prometheus."""
+"""What the trigger counts, for Prometheus.
+
+`docs/metrics.md` lists these beside the metrics of the service and of drift.
+"""
 
 from prometheus_client import Counter, Gauge
 
