@@ -14,7 +14,7 @@ from components.register import Lineage, download, register
 from components.traffic import TurnLog, kept_audio
 from pipelines.cli.main import run
 from pipelines.runners.outcome_metrics import record_outcome
-from pipelines.trigger import Cause, Ledger, Policy, Run, Trigger
+from pipelines.trigger import Cause, Ledger, Policy, Trigger
 
 Json = Callable[..., Any]
 
@@ -115,9 +115,9 @@ def test_the_trigger_knows_what_it_started(home: Path, moodline: Json) -> None:
     assert Path(entries[1]["run"]) == home / "runs" / "trigger-000001"
     ledger, started = Ledger(Settings().trigger_url), []
 
-    def start(cause: Cause, number: int) -> Run:
+    def start(cause: Cause, number: int) -> str:
         started.append((cause.name, number))
-        return Run("here")
+        return "here"
 
     trigger = Trigger(ledger, start, Policy())
     known = Cause(entries[0]["cause"], "alert", "MoodlineDrift", "again")
