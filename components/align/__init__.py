@@ -12,5 +12,3 @@ segment of the recogniser, whole, to the speaker who overlaps it most.
 from components.align.align import align, align_baseline, align_folder
 from components.align.attribute import attribute
 from components.align.flatten import flatten
-
-__all__ = ["align", "align_baseline", "align_folder", "attribute", "flatten"]

@@ -32,31 +32,3 @@ from components.config.profile import (
     load_train_step,
 )
 from components.config.settings import Environment, Settings, model_digest, resolve_model
-
-__all__ = [
-    "CPU_IMAGE",
-    "GPU_IMAGE",
-    "SLIM_IMAGE",
-    "AlignSettings",
-    "ClusterSettings",
-    "DiarizeSettings",
-    "DiarizeStep",
-    "Environment",
-    "ExperimentSettings",
-    "FusionSettings",
-    "GateSettings",
-    "Profile",
-    "ProtocolSettings",
-    "Secret",
-    "Settings",
-    "Toleration",
-    "TrainSettings",
-    "TrainStep",
-    "TranscribeSettings",
-    "TranscribeStep",
-    "Volume",
-    "load_profile",
-    "load_train_step",
-    "model_digest",
-    "resolve_model",
-]

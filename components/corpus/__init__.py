@@ -7,12 +7,3 @@ from components.corpus.check import CorpusReport, check_corpus, corpus_digest
 from components.corpus.feedback import join_feedback
 from components.corpus.reader import read_corpus
 from components.corpus.recordings import read_recordings
-
-__all__ = [
-    "CorpusReport",
-    "check_corpus",
-    "corpus_digest",
-    "join_feedback",
-    "read_corpus",
-    "read_recordings",
-]

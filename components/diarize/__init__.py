@@ -2,5 +2,3 @@
 
 from components.diarize.corpus import diarize_corpus
 from components.diarize.diarizer import Diarization, Diarizer
-
-__all__ = ["Diarization", "Diarizer", "diarize_corpus"]

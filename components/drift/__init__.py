@@ -9,19 +9,3 @@ from components.drift.gauges import drift_gauges, write_gauges
 from components.drift.judge import DriftSettings, DriftVerdict, FeatureDrift, judge_window
 from components.drift.live import live_scores
 from components.drift.sample import Reference, Sample, read_reference, to_sample
-
-__all__ = [
-    "DriftResult",
-    "DriftSettings",
-    "DriftVerdict",
-    "FeatureDrift",
-    "Reference",
-    "Sample",
-    "drift",
-    "drift_gauges",
-    "judge_window",
-    "live_scores",
-    "read_reference",
-    "to_sample",
-    "write_gauges",
-]

@@ -15,18 +15,3 @@ from components.evaluate.gate import gate
 from components.evaluate.measure import Measurement, compare, measure
 from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
-
-__all__ = [
-    "Evaluation",
-    "Measurement",
-    "compare",
-    "evaluate",
-    "gate",
-    "headline",
-    "measure",
-    "predict_turns",
-    "read_test_turns",
-    "report_page",
-    "write_json",
-    "write_text",
-]

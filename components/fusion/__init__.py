@@ -12,17 +12,3 @@ from components.fusion.onnx_model import OnnxModel
 from components.fusion.prediction import Classifier, predict
 from components.fusion.tokens import encode_text, load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows, turn_clip
-
-__all__ = [
-    "Classifier",
-    "Clip",
-    "OnnxModel",
-    "Window",
-    "average_windows",
-    "clip_windows",
-    "encode_text",
-    "load_tokenizer",
-    "predict",
-    "turn_clip",
-    "turn_measures",
-]

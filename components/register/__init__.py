@@ -19,23 +19,3 @@ from components.register.versions import (
     verdict_of,
 )
 from components.scoring import Verdict, read_verdict
-
-__all__ = [
-    "Lineage",
-    "StageChange",
-    "Verdict",
-    "Version",
-    "alias_version",
-    "champion_of",
-    "download",
-    "history",
-    "list_versions",
-    "promote",
-    "read_verdict",
-    "record_failure",
-    "record_refusal",
-    "register",
-    "rollback",
-    "show",
-    "verdict_of",
-]

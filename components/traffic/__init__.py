@@ -34,29 +34,3 @@ from components.traffic.rows import (
 )
 from components.traffic.turn_log import TurnLog
 from components.traffic.writer import LogWriter
-
-__all__ = [
-    "MEASURES",
-    "Correction",
-    "Exported",
-    "Feedback",
-    "FeedbackStore",
-    "LogWriter",
-    "LoggedRequest",
-    "LoggedTurn",
-    "Recorded",
-    "TurnLog",
-    "UnknownRequestError",
-    "audio_path",
-    "contradicted",
-    "entropy",
-    "export_feedback",
-    "export_log",
-    "keep_audio",
-    "kept_audio",
-    "read_export",
-    "recording_id",
-    "recording_key",
-    "schema",
-    "standing",
-]

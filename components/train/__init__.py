@@ -7,5 +7,3 @@ it imports need torch.
 
 from components.train.train import train
 from components.train.version import TrainResult
-
-__all__ = ["TrainResult", "train"]

@@ -2,5 +2,3 @@
 
 from components.transcribe.corpus import transcribe_corpus
 from components.transcribe.transcriber import Transcriber
-
-__all__ = ["Transcriber", "transcribe_corpus"]

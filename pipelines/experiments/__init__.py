@@ -14,5 +14,3 @@ from pipelines.experiments.results import Results
 from pipelines.experiments.run import run_experiment
 from pipelines.experiments.systems import TABLES, Strategy, System, Way
 from pipelines.experiments.tables import Table, tables
-
-__all__ = ["TABLES", "Results", "Strategy", "System", "Table", "Way", "run_experiment", "tables"]

@@ -10,25 +10,3 @@ from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listen, serve
 from pipelines.trigger.start import PID, Start, request_for, start_here, start_on_kubeflow
 from pipelines.trigger.trigger import Trigger
-
-__all__ = [
-    "PID",
-    "Cause",
-    "Decision",
-    "Entry",
-    "Ledger",
-    "NewData",
-    "Policy",
-    "Start",
-    "Trigger",
-    "Webhook",
-    "alert_cause",
-    "build_app",
-    "data_cause",
-    "decide",
-    "listen",
-    "request_for",
-    "serve",
-    "start_here",
-    "start_on_kubeflow",
-]
