@@ -113,7 +113,9 @@ def load_profile(name: str | Path) -> Profile:
     Raises:
         InputError: no such profile, or one with a wrong entry, which it names.
     """
-    content, location = _read(name)
+    content, location, folder = _read(name)
+    if isinstance(content, dict) and isinstance(content.get("gate"), str):
+        content["gate"] = load_gate(folder / content["gate"])
     return _validated(Profile, content, location)
 
 
@@ -124,17 +126,17 @@ def load_train_step(name: str | Path) -> TrainStep:
         name: as of `load_profile`.
 
     Raises:
-        InputError: as of `load_profile`; the other parts of a profile are not looked at.
+        InputError: as of `load_profile`; the other parts of a profile are not read.
     """
-    content, location = _read(name)
+    content, location, _ = _read(name)
     if isinstance(content, dict):
         others = Profile.model_fields.keys() - TrainStep.model_fields.keys()
         content = {name: value for name, value in content.items() if name not in others}
     return _validated(TrainStep, content, location)
 
 
-def _read(name: str | Path) -> tuple[Any, str]:
-    """A profile's content, and how an error names it."""
+def _read(name: str | Path) -> tuple[Any, str, Path]:
+    """A profile's content, how an error names it, and the folder it lies in."""
     text, folder = str(name), Path()
     if text.lstrip().startswith("{"):
         location, source = "the profile", text
@@ -144,10 +146,7 @@ def _read(name: str | Path) -> tuple[Any, str]:
         if not path.is_file():
             raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
         location, source, folder = text, read_text(path), path.parent
-    content = parse_yaml(source, location)
-    if isinstance(content, dict) and isinstance(content.get("gate"), str):
-        content["gate"] = load_gate(folder / content["gate"])
-    return content, location
+    return parse_yaml(source, location), location, folder
 
 
 def _validated(kind: type[T], content: Any, location: str) -> T:

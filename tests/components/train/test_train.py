@@ -2,6 +2,8 @@
 
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +44,13 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
     assert {oct(p.stat().st_mode)[-3:] for p in trained.model.iterdir()} == {"644"}
     assert trained.training_examples == dict.fromkeys(EMOTIONS, 4)
     assert trained.validation_examples == dict.fromkeys(EMOTIONS, 4)
+
+
+def test_importing_it_loads_nothing_heavy() -> None:
+    """A pipeline is compiled, and a graph answers, where there is no torch."""
+    code = "import sys, components.train, components.fusion\n"
+    code += "assert not {'torch', 'transformers', 'sklearn', 'mlflow'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_it_learns_the_tones(trained: TrainResult, corpus: Corpus) -> None:
