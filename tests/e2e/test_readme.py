@@ -6,8 +6,12 @@ import subprocess
 import sys
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from serving.engine.prediction_log import LogSettings
+from serving.settings import ServeSettings, TrafficSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "components", "pipelines", "serving", "infra")
@@ -62,3 +66,18 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", PAGES[page]):
         if not target.startswith("https://"):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("settings", "page", "internal"),
+    [
+        (ServeSettings, "docs/operating.md", {"profile", "pointer"}),
+        (TrafficSettings, "docs/operating.md", set()),
+        (LogSettings, "components/traffic/README.md", set()),
+    ],
+)
+def test_every_setting_is_in_its_page(settings: Any, page: str, internal: set[str]) -> None:
+    text = PAGES[ROOT / page]
+    table = text[text.index(f"`{settings.model_config['env_prefix']}…`") :]
+    named = set(re.findall(r"`([A-Z_]+)`", table))
+    assert {name.upper() for name in settings.model_fields.keys() - internal} <= named
