@@ -6,10 +6,10 @@ PyAV. Channels are averaged, since each may carry one side of the conversation.
 
 import sys
 import wave
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import soundfile
 
 Source = Path | str | IO[bytes]
+T = TypeVar("T")
 
 
 def _name(source: Source) -> str:
@@ -68,23 +69,7 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
     Raises:
         InputError: no such file, empty, not audio, or samples that are not numbers.
     """
-    import soundfile
-
-    _check_readable(source)
-    try:
-        with soundfile.SoundFile(_for_soundfile(source)) as sound:
-            rate = sound.samplerate
-            _check_shape(source, rate, sound.channels)
-            first = min(max(round(start * rate), 0), sound.frames)
-            last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
-            sound.seek(first)
-            blocks = _soundfile_blocks(sound, last - first)
-            return _gathered(_finite(source, blocks, first, rate), rate)
-    except soundfile.LibsndfileError:
-        rate, blocks = _open_with_av(source)
-        first = max(round(start * rate), 0)
-        last = sys.maxsize if end is None else max(round(end * rate), first)
-        return _gathered(_finite(source, _between(blocks, first, last), first, rate), rate)
+    return _decoded(source, _gathered, start, end)
 
 
 def plain_wav(file: IO[bytes]) -> np.ndarray | None:
@@ -117,6 +102,16 @@ def check_audio(source: Source) -> Seconds:
     Raises:
         InputError: as `read_audio`.
     """
+    return _decoded(source, lambda blocks, rate: sum(map(len, blocks)) / rate)
+
+
+def _decoded(
+    source: Source,
+    use: Callable[[Iterator[np.ndarray], int], T],
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+) -> T:
+    """What `use` makes of a stretch's checked blocks of samples and their rate."""
     import soundfile
 
     _check_readable(source)
@@ -124,11 +119,15 @@ def check_audio(source: Source) -> Seconds:
         with soundfile.SoundFile(_for_soundfile(source)) as sound:
             rate = sound.samplerate
             _check_shape(source, rate, sound.channels)
-            blocks = _soundfile_blocks(sound, sound.frames)
-            return sum(map(len, _finite(source, blocks, 0, rate))) / rate
+            first = min(max(round(start * rate), 0), sound.frames)
+            last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
+            sound.seek(first)
+            return use(_finite(source, _soundfile_blocks(sound, last - first), first, rate), rate)
     except soundfile.LibsndfileError:
         rate, blocks = _open_with_av(source)
-        return sum(map(len, _finite(source, blocks, 0, rate))) / rate
+        first = max(round(start * rate), 0)
+        last = sys.maxsize if end is None else max(round(end * rate), first)
+        return use(_finite(source, _between(blocks, first, last), first, rate), rate)
 
 
 def audio_duration(source: Source) -> Seconds:
