@@ -1,8 +1,9 @@
 """A database named by a URL, which several processes write."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,14 +58,15 @@ class Database:
         url: SQLAlchemy's; SQLite's file and its folder are made when first used.
         name: whose it is, for the error's line.
         tables: made when first used.
-        pragmas: of each connection to SQLite.
+        synchronous: SQLite's level. With NORMAL a killed process loses nothing; a machine that
+            loses its power loses what was committed since the last checkpoint.
 
     Raises:
         InputError: it is no such URL, or its driver is not installed.
     """
 
     def __init__(
-        self, url: str, name: str, tables: "MetaData", pragmas: Mapping[str, str] | None = None
+        self, url: str, name: str, tables: "MetaData", *, synchronous: str = "FULL"
     ) -> None:
         from sqlalchemy import create_engine, event
         from sqlalchemy.engine import make_url
@@ -84,13 +86,8 @@ class Database:
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise InputError(f"{self.name}: {str(error).splitlines()[0]}") from None
         self._path = _sqlite_path(address)
-        if self.is_sqlite and pragmas:
-
-            def set_up(connection: Any, _: Any) -> None:
-                for pragma, value in pragmas.items():
-                    connection.execute(f"PRAGMA {pragma}={value}")
-
-            event.listen(self._engine, "connect", set_up)
+        if self.is_sqlite:
+            event.listen(self._engine, "connect", partial(_set_up_sqlite, synchronous))
 
     @property
     def is_sqlite(self) -> bool:
@@ -144,6 +141,13 @@ class Database:
     def close(self) -> None:
         """Let go of the connections."""
         self._engine.dispose()
+
+
+def _set_up_sqlite(synchronous: str, connection: Any, _: Any) -> None:
+    connection.execute("PRAGMA busy_timeout=10000")  # a writer waits for another
+    connection.execute("PRAGMA journal_mode=WAL")  # readers beside a writer
+    connection.execute(f"PRAGMA synchronous={synchronous}")
+    connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
 
 
 def _sqlite_path(address: "URL") -> Path | None:

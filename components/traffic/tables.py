@@ -110,21 +110,5 @@ def is_late() -> tuple[ColumnElement[bool], ...]:
 
 
 def traffic_database(url: str, *, synchronous: str = "FULL") -> Database:
-    """The database of log and feedback.
-
-    Args:
-        url: SQLAlchemy's.
-        synchronous: SQLite's level. With NORMAL a killed process loses nothing; a machine that
-            loses its power loses what was committed since the last checkpoint.
-    """
-    return Database(
-        url,
-        "the feedback's",
-        METADATA,
-        {
-            "busy_timeout": "10000",
-            "journal_mode": "WAL",  # readers beside a writer
-            "synchronous": synchronous,
-            "secure_delete": "ON",  # what is erased is overwritten
-        },
-    )
+    """The database of log and feedback (see `components.base.Database`)."""
+    return Database(url, "the feedback's", METADATA, synchronous=synchronous)

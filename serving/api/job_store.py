@@ -8,7 +8,6 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,6 @@ from sqlalchemy import (
     Column,
     Float,
     Integer,
-    MetaData,
     String,
     Table,
     Text,
@@ -28,9 +26,8 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.engine import Connection
 
-from serving.api.database import Database
+from serving.api.database import METADATA, ServiceDatabase
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
@@ -39,7 +36,7 @@ GIVEN_UP = "the service ended three times while it worked on this recording"
 
 JOBS = Table(
     "moodline_jobs",
-    MetaData(),
+    METADATA,
     Column("id", String(32), primary_key=True),
     Column("owner", String(100), nullable=False, index=True),
     Column("recording", String(100), nullable=False),
@@ -100,11 +97,8 @@ class JobStore:
         database: of all copies.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ServiceDatabase) -> None:
         self._database = database
-
-    def _transaction(self) -> AbstractContextManager[Connection]:
-        return self._database.transaction(JOBS)
 
     def add_job(
         self,
@@ -117,7 +111,7 @@ class JobStore:
     ) -> bool:
         """Queue a job whose upload lies in the folder; False where too many are unfinished."""
         unfinished = select(func.count()).where(JOBS.c.state.in_(("queued", "running")))
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             if connection.execute(unfinished).scalar_one() >= max_unfinished:
                 return False
             now = self._database.now(connection)
@@ -137,7 +131,7 @@ class JobStore:
     def job(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
         wanted = select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             row = connection.execute(wanted).mappings().first()
         return _job(row) if row else None
 
@@ -148,7 +142,7 @@ class JobStore:
             process: the name of the process that claims it.
             lease: for how long, in seconds.
         """
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             now = self._database.now(connection)
             free = or_(
                 JOBS.c.state == "queued",
@@ -160,7 +154,7 @@ class JobStore:
                 .values(state="failed", reason=GIVEN_UP, updated=now)
             )
             oldest = select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
-            if self._database.is_postgres:  # two who look at the same time see different ones
+            if not self._database.is_sqlite:  # two who look at the same time see different ones
                 oldest = oldest.with_for_update(skip_locked=True)
             taken = (
                 update(JOBS)
@@ -200,7 +194,7 @@ class JobStore:
         )
 
     def _change(self, job: str, process: str, lease: float, **values: Any) -> bool:
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             now = self._database.now(connection)
             mine = update(JOBS).where(
                 JOBS.c.id == job, JOBS.c.leased_by == process, JOBS.c.state == "running"
@@ -211,19 +205,19 @@ class JobStore:
     def delete_job(self, job: str, owner: str) -> bool:
         """Forget a job of that owner; its process stops. False if there is none."""
         mine = delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             return connection.execute(mine).rowcount == 1
 
     def erase(self, owner: str, recording: str) -> list[str]:
         """Forget all jobs about a recording of that owner; their files are to be deleted."""
         own = and_(JOBS.c.owner == owner, JOBS.c.recording == recording)
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             gone = connection.execute(delete(JOBS).where(own).returning(JOBS.c.id))
             return [str(job) for job in gone.scalars()]
 
     def expire(self, job_seconds: float) -> None:
         """Forget jobs that ended longer ago than that."""
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             now = self._database.now(connection)
             finished = JOBS.c.state.in_(("done", "failed"))
             connection.execute(delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
@@ -231,7 +225,7 @@ class JobStore:
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
         wanted = select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
-        with self._transaction() as connection:
+        with self._database.begin() as connection:
             return set(connection.execute(wanted).scalars())
 
 

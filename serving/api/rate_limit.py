@@ -1,14 +1,14 @@
 """How often each API key was used in this minute, counted over all copies of the service."""
 
-from sqlalchemy import Column, Integer, MetaData, String, Table, delete
+from sqlalchemy import Column, Integer, String, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from components.conversation import Seconds
-from serving.api.database import Database
+from serving.api.database import METADATA, ServiceDatabase
 
 USES = Table(
     "moodline_uses",
-    MetaData(),
+    METADATA,
     Column("key", String(100), primary_key=True),
     Column("minute", Integer, primary_key=True),
     Column("count", Integer, nullable=False),
@@ -22,7 +22,7 @@ class RateLimiter:
         database: of all copies.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: ServiceDatabase) -> None:
         self._database = database
 
     def count(self, key: str) -> tuple[int, Seconds]:
@@ -34,8 +34,8 @@ class RateLimiter:
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        upsert = (postgresql if self._database.is_postgres else sqlite).insert(USES)
-        with self._database.transaction(USES) as connection:
+        upsert = (sqlite if self._database.is_sqlite else postgresql).insert(USES)
+        with self._database.begin() as connection:
             now = self._database.now(connection)
             minute = int(now // 60)
             counted = (

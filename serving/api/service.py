@@ -17,7 +17,7 @@ import bentoml
 from components.config import Settings
 from components.traffic import FeedbackStore
 from serving.api.app import create_app
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.api.rate_limit import RateLimiter
@@ -62,7 +62,7 @@ class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
     def __init__(self) -> None:
-        self.database = Database(SERVE.store_url(SETTINGS.home))
+        self.database = ServiceDatabase(SERVE.store_url(SETTINGS.home))
         self.runtime = Runtime(SETTINGS, SERVE)
         uploads = UploadFolder(SERVE.shared_folder(SETTINGS.home))
         self.jobs = Jobs(JobStore(self.database), uploads, self.runtime, SERVE)

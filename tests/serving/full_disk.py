@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from serving.api.app import create_app
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.settings import ServeSettings
@@ -29,7 +29,7 @@ async def send(jobs: Jobs) -> tuple[int, str]:
 
 
 async def main(disk: Path, state: Path) -> None:
-    store = JobStore(Database(f"sqlite:///{state}/jobs.db"))
+    store = JobStore(ServiceDatabase(f"sqlite:///{state}/jobs.db"))
     jobs = Jobs(store, UploadFolder(disk), None, ServeSettings())  # type: ignore[arg-type]  # never starts
     seen = {}
     filled = fill(disk)

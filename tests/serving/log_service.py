@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from components.config import Settings
 from components.traffic import FeedbackStore
 from serving.api.app import create_app
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.api.rate_limit import RateLimiter
@@ -24,7 +24,7 @@ from serving.settings import ServeSettings
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[None]:
     settings, serve = Settings(), ServeSettings()
-    database = Database(serve.store_url(settings.home))
+    database = ServiceDatabase(serve.store_url(settings.home))
     app.state.runtime = Runtime(settings, serve)
     uploads = UploadFolder(serve.shared_folder(settings.home))
     app.state.jobs = Jobs(JobStore(database), uploads, app.state.runtime, serve)

@@ -15,7 +15,7 @@ from components.config import Settings
 from components.conversation import read_manifest
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.analyze import Analysis
@@ -127,7 +127,7 @@ class Worker:
 def test_jobs_that_wait_are_done(home: Path, expected: dict[str, Any]) -> None:
     """One was queued; of the other the process was killed."""
     serve, worker, ids = ServeSettings(), Worker(), expected["jobs"]
-    database = Database(serve.store_url(home))
+    database = ServiceDatabase(serve.store_url(home))
     store = JobStore(database)
     jobs = Jobs(store, UploadFolder(serve.shared_folder(home)), worker, serve)  # type: ignore[arg-type]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import ATTEMPTS, JobStore, new_id
 from serving.api.rate_limit import RateLimiter
 from tests.serving.helpers import running_postgres
@@ -32,7 +32,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 def make_store(url: str) -> JobStore:
-    return JobStore(Database(url))
+    return JobStore(ServiceDatabase(url))
 
 
 def queue(store: JobStore, recording: str = "call", owner: str = "web") -> str:
@@ -127,7 +127,7 @@ def test_there_is_a_limit_and_what_is_erased_is_gone(url: str) -> None:
 
 
 def test_uses_are_counted_together(url: str) -> None:
-    limiters, key = [RateLimiter(Database(url)), RateLimiter(Database(url))], new_id()
+    limiters, key = [RateLimiter(ServiceDatabase(url)), RateLimiter(ServiceDatabase(url))], new_id()
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(lambda n: limiters[n % 2].count(key), range(20)))
     if len({left > counts[0][1] + 1 for _, left in counts}) == 1:  # all within one minute

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from components.base import DatabaseAwayError
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.analyze import Analysis
@@ -47,7 +47,7 @@ class Watched(io.BytesIO):
 
 
 def make_jobs(folder: Path, worker: Worker, **serve: Any) -> tuple[Jobs, JobStore]:
-    store = JobStore(Database(f"sqlite:///{folder}/store.db"))
+    store = JobStore(ServiceDatabase(f"sqlite:///{folder}/store.db"))
     return Jobs(store, UploadFolder(folder), worker, ServeSettings(**serve)), store  # type: ignore[arg-type]
 
 

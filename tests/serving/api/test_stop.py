@@ -12,7 +12,7 @@ import pytest
 
 from components.config import Settings, load_profile
 from components.conversation import read_audio
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.lineup import Served
 from serving.settings import ServeSettings
@@ -57,7 +57,7 @@ def begin(copy: Serving, recording: bytes, pool: ThreadPoolExecutor) -> "Future[
 def test_requests_are_finished_and_the_job_is_given_back(copy: Serving, long: bytes) -> None:
     files = {"audio": ("a.wav", long)}
     job = httpx.post(f"{copy.url}/v1/jobs", files=files, timeout=60).json()["id"]
-    store = JobStore(Database(ServeSettings().store_url(copy.settings.home)))
+    store = JobStore(ServiceDatabase(ServeSettings().store_url(copy.settings.home)))
 
     def state() -> str:
         found = store.job(job, "")

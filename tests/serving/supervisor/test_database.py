@@ -11,7 +11,7 @@ import pytest
 
 from components.base import DatabaseAwayError
 from components.traffic import FeedbackStore
-from serving.api.database import Database
+from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.keys import add_key
 from tests.serving.helpers import running_postgres, start_log_service
@@ -64,7 +64,7 @@ def test_without_its_database_the_service_says_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "ask",
-    [lambda url: JobStore(Database(url)).unfinished(), FeedbackStore.read],
+    [lambda url: JobStore(ServiceDatabase(url)).unfinished(), FeedbackStore.read],
     ids=["jobs", "feedback"],
 )
 def test_a_silent_postgresql_is_given_up_soon(ask: Callable[[str], object]) -> None:
