@@ -40,13 +40,13 @@ def database_errors(name: str = "the database") -> Iterator[None]:
     Raises:
         DatabaseAwayError: it does not answer, or not as it should.
     """
-    from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+    from sqlalchemy.exc import DataError, DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
     try:
         yield
-    except (IntegrityError, DataError):
-        raise  # it answers
+    except DataError:
+        raise  # it answers; a value is wrong
     except (DBAPIError, PoolTimeoutError) as error:
         raise DatabaseAwayError(f"{name}: {str(error).splitlines()[0]}") from error
 

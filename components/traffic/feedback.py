@@ -130,11 +130,12 @@ class FeedbackStore:
             if same is not None and same.emotion == correction.emotion:
                 return _recorded(same, before, new=False)
             entry = _entry(correction, row, len(before) + 1)
-            try:
-                with self._database.begin() as connection:
+            with self._database.begin() as connection:
+                try:
                     connection.execute(insert(FEEDBACK).values(asdict(entry)))
-            except IntegrityError:
-                continue  # somebody else wrote this number: look again
+                except IntegrityError:
+                    connection.rollback()
+                    continue  # somebody else wrote this number: look again
             return _recorded(entry, [*before, entry], new=True)
         raise TimeoutError("too many write feedback on one turn at the same time")
 

@@ -67,7 +67,7 @@ def test_without_room_the_upload_is_not_even_copied(tmp_path: Path) -> None:
 
 def test_an_upload_without_a_job_is_not_kept(tmp_path: Path) -> None:
     jobs, store = make_jobs(tmp_path, Worker())
-    with store._transaction() as connection:  # reading goes on, writing does not
+    with store._database.begin() as connection:  # reading goes on, writing does not
         connection.execute(text("CREATE TRIGGER no BEFORE INSERT ON moodline_jobs "
                                 "BEGIN SELECT RAISE(ABORT, 'no'); END"))  # fmt: skip
     with pytest.raises(DatabaseAwayError):
