@@ -1,17 +1,23 @@
-"""Which model versions are served: a small file that one process writes and the services follow.
+"""The contract between the two processes: which versions are served, and which canary was halted.
 
-Triton may hold several versions at once. The file names the one that takes the traffic, those on
-trial beside it, and for each what is needed on this side of Triton: its tokenizer and its limits.
-It changes in one step, so a request sees either the old version with the old tokenizer or the new
-with the new.
+The supervisor writes the pointer, a small JSON file, and the API process follows it. Triton may
+hold several versions at once. The pointer names the version that answers, the versions on trial
+beside it, and what the API process needs of each: its tokenizer and its limits. The pointer is
+replaced in one step, so a request sees either the old version with the old tokenizer or the new
+version with the new one.
+
+The API process writes the halt file when a canary does badly, and the supervisor reads it.
 """
 
+import contextlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Generic, Literal, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
 
 from components.base import InputError, atomic_path
 from serving.triton.repository import graph_facts
@@ -19,8 +25,10 @@ from serving.triton.repository import graph_facts
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-
-ROLES = ("production", "staging", "candidate")
+Role = Literal["production", "staging", "candidate"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""`production` answers, `staging` answers a share of the requests, and `candidate` is asked a share
+without answering anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +38,7 @@ class Served:
     Attributes:
         version: the registry's number, and Triton's.
         folder: the model version's folder.
-        digest: of the folder, as it was registered; empty for one that came from no registry.
+        digest: of the folder, as it was registered; empty for a version from no registry.
         verdict: of its gate, likewise.
     """
 
@@ -40,149 +48,145 @@ class Served:
     verdict: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lineup:
-    """The versions that are served together, each by its role, which is its alias.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Served):
+    """A served version with what it takes to ask it.
 
     Attributes:
-        production: answers.
-        staging: answers a share, on trial.
-        candidate: is asked a share, and never answers anybody.
-        refused: versions that failed their check and so take no traffic, each with the reason.
-        revivals: how often Triton or a model's process was brought back.
+        tokenizer: of its text encoder.
+        max_samples: of one clip, at 16 kHz.
+        max_tokens: of one clip.
     """
 
-    production: Served
-    staging: Served | None = None
-    candidate: Served | None = None
-    refused: Mapping[int, str] = field(default_factory=dict)
-    revivals: int = 0
-
-    def versions(self) -> dict[int, Served]:
-        """All of them by number."""
-        known = (self.production, self.staging, self.candidate)
-        return {served.version: served for served in known if served}
-
-
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """What is needed to ask for a version's answers."""
-
-    served: Served
-    tokenizer: "Tokenizer"
+    tokenizer: "Tokenizer" = field(compare=False)
     max_samples: int
     max_tokens: int
 
-    @property
-    def version(self) -> int:
-        """The registry's number, and Triton's."""
-        return self.served.version
+
+Version = TypeVar("Version", bound=Served)
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedLineup:
-    """As `Lineup`, ready to be asked."""
+class Lineup(Generic[Version]):
+    """The versions that are served together.
 
-    production: LoadedModel
-    staging: LoadedModel | None = None
-    candidate: LoadedModel | None = None
+    Attributes:
+        roles: the version in each role; there is always one in production.
+        refused: versions that failed their check and so take no traffic, each with the reason.
+        revivals: how often a Triton was brought back.
+    """
+
+    roles: Mapping[Role, Version]
     refused: Mapping[int, str] = field(default_factory=dict)
     revivals: int = 0
 
+    @property
+    def production(self) -> Version:
+        """The version that answers."""
+        return self.roles["production"]
 
-def write_pointer(path: Path, lineup: Lineup) -> None:
+    @property
+    def staging(self) -> Version | None:
+        """The version that answers a share, on trial."""
+        return self.roles.get("staging")
+
+    @property
+    def candidate(self) -> Version | None:
+        """The version that is asked a share and answers nobody."""
+        return self.roles.get("candidate")
+
+    def versions(self) -> dict[int, Version]:
+        """All versions by number."""
+        return {served.version: served for served in self.roles.values()}
+
+    def trials(self) -> dict[int, Version]:
+        """The versions by number that may be withdrawn: all but production."""
+        known = self.versions()
+        return {version: known[version] for version in known if version != self.production.version}
+
+
+class _Entry(BaseModel):
+    version: int
+    folder: Path
+    digest: str
+    verdict: str
+    # The limits stand in the graph, which may be large: the writer reads it once for all services.
+    max_samples: int
+    max_tokens: int
+
+    def served(self) -> Served:
+        return Served(self.version, self.folder, self.digest, self.verdict)
+
+
+class _Pointer(BaseModel):
+    production: _Entry
+    staging: _Entry | None = None
+    candidate: _Entry | None = None
+    refused: dict[int, str]
+    revivals: int
+
+    def roles(self) -> dict[Role, _Entry]:
+        return {role: entry for role in ROLES if (entry := getattr(self, role))}
+
+
+def write_pointer(path: Path, lineup: Lineup[Served]) -> None:
     """Say that these versions are served from now on.
 
     Raises:
         InputError: a version's folder is incomplete.
     """
-    entries: dict[str, Any] = {
-        role: None if served is None else _entry(served)
-        for role, served in zip(
-            ROLES, (lineup.production, lineup.staging, lineup.candidate), strict=True
-        )
-    }
-    entries |= {"refused": lineup.refused, "revivals": lineup.revivals}
+    entries = {role: _entry(served) for role, served in lineup.roles.items()}
+    refused, revivals = dict(lineup.refused), lineup.revivals
+    pointer = _Pointer.model_validate({**entries, "refused": refused, "revivals": revivals})
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(entries, indent=2), encoding="utf-8")
+        temporary.write_text(pointer.model_dump_json(indent=2), encoding="utf-8")
 
 
-def _entry(served: Served) -> dict[str, Any]:
-    # The limits stand in the graph, which may be large: it is read here once, not by each service.
+def _entry(served: Served) -> _Entry:
     facts = graph_facts(served.folder / "model.onnx")
-    return {
-        "version": served.version,
-        "folder": str(served.folder.resolve()),
-        "digest": served.digest,
-        "verdict": served.verdict,
-        "max_samples": int(facts["max_samples"]),
-        "max_tokens": int(facts["max_tokens"]),
-    }
+    return _Entry(
+        version=served.version,
+        folder=served.folder.resolve(),
+        digest=served.digest,
+        verdict=served.verdict,
+        max_samples=int(facts["max_samples"]),
+        max_tokens=int(facts["max_tokens"]),
+    )
 
 
-def read_pointer(path: Path) -> Lineup:
+def read_pointer(path: Path) -> Lineup[Served]:
     """The versions that are served.
 
     Raises:
-        InputError: none is, or the file is broken.
+        InputError: none is served, or the file is broken.
     """
-    entries = _entries(path)
-    roles = {role: _served(entries[role]) for role in ROLES if entries[role]}
-    return Lineup(**roles, refused=entries["refused"], revivals=entries["revivals"])
+    pointer = _read(path)
+    roles = {role: entry.served() for role, entry in pointer.roles().items()}
+    return Lineup(roles, pointer.refused, pointer.revivals)
 
 
-def load_pointer(path: Path, known: LoadedLineup | None = None) -> LoadedLineup:
-    """The versions that are served, with their tokenizers.
-
-    Args:
-        path: the pointer.
-        known: what was loaded before; what has not changed is taken from it.
-
-    Raises:
-        InputError: none is served, the file is broken, or a version has no tokenizer.
-    """
-    before = (known.production, known.staging, known.candidate) if known else ()
-    had = {model.served: model for model in before if model}
-    entries = _entries(path)
-    loaded = {}
-    for role in ROLES:
-        if entry := entries[role]:
-            served = _served(entry)
-            loaded[role] = had.get(served) or _load(served, entry)
-    return LoadedLineup(**loaded, refused=entries["refused"], revivals=entries["revivals"])
-
-
-def _entries(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> _Pointer:
     try:
-        entries: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        _served(entries["production"])
-        entries["refused"] = {int(version): why for version, why in entries["refused"].items()}
-        return {name: entries[name] for name in (*ROLES, "refused", "revivals")}
+        return _Pointer.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError("no model version is served; promote one and run moodline serve") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path.name} does not say which version is served: {error}") from None
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise InputError(f"{path.name} does not say which version is served: {reason}") from None
 
 
-def _served(entry: dict[str, Any]) -> Served:
-    return Served(
-        int(entry["version"]), Path(entry["folder"]), str(entry["digest"]), str(entry["verdict"])
-    )
+def pointed_to(folder: Path) -> set[int]:
+    """The versions that any service with its pointer in this folder serves, or served last."""
+    versions: set[int] = set()
+    for path in folder.glob("served*.json"):
+        with contextlib.suppress(InputError):  # a halt file lies there, too
+            versions |= set(read_pointer(path).versions())
+    return versions
 
 
-def _load(served: Served, entry: dict[str, Any]) -> LoadedModel:
-    from components.fusion import load_tokenizer
-
-    return LoadedModel(
-        served,
-        load_tokenizer(served.folder),
-        int(entry["max_samples"]),
-        int(entry["max_tokens"]),
-    )
-
-
-class CurrentModels:
-    """The served versions, loaded; loaded anew when the pointer changes. Safe to share by threads.
+class CurrentLineup:
+    """The served versions, ready to be asked. Loaded anew when the pointer changes, and safe to
+    share between threads.
 
     Args:
         pointer: the file that names the versions.
@@ -192,9 +196,9 @@ class CurrentModels:
         self.pointer = pointer
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
-        self._loaded: LoadedLineup | None = None
+        self._lineup: Lineup[Loaded] | None = None
 
-    def get(self) -> LoadedLineup:
+    def get(self) -> Lineup[Loaded]:
         """The versions that are served now.
 
         Raises:
@@ -206,7 +210,54 @@ class CurrentModels:
                 seen = (stat.st_mtime_ns, stat.st_ino)
             except FileNotFoundError:
                 seen = None
-            if self._loaded is None or seen != self._seen:
-                self._loaded = load_pointer(self.pointer, self._loaded)
+            if self._lineup is None or seen != self._seen:
+                self._lineup = self._load()
                 self._seen = seen
-            return self._loaded
+            return self._lineup
+
+    def _load(self) -> Lineup[Loaded]:
+        from components.fusion import load_tokenizer
+
+        pointer = _read(self.pointer)
+        known = self._lineup.versions() if self._lineup else {}
+        roles: dict[Role, Loaded] = {}
+        for role, entry in pointer.roles().items():
+            before = known.get(entry.version)
+            if before is None or _Entry.model_validate(before, from_attributes=True) != entry:
+                fields = entry.model_dump()
+                before = Loaded(**fields, tokenizer=load_tokenizer(entry.folder))
+            roles[role] = before
+        return Lineup(roles, pointer.refused, pointer.revivals)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """A canary was halted.
+
+    Attributes:
+        version: the registry's number.
+        reason: in words for a person.
+    """
+
+    version: int
+    reason: str
+
+
+def halt_path(pointer: Path) -> Path:
+    """The file beside the pointer by which one process tells all others that a canary is halted."""
+    return pointer.with_name(f"{pointer.stem}.halt.json")
+
+
+def read_halt(path: Path) -> Halt | None:
+    """The last canary that was halted, if one was."""
+    try:
+        entry = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return Halt(int(entry["version"]), str(entry["reason"]))
+
+
+def write_halt(path: Path, halt: Halt) -> None:
+    """Halt a canary in every process."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(asdict(halt)), encoding="utf-8")

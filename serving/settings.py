@@ -1,5 +1,7 @@
-"""How the service behaves (`MOODLINE_SERVE_*`) and which versions get which requests
-(`MOODLINE_TRAFFIC_*`), from the environment."""
+"""How the service behaves, which versions get which requests, and how Triton runs the model.
+
+From the environment: `MOODLINE_SERVE_*`, `MOODLINE_TRAFFIC_*` and `MOODLINE_TRITON_*`.
+"""
 
 from pathlib import Path
 from typing import Literal
@@ -8,6 +10,13 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from components.config import Environment
+from components.conversation import Seconds
+
+LOAD_SECONDS: Seconds = 120.0
+"""How long Triton may load a version before the version is refused."""
+
+ENGINE_SECONDS: Seconds = 1800.0
+"""How long TensorRT may build a version's engine before the version is refused."""
 
 SMALL_UPLOAD_BYTES = 1_000_000
 """An upload of up to so many bytes is held in memory while it is received, a larger one on disk."""
@@ -36,12 +45,12 @@ class ServeSettings(Environment):
         job_lease: seconds without a sign of life after which a job is taken from its process.
         timeout: seconds until a request is answered 504, unless it asks for less.
         clip_deadline: seconds for the model's answer to one clip.
-        finish_seconds: that requests under way may take to be finished once the service is to stop;
-            jobs are given back at once.
+        finish_seconds: grace period for requests in flight at shutdown, in seconds; jobs are given
+            back at once.
         logs: where the service and Triton write theirs: files under `<home>/logs`, or the standard
             error of `moodline serve`, which is where containers are listened to.
-        triton_metrics_port: where a Triton that is started here tells Prometheus of its queue and
-            its batches; 0: any free port.
+        triton_metrics_port: where a Triton that is started here shows Prometheus its queue and its
+            batches; 0: any free port.
         keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
     """
 
@@ -124,3 +133,36 @@ class TrafficSettings(Environment):
             f"MOODLINE_TRAFFIC_{name.upper()}": str(value)
             for name, value in self.model_dump().items()
         }
+
+
+class HostSettings(Environment):
+    """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
+
+    Attributes:
+        instances: model processes for each version, which answer side by side. Two with half the
+            cores each answer more than one with all cores, because threads that share one clip
+            wait for each other; but they hold the model twice.
+        threads: of one instance; 0 shares the cores among the instances.
+        max_batch: the most requests handed to an instance at once.
+        max_queue: the most requests waiting for a version; more are turned away.
+        queue_seconds: the longest wait; a request that asks for less gets less.
+        gpu: run the graph by the onnxruntime backend with TensorRT; see `serving.triton.gpu`.
+        tensorrt_cache: the folder on Triton's host where TensorRT keeps its engines, each of which
+            takes minutes to build. Triton must be able to write there; the repository may be
+            read-only.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
+
+    instances: int = Field(default=2, ge=1)
+    threads: int = Field(default=0, ge=0)
+    max_batch: int = Field(default=32, ge=1)
+    max_queue: int = Field(default=512, ge=1)
+    queue_seconds: float = Field(default=30.0, gt=0)
+    gpu: bool = False
+    tensorrt_cache: str = "/var/cache/moodline-tensorrt"
+
+    @property
+    def load_seconds(self) -> Seconds:
+        """The longest that loading a version may take."""
+        return ENGINE_SECONDS if self.gpu else LOAD_SECONDS

@@ -9,50 +9,21 @@ reads the file, too, and takes the version out of staging in the registry, with 
 """
 
 import hashlib
-import json
 import logging
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
-from components.base import atomic_path
 from components.conversation import Seconds
 from serving import metrics
+from serving.lineup import Halt, read_halt, write_halt
 from serving.settings import TrafficSettings
 
 logger = logging.getLogger(__name__)
 
 WINDOW = 500
 """How many of the last requests count."""
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """A canary was stopped.
-
-    Attributes:
-        version: the registry's number.
-        reason: in words for a person.
-    """
-
-    version: int
-    reason: str
-
-
-def halt_path(pointer: Path) -> Path:
-    """The file, beside the pointer, by which one process tells all others of a stop."""
-    return pointer.with_name(f"{pointer.stem}.halt.json")
-
-
-def read_halt(path: Path) -> Halt | None:
-    """The last canary that was stopped, if one was."""
-    try:
-        entry = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return Halt(int(entry["version"]), str(entry["reason"]))
 
 
 def draw(request_id: str, purpose: str) -> float:
@@ -66,7 +37,7 @@ class Canary:
 
     Args:
         settings: its share and its limits.
-        halt: the file that stops it; see `halt_path`.
+        halt: the file that stops it; see `serving.lineup`.
     """
 
     def __init__(self, settings: TrafficSettings, halt: Path) -> None:
@@ -96,8 +67,7 @@ class Canary:
             logger.warning("version %d gets no more traffic: %s", version, reason)
             metrics.CANARY_HALTED.labels(version).inc()
             self._halt = Halt(version, reason)
-            with atomic_path(self._path) as temporary:
-                temporary.write_text(json.dumps(asdict(self._halt)), encoding="utf-8")
+            write_halt(self._path, self._halt)
 
     def _halted(self, version: int) -> bool:
         try:

@@ -15,10 +15,10 @@ from components.config import Settings
 from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds
 from components.fusion import Clip, average_windows, clip_windows
 from serving import metrics
-from serving.engine.canary import Canary, halt_path
+from serving.engine.canary import Canary
 from serving.engine.shadow import Shadow
 from serving.errors import LateError, NotReadyError
-from serving.lineup import ROLES, CurrentModels, LoadedLineup, LoadedModel, Served
+from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, Served, halt_path
 from serving.settings import ServeSettings, TrafficSettings
 from serving.triton.client import TritonClient
 from serving.triton.errors import (
@@ -80,8 +80,8 @@ class Emotions:
         self, settings: Settings, serve: ServeSettings, traffic: TrafficSettings | None = None
     ) -> None:
         traffic = traffic or TrafficSettings()
-        self._models = CurrentModels(serve.pointer)
-        self._lineup: LoadedLineup | None = None
+        self._current = CurrentLineup(serve.pointer)
+        self._lineup: Lineup[Loaded] | None = None
         self._client = TritonClient(settings.triton_url, deadline=serve.clip_deadline)
         self._canary = Canary(traffic, halt_path(serve.pointer))
         self._shadow = Shadow(self._probabilities, traffic)
@@ -103,7 +103,7 @@ class Emotions:
         Raises:
             NotReadyError: none is served.
         """
-        return self._served().production.served
+        return self._served().production
 
     async def classify(
         self, clips: Sequence[Clip], *, deadline: Seconds | None = None, request_id: str = ""
@@ -160,7 +160,7 @@ class Emotions:
                     raise
 
     async def _by_canary(
-        self, staging: LoadedModel, clips: Sequence[Clip], until: Seconds | None
+        self, staging: Loaded, clips: Sequence[Clip], until: Seconds | None
     ) -> Classified:
         """Ask the version in staging. If it fails, production still has time to answer."""
         began = time.monotonic()
@@ -177,7 +177,7 @@ class Emotions:
         return answered
 
     async def _ask(
-        self, model: LoadedModel, clips: Sequence[Clip], role: str, until: Seconds | None
+        self, model: Loaded, clips: Sequence[Clip], role: str, until: Seconds | None
     ) -> Classified:
         """One version's answers.
 
@@ -202,7 +202,7 @@ class Emotions:
         probabilities, embeddings = whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :]
         return Classified(probabilities, embeddings, model.version, role)
 
-    async def _probabilities(self, model: LoadedModel, clips: Sequence[Clip]) -> np.ndarray:
+    async def _probabilities(self, model: Loaded, clips: Sequence[Clip]) -> np.ndarray:
         return (await self._ask(model, clips, "candidate", None)).probabilities
 
     async def ready(self) -> bool:
@@ -247,9 +247,9 @@ class Emotions:
         if self._following is None:
             self._following = asyncio.create_task(follow())
 
-    def _served(self) -> LoadedLineup:
+    def _served(self) -> Lineup[Loaded]:
         try:
-            lineup = self._models.get()
+            lineup = self._current.get()
         except InputError as error:
             raise NotReadyError("no model version is served") from error
         if lineup is not self._lineup:
@@ -261,11 +261,10 @@ class Emotions:
         return lineup
 
 
-def _show(lineup: LoadedLineup, before: LoadedLineup | None) -> None:
+def _show(lineup: Lineup[Loaded], before: Lineup[Loaded] | None) -> None:
     """Tell Prometheus which versions are served, and which not."""
-    for role, model in zip(
-        ROLES, (lineup.production, lineup.staging, lineup.candidate), strict=True
-    ):
+    for role in ROLES:
+        model = lineup.roles.get(role)
         metrics.SERVED.labels(role).set(model.version if model else 0)
     for version in {*lineup.refused, *(before.refused if before else ())}:
         metrics.REFUSED.labels(version).set(version in lineup.refused)

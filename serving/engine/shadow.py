@@ -12,13 +12,13 @@ import numpy as np
 from components.fusion import Clip
 from serving import metrics
 from serving.engine.canary import draw
-from serving.lineup import LoadedModel
+from serving.lineup import Loaded
 from serving.settings import TrafficSettings
 from serving.triton.errors import TritonError
 
 logger = logging.getLogger(__name__)
 
-Ask = Callable[[LoadedModel, Sequence[Clip]], Awaitable[np.ndarray]]
+Ask = Callable[[Loaded, Sequence[Clip]], Awaitable[np.ndarray]]
 """A model's probabilities [n, 4] for clips."""
 
 
@@ -36,7 +36,7 @@ class Shadow:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def follow(
-        self, candidate: LoadedModel, clips: Sequence[Clip], returned: np.ndarray, request_id: str
+        self, candidate: Loaded, clips: Sequence[Clip], returned: np.ndarray, request_id: str
     ) -> None:
         """Begin to compare, if the draw takes this request and not too many are under way.
 
@@ -56,7 +56,7 @@ class Shadow:
         task.add_done_callback(self._tasks.discard)
 
     async def _compare(
-        self, candidate: LoadedModel, clips: Sequence[Clip], returned: np.ndarray
+        self, candidate: Loaded, clips: Sequence[Clip], returned: np.ndarray
     ) -> None:
         try:
             answered = await self._ask(candidate, clips)

@@ -1,16 +1,14 @@
-"""Follow the registry: what its aliases say is what should be served."""
+"""Follow the registry: its aliases say what should be served."""
 
 import contextlib
 import logging
 import os
 import threading
-from dataclasses import replace
 from pathlib import Path
 
 from components.base import InputError, MoodlineError, Refused
 from components.config import Settings
-from serving.engine.canary import halt_path, read_halt
-from serving.lineup import Lineup, Served
+from serving.lineup import Lineup, Role, Served, halt_path, read_halt
 from serving.settings import TrafficSettings
 
 logger = logging.getLogger(__name__)
@@ -19,7 +17,7 @@ ACTOR = "moodline serve"
 
 
 def fetched(settings: Settings) -> Path:
-    """The folder of the versions' folders that were fetched."""
+    """The folder that holds a folder of each fetched version."""
     return settings.home / "serving" / "models"
 
 
@@ -34,7 +32,7 @@ def fetch(version: int, settings: Settings) -> Served:
 
     folder = fetched(settings) / str(version)
     with contextlib.suppress(FileNotFoundError):
-        os.utime(folder)  # whoever clears up sees that it is needed again
+        os.utime(folder)  # the clean-up keeps what is recent
     known = show(version, settings)
     return Served(version, download(version, folder, settings), known.digest, known.verdict)
 
@@ -56,27 +54,27 @@ def fetch_production(settings: Settings) -> Served:
 
 class Follower:
     """Asks the registry again and again, in a thread of its own: a version may be large, and a
-    registry slow or away. What it last said goes on to count then.
+    registry slow or away. While it is away, its last answer counts.
 
     Args:
         first: what is served to begin with.
         settings: where the registry is.
         traffic: how often to ask, and which aliases matter.
-        pointer: beside it lies the file that stops a canary.
+        pointer: the halt file of a canary lies beside it.
     """
 
     def __init__(
-        self, first: Lineup, settings: Settings, traffic: TrafficSettings, pointer: Path
+        self, first: Lineup[Served], settings: Settings, traffic: TrafficSettings, pointer: Path
     ) -> None:
         self._settings = settings
         self._traffic = traffic
         self._halt = halt_path(pointer)
         self._wanted = first
-        self._ended = threading.Event()
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
 
     @property
-    def wanted(self) -> Lineup:
+    def wanted(self) -> Lineup[Served]:
         """The versions that should be served."""
         return self._wanted
 
@@ -85,39 +83,35 @@ class Follower:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask no more; a download under way is not waited for."""
-        self._ended.set()
+        """Ask no more. This does not wait for a download."""
+        self._stopping.set()
 
     def _run(self) -> None:
-        said = ""
+        logged = ""
         while True:
             try:
-                self.look()
-                said = ""
+                self._ask()
+                logged = ""
             except MoodlineError as error:
-                if str(error) != said:  # once, not every few seconds
+                if str(error) != logged:  # once, not every few seconds
                     logger.warning("the registry cannot be followed: %s", error)
-                said = str(error)
-            if self._ended.wait(self._traffic.follow_seconds):
+                logged = str(error)
+            if self._stopping.wait(self._traffic.follow_seconds):
                 return
 
-    def look(self) -> None:
-        """Ask once.
-
-        Raises:
-            MoodlineError: the registry does not answer, or a version cannot be fetched.
-        """
-        self._take_out()
+    def _ask(self) -> None:
+        self._roll_back_halted()
         production = self._aliased("production") or self._wanted.production
-        self._wanted = replace(self._wanted, production=production)
-        staging = self._aliased("staging") if self._traffic.canary_share else None
+        self._wanted = Lineup({**self._wanted.roles, "production": production})
+        roles: dict[Role, Served] = {"production": production}
+        if self._traffic.canary_share and (staging := self._aliased("staging")):
+            roles["staging"] = staging
         candidate = self._aliased("candidate") if self._traffic.shadow_share else None
-        served = {production.version} | ({staging.version} if staging else set())
-        if candidate and candidate.version in served:
-            candidate = None  # it answers already
-        self._wanted = Lineup(production, staging, candidate)
+        if candidate and candidate.version not in {served.version for served in roles.values()}:
+            roles["candidate"] = candidate  # else it answers already
+        self._wanted = Lineup(roles)
 
-    def _aliased(self, alias: str) -> Served | None:
+    def _aliased(self, alias: Role) -> Served | None:
         from components.register import alias_version
 
         version = alias_version(alias, self._settings)
@@ -125,9 +119,9 @@ class Follower:
             return None
         return self._wanted.versions().get(version) or fetch(version, self._settings)
 
-    def _take_out(self) -> None:
-        """Take a canary that was stopped out of staging, with the reason, where people look. When
-        the registry itself says that it has left, it may come again."""
+    def _roll_back_halted(self) -> None:
+        """Take a halted canary out of staging in the registry, with the reason. Once the registry
+        says that it has left, the version may come again."""
         from components.register import alias_version, rollback
 
         halt = read_halt(self._halt)

@@ -29,9 +29,8 @@ from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.lineup import Served
 from serving.processes import Child, free_ports, port_is_free
-from serving.settings import ServeSettings, TrafficSettings
+from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
-from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
 
 logger = logging.getLogger(__name__)
@@ -90,10 +89,10 @@ class Serving:
         self._backend = Backend(
             settings,
             self._serve.pointer,
-            self._traffic,
-            triton or HostSettings(),
-            self._serve.log_file(settings.home, "tritonserver.log"),
-            self._serve.triton_metrics_port,
+            traffic=self._traffic,
+            host=triton or HostSettings(),
+            log=self._serve.log_file(settings.home, "tritonserver.log"),
+            metrics_port=self._serve.triton_metrics_port,
         )
         self._service: Child | None = None
 

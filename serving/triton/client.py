@@ -10,7 +10,6 @@ import numpy as np
 
 from components.conversation import Seconds
 from serving import traces
-from serving.triton.channel import RENEWED, WATCHED_CHANNEL
 from serving.triton.errors import (
     TritonAwayError,
     TritonDeadError,
@@ -18,9 +17,15 @@ from serving.triton.errors import (
     TritonFullError,
     translated,
 )
+from serving.triton.protocol import (
+    RECONNECT_SECONDS,
+    WATCHED_CHANNEL,
+    Answer,
+    to_answer,
+    to_inputs,
+)
 from serving.triton.replicas import Replica, Replicas, addresses
 from serving.triton.repository import MODEL
-from serving.triton.tensors import Answer, to_answer, to_inputs
 
 if TYPE_CHECKING:
     from tritonclient.grpc.aio import InferenceServerClient
@@ -64,7 +69,7 @@ class TritonClient:
 
     async def _renew(self, replica: Replica) -> None:
         """Connect anew to one that is away, unless others still wait for it."""
-        old = time.monotonic() - self._since[replica.url] > RENEWED
+        old = time.monotonic() - self._since[replica.url] > RECONNECT_SECONDS
         if old and not replica.inside and (client := self._clients.pop(replica.url, None)):
             await client.close()
 

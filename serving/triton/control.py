@@ -11,11 +11,11 @@ import numpy as np
 from components.base import InputError
 from components.conversation import Seconds
 from serving.errors import NotReadyError
-from serving.triton.channel import CHANNEL, RENEWED
+from serving.settings import LOAD_SECONDS
 from serving.triton.errors import TritonError, translated
 from serving.triton.gpu import GRAPH
-from serving.triton.repository import LOAD_SECONDS, MODEL
-from serving.triton.tensors import Answer, to_answer, to_inputs
+from serving.triton.protocol import CHANNEL, RECONNECT_SECONDS, Answer, to_answer, to_inputs
+from serving.triton.repository import MODEL
 
 logger = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class TritonControl:
         try:
             return bool(self._client.is_server_live(client_timeout=2.0))
         except InferenceServerException:
-            if time.monotonic() - self._since > RENEWED:
+            if time.monotonic() - self._since > RECONNECT_SECONDS:
                 self.close()
                 self._connect()
             return False

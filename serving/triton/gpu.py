@@ -14,6 +14,7 @@ from pathlib import Path
 
 from components.base import atomic_path
 from components.conversation import EMOTIONS
+from serving.settings import HostSettings
 
 GRAPH = "moodline_graph"
 PRECISION = "FP32"
@@ -44,9 +45,9 @@ optimization {{
       parameters {{ key: "trt_layer_norm_fp32_fallback" value: "1" }}
       parameters {{ key: "trt_engine_cache_enable" value: "1" }}
       parameters {{ key: "trt_engine_cache_path" value: "{cache}" }}
-      parameters {{ key: "trt_profile_min_shapes" value: "{least}" }}
-      parameters {{ key: "trt_profile_opt_shapes" value: "{usual}" }}
-      parameters {{ key: "trt_profile_max_shapes" value: "{most}" }}
+      parameters {{ key: "trt_profile_min_shapes" value: "{smallest}" }}
+      parameters {{ key: "trt_profile_opt_shapes" value: "{typical}" }}
+      parameters {{ key: "trt_profile_max_shapes" value: "{largest}" }}
     }} ]
   }}
 }}
@@ -66,8 +67,7 @@ def serve_graphs(
     repository: Path,
     versions: Iterable[int],
     *,
-    cache: str,
-    instances: int,
+    host: HostSettings,
     group: int,
     width: int,
     max_samples: int,
@@ -76,10 +76,10 @@ def serve_graphs(
     """Write the configuration that makes Triton serve these versions' graphs.
 
     Args:
+        repository: Triton's model repository.
         versions: exported before.
-        cache: the folder on Triton's host where TensorRT keeps its engines.
-        instances: of each version's engine.
-        group: most clips in one padded batch.
+        host: how many engines a version has, and where TensorRT keeps them.
+        group: the most clips in one padded batch.
         width: of the embedding.
         max_samples: of one clip.
         max_tokens: of one clip.
@@ -89,13 +89,13 @@ def serve_graphs(
         name=GRAPH,
         emotions=len(EMOTIONS),
         width=width,
-        instances=instances,
+        instances=host.instances,
         versions=", ".join(map(str, sorted(versions))),
         precision=PRECISION,
-        cache=cache,
-        least=_shapes(1, 1, 1),
-        usual=_shapes(group, max_samples // 6, max_tokens // 8),
-        most=_shapes(group, max_samples, max_tokens),
+        cache=host.tensorrt_cache,
+        smallest=_shapes(1, 1, 1),
+        typical=_shapes(group, max_samples // 6, max_tokens // 8),
+        largest=_shapes(group, max_samples, max_tokens),
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -7,19 +7,15 @@ Triton's version number is the registry's, so an answer names the version that g
 """
 
 import logging
-import os
 import py_compile
 import shutil
 import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from pydantic import Field
-from pydantic_settings import SettingsConfigDict
-
 from components.base import InputError, atomic_path, file_digest
-from components.config import Environment
 from components.conversation import EMOTIONS, Seconds
+from serving.settings import HostSettings
 from serving.triton.gpu import GRAPH, export_graph, serve_graphs
 
 logger = logging.getLogger(__name__)
@@ -28,17 +24,11 @@ MODEL = "moodline"
 BACKEND = Path(__file__).with_name("model.py")
 BY_CONTENT = py_compile.PycInvalidationMode.CHECKED_HASH
 
-TENSORRT_CACHE = "/var/cache/moodline-tensorrt"
-
-LOAD_SECONDS: Seconds = 120.0
-ENGINE_SECONDS: Seconds = 1800.0
-"""As long may TensorRT take to make its engine of a version, before that is refused."""
-
-YOUNG: Seconds = 3600.0
-"""A version's folder that was written so lately may be one that another copy is to serve next."""
+MIN_AGE_SECONDS: Seconds = 3600.0
+"""A folder is kept for so long after it was written: another copy may be about to serve it."""
 
 GROUP = 8
-"""Most clips that are padded to one length and run together."""
+"""The most clips that are padded to one length and run together."""
 
 CONFIG = """\
 name: "{name}"
@@ -77,38 +67,6 @@ parameters {{ key: "group_seconds" value: {{ string_value: "120" }} }}
 """
 
 
-class HostSettings(Environment):
-    """How Triton runs the model, each from `MOODLINE_TRITON_<NAME>` in the environment.
-
-    Attributes:
-        instances: model processes for each version, which answer side by side. Two with half the
-            cores each answer more than one with all (threads that share one clip wait for each
-            other), but hold the model twice.
-        threads: of one instance; 0 shares the cores among the instances.
-        max_batch: most requests handed to an instance at once.
-        max_queue: most requests waiting for a version; more are turned away.
-        queue_seconds: the longest wait; a request that asks for less gets less.
-        gpu: run the graph by the onnxruntime backend with TensorRT; see `serving.triton.gpu`.
-        tensorrt_cache: the folder on Triton's host where TensorRT keeps its engines, each of which
-            it takes minutes to make; it must be writable there, as the repository need not be.
-    """
-
-    model_config = SettingsConfigDict(env_prefix="MOODLINE_TRITON_", frozen=True, extra="ignore")
-
-    instances: int = Field(default=2, ge=1)
-    threads: int = Field(default=0, ge=0)
-    max_batch: int = Field(default=32, ge=1)
-    max_queue: int = Field(default=512, ge=1)
-    queue_seconds: float = Field(default=30.0, gt=0)
-    gpu: bool = False
-    tensorrt_cache: str = TENSORRT_CACHE
-
-    @property
-    def load_seconds(self) -> Seconds:
-        """The longest that loading a version may take."""
-        return ENGINE_SECONDS if self.gpu else LOAD_SECONDS
-
-
 def export_version(model_dir: Path, repository: Path, version: int) -> Path:
     """Write a model folder into the repository as a version; Triton does not serve it yet.
 
@@ -141,29 +99,13 @@ def export_version(model_dir: Path, repository: Path, version: int) -> Path:
     return folder
 
 
-def serve_versions(
-    repository: Path,
-    versions: Iterable[int],
-    *,
-    threads: int = 0,
-    instances: int = 1,
-    max_batch: int = 32,
-    max_queue: int = 512,
-    queue_seconds: float = 30.0,
-    gpu: bool = False,
-    tensorrt_cache: str = TENSORRT_CACHE,
-) -> Path:
+def serve_versions(repository: Path, versions: Iterable[int], host: HostSettings) -> Path:
     """Write the configuration that makes Triton serve these versions at its next load.
 
     Args:
+        repository: Triton's model repository.
         versions: the ones to serve, each exported before.
-        threads: of one instance; 0 shares the cores among the instances.
-        instances: model processes for each version.
-        max_batch: most requests handed over at once.
-        max_queue: most requests waiting; more are turned away.
-        queue_seconds: the longest wait; a request that asks for less gets less.
-        gpu: have the graph run by TensorRT.
-        tensorrt_cache: the folder on Triton's host for its engines.
+        host: how Triton runs them.
 
     Returns:
         The configuration's path. It is written whole or not at all.
@@ -178,20 +120,19 @@ def serve_versions(
         if not (repository / MODEL / str(version) / "model.onnx").is_file():
             raise InputError(f"version {version} is not in the model repository; export it first")
     path = repository / MODEL / "config.pbtxt"
-    newest = repository / MODEL / str(numbers[-1])
-    width = _embedding_width(newest / "model.onnx")
-    if gpu:
+    newest = repository / MODEL / str(numbers[-1]) / "model.onnx"
+    width = _embedding_width(newest)
+    if host.gpu:
         for version in numbers:
             folder = repository / MODEL / str(version)
             graphs = {path.name: path for path in folder.glob("model.onnx*")}
             if not _same(repository / GRAPH / str(version), graphs):  # else it is loaded anew
                 export_graph(folder, repository, version)
-        facts = graph_facts(newest / "model.onnx")
+        facts = graph_facts(newest)
         serve_graphs(
             repository,
             numbers,
-            cache=tensorrt_cache,
-            instances=instances,
+            host=host,
             group=GROUP,
             width=width,
             max_samples=int(facts["max_samples"]),
@@ -199,32 +140,27 @@ def serve_versions(
         )
     text = CONFIG.format(
         name=MODEL,
-        max_batch=max_batch,
+        max_batch=host.max_batch,
         emotions=len(EMOTIONS),
         width=width,
-        graph=GRAPH if gpu else "",
+        graph=GRAPH if host.gpu else "",
         group=GROUP,
-        queue_microseconds=round(queue_seconds * 1e6),
-        max_queue=max_queue,
-        instances=instances,
+        queue_microseconds=round(host.queue_seconds * 1e6),
+        max_queue=host.max_queue,
+        instances=host.instances,
         versions=", ".join(map(str, numbers)),
-        threads=threads,
+        threads=host.threads,
     )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
-def touch_version(repository: Path, version: int) -> None:
-    """Have Triton take a version for changed: its next load makes the version's processes anew."""
-    os.utime(repository / MODEL / str(version) / "model.onnx")
-
-
 def drop_versions(folder: Path, needed: Collection[int]) -> None:
-    """Delete the versions' folders in a folder but for those needed, and for those `YOUNG`."""
+    """Delete the versions' folders in a folder, but for those needed and the recent ones."""
     for path in folder.glob("*"):
         unneeded = path.name.isdecimal() and int(path.name) not in needed
-        if unneeded and path.stat().st_ctime < time.time() - YOUNG:
+        if unneeded and path.stat().st_ctime < time.time() - MIN_AGE_SECONDS:
             shutil.rmtree(path)
             logger.info("deleted version %s from %s", path.name, folder)
 

@@ -10,7 +10,7 @@ from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.processes import Child, free_ports
 from serving.triton.control import TritonControl
-from serving.triton.environment import STUB, TritonEnvironment
+from serving.triton.environment import TritonEnvironment
 
 logger = logging.getLogger(__name__)
 
@@ -71,12 +71,6 @@ class TritonServer:
     def pid(self) -> int | None:
         """Its process id while it was started and not stopped."""
         return self._child.pid if self._child else None
-
-    def stubs(self) -> list[int]:
-        """The processes that run models, alive ones only."""
-        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
-        children = [int(pid) for task in tasks for pid in task.read_text().split()]
-        return [pid for pid in children if _is_live_stub(pid)]
 
     def start(self) -> None:
         """Start it and wait until it answers.
@@ -151,11 +145,3 @@ class TritonServer:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
-
-
-def _is_live_stub(pid: int) -> bool:
-    try:
-        name, state = Path(f"/proc/{pid}/stat").read_text().split(")")[0:2]
-    except FileNotFoundError:
-        return False
-    return STUB.startswith(name.partition("(")[2]) and state.split()[0] != "Z"

@@ -11,10 +11,9 @@ import yaml
 
 from components.config import Settings
 from pipelines.cli.main import run
-from serving.settings import ServeSettings, TrafficSettings
+from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.serve import LETTING_GO
 from serving.triton.replicas import addresses
-from serving.triton.repository import HostSettings
 from tests.infra.schemas import check
 
 Documents = list[dict[str, Any]]

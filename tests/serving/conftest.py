@@ -171,7 +171,7 @@ def triton(
     root = tmp_path_factory.mktemp("triton")
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], root / "repository", 3)
-    serve_versions(root / "repository", [3], threads=1)
+    serve_versions(root / "repository", [3], steered.HOST)
     with TritonServer(environment, root / "repository", root / "tritonserver.log") as server:
         server.control.load()
         yield server

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from safetensors.numpy import load_file, save_file
 
 from components.config import Settings
 from serving.errors import NotReadyError
-from serving.settings import TrafficSettings
+from serving.settings import HostSettings, TrafficSettings
 from serving.triton.control import read_golden
 from serving.triton.environment import TritonEnvironment
-from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
 
 GRACE = 0.2
@@ -34,6 +34,11 @@ def wrong(folder: Path) -> Path:
     golden["probabilities"] = golden["probabilities"][::-1].copy()
     save_file(golden, folder / "golden.safetensors")
     return folder
+
+
+def stubs(server: TritonServer) -> list[psutil.Process]:
+    """The processes that run its models."""
+    return [p for p in psutil.Process(server.pid).children(recursive=True) if "stub" in p.name()]
 
 
 def answers(server: TritonServer, folder: Path, version: int) -> bool:

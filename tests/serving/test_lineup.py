@@ -6,35 +6,38 @@ from pathlib import Path
 import pytest
 
 from components.base import InputError
-from serving.lineup import CurrentModels, Lineup, Served, read_pointer, write_pointer
+from serving.lineup import CurrentLineup, Lineup, Served, read_pointer, write_pointer
 
 
 def test_the_service_follows_the_pointer(models: dict[int, Path], tmp_path: Path) -> None:
     pointer = tmp_path / "served.json"
-    current = CurrentModels(pointer)
+    current = CurrentLineup(pointer)
     with pytest.raises(InputError, match="no model version is served"):
         current.get()
     three, four = Served(3, models[3], "d1635", "pass"), Served(4, models[4])
-    write_pointer(pointer, Lineup(three))
+    write_pointer(pointer, Lineup({"production": three}))
     first = current.get()
     production = first.production
-    assert production.served == three
+    assert (production.digest, production.verdict) == ("d1635", "pass")
     assert (production.version, production.max_samples, production.max_tokens) == (3, 480_000, 64)
     assert (first.staging, first.candidate) == (None, None)
     assert current.get() is first, "it is loaded once"
-    write_pointer(pointer, Lineup(three, staging=four))
+    write_pointer(pointer, Lineup({"production": three, "staging": four}))
     second = current.get()
     assert second.production is production, "what has not changed is not loaded again"
     assert second.staging is not None
     assert second.staging.version == 4
-    write_pointer(pointer, Lineup(four))
+    write_pointer(pointer, Lineup({"production": four}))
     assert current.get().production.version == 4
 
 
 def test_a_pointer_reads_as_it_was_written(models: dict[int, Path], tmp_path: Path) -> None:
-    lineup = Lineup(
-        Served(3, models[3], "d1635", "pass"), Served(4, models[4]), Served(5, models[5])
-    )
+    roles = {
+        "production": Served(3, models[3], "d1635", "pass"),
+        "staging": Served(4, models[4]),
+        "candidate": Served(5, models[5]),
+    }
+    lineup = Lineup(roles, {2: "it was wrong"}, 7)
     write_pointer(tmp_path / "served.json", lineup)
     assert read_pointer(tmp_path / "served.json") == lineup
     assert sorted(lineup.versions()) == [3, 4, 5]
@@ -47,7 +50,7 @@ def test_a_broken_pointer_is_one_clear_line(text: str, tmp_path: Path) -> None:
     pointer = tmp_path / "served.json"
     pointer.write_text(text)
     with pytest.raises(InputError, match="does not say which version"):
-        CurrentModels(pointer).get()
+        CurrentLineup(pointer).get()
 
 
 def test_a_version_without_its_tokenizer_is_refused(
@@ -55,18 +58,18 @@ def test_a_version_without_its_tokenizer_is_refused(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.onnx").write_bytes((models[3] / "model.onnx").read_bytes())
-    write_pointer(tmp_path / "served.json", Lineup(Served(3, tmp_path / "model")))
+    write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, tmp_path / "model")}))
     with pytest.raises(InputError, match="tokenizer"):
-        CurrentModels(tmp_path / "served.json").get()
+        CurrentLineup(tmp_path / "served.json").get()
 
 
 def test_a_version_without_its_graph_is_never_pointed_to(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"holds no model\.onnx"):
-        write_pointer(tmp_path / "served.json", Lineup(Served(3, tmp_path)))
+        write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, tmp_path)}))
     assert not (tmp_path / "served.json").exists()
 
 
 def test_the_limits_travel_with_the_pointer(models: dict[int, Path], tmp_path: Path) -> None:
-    write_pointer(tmp_path / "served.json", Lineup(Served(3, models[3])))
+    write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, models[3])}))
     entry = json.loads((tmp_path / "served.json").read_text())["production"]
     assert (entry["max_samples"], entry["max_tokens"]) == (480_000, 64)

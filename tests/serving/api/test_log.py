@@ -33,7 +33,7 @@ Start = Callable[..., "tuple[subprocess.Popen[bytes], str]"]
 @pytest.fixture
 def start(triton: TritonServer, models: dict[int, Path], tmp_path: Path) -> Iterator[Start]:
     """Start a service on the log in `tmp_path`; its process and its address."""
-    write_pointer(tmp_path / "served.json", Lineup(Served(3, models[3])))
+    write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, models[3])}))
     children = []
 
     def begin(**more: str) -> "tuple[subprocess.Popen[bytes], str]":
@@ -179,7 +179,8 @@ def test_a_database_that_is_away_fails_no_answer_and_is_used_once_it_is_back(
 def test_an_answer_of_the_canary_is_logged_as_such(
     start: Start, models: dict[int, Path], tmp_path: Path
 ) -> None:
-    write_pointer(tmp_path / "served.json", Lineup(Served(4, models[4]), Served(3, models[3])))
+    roles = {"production": Served(4, models[4]), "staging": Served(3, models[3])}
+    write_pointer(tmp_path / "served.json", Lineup(roles))
     _, url = start(MOODLINE_TRAFFIC_CANARY_SHARE="1")
     with httpx.Client() as client:
         assert classify(client, url, [wav(1)], ["hello"]).status_code == 200

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 import prometheus_client
-import psutil
 import pytest
 
 from components.base import InputError
@@ -19,10 +18,11 @@ from serving.engine.classifier import Classified, Emotions
 from serving.errors import BusyError, LateError, NotReadyError
 from serving.lineup import Lineup, Served, write_pointer
 from serving.processes import free_ports
-from serving.settings import ServeSettings
+from serving.settings import HostSettings, ServeSettings
 from serving.triton.environment import TritonEnvironment
 from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
+from tests.serving.steered import stubs
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -34,7 +34,7 @@ Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
 def served(models: dict[int, Path], tmp_path: Path) -> ServeSettings:
     """Version 3, as the registry knows it."""
     pointer = tmp_path / "served.json"
-    write_pointer(pointer, Lineup(Served(3, models[3], "d1635", "pass")))
+    write_pointer(pointer, Lineup({"production": Served(3, models[3], "d1635", "pass")}))
     return ServeSettings(pointer=pointer)
 
 
@@ -142,7 +142,8 @@ def test_one_that_is_full_is_ready(
 ) -> None:
     monkeypatch.setattr("serving.engine.classifier.PROBE_SECONDS", 0.0)
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1, max_queue=1, max_batch=1)
+    host = HostSettings(instances=1, threads=1, max_queue=1, max_batch=1)
+    serve_versions(tmp_path / "repository", [3], host)
     environment = TritonEnvironment(Settings().triton_env.resolve())
 
     async def overload(emotions: Emotions) -> tuple[int, list[bool]]:
@@ -174,7 +175,7 @@ def test_one_that_is_late_is_ready_while_others_are_answered(
 ) -> None:
     monkeypatch.setattr("serving.engine.classifier.PROBE_SECONDS", 0.0)
     monkeypatch.setattr("serving.engine.classifier.PROBE_DEADLINE", 0.5)
-    (stub,) = (psutil.Process(pid) for pid in triton.stubs())
+    (stub,) = stubs(triton)
 
     async def look(emotions: Emotions) -> list[bool]:
         await emotions.classify([(np.zeros(16_000, np.float32), "hello")])

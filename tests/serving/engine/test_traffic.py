@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serving.engine.canary import Canary, Halt, Trial, draw, halt_path, read_halt
+from serving.engine.canary import Canary, Trial, draw
+from serving.lineup import Halt, halt_path, read_halt
 from serving.settings import TrafficSettings
 
 LIMITS = TrafficSettings(canary_share=0.3, canary_errors=0.1, canary_slower=1.5, canary_requests=20)

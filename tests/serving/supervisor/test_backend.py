@@ -18,8 +18,8 @@ from components.register import history, promote, rollback
 from serving.lineup import read_pointer
 from serving.settings import TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
-from serving.triton.repository import HostSettings
 from tests.serving.load import Alone, Load, wait_until
+from tests.serving.steered import HOST
 from tests.serving.versions import add, as_version
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(180)]
@@ -73,8 +73,8 @@ def served(
     assert list(folders) == [1, 2]
     promote(1, settings, actor="a test")
     pointer = pointer_path(settings, 1)
-    host = HostSettings(instances=1, threads=1)
-    backend = Backend(settings, pointer, TRAFFIC, host, root / "tritonserver.log")
+    log = root / "tritonserver.log"
+    backend = Backend(settings, pointer, traffic=TRAFFIC, host=HOST, log=log)
     try:
         url = backend.start()
         assert backend.serve().version == 1

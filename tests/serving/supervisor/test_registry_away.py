@@ -8,9 +8,8 @@ import pytest
 
 from components.config import Settings
 from components.register import history, promote
-from serving.engine.canary import halt_path
 from serving.errors import RefusedError
-from serving.lineup import Served, read_pointer
+from serving.lineup import Served, halt_path, read_pointer
 from serving.processes import free_ports
 from serving.supervisor.backend import Backend, pointer_path
 from serving.triton.server import TritonServer
@@ -42,7 +41,7 @@ def copy() -> Iterator[Callable[[Settings], Backend]]:
 
         def start(settings: Settings) -> Backend:
             traffic = TRAFFIC.model_copy(update={"canary_share": 0.5})
-            backend = Backend(settings, pointer_path(settings, 0), traffic, HOST, None)
+            backend = Backend(settings, pointer_path(settings, 0), traffic=traffic, host=HOST)
             backend.start()
             stack.callback(backend.stop)
             return backend

@@ -7,48 +7,46 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-from serving.engine.canary import halt_path
 from serving.errors import NotReadyError
-from serving.lineup import Lineup, Served, read_pointer, write_pointer
-from serving.supervisor.rollout import Steward
+from serving.lineup import Lineup, Served, halt_path, read_pointer, write_pointer
+from serving.settings import HostSettings
+from serving.supervisor.rollout import Rollout
 from serving.triton import repository as export
 from serving.triton.control import read_golden
-from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
 from tests.serving.helpers import wait_until
-from tests.serving.steered import GRACE, HOST, TRAFFIC, answers, triton
+from tests.serving.steered import GRACE, HOST, TRAFFIC, answers, stubs, triton
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def steward(two: list[TritonServer], tmp_path: Path) -> Iterator[Steward]:
+def rollout(two: list[TritonServer], tmp_path: Path) -> Iterator[Rollout]:
     """Who steers both."""
     urls = [server.grpc_url for server in two]
     folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
-    steward = Steward(urls, *folders, TRAFFIC, HOST)
-    yield steward
-    steward.close()
+    rollout = Rollout(urls, *folders, traffic=TRAFFIC, host=HOST)
+    yield rollout
+    rollout.close()
 
 
 def lineup(models: dict[int, Path], version: int) -> Lineup:
-    return Lineup(Served(version, models[version]))
+    return Lineup({"production": Served(version, models[version])})
 
 
 @pytest.mark.parametrize("step", ["load", "prove"])
 def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
     step: str,
     two: list[TritonServer],
-    steward: Steward,
+    rollout: Rollout,
     models: dict[int, Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    steward.tend(lineup(models, 3))
-    control = steward._tritons.all[1]
+    rollout.step(lineup(models, 3))
+    control = rollout._fleet.controls[1]
     go_on = getattr(control, step)
 
     def interrupted(*arguments: Any) -> Any:
@@ -59,15 +57,15 @@ def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
 
     monkeypatch.setattr(control, step, interrupted)
     with pytest.raises(NotReadyError, match="went away"):
-        steward.tend(lineup(models, 4))
+        rollout.step(lineup(models, 4))
     assert read_pointer(tmp_path / "served.json").production.version == 3
     monkeypatch.undo()
-    steward.tend(lineup(models, 4))
+    rollout.step(lineup(models, 4))
     pointer = read_pointer(tmp_path / "served.json")
     assert (pointer.production.version, pointer.refused) == (4, {})
     if step == "load":
         two[1].start()
-        steward.tend(lineup(models, 4))
+        rollout.step(lineup(models, 4))
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
 
 
@@ -89,12 +87,12 @@ def test_a_version_that_takes_too_long_to_load_is_refused(
     seconds: float,
 ) -> None:
     folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
-    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST)
-    steward.tend(lineup(models, 3))
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST)
+    rollout.step(lineup(models, 3))
     monkeypatch.setattr("serving.supervisor.rollout.export_version", slow_to_load)
-    steward._tritons.all[0].load_seconds = seconds
-    steward.tend(lineup(models, 4))
-    steward.close()
+    rollout._fleet.controls[0].load_seconds = seconds
+    rollout.step(lineup(models, 4))
+    rollout.close()
     pointer = read_pointer(tmp_path / "served.json")
     if seconds == 30.0:
         assert (pointer.production.version, pointer.refused) == (4, {})
@@ -106,9 +104,10 @@ def test_a_version_that_takes_too_long_to_load_is_refused(
 @pytest.mark.parametrize(("gpu", "seconds"), [(False, 120.0), (True, 1800.0)])
 def test_tensorrt_has_time_to_make_its_engine(gpu: bool, seconds: float, tmp_path: Path) -> None:
     host = HostSettings(gpu=gpu)
-    steward = Steward(["127.0.0.1:1"], tmp_path, tmp_path, tmp_path / "served.json", TRAFFIC, host)
-    assert steward._tritons.all[0].load_seconds == seconds
-    steward.close()
+    pointer = tmp_path / "served.json"
+    rollout = Rollout(["127.0.0.1:1"], tmp_path, tmp_path, pointer, traffic=TRAFFIC, host=host)
+    assert rollout._fleet.controls[0].load_seconds == seconds
+    rollout.close()
 
 
 def deadly(folder: Path, repository: Path, version: int) -> Path:
@@ -122,7 +121,7 @@ def deadly(folder: Path, repository: Path, version: int) -> Path:
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[TritonServer]:
-    """A Triton that the steward starts anew."""
+    """A Triton that the rollout starts anew."""
     with triton(tmp_path / "repository", tmp_path / "own.log") as server:
         yield server
 
@@ -137,121 +136,148 @@ def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
 ) -> None:
     pointer = tmp_path / "served.json"
     folders = (tmp_path / "repository", tmp_path / "fetched", pointer)
-    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST, own if ours else None)
+    server = own if ours else None
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST, server=server)
 
-    def tend(version: int) -> None:
+    def step(version: int) -> None:
         if not ours and not own.running:  # somebody else does that
             own.stop(grace=0)
             own.start()
         with suppress(NotReadyError):
-            steward.tend(lineup(models, version))
+            rollout.step(lineup(models, version))
 
     def comes_back(wanted: int) -> bool:
-        tend(wanted)
+        step(wanted)
         return answers(own, models[3], 3)
 
     try:
-        tend(3)
+        step(3)
         monkeypatch.setattr("serving.supervisor.rollout.export_version", deadly)
-        tend(4)
-        assert wait_until(lambda: not own.running, 5)
+        before = own.pid
+        step(4)
+        assert wait_until(lambda: not own.running or own.pid != before, 5)
         assert wait_until(lambda: comes_back(3), 20), "it was rolled back"
         assert wait_until(lambda: comes_back(4) and bool(read_pointer(pointer).refused), 40)
-        assert "ended 3 times" in read_pointer(pointer).refused[4]
+        assert "ended 2 times" in read_pointer(pointer).refused[4]
         assert read_pointer(pointer).production.version == 3
         assert own.control.versions() == [3]
     finally:
-        steward.close()
+        rollout.close()
 
 
-def test_the_other_versions_processes_stay_when_one_is_made_anew(
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_version_on_trial_that_fails_twice_takes_no_more_traffic(
+    ours: bool, own: TritonServer, models: dict[int, Path], tmp_path: Path
+) -> None:
+    pointer = tmp_path / "served.json"
+    folders = (tmp_path / "repository", tmp_path / "fetched", pointer)
+    server = own if ours else None
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST, server=server)
+    both = Lineup({"production": Served(3, models[3]), "staging": Served(4, models[4])})
+    try:
+        rollout.step(lineup(models, 3))
+        for times in (1, 2):
+            rollout.step(both)
+            (process,) = (p for p in stubs(own) if "/moodline/4/" in " ".join(p.cmdline()))
+            process.kill()
+            rollout.step(both)
+            assert answers(own, models[3], 3)
+            assert answers(own, models[4], 4) == (times == 1)
+        assert "real question, 2 times" in read_pointer(pointer).refused[4]
+        assert read_pointer(pointer).staging is None
+        rollout.step(both)
+        assert own.control.versions() == [3]
+    finally:
+        rollout.close()
+
+
+def test_production_is_not_refused_for_failing(
     own: TritonServer, models: dict[int, Path], tmp_path: Path
 ) -> None:
     folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
-    steward = Steward([own.grpc_url], *folders, TRAFFIC, HOST, own)
-    both = Lineup(Served(3, models[3]), Served(4, models[4]))
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST, server=own)
+    both = Lineup({"production": Served(3, models[3]), "candidate": Served(4, models[4])})
     try:
-        steward.tend(Lineup(Served(3, models[3])))
-        (kept,) = own.stubs()
-        steward.tend(both)
-        for pid in set(own.stubs()) - {kept}:
-            psutil.Process(pid).kill()
-        steward.tend(both)
-        assert answers(own, models[4], 4)
-        assert kept in own.stubs() and len(own.stubs()) == 2
+        rollout.step(both)
+        for _ in range(3):  # with the candidate, which is not to blame then
+            for process in stubs(own):
+                process.kill()
+            rollout.step(both)
+            assert answers(own, models[3], 3) and answers(own, models[4], 4)
+        assert read_pointer(tmp_path / "served.json").refused == {}
     finally:
-        steward.close()
+        rollout.close()
 
 
 def test_a_folder_that_is_just_being_replaced_is_read_again(
-    steward: Steward, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rollout: Rollout, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, aside = tmp_path / "fetched" / "5", tmp_path / "fetched" / ".5.old"
     shutil.copytree(models[5], aside)
     monkeypatch.setattr("serving.supervisor.rollout.time.sleep", lambda _: aside.rename(folder))
-    steward.tend(Lineup(Served(5, folder)))
+    rollout.step(Lineup({"production": Served(5, folder)}))
     assert read_pointer(tmp_path / "served.json").refused == {}
 
 
 def test_a_broken_triton_keeps_nobody_from_the_others(
     two: list[TritonServer],
-    steward: Steward,
+    rollout: Rollout,
     models: dict[int, Path],
     tmp_path: Path,
 ) -> None:
-    steward.tend(lineup(models, 3))
-    steward.tend(lineup(models, 4))
+    rollout.step(lineup(models, 3))
+    rollout.step(lineup(models, 4))
     two[0].stop(grace=0)
     two[0].repository = tmp_path / "nothing"  # whatever it is told to load, it cannot
     two[0].start()
     assert two[1].control.versions() == [3, 4]
-    for pid in two[1].stubs():
-        psutil.Process(pid).kill()
+    for process in stubs(two[1]):
+        process.kill()
     time.sleep(GRACE)
-    steward.tend(lineup(models, 4))
+    rollout.step(lineup(models, 4))
     assert two[1].control.versions() == [4]
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
 
 
 def test_what_nobody_needs_is_deleted_but_for_the_production_before(
-    steward: Steward, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rollout: Rollout, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched = {v: shutil.copytree(models[v], tmp_path / "fetched" / str(v)) for v in models}
     other = shutil.copytree(models[3], tmp_path / "fetched" / "2")
     for version in models:
-        steward.tend(lineup(fetched, version))
+        rollout.step(lineup(fetched, version))
         time.sleep(GRACE)
-        steward.tend(lineup(fetched, version))
+        rollout.step(lineup(fetched, version))
     assert other.is_dir(), "it is young: another copy may be fetching it"
-    monkeypatch.setattr(export, "YOUNG", 0.0)
-    steward.tend(lineup(fetched, 4))
+    monkeypatch.setattr(export, "MIN_AGE_SECONDS", 0.0)
+    rollout.step(lineup(fetched, 4))
     time.sleep(GRACE)
-    steward.tend(lineup(fetched, 4))
+    rollout.step(lineup(fetched, 4))
     for folder in (tmp_path / "fetched", tmp_path / "repository" / "moodline"):
         assert {path.name for path in folder.iterdir() if path.is_dir()} == {"4", "5"}
 
 
 def test_what_another_service_serves_is_not_deleted(
-    steward: Steward, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    rollout: Rollout, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "YOUNG", 0.0)
+    monkeypatch.setattr(export, "MIN_AGE_SECONDS", 0.0)
     fetched = {v: shutil.copytree(models[v], tmp_path / "fetched" / str(v)) for v in models}
     write_pointer(tmp_path / "served-3001.json", lineup(fetched, 3))
     halt_path(tmp_path / "served-3001.json").write_text('{"version": 2, "reason": "slow"}')
     shutil.copytree(models[3], tmp_path / "fetched" / "2")
     for version in (4, 5):
-        steward.tend(lineup(fetched, version))
+        rollout.step(lineup(fetched, version))
         time.sleep(GRACE)
-        steward.tend(lineup(fetched, version))
+        rollout.step(lineup(fetched, version))
     assert {path.name for path in (tmp_path / "fetched").iterdir()} == {"3", "4", "5"}
 
 
 def test_a_version_whose_files_are_gone_keeps_nobody_from_the_others(
-    two: list[TritonServer], steward: Steward, models: dict[int, Path], tmp_path: Path
+    two: list[TritonServer], rollout: Rollout, models: dict[int, Path], tmp_path: Path
 ) -> None:
-    steward.tend(Lineup(Served(3, models[3])))
+    rollout.step(lineup(models, 3))
     shutil.rmtree(tmp_path / "repository" / "moodline" / "3")
     for server in two:
-        for pid in server.stubs():
-            psutil.Process(pid).kill()
-    steward.tend(Lineup(Served(3, models[3])))  # it says what it cannot do, and goes on
+        for process in stubs(server):
+            process.kill()
+    rollout.step(lineup(models, 3))  # it says what it cannot do, and goes on

@@ -18,9 +18,9 @@ from serving.lineup import read_pointer
 from serving.settings import TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
 from serving.triton.environment import TritonEnvironment
-from serving.triton.repository import HostSettings
 from serving.triton.server import TritonServer
 from tests.serving.load import Alone, Load, wait_until
+from tests.serving.steered import HOST
 from tests.serving.versions import add, as_version
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -42,8 +42,7 @@ def copy(home: Path, repository: Path, url: str) -> tuple[Backend, Settings]:
     """What steers the Tritons in one `moodline serve`, started."""
     settings = Settings(home=home, model_repository=repository, triton_url=url)
     traffic = TrafficSettings(follow_seconds=FOLLOW, watch_seconds=0.3, grace_seconds=0.5)
-    host = HostSettings(instances=1, threads=1)
-    backend = Backend(settings, pointer_path(settings, 0), traffic, host, None)
+    backend = Backend(settings, pointer_path(settings, 0), traffic=traffic, host=HOST)
     backend.start()
     return backend, settings
 

@@ -24,6 +24,7 @@ from serving.triton.errors import TritonAwayError, TritonFullError
 from serving.triton.replicas import Replicas
 from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
+from tests.serving.steered import HOST
 from tests.serving.triton.names import NameServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -49,7 +50,7 @@ def test_it_spreads_over_several_and_leaves_out_the_dead(
 ) -> None:
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1)
+    serve_versions(tmp_path / "repository", [3], HOST)
     clips = [clip(i) for i in range(40)]
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as other:
         other.control.load()
@@ -91,7 +92,7 @@ def test_one_that_falls_silent_costs_no_clip(
     """As a host does that loses its network: what is sent to it is neither answered nor refused."""
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1)
+    serve_versions(tmp_path / "repository", [3], HOST)
     clips = [clip(i) for i in range(10)]
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as other:
         other.control.load()
@@ -133,7 +134,9 @@ def test_a_full_one_is_full_whoever_else_is_away(
 ) -> None:
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1, max_queue=1, max_batch=1)
+    serve_versions(
+        tmp_path / "repository", [3], HOST.model_copy(update={"max_queue": 1, "max_batch": 1})
+    )
     away = [f"127.0.0.1:{port}" for port in free_ports(3)]
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
         server.control.load()
@@ -153,7 +156,7 @@ def test_a_name_that_was_nobodys_for_long_is_found_at_once(
 ) -> None:
     """gRPC itself would ask for it after 1, 3, 5 and 10 seconds, and then ever less often."""
     for module in (client_module, control_module):
-        monkeypatch.setattr(module, "RENEWED", 1.0)
+        monkeypatch.setattr(module, "RECONNECT_SECONDS", 1.0)
 
     async def found(client: TritonClient) -> bool:
         try:

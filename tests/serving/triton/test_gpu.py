@@ -17,8 +17,9 @@ from components.config import Settings
 from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
 from serving.triton.environment import TritonEnvironment
-from serving.triton.repository import HostSettings, export_version, serve_versions
+from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
+from tests.serving.steered import HOST
 
 Clip = tuple[np.ndarray, np.ndarray]
 
@@ -43,7 +44,7 @@ class TritonPythonModel:
 def repository(models: dict[int, Path], tmp_path: Path) -> Path:
     root = tmp_path / "repository"
     export_version(models[3], root, 3)
-    serve_versions(root, [3], threads=1, gpu=True)
+    serve_versions(root, [3], HOST.model_copy(update={"gpu": True}))
     return root
 
 
@@ -59,7 +60,7 @@ def test_the_graph_is_configured_for_tensorrt(repository: Path) -> None:
     assert tensorrt.name == "tensorrt"
     assert tensorrt.parameters["precision_mode"] == "FP32"
     cache = tensorrt.parameters["trt_engine_cache_path"]
-    assert cache == HostSettings().tensorrt_cache, "the repository is read-only for Triton"
+    assert cache == HOST.tensorrt_cache, "the repository is read-only for Triton"
     most = "audio:8x480000,audio_lengths:8,input_ids:8x64,text_lengths:8"
     assert tensorrt.parameters["trt_profile_max_shapes"] == most
     assert list(config.version_policy.specific.versions) == [3]

@@ -7,6 +7,7 @@ import pytest
 
 from components.base import InputError
 from serving.triton.repository import export_version, serve_versions
+from tests.serving.steered import HOST
 
 MakeModel = Callable[[Path, int], Path]
 
@@ -26,7 +27,7 @@ def test_the_configuration_says_what_the_model_takes_and_gives(
     from tritonclient.grpc import model_config_pb2
 
     export_version(models[3], tmp_path, 3)
-    text = serve_versions(tmp_path, [3]).read_text()
+    text = serve_versions(tmp_path, [3], HOST).read_text()
     config = text_format.Parse(text, model_config_pb2.ModelConfig())
     assert config.name == "moodline"
     assert [(i.name, list(i.dims), i.allow_ragged_batch) for i in config.input] == [
@@ -63,7 +64,7 @@ def test_a_model_without_its_export_is_refused_and_leaves_nothing(tmp_path: Path
 def test_only_exported_versions_can_be_served(models: dict[int, Path], tmp_path: Path) -> None:
     export_version(models[3], tmp_path, 3)
     with pytest.raises(InputError, match="version 4 is not in the model repository"):
-        serve_versions(tmp_path, [3, 4])
+        serve_versions(tmp_path, [3, 4], HOST)
     with pytest.raises(InputError, match="no version"):
-        serve_versions(tmp_path, [])
+        serve_versions(tmp_path, [], HOST)
     assert not (tmp_path / "moodline" / "config.pbtxt").exists()

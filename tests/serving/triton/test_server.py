@@ -21,11 +21,12 @@ from serving.triton.client import TritonClient
 from serving.triton.control import read_golden
 from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonError, TritonLateError
+from serving.triton.protocol import Answer
 from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
-from serving.triton.tensors import Answer
 from tests.infra.queries import queries, selected
 from tests.serving.conftest import LARGE, tiny_model
+from tests.serving.steered import HOST, stubs
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -42,10 +43,6 @@ def classify_all(server: TritonServer, clips: list[Clip], at_once: int = 8) -> l
             return await client.classify_all(clips)
 
     return asyncio.run(ask())
-
-
-def stubs(server: TritonServer) -> list[psutil.Process]:
-    return [p for p in psutil.Process(server.pid).children(recursive=True) if "stub" in p.name()]
 
 
 def counted(server: TritonServer, name: str) -> float:
@@ -97,7 +94,7 @@ def test_a_bad_clip_fails_alone(triton: TritonServer, clip: MakeClip) -> None:
 
 def test_the_memory_of_the_longest_clips_is_given_back(tmp_path: Path, clip: MakeClip) -> None:
     export_version(tiny_model(tmp_path / "model", 1, LARGE), tmp_path / "repository", 1)
-    serve_versions(tmp_path / "repository", [1], threads=1)
+    serve_versions(tmp_path / "repository", [1], HOST)
     environment = TritonEnvironment(Settings().triton_env.resolve())
     ids = clip(1)[1]
     short, long = (np.full(seconds * 16_000, 0.1, np.float32) for seconds in (1, 30))
@@ -127,7 +124,7 @@ def test_versions_come_and_go_and_a_broken_one_takes_nothing_down(
 ) -> None:
     repository, control = triton.repository, triton.control
     export_version(models[4], repository, 4)
-    serve_versions(repository, [3, 4], threads=1)
+    serve_versions(repository, [3, 4], HOST)
     control.load()
     assert control.versions() == [3, 4]
     assert control.prove(4, read_golden(models[4])) < 1e-4
@@ -135,18 +132,18 @@ def test_versions_come_and_go_and_a_broken_one_takes_nothing_down(
     with pytest.raises(NotReadyError, match="off its golden answers"):
         control.prove(4, read_golden(models[3]))
 
-    serve_versions(repository, [3], threads=1)
+    serve_versions(repository, [3], HOST)
     control.load()
     assert control.versions() == [3]
 
     (tmp_path / "model.onnx").write_bytes((models[5] / "model.onnx").read_bytes())
     broken = export_version(tmp_path, repository, 5)
-    serve_versions(repository, [3, 5], threads=1)
+    serve_versions(repository, [3, 5], HOST)
     (broken / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(NotReadyError, match="cannot load"):
         control.load()
     assert control.prove(3, read_golden(models[3])) < 1e-4
-    serve_versions(repository, [3], threads=1)
+    serve_versions(repository, [3], HOST)
     control.load()
 
 
@@ -175,7 +172,7 @@ def test_golden_clips_must_be_there(tmp_path: Path, models: dict[int, Path]) -> 
 def test_it_stops_without_leaving_anything(models: dict[int, Path], tmp_path: Path) -> None:
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1)
+    serve_versions(tmp_path / "repository", [3], HOST)
     server = TritonServer(environment, tmp_path / "repository", tmp_path / "log")
     with server:
         server.control.load()
@@ -190,7 +187,7 @@ def test_it_stops_without_leaving_anything(models: dict[int, Path], tmp_path: Pa
 def test_killed_hard_it_leaves_nothing_either(models: dict[int, Path], tmp_path: Path) -> None:
     environment = TritonEnvironment(Settings().triton_env.resolve())
     export_version(models[3], tmp_path / "repository", 3)
-    serve_versions(tmp_path / "repository", [3], threads=1)
+    serve_versions(tmp_path / "repository", [3], HOST)
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
         server.control.load()
         family = stubs(server)

@@ -1,0 +1,142 @@
+"""The Tritons that are steered: which are there, whether their models answer, and a restart.
+
+Only real questions tell whether a model answers. Triton goes on saying that a model is ready after
+its process has died.
+"""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+
+from components.conversation import Seconds
+from serving.errors import NotReadyError
+from serving.settings import HostSettings
+from serving.triton.control import Golden, TritonControl
+from serving.triton.errors import TritonError, TritonFullError, TritonLateError
+from serving.triton.server import TritonServer
+
+logger = logging.getLogger(__name__)
+
+QUESTION_SECONDS: Seconds = 5.0
+"""The longest that the answer to one question may take."""
+
+HANG_SECONDS: Seconds = 20.0
+"""A version hangs once it has answered nobody, neither us nor others, for so long. A shorter
+silence may be one large batch."""
+
+SERVER_SILENT_SECONDS: Seconds = 10.0
+"""Our own tritonserver is restarted once it has not answered at all for so long."""
+
+
+class Fleet:
+    """Use it from one thread, which must live as long as `server`.
+
+    Args:
+        urls: host:port of each Triton's gRPC.
+        server: the Triton that this process started, if there is one. A platform restarts others.
+        host: how the Tritons run the model.
+    """
+
+    def __init__(
+        self, urls: Sequence[str], server: TritonServer | None, host: HostSettings
+    ) -> None:
+        self.controls = [TritonControl(url, load_seconds=host.load_seconds) for url in urls]
+        self._server = server
+        self._instances = host.instances
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._server_answered_at = time.monotonic()
+        self._silent: dict[tuple[str, int], tuple[int, Seconds]] = {}
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        for control in self.controls:
+            control.close()
+
+    def present(self) -> list[TritonControl]:
+        """The Tritons that are there.
+
+        Raises:
+            NotReadyError: there is none.
+        """
+        present = [control for control in self.controls if control.alive()]
+        if not present:
+            raise NotReadyError("the model server is away")
+        return present
+
+    def restart_if_ended(self) -> bool:
+        """Restart our own tritonserver if it has ended or is silent; whether it was restarted.
+
+        Raises:
+            NotReadyError: it does not come up.
+        """
+        if self._server is None:
+            return False
+        now = time.monotonic()
+        if self._server.running and self.controls[0].alive():
+            self._server_answered_at = now
+            return False
+        if self._server.running and now - self._server_answered_at < SERVER_SILENT_SECONDS:
+            return False
+        self.restart(self.controls[0])
+        return True
+
+    def restart(self, control: TritonControl) -> None:
+        """Restart our own tritonserver, or have another Triton end its models' processes.
+
+        Raises:
+            NotReadyError: it does not come up, or does not do so.
+        """
+        logger.warning("restarting the model server at %s", control.url)
+        if self._server is None:
+            control.unload()
+        else:
+            self._server.stop(grace=0)
+            self._server.start()
+            self._server_answered_at = time.monotonic()
+
+    def load(self, control: TritonControl, served: Mapping[int, list[Golden]]) -> None:
+        """Load what is configured, and watch the served versions meanwhile: a load may take long.
+
+        Args:
+            control: of the Triton that is to load.
+            served: versions that it serves already, with their golden clips.
+
+        Raises:
+            NotReadyError: it failed, or a served version failed meanwhile.
+        """
+        load = self._loader.submit(control.load)
+        while not wait([load], timeout=1.0).done:
+            if self._server and any(self.failure(control, v, served[v]) for v in served):
+                self._server.stop(grace=0)  # the next step restarts it
+                raise NotReadyError("a served version failed while another was loaded")
+        load.result()
+
+    def failure(self, control: TritonControl, version: int, golden: Sequence[Golden]) -> str:
+        """Why a version does not answer a real question rightly; empty if it does or is only busy.
+
+        Args:
+            control: of the Triton that is asked.
+            version: the registry's number.
+            golden: the version's clips with their answers.
+
+        Raises:
+            NotReadyError: the Triton went away meanwhile.
+        """
+        shortest = min(golden, key=lambda clip: len(clip.audio))
+        key = (control.url, version)
+        try:
+            for _ in range(self._instances):  # idle instances take turns
+                control.check(version, shortest, timeout=QUESTION_SECONDS)
+        except (TritonFullError, TritonLateError) as error:
+            answered, now = control.statistics(version).answered, time.monotonic()
+            before, since = self._silent.get(key, (-1, now))
+            if answered != before:
+                since = now
+            self._silent[key] = (answered, since)
+            return str(error) if now - since > HANG_SECONDS else ""
+        except (TritonError, NotReadyError) as error:
+            return str(error)
+        self._silent.pop(key, None)
+        return ""
