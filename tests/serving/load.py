@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from components.base import MoodlineError
 from components.config import Settings
 from components.fusion import Clip, load_tokenizer
 from serving.engine.classifier import Classified, Emotions
@@ -25,12 +26,12 @@ class Seen:
     Attributes:
         answered: right answers by the version that gave them.
         wrong: answers that are not the named version's.
-        failed: exceptions by their class' name.
+        failed: errors by their HTTP status.
     """
 
     answered: Counter[int] = field(default_factory=Counter)
     wrong: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
+    failed: Counter[int] = field(default_factory=Counter)
 
 
 class Load:
@@ -80,8 +81,8 @@ class Load:
             chosen = [int(i) for i in dice.integers(0, len(self._clips), size=2)]
             try:
                 answer = await emotions.classify([self._clips[i] for i in chosen])
-            except Exception as error:
-                self.seen.failed[type(error).__name__] += 1
+            except MoodlineError as error:
+                self.seen.failed[error.http_status] += 1
                 await asyncio.sleep(0.02)
                 continue
             self._compare(answer, chosen)

@@ -91,7 +91,7 @@ def test_a_killed_model_process_comes_back_by_itself(served: Served) -> None:
         assert wait_until(lambda: load.seen.failed.total() > 0, 5)
         assert load.until_answered_again(BACK)
     assert load.seen.wrong == 0
-    assert set(load.seen.failed) <= {"NotReadyError", "BusyError"}
+    assert set(load.seen.failed) <= {503, 429}
     assert read_pointer(served.pointer).revivals > 0
 
 
@@ -104,7 +104,7 @@ def test_a_killed_tritonserver_comes_back_by_itself(served: Served) -> None:
         assert load.until_answered_again(BACK)
         assert served.backend.server.pid != before
     assert load.seen.wrong == 0
-    assert set(load.seen.failed) <= {"NotReadyError", "BusyError"}
+    assert set(load.seen.failed) <= {503, 429}
 
 
 def test_the_candidate_is_asked_and_never_answers(served: Served) -> None:
@@ -123,14 +123,20 @@ def test_the_candidate_is_asked_and_never_answers(served: Served) -> None:
 
 def test_promotions_and_rollbacks_under_load_fail_no_request(served: Served) -> None:
     with served.load() as load:
+
+        def answers(version: int) -> bool:
+            before = load.seen.answered[version]
+            return wait_until(lambda: load.seen.answered[version] > before, 20)
+
         for number in range(10):
             promote(2, served.settings, actor="a test")
             assert wait_until(lambda: served.production() == 2, 20), number
+            assert answers(2)
             rollback(served.settings, actor="a test")
             assert wait_until(lambda: served.production() == 1, 20), number
+            assert answers(1)
     assert not load.seen.failed
     assert load.seen.wrong == 0
-    assert min(load.seen.answered[1], load.seen.answered[2]) > 100
 
 
 def test_a_version_that_fails_its_check_takes_no_traffic(

@@ -114,8 +114,8 @@ def test_only_keys_are_let_in_and_each_as_often_as_it_may(
         assert httpx.get(f"{other.url}{path}").status_code == 200
     few = {"authorization": f"Bearer {keys[2]}"}
     answers = [httpx.get(f"{other.url}/v1/model", headers=few) for _ in range(7)]
-    # Three in a minute, and in the next one if it begins just now.
-    assert [one.status_code for one in answers].count(200) in (3, 6)
+    # Three in a minute, and up to three in the next one if it begins meanwhile.
+    assert 3 <= [one.status_code for one in answers].count(200) <= 6
     assert 0 < int(next(a for a in answers if a.status_code == 429).headers["retry-after"]) <= 60
 
 

@@ -55,7 +55,18 @@ def test_batched_ragged_answers_equal_each_clip_alone(
 ) -> None:
     clips = [clip(100 + i) for i in range(48)]
     before = counted(triton, "nv_inference_count"), counted(triton, "nv_inference_exec_count")
-    answers = classify_all(triton, clips, at_once=48)
+    (stub,) = stubs(triton)
+
+    async def ask() -> list[Answer]:
+        async with TritonClient(triton.grpc_url, at_once=48) as client:
+            stub.suspend()  # until all of them wait
+            asked = asyncio.create_task(client.classify_all(clips))
+            while counted(triton, "nv_inference_pending_request_count") < 40:
+                await asyncio.sleep(0.05)
+            stub.resume()
+            return await asked
+
+    answers = asyncio.run(ask())
     for (audio, ids), answer in zip(clips, answers, strict=True):
         probabilities, embedding = alone(models[3], audio, ids)
         np.testing.assert_allclose(answer.probabilities, probabilities, atol=1e-4)
