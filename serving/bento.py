@@ -1,7 +1,7 @@
-"""Build the service as a Bento, its speech models inside: nothing is fetched when it runs.
+"""Build the service as a Bento with its speech models, so that nothing is fetched when it runs.
 
-`make bento` calls this; `bentoml serve moodline:latest` runs what comes out. It brings no Triton:
-without one (`MOODLINE_TRITON_URL`, `MOODLINE_SERVE_POINTER`) it aligns, and answers 503 to all that
+`make bento` calls this, and `bentoml serve moodline:latest` runs the result. It brings no Triton.
+Without one (`MOODLINE_TRITON_URL`, `MOODLINE_SERVE_POINTER`) it aligns, and answers 503 to what
 needs emotions. `make bento-image` puts it into a container image, on top of the `cpu` image.
 """
 
@@ -20,7 +20,7 @@ PACKAGES = ("components", "serving")
 
 
 def excluded(folder: str, names: list[str]) -> set[str]:
-    """What of a folder does not go into the Bento: bytecode, and the demo corpus."""
+    """The names in a folder that stay out of the Bento: bytecode and the demo corpus."""
     return {"__pycache__", *(["demo"] if Path(folder).name == "corpus" else [])} & set(names)
 
 
@@ -49,7 +49,7 @@ def build_bento(settings: Settings, root: Path) -> str:
         shutil.copy(root / "requirements.lock", context)
         bentofile = root / "infra" / "bento" / "bentofile.yaml"
         shutil.copy(bentofile.with_name("Dockerfile.template"), context)
-        # BentoML reads no file outside of the folder that it is called in.
+        # BentoML reads files only below the working directory.
         with contextlib.chdir(context):
             bento = bentoml.bentos.build_bentofile(str(bentofile), build_ctx=name)
     return str(bento.tag)

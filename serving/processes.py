@@ -23,8 +23,8 @@ STANDARD_ERROR = 2
 class Child:
     """A server started as the head of a process group of its own.
 
-    On Linux the kernel ends it when this process dies, even by `kill -9`: it is tied to the
-    thread that starts it, so start it from one that lives as long as it shall.
+    On Linux the kernel ends it when this process dies, even by `kill -9`. It is tied to the thread
+    that starts it, so that thread must live as long as the child.
 
     Args:
         command: the program and its arguments.
@@ -38,10 +38,10 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        tie = shutil.which("setpriv")
-        prefix = [tie, "--pdeathsig", "TERM"] if tie else []
+        setpriv = shutil.which("setpriv")
+        prefix = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
         with _output(log) as output:
-            self._begins = output.tell() if log else 0
+            self._log_start = output.tell() if log else 0
             self._process = subprocess.Popen(
                 [*prefix, *command],
                 env=dict(environment),
@@ -63,28 +63,28 @@ class Child:
         return self._process.poll() is None
 
     def last_words(self, lines: int = 5) -> str:
-        """The end of what it wrote since it was started, for a message about its death."""
+        """The last lines of its output since it was started, for a message."""
         if self.log is None:
-            return "its last words stand above"
+            return "see its output above"
         with self.log.open("rb") as output:
-            output.seek(self._begins)
+            output.seek(self._log_start)
             return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
 
     def stop(self, grace: float = 15.0) -> None:
-        """End it: asked first, and after `grace` seconds killed, with all that it started."""
+        """Ask it to end, and kill it after `grace` seconds, with all that it started."""
         if self.running:
             self._process.terminate()
             try:
                 self._process.wait(grace)
             except subprocess.TimeoutExpired:
                 logger.warning("%s did not end within %g s and is killed", self.name, grace)
-        # What is left of the group has lost its head, whichever way that ended.
+        # The rest of the group has lost its head, however the head ended.
         self.kill()
         self._process.wait()
         logger.info("%s has ended", self.name)
 
     def kill(self) -> None:
-        """End it at once, with all that it started; a `stop` under way need not wait any more."""
+        """Kill it with all that it started; a `stop` under way then ends at once."""
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -105,11 +105,11 @@ def end_with_parent() -> None:
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:
-    """Ports that nobody listens on at this moment, drawn at random. They are none of those that
-    connections are given (from 32768 on), so nobody comes by one before it is listened to."""
+    """Random ports that nobody listens on now. They lie below the range that the kernel gives to
+    connections (from 32768 on), so no connection takes one before a server does."""
     ports = range(15_000, 30_000)
-    drawn = random.SystemRandom().sample(ports, len(ports))
-    return list(itertools.islice((p for p in drawn if port_is_free(host, p)), count))
+    shuffled = random.SystemRandom().sample(ports, len(ports))
+    return list(itertools.islice((p for p in shuffled if port_is_free(host, p)), count))
 
 
 def port_is_free(host: str, port: int) -> bool:

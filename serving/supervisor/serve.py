@@ -1,11 +1,11 @@
-"""Bring up what `moodline serve` does: promoted versions on Triton, the service in front.
+"""Host what `moodline serve` does: promoted versions on Triton, and the service in front.
 
     registry ── aliases ──> model folders ──> model repository ──> tritonserver
-       (follow.py)             (steward.py)                           ↑ gRPC
+       (registry_follower.py)     (rollout.py)                        ↑ gRPC
                                                 the service (BentoML) ┘ ── http://host:port
 
-Both stay up: what ends or dies is started anew, and a promotion is followed. The children write
-their logs under `<home>/logs`, or to standard error; stopping this stops both.
+Both stay up: what ends or dies is restarted, and a promotion is followed. The children write their
+logs under `<home>/logs` or to standard error. Stopping this stops both.
 """
 
 import logging
@@ -37,8 +37,8 @@ logger = logging.getLogger(__name__)
 
 SERVICE = "serving.api.service:MoodlineService"
 
-LETTING_GO: Seconds = 10.0
-"""That the service may take to let go of everything once its requests are finished."""
+SHUTDOWN_SECONDS: Seconds = 10.0
+"""How long the service may take to end once its requests are finished."""
 
 
 class Serving:
@@ -50,7 +50,7 @@ class Serving:
         profile: names the speech models.
         host: the address to listen on: an IPv4 address, or localhost.
         port: the port to listen on; 0 takes a free one.
-        model: the version to serve, for good; None follows the registry.
+        model: the version to serve for good; None follows the registry.
         serve: the service's other settings.
         traffic: which versions are served; None takes it from the environment.
         triton: how Triton runs the model, likewise.
@@ -102,8 +102,8 @@ class Serving:
         return f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"
 
     @property
-    def said(self) -> str:
-        """Where to read what the service wrote."""
+    def log_location(self) -> str:
+        """Where to read the service's log, for a message."""
         return "logs/service.log" if self._log else "its log above"
 
     @property
@@ -120,10 +120,10 @@ class Serving:
         """
         if not port_is_free(self.host, self.port):
             raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
-        if self._log is None:  # whoever reads its log there wants ours, too
+        if self._log is None:  # then this process's log goes there, too
             logging.getLogger("serving").setLevel(logging.INFO)
         try:
-            # The speech models take the longest: the service loads them during all the rest.
+            # The service loads the speech models meanwhile; they take the longest.
             self._start_service(self._backend.start())
             self.model = self._backend.serve(self.model)
             self._wait_ready()
@@ -147,17 +147,10 @@ class Serving:
         if self.settings.hub_token:
             environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
         root = Path(package.__file__).parents[1]
-        command = [
-            sys.executable,
-            "-m",
-            "serving.supervisor.host",
-            SERVICE,
-            "--working-dir",
-            str(root),
-        ]
         self._service = Child(
             [
-                *command,
+                *(sys.executable, "-m", "serving.supervisor.host", SERVICE),
+                *("--working-dir", str(root)),
                 *("--host", self.host, "--port", str(self.port)),
                 *("--timeout-graceful-shutdown", str(self._serve.finish_seconds)),
             ],
@@ -170,15 +163,15 @@ class Serving:
         deadline = time.monotonic() + self.ready_timeout
         while not self.ready():
             if not self.running:
-                words = self._service.last_words() if self._service else ""
-                raise NotReadyError(f"the service ended while it started: {words}")
-            if self._answers("healthz") == 503:
-                raise NotReadyError(f"the speech models cannot be loaded; see {self.said}")
+                output = self._service.last_words() if self._service else ""
+                raise NotReadyError(f"the service ended while it started: {output}")
+            if self._http_status("healthz") == 503:
+                raise NotReadyError(f"the speech models cannot be loaded; see {self.log_location}")
             if time.monotonic() > deadline:
                 raise NotReadyError(f"the service is not ready within {self.ready_timeout:g} s")
             time.sleep(0.2)
 
-    def _answers(self, path: str) -> int:
+    def _http_status(self, path: str) -> int:
         """The HTTP status of a path; 0 when nobody answers."""
         try:
             with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as response:
@@ -190,24 +183,23 @@ class Serving:
 
     def ready(self) -> bool:
         """Whether a recording sent now would be answered."""
-        return self._answers("readyz") == 200
+        return self._http_status("readyz") == 200
 
     @property
     def running(self) -> bool:
-        """Whether the service runs; Triton is looked after in any case."""
+        """Whether the service runs; the supervisor restarts Triton in any case."""
         return self._service is not None and self._service.running
 
     def stop(self) -> None:
-        """Stop the service once its requests under way are finished, then Triton; nothing is left
-        behind."""
+        """Stop the service once its requests in flight are finished, then Triton."""
         if self._service:
-            self._service.stop(self._serve.finish_seconds + LETTING_GO)
+            self._service.stop(self._serve.finish_seconds + SHUTDOWN_SECONDS)
             self._service = None
         self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
 
     def hurry(self) -> None:
-        """Have a stop wait for no request any more."""
+        """Make a stop wait for no request any more."""
         if self._service:
             self._service.kill()
 
@@ -228,41 +220,43 @@ def serve(
     model: Served | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; call it from the main thread. Requests under way are finished
-    then; a second signal ends them.
+    """Serve until SIGINT or SIGTERM; call it from the main thread. The first signal lets requests
+    in flight finish; a second one ends them.
 
     Args:
         settings: where things lie.
         profile: names the speech models.
         host: the address to listen on.
         port: the port to listen on.
-        model: the version to serve, for good; None follows the registry.
+        model: the version to serve for good; None follows the registry.
         on_ready: called once, when recordings are answered.
 
     Raises:
         InputError: no version is in production, or something is not set up.
         NotReadyError: a part does not come up, or ended by itself.
     """
-    asked = threading.Event()
+    stopping = threading.Event()
     serving = Serving(settings, profile, host, port, model=model)
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if asked.is_set():  # it must not interrupt the stopping
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stopping.is_set():  # it must not interrupt the stop
             serving.hurry()
         else:
-            asked.set()
+            stopping.set()
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         with serving:
             if on_ready:
                 on_ready(serving)
             while serving.running:
                 time.sleep(0.5)
-            raise NotReadyError(f"the service ended by itself; see {serving.said}")
+            raise NotReadyError(f"the service ended by itself; see {serving.log_location}")
     except KeyboardInterrupt:
-        if not asked.is_set():
+        if not stopping.is_set():
             raise
         logger.info("stopped on request")
     finally:

@@ -1,4 +1,4 @@
-"""Ask Triton from the event loop: gRPC, with a deadline on every call, of one Triton or several."""
+"""Ask one Triton or several from the event loop, by gRPC, with a deadline on every call."""
 
 import asyncio
 import random
@@ -30,12 +30,12 @@ from serving.triton.repository import MODEL
 if TYPE_CHECKING:
     from tritonclient.grpc.aio import InferenceServerClient
 
-ATTEMPTS = 3
-"""Of one clip, when nobody is there to answer; as many as there are Tritons, where those are more.
-The answer is the same however often it is asked for, so asking again is safe."""
+MIN_ATTEMPTS = 3
+"""A clip that nobody answers is sent so often, or once to each Triton if there are more Tritons. To
+ask again is safe: a clip's answer is always the same."""
 
-PAUSE: Seconds = 0.05
-"""Before the same Triton is asked again: at most this, then twice this; less by chance."""
+PAUSE_SECONDS: Seconds = 0.05
+"""The longest pause before the same Triton is asked again; it doubles with each attempt."""
 
 
 class TritonClient:
@@ -43,10 +43,10 @@ class TritonClient:
 
     Args:
         urls: host:port of Triton's gRPC; of several that serve the same, separated by commas.
-        deadline: the longest that one clip may take, in seconds, its wait in Triton's queue
-            and further attempts included.
-        at_once: clips of one caller that are under way together, so that Triton can batch them
-            and one long recording still leaves room for others.
+        deadline: the longest that one clip may take, in seconds, with its wait in Triton's queue
+            and further attempts.
+        at_once: clips of one caller in flight together. Triton can batch so many, and one long
+            recording still leaves room for others.
 
     Raises:
         InputError: an address is not host:port.
@@ -57,19 +57,19 @@ class TritonClient:
         self.at_once = at_once
         self._replicas = Replicas(addresses(urls))
         self._clients: dict[str, InferenceServerClient] = {}
-        self._since: dict[str, Seconds] = {}
+        self._connected_at: dict[str, Seconds] = {}
 
-    def _connected(self, url: str) -> "InferenceServerClient":
+    def _client(self, url: str) -> "InferenceServerClient":
         if url not in self._clients:
             from tritonclient.grpc.aio import InferenceServerClient
 
             self._clients[url] = InferenceServerClient(url, channel_args=WATCHED_CHANNEL)
-            self._since[url] = time.monotonic()
+            self._connected_at[url] = time.monotonic()
         return self._clients[url]
 
     async def _renew(self, replica: Replica) -> None:
-        """Connect anew to one that is away, unless others still wait for it."""
-        old = time.monotonic() - self._since[replica.url] > RECONNECT_SECONDS
+        """Replace the channel to one that is away, unless other calls still wait there."""
+        old = time.monotonic() - self._connected_at[replica.url] > RECONNECT_SECONDS
         if old and not replica.inside and (client := self._clients.pop(replica.url, None)):
             await client.close()
 
@@ -80,7 +80,7 @@ class TritonClient:
             await client.close()
 
     def drop(self, version: str) -> None:
-        """Ask anew what is under way: the processes that had it were replaced."""
+        """Send the clips in flight again: the processes that had them were replaced."""
         for replica in self._replicas.all:
             replica.drop(version)
 
@@ -100,7 +100,7 @@ class TritonClient:
     ) -> Answer:
         """The answer to one clip.
 
-        A Triton that is away or full is left for another, within the deadline.
+        If a Triton is away or full, another one is asked, within the deadline.
 
         Args:
             audio: float32 [samples], mono 16 kHz.
@@ -110,7 +110,7 @@ class TritonClient:
 
         Raises:
             TritonLateError: the deadline passed.
-            TritonFullError: all have as many waiting as may.
+            TritonFullError: the queues of all are full.
             TritonGoneError: none serves that version.
             TritonAwayError: nobody is there.
             TritonError: the model failed.
@@ -119,7 +119,7 @@ class TritonClient:
         seconds = self.deadline if deadline is None else deadline
         until = now() + seconds
         inputs = to_inputs(audio, input_ids)
-        most = max(ATTEMPTS, len(self._replicas.all))
+        max_attempts = max(MIN_ATTEMPTS, len(self._replicas.all))
         tried: list[Replica] = []
         full: TritonFullError | None = None
         while True:
@@ -135,10 +135,10 @@ class TritonClient:
                 if isinstance(error, TritonDeadError):
                     replica.drop(version)
                 tried.append(replica)
-                everybody = len(set(tried)) == len(self._replicas.all)
-                pause = PAUSE * 2 ** len(tried) * random.random() if everybody else 0.0
-                # A full queue is told at once, whoever else is away: ask again later.
-                if (full and everybody) or len(tried) >= most or now() + pause >= until:
+                all_tried = len(set(tried)) == len(self._replicas.all)
+                pause = PAUSE_SECONDS * 2 ** len(tried) * random.random() if all_tried else 0.0
+                # Callers learn of a full queue at once, even if other Tritons are away.
+                if (full and all_tried) or len(tried) >= max_attempts or now() + pause >= until:
                     raise full or error from None
                 await asyncio.sleep(pause)
 
@@ -149,7 +149,7 @@ class TritonClient:
 
         try:
             with traces.call("triton.infer") as headers:
-                call = self._connected(replica.url).infer(
+                call = self._client(replica.url).infer(
                     MODEL,
                     inputs,
                     model_version=version,
@@ -185,10 +185,10 @@ class TritonClient:
         if len(clips) == 1:
             audio, input_ids = clips[0]
             return [await self.classify(audio, input_ids, version=version, deadline=deadline)]
-        room = asyncio.Semaphore(self.at_once)
+        in_flight = asyncio.Semaphore(self.at_once)
 
         async def ask(audio: np.ndarray, input_ids: np.ndarray) -> Answer:
-            async with room:
+            async with in_flight:
                 return await self.classify(audio, input_ids, version=version, deadline=deadline)
 
         try:

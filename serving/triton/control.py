@@ -1,4 +1,4 @@
-"""Steer a running Triton: load, unload, and prove that a version really answers."""
+"""Steer a running Triton: load, unload, and prove that a version answers rightly."""
 
 import logging
 import time
@@ -94,7 +94,7 @@ class TritonControl:
         from tritonclient.grpc import InferenceServerClient
 
         self._client: Any = InferenceServerClient(self.url, channel_args=CHANNEL)
-        self._since = time.monotonic()
+        self._connected_at = time.monotonic()
 
     def close(self) -> None:
         """Close the connection."""
@@ -107,7 +107,7 @@ class TritonControl:
         try:
             return bool(self._client.is_server_live(client_timeout=2.0))
         except InferenceServerException:
-            if time.monotonic() - self._since > RECONNECT_SECONDS:
+            if time.monotonic() - self._connected_at > RECONNECT_SECONDS:
                 self.close()
                 self._connect()
             return False
@@ -129,8 +129,8 @@ class TritonControl:
             self._client.load_model(MODEL, client_timeout=self.load_seconds)
         except InferenceServerException as error:
             late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
-            why = f"it takes longer than {self.load_seconds:g} s" if late else error.message()
-            raise NotReadyError(f"Triton cannot load the model: {why}") from error
+            reason = f"it takes longer than {self.load_seconds:g} s" if late else error.message()
+            raise NotReadyError(f"Triton cannot load the model: {reason}") from error
 
     def unload(self, *, timeout: float = 30.0) -> None:
         """Serve no version any more; requests under way are answered first.
@@ -172,10 +172,12 @@ class TritonControl:
         from tritonclient.utils import InferenceServerException
 
         try:
-            told = self._client.get_inference_statistics(MODEL, str(version), client_timeout=5.0)
+            response = self._client.get_inference_statistics(
+                MODEL, str(version), client_timeout=5.0
+            )
         except InferenceServerException as error:
             raise NotReadyError(f"no statistics of version {version}: {error.message()}") from error
-        counted = told.model_stats[0]
+        counted = response.model_stats[0]
         stats = counted.inference_stats
 
         def mean(duration: Any) -> Seconds:
@@ -214,7 +216,7 @@ class TritonControl:
             raise TritonError(str(error)) from error
 
     def check(self, version: int, golden: Golden, *, timeout: Seconds = 30.0) -> float:
-        """Put one question, and compare.
+        """Ask one golden clip, and compare.
 
         Returns:
             The largest difference from the golden probabilities; at most `TOLERANCE`.
@@ -230,8 +232,8 @@ class TritonControl:
         return off
 
     def prove(self, version: int, golden: list[Golden], *, timeout: Seconds = 30.0) -> float:
-        """Make sure that a version answers, and rightly: Triton's word that it is ready is not
-        enough, since it keeps saying so after the model's process has died.
+        """Make sure that a version answers its golden clips rightly. Triton goes on saying "ready"
+        after the model's process has died.
 
         Args:
             golden: clips with their answers.
@@ -240,7 +242,7 @@ class TritonControl:
             The largest difference from a golden probability.
 
         Raises:
-            NotReadyError: it does not answer, or wrongly.
+            NotReadyError: it does not answer, or its answer is wrong.
         """
         try:
             return max(self.check(version, clip, timeout=timeout) for clip in golden)

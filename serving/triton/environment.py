@@ -69,15 +69,15 @@ class TritonEnvironment:
         The stub takes the first `python3` on PATH, and libpython from `libraries` or from the
         system's folders. Nothing else of the caller's Python may leak into it.
         """
-        kept = {
+        variables = {
             name: value
             for name, value in inherited.items()
             if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"
         }
-        kept["PATH"] = f"{self.python.parent}:{inherited.get('PATH', '/usr/bin:/bin')}"
+        variables["PATH"] = f"{self.python.parent}:{inherited.get('PATH', '/usr/bin:/bin')}"
         paths = [str(self.libraries), inherited.get("LD_LIBRARY_PATH", "")]
-        kept["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
-        return kept
+        variables["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
+        return variables
 
     def check(self) -> None:
         """Make sure that it is whole.
@@ -120,7 +120,7 @@ def install(root: Path, lock: Path) -> TritonEnvironment:
 
 
 def _link_libpython(environment: TritonEnvironment) -> None:
-    """Make the libpython of this very interpreter found first, and nothing else that lies by it."""
+    """Link only the libpython of this interpreter, so that it is found first."""
     name = f"libpython{VERSION}.so.1.0"
     source = Path(sysconfig.get_config_var("LIBDIR") or "/usr/lib") / name
     link = environment.libraries / name
@@ -152,7 +152,7 @@ def _run(what: str, *command: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = " ".join((done.stderr or done.stdout).split())[-300:]
-        raise InputError(f"{what} failed: {reason or 'it said nothing'}")
+        raise InputError(f"{what} failed: {reason or 'without a message'}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""What Triton's refusals mean for whoever asked."""
+"""What a failed call to Triton means for the caller."""
 
 from typing import TYPE_CHECKING, ClassVar
 

@@ -2,7 +2,7 @@
 
 This file is copied beside a version's `model.onnx` and runs in Triton's own environment (numpy
 and onnxruntime, nothing of Moodline). Triton hands `execute` whatever requests are waiting, each
-with its own lengths; they are padded here, because only here it is known how long each one is.
+with its own lengths. They are padded here, because only this file knows how long each one is.
 """
 
 import json
@@ -14,8 +14,8 @@ import numpy as np
 import triton_python_backend_utils as pb_utils
 
 RATE = 16_000
-KEPT = 40 * RATE
-"""Samples of a padded group whose memory is kept."""
+MAX_KEPT_SAMPLES = 40 * RATE
+"""The memory of larger padded groups is given back."""
 
 OUTPUTS = ("PROBABILITIES", "EMBEDDING")
 GRAPH_OUTPUTS = ("probabilities", "embedding")
@@ -48,9 +48,9 @@ class GraphHere:
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Probabilities [n, 4] and embeddings [n, d] of a padded group."""
-        # Memory is kept for the next group (getting it anew costs a seventh of the time), but not
-        # the memory of the longest group ever seen.
-        after = self.shrink if inputs["audio"].size > KEPT else None
+        # Memory is kept for the next group, because allocating it costs a seventh of the time. The
+        # memory of the longest groups is not.
+        after = self.shrink if inputs["audio"].size > MAX_KEPT_SAMPLES else None
         return self.session.run(list(GRAPH_OUTPUTS), inputs, after)
 
 
@@ -85,17 +85,17 @@ class TritonPythonModel:
         """Load the graph; the numbers come from the parameters in `config.pbtxt`."""
         config = json.loads(args["model_config"])
         numbers = {name: p["string_value"] for name, p in config.get("parameters", {}).items()}
-        self.most = int(numbers.get("group_clips", 8))
-        self.waste = float(numbers.get("group_waste", 0.25))
-        self.room = float(numbers.get("group_seconds", 120)) * RATE
+        self.max_clips = int(numbers.get("group_clips", 8))
+        self.max_waste = float(numbers.get("group_waste", 0.25))
+        self.max_samples = float(numbers.get("group_seconds", 120)) * RATE
         self.graph: GraphHere | GraphBeside
         if name := numbers.get("graph"):
             self.graph = GraphBeside(name, int(args["model_version"]))
         else:
             path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
             instances = sum(int(group["count"]) for group in config["instance_group"])
-            fair = max(len(os.sched_getaffinity(0)) // instances, 1)
-            self.graph = GraphHere(path, int(numbers.get("threads", 0)) or fair)
+            share = max(len(os.sched_getaffinity(0)) // instances, 1)
+            self.graph = GraphHere(path, int(numbers.get("threads", 0)) or share)
 
     def execute(self, requests: list) -> list:
         """Answer requests, in their order; a bad one fails alone."""
@@ -124,13 +124,12 @@ class TritonPythonModel:
     def _answer_all(self, clips: list[Clip]) -> list:
         """Each clip with its answer or what is wrong with it; rows of a request in order."""
         order = sorted(range(len(clips)), key=lambda i: len(clips[i].audio))
-        found: dict[int, tuple[np.ndarray, ...] | str] = {}
+        answers: dict[int, tuple[np.ndarray, ...] | str] = {}
         lengths = [len(clips[i].audio) for i in order]
-        for group in _groups(lengths, self.most, self.waste, self.room):
-            members = [order[place] for place in group]
-            answers = self._run([clips[i] for i in members])
-            found.update(zip(members, answers, strict=True))
-        return [(clip, found[i]) for i, clip in enumerate(clips)]
+        for group in _groups(lengths, self.max_clips, self.max_waste, self.max_samples):
+            members = [order[position] for position in group]
+            answers.update(zip(members, self._run([clips[i] for i in members]), strict=True))
+        return [(clip, answers[i]) for i, clip in enumerate(clips)]
 
     def _run(self, group: list[Clip]) -> list:
         try:
@@ -143,25 +142,28 @@ class TritonPythonModel:
                 }
             )
         except Exception as error:  # onnxruntime's errors share no narrower base
-            if len(group) > 1:  # one clip of the group is at fault: find it, answer the others
+            if len(group) > 1:  # one clip is at fault: find it, and answer the others
                 return [answer for clip in group for answer in self._run([clip])]
             pb_utils.Logger.log_warn(f"a clip failed: {error}")
             return ["the model cannot answer this clip"]
         return list(zip(*outputs, strict=True))
 
 
-def _groups(lengths: list[int], most: int, waste: float, room: float) -> list[list[int]]:
-    """Cut ascending lengths into runs of at most `most` clips and `room` samples when padded, in
-    which padding adds at most `waste` to what is real."""
+def _groups(
+    lengths: list[int], max_clips: int, max_waste: float, max_samples: float
+) -> list[list[int]]:
+    """Cut ascending lengths into runs of at most `max_clips` clips and `max_samples` samples when
+    padded. Padding adds at most the share `max_waste`."""
     groups: list[list[int]] = []
     real = 0
-    for place, length in enumerate(lengths):
+    for position, length in enumerate(lengths):
         real += length
         padded = length * (len(groups[-1]) + 1) if groups else 0
-        if groups and len(groups[-1]) < most and padded <= min(room, real * (1 + waste)):
-            groups[-1].append(place)
+        limit = min(max_samples, real * (1 + max_waste))
+        if groups and len(groups[-1]) < max_clips and padded <= limit:
+            groups[-1].append(position)
         else:
-            groups.append([place])
+            groups.append([position])
             real = length
     return groups
 

@@ -14,8 +14,8 @@ from serving.triton.errors import TritonDeadError
 
 T = TypeVar("T")
 
-LONGEST_REST: Seconds = 5.0
-"""A Triton that failed is left out at most so long before it is tried again."""
+MAX_REST_SECONDS: Seconds = 5.0
+"""A Triton that failed is tried again after at most this time."""
 
 
 def addresses(urls: str) -> tuple[str, ...]:
@@ -24,17 +24,17 @@ def addresses(urls: str) -> tuple[str, ...]:
     Raises:
         InputError: one is not host:port.
     """
-    found = dict.fromkeys(part.strip() for part in urls.split(",") if part.strip())
-    for url in found:
+    parts = dict.fromkeys(part.strip() for part in urls.split(",") if part.strip())
+    for url in parts:
         host, colon, port = url.rpartition(":")
         if not (host and colon and port.isdecimal()) or "/" in host:
             raise InputError(f"MOODLINE_TRITON_URL: {url} is not host:port of Triton's gRPC")
-    return tuple(found)
+    return tuple(parts)
 
 
 @dataclass(slots=True)
 class Rest:
-    """A Triton that failed is left out for a while, longer with each failure in a row."""
+    """How long a Triton that failed is left out."""
 
     failures: int = 0
     until: Seconds = 0.0
@@ -46,7 +46,7 @@ class Replica:
 
     Attributes:
         url: host:port of its gRPC.
-        calls: those that it has not answered yet, by model version.
+        calls: the calls that it has not answered yet, by model version.
         rests: by model version, since one may be broken where another answers.
     """
 
@@ -62,10 +62,10 @@ class Replica:
         return sum(map(len, self.calls.values()))
 
     async def waited(self, version: str, call: Coroutine[Any, Any, T]) -> T:
-        """What a call comes to.
+        """The result of a call.
 
         Raises:
-            TritonDeadError: it was dropped.
+            TritonDeadError: the call was dropped.
         """
         future = asyncio.ensure_future(call)
         calls = self.calls[version]
@@ -73,33 +73,33 @@ class Replica:
         try:
             return await future
         except asyncio.CancelledError:
-            if future in calls:  # it is the caller who does not want it any more
+            if future in calls:  # the caller has cancelled it
                 raise
             raise TritonDeadError("the process that had the request has died") from None
         finally:
             calls.discard(future)
 
     def drop(self, version: str) -> None:
-        """Wait no longer for calls under way: the process that had them has died, and Triton may
-        hold them for good."""
+        """Stop waiting for the calls under way: the process that had them has died, and Triton may
+        never answer them."""
         calls = self.calls[version]
         while calls:
             calls.pop().cancel()
 
     def answered(self, version: str) -> None:
-        """It answered: whatever failed before is over."""
+        """It answered: forget its failures."""
         self.rests.pop(version, None)
 
     def failed(self, version: str, now: Seconds) -> None:
-        """It did not answer: leave it out for a while."""
+        """It did not answer: leave it out for a while, longer with each failure."""
         rest = self.rests[version]
         rest.failures += 1
-        # Jitter, so that many callers do not come back in the same moment.
-        pause = min(0.1 * 2 ** min(rest.failures, 10), LONGEST_REST) * random.uniform(0.5, 1.0)
+        # Jitter, so that many callers do not come back at the same moment.
+        pause = min(0.1 * 2 ** min(rest.failures, 10), MAX_REST_SECONDS) * random.uniform(0.5, 1.0)
         rest.until = now + pause
 
     def usable(self, version: str, now: Seconds) -> bool:
-        """Whether to ask it. After its rest it gets one request first, to see."""
+        """Whether to ask it. After its rest it first gets one request as a test."""
         rest = self.rests.get(version)
         return rest is None or (now >= rest.until and self.inside == 0)
 
@@ -116,19 +116,19 @@ class Replicas:
         self._turns = itertools.count()
 
     def choose(self, version: str, now: Seconds, tried: Collection[Replica] = ()) -> Replica:
-        """The one to ask next. If none is usable, the one whose rest ends first: somebody must
-        find out when they are back.
+        """The one to ask next. If none is usable, it is the one whose rest ends first: some request
+        must test whether it is back.
 
         Args:
             version: of the model.
             now: the time, in seconds.
-            tried: those that have failed this very request; taken only if there is no other.
+            tried: those that this request has tried; taken again only if there is no other.
         """
-        left = [replica for replica in self.all if replica not in tried] or self.all
-        turn = next(self._turns)
-        order = [left[(turn + i) % len(left)] for i in range(len(left))]
+        untried = [replica for replica in self.all if replica not in tried] or self.all
+        turn = next(self._turns) % len(untried)
+        order = untried[turn:] + untried[:turn]
         usable = [replica for replica in order if replica.usable(version, now)]
-        if tried:  # one request is not to find out about all that are away
+        if tried:  # one request must not test all that are away
             usable = [replica for replica in usable if version not in replica.rests] or usable
         if usable:
             return min(usable, key=lambda replica: replica.inside)

@@ -1,4 +1,4 @@
-"""Run tritonserver: loopback only, models loaded when asked for, nothing left behind."""
+"""Run tritonserver on loopback, with models loaded on request, and leave nothing behind."""
 
 import logging
 import os
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 SHARED_MEMORY = Path("/dev/shm")
 
 EXIT_SECONDS = 5
-"""That it may take to answer what is under way when it is to end."""
+"""How long it may go on answering requests in flight when it is stopped."""
 
 
 class TritonServer:
@@ -52,7 +52,7 @@ class TritonServer:
         self._ports: list[int] = []
         self._child: Child | None = None
         self._control: TritonControl | None = None
-        # Names its shared memory, so that what a killed one leaves can be told from others'.
+        # The prefix of its shared memory, which a killed tritonserver leaves behind.
         self._region = f"moodline_{uuid.uuid4().hex[:8]}_"
 
     @property
@@ -77,12 +77,12 @@ class TritonServer:
 
         Raises:
             InputError: its environment is not set up.
-            NotReadyError: it ended at once or does not answer in time; its last words are told.
+            NotReadyError: it ended at once or does not answer in time; with its last output.
         """
         self.environment.check()
         self.repository.mkdir(parents=True, exist_ok=True)
         host = "127.0.0.1"
-        # Started again it listens where it did before: that is where its clients look for it.
+        # After a restart it listens on the same ports, where its clients look for it.
         if not self._ports:
             http, grpc, metrics = free_ports(3)
             self._ports = [http, grpc, self._metrics_port or metrics]
@@ -128,7 +128,7 @@ class TritonServer:
         """Stop it, with its models' processes, and clear the shared memory it used.
 
         Args:
-            grace: how long it may take to answer what is under way; then it is killed.
+            grace: how long it may go on answering requests in flight; then it is killed.
         """
         if self._control:
             self._control.close()
@@ -136,8 +136,8 @@ class TritonServer:
         if self._child:
             self._child.stop(grace)
             self._child = None
-        for left in SHARED_MEMORY.glob(f"{self._region}*"):
-            left.unlink(missing_ok=True)
+        for path in SHARED_MEMORY.glob(f"{self._region}*"):
+            path.unlink(missing_ok=True)
 
     def __enter__(self) -> "TritonServer":
         self.start()

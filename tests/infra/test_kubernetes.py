@@ -12,7 +12,7 @@ import yaml
 from components.config import Settings
 from pipelines.cli.main import run
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
-from serving.supervisor.serve import LETTING_GO
+from serving.supervisor.serve import SHUTDOWN_SECONDS
 from serving.triton.replicas import addresses
 from tests.infra.schemas import check
 
@@ -355,5 +355,5 @@ def test_a_pod_of_the_service_has_the_time_to_finish_its_requests(documents: Doc
     pod = service["spec"]["template"]["spec"]
     *sleep, seconds = pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"]
     assert sleep == ["sleep"]
-    least = int(seconds) + ServeSettings().finish_seconds + LETTING_GO
+    least = int(seconds) + ServeSettings().finish_seconds + SHUTDOWN_SECONDS
     assert pod["terminationGracePeriodSeconds"] >= least

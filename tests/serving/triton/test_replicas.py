@@ -7,7 +7,7 @@ import pytest
 
 from components.base import InputError
 from serving.triton.errors import TritonDeadError
-from serving.triton.replicas import LONGEST_REST, Replicas, addresses
+from serving.triton.replicas import MAX_REST_SECONDS, Replicas, addresses
 
 
 def test_addresses_are_read_from_one_line() -> None:
@@ -40,7 +40,7 @@ def test_one_that_fails_is_left_out_longer_each_time_and_tried_again() -> None:
         bad.failed("3", now=100.0)
     assert {replicas.choose("3", 100.01).url for _ in range(9)} == {good.url}
     assert {replicas.choose("4", 100.01).url for _ in range(9)} == {bad.url, good.url}
-    later = 100.0 + LONGEST_REST
+    later = 100.0 + MAX_REST_SECONDS
     assert {replicas.choose("3", later).url for _ in range(9)} == {bad.url, good.url}
     bad.answered("3")
     assert {replicas.choose("3", 100.01).url for _ in range(9)} == {bad.url, good.url}
@@ -58,7 +58,7 @@ def test_a_retry_goes_to_one_that_answered_last() -> None:
     replicas = Replicas(["a:1", "b:1", "c:1", "d:1"])
     for replica in replicas.all[:3]:
         replica.failed("3", now=0.0)
-    later = 2 * LONGEST_REST
+    later = 2 * MAX_REST_SECONDS
     assert len({replicas.choose("3", later).url for _ in range(9)}) == 4, "all may be back"
     for failed in replicas.all[:3]:
         assert {replicas.choose("3", later, [failed]).url for _ in range(9)} == {"d:1"}
