@@ -99,11 +99,6 @@ class Lineup(Generic[Version]):
         """All versions by number."""
         return {served.version: served for served in self.roles.values()}
 
-    def trials(self) -> dict[int, Version]:
-        """The versions by number that may be withdrawn: all but production."""
-        known = self.versions()
-        return {version: known[version] for version in known if version != self.production.version}
-
 
 class _Entry(BaseModel):
     version: int

@@ -130,7 +130,7 @@ class Fleet:
             for _ in range(self._instances):  # idle instances take turns
                 control.check(version, shortest, timeout=QUESTION_SECONDS)
         except (TritonFullError, TritonLateError) as error:
-            answered, now = control.statistics(version).answered, time.monotonic()
+            answered, now = control.answered(version), time.monotonic()
             before, since = self._silent.get(key, (-1, now))
             if answered != before:
                 since = now

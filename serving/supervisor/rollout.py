@@ -100,16 +100,18 @@ class Rollout:
         """
         if self._fleet.restart_if_ended():
             self._blame(self._in_state(State.SERVING), "the model server ended")
-            self._load_missing(self._fleet.controls[0])
+            self._sync(self._fleet.controls[0])
         if self._lineup is None:
             self._resume()
         try:
             self._serve(wanted)
         finally:  # whatever becomes of a new version
-            if time.monotonic() - self._watched_at >= self._traffic.watch_seconds:
+            drained = self._forget_drained()
+            if drained or time.monotonic() - self._watched_at >= self._traffic.watch_seconds:
                 self._watch()
                 self._watched_at = time.monotonic()
-            self._unload_drained(wanted)
+            if drained:
+                self._delete_unneeded(wanted)
 
     # Which versions are served
 
@@ -240,20 +242,11 @@ class Rollout:
         logger.info("version %d answers its golden clips, off by %.1e", number, off)
 
     def _load(self, control: TritonControl) -> None:
-        serving = self._in_state(State.SERVING)
-        self._fleet.load(control, {v: version.golden for v, version in serving.items()})
+        held, serving = control.versions(), self._in_state(State.SERVING)
+        self._fleet.load(control, {v: serving[v].golden for v in serving if v in held})
 
     def _configure(self) -> None:
         serve_versions(self._repository, self._loaded(), self._host)
-
-    def _apply(self) -> None:
-        """Have every Triton hold what is loaded and nothing else."""
-        self._configure()
-        for control in self._fleet.present():
-            try:
-                self._load(control)
-            except (NotReadyError, TritonError) as error:  # the watch goes on trying
-                logger.error("%s: %s", control.url, error)
 
     def _refuse(self, number: int, reason: str) -> None:
         """Take a version out, for good."""
@@ -263,18 +256,16 @@ class Rollout:
         if self._lineup:
             roles = self._lineup.roles.items()
             self._point({role: served for role, served in roles if served.version != number})
-            self._apply()
 
-    def _unload_drained(self, wanted: Lineup[Served]) -> None:
+    def _forget_drained(self) -> bool:
+        """Forget the versions that have drained, so that they are unloaded; whether any has."""
         now = time.monotonic()
         draining = self._in_state(State.DRAINING).items()
         drained = [number for number, version in draining if version.unload_at <= now]
-        if drained:
-            for number in drained:
-                del self._versions[number]
-            self._apply()
-            logger.info("unloaded version %s", ", ".join(map(str, sorted(drained))))
-            self._delete_unneeded(wanted)
+        for number in drained:
+            del self._versions[number]
+            logger.info("version %d has drained", number)
+        return bool(drained)
 
     def _delete_unneeded(self, wanted: Lineup[Served]) -> None:
         """Delete the folders that nobody needs; the production before stays for a rollback."""
@@ -291,28 +282,29 @@ class Rollout:
         for control in self._fleet.controls:
             try:
                 if control.alive():
-                    self._load_missing(control)
+                    self._sync(control)
                     self._restart_if_failing(control)
             except (NotReadyError, TritonError, InputError, OSError) as error:
                 # It must not keep us from the others.
                 logger.error("%s cannot be mended now: %s", control.url, error)
 
-    def _load_missing(self, control: TritonControl) -> None:
-        """Give a Triton that came back, or is new, what the others serve."""
-        loaded = self._loaded()
-        if loaded.keys() <= set(control.versions()):
+    def _sync(self, control: TritonControl) -> None:
+        """Have a Triton hold what is loaded and nothing else; it may be new, or have come back."""
+        loaded, held = self._loaded(), set(control.versions())
+        if not loaded or loaded.keys() == held:
             return
         self._configure()
+        missing = sorted(loaded.keys() - held)
         try:
-            control.load()
-            for number, version in loaded.items():
-                control.prove(number, version.golden)
+            self._load(control)
+            for number in missing:
+                control.prove(number, loaded[number].golden)
         except NotReadyError:
             if not control.alive():
                 self._blame(loaded, "the model server ended while it loaded this version")
             raise
         logger.info("%s serves version %s", control.url, ", ".join(map(str, sorted(loaded))))
-        if self._lineup:
+        if missing and self._lineup:
             self._revivals += 1
             self._point(dict(self._lineup.roles))
 
@@ -328,12 +320,12 @@ class Rollout:
             self._blame(failing, "it failed a real question")
         if failing.keys() & self._in_state(State.SERVING).keys():
             self._fleet.restart(control)
-            self._load_missing(control)
+            self._sync(control)
 
     def _blame(self, numbers: Iterable[int], why: str) -> None:
         """Count a failure of those on trial; one that has failed too often is refused."""
-        trials = self._lineup.trials() if self._lineup else {}
-        for number in set(numbers) & trials.keys():
-            version = self._versions[number]
-            if version.count_failure():
-                self._refuse(number, f"{why}, {version.failures} times")
+        production = self._lineup.production.version if self._lineup else None
+        serving = self._in_state(State.SERVING)
+        for number in (set(numbers) & serving.keys()) - {production}:
+            if serving[number].count_failure():
+                self._refuse(number, f"{why}, {serving[number].failures} times")

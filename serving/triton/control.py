@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,25 +58,14 @@ def read_golden(model_dir: Path) -> list[Golden]:
         ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What Triton counted of one version on one server.
+@contextmanager
+def _not_ready(what: str) -> Iterator[None]:
+    from tritonclient.utils import InferenceServerException
 
-    Attributes:
-        answered: requests.
-        failed: requests.
-        clips: that were run.
-        batches: they were run in.
-        queue: mean wait of a request, in seconds.
-        compute: mean time of a request's batch in the model, in seconds.
-    """
-
-    answered: int
-    failed: int
-    clips: int
-    batches: int
-    queue: Seconds
-    compute: Seconds
+    try:
+        yield
+    except InferenceServerException as error:
+        raise NotReadyError(f"{what}: {error.message()}") from error
 
 
 class TritonControl:
@@ -138,12 +129,8 @@ class TritonControl:
         Raises:
             NotReadyError: Triton does not answer.
         """
-        from tritonclient.utils import InferenceServerException
-
-        try:
+        with _not_ready("Triton cannot unload the model"):
             self._client.unload_model(MODEL, client_timeout=timeout)
-        except InferenceServerException as error:
-            raise NotReadyError(f"Triton cannot unload the model: {error.message()}") from error
 
     def versions(self) -> list[int]:
         """The versions that Triton says are ready, ascending; only `prove` shows that they are.
@@ -151,46 +138,23 @@ class TritonControl:
         Raises:
             NotReadyError: Triton does not answer.
         """
-        from tritonclient.utils import InferenceServerException
-
-        try:
+        with _not_ready("Triton does not answer"):
             index = self._client.get_model_repository_index(client_timeout=5.0)
-        except InferenceServerException as error:
-            raise NotReadyError(f"Triton does not answer: {error.message()}") from error
         return sorted(
             int(model.version)
             for model in index.models
             if model.name == MODEL and model.state == "READY" and model.version
         )
 
-    def statistics(self, version: int) -> Statistics:
-        """What Triton counted of a version since it was loaded.
+    def answered(self, version: int) -> int:
+        """How many requests a version has answered since it was loaded.
 
         Raises:
             NotReadyError: Triton does not answer, or does not know the version.
         """
-        from tritonclient.utils import InferenceServerException
-
-        try:
-            response = self._client.get_inference_statistics(
-                MODEL, str(version), client_timeout=5.0
-            )
-        except InferenceServerException as error:
-            raise NotReadyError(f"no statistics of version {version}: {error.message()}") from error
-        counted = response.model_stats[0]
-        stats = counted.inference_stats
-
-        def mean(duration: Any) -> Seconds:
-            return duration.ns / duration.count / 1e9 if duration.count else 0.0
-
-        return Statistics(
-            answered=stats.success.count,
-            failed=stats.fail.count,
-            clips=counted.inference_count,
-            batches=counted.execution_count,
-            queue=mean(stats.queue),
-            compute=mean(stats.compute_infer),
-        )
+        with _not_ready(f"no statistics of version {version}"):
+            counted = self._client.get_inference_statistics(MODEL, str(version), client_timeout=5.0)
+        return int(counted.model_stats[0].inference_stats.success.count)
 
     def ask(
         self, audio: np.ndarray, input_ids: np.ndarray, *, version: int, timeout: Seconds = 30.0
