@@ -63,11 +63,11 @@ class Loaded(Served):
     max_tokens: int
 
 
-Version = TypeVar("Version", bound=Served)
+S = TypeVar("S", bound=Served)
 
 
 @dataclass(frozen=True, slots=True)
-class Lineup(Generic[Version]):
+class Lineup(Generic[S]):
     """The versions that are served together.
 
     Attributes:
@@ -76,26 +76,26 @@ class Lineup(Generic[Version]):
         revivals: how often a Triton was brought back.
     """
 
-    roles: Mapping[Role, Version]
+    roles: Mapping[Role, S]
     refused: Mapping[int, str] = field(default_factory=dict)
     revivals: int = 0
 
     @property
-    def production(self) -> Version:
+    def production(self) -> S:
         """The version that answers."""
         return self.roles["production"]
 
     @property
-    def staging(self) -> Version | None:
+    def staging(self) -> S | None:
         """The version that answers a share, on trial."""
         return self.roles.get("staging")
 
     @property
-    def candidate(self) -> Version | None:
+    def candidate(self) -> S | None:
         """The version that is asked a share and answers nobody."""
         return self.roles.get("candidate")
 
-    def versions(self) -> dict[int, Version]:
+    def versions(self) -> dict[int, S]:
         """All versions by number."""
         return {served.version: served for served in self.roles.values()}
 
