@@ -9,9 +9,9 @@ from pathlib import Path
 import docker
 import httpx
 import pytest
-from components.config.images import CPU_IMAGE
 from docker.models.containers import Container
 
+from components.config.cluster import CPU_IMAGE
 from pipelines.definitions.code_version import ROOT, image
 from tests.containers.conftest import address, health
 from tests.serving.helpers import wait_until

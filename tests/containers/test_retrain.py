@@ -7,10 +7,10 @@ from typing import Any
 
 import docker
 import pytest
-from components.config.images import CPU_IMAGE, SLIM_IMAGE
 
 from components.base import Event
 from components.config import Settings, load_profile
+from components.config.cluster import CPU_IMAGE, SLIM_IMAGE
 from components.conversation import read_turns, read_words
 from pipelines.definitions.code_version import image
 from pipelines.runners.request import RetrainRequest
