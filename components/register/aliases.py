@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.base import Unavailable
-from components.register.connection import MODEL, in_turn
+from components.register.connection import MODEL, all_versions, in_turn
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -17,7 +17,6 @@ from components.register.ledger import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
 PREVIOUS = "previous"
 """What `rollback` goes back to."""
@@ -27,7 +26,6 @@ CANDIDATE = "candidate"
 
 ALIASES = (CANDIDATE, STAGING, PRODUCTION, PREVIOUS)
 
-_PAGE = 1000
 _ROUNDS = 100
 
 logger = logging.getLogger(__name__)
@@ -56,7 +54,7 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
     """
     for _ in range(_ROUNDS):
         aliases = aliases_by_ledger(read_ledger(client))
-        newest = next(iter(all_versions(client)), None)
+        newest = next(iter(all_versions(client, MODEL)), None)
         if newest is not None:
             aliases[CANDIDATE] = int(newest.version)
         actual = _actual(client)
@@ -66,18 +64,6 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
         if len(lost) == len(strayed):
             return aliases
     raise Unavailable("others keep changing the aliases; try again")
-
-
-def all_versions(client: "MlflowClient") -> list["ModelVersion"]:
-    """Every version of the model, the newest first."""
-    versions: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name='{MODEL}'", max_results=_PAGE, page_token=token)
-        versions += page
-        token = page.token
-        if not token:
-            return sorted(versions, key=lambda version: -int(version.version))
 
 
 def _actual(client: "MlflowClient") -> dict[str, int]:

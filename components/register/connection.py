@@ -15,11 +15,14 @@ from components.config import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 MODEL = "moodline"
 """The registered model; also the name of the experiment that holds its runs."""
 
 T = TypeVar("T")
+
+_PAGE_SIZE = 1000
 
 _MLFLOW_DEFAULTS = {
     # MLflow's own default is to try a dead server for minutes.
@@ -107,6 +110,20 @@ def in_turn(write: Callable[[], T]) -> T:
             if exists_already or not retryable or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.02, 0.2))
+
+
+def all_versions(client: "MlflowClient", name: str) -> list["ModelVersion"]:
+    """Every version of a registered model, the newest first."""
+    versions: list[ModelVersion] = []
+    token = None
+    while True:
+        page = client.search_model_versions(
+            f"name='{name}'", max_results=_PAGE_SIZE, page_token=token
+        )
+        versions += page
+        token = page.token
+        if not token:
+            return sorted(versions, key=lambda version: -int(version.version))
 
 
 def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:

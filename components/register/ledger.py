@@ -17,12 +17,12 @@ atomic, but leaves no trace of the attempts that lost and fills a list that peop
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from components.base import InputError, Unavailable
-from components.register.connection import MODEL, ensure_registered_model, in_turn
+from components.register.connection import MODEL, all_versions, ensure_registered_model, in_turn
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -40,17 +40,15 @@ STAGING: Stage = "staging"
 PRODUCTION: Stage = "production"
 """What is served."""
 
-_PAGE = 1000
-
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageChange:
     """One attempt to change what is in production or staging.
 
     Attributes:
-        step: its place in the ledger, from 1.
+        step: its place in the ledger, from 1; 0 until it is written.
         at: when, by the clock of MLflow's server.
         actor: who.
         action: what they did.
@@ -65,31 +63,24 @@ class StageChange:
         won: whether it took effect; otherwise someone else was faster.
     """
 
-    step: int
-    at: datetime
+    step: int = 0
+    at: datetime = datetime.min
     actor: str
     action: Action
     stage: Stage
     from_version: int | None
     to_version: int | None
     verdict: str
-    reason: str
-    forced: bool
-    follows: int
-    key: str
-    won: bool
+    reason: str = ""
+    forced: bool = False
+    follows: int = 0
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+    won: bool = False
 
 
 def read_ledger(client: "MlflowClient") -> list[StageChange]:
     """All entries in order, each with whether it won."""
-    versions: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(f"name='{LEDGER}'", max_results=_PAGE, page_token=token)
-        versions += page
-        token = page.token
-        if not token:
-            break
+    versions = all_versions(client, LEDGER)
     return mark_winners([_stage_change(version) for version in versions])
 
 
@@ -115,23 +106,11 @@ def mark_winners(entries: Sequence[StageChange]) -> list[StageChange]:
     return marked
 
 
-def append(
-    client: "MlflowClient",
-    *,
-    actor: str,
-    action: Action,
-    stage: Stage,
-    from_version: int | None,
-    to_version: int | None,
-    verdict: str,
-    reason: str,
-    forced: bool,
-    follows: int,
-) -> tuple[StageChange, list[StageChange]]:
-    """Write an entry, then see whether it won.
+def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, list[StageChange]]:
+    """Write a change, then see whether it won.
 
     Returns:
-        The entry, and the whole ledger as it stands now.
+        The change as it was written, and the whole ledger as it stands now.
     """
     ensure_registered_model(
         client,
@@ -139,33 +118,33 @@ def append(
         "Who put which version of Moodline into which stage, when and why. Each version here is "
         "one entry; nothing here is a model. Do not edit or delete.",
     )
-    key = uuid.uuid4().hex
     tags = {
-        "actor": actor,
-        "action": action,
-        "stage": stage,
-        "from": str(from_version or ""),
-        "to": str(to_version or ""),
-        "verdict": verdict,
-        "reason": reason,
-        "forced": str(forced).lower(),
-        "follows": str(follows),
-        "key": key,
+        "actor": change.actor,
+        "action": change.action,
+        "stage": change.stage,
+        "from": str(change.from_version or ""),
+        "to": str(change.to_version or ""),
+        "verdict": change.verdict,
+        "reason": change.reason,
+        "forced": str(change.forced).lower(),
+        "follows": str(change.follows),
+        "key": change.key,
     }
-    arrow = f"{stage} {from_version or 'nothing'} → {to_version or 'nothing'}"
+    arrow = f"{change.stage} {change.from_version or 'nothing'} → {change.to_version or 'nothing'}"
+    why = f" ({change.reason})" if change.reason else ""
     in_turn(
         lambda: client.create_model_version(
             LEDGER,
-            source=f"models:/{MODEL}/{to_version or from_version}",
+            source=f"models:/{MODEL}/{change.to_version or change.from_version}",
             tags=tags,
-            description=f"{actor}: {action} {arrow}" + (f" ({reason})" if reason else ""),
+            description=f"{change.actor}: {change.action} {arrow}{why}",
         )
     )
     ledger = read_ledger(client)
-    mine = [entry for entry in ledger if entry.key == key]
-    if not mine:
+    written = [entry for entry in ledger if entry.key == change.key]
+    if not written:
         raise Unavailable("the ledger lost an entry right after it was written; try again")
-    return next((entry for entry in mine if entry.won), mine[0]), ledger
+    return next((entry for entry in written if entry.won), written[0]), ledger
 
 
 def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | None:
@@ -221,7 +200,6 @@ def _stage_change(version: "ModelVersion") -> StageChange:
             forced=tags["forced"] == "true",
             follows=int(tags["follows"]),
             key=tags["key"],
-            won=False,
         )
     except (KeyError, ValueError) as error:
         raise InputError(

@@ -12,7 +12,6 @@ from components.register.connection import exists, mlflow_client
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
-    Action,
     Stage,
     StageChange,
     append,
@@ -80,17 +79,18 @@ def promote(
         decision = _decision(client, candidate, reason, force)
         with tempfile.TemporaryDirectory(prefix="moodline-promote-") as folder:
             fetch_model(client, candidate, Path(folder))
-        return _step(
-            client,
-            entries,
+        change = StageChange(
             actor=actor,
             action="promote",
             stage=to,
+            from_version=here,
             to_version=number,
             verdict=decision,
             reason=reason or "",
             forced=force and decision != PASS,
+            follows=last.step if last else 0,
         )
+        return _apply(client, change)
 
 
 def rollback(
@@ -134,17 +134,18 @@ def rollback(
             verdict = previous.tags.get("verdict", NO_VERDICT)
             with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as folder:
                 fetch_model(client, previous, Path(folder))
-        return _step(
-            client,
-            entries,
+        last = last_change(entries, stage)
+        change = StageChange(
             actor=actor,
             action="rollback",
             stage=stage,
+            from_version=_present(entries, stage),
             to_version=target,
             verdict=verdict,
             reason=reason or "",
-            forced=False,
+            follows=last.step if last else 0,
         )
+        return _apply(client, change)
 
 
 def history(settings: Settings) -> list[StageChange]:
@@ -190,43 +191,19 @@ def _present(entries: Sequence[StageChange], stage: Stage) -> int | None:
     return next(reversed(production_stack(entries)), None)
 
 
-def _step(
-    client: "MlflowClient",
-    entries: Sequence[StageChange],
-    *,
-    actor: str,
-    action: Action,
-    stage: Stage,
-    to_version: int | None,
-    verdict: str,
-    reason: str,
-    forced: bool,
-) -> StageChange:
-    """Write the next step after the stage's last change; on success the aliases follow."""
-    last = last_change(entries, stage)
-    change, ledger = append(
-        client,
-        actor=actor,
-        action=action,
-        stage=stage,
-        from_version=_present(entries, stage),
-        to_version=to_version,
-        verdict=verdict,
-        reason=reason,
-        forced=forced,
-        follows=last.step if last else 0,
-    )
+def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
+    """Write a change into the ledger; if it wins, the aliases follow."""
+    change, ledger = append(client, change)
     if not change.won:
-        winner = next(
-            e for e in ledger if e.won and e.stage == stage and e.follows == change.follows
-        )
+        position = (change.stage, change.follows)
+        winner = next(e for e in ledger if e.won and (e.stage, e.follows) == position)
         did = (
             "emptied it" if winner.to_version is None else f"put version {winner.to_version} there"
         )
         result = (
-            f"{stage} is not emptied"
-            if to_version is None
-            else f"version {to_version} is not in {stage}"
+            f"{change.stage} is not emptied"
+            if change.to_version is None
+            else f"version {change.to_version} is not in {change.stage}"
         )
         raise Refused(
             f"{result}: {winner.actor} {did} meanwhile; look at the history and decide again"

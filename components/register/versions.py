@@ -14,10 +14,9 @@ from components.register.aliases import (
     ALIASES,
     CANDIDATE,
     aliases_by_ledger,
-    all_versions,
     sync_aliases,
 )
-from components.register.connection import MODEL, exists, mlflow_client
+from components.register.connection import MODEL, all_versions, exists, mlflow_client
 from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import production_stack, read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
@@ -68,7 +67,7 @@ def list_versions(settings: Settings) -> list[Version]:
         return []
     with mlflow_client(settings) as client:
         aliases = sync_aliases(client)
-        return [_version(client, version, aliases) for version in all_versions(client)]
+        return [_version(client, version, aliases) for version in all_versions(client, MODEL)]
 
 
 def show(version: int | str, settings: Settings) -> Version:
@@ -251,7 +250,7 @@ def fetch(client: "MlflowClient", version: "ModelVersion", path: str, into: Path
 def _aliased(client: "MlflowClient", alias: str) -> int | None:
     """What an alias stands for, whatever MLflow's own says."""
     if alias == CANDIDATE:
-        return next((int(version.version) for version in all_versions(client)), None)
+        return next((int(version.version) for version in all_versions(client, MODEL)), None)
     return aliases_by_ledger(read_ledger(client)).get(alias)
 
 

@@ -141,10 +141,10 @@ def compile_command(
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """
     if trainjob:
-        from pipelines.definitions.trainjob import write_manifest
+        from pipelines.definitions.trainjob import write_train_job
 
         chosen = load_profile(profile)
-        write_manifest(chosen, corpus, examples, model, output)
+        write_train_job(chosen, corpus, examples, model, output)
         return note(f"{output}: kubectl apply -f it")
     from pipelines.definitions.compiled import compile_pipeline
 

@@ -89,7 +89,7 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
     return manifest
 
 
-def write_manifest(profile: Profile, corpus: Path, examples: Path, model: Path, out: Path) -> None:
+def write_train_job(profile: Profile, corpus: Path, examples: Path, model: Path, out: Path) -> None:
     """Write the manifest as YAML, whole or not at all; see `train_job`."""
     manifest = train_job(profile, corpus, examples, model)
     with atomic_path(out) as temporary:

@@ -17,11 +17,8 @@ def entry(
         from_version=None,
         to_version=to,
         verdict="pass",
-        reason="",
-        forced=False,
         follows=follows,
         key=key or str(step),
-        won=False,
     )
 
 

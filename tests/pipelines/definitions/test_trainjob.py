@@ -10,7 +10,7 @@ from kubeflow_trainer_api.models import TrainerV1alpha1TrainJob
 
 from components.base import InputError
 from components.config import Profile, load_profile
-from pipelines.definitions.trainjob import train_job, write_manifest
+from pipelines.definitions.trainjob import train_job, write_train_job
 
 CLUSTER: dict[str, Any] = {
     "registry": "registry.example.com",
@@ -53,7 +53,7 @@ def test_an_unknown_field_would_be_noticed() -> None:
 
 def test_it_runs_the_entry_point_of_the_step_on_every_node(tmp_path: Path) -> None:
     profile = with_cluster(**CLUSTER)
-    write_manifest(profile, *PATHS, tmp_path / "job.yaml")
+    write_train_job(profile, *PATHS, tmp_path / "job.yaml")
     job = yaml.safe_load((tmp_path / "job.yaml").read_text())
     trainer = job["spec"]["trainer"]
     assert trainer["command"] == ["torchrun", "-m", "components.train"]
