@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.base import InputError
+from components.reporting.page import interval, number, percent
 from components.scoring import DEFAULT, Verdict
 
 _ROWS = {
@@ -29,7 +30,7 @@ Fold {{ metrics.test_fold }}: {{ metrics.recordings }} recordings, {{ metrics.ut
 utterances, through automatic transcription and diarization. Errors over time by convention
 {{ default }}; intervals: 95 % bootstrap over conversations.
 
-| | | counted | 95 % |
+| | | counted | 95 %, in % |
 |---|---|---|---|
 {% for row in rows %}
 | {{ row.name }} | {{ row.rate }} | {{ row.counted }} | {{ row.interval }} |
@@ -83,8 +84,8 @@ def version_card(card: str, metrics: Mapping[str, Any], verdict: Verdict) -> str
             default=DEFAULT,
             rows=[_row(name, metrics, path) for name, path in _ROWS.items()],
             emotions=metrics["emotions"],
-            percent=_percent,
-            number=_number,
+            percent=percent,
+            number=number,
         )
     except (KeyError, TypeError, UndefinedError) as error:
         raise InputError(f"the metrics are not an evaluation's: {error!r}") from None
@@ -96,14 +97,11 @@ def _row(name: str, metrics: Mapping[str, Any], path: tuple[str, ...]) -> dict[s
     for key in path:
         part = part[key]
     part = part or {"rate": None}
-    interval = part.get("interval")
     return {
         "name": name,
-        "rate": _percent(part["rate"]),
+        "rate": percent(part["rate"]),
         "counted": _counted(part),
-        "interval": f"{_percent(interval['low'])} to {_percent(interval['high'])}"
-        if interval
-        else "",
+        "interval": interval(part.get("interval")),
     }
 
 
@@ -116,11 +114,3 @@ def _counted(part: Mapping[str, Any]) -> str:
         wrong = part["missed"] + part["false_alarm"] + part["confusion"]
         return f"{wrong:.1f} of {part['total']:.1f} s"
     return ""
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f} %"
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"
