@@ -42,6 +42,6 @@ def compile_pipeline(name: str, profile: Profile, path: Path) -> None:
     from kfp import compiler
 
     with atomic_path(path) as temporary:
-        made = temporary.with_suffix(".yaml")  # kfp writes nothing else
-        compiler.Compiler().compile(build_pipeline(name, profile), str(made))
-        made.rename(temporary)
+        compiled = temporary.with_suffix(".yaml")  # kfp writes nothing else
+        compiler.Compiler().compile(build_pipeline(name, profile), str(compiled))
+        compiled.rename(temporary)

@@ -53,7 +53,7 @@ def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
     """What kfp's DockerRunner is to pass to `docker run`.
 
     Everything has the same path inside as outside. The steps run as whoever starts the run,
-    so that what they leave is theirs; and in the host's network, where MLflow may listen on the
+    so that it owns what they write; and in the host's network, where MLflow may listen on the
     loopback.
 
     Args:

@@ -60,27 +60,29 @@ def main(request: Path) -> None:
         enable_caching=True,
         cache_root=run["cache"],
     )
-    left: dict[str, dict[str, Any]] = {}
+    results: dict[str, dict[str, Any]] = {}
     # kfp has no hook for this; its version is pinned.
-    task_executor.execute_single_task = watched(task_executor.execute_single_task, root, left)
+    task_executor.execute_single_task = watched(task_executor.execute_single_task, root, results)
     pipeline(**run["arguments"])
-    (root / OUTPUTS).write_text(json.dumps(left, indent=1), encoding="utf-8")
+    (root / OUTPUTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
 def watched(
-    run: Callable[..., tuple[dict[str, Any], Status]], root: Path, left: dict[str, dict[str, Any]]
+    run: Callable[..., tuple[dict[str, Any], Status]],
+    root: Path,
+    results: dict[str, dict[str, Any]],
 ) -> Callable[..., tuple[dict[str, Any], Status]]:
     """kfp's way to execute one task, with what is needed here added.
 
-    Each step's begin and end are reported, and what it left is noted. A step that said that it
-    succeeded and left less than it should has failed: kfp takes a container that was gone too
+    Each step's begin and end are reported, and its outputs are noted. A step that said that it
+    succeeded and wrote less than it should has failed: kfp takes a container that was gone too
     quickly for a success. Nothing is tried again: one machine loses no nodes, and wrong input stays
     wrong.
 
     Args:
         run: kfp's.
         root: the run's folder.
-        left: gets, by the step's name, its `parameters` and its `artifacts` (where they lie).
+        results: gets, by the step's name, its `parameters` and its `artifacts` (where they lie).
     """
     log = root / LOG
 
@@ -114,7 +116,7 @@ def watched(
             )
             return {}, Status.FAILURE
         parameters = {k: v for k, v in outputs.items() if k not in artifacts}
-        left[step] = {"parameters": parameters, "artifacts": artifacts}
+        results[step] = {"parameters": parameters, "artifacts": artifacts}
         end("reused" if reused else "done")
         return outputs, status
 

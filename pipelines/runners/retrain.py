@@ -90,7 +90,7 @@ def retrain(
             mounts=(corpus,) if in_containers else None,
             on_step=on_step,
         )
-        artifacts = {step: left["artifacts"] for step, left in run.outputs.items()}
+        artifacts = {step: written["artifacts"] for step, written in run.outputs.items()}
         outputs = {name: Path(artifacts[step][key]) for name, (step, key) in _OUTPUTS.items()}
         verdict = read_verdict(outputs["verdict"])
         promoted = "promote" in run.outputs
