@@ -163,7 +163,7 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
         (workplace / "calls" / path.parts[-4]).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, workplace / "calls" / path.parts[-4])
     command = "moodline batch calls -o turns --num-speakers 2 --profile shards.yaml"
-    began = """grep -ls '"name": "predict"' .moodline/runs/*/run.log"""
+    began = """grep -ls '"step": "predict"' .moodline/runs/*/events.jsonl"""
     killed = run(
         f"{command} & until log=$({began}) || ! kill -0 $!; do sleep 0.05; done;"
         ' kill -KILL -- -$(pgrep -f "local_process $PWD/$(dirname $log)/request.json"); wait $!'
