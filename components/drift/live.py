@@ -24,7 +24,7 @@ def live_scores(entries: Iterable[Feedback]) -> dict[str, Any]:
         `accuracy` and `macro_f1` (None with fewer than two recordings).
     """
     entries = list(entries)
-    found: dict[str, Any] = {}
+    scores: dict[str, Any] = {}
     for version in sorted({entry.version for entry in entries}):
         own = [entry for entry in entries if entry.version == version]
         stands = standing(own)
@@ -39,7 +39,7 @@ def live_scores(entries: Iterable[Feedback]) -> dict[str, Any]:
             name: bootstrap(counts, statistic, seed=SEED)
             for name, statistic in (("accuracy", accuracy), ("macro_f1", macro_f1))
         }
-        found[str(version)] = {
+        scores[str(version)] = {
             **whole.to_json(),
             "turns": len(stands),
             "recordings": len(by_recording),
@@ -49,4 +49,4 @@ def live_scores(entries: Iterable[Feedback]) -> dict[str, Any]:
                 for name, interval in intervals.items()
             },
         }
-    return found
+    return scores

@@ -59,12 +59,12 @@ def compare(
     sums = np.concatenate([first, second])
     total = sums.sum(axis=0)
     value = float(distance(first.sum(axis=0), second.sum(axis=0)))
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     larger, whole, done = 1, 0.0, 0
     while done < draws and larger <= level * (draws + 1):
         count = min(_AT_ONCE, draws - done)
         chosen = np.zeros((count, len(sums)))
-        order = dice.random((count, len(sums))).argpartition(len(first) - 1, axis=1)
+        order = rng.random((count, len(sums))).argpartition(len(first) - 1, axis=1)
         np.put_along_axis(chosen, order[:, : len(first)], 1.0, axis=1)
         one = chosen @ sums
         drawn = distance(one, total - one)
@@ -77,10 +77,10 @@ def compare(
 
 def by_recording(recordings: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """Vectors [n, k] summed over each recording's turns, with their count: [recordings, k + 1]."""
-    _, place = np.unique(recordings.astype(str), return_inverse=True)
+    _, index = np.unique(recordings.astype(str), return_inverse=True)
     counted = np.concatenate([vectors, np.ones((len(vectors), 1))], axis=1)
-    sums = np.zeros((place.max(initial=-1) + 1, counted.shape[1]))
-    np.add.at(sums, place, counted)
+    sums = np.zeros((index.max(initial=-1) + 1, counted.shape[1]))
+    np.add.at(sums, index, counted)
     return sums
 
 
@@ -125,13 +125,13 @@ def waves(vectors: np.ndarray, both: np.ndarray, *, seed: int) -> np.ndarray:
     Dimensions are scaled by their spread in `both`; the kernel's width is the median distance
     there (Gretton et al., 2012).
     """
-    dice = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     scale = np.maximum(both.std(axis=0), 1e-6 * np.abs(both).max(initial=1e-6))
-    some = both[dice.permutation(len(both))[:500]] / scale
+    some = both[rng.permutation(len(both))[:500]] / scale
     squares = np.square(some).sum(axis=1)
     distances = np.maximum(squares[:, None] + squares - 2 * some @ some.T, 0)
     width = np.sqrt(np.median(distances[np.triu_indices(len(some), 1)])) or 1.0
-    phases = (vectors / scale) @ dice.normal(size=(vectors.shape[1], WAVES)) / width
+    phases = (vectors / scale) @ rng.normal(size=(vectors.shape[1], WAVES)) / width
     return np.concatenate([np.cos(phases), np.sin(phases)], axis=1) / np.sqrt(WAVES)
 
 
@@ -144,11 +144,11 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> l
     """
     p = np.asarray(p_values, float)
     weight = np.ones(len(p)) if weights is None else np.asarray(weights, float)
-    adjusted, highest, left = [0.0] * len(p), 0.0, float(weight.sum())
-    for place in np.argsort(p / weight, kind="stable"):
-        highest = max(highest, min(1.0, float(left * p[place] / weight[place])))
-        adjusted[place] = highest
-        left -= weight[place]
+    adjusted, highest, remaining = [0.0] * len(p), 0.0, float(weight.sum())
+    for index in np.argsort(p / weight, kind="stable"):
+        highest = max(highest, min(1.0, float(remaining * p[index] / weight[index])))
+        adjusted[index] = highest
+        remaining -= weight[index]
     return adjusted
 
 

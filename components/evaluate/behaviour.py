@@ -63,16 +63,16 @@ def measure_behaviour(
         max_turns: how many turns are tried, spread evenly over all.
     """
     chosen = spread(list(predicted), max_turns)
-    kept = dict.fromkeys(names, 0)
+    unchanged = dict.fromkeys(names, 0)
     for recording in recordings:
         own = [turn for turn in chosen if turn.session_id == recording.name]
         clips = [turn_clip(recording.audio, turn) for turn in own]
-        for name in kept:
-            kept[name] += sum(_holds(classify, own, clips, CHANGES[name]))
+        for name in unchanged:
+            unchanged[name] += sum(_holds(classify, own, clips, CHANGES[name]))
     total = len(chosen)
     return {
         name: {"kept": count, "total": total, "rate": count / total if total else None}
-        for name, count in kept.items()
+        for name, count in unchanged.items()
     }
 
 

@@ -211,7 +211,7 @@ def histograms_chart(
     def plot(axes: "Axes") -> None:
         width = 0.9 / len(sides)
         for number, (side, (colour, shares)) in enumerate(sides.items()):
-            positions = [place + width * number for place in range(len(names))]
+            positions = [index + width * number for index in range(len(names))]
             bars = axes.bar(positions, [100 * share for share in shares], width, color=colour)
             for name, rectangle, share in zip(names, bars, shares, strict=True):
                 explain(rectangle, f"{name}, {side}: {percent(share)}")

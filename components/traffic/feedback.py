@@ -92,7 +92,7 @@ class Recorded:
 
     Attributes:
         entry: as it is kept.
-        new: False where the same source had said the same last; then nothing was added.
+        new: False where the same source's last feedback was the same; nothing was added.
         contradicts: how many entries on this turn name another emotion.
         stands: the turn's emotion by the rule.
     """
@@ -182,10 +182,10 @@ def standing(entries: Iterable[Feedback]) -> list[Feedback]:
 
 def contradicted(entries: Iterable[Feedback]) -> int:
     """How many turns people disagree on."""
-    said: dict[tuple[str, int], set[str]] = {}
+    emotions: dict[tuple[str, int], set[str]] = {}
     for entry in entries:
-        said.setdefault((entry.request_id, entry.turn), set()).add(entry.emotion)
-    return sum(len(emotions) > 1 for emotions in said.values())
+        emotions.setdefault((entry.request_id, entry.turn), set()).add(entry.emotion)
+    return sum(len(different) > 1 for different in emotions.values())
 
 
 def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -209,13 +209,13 @@ def _last_of(entries: Sequence[Feedback], correction: Correction) -> Feedback | 
 
 
 def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedback:
-    taken = ("recording", "time", "version", "confidence", "speaker", "start", "end")
+    columns = ("recording", "time", "version", "confidence", "speaker", "start", "end")
     return Feedback(
         **asdict(correction),
         number=number,
         given=datetime.now(UTC),
         predicted=row["emotion"],
-        **{name: row[name] for name in taken},
+        **{name: row[name] for name in columns},
     )
 
 

@@ -130,9 +130,9 @@ class JobStore:
 
     def job(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
-        wanted = select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
+        query = select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
         with self._database.begin() as connection:
-            row = connection.execute(wanted).mappings().first()
+            row = connection.execute(query).mappings().first()
         return _job(row) if row else None
 
     def claim(self, process: str, lease: float) -> Job | None:
@@ -156,7 +156,7 @@ class JobStore:
             oldest = select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
             if not self._database.is_sqlite:  # two who look at the same time see different ones
                 oldest = oldest.with_for_update(skip_locked=True)
-            taken = (
+            claim = (
                 update(JOBS)
                 .where(JOBS.c.id == oldest.scalar_subquery(), free)
                 .values(
@@ -170,7 +170,7 @@ class JobStore:
                 )
                 .returning(JOBS)
             )
-            row = connection.execute(taken).mappings().first()
+            row = connection.execute(claim).mappings().first()
         return _job(row) if row else None
 
     def renew(self, job: str, process: str, lease: float, stage: str, share: float) -> bool:
@@ -224,9 +224,9 @@ class JobStore:
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
-        wanted = select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
+        query = select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
         with self._database.begin() as connection:
-            return set(connection.execute(wanted).scalars())
+            return set(connection.execute(query).scalars())
 
 
 def new_id() -> str:

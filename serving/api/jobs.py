@@ -19,7 +19,7 @@ from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
 from serving.api.job_store import Job, JobStore, is_id, new_id
 from serving.api.schema import analysis_out
-from serving.engine.prediction_log import Asked
+from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.engine.speech import Options
@@ -174,11 +174,13 @@ class Jobs:
         work = self._under_way[job.id] = Work()
         lease = asyncio.create_task(self._keep_lease(job, work))
         path = self._uploads.path(job.id)
-        asked = Asked(job.id, "/v1/jobs", job.owner)
+        request_info = RequestInfo(job.id, "/v1/jobs", job.owner)
         try:
             options = Options(**job.options)
             with path.open("rb") as upload:
-                result = await self._runtime.analyze(upload, options, work, asked, background=True)
+                result = await self._runtime.analyze(
+                    upload, options, work, request_info, background=True
+                )
             answer = analysis_out(result, words=options.words)
             body = answer.model_dump(mode="json", exclude_none=True)
             ended = await asyncio.to_thread(self._store.finish, job.id, self._process, body)

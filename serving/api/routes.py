@@ -35,7 +35,7 @@ from serving.api.schema import (
     TurnOut,
     analysis_out,
 )
-from serving.engine.prediction_log import Asked
+from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.engine.speech import Options
@@ -98,7 +98,7 @@ async def analyze(
     form = accept.accepted(accept_header)
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
-    analysis = _runtime(request).analyze(audio.file, options, work, _asked(request))
+    analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
     result = await run_while_wanted(request, work, analysis)
     if form is not accept.Form.json:
         return accept.as_text(form, options.session_id, list(result.analysis.turns))
@@ -129,7 +129,7 @@ async def classify(
     work = _work(request, x_deadline_seconds)
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
-    classification = runtime.classify(files, text, work, _asked(request))
+    classification = runtime.classify(files, text, work, _request_info(request))
     result = await run_while_wanted(request, work, classification)
     return ClassifiedOut(
         model=ModelOut(version=str(result.version)),
@@ -266,8 +266,10 @@ def _owner(request: Request) -> str:
     return request.scope.get(OWNER, "")
 
 
-def _asked(request: Request) -> Asked:
-    return Asked(request.scope["moodline.request"], request.scope["route"].path, _owner(request))
+def _request_info(request: Request) -> RequestInfo:
+    return RequestInfo(
+        request.scope["moodline.request"], request.scope["route"].path, _owner(request)
+    )
 
 
 def _work(request: Request, deadline: float | None) -> Work:

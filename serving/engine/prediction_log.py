@@ -61,7 +61,7 @@ class LogSettings(Environment):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestInfo:
     """A request, as far as its answer's log needs it.
 
     Attributes:
@@ -104,7 +104,7 @@ class PredictionLog:
 
     def record(
         self,
-        asked: Asked,
+        request_info: RequestInfo,
         name: str,
         version: int,
         alias: str,
@@ -116,7 +116,7 @@ class PredictionLog:
         """Write an answer down; when this returns it outlives the process. Call it in a thread.
 
         Args:
-            asked: the request.
+            request_info: the request.
             name: the recording's.
             version, alias: of the model that answered.
             turns: with their emotions.
@@ -128,10 +128,10 @@ class PredictionLog:
             return
         began = time.perf_counter()
         request = LoggedRequest(
-            request_id=asked.request_id,
-            recording=self.recording(name, asked.owner),
+            request_id=request_info.request_id,
+            recording=self.recording(name, request_info.owner),
             time=datetime.now(UTC),
-            route=asked.route,
+            route=request_info.route,
             version=version,
             alias=alias,
             audio=self.allowed.audio and audio is not None,

@@ -20,7 +20,7 @@ from serving import metrics, traces
 from serving.engine.analyze import Analysis
 from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classifier import Classified, Emotions
-from serving.engine.prediction_log import Asked, LogSettings, PredictionLog
+from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Work
 from serving.engine.speech import Options, Speech, decode, read_small_wav
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
@@ -68,8 +68,10 @@ class Runtime:
         self.emotions = Emotions(settings, serve)
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
-        wanted = allowed.on or settings.log.is_dir()
-        self.log = PredictionLog(settings.log, settings.feedback_url, allowed) if wanted else None
+        is_logging = allowed.on or settings.log.is_dir()
+        self.log = (
+            PredictionLog(settings.log, settings.feedback_url, allowed) if is_logging else None
+        )
         self._max_clips = serve.clips_waiting
         self._max_seconds = serve.clip_seconds_waiting
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
@@ -103,7 +105,7 @@ class Runtime:
         upload: IO[bytes],
         options: Options,
         work: Work,
-        asked: Asked,
+        request_info: RequestInfo,
         *,
         background: bool = False,
     ) -> Result:
@@ -113,7 +115,7 @@ class Runtime:
             upload: as it was sent.
             options: the caller's.
             work: gets the progress, and may be stopped.
-            asked: the request, for the prediction log.
+            request_info: the request, for the prediction log.
             background: nobody waits at the other end: wait for a turn, and for the emotion model.
 
         Raises:
@@ -136,7 +138,7 @@ class Runtime:
         count_recording(analysis)
         await asyncio.to_thread(
             self._count_and_log,
-            asked,
+            request_info,
             name=options.session_id,
             answer=answer,
             clips=clips,
@@ -158,7 +160,7 @@ class Runtime:
 
     def _count_and_log(
         self,
-        asked: Asked,
+        request_info: RequestInfo,
         name: str,
         answer: Classified,
         clips: Sequence[Clip],
@@ -170,7 +172,7 @@ class Runtime:
         count_answers(turns, measures, answer.version)
         if self.log:
             self.log.record(
-                asked,
+                request_info,
                 name,
                 version=answer.version,
                 alias=answer.alias,
@@ -181,7 +183,11 @@ class Runtime:
             )
 
     async def classify(
-        self, uploads: Sequence[IO[bytes]], texts: Sequence[str], work: Work, asked: Asked
+        self,
+        uploads: Sequence[IO[bytes]],
+        texts: Sequence[str],
+        work: Work,
+        request_info: RequestInfo,
     ) -> ClipsResult:
         """The emotions of turns that are cut already.
 
@@ -189,7 +195,7 @@ class Runtime:
             uploads: the sound of each turn, as it was sent.
             texts: the words of each turn.
             work: gives the deadline.
-            asked: the request, for its id and the prediction log.
+            request_info: the request, for its id and the prediction log.
 
         Raises:
             InputError: not one text for each sound, or an upload that is no sound.
@@ -211,15 +217,20 @@ class Runtime:
             clips = list(zip(sounds, texts, strict=True))
             with traces.stage("classify"):
                 answer = await self.emotions.classify(
-                    clips, deadline=work.remaining(), request_id=asked.request_id
+                    clips, deadline=work.remaining(), request_id=request_info.request_id
                 )
             metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
             # A clip is logged as a turn of a recording that is named by the request.
-            name = asked.request_id
+            name = request_info.request_id
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
             turns = _answered(spoken, answer)
             await asyncio.to_thread(
-                self._count_and_log, asked, name=name, answer=answer, clips=clips, turns=turns
+                self._count_and_log,
+                request_info,
+                name=name,
+                answer=answer,
+                clips=clips,
+                turns=turns,
             )
         return ClipsResult(answer.version, turns)
 

@@ -100,7 +100,7 @@ class Backend:
         return urls
 
     def serve(self, model: Served | None = None) -> Served:
-        """Serve a version, and from then on what is wanted.
+        """Serve a version, and from then on what is desired.
 
         Args:
             model: the version to serve for good; None: the version in production, and those that
@@ -143,7 +143,7 @@ class Backend:
         logged = ""
         while not self._stopping.wait(STEP_SECONDS):
             try:
-                self._step(self._follower.wanted if self._follower else first)
+                self._step(self._follower.desired if self._follower else first)
                 logged = ""
             except Exception as error:  # a fault must not end the thread that mends faults
                 if str(error) != logged:
@@ -151,10 +151,10 @@ class Backend:
                 logged = str(error)
                 self._stopping.wait(1.0)
 
-    def _step(self, wanted: Lineup[Served]) -> None:
+    def _step(self, desired: Lineup[Served]) -> None:
         if self._leads():
             assert self._rollout is not None
-            self._rollout.step(wanted)
+            self._rollout.step(desired)
 
     def _leads(self) -> bool:
         """Whether this copy steers; the kernel releases the lock when a copy dies."""

@@ -74,7 +74,7 @@ class Follower:
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
 
     @property
-    def wanted(self) -> Lineup[Served]:
+    def desired(self) -> Lineup[Served]:
         """The versions that should be served."""
         return self._wanted
 

@@ -87,11 +87,11 @@ class Rollout:
         """Close the connections."""
         self._fleet.close()
 
-    def step(self, wanted: Lineup[Served]) -> None:
-        """Bring back what died, serve what is wanted, unload what has drained.
+    def step(self, desired: Lineup[Served]) -> None:
+        """Bring back what died, serve what is desired, unload what has drained.
 
         Args:
-            wanted: the versions that should be served.
+            desired: the versions that should be served.
 
         Raises:
             NotReadyError: no Triton is there, or one went away meanwhile.
@@ -104,14 +104,14 @@ class Rollout:
         if self._lineup is None:
             self._resume()
         try:
-            self._serve(wanted)
+            self._serve(desired)
         finally:  # whatever becomes of a new version
             drained = self._forget_drained()
             if drained or time.monotonic() - self._watched_at >= self._traffic.watch_seconds:
                 self._watch()
                 self._watched_at = time.monotonic()
             if drained:
-                self._delete_unneeded(wanted)
+                self._delete_unneeded(desired)
 
     # Which versions are served
 
@@ -132,30 +132,30 @@ class Rollout:
             self._lineup, self._revivals = last, last.revivals
             self._versions |= {v: Version(State.SERVING, clips) for v, clips in golden.items()}
 
-    def _serve(self, wanted: Lineup[Served]) -> None:
-        roles = self._allowed(wanted)
+    def _serve(self, desired: Lineup[Served]) -> None:
+        roles = self._allowed(desired)
         if self._lineup is not None and self._lineup.roles == roles:
             return
         while missing := [s for s in roles.values() if s.version not in self._loaded()]:
             self._bring_up(missing[0])
-            roles = self._allowed(wanted)
+            roles = self._allowed(desired)
         self._switch(roles)
 
-    def _allowed(self, wanted: Lineup[Served]) -> dict[Role, Served]:
-        """The wanted versions, without those that are refused or halted."""
+    def _allowed(self, desired: Lineup[Served]) -> dict[Role, Served]:
+        """The desired versions, without those that are refused or halted."""
         refused = self._refused()
         halt = read_halt(halt_path(self._pointer))
         barred = set(refused) | ({halt.version} if halt else set())
         roles = {
             role: served
-            for role, served in wanted.roles.items()
+            for role, served in desired.roles.items()
             if role == "production" or served.version not in barred
         }
-        if wanted.production.version in refused:
+        if desired.production.version in refused:
             before = self._lineup or self._last
             if before is None or before.production.version in refused:
-                why = refused[wanted.production.version]
-                raise RefusedError(f"version {wanted.production.version} takes no traffic: {why}")
+                why = refused[desired.production.version]
+                raise RefusedError(f"version {desired.production.version} takes no traffic: {why}")
             roles["production"] = before.production
         return roles
 
@@ -267,12 +267,12 @@ class Rollout:
             logger.info("version %d has drained", number)
         return bool(drained)
 
-    def _delete_unneeded(self, wanted: Lineup[Served]) -> None:
+    def _delete_unneeded(self, desired: Lineup[Served]) -> None:
         """Delete the folders that nobody needs; the production before stays for a rollback."""
         if self._previous is not None:
             folders = (self._repository, self._fetched.parent)
             others = {version for folder in folders for version in pointed_to(folder)}
-            needed = {*self._loaded(), *wanted.versions(), self._previous, *others}
+            needed = {*self._loaded(), *desired.versions(), self._previous, *others}
             for folder in (self._repository / MODEL, self._repository / GRAPH, self._fetched):
                 drop_versions(folder, needed)
 

@@ -20,7 +20,7 @@ from components.conversation import EMOTIONS, Turn
 from components.fusion import turn_measures
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
-from serving.engine.prediction_log import Asked, LogSettings, PredictionLog
+from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.lineup import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
 from tests.serving.helpers import start_log_service
@@ -143,7 +143,7 @@ def test_a_recording_is_erased_under_every_name_it_had(
     for name in ("my_call_1", "my_call_(1)", "my_call"):
         turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
         measures = turn_measures(np.zeros(16_000, "f4"), turn.words)
-        asked = Asked(name, "/v1/analyze")
+        asked = RequestInfo(name, "/v1/analyze")
         log.record(asked, name, 3, "production", [turn], [measures], np.zeros((1, 8), "f4"))
     asyncio.run(log.close())
     if by_service:

@@ -10,7 +10,7 @@ from prometheus_client import REGISTRY
 
 from components.conversation import Turn
 from components.traffic import TurnLog
-from serving.engine.prediction_log import Asked, LogSettings, PredictionLog
+from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 
 MEASURES = {"duration": 1.0, "words_per_second": 1.0, "loudness_db": -20.0, "snr_db": 30.0}
 
@@ -29,7 +29,7 @@ def test_a_database_that_is_away_is_counted_and_said_once(
     turn = Turn("call", 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
 
     def record() -> None:
-        asked = Asked("r", "/v1/analyze")
+        asked = RequestInfo("r", "/v1/analyze")
         log.record(asked, "call", 3, "production", [turn], [MEASURES], np.zeros((1, 8), "f4"))
 
     failed, kept = counted("failed"), counted("kept")

@@ -15,7 +15,7 @@ from components.conversation import Turn
 from serving.engine import runtime as module
 from serving.engine.analyze import Analysis
 from serving.engine.classifier import Classified
-from serving.engine.prediction_log import Asked
+from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.engine.speech import Options
@@ -23,7 +23,7 @@ from serving.errors import BusyError, LateError, NotReadyError
 from serving.settings import ServeSettings
 from tests.serving.helpers import wav
 
-ASKED = Asked("1", "/v1/classify")
+REQUEST = RequestInfo("1", "/v1/classify")
 
 
 class Slow(io.BytesIO):
@@ -55,7 +55,7 @@ def test_all_clips_of_a_process_are_counted_in_seconds(tmp_path: Path) -> None:
         soundfile.write(slow, np.zeros(16_000), 16_000, format="FLAC")
 
         async def ask(*uploads: io.BytesIO) -> None:
-            await runtime.classify(uploads, [""] * len(uploads), Work(), ASKED)
+            await runtime.classify(uploads, [""] * len(uploads), Work(), REQUEST)
 
         first = asyncio.create_task(ask(io.BytesIO(minute), slow))
         assert await asyncio.to_thread(slow.asked.wait, 30)
@@ -111,7 +111,7 @@ def test_a_job_whose_clips_are_never_answered_fails(
         runtime.speech, runtime.emotions = Heard(), emotions  # type: ignore[assignment]
         with pytest.raises(LateError, match="never"):
             await asyncio.wait_for(
-                runtime.analyze(io.BytesIO(), Options("r"), Work(), ASKED, background=True), 10
+                runtime.analyze(io.BytesIO(), Options("r"), Work(), REQUEST, background=True), 10
             )
         await runtime.stop()
 
@@ -129,7 +129,9 @@ def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
 
         async def analyze(background: bool) -> int:
             work, options = Work(), Options("r")
-            found = await runtime.analyze(io.BytesIO(), options, work, ASKED, background=background)
+            found = await runtime.analyze(
+                io.BytesIO(), options, work, REQUEST, background=background
+            )
             return found.version
 
         with pytest.raises(NotReadyError):
