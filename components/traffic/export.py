@@ -143,12 +143,18 @@ def read_export(
     """The turns of a folder that `export_log` wrote; arguments as of `TurnLog.window`.
 
     Raises:
-        InputError: there is no Parquet file in the folder, or one that is no log.
+        InputError: there is no Parquet file in the folder, one that is no log, or the folder is a
+            log of version 0.1, whose last rows and erased recordings stand beside its Parquet.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
+    if any((folder / name).is_dir() for name in ("journal", "erased")):
+        raise InputError(
+            f"{folder}: is a log of version 0.1, not an export; run `moodline log export` with"
+            " MOODLINE_LOG set to it, and name what that writes"
+        )
     paths = sorted(folder.rglob("*.parquet"))
     if not paths:
         raise InputError(
