@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from serving.engine.prediction_log import LogSettings
-from serving.settings import ServeSettings, TrafficSettings
+from serving.settings import HostSettings, ServeSettings, TrafficSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("docs", "components", "pipelines", "serving", "infra")
@@ -73,6 +73,7 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
     [
         (ServeSettings, "docs/operating.md", {"profile", "pointer"}),
         (TrafficSettings, "docs/operating.md", set()),
+        (HostSettings, "docs/operating.md", set()),
         (LogSettings, "components/traffic/README.md", set()),
     ],
 )
