@@ -281,7 +281,7 @@ def test_pandas_and_duckdb_read_an_export(
         assert read_export(tmp_path / "days", **options).equals(log.window(**options))
     # A log of version 0.1 holds Parquet, too, and beside it what must not be overlooked.
     (tmp_path / "days" / "journal").mkdir()
-    with pytest.raises(InputError, match="is a log of version 0.1, not an export"):
+    with pytest.raises(InputError, match=r"is a log of version 0\.1, not an export"):
         read_export(tmp_path / "days")
     with pytest.raises(InputError, match="nothing in the log for this window"):
         export_log(log, tmp_path / "none", since=now + 2 * day)
