@@ -1,4 +1,6 @@
 """What is done to a conversation.
 
-Nouns: conversation, fusion, scoring, profile. Verbs, which are a pipeline's steps: the rest.
+Every room may use `base`, `conversation`, `config`, `fusion`, `scoring`, `traffic` and `reporting`.
+The other rooms are named by verbs. They are the steps of a pipeline, and `drift`; none imports
+another.
 """

@@ -1,5 +1,6 @@
 """Serving: recordings in, turns with emotions out.
 
-`analyze` composes the verbs into one answer; `service` is the BentoML service before it and
-`page.html` its page; `triton/` is the model behind it; `serve` brings all of it up.
+`supervisor` is the process that hosts: it starts Triton and the service, and rolls versions out.
+`api` is the process that answers, and `engine` is what it does with a recording. `triton` runs the
+fusion model. `lineup` is the contract between the two processes: which versions are served.
 """

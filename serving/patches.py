@@ -1,7 +1,7 @@
 """Changes to BentoML's behaviour that no setting of it reaches, each with its reason.
 
-Both were needed with BentoML 1.4.39. Tests hold that they work: `test_replicas.py` for the first,
-`test_soak.py` for the second.
+Both were needed with BentoML 1.4.39. Tests hold that they work:
+`supervisor/test_replicas.py` for the first, `api/test_soak.py` for the second.
 """
 
 from functools import partial

@@ -157,7 +157,7 @@ def _sqlite_path(address: "URL") -> Path | None:
 
 
 def connect_arguments(address: "URL") -> dict[str, Any]:
-    """What the database's driver is told beside the URL."""
+    """Connection arguments for the database's driver, besides the URL."""
     if address.get_backend_name() != "postgresql":
         return {}
     return {name: value for name, value in POSTGRESQL.items() if name not in address.query}

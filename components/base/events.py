@@ -1,4 +1,4 @@
-"""What a run tells of itself: one file of JSON lines, written by whoever works, read by who waits.
+"""A run's events: a file of JSON lines, written by the steps and read by the process that waits.
 
     {"step": "train", "state": "running", "progress": [3, 9]}
     {"step": "train", "state": "running", "error": {"kind": "InputError", "message": "…"}}
@@ -83,7 +83,7 @@ class Event:
 
 
 def report(event: Event) -> None:
-    """Add an event to the file, if there is one; work never fails because it cannot be told of."""
+    """Add an event to the file, if there is one. A failure to write it is ignored."""
     path = os.environ.get(EVENTS)
     if not path:
         return

@@ -1,4 +1,4 @@
-"""Older homes: what an earlier version wrote is put into today's form where it is first read.
+"""Older homes: files of an earlier version are converted to today's form when they are first read.
 
 Each part of a home knows its own older forms. It rewrites them whole or not at all, once, and says
 so here. The line is shown by the command line and stands in the service's log, at every log level.

@@ -35,10 +35,10 @@ class SpeechStep(Frozen):
     """What the steps that work on sound share.
 
     Attributes:
-        segmentation: where the stretches that are transcribed and diarized come from: "vad" is what
-            the models hear themselves; with "reference" the boundaries of the reference utterances
-            take its place (the paper's VAD-oracle, Table III). Who speaks in them and with which
-            emotion is not looked at. It is of a corpus: a recording by itself has no reference.
+        segmentation: which stretches are transcribed and diarized. "vad": the models find speech
+            themselves. "reference": the boundaries of the reference utterances (the paper's
+            VAD-oracle, Table III), without their speakers and emotions; only for a corpus, since a
+            recording alone has no reference.
     """
 
     segmentation: Literal["vad", "reference"] = "vad"
@@ -53,7 +53,7 @@ class SpeechStep(Frozen):
         return json_digest(self.model_dump(mode="json"))
 
     def given_stretches(self, recording: Recording) -> Sequence[tuple[Seconds, Seconds]] | None:
-        """The stretches of a recording that speech models are given; None: they look themselves.
+        """The stretches that the speech models are given; None if they find speech themselves.
 
         Raises:
             InputError: they are to be the reference's, and the recording has none.

@@ -35,9 +35,10 @@ class Settings(Environment):
             default `<home>/mlartifacts`. (A server decides itself.)
         models: prepared models; default `<home>/models`.
         cache: finished work by content; default `<home>/cache`.
-        log: the prediction log; several replicas may share the folder.
-        feedback_url: SQLAlchemy's, of the feedback's database; default SQLite under `home`.
-        trigger_url: SQLAlchemy's, of the database of triggers; default SQLite under `home`.
+        log: the prediction log's folder: kept sound and the key; several replicas may share it.
+        feedback_url: SQLAlchemy URL of the database of prediction log and feedback; default SQLite
+            under `home`.
+        trigger_url: SQLAlchemy URL of the trigger's database; default SQLite under `home`.
         trigger_token: bearer token for the trigger; never logged.
         runs: outputs of local pipeline runs; default `<home>/runs`.
         metrics: gauges (`.prom` files) of processes that end before Prometheus can scrape them;

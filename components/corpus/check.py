@@ -24,8 +24,8 @@ class CorpusReport:
         seconds: of sound.
         utterance_seconds: summed over the utterances.
         overlap_seconds: in which utterances of two or more speakers overlap.
-        digest: of all sound and labels; the same wherever the corpus lies.
-        synthetic: nobody speaks in it: it names the synthesiser's voices, in `voices.json`.
+        digest: of all sound and labels; it does not depend on where the corpus lies.
+        synthetic: whether it has a `voices.json`, which names a synthesiser's voices.
         findings: what is odd in it, a line each; see `components.corpus.findings`.
     """
 

@@ -1,4 +1,4 @@
-"""How right the model is on live traffic, as far as people told."""
+"""The model's accuracy on live traffic, on the turns that people gave feedback on."""
 
 from collections.abc import Iterable
 from typing import Any

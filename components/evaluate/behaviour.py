@@ -1,6 +1,6 @@
-"""What should not change an answer: silence, loudness, how the words are written, a filler.
+"""Changes that should not change an answer: silence, loudness, spelling of the words, a filler.
 
-Each change is made to real test turns, which then go the way that served turns go.
+Each change is made to real test turns, which are then answered in the same way as served turns.
 """
 
 import string

@@ -1,4 +1,4 @@
-"""A model's emotions for turns, by the way they are served."""
+"""A model's emotions for turns, computed in the same way as when it is served."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path

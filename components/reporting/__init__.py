@@ -1,1 +1,1 @@
-"""What the pages that show emotions share: colours, the notice, time lines."""
+"""What the HTML pages share: frame, colours, number formats, the notice, time lines, charts."""

@@ -26,7 +26,7 @@ _ATTEMPTS = 20
 
 
 class UnknownRequestError(InputError):
-    """Feedback on a request, or a turn of it, that the log does not hold."""
+    """The log does not hold the request, or the turn of it, that feedback was given on."""
 
     http_status = 404
 

@@ -188,5 +188,5 @@ def recording_key(folder: Path) -> bytes:
 
 
 def recording_id(name: str, key: bytes) -> str:
-    """A recording's name as it stands in the log: only who has the key can look for one."""
+    """A recording's name as the log holds it: hashed with the log's key."""
     return hmac.digest(key, name.encode(), "sha256").hex()[:32]

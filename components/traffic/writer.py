@@ -38,8 +38,9 @@ class _Waiting:
 class LogWriter:
     """Writes requests down. Its methods may be called by several threads.
 
-    One thread at a time writes, in one transaction, its own request and all that wait by then. A
-    thread that does nothing else would cost each request as much as the database does.
+    One thread writes at a time. Its transaction holds its own request and all requests that wait by
+    then. Handing requests to a dedicated writer thread would cost each of them as much again as the
+    database does.
 
     While the database is away requests fail at once, and a thread looks for it.
 

@@ -1,4 +1,4 @@
-"""How a run is shown: its steps as they begin and end, and what came of a retraining."""
+"""Shows a run: its steps as they begin and end, and the result of a retraining."""
 
 import json
 from collections.abc import Callable, Iterator

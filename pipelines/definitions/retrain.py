@@ -15,11 +15,11 @@ a trace of it in MLflow.
 
 **Never twice.** A pipeline is built for a profile, and each step is given the parts of the profile
 that it needs, digests of what lies outside (`corpus_digest`, `champion`), and an image whose tag is
-the code's digest. These, and the artifacts of the steps before, are what KFP knows a step by, in
-its cache on a cluster as in its local runner's: what was done before is not done again, and a run
-that was killed goes on in the step that was cut short. Steps that look at the outside world or
-change it are never taken from a cache, and find for themselves what was done: a model with the very
-same evidence is the version that it was, and is promoted once.
+the code's digest. KFP's caches, on a cluster and in the local runner, know a step by these and by
+the artifacts of the steps before. A finished step is not done again, and a killed run continues in
+the step that was cut short. Steps that look at the outside world or change it are never taken from
+a cache. They find out themselves what was already done: a model with the same evidence keeps its
+version, and is promoted once.
 """
 
 from typing import Any

@@ -5,9 +5,9 @@
 A process of its own, because kfp replaces `print` and the root logger while it runs. What it
 prints is kfp's log; what the steps left is written into `outputs.json` beside the request.
 
-kfp's own cache is on. It finds what was done before as KFP's does on a cluster: by a step's image,
-command and arguments, artifacts among them by where they lie; a result whose files are gone is
-made again. Artifacts stay in the folder of the run that made them.
+kfp's own cache is on. Like KFP's on a cluster, it finds a finished step by its image, command and
+arguments; artifacts among the arguments count by their path. A result whose files are gone is made
+again. Artifacts stay in the folder of the run that made them.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How retrainings ended and what the last gate said: gauges, for nobody can ask what has ended."""
+"""Gauges of how retrainings ended and what the last gate said, for Prometheus to scrape later."""
 
 import time
 from collections.abc import Sequence

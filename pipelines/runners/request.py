@@ -1,4 +1,4 @@
-"""What a retraining is asked for with, wherever it runs."""
+"""The request for a retraining, wherever it runs."""
 
 from dataclasses import dataclass
 from pathlib import Path

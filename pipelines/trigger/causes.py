@@ -1,4 +1,4 @@
-"""What may start a retraining, as it is sent, and as what it is known again."""
+"""Causes of a retraining: as they are sent, and with the key that a repetition shares."""
 
 from dataclasses import dataclass
 from datetime import UTC

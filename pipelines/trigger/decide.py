@@ -19,8 +19,8 @@ class Policy:
     Attributes:
         cooldown: after the last one, whatever the cause.
         daily: runs in any 24 hours.
-        dry_run: nothing is started; what would have been is written down, and counts only among
-            its like.
+        dry_run: nothing is started. Runs that would have started are recorded, and count only
+            against other dry runs.
     """
 
     cooldown: timedelta = timedelta(hours=6)

@@ -1,4 +1,4 @@
-"""What came in, what was made of it and which run it started: lines that are only ever added.
+"""The trigger's ledger: each cause, its outcome and the run it started. Lines are only ever added.
 
 Several receivers may share the database: an entry's number is taken once, and who loses it looks
 again at what the winner wrote before deciding.

@@ -25,7 +25,7 @@ Returns the run's folder here, or Kubeflow's id and address.
 
 
 def request_for(cause: Cause, number: int, usual: RetrainRequest) -> RetrainRequest:
-    """What is asked for: as usual, but for what the cause brings.
+    """The request for a cause: the usual one, with what the cause brings in its place.
 
     Args:
         cause: why.

@@ -74,7 +74,7 @@ class Trigger:
         return _counted(cause.kind, Decision("resolved"))
 
     def pass_over(self, kind: Kind) -> Decision:
-        """Count what a retraining cannot help."""
+        """Count an alert that no retraining can help."""
         return _counted(kind, Decision("unmarked", 'only alerts with retrain="true" start one'))
 
 

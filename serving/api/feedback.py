@@ -61,8 +61,8 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     responses=RESPONSES,
 )
 async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
-    """Kept with the answer it corrects. Contradictory entries are all kept; said twice is kept
-    once."""
+    """The entry is kept with the answer that it corrects. Contradictory entries are all kept. A
+    repeated entry is kept once."""
     author = request.scope.get(OWNER, "") or body.author
     correction = Correction(**body.model_dump() | {"author": author})
     state: Any = request.app.state

@@ -67,7 +67,7 @@ class RequestInfo:
     Attributes:
         request_id: names it, and is given back with feedback.
         route: of the API.
-        owner: of the API key; recordings of two owners are two, whatever their names.
+        owner: name of the API key. Recordings of two owners differ, even under one name.
     """
 
     request_id: str
@@ -81,7 +81,7 @@ class PredictionLog:
     Args:
         folder: of the key and the sound; several processes may share it.
         url: of the database (see `Settings.feedback_url`), which may be away at first.
-        allowed: what is logged; nothing may be, and yet what was logged before is erased.
+        allowed: what is logged. Recordings can be erased even if nothing is logged any more.
 
     Raises:
         InputError: the URL is none, or its driver is not installed.

@@ -1,6 +1,6 @@
 """The service with its watching taken out: nothing of it is counted, and nothing logged.
 
-What `tests/benchmarks/test_watching.py` holds the real one against.
+`tests/benchmarks/test_serving.py` compares the real service with it.
 """
 
 import os
