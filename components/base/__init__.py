@@ -27,6 +27,7 @@ from components.base.files import (
     check_new_folder,
     check_writable,
     is_disk_full,
+    link_or_copy,
 )
 from components.base.migration import migrated
 from components.base.reading import (

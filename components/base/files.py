@@ -153,3 +153,11 @@ def is_disk_full(error: BaseException | str) -> bool:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True
     return any(words in str(error) for words in _DISK_FULL_WORDS)
+
+
+def link_or_copy(source: Path | str, target: Path | str) -> None:
+    """Give a file a second name where the file system allows it; else copy it."""
+    try:
+        os.link(Path(source).resolve(), target)
+    except OSError:
+        shutil.copyfile(source, target)

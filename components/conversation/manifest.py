@@ -8,8 +8,6 @@ Paths are absolute or relative to the manifest. A reference's entries carry `utt
 """
 
 import json
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -17,7 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, Strict, field_validator
 
 from components.base.errors import InputError
-from components.base.files import atomic_path
+from components.base.files import atomic_path, link_or_copy
 from components.base.reading import Name, Number, parse_json, read_text, validate
 from components.conversation.seglst import read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
@@ -131,7 +129,7 @@ def write_manifest(
             if take_audio:
                 audio = f"audio/{recording.name}{recording.audio.suffix}"
                 (temporary / "audio").mkdir(exist_ok=True)
-                _link_or_copy(recording.audio, temporary / audio)
+                link_or_copy(recording.audio, temporary / audio)
             row = {
                 "recording": recording.name,
                 "audio": audio,
@@ -145,14 +143,6 @@ def write_manifest(
                 json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8"
             )
         (temporary / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-def _link_or_copy(source: Path, target: Path) -> None:
-    """A second name for a file, where the file system allows it."""
-    try:
-        os.link(source.resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _entry(utterance: Utterance) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from components.conversation import Recording, Turn
+from components.conversation import Progress, Recording, Turn
 from components.fusion import Classifier, Clip, turn_clip
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ def predict_turns(
     model: Path | Classify,
     recordings: Sequence[Recording],
     turns: Mapping[str, Sequence[Turn]],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Turn]:
     """Give each turn its emotion, confidence and probabilities.
 

@@ -1,13 +1,13 @@
 """Answers for many clips: windows, sorted by length, in batches, averaged back."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.base import InputError
-from components.conversation import EMOTIONS, SAMPLE_RATE
+from components.conversation import EMOTIONS, SAMPLE_RATE, Progress
 from components.fusion.onnx_model import OnnxModel, pad
 from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows
@@ -46,7 +46,7 @@ class Classifier:
         return self.predict(clips)[0]
 
     def predict(
-        self, clips: Sequence[Clip], progress: Callable[[int, int], None] | None = None
+        self, clips: Sequence[Clip], progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The clips' probabilities [n, 4] and embeddings [n, d]; see `predict`."""
         return predict(self.model, clips, tokenizer=self.tokenizer, progress=progress)
@@ -79,7 +79,7 @@ def predict(
     *,
     tokenizer: "Tokenizer",
     batch_size: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classify turns with a loaded model.
 

@@ -1,6 +1,5 @@
 """A model's folder as an MLflow model: signature, example, code, evidence, and no pickle."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.base import InputError
+from components.base import InputError, link_or_copy
 from components.conversation import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ def packed(model: Path, evidence: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="moodline-register-") as name:
         folder = Path(name)
         # MLflow names an artifact after its folder, and ours must be found again by its name.
-        shutil.copytree(model, folder / "model", copy_function=_link_or_copy)
+        shutil.copytree(model, folder / "model", copy_function=link_or_copy)
         mlflow.pyfunc.save_model(
             folder / "package",
             python_model=str(Path(__file__).with_name("pyfunc_model.py")),
@@ -79,14 +78,6 @@ def packed(model: Path, evidence: Path) -> Iterator[Path]:
             pip_requirements=[f"{name}=={version(name)}" for name in _REQUIREMENTS],
         )
         yield folder / "package"
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """A second name for a file, where the file system allows it: models are large."""
-    try:
-        os.link(Path(source).resolve(), target)
-    except OSError:
-        shutil.copyfile(source, target)
 
 
 def _signature() -> "ModelSignature":

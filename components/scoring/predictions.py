@@ -63,14 +63,14 @@ def utterance_predictions(
         for turn in hypothesis.get(name, []):
             if turn.emotion is not None and turn.speaker in mapping:
                 speech.setdefault((name, mapping[turn.speaker]), []).append(turn)
-    speakers = {key: _Speech(speaker_turns) for key, speaker_turns in speech.items()}
+    speakers = {key: _SpeakerTurns(speaker_turns) for key, speaker_turns in speech.items()}
     return [
         speakers[key].prediction(u) if (key := (u.recording, u.speaker)) in speakers else NONE
         for u in utterances
     ]
 
 
-class _Speech:
+class _SpeakerTurns:
     """One speaker's turns, indexed by time."""
 
     def __init__(self, turns: list[Turn]) -> None:

@@ -72,18 +72,18 @@ def _recording(turns: list[Feedback], sound: Path) -> Recording:
     name = f"{FEEDBACK}-{turns[0].request_id}"
     utterances = tuple(
         Utterance(
-            f"{name}_{turn.turn:04d}",
-            name,
-            turn.start,
-            turn.end,
-            f"{name}_{turn.speaker}",
-            None,
-            "",  # the words are not kept; training transcribes the sound anew
-            turn.emotion,
+            id=f"{name}_{turn.turn:04d}",
+            recording=name,
+            start=turn.start,
+            end=turn.end,
+            speaker=f"{name}_{turn.speaker}",
+            sex=None,
+            text="",  # the words are not kept; training transcribes the sound anew
+            emotion=turn.emotion,
         )
         for turn in sorted(turns, key=lambda turn: turn.start)
     )
-    return Recording(name, sound, FEEDBACK, None, utterances)
+    return Recording(name=name, audio=sound, fold=FEEDBACK, scripted=None, utterances=utterances)
 
 
 def export_log(

@@ -6,12 +6,12 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.base import EVENTS, EventReader
 from components.config import Settings, TrainStep
-from components.conversation import Recording, write_manifest
+from components.conversation import Progress, Recording, write_manifest
 from components.train.tracking import open_run
 
 _POLL_SECONDS = 0.1
@@ -25,7 +25,7 @@ def launch(
     profile: TrainStep,
     settings: Settings,
     processes: int,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> dict[str, object]:
     """Train in processes that `torchrun` starts, and wait for them.
 
@@ -65,7 +65,7 @@ def run_processes(
     command: list[str],
     environment: dict[str, str],
     folder: Path,
-    progress: Callable[[int, int], None],
+    progress: Progress,
 ) -> None:
     """Run torchrun to its end and follow its events.
 

@@ -23,7 +23,7 @@ ROUNDING: Seconds = 0.01
 """Two turns of one speaker may overlap by this much, for times are often rounded."""
 
 
-class Convention(StrEnum):
+class ConventionName(StrEnum):
     """How emotion errors over time are counted."""
 
     wu2023 = "wu2023"
@@ -35,8 +35,8 @@ def score_command(
     reference: Annotated[Path, typer.Argument(help="SegLST JSON, or RTTM where DER is enough.")],
     hypothesis: Annotated[Path, typer.Argument(help="The same of what is scored.")],
     convention: Annotated[
-        Convention, typer.Option("--convention", help="How errors over time are counted.")
-    ] = Convention.wu2023,
+        ConventionName, typer.Option("--convention", help="How errors over time are counted.")
+    ] = ConventionName.wu2023,
     uem: Annotated[Path | None, typer.Option("--uem", help="Only score these stretches.")] = None,
     with_tcpwer: Annotated[
         bool, typer.Option("--tcpwer", help="Also tcpWER; long recordings take it gigabytes.")

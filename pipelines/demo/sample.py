@@ -46,7 +46,10 @@ def sample_errors(
         )
         for segment in stm
     ]
-    hypothesis = [Turn("sample", s.start, s.end, s.speaker, "") for s in speakers]
+    hypothesis = [
+        Turn(session_id="sample", start=s.start, end=s.end, speaker=s.speaker, words="")
+        for s in speakers
+    ]
     der = score(turns_from_rttm(rttm), hypothesis, "collar0").to_json()["der"]
     cpwer = score(reference, list(turns), "collar0").to_json()["cpwer"]
     return der, cpwer

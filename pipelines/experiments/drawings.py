@@ -42,7 +42,7 @@ def curves(result: SystemResult) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class MarkedTurn:
     """A turn of a transcript, and what is wrong with it."""
 
     turn: Turn
@@ -51,15 +51,15 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class SystemOnRecording:
     """One system on one recording."""
 
     title: str
     timeline: Timeline
-    transcript: tuple[Spoken, ...]
+    transcript: tuple[MarkedTurn, ...]
 
 
-def comparison_timelines(results: Results) -> list[tuple[str, tuple[Side, ...]]]:
+def comparison_timelines(results: Results) -> list[tuple[str, tuple[SystemOnRecording, ...]]]:
     """The recordings in which the two ways' turns differ most, as each system has them.
 
     How much they differ: the utterances that are whole in one way's turns and not in the other's.
@@ -84,7 +84,7 @@ def comparison_timelines(results: Results) -> list[tuple[str, tuple[Side, ...]]]
     ]
 
 
-def _side(result: SystemResult, system: System, recording: Recording) -> Side:
+def _side(result: SystemResult, system: System, recording: Recording) -> SystemOnRecording:
     turns = turns_by_recording(result.turns).get(recording.name, [])
     faults: Faults = find_faults(recording.utterances, turns)
     mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
@@ -99,5 +99,5 @@ def _side(result: SystemResult, system: System, recording: Recording) -> Side:
             texts.append(f"over {fault.emotions} emotions")
         if fault.pauses:
             texts.append(f"across {fault.pause_seconds:.1f} s of silence")
-        transcript.append(Spoken(turn, mapping.get(turn.speaker, turn.speaker), tuple(texts)))
-    return Side(system.title, timeline(recording, turns), tuple(transcript))
+        transcript.append(MarkedTurn(turn, mapping.get(turn.speaker, turn.speaker), tuple(texts)))
+    return SystemOnRecording(system.title, timeline(recording, turns), tuple(transcript))

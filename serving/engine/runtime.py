@@ -222,7 +222,12 @@ class Runtime:
             metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
             # A clip is logged as a turn of a recording that is named by the request.
             name = request_info.request_id
-            spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
+            spoken = [
+                Turn(
+                    session_id=name, start=0.0, end=len(sound) / SAMPLE_RATE, speaker="", words=text
+                )
+                for sound, text in clips
+            ]
             turns = _answered(spoken, answer)
             await asyncio.to_thread(
                 self._count_and_log,

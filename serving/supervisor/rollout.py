@@ -28,7 +28,7 @@ from serving.lineup import (
 )
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet
-from serving.supervisor.states import LOADED, State, Version
+from serving.supervisor.states import LOADED, RolloutVersion, State
 from serving.triton.control import Golden, TritonControl, read_golden
 from serving.triton.errors import TritonDeadError, TritonError
 from serving.triton.gpu import GRAPH
@@ -71,7 +71,7 @@ class Rollout:
         self._pointer = pointer
         self._traffic = traffic
         self._host = host
-        self._versions: dict[int, Version] = {}
+        self._versions: dict[int, RolloutVersion] = {}
         self._lineup: Lineup[Served] | None = None
         self._last: Lineup[Served] | None = None
         self._previous: int | None = None
@@ -130,7 +130,9 @@ class Rollout:
             return
         if any(answering):
             self._lineup, self._revivals = last, last.revivals
-            self._versions |= {v: Version(State.SERVING, clips) for v, clips in golden.items()}
+            self._versions |= {
+                v: RolloutVersion(State.SERVING, clips) for v, clips in golden.items()
+            }
 
     def _serve(self, desired: Lineup[Served]) -> None:
         roles = self._allowed(desired)
@@ -179,10 +181,10 @@ class Rollout:
         write_pointer(self._pointer, lineup)
         self._lineup = lineup
 
-    def _in_state(self, *states: State) -> dict[int, Version]:
+    def _in_state(self, *states: State) -> dict[int, RolloutVersion]:
         return {v: version for v, version in self._versions.items() if version.state in states}
 
-    def _loaded(self) -> dict[int, Version]:
+    def _loaded(self) -> dict[int, RolloutVersion]:
         return self._in_state(*LOADED)
 
     def _refused(self) -> dict[int, str]:
@@ -196,7 +198,7 @@ class Rollout:
         Raises:
             NotReadyError: a Triton went away meanwhile; that says nothing about the version.
         """
-        version = self._versions.setdefault(served.version, Version())
+        version = self._versions.setdefault(served.version, RolloutVersion())
         try:
             version.golden = self._export(served)
             serve_versions(self._repository, {*self._loaded(), served.version}, self._host)

@@ -29,7 +29,7 @@ LOADED = (State.PROVEN, State.SERVING, State.DRAINING)
 
 
 @dataclass(slots=True)
-class Version:
+class RolloutVersion:
     """A version on its way through the states.
 
     Attributes:

@@ -26,7 +26,7 @@ LOG = "retrain.log"
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
+class FiringAlert:
     """A firing alert: when it began to fire, and its summary."""
 
     since: datetime
@@ -96,13 +96,13 @@ def run_drift(settings: Settings, name: str, since: datetime) -> dict[str, Any]:
     return result
 
 
-def firing_alert(prometheus: str, name: str) -> Alert | None:
+def firing_alert(prometheus: str, name: str) -> FiringAlert | None:
     """The alert of a rule, if it fires in Prometheus."""
     alerts = httpx.get(f"{prometheus}/api/v1/alerts", timeout=HTTP_SECONDS).json()["data"]["alerts"]
     for alert in alerts:
         if alert["labels"]["alertname"] == name and alert["state"] == "firing":
             since = datetime.fromisoformat(alert["activeAt"][:26].rstrip("Z") + "+00:00")
-            return Alert(since, alert["annotations"].get("summary", ""))
+            return FiringAlert(since, alert["annotations"].get("summary", ""))
     return None
 
 

@@ -38,7 +38,7 @@ _VOWELS = "AIOQWYaeiouæɐɑɒɔəɛɜɪʊʌᵊᵻ"
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class SpokenText:
     """A turn as sound (float32, 16 kHz, no silence at its ends) and its words' times in it."""
 
     sound: np.ndarray
@@ -117,7 +117,7 @@ class Kokoro:
         self._voices = voices
         self._lexicons: dict[str, Lexicon] = {}
 
-    def say(self, text: str, voice: str, prosody: Prosody) -> Spoken:
+    def say(self, text: str, voice: str, prosody: Prosody) -> SpokenText:
         """Speak a sentence.
 
         Args:
@@ -210,7 +210,7 @@ def _heard(sound: np.ndarray, samples: list[tuple[int, int]]) -> list[tuple[int,
     return [(start, end) for start, end in bounds]
 
 
-def _trimmed(sound: np.ndarray, words: list[str], bounds: list[tuple[int, int]]) -> Spoken:
+def _trimmed(sound: np.ndarray, words: list[str], bounds: list[tuple[int, int]]) -> SpokenText:
     import soxr
 
     start, end = bounds[0][0], bounds[-1][1]
@@ -220,4 +220,4 @@ def _trimmed(sound: np.ndarray, words: list[str], bounds: list[tuple[int, int]])
         Word(word, (a - start) / MODEL_RATE, (b - start) / MODEL_RATE)
         for word, (a, b) in zip(words, bounds, strict=True)
     )
-    return Spoken(soxr.resample(cut.astype(np.float32), MODEL_RATE, SAMPLE_RATE), timed)
+    return SpokenText(soxr.resample(cut.astype(np.float32), MODEL_RATE, SAMPLE_RATE), timed)
