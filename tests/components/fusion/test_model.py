@@ -163,7 +163,7 @@ def test_wrong_settings_are_refused() -> None:
         MoodlineConfig(attend="both")
     with pytest.raises(InputError, match="7 do not divide a width of 768"):
         MoodlineConfig(heads=7)
-    with pytest.raises(InputError, match="'walkman' is not an architecture"):
+    with pytest.raises(InputError, match="'walkman' is not a known architecture"):
         MoodlineConfig(text={"model_type": "walkman"})
     with pytest.raises(InputError, match="bert is not supported"):
         MoodlineModel(MoodlineConfig({"model_type": "bert"}, {"model_type": "bert"}))
