@@ -104,18 +104,38 @@ class Database:
         Raises:
             DatabaseAwayError: the database does not answer.
         """
-        from sqlalchemy.schema import CreateIndex, CreateTable
-
         if not self._has_tables:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             with database_errors(self.name):
-                for table in self._tables.sorted_tables:
-                    self._create(CreateTable(table, if_not_exists=True))
-                    for index in table.indexes:
-                        self._create(CreateIndex(index, if_not_exists=True))
+                for statement in self._missing():
+                    self._create(statement)
             self._has_tables = True
         return self._engine
+
+    def _missing(self) -> "list[DDLElement]":
+        """What makes the tables and indexes that are not there.
+
+        Even with “if not exists” PostgreSQL waits for writers, and refuses all but the owner.
+        """
+        from sqlalchemy import inspect
+        from sqlalchemy.schema import CreateIndex, CreateTable
+
+        statements: list[DDLElement] = []
+        with self._engine.connect() as connection:
+            inspector = inspect(connection)
+            for table in self._tables.sorted_tables:
+                indexes = set()
+                if inspector.has_table(table.name):
+                    indexes = {index["name"] for index in inspector.get_indexes(table.name)}
+                else:
+                    statements.append(CreateTable(table, if_not_exists=True))
+                statements += [
+                    CreateIndex(index, if_not_exists=True)
+                    for index in table.indexes
+                    if index.name not in indexes
+                ]
+        return statements
 
     def _create(self, statement: "DDLElement") -> None:
         from sqlalchemy.exc import IntegrityError, ProgrammingError

@@ -5,7 +5,8 @@
     erased/*                  recordings that were erased, and when
 
 Each file is one transaction that also notes its name, and it is deleted after that. So a migration
-that is killed goes on where it stopped, and no row is there twice.
+that is killed goes on where it stopped, and no row is there twice. Names with a leading dot are of
+writers that were killed before a file was whole; they are deleted.
 """
 
 import base64
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy.exc import DataError, IntegrityError
 
 from components.base import Database, migrated
 from components.traffic.rows import VECTORS, schema, to_bytes
@@ -43,35 +45,43 @@ def migrate(folder: Path, database: Database) -> None:
     """Put an older log's turns and erasures into the database, and delete its files.
 
     Processes that start together do it one after the other. A journal whose writer still lives
-    stays for a later call, and so does a file that cannot be read.
+    stays for a later call, and so does a file that cannot be read or that the database refuses.
+
+    Args:
+        folder: of the log.
+        database: what it commits must survive a loss of power, because the files are deleted then.
 
     Raises:
         Unavailable: the database does not answer.
+        OSError: the folder cannot be locked.
     """
     if not has_older_log(folder):
         return
     with _locked(folder, wait=True):
-        _migrate_erasures(folder, database)
+        for path in sorted(folder.glob("erased/*")):
+            with _reported(path), _locked(path, wait=False):
+                if not path.name.startswith("."):
+                    _insert_erasure(path, database)
+                path.unlink()
         turns = files = damaged = 0
         for path in [*folder.glob("turns/day=*/*.parquet"), *folder.glob("journal/*.jsonl")]:
-            try:
-                with _locked(path, wait=False):
-                    rows, lines = _read(path)
-                    turns += _insert(path.stem, rows, database)
-                    damaged += lines
+            with _reported(path), _locked(path, wait=False):
+                if path.name.startswith("."):
                     path.unlink()
-                    files += 1
-            except BlockingIOError:
-                logger.info("%s: its writer lives; it is migrated later", path)
-            except (OSError, ValueError, KeyError) as error:
-                logger.warning("%s cannot be read and stays: %s", path, str(error).splitlines()[0])
+                    continue
+                rows, lines = _read(path)
+                turns += _insert(_name(folder, path), rows, database)
+                damaged += lines
+                path.unlink()
+                files += 1
         for path in sorted(folder.glob("turns/day=*")) + [folder / name for name in _FOLDERS]:
             with suppress(OSError):  # it is not empty, or is not there
                 path.rmdir()
         with database.begin() as connection:
             connection.execute(delete(TURNS).where(*is_late()))
             if not has_older_log(folder):  # no file can be met again
-                connection.execute(delete(MIGRATED))
+                mine = MIGRATED.c.name.startswith(_prefix(folder), autoescape=True)
+                connection.execute(delete(MIGRATED).where(mine))
         if files:
             note = f"; left out {damaged} damaged lines" if damaged else ""
             migrated(folder, f"{turns} turns of {files} files are in the database now{note}")
@@ -92,22 +102,45 @@ def _locked(path: Path, *, wait: bool) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _migrate_erasures(folder: Path, database: Database) -> None:
-    marks = [path for path in folder.glob("erased/*") if not path.name.startswith(".")]
-    if not marks:
-        return
-    rows = [
-        {"recording": path.name, "time": datetime.fromisoformat(path.read_text(encoding="utf-8"))}
-        for path in marks
-    ]
+@contextmanager
+def _reported(path: Path) -> Iterator[None]:
+    """Log what keeps a file from being migrated; the other files go on."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except BlockingIOError:
+        logger.info("%s: its writer lives; it is migrated later", path)
+    except (OSError, ValueError, KeyError, OverflowError, DataError, pa.ArrowException) as error:
+        reason = f"{error}".partition("\n")[0]
+        logger.warning("%s cannot be migrated and stays: %s", path, reason)
+
+
+def _prefix(folder: Path) -> str:
+    return f"{folder.resolve()}/"
+
+
+def _name(folder: Path, path: Path) -> str:
+    """A file's name in `MIGRATED`. A journal has that of the Parquet file that it was rolled into.
+
+    The day is part of it: the files of an export are all called `turns.parquet`.
+    """
+    day = path.parent.name if path.suffix == ".parquet" else f"day={path.stem[:10]}"
+    return f"{_prefix(folder)}{day}/{path.stem}"
+
+
+def _insert_erasure(path: Path, database: Database) -> None:
+    time = datetime.fromisoformat(path.read_text(encoding="utf-8"))
     with database.begin() as connection:
-        connection.execute(insert(ERASED), rows)
-    for path in marks:
-        path.unlink()
+        connection.execute(insert(ERASED), {"recording": path.name, "time": time})
 
 
 def _insert(name: str, table: "pa.Table", database: Database) -> int:
-    """Insert a file's rows once; how many there were."""
+    """Insert a file's rows once; how many there were.
+
+    Raises:
+        ValueError: one of them lacks a value.
+    """
     rows = table.to_pylist()
     for row in rows:
         row |= {column: to_bytes(row[column]) for column in VECTORS}
@@ -115,8 +148,11 @@ def _insert(name: str, table: "pa.Table", database: Database) -> int:
         if _is_migrated(connection, name):
             return 0
         connection.execute(insert(MIGRATED), {"name": name})
-        if rows:
-            connection.execute(insert(TURNS), rows)
+        try:
+            if rows:
+                connection.execute(insert(TURNS), rows)
+        except IntegrityError as error:
+            raise ValueError(error.orig) from error
     return len(rows)
 
 

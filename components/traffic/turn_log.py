@@ -3,7 +3,10 @@
 Sound that the operator keeps lies beside it, in the log's folder (see `components.traffic.audio`).
 """
 
+import logging
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, delete, insert, select, update
 
 from components.base import Database, database_errors
+from components.conversation import Seconds
 from components.traffic.audio import audio_of, audio_path
 from components.traffic.older_log import has_older_log, migrate
 from components.traffic.rows import schema, to_table
@@ -27,8 +31,14 @@ from components.traffic.tables import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 _ROWS = 4096
 """That are read at a time."""
+
+_ATTEMPTS = 5
+_PAUSE: Seconds = 0.2
+"""Of emptying SQLite's write-ahead log, and between two of them."""
 
 _SELECT = select(*(TURNS.c[name] for name in COLUMNS))
 
@@ -48,6 +58,7 @@ class TurnLog:
     def __init__(self, folder: Path, url: str) -> None:
         self.folder = Path(folder)
         self._database = traffic_database(url, synchronous="NORMAL")
+        self._url = url
         self._migrated = False
 
     def open(self) -> Database:
@@ -57,10 +68,16 @@ class TurnLog:
             Unavailable: it does not answer.
         """
         if not self._migrated:
-            migrate(self.folder, self._database)
+            self._migrate()
             self._database.open()
             self._migrated = True
         return self._database
+
+    def _migrate(self) -> None:
+        if has_older_log(self.folder):
+            # Not with this log's connections: what they commit may be lost with the power.
+            with closing(traffic_database(self._url)) as database:
+                migrate(self.folder, database)
 
     @property
     def exists(self) -> bool:
@@ -136,18 +153,18 @@ class TurnLog:
             Unavailable: the database does not answer; nothing was erased.
         """
         recordings, now = list(recordings), now or datetime.now(UTC)
-        if not self.exists:
-            return 0, 0
-        database = self.open()
-        with database.begin() as connection:
-            connection.execute(insert(ERASED), [{"recording": r, "time": now} for r in recordings])
-            turns = connection.execute(
-                delete(TURNS).where(TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
-            ).rowcount
-            feedback = connection.execute(
-                delete(FEEDBACK).where(FEEDBACK.c.recording.in_(recordings))
-            ).rowcount
-        _empty_wal(database)
+        turns = feedback = 0
+        if self.exists:
+            erasures = [{"recording": recording, "time": now} for recording in recordings]
+            with self.open().begin() as connection:
+                connection.execute(insert(ERASED), erasures)
+                turns = connection.execute(
+                    delete(TURNS).where(TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
+                ).rowcount
+                feedback = connection.execute(
+                    delete(FEEDBACK).where(FEEDBACK.c.recording.in_(recordings))
+                ).rowcount
+            _empty_wal(self._database)
         files = [path for recording in recordings for path in audio_of(self.folder, recording)]
         for path in files:
             path.unlink(missing_ok=True)
@@ -173,7 +190,7 @@ class TurnLog:
         content, whole = now - timedelta(days=content_days), now - timedelta(days=days)
         emptied = deleted = 0
         if self.exists:
-            migrate(self.folder, self._database)  # an older writer may have ended since
+            self._migrate()  # an older writer may have ended since
             with self.open().begin() as connection:
                 for recording, request_id, time in connection.execute(_late_audio()):
                     audio_path(self.folder, recording, request_id, time).unlink(missing_ok=True)
@@ -213,7 +230,21 @@ def _late_audio() -> Select[str, str, datetime]:
 
 
 def _empty_wal(database: Database) -> None:
-    """SQLite: what was deleted is not to stay in the write-ahead log either."""
-    if database.is_sqlite:
-        with database_errors(database.name), database.open().connect() as connection:
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    """SQLite: what was deleted is not to stay in the write-ahead log either.
+
+    It cannot be emptied while somebody reads. Writers wait for an attempt, so attempts are short.
+    """
+    if not database.is_sqlite:
+        return
+    with database_errors(database.name), database.open().connect() as connection:
+        connection.detach()  # no other use has this timeout
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        for _ in range(_ATTEMPTS):
+            if not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                return
+            time.sleep(_PAUSE)
+    logger.warning(
+        "%s: somebody reads it, so what was deleted stays in its write-ahead log until the next"
+        " erasure or sweep",
+        database.name,
+    )

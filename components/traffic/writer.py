@@ -18,7 +18,8 @@ from components.traffic.tables import COLUMNS, TURNS
 from components.traffic.turn_log import TurnLog
 
 MAX_WAIT: Seconds = 3.0
-"""After so long a request is answered without having been logged."""
+"""After so long a request is answered without having been logged. Nor does the writer wait longer
+for a lock or a statement."""
 
 RETRY: Seconds = 2.0
 """Between attempts to reach a database that is away."""
@@ -136,7 +137,7 @@ class LogWriter:
 
     def _execute(self, database: Database, rows: Sequence[dict[str, Any]]) -> None:
         if self._connection is None:
-            self._connection = database.open().connect()
+            self._connection = _connect(database)
             self._statement = _Statement(self._connection.dialect)
         self._statement.execute(self._connection, rows)
 
@@ -144,6 +145,20 @@ class LogWriter:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _connect(database: Database) -> Connection:
+    """A connection of the writer's own. It waits `MAX_WAIT` for others, and not longer."""
+    connection = database.open().connect()
+    connection.detach()  # no other use has these timeouts
+    milliseconds = round(MAX_WAIT * 1000)
+    if database.is_sqlite:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+    else:
+        connection.exec_driver_sql(f"SET lock_timeout={milliseconds}")
+        connection.exec_driver_sql(f"SET statement_timeout={milliseconds}")
+        connection.commit()
+    return connection
 
 
 class _Statement:

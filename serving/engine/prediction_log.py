@@ -94,7 +94,7 @@ class PredictionLog:
         self._log = TurnLog(folder, url)
         try:
             self._log.open()
-        except MoodlineError as error:
+        except (OSError, MoodlineError) as error:
             logger.error("the prediction log waits: %s", error)
         self._writer = LogWriter(self._log)
         self._failing = False

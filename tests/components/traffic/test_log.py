@@ -1,5 +1,6 @@
 """The prediction log: nothing lost, whatever dies; what others read; what is erased."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,6 +14,7 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
+from sqlalchemy import Engine, event
 
 from components.base import InputError, Unavailable
 from components.conversation import EMOTIONS
@@ -157,6 +159,46 @@ def test_a_database_that_is_away_fails_requests_at_once_and_is_found_again(
     log.close()
 
 
+def test_a_database_that_somebody_locks_is_given_up(
+    log: TurnLog, answer: MakeAnswer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.traffic.writer.MAX_WAIT", 0.3)
+    with closing(LogWriter(log)) as writer:
+        writer.write(answer(0))
+        database = log.open()
+        lock = "BEGIN IMMEDIATE" if database.is_sqlite else "LOCK TABLE moodline_turns"
+        with database.open().connect() as connection:
+            connection.exec_driver_sql(lock)
+            unlock = threading.Timer(8, connection.rollback)
+            unlock.start()
+            with pytest.raises(Unavailable):
+                writer.write(answer(1))
+            unlock.cancel()
+        while writer._failure:
+            threading.Event().wait(0.05)
+        writer.write(answer(2))
+    assert {*ids(log)} == {"request-0000", "request-0002"}
+
+
+def test_tables_that_are_there_are_not_made_again(log: TurnLog, address: str) -> None:
+    """PostgreSQL would wait for those who write, and lets only the owner do so."""
+    with log.open().begin() as connection:
+        connection.exec_driver_sql("DROP INDEX ix_moodline_turns_text")
+    made: list[str] = []
+
+    def look(_: object, __: object, statement: str, *___: object) -> None:
+        made.extend(statement.split()[5:6] if statement.strip().startswith("CREATE") else [])
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        for _ in range(2):
+            with closing(TurnLog(log.folder, address)) as other:
+                other.open()
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+    assert made == ["ix_moodline_turns_text"]
+
+
 @pytest.mark.servers
 def test_a_postgresql_that_was_started_anew_loses_no_request(
     tmp_path: Path, answer: MakeAnswer
@@ -245,6 +287,28 @@ def test_a_recording_is_erased_everywhere(
     assert {*log.window()["recording"].to_pylist()} == {"a", "b"}
     log.erase(["b"], now=now + minute)
     assert b"secret words" not in stored(log)  # nor in SQLite's free pages
+
+
+def test_sound_without_a_database_is_erased(log: TurnLog, now: datetime) -> None:
+    keep_audio(audio_path(log.folder, "a", "request-0000", now), np.zeros(1600, "f4"))
+    assert log.erase(["a"]) == (1, 0)
+    assert not list(log.folder.glob("audio/*/*"))
+
+
+def test_a_reader_keeps_what_was_erased_in_the_wal_and_that_is_logged(
+    tmp_path: Path, answer: MakeAnswer, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "feedback.db"
+    with closing(TurnLog(tmp_path / "log", f"sqlite:///{path}")) as log:
+        with closing(LogWriter(log)) as writer, closing(sqlite3.connect(path)) as reader:
+            writer.write(answer(1, recording="a"))
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM moodline_turns").fetchone()
+            assert log.erase(["a"]) == (2, 0)
+        assert "stays in its write-ahead log" in caplog.text
+        caplog.clear()
+        log.erase(["a"])
+        assert not caplog.text
 
 
 def test_words_and_sound_go_before_the_rest(

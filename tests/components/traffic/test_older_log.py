@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import Connection, Engine, event, insert, select
 
 from components.traffic import LoggedRequest, TurnLog
 from components.traffic.rows import to_table
-from components.traffic.tables import COLUMNS, TURNS
+from components.traffic.tables import COLUMNS, MIGRATED, TURNS
 
 MakeAnswer = Callable[..., LoggedRequest]
 ROOT = Path(__file__).resolve().parents[3]
@@ -43,8 +44,8 @@ def add_journal(folder: Path, name: str, *lines: bytes) -> Path:
     return path
 
 
-def add_parquet(folder: Path, name: str, *requests: LoggedRequest) -> Path:
-    path = folder / "turns" / f"day={DAY}" / f"{name}.parquet"
+def add_parquet(folder: Path, name: str, *requests: LoggedRequest, day: str = DAY) -> Path:
+    path = folder / "turns" / f"day={day}" / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = [[row[column] for column in COLUMNS] for request in requests for row in request.rows()]
     pq.write_table(to_table(rows), path)
@@ -61,10 +62,11 @@ def test_it_is_in_the_database_at_first_use_and_says_so_in_one_line(
     log: TurnLog, answer: MakeAnswer, now: datetime, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = log.folder
-    add_parquet(folder, "a", answer(0), answer(1, recording="gone"))
-    add_journal(folder, "a", line(answer(0)))  # it was rolled up, and its writer died then
+    add_parquet(folder, f"{DAY}T1-a", answer(0), answer(1, recording="gone"))
+    add_journal(folder, f"{DAY}T1-a", line(answer(0)))  # it was rolled up, and its writer died then
     add_journal(folder, "b", line(answer(2)), line(answer(3, recording="gone")))
     add_journal(folder, ".c")  # its writer died before its first line
+    add_parquet(folder, f".{DAY}T1-b.uuid", answer(2))  # and this one's while it was rolled up
     (folder / "erased").mkdir()
     (folder / "erased" / "gone").write_text((now + timedelta(seconds=1)).isoformat())
     (folder / "key").write_bytes(b"key")
@@ -74,7 +76,7 @@ def test_it_is_in_the_database_at_first_use_and_says_so_in_one_line(
     assert rows == to_table([[row[name] for name in COLUMNS] for row in before]).to_pylist()
     assert [path.name for path in folder.iterdir()] == ["key"]
     assert [record.getMessage() for record in caplog.records] == [
-        f"migrated {folder}: 8 turns of 4 files are in the database now"
+        f"migrated {folder}: 8 turns of 3 files are in the database now"
     ]
     with log.open().begin() as connection:  # what was erased was not only hidden
         assert len(connection.execute(TURNS.select()).all()) == 4
@@ -92,8 +94,63 @@ def test_damaged_lines_and_files_cost_themselves_alone(
     assert ids(log) == ["request-0000", "request-0002"]
     assert path.exists()
     unreadable, done = (record.getMessage() for record in caplog.records)
-    assert f"{path} cannot be read and stays: " in unreadable
+    assert f"{path} cannot be migrated and stays: " in unreadable
     assert done.endswith("; left out 5 damaged lines")
+
+
+def test_a_file_that_the_database_refuses_stays_and_the_others_go(
+    log: TurnLog, address: str, answer: MakeAnswer, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = add_parquet(log.folder, "a", answer(0, text="a\0b"))
+    add_parquet(log.folder, "b", answer(1))
+    nameless = line(answer(2)).replace(answer(2).recording.encode().join([b'"'] * 2), b"null")
+    journal = add_journal(log.folder, "c", nameless)
+    mark = log.folder / "erased" / "recording"
+    mark.parent.mkdir()
+    mark.write_text("yesterday")
+    takes_it = address.startswith("sqlite")
+    assert ids(log) == ["request-0000", "request-0001"][not takes_it :]
+    assert (path.exists(), mark.exists(), journal.exists()) == (not takes_it, True, True)
+    warnings = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert len(warnings) == 3 - takes_it
+
+
+def test_files_of_one_name_are_told_apart_by_their_days(log: TurnLog, answer: MakeAnswer) -> None:
+    """An export looks like a log of version 0.1."""
+    for number in range(3):
+        add_parquet(log.folder, "turns", answer(number), day=f"2026-03-0{number + 1}")
+    assert ids(log) == [f"request-{n:04d}" for n in range(3)]
+
+
+def test_what_another_folder_has_migrated_stays_known(log: TurnLog, answer: MakeAnswer) -> None:
+    with log.open().begin() as connection:
+        connection.execute(insert(MIGRATED), {"name": "/another/log/day=2026-03-02/a"})
+    add_parquet(log.folder, "a", answer(0))
+    log.sweep(content_days=7, days=90)
+    with log.open().begin() as connection:
+        assert connection.scalars(select(MIGRATED.c.name)).all() == [
+            "/another/log/day=2026-03-02/a"
+        ]
+
+
+def test_rows_are_on_the_disk_before_their_file_is_deleted(
+    tmp_path: Path, answer: MakeAnswer
+) -> None:
+    levels = []
+
+    def look(connection: Connection, _: object, statement: str, *__: object) -> None:
+        if statement.startswith(f"INSERT INTO {TURNS.name}"):
+            cursor = connection.connection.cursor()
+            levels.append(cursor.execute("PRAGMA synchronous").fetchone()[0])
+
+    add_parquet(tmp_path / "log", "a", answer(0))
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        with closing(TurnLog(tmp_path / "log", f"sqlite:///{tmp_path}/feedback.db")) as log:
+            log.open()
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
+    assert levels == [2]  # FULL
 
 
 def test_a_journal_whose_writer_lives_waits(log: TurnLog, answer: MakeAnswer) -> None:
