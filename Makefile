@@ -47,8 +47,12 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 ##@ Work on it
 
 .PHONY: test
-test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in about half an hour
+test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in under 25 minutes
 	$(BIN)/python -m pytest
+
+.PHONY: test-loop
+test-loop: setup $(HOME_DIR)/prometheus/.ready ## drift, alert, retraining, promotion: `moodline demo-loop` on a small corpus
+	$(BIN)/python -m pytest -m loop tests/e2e
 
 .PHONY: test-containers
 test-containers: setup ## the pipeline, the service and the Bento in containers; starts a Docker engine if there is none

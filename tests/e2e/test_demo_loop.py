@@ -15,7 +15,7 @@ import yaml
 from components.config import Settings, load_profile
 from components.conversation import FEEDBACK, read_manifest
 
-pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.loop, pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
 
 Run = Callable[[str], subprocess.CompletedProcess[str]]
 
