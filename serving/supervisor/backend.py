@@ -15,7 +15,12 @@ from components.conversation import Seconds
 from serving.errors import NotReadyError, RefusedError
 from serving.lineup import Lineup, Served, read_pointer
 from serving.settings import HostSettings, TrafficSettings
-from serving.supervisor.registry_follower import Follower, fetch_production, fetched
+from serving.supervisor.registry_follower import (
+    Follower,
+    NoProductionError,
+    fetch_production,
+    fetched,
+)
 from serving.supervisor.rollout import Rollout
 from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonError
@@ -129,9 +134,11 @@ class Backend:
         return (lineup or first).production
 
     def _first(self) -> Lineup[Served]:
-        """What is in production; if the registry does not answer, what was served last."""
+        """What is in production; if it cannot be fetched, what was served last."""
         try:
             return Lineup({"production": fetch_production(self._settings)})
+        except NoProductionError:
+            raise
         except MoodlineError as error:
             with contextlib.suppress(InputError):
                 last = read_pointer(self._pointer)

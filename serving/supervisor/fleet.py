@@ -6,7 +6,7 @@ its process has died.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 
 from components.conversation import Seconds
@@ -27,6 +27,18 @@ silence may be one large batch."""
 
 SERVER_SILENT_SECONDS: Seconds = 10.0
 """Our own tritonserver is restarted once it has not answered at all for so long."""
+
+
+class ServedFailedError(NotReadyError):
+    """A served version failed while another was loaded. That says nothing about the other.
+
+    Args:
+        versions: those that failed.
+    """
+
+    def __init__(self, versions: Collection[int]) -> None:
+        super().__init__("a served version failed while another was loaded")
+        self.versions = versions
 
 
 class Fleet:
@@ -65,6 +77,10 @@ class Fleet:
             raise NotReadyError("the model server is away")
         return present
 
+    def unanswered(self) -> set[int]:
+        """The versions whose last question got no answer in time."""
+        return {version for _, version in self._silent}
+
     def restart_if_ended(self) -> bool:
         """Restart our own tritonserver if it has ended or is silent; whether it was restarted.
 
@@ -95,6 +111,7 @@ class Fleet:
             self._server.stop(grace=0)
             self._server.start()
             self._server_answered_at = time.monotonic()
+            self._silent.clear()
 
     def load(self, control: TritonControl, served: Mapping[int, list[Golden]]) -> None:
         """Load what is configured, and watch the served versions meanwhile: a load may take long.
@@ -104,13 +121,16 @@ class Fleet:
             served: versions that it serves already, with their golden clips.
 
         Raises:
-            NotReadyError: it failed, or a served version failed meanwhile.
+            NotReadyError: it failed.
+            ServedFailedError: a served version failed meanwhile.
         """
         load = self._loader.submit(control.load)
         while not wait([load], timeout=1.0).done:
-            if self._server and any(self.failure(control, v, served[v]) for v in served):
+            if self._server is None:
+                continue
+            if failed := [v for v, golden in served.items() if self.failure(control, v, golden)]:
                 self._server.stop(grace=0)  # the next step restarts it
-                raise NotReadyError("a served version failed while another was loaded")
+                raise ServedFailedError(failed)
         load.result()
 
     def failure(self, control: TritonControl, version: int, golden: Sequence[Golden]) -> str:
@@ -120,9 +140,6 @@ class Fleet:
             control: of the Triton that is asked.
             version: the registry's number.
             golden: the version's clips with their answers.
-
-        Raises:
-            NotReadyError: the Triton went away meanwhile.
         """
         shortest = min(golden, key=lambda clip: len(clip.audio))
         key = (control.url, version)
@@ -130,7 +147,10 @@ class Fleet:
             for _ in range(self._instances):  # idle instances take turns
                 control.check(version, shortest, timeout=QUESTION_SECONDS)
         except (TritonFullError, TritonLateError) as error:
-            answered, now = control.answered(version), time.monotonic()
+            try:
+                answered, now = control.answered(version), time.monotonic()
+            except NotReadyError:
+                return ""  # nobody knows whether it is only busy: the next question tells
             before, since = self._silent.get(key, (-1, now))
             if answered != before:
                 since = now

@@ -16,6 +16,10 @@ logger = logging.getLogger(__name__)
 ACTOR = "moodline serve"
 
 
+class NoProductionError(InputError):
+    """The registry says that no version is in production."""
+
+
 def fetched(settings: Settings) -> Path:
     """The folder that holds a folder of each fetched version."""
     return settings.home / "serving" / "models"
@@ -41,14 +45,14 @@ def fetch_production(settings: Settings) -> Served:
     """Bring the version in production.
 
     Raises:
-        InputError: none is in production.
-        Unavailable: the registry does not answer.
+        NoProductionError: none is in production.
+        MoodlineError: the registry does not answer, or the version cannot be fetched.
     """
     from components.register import alias_version
 
     version = alias_version("production", settings)
     if version is None:
-        raise InputError("no version is in production; train one with moodline retrain")
+        raise NoProductionError("no version is in production; train one with moodline retrain")
     return fetch(version, settings)
 
 

@@ -10,7 +10,7 @@ Triton is restarted. A version on trial (staging or candidate) that fails twice 
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from components.base import InputError
@@ -27,7 +27,7 @@ from serving.lineup import (
     write_pointer,
 )
 from serving.settings import HostSettings, TrafficSettings
-from serving.supervisor.fleet import Fleet
+from serving.supervisor.fleet import Fleet, ServedFailedError
 from serving.supervisor.states import LOADED, RolloutVersion, State
 from serving.triton.control import Golden, TritonControl, read_golden
 from serving.triton.errors import TritonDeadError, TritonError
@@ -98,8 +98,9 @@ class Rollout:
             RefusedError: the only version there is fails its check.
             InputError: a version cannot be served for what it is.
         """
+        unanswered = self._fleet.unanswered()
         if self._fleet.restart_if_ended():
-            self._blame(self._in_state(State.SERVING), "the model server ended")
+            self._blame(unanswered, "the model server ended after it left a question unanswered")
             self._sync(self._fleet.controls[0])
         if self._lineup is None:
             self._resume()
@@ -130,16 +131,15 @@ class Rollout:
             return
         if any(answering):
             self._lineup, self._revivals = last, last.revivals
-            self._versions |= {
-                v: RolloutVersion(State.SERVING, clips) for v, clips in golden.items()
-            }
+            self._versions |= {v: RolloutVersion(State.SERVING, c) for v, c in golden.items()}
 
     def _serve(self, desired: Lineup[Served]) -> None:
         roles = self._allowed(desired)
         if self._lineup is not None and self._lineup.roles == roles:
             return
         while missing := [s for s in roles.values() if s.version not in self._loaded()]:
-            self._bring_up(missing[0])
+            on_trial = missing[0].version != roles["production"].version
+            self._bring_up(missing[0], on_trial=on_trial)
             roles = self._allowed(desired)
         self._switch(roles)
 
@@ -184,6 +184,10 @@ class Rollout:
     def _in_state(self, *states: State) -> dict[int, RolloutVersion]:
         return {v: version for v, version in self._versions.items() if version.state in states}
 
+    @property
+    def _production(self) -> int | None:
+        return self._lineup.production.version if self._lineup else None
+
     def _loaded(self) -> dict[int, RolloutVersion]:
         return self._in_state(*LOADED)
 
@@ -192,7 +196,7 @@ class Rollout:
 
     # Loading and unloading
 
-    def _bring_up(self, served: Served) -> None:
+    def _bring_up(self, served: Served, *, on_trial: bool) -> None:
         """Load a version beside the others and prove it, or refuse it.
 
         Raises:
@@ -203,7 +207,7 @@ class Rollout:
             version.golden = self._export(served)
             serve_versions(self._repository, {*self._loaded(), served.version}, self._host)
             for control in self._fleet.present():
-                self._load_and_prove(control, served.version)
+                self._load_and_prove(control, served.version, on_trial=on_trial)
         except (RefusedError, InputError) as error:
             self._refuse(served.version, str(error))
         except (NotReadyError, TritonError):
@@ -212,7 +216,7 @@ class Rollout:
             self._fleet.restart_if_ended()
             raise
         else:
-            version.state = State.PROVEN
+            version.state, version.failures = State.PROVEN, 0
 
     def _export(self, served: Served) -> list[Golden]:
         """Write a version into the model repository; its golden clips."""
@@ -224,12 +228,18 @@ class Rollout:
             export_version(served.folder, self._repository, served.version)
             return read_golden(served.folder)
 
-    def _load_and_prove(self, control: TritonControl, number: int) -> None:
-        version, loaded = self._versions[number], False
+    def _load_and_prove(self, control: TritonControl, number: int, *, on_trial: bool) -> None:
+        version, loaded, held = self._versions[number], False, control.versions()
         try:
-            self._load(control)
+            self._load(control, held)
             loaded = True
             off = control.prove(number, version.golden)
+        except ServedFailedError as error:
+            disturbs = on_trial and self._production in error.versions
+            if disturbs and version.count_interruption():
+                reason = f"production failed {version.interruptions} times while it loaded"
+                raise RefusedError(reason) from error
+            raise
         except (NotReadyError, TritonDeadError) as error:
             # A Triton that was restarted meanwhile is there, but holds nothing.
             if control.alive() and (not loaded or number in control.versions()):
@@ -243,9 +253,13 @@ class Rollout:
             raise NotReadyError(f"{control.url} went away: {error}") from error
         logger.info("version %d answers its golden clips, off by %.1e", number, off)
 
-    def _load(self, control: TritonControl) -> None:
-        held, serving = control.versions(), self._in_state(State.SERVING)
-        self._fleet.load(control, {v: serving[v].golden for v in serving if v in held})
+    def _load(self, control: TritonControl, held: Collection[int]) -> None:
+        serving = self._in_state(State.SERVING)
+        try:
+            self._fleet.load(control, {v: serving[v].golden for v in serving if v in held})
+        except ServedFailedError as error:
+            self._blame(error.versions, "it failed a real question")
+            raise
 
     def _configure(self) -> None:
         serve_versions(self._repository, self._loaded(), self._host)
@@ -262,8 +276,7 @@ class Rollout:
     def _forget_drained(self) -> bool:
         """Forget the versions that have drained, so that they are unloaded; whether any has."""
         now = time.monotonic()
-        draining = self._in_state(State.DRAINING).items()
-        drained = [number for number, version in draining if version.unload_at <= now]
+        drained = [n for n, v in self._in_state(State.DRAINING).items() if v.unload_at <= now]
         for number in drained:
             del self._versions[number]
             logger.info("version %d has drained", number)
@@ -298,12 +311,13 @@ class Rollout:
         self._configure()
         missing = sorted(loaded.keys() - held)
         try:
-            self._load(control)
+            self._load(control, held)
             for number in missing:
                 control.prove(number, loaded[number].golden)
-        except NotReadyError:
-            if not control.alive():
-                self._blame(loaded, "the model server ended while it loaded this version")
+        except NotReadyError as error:
+            if not isinstance(error, ServedFailedError) and not control.alive():
+                on_trial = set(missing) - {self._production}
+                self._blame(on_trial, "the model server ended while it loaded this version")
             raise
         logger.info("%s serves version %s", control.url, ", ".join(map(str, sorted(loaded))))
         if missing and self._lineup:
@@ -311,23 +325,26 @@ class Rollout:
             self._point(dict(self._lineup.roles))
 
     def _restart_if_failing(self, control: TritonControl) -> None:
-        failing = {
-            number: why
-            for number, version in self._in_state(State.SERVING).items()
-            if (why := self._fleet.failure(control, number, version.golden))
-        }
-        for number, why in failing.items():
-            logger.warning("version %d on %s: %s", number, control.url, why)
-        if self._lineup and self._lineup.production.version not in failing:
-            self._blame(failing, "it failed a real question")
-        if failing.keys() & self._in_state(State.SERVING).keys():
+        failing, serving = set(), self._in_state(State.SERVING)
+        for number in sorted(serving, key=lambda number: number != self._production):
+            why = self._fleet.failure(control, number, serving[number].golden)
+            if why:
+                logger.warning("version %d on %s: %s", number, control.url, why)
+                failing.add(number)
+                if not control.alive():
+                    break  # those that come after it cannot answer
+            else:
+                serving[number].note_good_answer()
+        self._blame(failing, "it failed a real question")
+        if failing & self._in_state(State.SERVING).keys():
             self._fleet.restart(control)
             self._sync(control)
 
-    def _blame(self, numbers: Iterable[int], why: str) -> None:
-        """Count a failure of those on trial; one that has failed too often is refused."""
-        production = self._lineup.production.version if self._lineup else None
+    def _blame(self, numbers: Collection[int], why: str) -> None:
+        """Count a failure of those on trial; one that has failed too often is refused. Where
+        production has failed, too, none of them is to blame."""
         serving = self._in_state(State.SERVING)
-        for number in (set(numbers) & serving.keys()) - {production}:
+        on_trial = set(numbers) & serving.keys() if self._production not in numbers else ()
+        for number in on_trial:
             if serving[number].count_failure():
                 self._refuse(number, f"{why}, {serving[number].failures} times")

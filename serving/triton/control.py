@@ -114,7 +114,7 @@ class TritonControl:
         from tritonclient.utils import InferenceServerException
 
         try:
-            index = self._client.get_model_repository_index(client_timeout=5.0)
+            index = self._client.get_model_repository_index(client_timeout=self.load_seconds)
             if any(model.name == GRAPH for model in index.models):
                 self._client.load_model(GRAPH, client_timeout=self.load_seconds)
             self._client.load_model(MODEL, client_timeout=self.load_seconds)

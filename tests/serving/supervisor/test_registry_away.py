@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.base import InputError
 from components.config import Settings
 from components.register import history, promote
 from serving.errors import RefusedError
@@ -73,6 +74,19 @@ def test_without_the_registry_a_triton_of_ones_own_serves_what_was_served_last(
     backend = copy(away)
     assert backend.serve().version == 1
     assert backend.server and answers(backend.server, settings.home.parent / "1", 1)
+
+
+def test_a_registry_without_a_production_version_is_not_away(
+    settings: Settings, copy: Callable[[Settings], Backend]
+) -> None:
+    serve_and_stop(copy(settings))
+    empty = Settings(
+        home=settings.home.with_name("empty"),
+        model_repository=settings.model_repository,
+        triton_url=settings.triton_url,
+    )
+    with pytest.raises(InputError, match="no version is in production"):
+        copy(empty).serve()
 
 
 def test_where_a_version_is_refused_at_the_start_what_was_served_last_is_served(

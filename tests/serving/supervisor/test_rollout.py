@@ -7,14 +7,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from serving.errors import NotReadyError
-from serving.lineup import Lineup, Served, halt_path, read_pointer, write_pointer
+from serving.lineup import Lineup, Role, Served, halt_path, read_pointer, write_pointer
 from serving.settings import HostSettings
+from serving.supervisor.fleet import Fleet
 from serving.supervisor.rollout import Rollout
+from serving.supervisor.states import RolloutVersion, State
 from serving.triton import repository as export
 from serving.triton.control import read_golden
+from serving.triton.errors import TritonLateError
 from serving.triton.server import TritonServer
 from tests.serving.helpers import wait_until
 from tests.serving.steered import GRACE, HOST, TRAFFIC, answers, stubs, triton
@@ -69,12 +73,15 @@ def test_a_triton_that_goes_away_meanwhile_says_nothing_about_the_version(
     assert two[1].control.prove(4, read_golden(models[4])) < 1e-4
 
 
+LOAD_SECONDS = 3
+
+
 def slow_to_load(folder: Path, repository: Path, version: int) -> Path:
-    """`export_version`, but version 4 takes a second to load, as one that TensorRT makes does."""
+    """`export_version`, but version 4 takes seconds to load, as one that TensorRT makes does."""
     exported = export.export_version(folder, repository, version)
     if version == 4:
         program = exported / "model.py"
-        program.write_text(f"import time\ntime.sleep(1)\n{program.read_text()}")
+        program.write_text(f"import time\ntime.sleep({LOAD_SECONDS})\n{program.read_text()}")
     return exported
 
 
@@ -207,6 +214,89 @@ def test_production_is_not_refused_for_failing(
         assert read_pointer(tmp_path / "served.json").refused == {}
     finally:
         rollout.close()
+
+
+def test_a_version_on_trial_is_not_refused_for_the_end_of_the_server(
+    own: TritonServer, models: dict[int, Path], tmp_path: Path
+) -> None:
+    folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST, server=own)
+    both = Lineup({"production": Served(3, models[3]), "candidate": Served(4, models[4])})
+    try:
+        rollout.step(both)
+        for _ in range(2):
+            psutil.Process(own.pid).kill()
+            assert wait_until(lambda: not own.running, 5)
+            rollout.step(both)
+        assert read_pointer(tmp_path / "served.json").refused == {}
+        assert answers(own, models[4], 4)
+    finally:
+        rollout.close()
+
+
+@pytest.mark.parametrize("role", ["production", "candidate"])
+def test_production_that_fails_during_a_load_is_charged_to_a_version_on_trial_only(
+    role: Role,
+    own: TritonServer,
+    models: dict[int, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST, server=own)
+    desired = Lineup({"production": Served(3, models[3]), role: Served(4, models[4])})
+    (control,) = rollout._fleet.controls
+    load = control.load
+
+    def load_while_production_dies() -> None:
+        for process in stubs(own):
+            process.kill()
+        load()
+
+    try:
+        rollout.step(lineup(models, 3))
+        monkeypatch.setattr("serving.supervisor.rollout.export_version", slow_to_load)
+        for _ in range(2):
+            monkeypatch.setattr(control, "load", load_while_production_dies)
+            with suppress(NotReadyError):
+                rollout._serve(desired)
+            monkeypatch.setattr(control, "load", load)
+            rollout.step(lineup(models, 3))
+            assert answers(own, models[3], 3)
+        rollout.step(desired)
+        pointer = read_pointer(tmp_path / "served.json")
+        if role == "production":
+            assert (pointer.production.version, pointer.refused) == (4, {})
+        else:
+            assert pointer.refused == {4: "production failed 2 times while it loaded"}
+    finally:
+        rollout.close()
+
+
+def test_a_failure_is_forgiven_once_the_version_has_answered_well_for_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = RolloutVersion(State.SERVING)
+    assert not version.count_failure()
+    version.note_good_answer()
+    assert version.failures == 1
+    monkeypatch.setattr("serving.supervisor.states.FORGIVE_SECONDS", 0.0)
+    version.note_good_answer()
+    assert not version.count_failure()
+
+
+def test_a_question_without_an_answer_and_without_statistics_is_no_failure(
+    models: dict[int, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet = Fleet(["127.0.0.1:1"], None, HOST)
+    (control,) = fleet.controls  # nobody answers its question about the statistics
+
+    def late(*_: Any, **__: Any) -> float:
+        raise TritonLateError("no answer within 5 s")
+
+    monkeypatch.setattr(control, "check", late)
+    assert fleet.failure(control, 3, read_golden(models[3])) == ""
+    fleet.close()
 
 
 def test_a_folder_that_is_just_being_replaced_is_read_again(
