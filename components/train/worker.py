@@ -36,6 +36,11 @@ from components.train.version import (
     write_version,
 )
 
+VERSION = 2
+"""The version of fitting. Raise it when fitting or the choice of the epoch changes: a training that
+older code left half done then starts anew, and does not mix both. (2: macro F1 is over the
+reference's labels.)"""
+
 Answers = Callable[[], np.ndarray]
 """Computes the fitted model's answers on the training, then the validation examples: [n, 4 + d]."""
 
@@ -107,7 +112,7 @@ def train_here(
     cache = Cache(settings.cache)
     decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
     work = cache.path(
-        "training", file_digest(examples), encoder_digest(model), decides, world_size()
+        "training", VERSION, file_digest(examples), encoder_digest(model), decides, world_size()
     )
     training = _Training(
         model=model,

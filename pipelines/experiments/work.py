@@ -13,7 +13,7 @@ from components.conversation import Progress, Recording, Turn, read_turns, write
 from pipelines.experiments.protocol import Unit
 from pipelines.experiments.turns import CorpusTurns
 
-VERSION = 1
+VERSION = 2
 """The version of training and prediction. Raise it when they change: results of an older version
 are then made again. Scores are always counted anew, so counting is not part of it."""
 
