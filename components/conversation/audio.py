@@ -235,7 +235,8 @@ def _av_open(source: Source) -> Any:
 
     if not isinstance(source, (str, Path)):
         source.seek(0)
-    return av.open(_for_soundfile(source), metadata_errors="ignore", options=dict(AV_OPTIONS))
+    # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
+    return av.open(_for_soundfile(source), "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
 
 
 def _open_with_av(source: Source) -> tuple[int, Iterator[np.ndarray]]:

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tempfile
 import tracemalloc
 from pathlib import Path
 
@@ -73,6 +74,9 @@ def test_what_soundfile_cannot_read(tmp_path: Path, suffix: str, codec: str) -> 
     assert len(audio) / SAMPLE_RATE == pytest.approx(1.0, abs=0.1)
     assert np.abs(audio).max() > 0.3
     assert len(read_audio(io.BytesIO(path.read_bytes()), 0.25, 0.5)) == 4_000
+    with tempfile.SpooledTemporaryFile() as upload:  # a small upload; its mode is "w+b"
+        upload.write(path.read_bytes())
+        np.testing.assert_array_equal(read_audio(upload), audio)
 
 
 def test_one_sample_and_silence(tmp_path: Path) -> None:
