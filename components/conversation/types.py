@@ -133,10 +133,7 @@ class Turn:
         probabilities: dict[str, float] = dict(zip(EMOTIONS, map(float, row), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
         return replace(
-            self,
-            emotion=emotion,
-            confidence=probabilities[emotion],
-            probabilities=probabilities,
+            self, emotion=emotion, confidence=probabilities[emotion], probabilities=probabilities
         )
 
 

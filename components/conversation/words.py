@@ -160,10 +160,5 @@ def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
 
 def word_entry(word: Word) -> dict[str, Any]:
     """A word as WhisperX writes it, without the keys it has no value for."""
-    fields = {
-        "start": word.start,
-        "end": word.end,
-        "score": word.score,
-        "speaker": word.speaker,
-    }
+    fields = {"start": word.start, "end": word.end, "score": word.score, "speaker": word.speaker}
     return {"word": word.text} | {k: v for k, v in fields.items() if v is not None}

@@ -7,10 +7,7 @@ from components.config import CPU_IMAGE
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
 def diarize(
-    corpus: dsl.Input[dsl.Dataset],
-    shard: str,
-    profile: str,
-    speakers: dsl.Output[dsl.Dataset],
+    corpus: dsl.Input[dsl.Dataset], shard: str, profile: str, speakers: dsl.Output[dsl.Dataset]
 ) -> None:
     """A shard of a corpus ("0/4" is the first of four) to speaker segments."""
     from pathlib import Path

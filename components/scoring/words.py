@@ -69,8 +69,7 @@ def cpwer(reference: Turns, hypothesis: Turns) -> WordErrors:
     reference_words += [[]] * (size - len(reference_words))
     hypothesis_words += [[]] * (size - len(hypothesis_words))
     costs = np.array(
-        [[Levenshtein.distance(a, b) for b in hypothesis_words] for a in reference_words],
-        dtype=int,
+        [[Levenshtein.distance(a, b) for b in hypothesis_words] for a in reference_words], dtype=int
     ).reshape(size, size)
     pairs = linear_sum_assignment(costs)
     return WordErrors(int(costs[pairs].sum()), length)

@@ -58,12 +58,7 @@ endian."""
 COLUMNS = tuple(column.name for column in TURNS.c if column.name != "id")
 
 _HAS_TEXT = TURNS.c.text.is_not(None)
-Index(
-    "ix_moodline_turns_text",
-    TURNS.c.time,
-    sqlite_where=_HAS_TEXT,
-    postgresql_where=_HAS_TEXT,
-)
+Index("ix_moodline_turns_text", TURNS.c.time, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
 
 FEEDBACK = Table(
     "moodline_feedback",
