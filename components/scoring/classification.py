@@ -1,5 +1,6 @@
 """Accuracy, recalls and F1 from a confusion matrix that is kept whole."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -120,8 +121,6 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
     Raises:
         InputError: a reference emotion that is not scored, or lists of different lengths.
     """
-    from sklearn.metrics import confusion_matrix
-
     if len(reference) != len(predicted):
         raise InputError(f"{len(reference)} reference emotions and {len(predicted)} answers")
     unscored = next((emotion for emotion in reference if emotion not in EMOTIONS), None)
@@ -130,11 +129,10 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
             f"reference emotion “{unscored}” is not scored; leave it out, or name one of"
             f" {', '.join(EMOTIONS)}"
         )
-    if not reference:
-        return Classification.zero()
-    known = [emotion if emotion in EMOTIONS else "none" for emotion in predicted]
-    table = confusion_matrix(list(reference), known, labels=list(ANSWERS))[:SIZE]
-    return Classification(tuple(tuple(int(count) for count in row) for row in table))
+    pairs: Counter[tuple[str, str]] = Counter(
+        (r, p if p in EMOTIONS else "none") for r, p in zip(reference, predicted, strict=True)
+    )
+    return Classification(tuple(tuple(pairs[r, p] for p in ANSWERS) for r in EMOTIONS))
 
 
 def _margins(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

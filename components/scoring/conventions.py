@@ -32,10 +32,10 @@ class Convention:
     """
 
     name: str
-    collar: Seconds
-    extent: Literal["reference", "both"]
-    own_mapping: bool
     note: str
+    collar: Seconds = 0.0
+    extent: Literal["reference", "both"] = "both"
+    own_mapping: bool = False
 
     def region(
         self,
@@ -71,27 +71,18 @@ CONVENTIONS = {
     convention.name: convention
     for convention in (
         Convention(
-            name="wu2023",
+            "wu2023",
+            "Wu et al. 2023: collar ±0.25 s, scored over the reference's extent",
             collar=0.25,
             extent="reference",
-            own_mapping=False,
-            note="Wu et al. 2023: collar ±0.25 s, scored over the reference's extent",
         ),
+        Convention("collar0", "no collar, scored over both extents"),
         Convention(
-            name="collar0",
-            collar=0.0,
-            extent="both",
-            own_mapping=False,
-            note="no collar, scored over both extents",
-        ),
-        Convention(
-            name="ser-align",
-            collar=0.0,
-            extent="both",
-            own_mapping=True,
-            note="the paper's published code: labels are mapped in the best way before they are"
+            "ser-align",
+            "the paper's published code: labels are mapped in the best way before they are"
             " compared, so a classifier with all labels permuted scores 0; only to stand beside"
             " Table III",
+            own_mapping=True,
         ),
     )
 }

@@ -1,7 +1,7 @@
 """Errors as counts that check themselves and add up; a rate is only ever their quotient."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from components.conversation import Seconds
@@ -11,7 +11,31 @@ ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class TimeErrors:
+class _Counts:
+    """What the kinds of counts share: they add up field by field, and have a rate."""
+
+    @classmethod
+    def zero(cls) -> Self:
+        """The neutral element of addition."""
+        return cls(*(0 for _ in fields(cls)))
+
+    @property
+    def rate(self) -> float | None:
+        """The quotient of the counts; None where there is nothing to divide by."""
+        raise NotImplementedError
+
+    def __add__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return type(self)(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def to_json(self) -> dict[str, Any]:
+        """As `moodline score --json` prints it: counts (seconds to the nanosecond) and rate."""
+        return {**{name: round(n, 9) for name, n in asdict(self).items()}, "rate": self.rate}
+
+
+@dataclass(frozen=True, slots=True)
+class TimeErrors(_Counts):
     """Seconds of speech in error, for TEER, sTEER and DER.
 
     `rate` is (missed + false_alarm + confusion) / total (Wu et al., 2023, eq. 1), None where
@@ -45,11 +69,6 @@ class TimeErrors:
                 f"missed {self.missed} and confusion {self.confusion} exceed total {self.total}"
             )
 
-    @classmethod
-    def zero(cls) -> Self:
-        """The neutral element of addition."""
-        return cls(0.0, 0.0, 0.0, 0.0)
-
     @property
     def rate(self) -> float | None:
         """Errors over reference speech; may exceed 1; None without reference speech."""
@@ -73,24 +92,9 @@ class TimeErrors:
             "rate": self.rate_on_agreed,
         }
 
-    def __add__(self, other: "TimeErrors") -> "TimeErrors":
-        if not isinstance(other, TimeErrors):
-            return NotImplemented
-        return TimeErrors(
-            self.missed + other.missed,
-            self.false_alarm + other.false_alarm,
-            self.confusion + other.confusion,
-            self.total + other.total,
-        )
-
-    def to_json(self) -> dict[str, float | None]:
-        """As `moodline score --json` prints it; seconds to the nanosecond."""
-        seconds = {field.name: round(getattr(self, field.name), 9) for field in fields(self)}
-        return {**seconds, "rate": self.rate}
-
 
 @dataclass(frozen=True, slots=True)
-class WordErrors:
+class WordErrors(_Counts):
     """Words in error, for WER and cpWER.
 
     >>> (WordErrors(1, 10) + WordErrors(2, 20)).rate
@@ -108,28 +112,14 @@ class WordErrors:
         if self.errors < 0 or self.length < 0:
             raise ValueError(f"errors {self.errors} and length {self.length} must be at least 0")
 
-    @classmethod
-    def zero(cls) -> Self:
-        """The neutral element of addition."""
-        return cls(0, 0)
-
     @property
     def rate(self) -> float | None:
         """Errors over reference words; may exceed 1; None without reference words."""
         return _divide(self.errors, self.length)
 
-    def __add__(self, other: "WordErrors") -> "WordErrors":
-        if not isinstance(other, WordErrors):
-            return NotImplemented
-        return WordErrors(self.errors + other.errors, self.length + other.length)
-
-    def to_json(self) -> dict[str, Any]:
-        """As `moodline score --json` prints it."""
-        return {"errors": self.errors, "length": self.length, "rate": self.rate}
-
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Share(_Counts):
     """A part of a whole, counted: right answers of all answers, for instance.
 
     >>> Share(1, 2) + Share(2, 2)
@@ -148,24 +138,10 @@ class Share:
         if not 0 <= self.correct <= self.total:
             raise ValueError(f"{self.correct} of {self.total} is no share")
 
-    @classmethod
-    def zero(cls) -> Self:
-        """The neutral element of addition."""
-        return cls(0, 0)
-
     @property
     def rate(self) -> float | None:
         """The part over the whole; None of nothing."""
         return _divide(self.correct, self.total)
-
-    def __add__(self, other: "Share") -> "Share":
-        if not isinstance(other, Share):
-            return NotImplemented
-        return Share(self.correct + other.correct, self.total + other.total)
-
-    def to_json(self) -> dict[str, Any]:
-        """Numerator, denominator and rate."""
-        return {"correct": self.correct, "total": self.total, "rate": self.rate}
 
 
 def _divide(numerator: float, denominator: float) -> float | None:

@@ -36,7 +36,7 @@ class Interval:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Two systems on the same utterances: `difference` is the first less the second.
 
@@ -48,10 +48,10 @@ class Comparison:
     """
 
     difference: float
-    interval: Interval | None
-    lower_bound: float | None
-    upper_bound: float | None
-    p_value: float | None
+    interval: Interval | None = None
+    lower_bound: float | None = None
+    upper_bound: float | None = None
+    p_value: float | None = None
     conversations: int
 
     def to_json(self) -> dict[str, Any]:
@@ -79,20 +79,11 @@ def bootstrap(
     if len(counts) < MIN_CONVERSATIONS:
         return None
     values = statistic(_resample(counts, seed, resamples))
-    values = values[~np.isnan(values)]
-    if not values.size:
-        return None
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
+    return _interval(values[~np.isnan(values)])
 
 
 def paired_bootstrap(
-    first: np.ndarray,
-    second: np.ndarray,
-    statistic: Statistic,
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
+    first: np.ndarray, second: np.ndarray, statistic: Statistic, *, seed: int
 ) -> Comparison:
     """Compare two systems by drawing the same conversations for both (Bisani & Ney, 2004).
 
@@ -106,28 +97,20 @@ def paired_bootstrap(
     if first.shape != second.shape:
         raise InputError(f"cannot compare {len(first)} conversations with {len(second)}")
     difference = float(statistic(first.sum(0)) - statistic(second.sum(0)))
-    unknown = Comparison(
-        difference=difference,
-        interval=None,
-        lower_bound=None,
-        upper_bound=None,
-        p_value=None,
-        conversations=len(first),
-    )
+    unknown = Comparison(difference=difference, conversations=len(first))
     if len(first) < MIN_CONVERSATIONS:
         return unknown
-    drawn = _resample(np.stack([first, second], axis=1), seed, resamples)
+    drawn = _resample(np.stack([first, second], axis=1), seed, RESAMPLES)
     values = statistic(drawn[:, 0]) - statistic(drawn[:, 1])
     values = values[~np.isnan(values)]
     if not values.size:
         return unknown
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL])
     # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
     tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
     return replace(
         unknown,
-        interval=Interval(float(low), float(high)),
+        interval=_interval(values),
         lower_bound=float(lower_bound),
         upper_bound=float(upper_bound),
         p_value=min(1.0, 2 * float(tail) / (len(values) + 1)),
@@ -154,6 +137,14 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     if only_first + only_second == 0:
         return 1.0
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
+
+
+def _interval(values: np.ndarray) -> Interval | None:
+    """The middle 95 % of a statistic's values; None of none."""
+    if not values.size:
+        return None
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Interval(float(low), float(high))
 
 
 def _resample(counts: np.ndarray, seed: int, resamples: int) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a system predicts for each reference utterance, whatever turns it cut the speech into."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -82,17 +83,16 @@ class _SpeakerTurns:
     def prediction(self, utterance: Utterance) -> UtterancePrediction:
         first = int(np.searchsorted(self.reach, utterance.start, side="right"))
         last = int(np.searchsorted(self.starts, utterance.end, side="left"))
-        overlapping: list[tuple[float, Turn]] = []
-        for turn in self.turns[first:last]:
-            shared = min(turn.end, utterance.end) - max(turn.start, utterance.start)
-            if round(shared, 6) > 0:
-                overlapping.append((shared, turn))
+        overlaps = [
+            (min(turn.end, utterance.end) - max(turn.start, utterance.start), turn)
+            for turn in self.turns[first:last]
+        ]
+        overlapping = [(shared, turn) for shared, turn in overlaps if round(shared, 6) > 0]
         if not overlapping:
             return NONE
-        seconds: dict[str, float] = {}
+        seconds: dict[str, float] = defaultdict(float)
         for shared, turn in overlapping:
-            name = str(turn.emotion)
-            seconds[name] = seconds.get(name, 0.0) + shared
+            seconds[str(turn.emotion)] += shared
         emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), _rank(name)))
         return UtterancePrediction(
             emotion,

@@ -1,9 +1,9 @@
 """All scores of a hypothesis against a reference, by one convention."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from components.base import InputError
 from components.conversation import Turn
@@ -14,7 +14,10 @@ from components.scoring.timed import der, steer, teer
 from components.scoring.words import cpwer
 
 ByRecording = dict[str, list[Turn]]
-Errors = TypeVar("Errors", TimeErrors, WordErrors)
+Pairs = dict[str, tuple[list[Turn], list[Turn]]]
+"""Each recording's reference turns and hypothesis turns, by name."""
+
+MEASURES = ("teer", "steer", "der", "cpwer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,29 +40,17 @@ class Scores:
             return NotImplemented
         if self.convention != other.convention:
             raise ValueError(f"{self.convention} and {other.convention} do not add up")
-        return Scores(
-            convention=self.convention,
-            teer=_plus(self.teer, other.teer),
-            steer=_plus(self.steer, other.steer),
-            der=self.der + other.der,
-            cpwer=_plus(self.cpwer, other.cpwer),
-        )
+        both = {name: (getattr(self, name), getattr(other, name)) for name in MEASURES}
+        sums: dict[str, Any] = {
+            name: None if None in pair else pair[0] + pair[1] for name, pair in both.items()
+        }
+        return Scores(self.convention, **sums)
 
     def to_json(self) -> dict[str, Any]:
         """As `moodline score --json` prints it."""
-        return {
-            "convention": self.convention,
-            "teer": self.teer.to_json() if self.teer else None,
-            "steer": self.steer.to_json() if self.steer else None,
-            "der": self.der.to_json(),
-            "cpwer": self.cpwer.to_json() if self.cpwer else None,
-        }
-
-
-def _plus(one: Errors | None, other: Errors | None) -> Errors | None:
-    if one is None or other is None:
-        return None
-    return one + other
+        errors = {name: getattr(self, name) for name in MEASURES}
+        values = {name: value and value.to_json() for name, value in errors.items()}
+        return {"convention": self.convention, **values}
 
 
 def score(
@@ -104,12 +95,11 @@ def score_each(
 ) -> dict[str, Scores]:
     """As `score`, for each recording by itself, in order of their names."""
     rules = find_convention(convention)
-    sides = turns_by_recording(reference), turns_by_recording(hypothesis)
-    _check_recordings(*sides, uem)
-    emotions = _both_have(*sides, lambda turn: turn.emotion)
-    words = _both_have(*sides, lambda turn: turn.words)
+    pairs = _pairs(reference, hypothesis, uem)
+    emotions = _both_have(pairs, lambda turn: turn.emotion)
+    words = _both_have(pairs, lambda turn: turn.words)
     scores = {}
-    for name, turns in _pairs(*sides):
+    for name, turns in pairs.items():
         spans = None if uem is None else uem[name]
         scores[name] = Scores(
             convention=rules.name,
@@ -131,19 +121,16 @@ def score_words(
     They look at words alone, and so are the same by every convention.
 
     Args:
-        reference: as for `score`.
-        hypothesis: likewise.
+        reference, hypothesis: as for `score`.
         count: `wer`, `cpwer` or `tcpwer`.
 
     Raises:
         InputError: as `score`.
     """
-    sides = turns_by_recording(reference), turns_by_recording(hypothesis)
-    _check_recordings(*sides, None)
-    if not _both_have(*sides, lambda turn: turn.words):
+    pairs = _pairs(reference, hypothesis)
+    if not _both_have(pairs, lambda turn: turn.words):
         return None
-    each = (count(*turns) for _, turns in _pairs(*sides))
-    return sum(each, start=WordErrors.zero())
+    return sum((count(*turns) for turns in pairs.values()), start=WordErrors.zero())
 
 
 def turns_by_recording(turns: Iterable[Turn]) -> ByRecording:
@@ -155,38 +142,35 @@ def turns_by_recording(turns: Iterable[Turn]) -> ByRecording:
 
 
 def _pairs(
-    reference: ByRecording, hypothesis: ByRecording
-) -> Iterator[tuple[str, tuple[list[Turn], list[Turn]]]]:
-    """Each recording's name, with its reference turns and its hypothesis turns, by name."""
-    for name in sorted(reference):
-        yield name, (reference[name], hypothesis.get(name, []))
+    reference_turns: Iterable[Turn],
+    hypothesis_turns: Iterable[Turn],
+    uem: Mapping[str, Any] | None = None,
+) -> Pairs:
+    """The turns of each recording of the reference, in order of their names.
 
-
-def _both_have(
-    reference: ByRecording, hypothesis: ByRecording, has: Callable[[Turn], object]
-) -> bool:
-    """Whether the reference has it, and the hypothesis too if it has turns at all."""
-    in_reference, in_hypothesis = (
-        any(has(turn) for turns in side.values() for turn in turns)
-        for side in (reference, hypothesis)
-    )
-    return in_reference and (in_hypothesis or not hypothesis)
-
-
-def _check_recordings(
-    reference: ByRecording, hypothesis: ByRecording, uem: Mapping[str, Any] | None
-) -> None:
+    Raises:
+        InputError: as `score`.
+    """
+    reference = turns_by_recording(reference_turns)
+    hypothesis = turns_by_recording(hypothesis_turns)
     if not reference:
         raise InputError("the reference has no turns; there is nothing to score against")
-    unknown = sorted(set(hypothesis) - set(reference))
-    if unknown:
+    if unknown := sorted(hypothesis.keys() - reference.keys()):
         raise InputError(
             f"the hypothesis has recording {_names(unknown)}, which the reference lacks;"
             f" the reference has {_names(sorted(reference))}"
         )
-    unscored = sorted(set(reference) - set(uem)) if uem is not None else []
-    if unscored:
+    if uem is not None and (unscored := sorted(reference.keys() - uem.keys())):
         raise InputError(f"the UEM has no line for recording {_names(unscored)}; add what to score")
+    return {name: (reference[name], hypothesis.get(name, [])) for name in sorted(reference)}
+
+
+def _both_have(pairs: Pairs, has: Callable[[Turn], object]) -> bool:
+    """Whether the reference has it, and the hypothesis too if it has turns at all."""
+    reference, hypothesis = (
+        [turn for turns in side for turn in turns] for side in zip(*pairs.values(), strict=True)
+    )
+    return any(map(has, reference)) and (any(map(has, hypothesis)) or not hypothesis)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ turns take it minutes.
 """
 
 from collections.abc import Callable, Hashable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -62,10 +62,10 @@ class Region:
     """What is scored: `inside` without `removed`; each may overlap itself."""
 
     inside: np.ndarray
-    removed: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    removed: np.ndarray
 
     @classmethod
-    def of(cls, inside: Iterable[Span], removed: Iterable[Span] = ()) -> "Region":
+    def of(cls, inside: Iterable[Span], removed: Iterable[Span]) -> "Region":
         """From stretches as pairs."""
         return cls(_array(inside), _array(removed))
 

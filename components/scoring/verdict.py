@@ -41,10 +41,6 @@ class Check:
     says: str
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
 
-    def __post_init__(self) -> None:
-        if self.result not in (PASS, FAIL, INCONCLUSIVE):
-            raise ValueError(f"check {self.name}: {self.result!r} is no result")
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

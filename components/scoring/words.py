@@ -5,7 +5,8 @@ punctuation (Unicode's P, apostrophes included) goes; runs of white space become
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -88,15 +89,13 @@ def _by_speaker(turns: Turns, numbers: dict[str, int]) -> list[list[int]]:
 
 def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> WordErrors:
     """cpWER of one recording in which words pair only within `collar` seconds (meeteval)."""
-    from meeteval.wer.wer.time_constrained import (
-        time_constrained_minimum_permutation_word_error_rate,
-    )
+    from meeteval.wer.wer import time_constrained
 
     segments = _segments(reference), _segments(hypothesis)
     length, recognised = (sum(len(s["words"].split()) for s in side) for side in segments)
     if not length or not recognised:
         return WordErrors(length or recognised, length)
-    result = time_constrained_minimum_permutation_word_error_rate(
+    result = time_constrained.time_constrained_minimum_permutation_word_error_rate(
         *segments,
         collar=collar,
         reference_sort="segment",
@@ -120,17 +119,8 @@ def wer(reference: Turns, hypothesis: Turns) -> WordErrors:
     ... )
     WordErrors(errors=1, length=4)
     """
-    from rapidfuzz.distance import Levenshtein
-
-    numbers: dict[str, int] = {}
-    reference_words, hypothesis_words = (
-        [
-            numbers.setdefault(word, len(numbers))
-            for word in normalise(" ".join(turn.words for turn in _in_order(turns)))
-        ]
-        for turns in (reference, hypothesis)
-    )
-    return WordErrors(Levenshtein.distance(reference_words, hypothesis_words), len(reference_words))
+    sides = ([replace(turn, speaker="") for turn in turns] for turns in (reference, hypothesis))
+    return cpwer(*sides)
 
 
 def word_speaker_accuracy(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> Share:
@@ -179,19 +169,15 @@ def pair_words(
     segments = _segments(reference), _segments(hypothesis)
     if not all(segments):
         return [
-            (segment["turn"], None) if side == 0 else (None, segment["turn"])
-            for side, one_side in enumerate(segments)
-            for segment in one_side
+            (segment["turn"], None) if side is segments[0] else (None, segment["turn"])
+            for side in segments
+            for segment in side
             for _ in segment["words"].split()
         ]
     return [
         (one and one["turn"], other and other["turn"])
         for one, other in align(*segments, collar=collar, style="seglst")
     ]
-
-
-def _in_order(turns: Iterable[Turn]) -> list[Turn]:
-    return sorted(turns, key=lambda turn: turn.start)
 
 
 def _segments(turns: Turns) -> list[dict[str, Any]]:

@@ -36,10 +36,10 @@ MANY = settings(max_examples=80)
 
 def annotation(turns, label):
     """One track for each turn."""
-    found = Annotation()
+    tracks = Annotation()
     for number, turn in enumerate(turns):
-        found[Segment(turn.start, turn.end), number] = label(number, turn)
-    return found
+        tracks[Segment(turn.start, turn.end), number] = label(number, turn)
+    return tracks
 
 
 def scored(name, reference, hypothesis, uem, without_other):
@@ -58,17 +58,17 @@ def components(metric, reference, hypothesis, uem):
     """Missed, false alarm, confusion and total seconds, by pyannote."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = metric.compute_components(reference, hypothesis, uem=uem)
-    return [found[name] for name in ("missed detection", "false alarm", "confusion", "total")]
+        counted = metric.compute_components(reference, hypothesis, uem=uem)
+    return [counted[name] for name in ("missed detection", "false alarm", "confusion", "total")]
 
 
-def agree(found, expected, same_mapping=True):
+def agree(counted, expected, same_mapping=True):
     """Equal; but confusion only where all best mappings get the same right.
 
     Where a label overlaps itself, mappings that share the same time may differ in that, and
     pyannote breaks such ties by labels that it has renamed.
     """
-    ours = [found.missed, found.false_alarm, found.confusion, found.total]
+    ours = [counted.missed, counted.false_alarm, counted.confusion, counted.total]
     kept = range(4) if same_mapping else (0, 1, 3)
     return [ours[i] for i in kept] == pytest.approx([expected[i] for i in kept], abs=1e-6)
 
@@ -134,15 +134,15 @@ def test_der(name, reference, hypothesis, uem):
 @MANY
 @given(reference=REFERENCE, hypothesis=HYPOTHESIS)
 def test_ser_align(measure, label, reference, hypothesis):
-    found = measure(reference, hypothesis, find_convention("ser-align"))
+    counted = measure(reference, hypothesis, find_convention("ser-align"))
     four = [t for t in reference if t.emotion in EMOTIONS]
     theirs, ours = annotation(four, label), annotation(hypothesis, label)
     uem = theirs.get_timeline().extent() | ours.get_timeline().extent()
     if not four or not uem:
-        assert agree(found, [0, 0, 0, 0])
+        assert agree(counted, [0, 0, 0, 0])
         return
     expected = components(DiarizationErrorRate(), theirs, ours, Timeline([uem]))
-    assert agree(found, expected, apart(four, label) and apart(hypothesis, label))
+    assert agree(counted, expected, apart(four, label) and apart(hypothesis, label))
 
 
 @MANY
@@ -157,9 +157,9 @@ def test_speakers_share_as_much_speech_as_by_pyannotes_mapping(reference, hypoth
         return sum(shared[rows.index(a), columns.index(b)] for a, b in mapping.items())
 
     best = DiarizationErrorRate().optimal_mapping(theirs, ours)
-    found = map_speakers(reference, hypothesis)
-    assert total(found) == pytest.approx(total(best), abs=1e-5)
-    assert len(set(found.values())) == len(found)
+    mapping = map_speakers(reference, hypothesis)
+    assert total(mapping) == pytest.approx(total(best), abs=1e-5)
+    assert len(set(mapping.values())) == len(mapping)
 
 
 @pytest.mark.parametrize("name", ["wu2023", "collar0"])

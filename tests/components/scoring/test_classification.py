@@ -16,22 +16,22 @@ from components.scoring import Calibration, Classification, Share, calibration, 
 def test_by_hand():
     # reference   angry angry happy sad  sad   sad
     # answers     angry happy happy sad  none  angry
-    found = classification(
+    counted = classification(
         ["angry", "angry", "happy", "sad", "sad", "sad"],
         ["angry", "happy", "happy", "sad", None, "angry"],
     )
-    assert found.confusion == (
+    assert counted.confusion == (
         (1, 1, 0, 0, 0),
         (0, 1, 0, 0, 0),
         (0, 0, 0, 0, 0),
         (1, 0, 0, 1, 1),
     )
-    assert found.accuracy == Share(3, 6)
-    assert found.uar == pytest.approx((1 / 2 + 1 + 1 / 3) / 3)
+    assert counted.accuracy == Share(3, 6)
+    assert counted.uar == pytest.approx((1 / 2 + 1 + 1 / 3) / 3)
     # F1: angry 2·1/(2+2), happy 2·1/(1+2), sad 2·1/(3+1); no neutral in the reference
-    assert found.macro_f1 == pytest.approx((1 / 2 + 2 / 3 + 1 / 2) / 3)
-    assert found.weighted_f1 == pytest.approx((2 * 1 / 2 + 1 * 2 / 3 + 3 * 1 / 2) / 6)
-    assert found.emotions["neutral"] == {
+    assert counted.macro_f1 == pytest.approx((1 / 2 + 2 / 3 + 1 / 2) / 3)
+    assert counted.weighted_f1 == pytest.approx((2 * 1 / 2 + 1 * 2 / 3 + 3 * 1 / 2) / 6)
+    assert counted.emotions["neutral"] == {
         "correct": 0,
         "reference": 0,
         "answered": 0,
@@ -39,8 +39,8 @@ def test_by_hand():
         "precision": None,
         "f1": None,
     }
-    assert found.emotions["sad"]["answered"] == 1
-    assert found.to_json()["confusion"]["answers"][-1] == "none"
+    assert counted.emotions["sad"]["answered"] == 1
+    assert counted.to_json()["confusion"]["answers"][-1] == "none"
 
 
 def test_no_answer_and_a_strange_one_are_both_wrong():
@@ -54,9 +54,11 @@ def test_counts_add_up():
 
 
 def test_nothing_has_no_rates():
-    found = classification([], [])
-    assert found == Classification.zero()
-    assert (found.accuracy.rate, found.uar, found.macro_f1, found.weighted_f1) == (None,) * 4
+    counted = classification([], [])
+    assert counted == Classification.zero()
+    assert (counted.accuracy.rate, counted.uar, counted.macro_f1, counted.weighted_f1) == (
+        None,
+    ) * 4
 
 
 @pytest.mark.parametrize(
@@ -83,35 +85,35 @@ PAIRS = st.lists(
 @given(PAIRS)
 def test_against_scikit_learn(pairs):
     reference, answers = zip(*pairs, strict=True)
-    found = classification(reference, answers)
+    counted = classification(reference, answers)
     named = [answer or "none" for answer in answers]
     labels = sorted(set(reference))
-    assert found.accuracy.rate == pytest.approx(metrics.accuracy_score(reference, named))
+    assert counted.accuracy.rate == pytest.approx(metrics.accuracy_score(reference, named))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # “none” is in no reference
-        assert found.uar == pytest.approx(metrics.balanced_accuracy_score(reference, named))
-    for average, value in (("macro", found.macro_f1), ("weighted", found.weighted_f1)):
+        assert counted.uar == pytest.approx(metrics.balanced_accuracy_score(reference, named))
+    for average, value in (("macro", counted.macro_f1), ("weighted", counted.weighted_f1)):
         expected = metrics.f1_score(
             reference, named, labels=labels, average=average, zero_division=0
         )
         assert value == pytest.approx(expected)
     each = metrics.f1_score(reference, named, labels=labels, average=None, zero_division=0)
-    assert [found.emotions[name]["f1"] for name in labels] == pytest.approx(list(each))
+    assert [counted.emotions[name]["f1"] for name in labels] == pytest.approx(list(each))
 
 
 def test_calibration_by_hand():
     # bins      (0.5, 0.6]: 0.55 wrong, 0.6 right      (0.9, 1]: 0.95 right, 1 right
     # |right − confidence|:  |1 − 1.15| + |2 − 1.95| = 0.2 over 4 answers
-    found = calibration([0.55, 0.6, 0.95, 1.0], [False, True, True, True])
-    assert found.count[5] == 2
-    assert found.count[9] == 2
-    assert found.ece == pytest.approx(0.05)
-    assert found.to_json()["total"] == 4
+    counted = calibration([0.55, 0.6, 0.95, 1.0], [False, True, True, True])
+    assert counted.count[5] == 2
+    assert counted.count[9] == 2
+    assert counted.ece == pytest.approx(0.05)
+    assert counted.to_json()["total"] == 4
 
 
 def test_calibration_keeps_the_ends():
-    found = calibration([0.0, 1.0], [False, True])
-    assert (found.count[0], found.count[9], found.ece) == (1, 1, 0)
+    counted = calibration([0.0, 1.0], [False, True])
+    assert (counted.count[0], counted.count[9], counted.ece) == (1, 1, 0)
     assert calibration([], []).ece is None
 
 

@@ -25,11 +25,11 @@ UTTERANCES = [
 
 def test_whole():
     # each utterance in a turn of its own
-    found = find_faults(UTTERANCES, [turn(u.start, u.end, f"S{u.speaker}", u.text)
+    faults = find_faults(UTTERANCES, [turn(u.start, u.end, f"S{u.speaker}", u.text)
                                      for u in UTTERANCES])  # fmt: skip
-    assert all(f.whole for f in found.utterances)
-    assert all(t.utterances == t.speakers == t.emotions == 1 for t in found.turns)
-    assert sum(t.pauses for t in found.turns) == 0
+    assert all(f.whole for f in faults.utterances)
+    assert all(t.utterances == t.speakers == t.emotions == 1 for t in faults.turns)
+    assert sum(t.pauses for t in faults.turns) == 0
 
 
 def test_broken_merged_mixed_lost_and_misattributed():
@@ -52,11 +52,11 @@ def test_a_turn_over_two_utterances_of_one_speaker_is_merged_not_mixed():
     # utterances 0|A: so be it|2  3|A: then|4
     # turn       0|1: so be it       then|4
     utterances = [said(0, 0, 2, "A", "so be it"), said(1, 3, 4, "A", "then")]
-    found = find_faults(utterances, [turn(0, 4, "1", "so be it then")])
-    assert [(f.merged, f.mixed, f.misattributed) for f in found.utterances] == [
+    faults = find_faults(utterances, [turn(0, 4, "1", "so be it then")])
+    assert [(f.merged, f.mixed, f.misattributed) for f in faults.utterances] == [
         (True, False, 0)
     ] * 2
-    assert (found.turns[0].pauses, found.turns[0].pause_seconds) == (1, 1.0)
+    assert (faults.turns[0].pauses, faults.turns[0].pause_seconds) == (1, 1.0)
 
 
 def test_silence_shorter_than_a_pause_is_none():
@@ -90,15 +90,15 @@ SPANS = st.tuples(st.integers(0, 30), st.integers(1, 4)).map(lambda p: (p[0], p[
     ),
 )  # fmt: skip
 def test_counts_agree_with_the_scores(utterances, turns):
-    found = find_faults(utterances, turns)
+    faults = find_faults(utterances, turns)
     reference = [u.as_turn() for u in utterances]
-    words = sum(f.words for f in found.utterances)
+    words = sum(f.words for f in faults.utterances)
     assert words == sum(len(normalise(u.text)) for u in utterances)
-    heard = words - sum(f.lost for f in found.utterances)
-    wrong = sum(f.misattributed for f in found.utterances)
+    heard = words - sum(f.lost for f in faults.utterances)
+    wrong = sum(f.misattributed for f in faults.utterances)
     assert word_speaker_accuracy(reference, turns).total == heard
     assert word_speaker_accuracy(reference, turns).correct == heard - wrong
-    assert sum(t.misattributed for t in found.turns) == wrong
+    assert sum(t.misattributed for t in faults.turns) == wrong
     assert wer(reference, turns).length == words
 
 

@@ -24,10 +24,10 @@ def test_the_interval_is_scipys():
     expected = stats.bootstrap(
         (np.arange(30),), statistic, vectorized=True, method="percentile", n_resamples=9999, rng=1
     ).confidence_interval
-    found = bootstrap(counts, share, seed=1, resamples=9999)
-    assert found.low == pytest.approx(expected.low, abs=0.01)
-    assert found.high == pytest.approx(expected.high, abs=0.01)
-    assert found.low < share(counts.sum(0)) < found.high
+    result = bootstrap(counts, share, seed=1, resamples=9999)
+    assert result.low == pytest.approx(expected.low, abs=0.01)
+    assert result.high == pytest.approx(expected.high, abs=0.01)
+    assert result.low < share(counts.sum(0)) < result.high
 
 
 def test_the_interval_covers_the_truth_about_95_times_in_100():
@@ -36,8 +36,8 @@ def test_the_interval_covers_the_truth_about_95_times_in_100():
     hits = 0
     for seed in range(200):
         counts = np.stack([random.binomial(total, 0.7), total], axis=1)
-        found = bootstrap(counts, share, seed=seed, resamples=400)
-        hits += found.low <= 0.7 <= found.high
+        result = bootstrap(counts, share, seed=seed, resamples=400)
+        hits += result.low <= 0.7 <= result.high
     assert 180 <= hits <= 199
 
 
@@ -56,10 +56,10 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_one_conversation_has_no_interval():
     assert bootstrap(np.array([[3, 5]]), share, seed=0) is None
-    found = paired_bootstrap(np.array([[3, 5]]), np.array([[1, 5]]), share, seed=0)
-    assert found.difference == pytest.approx(0.4)
-    assert (found.interval, found.p_value) == (None, None)
-    assert (found.lower_bound, found.upper_bound) == (None, None)
+    result = paired_bootstrap(np.array([[3, 5]]), np.array([[1, 5]]), share, seed=0)
+    assert result.difference == pytest.approx(0.4)
+    assert (result.interval, result.p_value) == (None, None)
+    assert (result.lower_bound, result.upper_bound) == (None, None)
 
 
 def test_draws_with_nothing_to_divide_by_are_left_out():
@@ -76,11 +76,11 @@ def test_a_small_but_steady_difference_is_found_only_by_pairing():
     base = np.arange(0, 80, 4)
     total = np.full(20, 100)
     first, second = (np.stack([base + more, total], axis=1) for more in (3, 0))
-    found = paired_bootstrap(first, second, share, seed=0)
-    assert found.difference == pytest.approx(0.03)
-    assert (found.interval.low, found.interval.high) == pytest.approx((0.03, 0.03))
-    assert found.lower_bound == pytest.approx(0.03)
-    assert found.p_value < 0.01
+    result = paired_bootstrap(first, second, share, seed=0)
+    assert result.difference == pytest.approx(0.03)
+    assert (result.interval.low, result.interval.high) == pytest.approx((0.03, 0.03))
+    assert result.lower_bound == pytest.approx(0.03)
+    assert result.p_value < 0.01
     alone = [bootstrap(counts, share, seed=0) for counts in (first, second)]
     assert alone[0].low < alone[1].high
 
@@ -89,11 +89,11 @@ def test_no_difference_is_not_found():
     random = np.random.default_rng(2)
     total = np.full(30, 20)
     first, second = (np.stack([random.binomial(total, 0.6), total], axis=1) for _ in range(2))
-    found = paired_bootstrap(first, second, share, seed=0)
-    assert found.interval.low < 0 < found.interval.high
-    assert found.interval.low < found.lower_bound < 0 < found.upper_bound < found.interval.high
-    assert found.p_value > 0.05
-    assert found.to_json()["conversations"] == 30
+    result = paired_bootstrap(first, second, share, seed=0)
+    assert result.interval.low < 0 < result.interval.high
+    assert result.interval.low < result.lower_bound < 0 < result.upper_bound < result.interval.high
+    assert result.p_value > 0.05
+    assert result.to_json()["conversations"] == 30
     assert paired_bootstrap(first, first, share, seed=0).p_value == 1
 
 

@@ -92,6 +92,6 @@ def test_confidence_is_the_voters_mean_by_time():
         turn(3, 4, "1", "sad", 0.5),
         turn(4, 6, "1", "happy", 0.1),
     ]
-    (found,) = utterance_predictions([said(0, 6)], turns)
-    assert found.confidence == pytest.approx((3 * 0.9 + 0.5) / 4)
+    (prediction,) = utterance_predictions([said(0, 6)], turns)
+    assert prediction.confidence == pytest.approx((3 * 0.9 + 0.5) / 4)
     assert utterance_predictions([said(0, 6)], [turn(0, 6, "1", "sad")])[0].confidence is None

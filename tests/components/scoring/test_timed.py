@@ -13,8 +13,8 @@ def turn(start, end, speaker="A", emotion=None):
 WU, PLAIN, THEIRS = (find_convention(name) for name in ("wu2023", "collar0", "ser-align"))
 
 
-def errors(found):
-    return pytest.approx((found.missed, found.false_alarm, found.confusion, found.total))
+def errors(counted):
+    return pytest.approx((counted.missed, counted.false_alarm, counted.confusion, counted.total))
 
 
 def test_teer_counts_missed_false_alarm_and_confusion():
@@ -23,9 +23,9 @@ def test_teer_counts_missed_false_alarm_and_confusion():
     #              miss 1           fa 1      confusion 2  miss 2    fa 1
     reference = [turn(0, 4, "A", "sad"), turn(6, 10, "B", "angry")]
     hypothesis = [turn(1, 5, "1", "sad"), turn(6, 8, "2", "happy"), turn(12, 13, "1", "sad")]
-    found = teer(reference, hypothesis, PLAIN)
-    assert errors(found) == (3, 2, 2, 8)
-    assert found.rate == pytest.approx(7 / 8)
+    counted = teer(reference, hypothesis, PLAIN)
+    assert errors(counted) == (3, 2, 2, 8)
+    assert counted.rate == pytest.approx(7 / 8)
 
 
 def test_wu2023_leaves_out_collars_and_what_is_beyond_the_reference():

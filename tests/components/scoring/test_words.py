@@ -165,12 +165,12 @@ def test_wer_is_jiwers(reference, hypothesis):
     def text(turns):
         return " ".join(t.words for t in sorted(turns, key=lambda t: t.start)).strip()
 
-    found = wer(reference, hypothesis)
+    errors = wer(reference, hypothesis)
     if text(reference).split():
         expected = jiwer.process_words(" ".join(text(reference).split()),
                                        " ".join(text(hypothesis).split()))  # fmt: skip
-        assert found.rate == pytest.approx(expected.wer)
-    assert found.length == len(text(reference).split())
+        assert errors.rate == pytest.approx(expected.wer)
+    assert errors.length == len(text(reference).split())
 
 
 def test_words_are_summed_over_recordings():
