@@ -13,12 +13,11 @@ The log's folder holds what is no table:
 """
 
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.export import Exported, export_feedback, export_log, read_export
+from components.traffic.export import export_feedback, export_log, read_export
 from components.traffic.feedback import (
     Correction,
     Feedback,
     FeedbackStore,
-    Recorded,
     UnknownRequestError,
     contradicted,
     standing,

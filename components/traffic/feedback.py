@@ -6,7 +6,7 @@ latest of an agent**: a reviewer listens to the recording, an agent remembers th
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
@@ -126,7 +126,8 @@ class FeedbackStore:
         row = _answer(correction, find_request(self._database, correction.request_id))
         for _ in range(_ATTEMPTS):
             before = self.of_turn(correction.request_id, correction.turn)
-            same = _last_of(before, correction)
+            author = (correction.source, correction.author)
+            same = next((e for e in reversed(before) if (e.source, e.author) == author), None)
             if same is not None and same.emotion == correction.emotion:
                 return _recorded(same, before, new=False)
             entry = _entry(correction, row, len(before) + 1)
@@ -153,7 +154,7 @@ class FeedbackStore:
         """
         if not self._database.exists:
             return []
-        return self._select(*([] if since is None else [FEEDBACK.c.time >= since.astimezone(UTC)]))
+        return self._select(*(() if since is None else (FEEDBACK.c.time >= since.astimezone(UTC),)))
 
     @classmethod
     def read(cls, url: str, since: datetime | None = None) -> list[Feedback]:
@@ -169,7 +170,8 @@ class FeedbackStore:
         order = (FEEDBACK.c.request_id, FEEDBACK.c.turn, FEEDBACK.c.number)
         with self._database.begin() as connection:
             rows = connection.execute(select(FEEDBACK).where(*conditions).order_by(*order))
-            return [_of_database(row._asdict()) for row in rows]
+            entries = [Feedback(**row._asdict()) for row in rows]
+        return [replace(e, given=in_utc(e.given), time=in_utc(e.time)) for e in entries]
 
 
 def standing(entries: Iterable[Feedback]) -> list[Feedback]:
@@ -190,22 +192,14 @@ def contradicted(entries: Iterable[Feedback]) -> int:
 
 def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
     turns = {row["turn"]: row for row in rows if row["turn"] is not None}
+    name, turn = repr(correction.request_id), correction.turn
     if not rows:
+        raise UnknownRequestError(f"no request {name} is in the log; take the answer's request_id")
+    if turn not in turns:
         raise UnknownRequestError(
-            f"no request {correction.request_id!r} is in the log; take the answer's request_id"
+            f"request {name} has {len(turns)} turns, counted from 0; there is no turn {turn}"
         )
-    if correction.turn not in turns:
-        raise UnknownRequestError(
-            f"request {correction.request_id!r} has {len(turns)} turns, counted from 0;"
-            f" there is no turn {correction.turn}"
-        )
-    return turns[correction.turn]
-
-
-def _last_of(entries: Sequence[Feedback], correction: Correction) -> Feedback | None:
-    """The last entry of the same source."""
-    who = (correction.source, correction.author)
-    return next((e for e in reversed(entries) if (e.source, e.author) == who), None)
+    return turns[turn]
 
 
 def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedback:
@@ -222,8 +216,3 @@ def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedb
 def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Recorded:
     against = sum(other.emotion != entry.emotion for other in entries)
     return Recorded(entry, new, against, standing(entries)[0].emotion)
-
-
-def _of_database(row: Mapping[str, Any]) -> Feedback:
-    times = {name: in_utc(row[name]) for name in ("given", "time")}
-    return Feedback(**{**row, **times})

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from components.base import Database, migrated
@@ -145,7 +145,7 @@ def _insert(name: str, table: "pa.Table", database: Database) -> int:
     for row in rows:
         row |= {column: to_bytes(row[column]) for column in VECTORS}
     with database.begin() as connection:
-        if _is_migrated(connection, name):
+        if connection.execute(select(MIGRATED).where(MIGRATED.c.name == name)).first():
             return 0
         connection.execute(insert(MIGRATED), {"name": name})
         try:
@@ -154,10 +154,6 @@ def _insert(name: str, table: "pa.Table", database: Database) -> int:
         except IntegrityError as error:
             raise ValueError(error.orig) from error
     return len(rows)
-
-
-def _is_migrated(connection: Connection, name: str) -> bool:
-    return connection.execute(select(MIGRATED).where(MIGRATED.c.name == name)).first() is not None
 
 
 def _read(path: Path) -> tuple["pa.Table", int]:

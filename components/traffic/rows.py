@@ -70,15 +70,9 @@ class LoggedRequest:
 
     def rows(self) -> list[dict[str, Any]]:
         """As rows of the database; a request without turns is one row without a turn."""
-        request = {
-            "request_id": self.request_id,
-            "recording": self.recording,
-            "time": self.time.astimezone(UTC),
-            "route": self.route,
-            "version": self.version,
-            "alias": self.alias,
-            "audio": self.audio,
-        }
+        names = ("request_id", "recording", "route", "version", "alias", "audio")
+        request = {name: getattr(self, name) for name in names}
+        request["time"] = self.time.astimezone(UTC)
         turns = [_turn_columns(turn) | {"turn": n} for n, turn in enumerate(self.turns)]
         return [{**dict.fromkeys(COLUMNS), **request, **turn} for turn in turns or [{}]]
 
@@ -86,17 +80,13 @@ class LoggedRequest:
 def _turn_columns(logged: LoggedTurn) -> dict[str, Any]:
     turn = logged.turn
     probabilities = [float((turn.probabilities or {})[emotion]) for emotion in EMOTIONS]
+    names = ("start", "end", "speaker", "emotion", "confidence", "asr_confidence")
     return {
-        "start": turn.start,
-        "end": turn.end,
-        "speaker": turn.speaker,
-        "emotion": turn.emotion,
-        "confidence": turn.confidence,
+        **{name: getattr(turn, name) for name in names},
+        **{name: float(logged.measures[name]) for name in MEASURES},
         "probabilities": to_bytes(probabilities),
         "entropy": entropy(probabilities),
         "embedding": to_bytes(logged.embedding),
-        **{name: float(logged.measures[name]) for name in MEASURES},
-        "asr_confidence": turn.asr_confidence,
         "text": logged.text,
     }
 

@@ -1,56 +1,40 @@
 """The tables of the database: turns as they were answered, feedback on them, what was erased."""
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    ColumnElement,
-    DateTime,
-    Float,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    String,
-    Table,
-    Text,
-    exists,
-    select,
-)
+import sqlalchemy as sa
 
 from components.base import Database
 
-METADATA = MetaData()
+METADATA = sa.MetaData()
 
-_ID = BigInteger().with_variant(Integer, "sqlite")
-_TIME = DateTime(timezone=True)
+_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_TIME = sa.DateTime(timezone=True)
 
-TURNS = Table(
+TURNS = sa.Table(
     "moodline_turns",
     METADATA,
-    Column("id", _ID, primary_key=True),
-    Column("request_id", Text, nullable=False, index=True),
-    Column("recording", Text, nullable=False, index=True),
-    Column("time", _TIME, nullable=False, index=True),
-    Column("route", Text),
-    Column("version", BigInteger),
-    Column("alias", Text),
-    Column("audio", Boolean),
-    Column("turn", Integer),
-    Column("start", Float),
-    Column("end", Float),
-    Column("speaker", Text),
-    Column("emotion", Text),
-    Column("confidence", Float),
-    Column("probabilities", LargeBinary),
-    Column("entropy", Float),
-    Column("embedding", LargeBinary),
-    Column("duration", Float),
-    Column("words_per_second", Float),
-    Column("loudness_db", Float),
-    Column("snr_db", Float),
-    Column("asr_confidence", Float),
-    Column("text", Text),
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("request_id", sa.Text, nullable=False, index=True),
+    sa.Column("recording", sa.Text, nullable=False, index=True),
+    sa.Column("time", _TIME, nullable=False, index=True),
+    sa.Column("route", sa.Text),
+    sa.Column("version", sa.BigInteger),
+    sa.Column("alias", sa.Text),
+    sa.Column("audio", sa.Boolean),
+    sa.Column("turn", sa.Integer),
+    sa.Column("start", sa.Float),
+    sa.Column("end", sa.Float),
+    sa.Column("speaker", sa.Text),
+    sa.Column("emotion", sa.Text),
+    sa.Column("confidence", sa.Float),
+    sa.Column("probabilities", sa.LargeBinary),
+    sa.Column("entropy", sa.Float),
+    sa.Column("embedding", sa.LargeBinary),
+    sa.Column("duration", sa.Float),
+    sa.Column("words_per_second", sa.Float),
+    sa.Column("loudness_db", sa.Float),
+    sa.Column("snr_db", sa.Float),
+    sa.Column("asr_confidence", sa.Float),
+    sa.Column("text", sa.Text),
 )
 """A row a turn; a request without turns has one row, `turn` null. Vectors are float32, little
 endian."""
@@ -58,50 +42,52 @@ endian."""
 COLUMNS = tuple(column.name for column in TURNS.c if column.name != "id")
 
 _HAS_TEXT = TURNS.c.text.is_not(None)
-Index("ix_moodline_turns_text", TURNS.c.time, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
+sa.Index("ix_moodline_turns_text", TURNS.c.time, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
 
-FEEDBACK = Table(
+FEEDBACK = sa.Table(
     "moodline_feedback",
     METADATA,
-    Column("request_id", String(100), primary_key=True),
-    Column("turn", Integer, primary_key=True, autoincrement=False),
-    Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("emotion", String(100), nullable=False),
-    Column("source", String(100), nullable=False),
-    Column("author", String(100), nullable=False),
-    Column("given", _TIME, nullable=False),
-    Column("recording", String(100), nullable=False, index=True),
-    Column("time", _TIME, nullable=False),
-    Column("version", Integer, nullable=False),
-    Column("predicted", String(100), nullable=False),
-    Column("confidence", Float, nullable=False),
-    Column("speaker", String(100), nullable=False),
-    Column("start", Float, nullable=False),
-    Column("end", Float, nullable=False),
+    sa.Column("request_id", sa.String(100), primary_key=True),
+    sa.Column("turn", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("emotion", sa.String(100), nullable=False),
+    sa.Column("source", sa.String(100), nullable=False),
+    sa.Column("author", sa.String(100), nullable=False),
+    sa.Column("given", _TIME, nullable=False),
+    sa.Column("recording", sa.String(100), nullable=False, index=True),
+    sa.Column("time", _TIME, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("predicted", sa.String(100), nullable=False),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("speaker", sa.String(100), nullable=False),
+    sa.Column("start", sa.Float, nullable=False),
+    sa.Column("end", sa.Float, nullable=False),
 )
 
-ERASED = Table(
+ERASED = sa.Table(
     "moodline_erased",
     METADATA,
-    Column("id", _ID, primary_key=True),
-    Column("recording", Text, nullable=False, index=True),
-    Column("time", _TIME, nullable=False),
+    sa.Column("id", _ID, primary_key=True),
+    sa.Column("recording", sa.Text, nullable=False, index=True),
+    sa.Column("time", _TIME, nullable=False),
 )
 """Erasures. A turn of such a recording that was answered before one does not count, even if a
 writer adds it afterwards."""
 
-MIGRATED = Table("moodline_migrated", METADATA, Column("name", Text, primary_key=True))
+MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, primary_key=True))
 """Files of an older log whose rows are in `TURNS`."""
 
 
-def counts() -> ColumnElement[bool]:
+def counts() -> sa.ColumnElement[bool]:
     """Condition: a turn's recording was not erased since the answer."""
-    return ~exists().where(ERASED.c.recording == TURNS.c.recording, ERASED.c.time >= TURNS.c.time)
+    return ~sa.exists().where(
+        ERASED.c.recording == TURNS.c.recording, ERASED.c.time >= TURNS.c.time
+    )
 
 
-def is_late() -> tuple[ColumnElement[bool], ...]:
+def is_late() -> tuple[sa.ColumnElement[bool], ...]:
     """Conditions: a turn was written after its recording was erased. The first uses an index."""
-    return TURNS.c.recording.in_(select(ERASED.c.recording)), ~counts()
+    return TURNS.c.recording.in_(sa.select(ERASED.c.recording)), ~counts()
 
 
 def traffic_database(url: str, *, synchronous: str = "FULL") -> Database:

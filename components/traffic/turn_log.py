@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, delete, insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from components.base import Database, database_errors
 from components.conversation import Seconds
@@ -130,15 +130,6 @@ class TurnLog:
         batches = self.batches(since, until, version=version)
         return pa.concat_tables([schema().empty_table(), *batches])
 
-    def request(self, request_id: str) -> list[dict[str, Any]]:
-        """The rows of a request, by turn; none if it is not in the log.
-
-        Callers may name two requests alike; the later one counts.
-        """
-        if not self.exists:
-            return []
-        return find_request(self.open(), request_id)
-
     def erase(self, recordings: Iterable[str], now: datetime | None = None) -> tuple[int, int]:
         """Erase recordings: turns, sound and feedback. What is answered later is kept.
 
@@ -191,8 +182,10 @@ class TurnLog:
         emptied = deleted = 0
         if self.exists:
             self._migrate()  # an older writer may have ended since
+            columns = (TURNS.c.recording, TURNS.c.request_id, TURNS.c.time)
+            late_audio = select(*columns).where(*is_late(), TURNS.c.audio).distinct()
             with self.open().begin() as connection:
-                for recording, request_id, time in connection.execute(_late_audio()):
+                for recording, request_id, time in connection.execute(late_audio):
                     audio_path(self.folder, recording, request_id, time).unlink(missing_ok=True)
                 deleted += connection.execute(delete(TURNS).where(*is_late())).rowcount
                 deleted += connection.execute(delete(TURNS).where(TURNS.c.time < whole)).rowcount
@@ -216,17 +209,15 @@ class TurnLog:
 
 
 def find_request(database: Database, request_id: str) -> list[dict[str, Any]]:
-    """The rows of a request, by turn (see `TurnLog.request`)."""
+    """The rows of a request, by turn; none if it is not in the log.
+
+    Callers may name two requests alike; the later one counts.
+    """
     query = _SELECT.where(TURNS.c.request_id == request_id, counts())
     with database.begin() as connection:
         rows = to_table(connection.execute(query).all()).to_pylist()
     last = max((row["time"] for row in rows), default=None)
     return sorted((row for row in rows if row["time"] == last), key=lambda row: row["turn"] or 0)
-
-
-def _late_audio() -> Select[str, str, datetime]:
-    columns = (TURNS.c.recording, TURNS.c.request_id, TURNS.c.time)
-    return select(*columns).where(*is_late(), TURNS.c.audio).distinct()
 
 
 def _empty_wal(database: Database) -> None:

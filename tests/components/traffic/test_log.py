@@ -32,6 +32,7 @@ from components.traffic import (
     schema,
 )
 from components.traffic.tables import COLUMNS
+from components.traffic.turn_log import find_request
 from tests.serving.helpers import running_postgres
 from tests.small_disk import on_small_disk
 
@@ -248,9 +249,9 @@ def test_a_request_is_found_and_of_two_of_one_name_the_later(
     log: TurnLog, write: Write, answer: MakeAnswer, now: datetime
 ) -> None:
     write(answer(1, turns=3), answer(2), answer(2, time=now + timedelta(seconds=1), turns=1))
-    assert [row["turn"] for row in log.request("request-0001")] == [0, 1, 2]
-    assert [row["turn"] for row in log.request("request-0002")] == [0]
-    assert log.request("request-000") == []
+    assert [row["turn"] for row in find_request(log.open(), "request-0001")] == [0, 1, 2]
+    assert [row["turn"] for row in find_request(log.open(), "request-0002")] == [0]
+    assert find_request(log.open(), "request-000") == []
 
 
 def test_a_recording_is_erased_everywhere(
@@ -267,7 +268,9 @@ def test_a_recording_is_erased_everywhere(
     minute = timedelta(minutes=1)
     assert log.erase(["a", "another name of a"], now=now + minute) == (4 + 2, 0)  # turns + files
     assert {*log.window()["recording"].to_pylist()} == {"b"}
-    assert log.request("request-0000") == log.request("request-0002") == []
+    assert (
+        find_request(log.open(), "request-0000") == find_request(log.open(), "request-0002") == []
+    )
     kept = [kept_audio(log.folder, row) for row in log.window().to_pylist()]
     assert len({*kept}) == 2
     assert None not in kept
@@ -278,7 +281,7 @@ def test_a_recording_is_erased_everywhere(
     late = audio_path(log.folder, "a", "request-0008", now)
     keep_audio(late, np.zeros(1600, "f4"))
     assert {*log.window()["recording"].to_pylist()} == {"b"}
-    assert log.request("request-0008") == []
+    assert find_request(log.open(), "request-0008") == []
     assert log.sweep(content_days=7, days=90, now=now + minute) == (0, 2)
     assert not late.exists()
 

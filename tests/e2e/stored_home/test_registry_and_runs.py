@@ -12,6 +12,7 @@ from components.conversation import Recording, Turn, read_audio
 from components.evaluate import predict_turns
 from components.register import Lineage, download, register
 from components.traffic import TurnLog, kept_audio
+from components.traffic.turn_log import find_request
 from pipelines.cli.main import run
 from pipelines.runners.outcome_metrics import record_outcome
 from pipelines.trigger import Cause, Ledger, Policy, Trigger
@@ -55,7 +56,7 @@ def test_a_version_answers_as_it_did(home: Path, tmp_path: Path) -> None:
     import mlflow
     import mlflow.pyfunc
 
-    rows = TurnLog(home / "log", Settings().feedback_url).request("to-call-1")
+    rows = find_request(TurnLog(home / "log", Settings().feedback_url).open(), "to-call-1")
     sound = kept_audio(home / "log", rows[0])
     assert sound is not None
     recording = Recording("call-1", sound, "", None, ())
