@@ -1,6 +1,7 @@
 """Rules 3 and 4: words with speakers become turns; the whole alignment, and the baseline."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -61,19 +62,11 @@ def align(
     pauses = np.round(starts[1:] - ends[:-1], DIGITS)
     breaks = (speaker_of[1:] != speaker_of[:-1]) | (pauses > round(max_pause, DIGITS))
     firsts = np.r_[0, np.flatnonzero(breaks) + 1]
-    lasts = np.r_[firsts[1:], len(words)]
-    latest = np.maximum.reduceat(ends, firsts)
+    bounds = pairwise([*firsts.tolist(), len(words)])
+    spans = zip(starts[firsts].tolist(), np.maximum.reduceat(ends, firsts).tolist(), strict=True)
     return [
-        _turn(
-            session_id=session_id,
-            words=words[first:last],
-            speaker=owners[first],
-            start=start,
-            end=end,
-        )
-        for first, last, start, end in zip(
-            firsts.tolist(), lasts.tolist(), starts[firsts].tolist(), latest.tolist(), strict=True
-        )
+        _turn(session_id, start, end, owners[first], words[first:last])
+        for (first, last), (start, end) in zip(bounds, spans, strict=True)
     ]
 
 
@@ -101,13 +94,7 @@ def align_baseline(
     whole = sorted((s for s in segments if s.words), key=lambda s: (s.start, s.end))
     owners = attribute(*_edges(whole), speakers, max_pause=max_pause)
     return [
-        _turn(
-            session_id=session_id,
-            words=segment.words,
-            speaker=owner,
-            start=segment.start,
-            end=segment.end,
-        )
+        _turn(session_id, segment.start, segment.end, owner, segment.words)
         for segment, owner in zip(whole, owners, strict=True)
     ]
 
@@ -137,8 +124,8 @@ def align_folder(
     join = align_baseline if baseline else align
     pairs = [
         (path, rttm / f"{path.stem}.rttm")
-        for words, rttm in zip(transcripts, speakers, strict=True)
-        for path in sorted(words.glob("*.json"))
+        for transcript, rttm in zip(transcripts, speakers, strict=True)
+        for path in sorted(transcript.glob("*.json"))
     ]
     if not pairs:
         raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts (*.json) in there")
@@ -148,12 +135,8 @@ def align_folder(
             by_recording = read_rttm(rttm)
             if by_recording.keys() - {path.stem}:
                 raise InputError(f"{rttm}: is of {', '.join(sorted(by_recording))}")
-            turns = join(
-                read_words(path),
-                by_recording.get(path.stem, []),
-                session_id=path.stem,
-                max_pause=max_pause,
-            )
+            words, segments = read_words(path), by_recording.get(path.stem, [])
+            turns = join(words, segments, session_id=path.stem, max_pause=max_pause)
             write_turns(temporary / path.name, turns)
             if progress:
                 progress(done, len(pairs))
@@ -161,22 +144,15 @@ def align_folder(
 
 def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray, np.ndarray]:
     """Starts and ends in seconds, each of shape [stretches]."""
-    return (
-        np.array([stretch.start for stretch in stretches], dtype=float),
-        np.array([stretch.end for stretch in stretches], dtype=float),
-    )
+    starts, ends = ([getattr(s, edge) for s in stretches] for edge in ("start", "end"))
+    return np.array(starts, dtype=float), np.array(ends, dtype=float)
 
 
 def _turn(
-    *, session_id: str, words: Sequence[Word], speaker: str, start: Seconds, end: Seconds
+    session_id: str, start: Seconds, end: Seconds, speaker: str, words: Sequence[Word]
 ) -> Turn:
     """Rule 4: the text is the words joined by single spaces."""
     scores = [word.score for word in words if word.score is not None]
-    return Turn(
-        session_id=session_id,
-        start=start,
-        end=end,
-        speaker=speaker,
-        words=" ".join([word.text for word in words]),
-        asr_confidence=sum(scores) / len(scores) if scores else None,
-    )
+    confidence = sum(scores) / len(scores) if scores else None
+    text = " ".join([word.text for word in words])
+    return Turn(session_id, start, end, speaker, text, asr_confidence=confidence)

@@ -36,8 +36,6 @@ def flatten(segments: Sequence[AsrSegment]) -> list[Word]:
 def _timed(segment: AsrSegment) -> list[Word]:
     """The segment's words in spoken order, missing times filled in."""
     words = segment.words
-    if not any(_untimed(word) for word in words):
-        return list(words)
     result: list[Word] = []
     at = 0
     for untimed, run in groupby(words, key=_untimed):

@@ -17,12 +17,9 @@ from components.conversation import SAMPLE_RATE, Seconds, SpeakerSegment
 
 log = logging.getLogger(__name__)
 
-MOVED = {
-    "components.diarize.pipeline.CentredDiarization": (
-        "components.diarize.demo.pipeline.CentredDiarization"
-    )
-}
-"""Classes that prepared pipelines of older homes name, and where each of them is now."""
+OLD_CLASS = "components.diarize.pipeline.CentredDiarization"
+NEW_CLASS = "components.diarize.demo.pipeline.CentredDiarization"
+"""The class that prepared pipelines of older homes name, and where it is now."""
 
 MIN_SAMPLES = SAMPLE_RATE // 10
 """Voices cannot be told apart in less."""
@@ -164,11 +161,10 @@ def follow_moves(pipeline: Path) -> None:
     """
     config = pipeline / "config.yaml" if pipeline.is_dir() else pipeline
     text = config.read_text(encoding="utf-8") if config.is_file() else ""
-    for old, new in MOVED.items():
-        if old in text:
-            with atomic_path(config) as temporary:
-                temporary.write_text(text.replace(old, new), encoding="utf-8")
-            migrated(config, f"{old} is {new} now")
+    if OLD_CLASS in text:
+        with atomic_path(config) as temporary:
+            temporary.write_text(text.replace(OLD_CLASS, NEW_CLASS), encoding="utf-8")
+        migrated(config, f"{OLD_CLASS} is {NEW_CLASS} now")
 
 
 class _Hook:
@@ -179,13 +175,7 @@ class _Hook:
         self._rounds: list[str] = []
 
     def __call__(
-        self,
-        name: str,
-        _: Any,
-        *,
-        total: int | None = None,
-        completed: int | None = None,
-        **__: Any,
+        self, name: str, *_: Any, total: int | None = None, completed: int | None = None, **__: Any
     ) -> None:
         if self._step is None or not total or completed is None:
             return
@@ -203,9 +193,8 @@ def _diarization(output: Any) -> Diarization:
 
 
 def _segments(annotation: Any) -> tuple[SpeakerSegment, ...]:
-    return tuple(
-        sorted(
-            SpeakerSegment(round(turn.start, 3), round(turn.end, 3), str(speaker))
-            for turn, _, speaker in annotation.itertracks(yield_label=True)
-        )
+    segments = (
+        SpeakerSegment(round(turn.start, 3), round(turn.end, 3), str(speaker))
+        for turn, _, speaker in annotation.itertracks(yield_label=True)
     )
+    return tuple(sorted(segments))

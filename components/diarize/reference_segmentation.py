@@ -45,9 +45,8 @@ def speakers_of(
     if not stretches:
         return []
     alone = [_alone(stretch, stretches) for stretch in stretches]
-    voices = np.stack(
-        [_voice(pipeline, file, *pair) for pair in zip(stretches, alone, strict=True)]
-    )
+    pairs = zip(stretches, alone, strict=True)
+    voices = np.stack([_voice(pipeline, file, *pair) for pair in pairs])
     segmentation = _as_chunks(pipeline, stretches, alone)
     trusted = int((segmentation.data.mean(axis=(1, 2)) >= MIN_ACTIVE_RATIO).sum())
     number, minimum, maximum = set_num_speakers(num_speakers and min(num_speakers, max(trusted, 1)))

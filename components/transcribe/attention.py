@@ -4,6 +4,7 @@ Rougher than forced alignment (a tenth of a second against a hundredth), but it 
 """
 
 from collections.abc import Sequence
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -35,16 +36,11 @@ class AttentionAligner:
         # Each word's own tokens, so that times map back to the words given.
         tokens = [self._tokenizer.encode(f" {word}") for word in words]
         features = self._model.feature_extractor(audio)
-        frames = features.shape[-1]
+        frames = min(features.shape[-1], self._model.feature_extractor.nb_max_frames)
         encoded = self._model.encode(pad_or_trim(features))
+        start, text = self._tokenizer.sot_sequence, [list(chain.from_iterable(tokens))]
         try:
-            result = self._model.model.align(
-                encoded,
-                self._tokenizer.sot_sequence,
-                [[token for word in tokens for token in word]],
-                min(frames, self._model.feature_extractor.nb_max_frames),
-                median_filter_width=7,
-            )[0]
+            result = self._model.model.align(encoded, start, text, frames, median_filter_width=7)[0]
         except (RuntimeError, ValueError) as error:
             raise AlignmentError(str(error)) from None
         return _times(result, [len(word) for word in tokens], self._model.tokens_per_second)
@@ -62,13 +58,9 @@ def _times(result: Any, lengths: Sequence[int], rate: float) -> list[WordTime | 
     if not first:
         raise AlignmentError("the attention has no path")
     last = max(step for _, step in result.alignments)
-    edges = np.concatenate([[0], np.cumsum(lengths)])
-    begins = [first.get(int(edge), last) / rate for edge in edges]
-    return [
-        WordTime(
-            begins[number],
-            max(begins[number + 1], begins[number]),
-            float(np.mean(result.text_token_probs[edges[number] : edges[number + 1]])),
-        )
-        for number in range(len(lengths))
-    ]
+    times: list[WordTime | None] = []
+    for begin, end in pairwise([0, *np.cumsum(lengths).tolist()]):
+        start = first.get(begin, last) / rate
+        score = float(np.mean(result.text_token_probs[begin:end]))
+        times.append(WordTime(start, max(first.get(end, last) / rate, start), score))
+    return times

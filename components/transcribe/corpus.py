@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from components.base import Cache, file_digest
-from components.config import Settings, TranscribeSettings, TranscribeStep, model_digest
+from components.config import Settings, TranscribeStep, model_digest
 from components.conversation import (
     WHOLE,
     Progress,
@@ -45,7 +45,8 @@ def transcribe_corpus(
         InputError: a recording or a model cannot be read, or a reference is needed and missing.
     """
     options = profile.transcribe
-    models = _model_digests(options, settings)
+    names = (options.model, options.align_model)
+    models = [model_digest(name, settings) for name in names if name]
 
     def key(recording: Recording) -> list[object]:
         made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), models]
@@ -70,7 +71,3 @@ def transcribe_corpus(
 
 # A process that works on several corpora, or on one in parts, loads the models once.
 _loaded = lru_cache(maxsize=1)(Transcriber)
-
-
-def _model_digests(options: TranscribeSettings, settings: Settings) -> list[str]:
-    return [model_digest(name, settings) for name in (options.model, options.align_model) if name]

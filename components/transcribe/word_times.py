@@ -67,67 +67,47 @@ def add_word_times(
         low, high = min(low, segment.start), max(high, segment.end)
         start = max(segment.start - REACH, (low + segment.start) / 2, 0.0)
         end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
-        result.append(_aligned(audio, segment, (start, max(end, start)), aligners))
+        sound = audio[int(start * SAMPLE_RATE) : int(max(end, start) * SAMPLE_RATE)]
+        result.append(_aligned(sound, start, segment, aligners))
     return result
 
 
 def _aligned(
-    audio: np.ndarray,
-    segment: AsrSegment,
-    stretch: tuple[Seconds, Seconds],
-    aligners: Sequence[Aligner],
+    sound: np.ndarray, start: Seconds, segment: AsrSegment, aligners: Sequence[Aligner]
 ) -> AsrSegment:
-    start, end = stretch
-    sound = audio[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
     texts = [word.text for word in segment.words]
+    stretch = f"words of {segment.start:.2f}–{segment.end:.2f} s"
     for aligner in aligners:
         try:
             times = aligner(sound, texts)
         except AlignmentError as error:
-            log.info(
-                "words of %.2f–%.2f s: %s failed: %s",
-                segment.start,
-                segment.end,
-                type(aligner).__name__,
-                error,
-            )
+            log.info("%s: %s failed: %s", stretch, type(aligner).__name__, error)
             continue
         words = tuple(
             word if time is None else _timed(word, time, start)
             for word, time in zip(segment.words, times, strict=True)
         )
-        spans = [w for w in words if w.start is not None and w.end is not None]
-        return replace(
-            segment,
-            start=min([segment.start, *(w.start for w in spans if w.start is not None)]),
-            end=max([segment.end, *(w.end for w in spans if w.end is not None)]),
-            words=words,
-        )
-    log.warning("words of %.2f–%.2f s could not be placed", segment.start, segment.end)
+        first = min([segment.start, *(word.start for word in words if word.start is not None)])
+        last = max([segment.end, *(word.end for word in words if word.end is not None)])
+        return replace(segment, start=first, end=last, words=words)
+    log.warning("%s could not be placed", stretch)
     return segment
 
 
 def _timed(word: Word, time: WordTime, offset: Seconds) -> Word:
+    start, end = (round(float(edge + offset), 3) for edge in (time.start, time.end))
     score = word.score if time.score is None else round(float(time.score), 3)
-    return replace(
-        word,
-        start=round(float(time.start + offset), 3),
-        end=round(float(time.end + offset), 3),
-        score=score,
-    )
+    return replace(word, start=start, end=end, score=score)
 
 
 def shifted(segment: AsrSegment, by: Seconds) -> AsrSegment:
     """The segment and its words, moved on by some seconds."""
     if not by:
         return segment
-    words = tuple(
-        replace(
-            word,
-            start=None if word.start is None else round(word.start + by, 3),
-            end=None if word.end is None else round(word.end + by, 3),
-        )
-        for word in segment.words
-    )
-    start, end = round(segment.start + by, 3), round(segment.end + by, 3)
-    return replace(segment, start=start, end=end, words=words)
+
+    def moved(part: AsrSegment | Word) -> dict[str, Seconds]:
+        times = {"start": part.start, "end": part.end}
+        return {edge: round(time + by, 3) for edge, time in times.items() if time is not None}
+
+    words = tuple(replace(word, **moved(word)) for word in segment.words)
+    return replace(segment, **moved(segment), words=words)

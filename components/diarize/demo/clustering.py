@@ -61,37 +61,19 @@ class CentredClustering(BaseClustering):
         assert segmentations is not None
         chunks, speakers, size = embeddings.shape
         known, seconds = self._trusted(embeddings, segmentations)
+        one = np.zeros((chunks, speakers), dtype=np.int8), np.ones((chunks, speakers, 1))
         if len(known) == 0:
-            return (
-                np.zeros((chunks, speakers), dtype=np.int8),
-                np.ones((chunks, speakers, 1)),
-                np.zeros((1, size)),
-            )
+            return *one, np.zeros((1, size))
         mean = np.average(known, axis=0, weights=seconds)
         centred = unit(known - mean)
-        number, minimum, maximum = self.set_num_clusters(
-            len(known), num_clusters, min_clusters, max_clusters
-        )
-        labels = self._cluster(
-            known=known,
-            centred=centred,
-            seconds=seconds,
-            number=number,
-            minimum=minimum,
-            maximum=maximum,
-        )
-        count = int(labels.max()) + 1
-        means = np.stack([known[labels == k].mean(axis=0) for k in range(count)])
-        if count == 1:
-            soft = np.ones((chunks, speakers, 1))
-        else:
-            centroids = unit(np.stack([centred[labels == k].mean(axis=0) for k in range(count)]))
-            soft = 1 + np.nan_to_num(unit(embeddings - mean)) @ centroids.T
-        active = segmentations.data.sum(axis=1) > 0
-        if count == 1:
-            return np.zeros((chunks, speakers), dtype=np.int8), soft, means
+        limits = self.set_num_clusters(len(known), num_clusters, min_clusters, max_clusters)
+        labels = self._cluster(known, centred, seconds, *limits)
+        means = _means(known, labels)
+        if len(means) == 1:
+            return *one, means
+        soft = 1 + np.nan_to_num(unit(embeddings - mean)) @ unit(_means(centred, labels)).T
         # two that the segmentation hears apart within one chunk are two people
-        soft[~active] = -1.0
+        soft[segmentations.data.sum(axis=1) == 0] = -1.0
         return self.constrained_argmax(soft), soft, means
 
     def _trusted(
@@ -101,12 +83,10 @@ class CentredClustering(BaseClustering):
         _, chunk, speaker = self.filter_embeddings(embeddings, segmentations)
         if len(chunk) < 2:
             chunk, speaker = np.nonzero(~np.isnan(embeddings).any(axis=2))
+        share = max(len(chunk) / MAX_EMBEDDINGS, 1.0)
         if len(chunk) > MAX_EMBEDDINGS:
             sample = np.linspace(0, len(chunk) - 1, MAX_EMBEDDINGS).astype(int)
-            share = len(chunk) / MAX_EMBEDDINGS
             chunk, speaker = chunk[sample], speaker[sample]
-        else:
-            share = 1.0
         alone = segmentations.data * (segmentations.data.sum(axis=2, keepdims=True) == 1)
         # chunks overlap: each stands for one step of time
         frame = segmentations.sliding_window.step / segmentations.data.shape[1]
@@ -115,7 +95,6 @@ class CentredClustering(BaseClustering):
 
     def _cluster(
         self,
-        *,
         known: np.ndarray,
         centred: np.ndarray,
         seconds: np.ndarray,
@@ -144,10 +123,15 @@ class CentredClustering(BaseClustering):
         """Whether all clusters are voices of their own that say something."""
         if np.bincount(labels, weights=seconds).min() < self.min_speech:
             return False
-        means = unit(np.stack([known[labels == k].mean(axis=0) for k in range(labels.max() + 1)]))
+        means = unit(_means(known, labels))
         alike = means @ means.T
         np.fill_diagonal(alike, -1.0)
         return bool(alike.max() < self.same_voice)
+
+
+def _means(vectors: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The mean of the vectors of each label, from label 0 on."""
+    return np.stack([vectors[labels == k].mean(axis=0) for k in range(labels.max() + 1)])
 
 
 def _cut(tree: np.ndarray, count: int) -> np.ndarray:

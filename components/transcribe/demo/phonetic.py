@@ -7,6 +7,7 @@ from their letters, rough but good enough to find where they are.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -61,11 +62,10 @@ class PhoneticAligner:
         spans = self._align(audio, " ".join(tokens))
         if len(spans) != len(tokens):
             raise AlignmentError(f"{len(tokens)} words went in, {len(spans)} came out")
-        times, position = [], 0
+        remaining, times = iter(spans), []
         for parts in spoken:
-            word_spans = spans[position : position + len(parts)]
-            position += len(parts)
-            times.append(WordTime(word_spans[0][0], word_spans[-1][1]) if word_spans else None)
+            word = list(islice(remaining, len(parts)))
+            times.append(WordTime(word[0][0], word[-1][1]) if word else None)
         return times
 
     def _align(self, audio: np.ndarray, text: str) -> list[tuple[float, float]]:
