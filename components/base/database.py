@@ -32,14 +32,7 @@ class DatabaseAwayError(Unavailable):
 
 @contextmanager
 def database_errors(name: str = "the database") -> Iterator[None]:
-    """Raise a `DatabaseAwayError` for what SQLAlchemy raises where a database does not answer.
-
-    Args:
-        name: of the database, for the error's line.
-
-    Raises:
-        DatabaseAwayError: it does not answer, or not as it should.
-    """
+    """Raise a `DatabaseAwayError`, with the database's name, where it does not answer well."""
     from sqlalchemy.exc import DataError, DBAPIError
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -81,7 +74,7 @@ class Database:
                 address,
                 pool_pre_ping=True,
                 hide_parameters=True,  # an error's text must not hold what people said
-                connect_args=connect_arguments(address),
+                connect_args=_connect_arguments(address),
             )
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise InputError(f"{self.name}: {str(error).splitlines()[0]}") from None
@@ -176,7 +169,7 @@ def _sqlite_path(address: "URL") -> Path | None:
     return Path(name) if name and not name.startswith((":", "file:")) else None
 
 
-def connect_arguments(address: "URL") -> dict[str, Any]:
+def _connect_arguments(address: "URL") -> dict[str, Any]:
     """Connection arguments for the database's driver, besides the URL."""
     if address.get_backend_name() != "postgresql":
         return {}

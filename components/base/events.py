@@ -115,13 +115,9 @@ class EventReader:
         self._offset += len(whole) + len(newline)
         return [self._take(event) for line in whole.splitlines() if (event := _parse(line))]
 
-    def failed(self) -> Event | None:
-        """The first step that failed."""
-        return next((event for event in self.steps.values() if event.state == "failed"), None)
-
-    def running(self) -> Event | None:
-        """The first step that still runs."""
-        return next((event for event in self.steps.values() if event.state == "running"), None)
+    def first(self, state: State) -> Event | None:
+        """The first step that is in this state."""
+        return next((event for event in self.steps.values() if event.state == state), None)
 
     def _take(self, event: Event) -> Event:
         before = self.steps.get(event.step)

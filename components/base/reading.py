@@ -29,8 +29,7 @@ def read_text(path: Path, location: str = "") -> str:
     """Read a text file; a byte order mark, as Windows' programs write it, is no part of the text.
 
     Args:
-        path: the file.
-        location: what it is called in messages; default: its path.
+        location: what the file is called in messages; default: its path.
 
     Raises:
         InputError: no such file, a folder, not UTF-8, or not to be read.
@@ -58,11 +57,7 @@ def read_json(path: Path) -> Any:
 
 
 def parse_json(text: str, location: str) -> Any:
-    """The content of a JSON text, all of which can be written again.
-
-    Args:
-        text: the file's content.
-        location: where it comes from, for messages.
+    """The content of a JSON text, all of which can be written again; an error names `location`.
 
     Raises:
         InputError: not JSON, nested too deeply, a number of thousands of digits, or half a
@@ -75,11 +70,7 @@ def parse_json(text: str, location: str) -> Any:
 
 
 def parse_yaml(text: str, location: str) -> Any:
-    """The content of a YAML text.
-
-    Args:
-        text: the file's content.
-        location: where it comes from, for messages.
+    """The content of a YAML text; an error names `location`.
 
     Raises:
         InputError: not YAML, or nested too deeply.
@@ -97,13 +88,8 @@ def parse_yaml(text: str, location: str) -> Any:
 def validate(kind: type[T], content: Any, location: str) -> T:
     """Content of JSON or YAML as a pydantic model, a dataclass, or any type pydantic knows.
 
-    Args:
-        kind: the type.
-        content: what `parse_json` or `parse_yaml` returned.
-        location: where it comes from, for messages.
-
     Raises:
-        InputError: it is not of that type; the message names the first fault.
+        InputError: it is not of that type; the message names `location` and the first fault.
     """
     try:
         valid: T = _adapter(kind).validate_python(content)  # type: ignore[arg-type]  # a type is hashable

@@ -4,21 +4,11 @@ A profile says which models, with which numbers; its digest names the work done 
 settings say where things lie on this machine. Both are loaded at the edge and passed down.
 """
 
-from components.config.cluster import (
-    CPU_IMAGE,
-    GPU_IMAGE,
-    SLIM_IMAGE,
-    ClusterSettings,
-    Secret,
-    Toleration,
-    Volume,
-)
+from components.config.cluster import CPU_IMAGE, GPU_IMAGE, SLIM_IMAGE, ClusterSettings
 from components.config.gate import GateSettings
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
-    ExperimentSettings,
-    FusionSettings,
     ProtocolSettings,
     TrainSettings,
     TranscribeSettings,

@@ -13,13 +13,15 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from components.base import InputError, first_fault, parse_yaml, read_text
 from components.config.parts import Count, Frozen, Positive, Share
 from components.conversation import EMOTIONS, Emotion
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class NoRegression(Frozen):
@@ -42,8 +44,7 @@ class NoRegression(Frozen):
 
     def margins(self) -> dict[str, float]:
         """The margin of each rate that is compared."""
-        rates = self.model_dump(exclude={"min_conversations"})
-        return {name: margin for name, margin in rates.items() if margin is not None}
+        return self.model_dump(exclude={"min_conversations"}, exclude_none=True)
 
 
 class Slice(Frozen):
@@ -84,8 +85,7 @@ class Behaviour(Frozen):
 
     def shares(self) -> dict[str, float]:
         """The least share for each change that is tried."""
-        changes = self.model_dump(exclude={"max_turns"})
-        return {name: share for name, share in changes.items() if share is not None}
+        return self.model_dump(exclude={"max_turns"}, exclude_none=True)
 
 
 class Latency(Frozen):
@@ -144,21 +144,27 @@ def load_gate(path: Path) -> GateSettings:
         InputError: no such file, not YAML, an unknown check or a wrong threshold, which it names.
     """
     location = f"gate file {path}"
-    content = parse_yaml(read_text(path, location), location)
+    return validate_settings(
+        GateSettings, parse_yaml(read_text(path, location), location), location
+    )
+
+
+def validate_settings(kind: type[T], content: Any, location: str, gate: tuple[str, ...] = ()) -> T:
+    """Content of a gate file or a profile as settings; `gate`: the keys that hold the gate in it.
+
+    Raises:
+        InputError: an unknown check, or else the first fault; one line that begins with `location`.
+    """
     try:
-        return GateSettings.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
-        fault = unknown_check(error) or first_fault(error)
+        unknown = _unknown_check(error, gate)
+        fault = ": ".join((*gate, unknown)) if unknown else first_fault(error)
         raise InputError(f"{location}: {fault}") from None
 
 
-def unknown_check(error: ValidationError, within: tuple[str, ...] = ()) -> str | None:
-    """The first unknown check among a gate's faults, and the known ones; None if all are known.
-
-    Args:
-        error: of the gate, or of a model that holds it.
-        within: the keys under which that model holds it.
-    """
+def _unknown_check(error: ValidationError, within: tuple[str, ...]) -> str | None:
+    """The first unknown check among a gate's faults, and the known ones; None if all are known."""
     for fault in error.errors():
         loc = fault["loc"]
         if fault["type"] != "extra_forbidden" or loc[: len(within)] != within:

@@ -9,13 +9,11 @@ model as it is. A profile has the parts of every step; where a step is asked for
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ValidationError
-
-from components.base import InputError, first_fault, json_digest, parse_yaml, read_text
+from components.base import InputError, json_digest, parse_yaml, read_text
 from components.config.cluster import ClusterSettings
-from components.config.gate import GateSettings, load_gate, unknown_check
+from components.config.gate import GateSettings, load_gate, validate_settings
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
@@ -27,8 +25,6 @@ from components.config.parts import (
     TranscribeSettings,
 )
 from components.conversation import Recording, Seconds
-
-T = TypeVar("T", bound=BaseModel)
 
 
 class SpeechStep(Frozen):
@@ -116,14 +112,11 @@ def load_profile(name: str | Path) -> Profile:
     content, location, folder = _read(name)
     if isinstance(content, dict) and isinstance(content.get("gate"), str):
         content["gate"] = load_gate(folder / content["gate"])
-    return _validated(Profile, content, location)
+    return validate_settings(Profile, content, location, ("gate",))
 
 
 def load_train_step(name: str | Path) -> TrainStep:
-    """Load what training needs, from a profile or from those parts alone.
-
-    Args:
-        name: as of `load_profile`.
+    """Load what training needs, as `load_profile` does, from a profile or those parts alone.
 
     Raises:
         InputError: as of `load_profile`; the other parts of a profile are not read.
@@ -132,7 +125,7 @@ def load_train_step(name: str | Path) -> TrainStep:
     if isinstance(content, dict):
         others = Profile.model_fields.keys() - TrainStep.model_fields.keys()
         content = {name: value for name, value in content.items() if name not in others}
-    return _validated(TrainStep, content, location)
+    return validate_settings(TrainStep, content, location, ("gate",))
 
 
 def _read(name: str | Path) -> tuple[Any, str, Path]:
@@ -147,12 +140,3 @@ def _read(name: str | Path) -> tuple[Any, str, Path]:
             raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
         location, source, folder = text, read_text(path), path.parent
     return parse_yaml(source, location), location, folder
-
-
-def _validated(kind: type[T], content: Any, location: str) -> T:
-    try:
-        return kind.model_validate(content)
-    except ValidationError as error:
-        unknown = unknown_check(error, ("gate",))
-        fault = f"gate: {unknown}" if unknown else first_fault(error)
-        raise InputError(f"{location}: {fault}") from None

@@ -11,6 +11,16 @@ from components.base import InputError
 from components.base.cache import tree_digest
 
 
+def _in_home(name: str) -> Any:
+    """A path below `home`."""
+    return Field(default_factory=lambda data: data["home"] / name)
+
+
+def _sqlite_in_home(name: str) -> Any:
+    """The URL of a SQLite database below `home`."""
+    return Field(default_factory=lambda data: f"sqlite:///{(data['home'] / name).resolve()}")
+
+
 class Environment(BaseSettings):
     """Settings from the environment; a wrong one is one line that names its variable."""
 
@@ -61,26 +71,20 @@ class Settings(Environment):
     )
 
     home: Path = Path(".moodline")
-    mlflow_uri: str = Field(
-        default_factory=lambda data: f"sqlite:///{(data['home'] / 'mlflow.db').resolve()}"
-    )
+    mlflow_uri: str = _sqlite_in_home("mlflow.db")
     mlflow_artifacts: str = Field(
         default_factory=lambda data: str((data["home"] / "mlartifacts").resolve())
     )
-    models: Path = Field(default_factory=lambda data: data["home"] / "models")
-    cache: Path = Field(default_factory=lambda data: data["home"] / "cache")
-    log: Path = Field(default_factory=lambda data: data["home"] / "log")
-    feedback_url: str = Field(
-        default_factory=lambda data: f"sqlite:///{(data['home'] / 'feedback.db').resolve()}"
-    )
-    trigger_url: str = Field(
-        default_factory=lambda data: f"sqlite:///{(data['home'] / 'trigger.db').resolve()}"
-    )
+    models: Path = _in_home("models")
+    cache: Path = _in_home("cache")
+    log: Path = _in_home("log")
+    feedback_url: str = _sqlite_in_home("feedback.db")
+    trigger_url: str = _sqlite_in_home("trigger.db")
     trigger_token: SecretStr | None = None
-    runs: Path = Field(default_factory=lambda data: data["home"] / "runs")
-    metrics: Path = Field(default_factory=lambda data: data["home"] / "metrics")
-    model_repository: Path = Field(default_factory=lambda data: data["home"] / "model_repository")
-    triton_env: Path = Field(default_factory=lambda data: data["home"] / "triton")
+    runs: Path = _in_home("runs")
+    metrics: Path = _in_home("metrics")
+    model_repository: Path = _in_home("model_repository")
+    triton_env: Path = _in_home("triton")
     triton_url: str = ""
     kfp_host: str = ""
     checkpoint_seconds: float = 30.0

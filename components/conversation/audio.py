@@ -174,12 +174,11 @@ def _for_soundfile(source: Source) -> Any:
 
 
 def _check_shape(source: Source, rate: int, channels: int) -> None:
+    name = _name(source)
     if channels > MAX_CHANNELS:
-        raise InputError(
-            f"{_name(source)}: has {channels} channels; at most {MAX_CHANNELS} are read"
-        )
+        raise InputError(f"{name}: has {channels} channels; at most {MAX_CHANNELS} are read")
     if not 1_000 <= rate <= 768_000:
-        raise InputError(f"{_name(source)}: a sample rate of {rate} Hz is not believable")
+        raise InputError(f"{name}: a sample rate of {rate} Hz is not believable")
 
 
 def _finite(

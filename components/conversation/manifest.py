@@ -37,10 +37,8 @@ class _Row(BaseModel):
     @classmethod
     def _is_one_word(cls, name: str) -> str:
         if len(name.split()) != 1 or "/" in name:
-            raise ValueError(
-                f"the name {name!r} must be one word without “/”: it names files, and stands in"
-                " RTTM"
-            )
+            use = "it names files, and stands in RTTM"
+            raise ValueError(f"the name {name!r} must be one word without “/”: {use}")
         return name
 
 
@@ -86,11 +84,7 @@ def read_manifest(path: Path) -> list[Recording]:
                 raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
             references[utterance.id] = reference
         recordings[row.recording] = Recording(
-            name=row.recording,
-            audio=audio.resolve(),
-            fold=row.fold,
-            scripted=row.scripted,
-            utterances=utterances,
+            row.recording, audio.resolve(), row.fold, row.scripted, utterances
         )
     if not recordings:
         raise InputError(f"{path}: names no recording")
@@ -130,14 +124,9 @@ def write_manifest(
                 audio = f"audio/{recording.name}{recording.audio.suffix}"
                 (temporary / "audio").mkdir(exist_ok=True)
                 link_or_copy(recording.audio, temporary / audio)
-            row = {
-                "recording": recording.name,
-                "audio": audio,
-                "reference": reference,
-                "fold": recording.fold,
-                "scripted": recording.scripted,
-            }
-            lines.append(json.dumps(row, ensure_ascii=False))
+            row = {"recording": recording.name, "audio": audio, "reference": reference}
+            others = {"fold": recording.fold, "scripted": recording.scripted}
+            lines.append(json.dumps(row | others, ensure_ascii=False))
             entries = [_entry(utterance) for utterance in recording.utterances]
             (temporary / reference).write_text(
                 json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8"

@@ -2,14 +2,13 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, Strict
 
-from components.base.errors import InputError
-from components.base.files import atomic_path
-from components.base.reading import Name, Number, parse_json, read_text, validate
+from components.base import InputError, Name, Number, atomic_path, parse_json, read_text, validate
 from components.conversation.speakers import read_rttm
 from components.conversation.types import Turn
 
@@ -58,11 +57,7 @@ def read_turns(path: Path) -> list[Turn]:
 
 
 def turn_from(entry: Any, location: str) -> Turn:
-    """A SegLST entry as a turn.
-
-    Args:
-        entry: what the JSON holds.
-        location: where it comes from, for messages.
+    """A SegLST entry as a turn; an error names `location`.
 
     Raises:
         InputError: a key is missing, or a value is not what it should be.
@@ -76,18 +71,9 @@ def turn_from(entry: Any, location: str) -> Turn:
 
 def turn_entry(turn: Turn) -> dict[str, Any]:
     """A turn as a SegLST entry, without the keys it has no value for."""
-    entry = {
-        "session_id": turn.session_id,
-        "start_time": turn.start,
-        "end_time": turn.end,
-        "speaker": turn.speaker,
-        "words": turn.words,
-        "emotion": turn.emotion,
-        "confidence": turn.confidence,
-        "probabilities": turn.probabilities and dict(turn.probabilities),
-        "asr_confidence": turn.asr_confidence,
-    }
-    return {key: value for key, value in entry.items() if value is not None}
+    keys = {"start": "start_time", "end": "end_time"}
+    known = {name: value for name, value in asdict(turn).items() if value is not None}
+    return {keys.get(name, name): value for name, value in known.items()}
 
 
 def write_turns(path: Path, turns: Iterable[Turn]) -> None:
@@ -104,13 +90,7 @@ def turns_from_rttm(path: Path) -> list[Turn]:
         InputError: as `read_rttm`.
     """
     return [
-        Turn(
-            session_id=recording,
-            start=segment.start,
-            end=segment.end,
-            speaker=segment.speaker,
-            words="",
-        )
+        Turn(recording, segment.start, segment.end, segment.speaker, words="")
         for recording, segments in read_rttm(path).items()
         for segment in segments
     ]

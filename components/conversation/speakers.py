@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from components.base.errors import InputError
-from components.base.files import atomic_path
-from components.base.reading import read_text
+from components.base import InputError, atomic_path, read_text
 from components.conversation.types import Seconds, SpeakerSegment
 
 EXCLUSIVE = "exclusive"
@@ -19,10 +18,22 @@ OTHER_LINES = {
 """NIST's other kinds of RTTM line; none of them says who speaks when."""
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+def _lines(text: str, location: str) -> Iterator[tuple[str, list[str]]]:
+    """Where each line that is no comment stands, for messages, and its fields."""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.startswith(";"):
-            yield number, line.split()
+            yield f"{location}: line {number}", line.split()
+
+
+@contextmanager
+def _checked(location: str, kind: str) -> Iterator[None]:
+    """Raise an `InputError` for what is wrong with a line of that kind of file."""
+    try:
+        yield
+    except IndexError:
+        raise InputError(f"{location}: is not {kind} line: too short") from None
+    except ValueError as error:
+        raise InputError(f"{location}: is not {kind} line: {error}") from None
 
 
 def read_rttm(path: Path) -> dict[str, list[SpeakerSegment]]:
@@ -42,24 +53,16 @@ def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
 
     >>> parse_rttm("SPEAKER call 1 0.5 1.5 <NA> <NA> A <NA> <NA>", "call.rttm")
     {'call': [SpeakerSegment(start=0.5, end=2.0, speaker='A')]}
-
-    Args:
-        text: the file's content.
-        location: where it comes from, for messages.
     """
     recordings: dict[str, list[SpeakerSegment]] = {}
-    for number, fields in _lines(text):
+    for line, fields in _lines(text, location):
         if fields[0] in OTHER_LINES:
             continue
         if fields[0] != "SPEAKER":
-            raise InputError(f"{location}: line {number}: is not RTTM (expected “SPEAKER …”)")
-        try:
+            raise InputError(f"{line}: is not RTTM (expected “SPEAKER …”)")
+        with _checked(line, "an RTTM"):
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
-        except IndexError:
-            raise InputError(f"{location}: line {number}: is not an RTTM line: too short") from None
-        except ValueError as error:
-            raise InputError(f"{location}: line {number}: is not an RTTM line: {error}") from None
         recordings.setdefault(recording, []).append(segment)
     return {recording: sorted(segments) for recording, segments in recordings.items()}
 
@@ -102,14 +105,9 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
         InputError: no such file, or a line that is not UEM, with its number.
     """
     regions: dict[str, list[tuple[Seconds, Seconds]]] = {}
-    for number, fields in _lines(read_text(path)):
-        location = f"{path}: line {number}"
-        try:
+    for location, fields in _lines(read_text(path), str(path)):
+        with _checked(location, "a UEM"):
             recording, start, end = fields[0], float(fields[2]), float(fields[3])
-        except IndexError:
-            raise InputError(f"{location}: is not a UEM line: too short") from None
-        except ValueError as error:
-            raise InputError(f"{location}: is not a UEM line: {error}") from None
         if not (math.isfinite(start) and math.isfinite(end)):
             raise InputError(f"{location}: has a time that is not a number")
         if end < start:

@@ -132,9 +132,8 @@ class Turn:
         """
         probabilities: dict[str, float] = dict(zip(EMOTIONS, map(float, row), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
-        return replace(
-            self, emotion=emotion, confidence=probabilities[emotion], probabilities=probabilities
-        )
+        confidence = probabilities[emotion]
+        return replace(self, emotion=emotion, confidence=confidence, probabilities=probabilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,10 +160,10 @@ class Utterance:
     def as_turn(self) -> Turn:
         """The same stretch as a reference turn."""
         return Turn(
-            session_id=self.recording,
-            start=self.start,
-            end=self.end,
-            speaker=self.speaker,
+            self.recording,
+            self.start,
+            self.end,
+            self.speaker,
             words=self.text,
             emotion=self.emotion,
         )

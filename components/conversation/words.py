@@ -4,18 +4,13 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import (
-    Annotated,
-    Any,
-    NotRequired,  # pydantic needs it before Python 3.12
-)
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BeforeValidator, Field, StringConstraints
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from components.base.errors import InputError
-from components.base.files import atomic_path
-from components.base.reading import Number, no_bool, read_json, validate
+from components.base import InputError, Number, atomic_path, read_json, validate
+from components.base.reading import no_bool
 from components.conversation.types import EARLIEST, AsrSegment, Seconds, Word
 
 LATEST: Seconds = 1e7
@@ -33,6 +28,7 @@ MaybeTime = Annotated[
 ]
 MaybeScore = Annotated[float | None, BeforeValidator(_known)]
 
+_WORD_KEYS = ("start", "end", "score", "speaker")
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True), Field(coerce_numbers_to_str=True)]
 """Some writers give numbers. Stripping refuses half of a character, which JSON can escape."""
@@ -85,21 +81,13 @@ def parse_words(data: Any, location: str) -> list[AsrSegment]:
     >>> parse_words([{"start": 0, "words": words}], "words.json")
     Traceback (most recent call last):
     components.base.errors.InputError: words.json: segment 1: lacks 'end'
-
-    Args:
-        data: what the JSON holds.
-        location: where it comes from, for messages.
     """
     data = {"segments": data} if isinstance(data, list) else data
     return asr_segments(validate(WhisperXTranscript, data, location), location)
 
 
 def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegment]:
-    """A transcript that was validated, as segments.
-
-    Args:
-        transcript: as `validate` or FastAPI gives it.
-        location: where it comes from, for messages.
+    """A transcript that `validate` or FastAPI has validated, as segments.
 
     Raises:
         InputError: a segment has neither words nor text, or something ends before it starts.
@@ -126,13 +114,8 @@ def _segment(segment: WhisperXSegment) -> AsrSegment:
 
 
 def _word(entry: WhisperXWord) -> Word:
-    return Word(
-        text=entry["word"],
-        start=entry.get("start"),
-        end=entry.get("end"),
-        score=entry.get("score"),
-        speaker=entry.get("speaker"),
-    )
+    known: dict[str, Any] = {key: value for key, value in entry.items() if key in _WORD_KEYS}
+    return Word(entry["word"], **{"start": None, "end": None} | known)
 
 
 def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en") -> None:
@@ -160,5 +143,5 @@ def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
 
 def word_entry(word: Word) -> dict[str, Any]:
     """A word as WhisperX writes it, without the keys it has no value for."""
-    fields = {"start": word.start, "end": word.end, "score": word.score, "speaker": word.speaker}
-    return {"word": word.text} | {k: v for k, v in fields.items() if v is not None}
+    values = ((key, getattr(word, key)) for key in _WORD_KEYS)
+    return {"word": word.text} | {key: value for key, value in values if value is not None}

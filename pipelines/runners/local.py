@@ -121,7 +121,7 @@ def run_pipeline(
         _stop(child)
         if mounts is not None:
             stop_containers(folder.name)
-    if status != 0 or reader.failed():
+    if status != 0 or reader.first("failed"):
         raise _error(reader, status, log)
     outputs = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
     return PipelineRun(folder=folder, steps=reader.steps, outputs=outputs)
@@ -158,7 +158,7 @@ def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
 
 def _error(reader: EventReader, status: int, log: Path) -> MoodlineError:
     """Why a run failed, as an exception."""
-    step = reader.failed() or reader.running() or Event("", "failed")
+    step = reader.first("failed") or reader.first("running") or Event("", "failed")
     tail = step.output or _last_lines(log)
     full = step.error if step.error and step.error.kind == DiskFull.__name__ else _disk_full(log)
     if full:
@@ -166,7 +166,7 @@ def _error(reader: EventReader, status: int, log: Path) -> MoodlineError:
             f"step {step.step or '(none: the run itself)'}: the disk is full: {full.message}; free"
             " some space and start again: the run goes on in that step"
         )
-    if status < 0 and reader.failed() is None:
+    if status < 0 and reader.first("failed") is None:
         reason = f"the run was killed by {signal.Signals(-status).name}"
         return StepFailed(step.step, reason, tail, log)
     known = step.error and step.error.exception()

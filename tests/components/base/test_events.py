@@ -41,8 +41,8 @@ def test_events_are_read_once_each_and_a_step_keeps_its_error(reader: EventReade
     assert len(reader.read()) == 3
     assert reader.read() == []
     assert list(reader.steps) == ["train", "record"]
-    assert reader.failed() == Event("train", "failed", 2.5, None, error, ("a", "b"))
-    assert reader.running() == Event("record", "running")
+    assert reader.first("failed") == Event("train", "failed", 2.5, None, error, ("a", "b"))
+    assert reader.first("running") == Event("record", "running")
 
 
 def test_half_a_line_waits_for_its_end_and_a_torn_one_is_passed_over(reader: EventReader) -> None:
