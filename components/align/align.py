@@ -29,7 +29,7 @@ def align(
     session_id: str,
     max_pause: Seconds = 1.5,
 ) -> list[Turn]:
-    """Turns of a recording from its words and its speaker segments.
+    """Turns of a recording (`session_id` is its name) from its words and its speaker segments.
 
     A new turn begins where the speaker changes, or where the pause from the end of the previous
     word to the start of the next exceeds `max_pause` (a pause of exactly that still belongs).
@@ -43,12 +43,6 @@ def align(
     ... )
     >>> [(turn.speaker, turn.words) for turn in turns]
     [('A', 'Hello, who'), ('B', 'Me.')]
-
-    Args:
-        segments: what was recognised.
-        speakers: who spoke when.
-        session_id: the recording's name.
-        max_pause: seconds.
 
     Returns:
         Turns ordered by start.
@@ -114,9 +108,7 @@ def align_folder(
         transcripts: folders of `<recording>.json`, one for each shard of the corpus.
         speakers: their folders of `<recording>.rttm`; a silent recording's may be empty.
         out: a folder to write `<recording>.json` (SegLST) into, whole or not at all.
-        max_pause: seconds.
         baseline: align without alignment, by `align_baseline`.
-        progress: called after each recording.
 
     Raises:
         InputError: no transcripts, one without its speakers, or a file that cannot be read.

@@ -38,7 +38,6 @@ def attribute(
         starts: seconds, shape [words], in the order that “previous” means.
         ends: seconds, shape [words].
         segments: who speaks when; may overlap.
-        max_pause: seconds.
 
     Returns:
         A speaker label a word.
@@ -86,10 +85,8 @@ class _Speech:
 
     def closeness(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
         """Seconds spoken inside each stretch; where none, minus the distance to the nearest."""
-        inside = np.interp(ends, self.times, self.spoken) - np.interp(
-            starts, self.times, self.spoken
-        )
-        inside = np.round(inside, DIGITS)
+        before, until = (np.interp(times, self.times, self.spoken) for times in (starts, ends))
+        inside = np.round(until - before, DIGITS)
         after = np.searchsorted(self.starts, ends, side="right")
         to_last = np.maximum(starts - np.r_[-np.inf, self.ends][after], 0)
         to_next = np.r_[self.starts, np.inf][after] - ends

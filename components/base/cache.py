@@ -7,11 +7,7 @@ from typing import Any
 
 
 class Cache:
-    """Files named by the digest of what they were made from; safe to delete at any time.
-
-    Args:
-        root: the folder it lies in; made when first written to.
-    """
+    """Files in a folder, named by what they were made from; safe to delete at any time."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
@@ -20,9 +16,7 @@ class Cache:
         """Where the result of `kind` for `key` lies, or is to be written (with `atomic_path`).
 
         Args:
-            kind: the work's name; a folder of the cache.
             key: everything that decides the result; anything JSON can hold.
-            suffix: of the file's name.
         """
         digest = json_digest(key)
         return self.root / kind / digest[:2] / f"{digest}{suffix}"

@@ -14,14 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from components.base.errors import (
-    DiskFull,
-    InputError,
-    MoodlineError,
-    Refused,
-    Stopped,
-    Unavailable,
-)
+from components.base import errors
 from components.base.files import is_disk_full
 
 EVENTS = "MOODLINE_EVENTS"
@@ -29,7 +22,10 @@ EVENTS = "MOODLINE_EVENTS"
 
 State = Literal["running", "done", "reused", "failed"]
 
-_KINDS = {kind.__name__: kind for kind in (DiskFull, InputError, Refused, Stopped, Unavailable)}
+_KINDS: dict[str, type[errors.MoodlineError]] = {
+    name: getattr(errors, name)
+    for name in ("DiskFull", "InputError", "Refused", "Stopped", "Unavailable")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +44,11 @@ class Failure:
     def of(cls, error: BaseException) -> "Failure":
         """Describe an exception."""
         if is_disk_full(error):
-            return cls(DiskFull.__name__, str(error))
+            return cls("DiskFull", str(error))
         names = [base.__name__ for base in type(error).__mro__]
         return cls(next((name for name in names if name in _KINDS), names[0]), str(error))
 
-    def exception(self) -> MoodlineError | None:
+    def exception(self) -> errors.MoodlineError | None:
         """The exception again; None for a fault, which is of no kind."""
         kind = _KINDS.get(self.kind)
         return kind(self.message) if kind else None

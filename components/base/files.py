@@ -143,12 +143,9 @@ def _beside(path: Path, suffix: str) -> Path:
 
 
 def is_disk_full(error: BaseException | str) -> bool:
-    """Whether a failure means that the disk is full.
+    """Whether an exception, or what another process printed of one, means that the disk is full.
 
     Libraries wrap the system's error in their own, so its words are looked for, too.
-
-    Args:
-        error: an exception, or what another process printed of one.
     """
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True

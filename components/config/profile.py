@@ -130,13 +130,11 @@ def load_train_step(name: str | Path) -> TrainStep:
 
 def _read(name: str | Path) -> tuple[Any, str, Path]:
     """A profile's content, how an error names it, and the folder it lies in."""
-    text, folder = str(name), Path()
+    text = str(name)
     if text.lstrip().startswith("{"):
-        location, source = "the profile", text
-    else:
-        path = Path(__file__).with_name(f"{text}.yaml") if "/" not in text else Path(text)
-        path = path if path.is_file() else Path(text)
-        if not path.is_file():
-            raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
-        location, source, folder = text, read_text(path), path.parent
-    return parse_yaml(source, location), location, folder
+        return parse_yaml(text, "the profile"), "the profile", Path()
+    path = Path(__file__).with_name(f"{text}.yaml") if "/" not in text else Path(text)
+    path = path if path.is_file() else Path(text)
+    if not path.is_file():
+        raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
+    return parse_yaml(read_text(path), text), text, path.parent

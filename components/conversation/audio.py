@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 Source = Path | str | IO[bytes]
 T = TypeVar("T")
+Use = Callable[[Iterator[np.ndarray], int], T]
 
 
 def _name(source: Source) -> str:
@@ -46,13 +47,12 @@ def _check_readable(source: Source) -> None:
             raise InputError(f"{path}: no such file")
         if path.is_dir():
             raise InputError(f"{path}: is a folder, not an audio file")
-        if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty")
+        size = path.stat().st_size
     else:
-        source.seek(0, 2)
-        if source.tell() == 0:
-            raise InputError("the audio: the file is empty")
+        size = source.seek(0, 2)
         source.seek(0)
+    if size == 0:
+        raise InputError(f"{_name(source)}: the file is empty")
 
 
 def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> np.ndarray:
@@ -105,12 +105,7 @@ def check_audio(source: Source) -> Seconds:
     return _decoded(source, lambda blocks, rate: sum(map(len, blocks)) / rate)
 
 
-def _decoded(
-    source: Source,
-    use: Callable[[Iterator[np.ndarray], int], T],
-    start: Seconds = 0.0,
-    end: Seconds | None = None,
-) -> T:
+def _decoded(source: Source, use: Use[T], start: Seconds = 0.0, end: Seconds | None = None) -> T:
     """What `use` makes of a stretch's checked blocks of samples and their rate."""
     import soundfile
 
@@ -136,15 +131,11 @@ def audio_duration(source: Source) -> Seconds:
     Raises:
         InputError: as `read_audio`.
     """
-    import soundfile
-
-    _check_readable(source)
-    try:
-        with soundfile.SoundFile(_for_soundfile(source)) as sound:
-            return sound.frames / sound.samplerate
-    except soundfile.LibsndfileError:
+    seconds = _soundfile_duration(source)
+    if seconds is None:
         rate, blocks = _open_with_av(source)
-        return sum(map(len, blocks)) / rate
+        seconds = sum(map(len, blocks)) / rate
+    return seconds
 
 
 def announced_duration(source: Source) -> Seconds | None:
@@ -153,19 +144,26 @@ def announced_duration(source: Source) -> Seconds | None:
     A header can be wrong: use it to plan, not to enforce a limit.
     """
     import av
-    import soundfile
 
     try:
-        _check_readable(source)
+        seconds = _soundfile_duration(source)
+        if seconds is None:
+            with _av_open(source) as container:
+                seconds = container.duration / av.time_base if container.duration else None
+    except (InputError, av.FFmpegError, ValueError, OSError):
+        return None
+    return seconds
+
+
+def _soundfile_duration(source: Source) -> Seconds | None:
+    """A length as soundfile reads it from the header; None where only PyAV can read the file."""
+    import soundfile
+
+    _check_readable(source)
+    try:
         with soundfile.SoundFile(_for_soundfile(source)) as sound:
             return sound.frames / sound.samplerate
     except soundfile.LibsndfileError:
-        try:
-            with _av_open(source) as container:
-                return container.duration / av.time_base if container.duration else None
-        except (av.FFmpegError, ValueError, OSError):
-            return None
-    except InputError:
         return None
 
 

@@ -117,7 +117,6 @@ def work_through(
         make: the text of each kind of file; called only for what is in no cache.
         suffix: of the files' names.
         cache: where finished work lies.
-        progress: called after each recording.
     """
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)

@@ -159,14 +159,8 @@ class Utterance:
 
     def as_turn(self) -> Turn:
         """The same stretch as a reference turn."""
-        return Turn(
-            self.recording,
-            self.start,
-            self.end,
-            self.speaker,
-            words=self.text,
-            emotion=self.emotion,
-        )
+        span = self.start, self.end
+        return Turn(self.recording, *span, self.speaker, words=self.text, emotion=self.emotion)
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,18 +126,12 @@ def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en"
 
 def words_text(segments: Iterable[AsrSegment], language: str = "en") -> str:
     """A transcript as WhisperX's JSON."""
-    data = {
-        "segments": [
-            {
-                "start": segment.start,
-                "end": segment.end,
-                "text": segment.text,
-                "words": [word_entry(word) for word in segment.words],
-            }
-            for segment in segments
-        ],
-        "language": language,
-    }
+    entries = [
+        {"start": segment.start, "end": segment.end, "text": segment.text}
+        | {"words": [word_entry(word) for word in segment.words]}
+        for segment in segments
+    ]
+    data = {"segments": entries, "language": language}
     return json.dumps(data, ensure_ascii=False, indent=1)
 
 

@@ -40,11 +40,8 @@ def diarize_corpus(
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
             where the profile's segmentation is "reference".
-        out_dir: made if need be.
         profile: names the pipeline, the number of speakers where every recording has the same, and
             where the stretches of speech come from.
-        settings: where models and cache lie.
-        progress: called with (done, total) after each recording.
         shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:

@@ -101,6 +101,9 @@ class Diarizer:
         """
         import torch
         from pyannote.audio.pipelines import SpeakerDiarization
+        from pyannote.core import Segment
+
+        from components.diarize.reference_segmentation import speakers_of
 
         if len(audio) < MIN_SAMPLES:
             return Diarization((), ())
@@ -113,18 +116,21 @@ class Diarizer:
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    return _diarization(self._apply(file, num_speakers, _Hook(step)))
+                    return _diarization(self._apply(file, num_speakers, step and _hook(step)))
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
                         " set the profile's segmentation to vad, or diarize.pipeline to one of"
                         " pyannote.audio.pipelines.SpeakerDiarization"
                     )
-                return self._assign_speakers(file, num_speakers, stretches)
+                length = len(audio) / SAMPLE_RATE
+                inside = [Segment(a, min(b, length)) for a, b in stretches if a < length]
+                segments = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
+                return Diarization(segments, segments)
         finally:
             torch.set_num_threads(threads)
 
-    def _apply(self, file: dict[str, Any], num_speakers: int | None, hook: "_Hook") -> Any:
+    def _apply(self, file: dict[str, Any], num_speakers: int | None, hook: Any) -> Any:
         try:
             return self._pipeline(file, num_speakers=num_speakers, hook=hook)
         except ValueError:
@@ -134,27 +140,11 @@ class Diarizer:
             log.info("too little speech for %d speakers", num_speakers)
             return self._pipeline(file, max_speakers=num_speakers, hook=hook)
 
-    def _assign_speakers(
-        self,
-        file: dict[str, Any],
-        num_speakers: int | None,
-        stretches: Sequence[tuple[Seconds, Seconds]],
-    ) -> Diarization:
-        from pyannote.core import Segment
-
-        from components.diarize.reference_segmentation import speakers_of
-
-        length = file["waveform"].shape[1] / SAMPLE_RATE
-        inside = [Segment(start, min(end, length)) for start, end in stretches if start < length]
-        segments = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
-        return Diarization(segments, segments)
-
 
 def follow_moves(pipeline: Path) -> None:
     """Rewrite a pipeline's `config.yaml` that names a class by where it was in an older version.
 
-    Args:
-        pipeline: a prepared pipeline's folder, or its `config.yaml`; anything else is left alone.
+    `pipeline` is its folder, or that file; anything else is left alone.
 
     Raises:
         OSError: the file cannot be written.
@@ -167,22 +157,19 @@ def follow_moves(pipeline: Path) -> None:
         migrated(config, f"{OLD_CLASS} is {NEW_CLASS} now")
 
 
-class _Hook:
+def _hook(step: Callable[[float], None]) -> Callable[..., None]:
     """What pyannote calls after each batch; it goes through the recording twice."""
+    rounds: list[str] = []
 
-    def __init__(self, step: Callable[[float], None] | None) -> None:
-        self._step = step
-        self._rounds: list[str] = []
-
-    def __call__(
-        self, name: str, *_: Any, total: int | None = None, completed: int | None = None, **__: Any
+    def report(
+        name: str, *_: Any, total: int | None = None, completed: int | None = None, **__: Any
     ) -> None:
-        if self._step is None or not total or completed is None:
-            return
-        if name not in self._rounds:
-            self._rounds.append(name)
-        done = len(self._rounds) - 1 + min(completed / total, 1.0)
-        self._step(min(done / 2, 1.0))
+        if total and completed is not None:
+            if name not in rounds:
+                rounds.append(name)
+            step(min((len(rounds) - 1 + min(completed / total, 1.0)) / 2, 1.0))
+
+    return report
 
 
 def _diarization(output: Any) -> Diarization:

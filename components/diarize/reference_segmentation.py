@@ -50,12 +50,9 @@ def speakers_of(
     segmentation = _as_chunks(pipeline, stretches, alone)
     trusted = int((segmentation.data.mean(axis=(1, 2)) >= MIN_ACTIVE_RATIO).sum())
     number, minimum, maximum = set_num_speakers(num_speakers and min(num_speakers, max(trusted, 1)))
-    clusters, _, _ = pipeline.clustering(
-        embeddings=voices[:, None],
-        segmentations=segmentation,
-        num_clusters=number,
-        min_clusters=minimum,
-        max_clusters=maximum,
+    limits = {"num_clusters": number, "min_clusters": minimum, "max_clusters": maximum}
+    clusters, *_ = pipeline.clustering(
+        embeddings=voices[:, None], segmentations=segmentation, **limits
     )
     _, owners = np.unique(clusters[:, 0], return_inverse=True)
     return sorted(

@@ -8,7 +8,7 @@ from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import ANSWERS, Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
 from components.scoring.errors import Share, TimeErrors, WordErrors
-from components.scoring.faults import Faults, TurnFaults, UtteranceFaults, find_faults
+from components.scoring.faults import Faults, UtteranceFaults, find_faults
 from components.scoring.intervals import Comparison, Interval, bootstrap, mcnemar, paired_bootstrap
 from components.scoring.predictions import UtterancePrediction, utterance_predictions
 from components.scoring.score import Scores, score, score_each, score_words, turns_by_recording
@@ -23,11 +23,4 @@ from components.scoring.verdict import (
     Verdict,
     read_verdict,
 )
-from components.scoring.words import (
-    cpwer,
-    normalise,
-    pair_words,
-    tcpwer,
-    wer,
-    word_speaker_accuracy,
-)
+from components.scoring.words import cpwer, normalise, tcpwer, wer, word_speaker_accuracy

@@ -32,11 +32,10 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """The bins and the error."""
+        rows = enumerate(zip(self.count, self.correct, self.confidence, strict=True))
         bins = [
             {"from": i / BINS, "to": (i + 1) / BINS, "count": n, "correct": right, "confidence": c}
-            for i, (n, right, c) in enumerate(
-                zip(self.count, self.correct, self.confidence, strict=True)
-            )
+            for i, (n, right, c) in rows
         ]
         return {"ece": self.ece, "total": sum(self.count), "bins": bins}
 
@@ -52,8 +51,6 @@ def calibration(confidence: Sequence[float], correct: Sequence[bool]) -> Calibra
         raise ValueError("each answer needs a confidence from 0 to 1")
     bins = np.clip(np.ceil(np.minimum(sure, 1) * BINS).astype(int) - 1, 0, BINS - 1)
     count = np.bincount(bins, minlength=BINS)
-    hits = np.bincount(bins, weights=right, minlength=BINS)
+    hits = np.bincount(bins, weights=right, minlength=BINS).astype(int)
     sums = np.bincount(bins, weights=sure, minlength=BINS)
-    return Calibration(
-        tuple(int(n) for n in count), tuple(int(n) for n in hits), tuple(float(c) for c in sums)
-    )
+    return Calibration(*(tuple(values.tolist()) for values in (count, hits, sums)))

@@ -1,7 +1,7 @@
 """Accuracy, recalls and F1 from a confusion matrix that is kept whole."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,8 +15,6 @@ SIZE = len(EMOTIONS)
 ANSWERS = (*EMOTIONS, "none")
 """The columns of a confusion matrix: an utterance may have no answer, or one that is none of
 the four."""
-
-Rates = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, slots=True)

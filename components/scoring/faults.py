@@ -102,9 +102,8 @@ def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Fault
     turn_faults: dict[int, TurnFaults] = {}
     for name, in_reference in utterance_indices.items():
         in_hypothesis = turn_indices.get(name, [])
-        faults = _of_recording(
-            [utterances[i] for i in in_reference], [turns[i] for i in in_hypothesis]
-        )
+        sides = [utterances[i] for i in in_reference], [turns[i] for i in in_hypothesis]
+        faults = _of_recording(*sides)
         utterance_faults |= zip(in_reference, faults.utterances, strict=True)
         turn_faults |= zip(in_hypothesis, faults.turns, strict=True)
     return Faults(

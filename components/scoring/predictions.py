@@ -58,12 +58,12 @@ def utterance_predictions(
     """
     hypothesis = turns_by_recording(turns)
     reference = turns_by_recording(u.as_turn() for u in utterances)
-    speech: dict[tuple[str, str], list[Turn]] = {}
+    speech: dict[tuple[str, str], list[Turn]] = defaultdict(list)
     for name, reference_turns in reference.items():
         mapping = map_speakers(reference_turns, hypothesis.get(name, []))
         for turn in hypothesis.get(name, []):
             if turn.emotion is not None and turn.speaker in mapping:
-                speech.setdefault((name, mapping[turn.speaker]), []).append(turn)
+                speech[name, mapping[turn.speaker]].append(turn)
     speakers = {key: _SpeakerTurns(speaker_turns) for key, speaker_turns in speech.items()}
     return [
         speakers[key].prediction(u) if (key := (u.recording, u.speaker)) in speakers else NONE

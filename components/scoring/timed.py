@@ -1,6 +1,6 @@
 """TEER, sTEER and DER of one recording, in seconds."""
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from components.conversation import EMOTIONS, UNKNOWN, Turn
 from components.scoring.conventions import Convention
@@ -9,6 +9,7 @@ from components.scoring.sweep import Region, Span, Tracks, identification, map_l
 
 Turns = Sequence[Turn]
 Uem = Iterable[Span] | None
+Label = Callable[[Turn], Hashable]
 
 
 def _known_speaker(turn: Turn) -> str | None:
@@ -33,9 +34,7 @@ def map_speakers(reference: Turns, hypothesis: Turns) -> dict[str, str]:
     Returns:
         For each mapped hypothesis speaker its reference speaker.
     """
-    mapping = map_labels(
-        Tracks.of(reference, _known_speaker), Tracks.of(hypothesis, _known_speaker)
-    )
+    mapping = map_labels(*_tracks(reference, hypothesis, _known_speaker))
     return {str(speaker): str(reference_speaker) for speaker, reference_speaker in mapping.items()}
 
 
@@ -62,11 +61,7 @@ def teer(
     if convention.own_mapping:
         return _own_mapping(reference, hypothesis, convention, uem, speakers=False)
     region = convention.region(reference, hypothesis, uem, without_other=True)
-    return identification(
-        Tracks.of(reference, lambda turn: turn.emotion),
-        Tracks.of(hypothesis, lambda turn: turn.emotion),
-        region,
-    )
+    return identification(*_tracks(reference, hypothesis, lambda turn: turn.emotion), region)
 
 
 def steer(
@@ -115,11 +110,7 @@ def der(reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = 
     TimeErrors(missed=0.0, false_alarm=2.0, confusion=1.0, total=8.0)
     """
     region = convention.region(reference, hypothesis, uem, without_other=False)
-    return _mapped(
-        Tracks.of(reference, lambda turn: turn.speaker),
-        Tracks.of(hypothesis, lambda turn: turn.speaker),
-        region,
-    )
+    return _mapped(reference, hypothesis, lambda turn: turn.speaker, region)
 
 
 def _own_mapping(
@@ -139,10 +130,15 @@ def _own_mapping(
         return f"{emotion}_{turn.speaker}" if speakers else emotion
 
     region = convention.region(scored, hypothesis, uem, without_other=False)
-    return _mapped(Tracks.of(scored, label), Tracks.of(hypothesis, label), region)
+    return _mapped(scored, hypothesis, label, region)
 
 
-def _mapped(reference: Tracks, hypothesis: Tracks, region: Region) -> TimeErrors:
+def _mapped(reference: Turns, hypothesis: Turns, label: Label, region: Region) -> TimeErrors:
     """The errors that are left once labels are mapped for the most common speech."""
-    names = map_labels(reference, hypothesis, region)
-    return identification(reference, hypothesis.renamed(names), region)
+    tracks, other_tracks = _tracks(reference, hypothesis, label)
+    names = map_labels(tracks, other_tracks, region)
+    return identification(tracks, other_tracks.renamed(names), region)
+
+
+def _tracks(reference: Turns, hypothesis: Turns, label: Label) -> tuple[Tracks, Tracks]:
+    return Tracks.of(reference, label), Tracks.of(hypothesis, label)

@@ -72,12 +72,8 @@ class Verdict:
     @property
     def reasons(self) -> tuple[str, ...]:
         """A line for each check that did not pass, those that failed first."""
-        return tuple(
-            check.says
-            for result in (FAIL, INCONCLUSIVE)
-            for check in self.checks
-            if check.result == result
-        )
+        results = (FAIL, INCONCLUSIVE)
+        return tuple(c.says for result in results for c in self.checks if c.result == result)
 
     def __str__(self) -> str:
         return "; ".join([self.decision, *self.reasons])

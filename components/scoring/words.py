@@ -69,9 +69,8 @@ def cpwer(reference: Turns, hypothesis: Turns) -> WordErrors:
     size = max(len(reference_words), len(hypothesis_words))
     reference_words += [[]] * (size - len(reference_words))
     hypothesis_words += [[]] * (size - len(hypothesis_words))
-    costs = np.array(
-        [[Levenshtein.distance(a, b) for b in hypothesis_words] for a in reference_words], dtype=int
-    ).reshape(size, size)
+    rows = [[Levenshtein.distance(a, b) for b in hypothesis_words] for a in reference_words]
+    costs = np.array(rows, dtype=int).reshape(size, size)
     pairs = linear_sum_assignment(costs)
     return WordErrors(int(costs[pairs].sum()), length)
 

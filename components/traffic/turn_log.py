@@ -149,12 +149,10 @@ class TurnLog:
             erasures = [{"recording": recording, "time": now} for recording in recordings]
             with self.open().begin() as connection:
                 connection.execute(insert(ERASED), erasures)
-                turns = connection.execute(
-                    delete(TURNS).where(TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
-                ).rowcount
-                feedback = connection.execute(
-                    delete(FEEDBACK).where(FEEDBACK.c.recording.in_(recordings))
-                ).rowcount
+                answered = (TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
+                turns = connection.execute(delete(TURNS).where(*answered)).rowcount
+                corrected = FEEDBACK.c.recording.in_(recordings)
+                feedback = connection.execute(delete(FEEDBACK).where(corrected)).rowcount
             _empty_wal(self._database)
         files = [path for recording in recordings for path in audio_of(self.folder, recording)]
         for path in files:
@@ -190,11 +188,9 @@ class TurnLog:
                 deleted += connection.execute(delete(TURNS).where(*is_late())).rowcount
                 deleted += connection.execute(delete(TURNS).where(TURNS.c.time < whole)).rowcount
                 connection.execute(delete(ERASED).where(ERASED.c.time < whole))
-                emptied = connection.execute(
-                    update(TURNS)
-                    .where(TURNS.c.time < content, TURNS.c.text.is_not(None))
-                    .values(text=None)
-                ).rowcount
+                has_old_text = (TURNS.c.time < content, TURNS.c.text.is_not(None))
+                without_text = update(TURNS).where(*has_old_text).values(text=None)
+                emptied = connection.execute(without_text).rowcount
             _empty_wal(self._database)
         for path in (self.folder / "audio").glob("day=*/[!.]*.flac"):
             day = datetime.strptime(path.parent.name, "day=%Y-%m-%d").replace(tzinfo=UTC)

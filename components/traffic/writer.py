@@ -44,9 +44,6 @@ class LogWriter:
     database does.
 
     While the database is away requests fail at once, and a thread looks for it.
-
-    Args:
-        log: that it writes into.
     """
 
     def __init__(self, log: TurnLog) -> None:

@@ -35,10 +35,7 @@ def transcribe_corpus(
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
             where the profile's segmentation is "reference".
-        out_dir: made if need be.
         profile: names the models, and where the stretches that are read come from.
-        settings: where models and cache lie.
-        progress: called with (done, total) after each recording.
         shard: (index, count): only these recordings, see `shard_of`.
 
     Raises:

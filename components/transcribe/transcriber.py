@@ -90,17 +90,15 @@ class Transcriber:
     ) -> list[Aligner]:
         from components.transcribe.attention import AttentionAligner
 
-        best: Aligner
-        if options.word_times == "ctc":
-            from components.transcribe.ctc import CtcAligner
-
-            model = options.align_model and resolve_model(options.align_model, settings)
-            best = CtcAligner(options.language, model, device, settings.models / "nltk")
-        else:
+        rougher = AttentionAligner(self._pipeline)
+        if options.word_times == "pocketsphinx":
             from components.transcribe.demo.phonetic import PhoneticAligner
 
-            best = PhoneticAligner()
-        return [best, AttentionAligner(self._pipeline)]
+            return [PhoneticAligner(), rougher]
+        from components.transcribe.ctc import CtcAligner
+
+        model = options.align_model and resolve_model(options.align_model, settings)
+        return [CtcAligner(options.language, model, device, settings.models / "nltk"), rougher]
 
     def transcribe(
         self,

@@ -5,9 +5,9 @@ word, or None for one it cannot place. It never changes the words: words in = wo
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
@@ -32,16 +32,9 @@ class AlignmentError(Exception):
     """The aligner could not place this text in this audio."""
 
 
-class Aligner(Protocol):
-    """Places words in audio."""
-
-    def __call__(self, audio: np.ndarray, words: Sequence[str]) -> list[WordTime | None]:
-        """Place `words`, all of them spoken in `audio` (mono, 16 kHz), in order.
-
-        Raises:
-            AlignmentError: it cannot be done.
-        """
-        ...
+Aligner = Callable[[np.ndarray, Sequence[str]], list[WordTime | None]]
+"""Places words, all of them spoken in the audio (mono, 16 kHz), in order. It raises an
+`AlignmentError` where it cannot be done."""
 
 
 def add_word_times(
@@ -105,7 +98,7 @@ def shifted(segment: AsrSegment, by: Seconds) -> AsrSegment:
     if not by:
         return segment
 
-    def moved(part: AsrSegment | Word) -> dict[str, Seconds]:
+    def moved(part: AsrSegment | Word) -> dict[str, Any]:
         times = {"start": part.start, "end": part.end}
         return {edge: round(time + by, 3) for edge, time in times.items() if time is not None}
 

@@ -67,7 +67,7 @@ class CentredClustering(BaseClustering):
         mean = np.average(known, axis=0, weights=seconds)
         centred = unit(known - mean)
         limits = self.set_num_clusters(len(known), num_clusters, min_clusters, max_clusters)
-        labels = self._cluster(known, centred, seconds, *limits)
+        labels = self._cluster(known, centred, seconds, limits)
         means = _means(known, labels)
         if len(means) == 1:
             return *one, means
@@ -98,11 +98,10 @@ class CentredClustering(BaseClustering):
         known: np.ndarray,
         centred: np.ndarray,
         seconds: np.ndarray,
-        number: int | None,
-        minimum: int,
-        maximum: int,
+        limits: tuple[int | None, int, int],
     ) -> np.ndarray:
-        """The cluster of each embedding, from 0."""
+        """The cluster of each embedding, from 0; limits: the number, the minimum, the maximum."""
+        number, minimum, maximum = limits
         one = np.zeros(len(known), dtype=int)
         if maximum == 1 or len(known) == 1:
             return one

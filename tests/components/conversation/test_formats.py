@@ -89,9 +89,9 @@ def test_rttm_keeps_microseconds(
         for (start, length), name in entries
     )
     write_rttm(path, "r", segments)
-    found = read_rttm(path).get("r", [])
-    assert len(found) == len(segments)
-    for one, other in zip(sorted(found), segments, strict=True):
+    read_back = read_rttm(path).get("r", [])
+    assert len(read_back) == len(segments)
+    for one, other in zip(sorted(read_back), segments, strict=True):
         assert abs(one.start - other.start) < 1e-6
         assert abs(one.end - other.end) < 2e-6
 

@@ -18,20 +18,21 @@ from safetensors.torch import load_file
 from components.diarize.demo.pipeline import WEIGHTS
 from components.diarize.demo.resemblyzer import SIZE, Resemblyzer
 
+MODELS = {
+    "embedding": "$model/embedding",
+    "embedding_batch_size": 32,
+    "embedding_exclude_overlap": True,
+    "plda": "$model/plda",
+    "segmentation": "$model/segmentation",
+    "segmentation_batch_size": 32,
+}
+
 CONFIGS = {
     "speaker-diarization-3.1": {
         "version": "3.1.0",
         "pipeline": {
             "name": "pyannote.audio.pipelines.SpeakerDiarization",
-            "params": {
-                "clustering": "AgglomerativeClustering",
-                "embedding": "$model/embedding",
-                "embedding_batch_size": 32,
-                "embedding_exclude_overlap": True,
-                "plda": "$model/plda",
-                "segmentation": "$model/segmentation",
-                "segmentation_batch_size": 32,
-            },
+            "params": {"clustering": "AgglomerativeClustering", **MODELS},
         },
         "params": {
             "clustering": {"method": "centroid", "min_cluster_size": 12, "threshold": 0.7},
@@ -42,15 +43,7 @@ CONFIGS = {
         "dependencies": {"pyannote.audio": "4.0.0"},
         "pipeline": {
             "name": "pyannote.audio.pipelines.SpeakerDiarization",
-            "params": {
-                "clustering": "VBxClustering",
-                "embedding": "$model/embedding",
-                "embedding_batch_size": 32,
-                "embedding_exclude_overlap": True,
-                "plda": "$model/plda",
-                "segmentation": "$model/segmentation",
-                "segmentation_batch_size": 32,
-            },
+            "params": {"clustering": "VBxClustering", **MODELS},
         },
         "params": {
             "clustering": {"threshold": 0.6, "Fa": 0.07, "Fb": 0.8},

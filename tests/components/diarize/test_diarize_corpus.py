@@ -33,15 +33,21 @@ ROOT = Path(__file__).resolve().parents[3]
 pytestmark = pytest.mark.models
 
 
+def cut_into(folder: Path, audio: np.ndarray, count: int, seconds: int) -> list[Recording]:
+    """Recordings talk0, talk1, … of some seconds each, one after the other in the audio."""
+    recordings = []
+    for number in range(count):
+        path = folder / f"talk{number}.wav"
+        part = audio[number * seconds * SAMPLE_RATE : (number + 1) * seconds * SAMPLE_RATE]
+        soundfile.write(path, part, SAMPLE_RATE)
+        recordings.append(Recording(path.stem, path, "fold", None, ()))
+    return recordings
+
+
 def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
 ) -> None:
-    recordings = []
-    for number in range(2):
-        path = tmp_path / f"talk{number}.wav"
-        part = dialogue[0][number * 8 * SAMPLE_RATE : (number + 1) * 8 * SAMPLE_RATE]
-        soundfile.write(path, part, SAMPLE_RATE)
-        recordings.append(Recording(path.stem, path, "fold", None, ()))
+    recordings = cut_into(tmp_path, dialogue[0], 2, seconds=8)
     profile = load_profile("demo")
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     out = tmp_path / "out"
@@ -74,12 +80,7 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
 def test_shards_in_one_process_load_the_pipeline_once_and_give_what_the_whole_gives(
     dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
 ) -> None:
-    recordings = []
-    for number in range(3):
-        path = tmp_path / f"talk{number}.wav"
-        part = dialogue[0][number * 5 * SAMPLE_RATE : (number + 1) * 5 * SAMPLE_RATE]
-        soundfile.write(path, part, SAMPLE_RATE)
-        recordings.append(Recording(path.stem, path, "fold", None, ()))
+    recordings = cut_into(tmp_path, dialogue[0], 3, seconds=5)
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     before = _loaded.cache_info().misses
     for index in range(2):
@@ -132,14 +133,14 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
 
     profile = load_profile("demo").model_copy(update={"segmentation": "reference"})
     settings = Settings(models=models_home, cache=tmp_path / "cache")
-    found = []
+    diarized = []
     for number, given in enumerate([recording(0, "AB"), recording(0, "BA"), recording(0.1, "AB")]):
         diarize_corpus([given], tmp_path / str(number), profile, settings)
-        found.append(read_rttm(tmp_path / str(number) / "talk.rttm")["talk"])
-    assert [s.start for s in found[0]] == pytest.approx([s.start for s in spoken])
-    assert [s.end for s in found[0]] == pytest.approx([s.end for s in spoken])
-    assert found[1] == found[0], "who speaks in the reference is not looked at"
-    assert [s.start for s in found[2]] == pytest.approx([s.start + 0.1 for s in spoken])
+        diarized.append(read_rttm(tmp_path / str(number) / "talk.rttm")["talk"])
+    assert [s.start for s in diarized[0]] == pytest.approx([s.start for s in spoken])
+    assert [s.end for s in diarized[0]] == pytest.approx([s.end for s in spoken])
+    assert diarized[1] == diarized[0], "who speaks in the reference is not looked at"
+    assert [s.start for s in diarized[2]] == pytest.approx([s.start + 0.1 for s in spoken])
     # other boundaries are other work, other labels are not
     assert len(list((tmp_path / "cache").rglob("*.rttm"))) == 2 * 2
 
@@ -154,7 +155,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
         profile=DiarizeStep.of(profile).model_dump_json(),
         speakers=speakers,
     )
-    assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == found[0]
+    assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == diarized[0]
     assert speakers.metadata == {"shard": "0/1", "recordings": 1}
 
     silent = Recording("silent", path, "fold", None, ())

@@ -25,11 +25,13 @@ def annotation(segments: Sequence[SpeakerSegment]) -> Annotation:
 
 
 def error_rate(
-    truth: Sequence[SpeakerSegment], found: Sequence[SpeakerSegment], audio: np.ndarray
+    truth: Sequence[SpeakerSegment], diarized: Sequence[SpeakerSegment], audio: np.ndarray
 ) -> float:
     """The diarization error rate at collar 0, over the whole recording."""
     whole = Timeline([Segment(0, len(audio) / SAMPLE_RATE)])
-    return float(DiarizationErrorRate(collar=0.0)(annotation(truth), annotation(found), uem=whole))
+    return float(
+        DiarizationErrorRate(collar=0.0)(annotation(truth), annotation(diarized), uem=whole)
+    )
 
 
 def speakers(segments: Sequence[SpeakerSegment]) -> int:
@@ -40,10 +42,10 @@ def speakers(segments: Sequence[SpeakerSegment]) -> int:
 @pytest.mark.parametrize("number", [2, None])
 def test_a_dialogue(diarizer: Diarizer, dialogue: Talk, number: int | None) -> None:
     audio, truth = dialogue
-    found = diarizer.diarize(audio, number).segments
-    assert list(found) == sorted(found)
-    assert speakers(found) == 2
-    assert error_rate(truth, found, audio) < 0.12
+    diarized = diarizer.diarize(audio, number).segments
+    assert list(diarized) == sorted(diarized)
+    assert speakers(diarized) == 2
+    assert error_rate(truth, diarized, audio) < 0.12
 
 
 @pytest.mark.models
@@ -59,17 +61,17 @@ def test_two_women_on_the_telephone(
 @pytest.mark.models
 def test_one_voice(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(1)
-    found = diarizer.diarize(audio).segments
-    assert speakers(found) == 1
-    assert error_rate(truth, found, audio) < 0.15
+    diarized = diarizer.diarize(audio).segments
+    assert speakers(diarized) == 1
+    assert error_rate(truth, diarized, audio) < 0.15
 
 
 @pytest.mark.models
 def test_five_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(5)
-    found = diarizer.diarize(audio, 5).segments
-    assert speakers(found) == 5
-    assert error_rate(truth, found, audio) < 0.4
+    diarized = diarizer.diarize(audio, 5).segments
+    assert speakers(diarized) == 5
+    assert error_rate(truth, diarized, audio) < 0.4
     # 43 s are little to count five by: near is what can be asked for
     assert 3 <= speakers(diarizer.diarize(audio).segments) <= 8
 
@@ -81,9 +83,9 @@ def test_overlapping_speech_is_kept_and_beside_it_one_speaker_at_a_time(
     audio, _ = dialogue
     first, second = audio[: 8 * SAMPLE_RATE], audio[8 * SAMPLE_RATE : 16 * SAMPLE_RATE]
     both = np.concatenate([audio[: 16 * SAMPLE_RATE], first + second])
-    found = diarizer.diarize(both, 2)
-    exclusive = annotation(found.exclusive)
-    assert annotation(found.segments).get_overlap().duration() > 0.5
+    diarized = diarizer.diarize(both, 2)
+    exclusive = annotation(diarized.exclusive)
+    assert annotation(diarized.segments).get_overlap().duration() > 0.5
     assert exclusive.get_overlap().duration() == 0
     assert exclusive.get_timeline().duration() > 10
 
@@ -111,12 +113,12 @@ def test_where_nobody_speaks_there_are_no_segments(
 def test_less_than_a_chunk(diarizer: Diarizer, dialogue: Talk, number: int | None) -> None:
     audio, truth = dialogue
     start, end = truth[0].start, truth[0].end
-    found = diarizer.diarize(
+    diarized = diarizer.diarize(
         audio[int(start * SAMPLE_RATE) : int((start + 1) * SAMPLE_RATE)], number
     ).segments
     assert end - start > 1
-    assert speakers(found) == 1
-    assert sum(s.end - s.start for s in found) > 0.6
+    assert speakers(diarized) == 1
+    assert sum(s.end - s.start for s in diarized) > 0.6
 
 
 @pytest.mark.models
@@ -152,8 +154,8 @@ def test_a_pipeline_that_cannot_be_loaded_and_a_token_that_stays_secret(
     for name, said in (("nobody/nothing", "nothing cannot be"), ("leaky", "asked for with …")):
         with pytest.raises(InputError, match=said) as caught:
             Diarizer(DiarizeSettings(pipeline=name), settings)
-        told = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
-        assert "topsecret" not in told + str(settings.environment())
+        output = "".join(capfd.readouterr()) + caplog.text + str(caught.value) + repr(settings)
+        assert "topsecret" not in output + str(settings.environment())
         assert "\n" not in str(caught.value)
 
 

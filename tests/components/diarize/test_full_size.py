@@ -45,10 +45,10 @@ def test_the_paper_s_profile_names_one_of_them() -> None:
 
 def test_two_voices(full_size: Diarizer, talk: Talk) -> None:
     audio, truth = talk
-    found = full_size.diarize(audio, 2)
-    assert len({s.speaker for s in found.segments}) == 2
-    assert error_rate(truth, found.segments, audio) < 0.2
-    assert error_rate(truth, found.exclusive, audio) < 0.2
+    diarized = full_size.diarize(audio, 2)
+    assert len({s.speaker for s in diarized.segments}) == 2
+    assert error_rate(truth, diarized.segments, audio) < 0.2
+    assert error_rate(truth, diarized.exclusive, audio) < 0.2
 
 
 def test_overlap_is_kept_and_beside_it_is_one_speaker_at_a_time(
@@ -58,23 +58,23 @@ def test_overlap_is_kept_and_beside_it_is_one_speaker_at_a_time(
     (a, b) = (next(s for s in truth if s.speaker == speaker) for speaker in ("Ses03_F", "Ses03_M"))
     one, other = (audio[int(s.start * SAMPLE_RATE) : int(s.end * SAMPLE_RATE)] for s in (a, b))
     length = min(len(one), len(other))
-    found = full_size.diarize(np.concatenate([audio, one[:length] + other[:length]]), 2)
-    assert annotation(found.segments).get_overlap().duration() > 0.1
-    assert annotation(found.exclusive).get_overlap().duration() == 0
+    diarized = full_size.diarize(np.concatenate([audio, one[:length] + other[:length]]), 2)
+    assert annotation(diarized.segments).get_overlap().duration() > 0.1
+    assert annotation(diarized.exclusive).get_overlap().duration() == 0
 
 
 def test_given_stretches_are_told_apart_by_its_own_embedding_and_clustering(
     full_size: Diarizer, talk: Talk
 ) -> None:
     audio, truth = talk
-    found = full_size.diarize(audio, 2, [(s.start, s.end) for s in truth]).segments
-    assert [(s.start, s.end) for s in found] == [(s.start, s.end) for s in truth]
-    assert error_rate(truth, found, audio) == pytest.approx(0, abs=1e-6)
+    diarized = full_size.diarize(audio, 2, [(s.start, s.end) for s in truth]).segments
+    assert [(s.start, s.end) for s in diarized] == [(s.start, s.end) for s in truth]
+    assert error_rate(truth, diarized, audio) == pytest.approx(0, abs=1e-6)
 
 
 def test_more_speakers_are_asked_for_than_speak(full_size: Diarizer, talk: Talk) -> None:
-    found = full_size.diarize(talk[0][: 6 * SAMPLE_RATE], 5).segments
-    assert 1 <= len({s.speaker for s in found}) <= 5
+    diarized = full_size.diarize(talk[0][: 6 * SAMPLE_RATE], 5).segments
+    assert 1 <= len({s.speaker for s in diarized}) <= 5
 
 
 def test_a_wespeaker_embedding(
@@ -91,6 +91,6 @@ def test_a_wespeaker_embedding(
     write_checkpoint(model, folder / "embedding")
     diarizer = Diarizer(DiarizeSettings(pipeline="wespeaker"), Settings(models=tmp_path))
     given = [(0.5, 3.0), (2.5, 6.0), (2.6, 2.65), (6.5, 7.4), (7.5, 9.0)]
-    found = diarizer.diarize(dialogue[0][: 9 * SAMPLE_RATE], 2, given).segments
-    assert [(s.start, s.end) for s in found] == given
-    assert len({s.speaker for s in found}) == 2
+    diarized = diarizer.diarize(dialogue[0][: 9 * SAMPLE_RATE], 2, given).segments
+    assert [(s.start, s.end) for s in diarized] == given
+    assert len({s.speaker for s in diarized}) == 2

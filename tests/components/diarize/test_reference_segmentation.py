@@ -20,11 +20,11 @@ def bounds(segments: list[SpeakerSegment]) -> list[tuple[float, float]]:
     return [(segment.start, segment.end) for segment in segments]
 
 
-def confused(truth: list[SpeakerSegment], found: tuple[SpeakerSegment, ...]) -> float:
+def confused(truth: list[SpeakerSegment], diarized: tuple[SpeakerSegment, ...]) -> float:
     """The share of the time that no one-to-one naming of the speakers explains."""
-    names, said = (sorted({s.speaker for s in segments}) for segments in (truth, found))
+    names, said = (sorted({s.speaker for s in segments}) for segments in (truth, diarized))
     shared = np.zeros((len(names), len(said)))
-    for a, b in zip(truth, found, strict=True):
+    for a, b in zip(truth, diarized, strict=True):
         shared[names.index(a.speaker), said.index(b.speaker)] += a.end - a.start
     rows, columns = linear_sum_assignment(-shared)
     return float(1 - shared[rows, columns].sum() / shared.sum())
@@ -43,18 +43,18 @@ def test_each_stretch_keeps_its_bounds_and_gets_its_voice(
     diarizer: Diarizer, dialogue: Talk, number: int | None
 ) -> None:
     audio, truth = dialogue
-    found = diarizer.diarize(audio, number, bounds(truth))
-    assert bounds(list(found.segments)) == bounds(truth)
-    assert len({s.speaker for s in found.segments}) == 2
-    assert confused(truth, found.segments) < 0.05
-    assert found.exclusive == found.segments
+    diarized = diarizer.diarize(audio, number, bounds(truth))
+    assert bounds(list(diarized.segments)) == bounds(truth)
+    assert len({s.speaker for s in diarized.segments}) == 2
+    assert confused(truth, diarized.segments) < 0.05
+    assert diarized.exclusive == diarized.segments
 
 
 def test_three_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(3)
-    found = diarizer.diarize(audio, 3, bounds(truth)).segments
-    assert len({s.speaker for s in found}) == 3
-    assert confused(truth, found) < 0.2
+    diarized = diarizer.diarize(audio, 3, bounds(truth)).segments
+    assert len({s.speaker for s in diarized}) == 3
+    assert confused(truth, diarized) < 0.2
 
 
 def test_overlapping_stretches_stay_and_short_ones_are_heard(
@@ -62,18 +62,20 @@ def test_overlapping_stretches_stay_and_short_ones_are_heard(
 ) -> None:
     audio, _ = dialogue
     given = [(0.5, 4.0), (3.0, 3.02), (3.0, 7.0), (6.9, 7.0), (8.0, 12.0)]
-    found = diarizer.diarize(audio[: 12 * SAMPLE_RATE], 2, given).segments
-    assert bounds(list(found)) == sorted(given)
+    diarized = diarizer.diarize(audio[: 12 * SAMPLE_RATE], 2, given).segments
+    assert bounds(list(diarized)) == sorted(given)
 
 
 @pytest.mark.parametrize("given", [[], [(0.2, 0.25)], [(1.0, 2.0)], [(1.0, 2.0), (1.1, 1.9)]])
 def test_few_stretches_for_many_speakers(
     diarizer: Diarizer, dialogue: Talk, given: list[tuple[float, float]]
 ) -> None:
-    found = diarizer.diarize(dialogue[0][: 3 * SAMPLE_RATE], 5, given).segments
-    assert bounds(list(found)) == given
+    diarized = diarizer.diarize(dialogue[0][: 3 * SAMPLE_RATE], 5, given).segments
+    assert bounds(list(diarized)) == given
 
 
 def test_a_stretch_ends_where_the_recording_does(diarizer: Diarizer, dialogue: Talk) -> None:
-    found = diarizer.diarize(dialogue[0][: 3 * SAMPLE_RATE], 2, [(1.0, 5.0), (4.0, 6.0)]).segments
-    assert bounds(list(found)) == [(1.0, 3.0)]
+    diarized = diarizer.diarize(
+        dialogue[0][: 3 * SAMPLE_RATE], 2, [(1.0, 5.0), (4.0, 6.0)]
+    ).segments
+    assert bounds(list(diarized)) == [(1.0, 3.0)]

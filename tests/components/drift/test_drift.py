@@ -26,6 +26,7 @@ from components.drift import (
 )
 from components.drift.gauges import NAMES
 from components.traffic import Correction, FeedbackStore, TurnLog
+from components.traffic.turn_log import find_request
 from tests.components.drift.made_up import to_log, to_version
 
 MakeTraffic = Callable[..., Sample]
@@ -171,7 +172,7 @@ def test_live_scores_by_version_with_intervals(
     to_log(log, make_traffic(3, 1), now)
     store = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
     for number in range(3):
-        for row in log.request(f"r-3-{number}"):
+        for row in find_request(log.open(), f"r-3-{number}"):
             wrong = row["turn"] % 3 == 0
             other = EMOTIONS[(EMOTIONS.index(row["emotion"]) + wrong) % 4]
             store.record(Correction(row["request_id"], row["turn"], other, "reviewer"))

@@ -35,16 +35,16 @@ def test_words_of_each_stretch_are_placed_in_it_by_ctc(
     (file,) = demo_corpus.rglob("Ses01F_impro01.ogg")
     audio = read_audio(file, 0, truth[-1].end + 0.2)
     given = [(segment.start, segment.end) for segment in truth]
-    found = full_size.transcribe(audio, given)
-    assert len(found) == len(given)
-    for segment, (start, end) in zip(found, given, strict=True):
+    transcript = full_size.transcribe(audio, given)
+    assert len(transcript) == len(given)
+    for segment, (start, end) in zip(transcript, given, strict=True):
         words = [word for word in segment.words if word.start is not None]
         assert words
         assert [w.start for w in words] == sorted(w.start or 0 for w in words)
         assert start - 0.25 <= segment.start <= segment.end <= end + 0.25
     # Batches are of the profile's size, 16; the words are those of one stretch at a time.
     full_size._batch_size = 1
-    assert [s.text for s in full_size.transcribe(audio, given)] == [s.text for s in found]
+    assert [s.text for s in full_size.transcribe(audio, given)] == [s.text for s in transcript]
 
 
 def test_half_precision_is_not_asked_of_a_processor(full_size: Transcriber) -> None:

@@ -33,13 +33,13 @@ def test_each_stretch_is_read_by_itself_and_nothing_else_is(
     before = transcriber.transcribe(audio)
     inside = (truth[1].start + 0.5, truth[1].end)  # "I just" is before it
     given = [(truth[0].start, truth[0].end), (truth[1].start, truth[1].end), inside]
-    found = transcriber.transcribe(audio, given)
-    assert [len(segment.words) for segment in found] == [8, 9, 7]
-    for segment, (start, end) in zip(found, given, strict=True):
+    transcript = transcriber.transcribe(audio, given)
+    assert [len(segment.words) for segment in transcript] == [8, 9, 7]
+    for segment, (start, end) in zip(transcript, given, strict=True):
         assert start - REACH - 0.01 <= segment.start
         assert segment.end <= end + REACH + 0.01
     # neighbours that overlap do not cut each other short
-    firsts = [(segment.words[0].text, segment.words[0].start) for segment in found]
+    firsts = [(segment.words[0].text, segment.words[0].start) for segment in transcript]
     assert firsts == [
         ("What", pytest.approx(truth[0].start, abs=0.2)),
         ("I", pytest.approx(truth[1].start, abs=0.2)),

@@ -17,8 +17,8 @@ def segment(text: str, *, timed: bool = True, start: float = 0.0) -> AsrSegment:
 
 
 def test_sentences_end_at_full_stops_and_questions_not_at_titles() -> None:
-    found = sentences([segment('Are you Mr. Hill? I said "no." 3.5 of them, then')])
-    assert [(s.start, s.end, s.text) for s in found] == [
+    parts = sentences([segment('Are you Mr. Hill? I said "no." 3.5 of them, then')])
+    assert [(s.start, s.end, s.text) for s in parts] == [
         (0.0, 3.5, "Are you Mr. Hill?"),
         (4.0, 6.5, 'I said "no."'),
         (7.0, 10.5, "3.5 of them, then"),
@@ -35,8 +35,8 @@ def test_a_sentence_without_times_lies_between_its_neighbours() -> None:
     whole = segment("Yes. Well then. No.")
     words = [Word("Yes.", 1.0, 2.0), Word("Well", None, None), Word("then.", None, None),
              Word("No.", 5.0, 6.0)]  # fmt: skip
-    found = sentences([AsrSegment(0.5, 7.0, whole.text, tuple(words))])
-    assert [(s.start, s.end) for s in found] == [(1.0, 2.0), (2.0, 5.0), (5.0, 6.0)]
+    parts = sentences([AsrSegment(0.5, 7.0, whole.text, tuple(words))])
+    assert [(s.start, s.end) for s in parts] == [(1.0, 2.0), (2.0, 5.0), (5.0, 6.0)]
 
 
 @settings(max_examples=60)
@@ -46,8 +46,8 @@ def test_a_sentence_without_times_lies_between_its_neighbours() -> None:
 )
 def test_words_in_are_words_out(pieces: list[str], timed: bool) -> None:
     whole = segment(" ".join(pieces), timed=timed)
-    found = sentences([whole])
-    assert [w for s in found for w in s.words] == list(whole.words)
+    parts = sentences([whole])
+    assert [w for s in parts for w in s.words] == list(whole.words)
     if timed:
         # alignment does not see the cut: it works on the stream of words
-        assert flatten(found) == flatten([whole])
+        assert flatten(parts) == flatten([whole])

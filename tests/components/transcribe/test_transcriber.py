@@ -75,17 +75,19 @@ def test_the_fallback_places_the_same_words(
 ) -> None:
     audio, truth = dialogue
     texts = [word.text for word in truth]
-    found = AttentionAligner(transcriber._pipeline)(audio, texts)
-    assert len(found) == len(truth)
-    errors = [abs(a.start - b.start) for a, b in zip(found, truth, strict=True) if a and b.start]
+    recognised = AttentionAligner(transcriber._pipeline)(audio, texts)
+    assert len(recognised) == len(truth)
+    errors = [
+        abs(a.start - b.start) for a, b in zip(recognised, truth, strict=True) if a and b.start
+    ]
     assert np.median(errors) < 0.3
 
 
 def test_real_people_on_the_telephone(transcriber: Transcriber, sample_dir: Path) -> None:
     stm = (sample_dir / "sample.stm").read_text().splitlines()
     truth = plain(" ".join(line.split(maxsplit=5)[5] for line in stm))
-    found = transcriber.transcribe(read_audio(sample_dir / "sample.wav"))
-    assert jiwer.wer(truth, said(found)) < 0.3
+    recognised = transcriber.transcribe(read_audio(sample_dir / "sample.wav"))
+    assert jiwer.wer(truth, said(recognised)) < 0.3
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,8 @@ def test_8_khz_stereo_with_one_side_each(
     stereo = np.stack([narrow, np.zeros_like(narrow)], axis=1)
     file = io.BytesIO()
     soundfile.write(file, stereo, 8000, format="WAV")
-    found = said(transcriber.transcribe(read_audio(file)))
-    assert jiwer.wer(plain(" ".join(word.text for word in truth)), found) < 0.3
+    recognised = said(transcriber.transcribe(read_audio(file)))
+    assert jiwer.wer(plain(" ".join(word.text for word in truth)), recognised) < 0.3
 
 
 def test_nothing_is_written_to_standard_output(

@@ -39,10 +39,10 @@ class Even:
 def test_the_first_aligner_that_can_places_the_words() -> None:
     segments = [segment(1, 3, "so it is"), segment(10, 12, "as I said")]
     first, second = Even(fails_on="said"), Even(score=0.9)
-    found = add_word_times(AUDIO, segments, [first, second])
-    assert [word.score for word in found[0].words] == [0.5] * 3  # the recogniser's
-    assert [word.score for word in found[1].words] == [0.9] * 3
-    assert all(word.start is not None for part in found for word in part.words)
+    placed = add_word_times(AUDIO, segments, [first, second])
+    assert [word.score for word in placed[0].words] == [0.5] * 3  # the recogniser's
+    assert [word.score for word in placed[1].words] == [0.9] * 3
+    assert all(word.start is not None for part in placed for word in part.words)
 
 
 def test_where_all_fail_the_words_stay_without_times() -> None:
@@ -51,19 +51,19 @@ def test_where_all_fail_the_words_stay_without_times() -> None:
 
 
 def test_a_word_that_cannot_be_placed_stays_among_its_neighbours() -> None:
-    (found,) = add_word_times(AUDIO, [segment(1, 3, "so — it")], [Even()])
-    assert [word.text for word in found.words] == ["so", "—", "it"]
-    assert found.words[1].start is None
-    assert found.words[2].start is not None
+    (placed,) = add_word_times(AUDIO, [segment(1, 3, "so — it")], [Even()])
+    assert [word.text for word in placed.words] == ["so", "—", "it"]
+    assert placed.words[1].start is None
+    assert placed.words[2].start is not None
 
 
 def test_an_aligner_hears_a_little_beyond_the_edges_but_not_into_the_neighbours() -> None:
     aligner = Even()
     segments = [segment(0.1, 3, "a"), segment(3.1, 5, "b"), segment(58, 60, "c")]
-    found = add_word_times(AUDIO, segments, [aligner])
+    placed = add_word_times(AUDIO, segments, [aligner])
     assert aligner.heard == pytest.approx([3.0, 2.15, 2.2], abs=0.1)
-    assert found[0].end <= found[1].start
-    assert found[-1].end <= 60
+    assert placed[0].end <= placed[1].start
+    assert placed[-1].end <= 60
 
 
 @given(
@@ -72,9 +72,9 @@ def test_an_aligner_hears_a_little_beyond_the_edges_but_not_into_the_neighbours(
 )
 def test_words_in_are_words_out(texts: list[list[str]], fails_on: str) -> None:
     segments = [segment(n * 9.0, n * 9.0 + 8, " ".join(text)) for n, text in enumerate(texts)]
-    found = add_word_times(AUDIO, segments, [Even(fails_on), Even("b")])
-    assert [[w.text for w in part.words] for part in found] == texts
-    for part in found:
+    placed = add_word_times(AUDIO, segments, [Even(fails_on), Even("b")])
+    assert [[w.text for w in part.words] for part in placed] == texts
+    for part in placed:
         for word in part.words:
             if word.start is not None and word.end is not None:
                 assert part.start <= word.start <= word.end <= part.end

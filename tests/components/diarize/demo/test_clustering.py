@@ -36,26 +36,28 @@ def clustering() -> CentredClustering:
     return made
 
 
-def same_partition(found: np.ndarray, truth: np.ndarray) -> bool:
+def same_partition(clusters: np.ndarray, truth: np.ndarray) -> bool:
     active = truth >= 0
-    pairs = set(zip(found[active].tolist(), truth[active].tolist(), strict=True))
+    pairs = set(zip(clusters[active].tolist(), truth[active].tolist(), strict=True))
     return len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
 
 
 @pytest.mark.parametrize("voices", [2, 3, 5])
-@pytest.mark.parametrize("told", [True, False])
-def test_each_voice_is_a_cluster(clustering: CentredClustering, voices: int, told: bool) -> None:
+@pytest.mark.parametrize("number_is_known", [True, False])
+def test_each_voice_is_a_cluster(
+    clustering: CentredClustering, voices: int, number_is_known: bool
+) -> None:
     embeddings, heard, truth = recording(voices)
-    found, soft, means = clustering(embeddings, heard, voices if told else None)
-    assert same_partition(found, truth)
+    clusters, soft, means = clustering(embeddings, heard, voices if number_is_known else None)
+    assert same_partition(clusters, truth)
     assert means.shape == (voices, SIZE)
     assert soft.shape == (CHUNKS, LOCAL, voices)
 
 
 def test_one_voice_is_not_split(clustering: CentredClustering) -> None:
     embeddings, heard, _ = recording(1)
-    found, _, means = clustering(embeddings, heard)
-    assert found.max() == 0
+    clusters, _, means = clustering(embeddings, heard)
+    assert clusters.max() == 0
     assert len(means) == 1
 
 
@@ -73,14 +75,14 @@ def test_two_heard_apart_in_one_chunk_are_two(clustering: CentredClustering) -> 
     other = (slot + 1) % LOCAL
     embeddings[0, other] = embeddings[0, slot]  # as alike as can be
     heard.data[0, 40:, other] = 1
-    found, _, _ = clustering(embeddings, heard, 2)
-    assert found[0, slot] != found[0, other]
+    clusters, _, _ = clustering(embeddings, heard, 2)
+    assert clusters[0, slot] != clusters[0, other]
 
 
 def test_no_embedding_at_all(clustering: CentredClustering) -> None:
     embeddings, heard, _ = recording(2)
-    found, _, means = clustering(np.full_like(embeddings, np.nan), heard, 2)
-    assert found.max() == 0
+    clusters, _, means = clustering(np.full_like(embeddings, np.nan), heard, 2)
+    assert clusters.max() == 0
     assert np.isfinite(means).all()
 
 

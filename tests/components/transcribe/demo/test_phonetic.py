@@ -17,12 +17,12 @@ def test_words_are_where_they_are(
     aligner: PhoneticAligner, dialogue: tuple[np.ndarray, list[Word]]
 ) -> None:
     audio, truth = dialogue
-    found = aligner(audio, [word.text for word in truth])
-    assert len(found) == len(truth)
-    errors = [abs(a.start - b.start) for a, b in zip(found, truth, strict=True) if a and b.start]
+    times = aligner(audio, [word.text for word in truth])
+    assert len(times) == len(truth)
+    errors = [abs(a.start - b.start) for a, b in zip(times, truth, strict=True) if a and b.start]
     assert len(errors) > 0.9 * len(truth)
     assert np.median(errors) < 0.1
-    starts = [time.start for time in found if time]
+    starts = [time.start for time in times if time]
     assert starts == sorted(starts)
 
 
@@ -32,10 +32,10 @@ def test_what_no_dictionary_has(
     audio, truth = dialogue
     words = [word.text for word in truth]
     odd = [*words[:3], "Zyxquorgh", "—", "24/7", "naïve", "’tis", *words[3:]]
-    found = aligner(audio, odd)
-    assert len(found) == len(odd)
-    assert found[4] is None  # a dash has no sound
-    assert all(found[n] is not None for n in (3, 5, 6, 7))
+    times = aligner(audio, odd)
+    assert len(times) == len(odd)
+    assert times[4] is None  # a dash has no sound
+    assert all(times[n] is not None for n in (3, 5, 6, 7))
 
 
 @pytest.mark.parametrize("words", [[], ["—", "…"]])
