@@ -30,6 +30,5 @@ def align(
         max_pause=settings.max_pause,
         baseline=settings.baseline,
     )
-    turns.metadata.update(
-        recordings=len(list(Path(turns.path).glob("*.json"))), **settings.model_dump()
-    )
+    count = len(list(Path(turns.path).glob("*.json")))
+    turns.metadata.update(recordings=count, **settings.model_dump())

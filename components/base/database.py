@@ -70,12 +70,9 @@ class Database:
         self._has_tables = False
         try:
             address = make_url(url)
-            self._engine = create_engine(
-                address,
-                pool_pre_ping=True,
-                hide_parameters=True,  # an error's text must not hold what people said
-                connect_args=_connect_arguments(address),
-            )
+            options = {"pool_pre_ping": True, "connect_args": _connect_arguments(address)}
+            # Hidden, because an error's text must not hold what people said.
+            self._engine = create_engine(address, hide_parameters=True, **options)
         except (ArgumentError, NoSuchModuleError, ImportError) as error:
             raise InputError(f"{self.name}: {str(error).splitlines()[0]}") from None
         self._path = _sqlite_path(address)

@@ -7,8 +7,7 @@ from typing import Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from components.base import InputError
-from components.base.cache import tree_digest
+from components.base import InputError, tree_digest
 
 
 def _in_home(name: str) -> Any:

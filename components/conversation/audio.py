@@ -111,7 +111,7 @@ def _decoded(source: Source, use: Use[T], start: Seconds = 0.0, end: Seconds | N
 
     _check_readable(source)
     try:
-        with soundfile.SoundFile(_for_soundfile(source)) as sound:
+        with soundfile.SoundFile(source) as sound:
             rate = sound.samplerate
             _check_shape(source, rate, sound.channels)
             first = min(max(round(start * rate), 0), sound.frames)
@@ -161,14 +161,10 @@ def _soundfile_duration(source: Source) -> Seconds | None:
 
     _check_readable(source)
     try:
-        with soundfile.SoundFile(_for_soundfile(source)) as sound:
+        with soundfile.SoundFile(source) as sound:
             return sound.frames / sound.samplerate
     except soundfile.LibsndfileError:
         return None
-
-
-def _for_soundfile(source: Source) -> Any:
-    return str(source) if isinstance(source, (str, Path)) else source
 
 
 def _check_shape(source: Source, rate: int, channels: int) -> None:
@@ -233,7 +229,7 @@ def _av_open(source: Source) -> Any:
     if not isinstance(source, (str, Path)):
         source.seek(0)
     # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
-    return av.open(_for_soundfile(source), "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
+    return av.open(source, "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
 
 
 def _open_with_av(source: Source) -> tuple[int, Iterator[np.ndarray]]:

@@ -128,9 +128,8 @@ def write_manifest(
             others = {"fold": recording.fold, "scripted": recording.scripted}
             lines.append(json.dumps(row | others, ensure_ascii=False))
             entries = [_entry(utterance) for utterance in recording.utterances]
-            (temporary / reference).write_text(
-                json.dumps(entries, ensure_ascii=False, indent=1), encoding="utf-8"
-            )
+            text = json.dumps(entries, ensure_ascii=False, indent=1)
+            (temporary / reference).write_text(text, encoding="utf-8")
         (temporary / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,7 @@
 """Recordings: how one is named, and work on many.
 
 A corpus is worked on one recording after the other: in shards, never twice, from where a killed
-run stopped. The verbs that listen to a corpus share this; each says what it makes of a recording.
+run stopped. Transcribing and diarizing share this; each says what it makes of a recording.
 """
 
 import re
@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.base import InputError, atomic_path
-from components.base.cache import Cache
+from components.base import Cache, InputError, atomic_path
 from components.conversation.types import Progress, Recording
 
 WHOLE = (0, 1)
@@ -57,16 +56,13 @@ def recording_name(file: str | Path) -> str:
 
 
 def recording_names(file: str) -> tuple[str, ...]:
-    """Every name under which something of a recording may be kept, today's first.
+    """Every name under which something of a recording, or of its file, may be kept; today's first.
 
     Version 0.1 had one rule on the command line and another one in the service, and a request's id
     is kept as it is.
 
     >>> recording_names("my call (1).wav")
     ('my_call_1', 'my_call_(1)', 'my call (1).wav')
-
-    Args:
-        file: the recording's name, or its file's.
     """
     stem = AUDIO_SUFFIX.sub("", _last_part(file))
     by_command = "_".join(stem.split())

@@ -68,11 +68,7 @@ def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
 
 
 def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -> None:
-    """Write one recording's segments, times to the microsecond, whole or not at all.
-
-    Raises:
-        InputError: as `rttm_text`.
-    """
+    """Write one recording's `rttm_text`, times to the microsecond, whole or not at all."""
     text = rttm_text(recording, segments)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

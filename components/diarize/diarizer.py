@@ -90,7 +90,6 @@ class Diarizer:
 
         Args:
             audio: float32 [samples], mono at 16 kHz, of any length.
-            num_speakers: how many there are, where it is known.
             stretches: start and end of each stretch in which one person speaks, in place of what
                 the pipeline would find; they may overlap.
             step: called several times a second with the share that is done; what it raises ends

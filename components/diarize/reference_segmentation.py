@@ -37,7 +37,6 @@ def speakers_of(
         pipeline: gives the embedding and the clustering; its segmentation is not used.
         file: the recording as pyannote takes it.
         stretches: one speaker each; they may overlap.
-        num_speakers: how many there are, where it is known.
 
     Returns:
         The stretches, each with a speaker, ordered by start.

@@ -89,17 +89,14 @@ class Classification:
 
     def to_json(self) -> dict[str, Any]:
         """Counts first, rates beside them."""
+        labels = {"reference": list(EMOTIONS), "answers": list(ANSWERS)}
         return {
             "accuracy": self.accuracy.to_json(),
             "uar": self.uar,
             "macro_f1": self.macro_f1,
             "weighted_f1": self.weighted_f1,
             "emotions": self.emotions,
-            "confusion": {
-                "reference": list(EMOTIONS),
-                "answers": list(ANSWERS),
-                "counts": self.counts.tolist(),
-            },
+            "confusion": {**labels, "counts": self.counts.tolist()},
         }
 
 

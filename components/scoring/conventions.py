@@ -15,7 +15,7 @@ from typing import Literal
 
 from components.base import InputError
 from components.conversation import EMOTIONS, Seconds, Turn
-from components.scoring.sweep import PRECISION, Region, Span
+from components.scoring.sweep import PRECISION, Region, Span, span_array
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Convention:
             if self.extent == "both":
                 edges += [time for turn in hypothesis for time in (turn.start, turn.end)]
             uem = [(min(edges), max(edges))] if edges else []
-        return Region.of(uem, removed)
+        return Region(span_array(uem), span_array(removed))
 
 
 CONVENTIONS = {

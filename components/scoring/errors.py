@@ -86,11 +86,8 @@ class TimeErrors(_Counts):
 
     def agreed_to_json(self) -> dict[str, float | None]:
         """EERa or sEERa with what it is the quotient of; seconds to the nanosecond."""
-        return {
-            "confusion": round(self.confusion, 9),
-            "agreed": round(self.agreed, 9),
-            "rate": self.rate_on_agreed,
-        }
+        seconds = {"confusion": round(self.confusion, 9), "agreed": round(self.agreed, 9)}
+        return {**seconds, "rate": self.rate_on_agreed}
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,16 +105,12 @@ def paired_bootstrap(
     values = values[~np.isnan(values)]
     if not values.size:
         return unknown
-    lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL])
+    lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL]).tolist()
     # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
     tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
-    return replace(
-        unknown,
-        interval=_interval(values),
-        lower_bound=float(lower_bound),
-        upper_bound=float(upper_bound),
-        p_value=min(1.0, 2 * float(tail) / (len(values) + 1)),
-    )
+    p_value = min(1.0, 2 * float(tail) / (len(values) + 1))
+    bounds = {"lower_bound": lower_bound, "upper_bound": upper_bound}
+    return replace(unknown, interval=_interval(values), p_value=p_value, **bounds)
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:

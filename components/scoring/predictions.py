@@ -93,7 +93,8 @@ class _SpeakerTurns:
         seconds: dict[str, float] = defaultdict(float)
         for shared, turn in overlapping:
             seconds[str(turn.emotion)] += shared
-        emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), _rank(name)))
+        order = (*EMOTIONS, *sorted(seconds))
+        emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), order.index(name)))
         return UtterancePrediction(
             emotion,
             _mean((shared, t.confidence) for shared, t in overlapping if t.emotion == emotion),
@@ -108,7 +109,3 @@ def _mean(weighted: Iterable[tuple[float, float | None]]) -> float | None:
         return None
     weights, values = zip(*known, strict=True)
     return float(np.average(values, weights=weights))
-
-
-def _rank(emotion: str) -> tuple[int, str]:
-    return (EMOTIONS.index(emotion) if emotion in EMOTIONS else len(EMOTIONS), emotion)

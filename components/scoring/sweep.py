@@ -25,7 +25,8 @@ PRECISION: Seconds = 1e-6
 Span = tuple[Seconds, Seconds]
 
 
-def _array(spans: Iterable[Span]) -> np.ndarray:
+def span_array(spans: Iterable[Span]) -> np.ndarray:
+    """Stretches [n, 2], without the empty ones."""
     return np.array([s for s in spans if s[1] - s[0] > PRECISION], dtype=float).reshape(-1, 2)
 
 
@@ -40,8 +41,7 @@ class Tracks:
     def of(cls, turns: Iterable[Turn], label: Callable[[Turn], Hashable]) -> "Tracks":
         """Turns as tracks; those of no length are left out, as pyannote does."""
         turns = [turn for turn in turns if turn.end - turn.start > PRECISION]
-        spans = np.array([(turn.start, turn.end) for turn in turns], dtype=float).reshape(-1, 2)
-        return cls(spans, tuple(label(turn) for turn in turns))
+        return cls(span_array((t.start, t.end) for t in turns), tuple(map(label, turns)))
 
     @cached_property
     def by_label(self) -> dict[Hashable, np.ndarray]:
@@ -59,15 +59,10 @@ class Tracks:
 
 @dataclass(frozen=True)
 class Region:
-    """What is scored: `inside` without `removed`; each may overlap itself."""
+    """What is scored: `inside` without `removed`, both [n, 2]; each may overlap itself."""
 
     inside: np.ndarray
     removed: np.ndarray
-
-    @classmethod
-    def of(cls, inside: Iterable[Span], removed: Iterable[Span]) -> "Region":
-        """From stretches as pairs."""
-        return cls(_array(inside), _array(removed))
 
 
 class Cells:

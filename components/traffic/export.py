@@ -40,7 +40,6 @@ def export_feedback(entries: Iterable[Feedback], log: Path, out: Path) -> Export
     Every recording's fold is `FEEDBACK`, which is never tested on nor chosen by.
 
     Args:
-        entries: of the store.
         log: the log's folder, where the sound lies.
         out: the corpus' folder, written whole or not at all.
 

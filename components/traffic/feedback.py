@@ -203,14 +203,9 @@ def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mappin
 
 
 def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedback:
-    columns = ("recording", "time", "version", "confidence", "speaker", "start", "end")
-    return Feedback(
-        **asdict(correction),
-        number=number,
-        given=datetime.now(UTC),
-        predicted=row["emotion"],
-        **{name: row[name] for name in columns},
-    )
+    names = ("recording", "time", "version", "confidence", "speaker", "start", "end")
+    answer = {name: row[name] for name in names} | {"predicted": row["emotion"]}
+    return Feedback(**asdict(correction), **answer, number=number, given=datetime.now(UTC))
 
 
 def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Recorded:

@@ -61,7 +61,9 @@ def migrate(folder: Path, database: Database) -> None:
         for path in sorted(folder.glob("erased/*")):
             with _reported(path), _locked(path, wait=False):
                 if not path.name.startswith("."):
-                    _insert_erasure(path, database)
+                    time = datetime.fromisoformat(path.read_text(encoding="utf-8"))
+                    with database.begin() as connection:
+                        connection.execute(insert(ERASED), {"recording": path.name, "time": time})
                 path.unlink()
         turns = files = damaged = 0
         for path in [*folder.glob("turns/day=*/*.parquet"), *folder.glob("journal/*.jsonl")]:
@@ -127,12 +129,6 @@ def _name(folder: Path, path: Path) -> str:
     """
     day = path.parent.name if path.suffix == ".parquet" else f"day={path.stem[:10]}"
     return f"{_prefix(folder)}{day}/{path.stem}"
-
-
-def _insert_erasure(path: Path, database: Database) -> None:
-    time = datetime.fromisoformat(path.read_text(encoding="utf-8"))
-    with database.begin() as connection:
-        connection.execute(insert(ERASED), {"recording": path.name, "time": time})
 
 
 def _insert(name: str, table: "pa.Table", database: Database) -> int:

@@ -135,7 +135,6 @@ class TurnLog:
 
         Args:
             recordings: as they stand in the log (see `recording_id`).
-            now: of the erasure; default: now.
 
         Returns:
             How many turns and sound files there were, and how many entries of feedback.
@@ -167,7 +166,6 @@ class TurnLog:
         Args:
             content_days: how long words and sound are kept.
             days: how long anything is.
-            now: default: now.
 
         Returns:
             How many turns lost their words, and how many turns and sound files were deleted.
@@ -230,8 +228,5 @@ def _empty_wal(database: Database) -> None:
             if not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
                 return
             time.sleep(_PAUSE)
-    logger.warning(
-        "%s: somebody reads it, so what was deleted stays in its write-ahead log until the next"
-        " erasure or sweep",
-        database.name,
-    )
+    stays = "what was deleted stays in its write-ahead log until the next erasure or sweep"
+    logger.warning("%s: somebody reads it, so %s", database.name, stays)

@@ -50,9 +50,7 @@ class CentredClustering(BaseClustering):
         Args:
             embeddings: [chunks, local speakers, size], NaN where there is none.
             segmentations: [chunks, frames, local speakers], 0 or 1.
-            num_clusters: the number of speakers, where known.
-            min_clusters: at least so many speakers.
-            max_clusters: at most so many speakers.
+            num_clusters, min_clusters, max_clusters: speakers, as far as their number is known.
 
         Returns:
             The cluster of each [chunks, local speakers] (-2: none), how well each cluster fits

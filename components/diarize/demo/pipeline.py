@@ -77,17 +77,9 @@ class CentredDiarization(SpeakerDiarization):
         )
         self.clustering = CentredClustering(metric=self._embedding.metric)
 
-    def apply(
-        self,
-        file: Any,
-        num_speakers: int | None = None,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
-        hook: Callable[..., Any] | None = None,
-        **options: Any,
-    ) -> DiarizeOutput:
+    def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
         """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
-        output = super().apply(file, num_speakers, min_speakers, max_speakers, hook, **options)
+        output = super().apply(file, **options)
         means, labels = output.speaker_embeddings, output.speaker_diarization.labels()
         if means is None or len(labels) < 2:
             return output

@@ -75,17 +75,14 @@ class Resemblyzer(Model):
             weights = torch.ones(batch, 1, device=waveforms.device)
         has_speech = weights.amax(dim=1) > 0.5
         result = waveforms.new_full((batch, SIZE), float("nan"))
-        windows, owners = [], []
-        for item in has_speech.nonzero()[:, 0].tolist():
-            speech = self._speech(waveforms[item], weights[item])
-            if len(speech) >= MIN_FRAMES:
-                cut = _windows(speech)
-                windows.append(cut)
-                owners += [item] * len(cut)
-        if not windows:
+        items = has_speech.nonzero()[:, 0].tolist()
+        speech = {item: self._speech(waveforms[item], weights[item]) for item in items}
+        cuts = {item: _windows(mels) for item, mels in speech.items() if len(mels) >= MIN_FRAMES}
+        if not cuts:
             return result
-        vectors = torch.cat([self._embed(part) for part in torch.cat(windows).split(LSTM_BATCH)])
-        owner = torch.tensor(owners, device=vectors.device)
+        windows = torch.cat(list(cuts.values())).split(LSTM_BATCH)
+        vectors = torch.cat([self._embed(part) for part in windows])
+        owner = torch.tensor([i for i, cut in cuts.items() for _ in cut], device=vectors.device)
         sums = torch.zeros_like(result).index_add_(0, owner, vectors)
         known = owner.unique()
         result[known] = F.normalize(sums[known], dim=1)
