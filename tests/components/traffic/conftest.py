@@ -2,12 +2,13 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import Connection, Engine, event
 
 from components.config import Settings
 from components.conversation import EMOTIONS, Turn
@@ -21,7 +22,7 @@ Write = Callable[..., None]
 
 @pytest.fixture(scope="session")
 def now() -> datetime:
-    """When requests are answered, unless told otherwise."""
+    """When requests are answered, unless a test names another time."""
     return NOW
 
 
@@ -78,6 +79,20 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path}/state/feedback.db"
     empty = request.getfixturevalue("database")(f"traffic-{uuid.uuid4().hex[:8]}")
     return Settings(feedback_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").feedback_url
+
+
+@contextmanager
+def watched_statements(watch: Callable[[Connection, str], object]) -> Iterator[None]:
+    """Call `watch` with every SQL statement and its connection, before it is executed."""
+
+    def look(connection: Connection, _: object, statement: str, *__: object) -> None:
+        watch(connection, statement.strip())
+
+    event.listen(Engine, "before_cursor_execute", look)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", look)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Feedback: kept with what it corrects; unknown, repeated and contradictory; as a corpus."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
@@ -16,7 +16,6 @@ from components.traffic import (
     Correction,
     Feedback,
     FeedbackStore,
-    LoggedRequest,
     TurnLog,
     UnknownRequestError,
     audio_path,
@@ -25,9 +24,7 @@ from components.traffic import (
     keep_audio,
     standing,
 )
-
-MakeAnswer = Callable[..., LoggedRequest]
-Write = Callable[..., None]
+from tests.components.traffic.conftest import MakeAnswer, Write
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -14,12 +13,10 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pytest
-from sqlalchemy import Engine, event
 
 from components.base import InputError, Unavailable
 from components.conversation import EMOTIONS
 from components.traffic import (
-    LoggedRequest,
     LogWriter,
     TurnLog,
     audio_path,
@@ -33,16 +30,24 @@ from components.traffic import (
 )
 from components.traffic.tables import COLUMNS
 from components.traffic.turn_log import find_request
+from tests.components.traffic.conftest import MakeAnswer, Write, watched_statements
 from tests.serving.helpers import running_postgres
 from tests.small_disk import on_small_disk
 
-MakeAnswer = Callable[..., LoggedRequest]
-Write = Callable[..., None]
 ROOT = Path(__file__).resolve().parents[3]
 
 
 def ids(log: TurnLog) -> list[str]:
     return log.window()["request_id"].to_pylist()
+
+
+def output_on_small_disk(disk: Path, megabytes: int, module: str, *arguments: str) -> str:
+    """What a module of this folder prints that runs with a disk of that size."""
+    name = f"tests.components.traffic.{module}"
+    command = on_small_disk(disk, megabytes, [sys.executable, "-m", name, disk, *arguments])
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def stored(log: TurnLog) -> bytes:
@@ -73,15 +78,9 @@ def test_a_row_holds_what_was_answered_and_no_words(
     assert row["entropy"] == pytest.approx(-(p * np.log2(p)).sum(), rel=1e-6)
     assert row["text"] is None
     assert b"must not be logged" not in stored(log)
-
-
-def test_a_request_without_turns_is_in_the_log(
-    log: TurnLog, write: Write, answer: MakeAnswer
-) -> None:
     write(answer(1, turns=0))
-    assert log.window().select(["request_id", "turn", "embedding"]).to_pylist() == [
-        {"request_id": "request-0001", "turn": None, "embedding": None}
-    ]
+    (row,) = (row for row in log.window().to_pylist() if row["request_id"] == "request-0001")
+    assert (row["turn"], row["embedding"]) == (None, None)
 
 
 def test_a_killed_writer_loses_nothing_that_it_answered(log: TurnLog, address: str) -> None:
@@ -185,18 +184,12 @@ def test_tables_that_are_there_are_not_made_again(log: TurnLog, address: str) ->
     """PostgreSQL would wait for those who write, and lets only the owner do so."""
     with log.open().begin() as connection:
         connection.exec_driver_sql("DROP INDEX ix_moodline_turns_text")
-    made: list[str] = []
-
-    def look(_: object, __: object, statement: str, *___: object) -> None:
-        made.extend(statement.split()[5:6] if statement.strip().startswith("CREATE") else [])
-
-    event.listen(Engine, "before_cursor_execute", look)
-    try:
+    statements: list[str] = []
+    with watched_statements(lambda _, statement: statements.append(statement)):
         for _ in range(2):
             with closing(TurnLog(log.folder, address)) as other:
                 other.open()
-    finally:
-        event.remove(Engine, "before_cursor_execute", look)
+    made = [statement.split()[5] for statement in statements if statement.startswith("CREATE")]
     assert made == ["ix_moodline_turns_text"]
 
 
@@ -220,13 +213,8 @@ def test_a_postgresql_that_was_started_anew_loses_no_request(
 def test_a_full_disk_fails_requests_and_leaves_whole_ones(tmp_path: Path) -> None:
     folder = tmp_path / "disk"
     folder.mkdir()
-    writer = [sys.executable, "-m", "tests.components.traffic.writer", folder]
-    done = subprocess.run(
-        on_small_disk(folder, 4, [*writer, f"sqlite:///{folder}/feedback.db", "full"]),
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "logged what was written, and nothing else\n"
+    printed = output_on_small_disk(folder, 4, "writer", f"sqlite:///{folder}/feedback.db", "full")
+    assert printed == "logged what was written, and nothing else\n"
 
 
 def test_a_window_is_cut_by_time_and_version(
@@ -373,12 +361,6 @@ def test_names_of_recordings_are_hashed_with_a_key_of_the_log(tmp_path: Path) ->
 
 
 def test_sound_on_a_full_disk_is_an_os_error_as_all_else(tmp_path: Path) -> None:
-    script = [sys.executable, "-m", "tests.components.traffic.full_disk", tmp_path]
-    done = subprocess.run(
-        on_small_disk(tmp_path, 1, script),
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    first, second, left = done.stdout.splitlines()
+    first, second, left = output_on_small_disk(tmp_path, 1, "full_disk").splitlines()
     assert "a.flac: the sound cannot be written: " in first and "a.flac: " in second
     assert left == "left []"

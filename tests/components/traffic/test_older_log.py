@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import datetime, timedelta
@@ -14,13 +13,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import Connection, Engine, event, insert, select
+from sqlalchemy import Connection, insert, select
 
 from components.traffic import LoggedRequest, TurnLog
 from components.traffic.rows import to_table
 from components.traffic.tables import COLUMNS, MIGRATED, TURNS
+from tests.components.traffic.conftest import MakeAnswer, watched_statements
 
-MakeAnswer = Callable[..., LoggedRequest]
 ROOT = Path(__file__).resolve().parents[3]
 DAY = "2026-03-02"
 
@@ -138,18 +137,15 @@ def test_rows_are_on_the_disk_before_their_file_is_deleted(
 ) -> None:
     levels = []
 
-    def look(connection: Connection, _: object, statement: str, *__: object) -> None:
+    def watch(connection: Connection, statement: str) -> None:
         if statement.startswith(f"INSERT INTO {TURNS.name}"):
             cursor = connection.connection.cursor()
             levels.append(cursor.execute("PRAGMA synchronous").fetchone()[0])
 
     add_parquet(tmp_path / "log", "a", answer(0))
-    event.listen(Engine, "before_cursor_execute", look)
-    try:
-        with closing(TurnLog(tmp_path / "log", f"sqlite:///{tmp_path}/feedback.db")) as log:
-            log.open()
-    finally:
-        event.remove(Engine, "before_cursor_execute", look)
+    log = TurnLog(tmp_path / "log", f"sqlite:///{tmp_path}/feedback.db")
+    with watched_statements(watch), closing(log):
+        log.open()
     assert levels == [2]  # FULL
 
 
