@@ -90,15 +90,15 @@ class Transcriber:
     ) -> list[Aligner]:
         from components.transcribe.attention import AttentionAligner
 
-        rougher = AttentionAligner(self._pipeline)
+        fallback = AttentionAligner(self._pipeline)
         if options.word_times == "pocketsphinx":
             from components.transcribe.demo.phonetic import PhoneticAligner
 
-            return [PhoneticAligner(), rougher]
+            return [PhoneticAligner(), fallback]
         from components.transcribe.ctc import CtcAligner
 
         model = options.align_model and resolve_model(options.align_model, settings)
-        return [CtcAligner(options.language, model, device, settings.models / "nltk"), rougher]
+        return [CtcAligner(options.language, model, device, settings.models / "nltk"), fallback]
 
     def transcribe(
         self,
