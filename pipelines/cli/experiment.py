@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,7 +102,7 @@ def to_json(results: "Results") -> dict[str, Any]:
 
     return {
         **results.about,
-        "tables": {table.name: table.to_json() for table in tables(results)},
+        "tables": {name: asdict(table) for name, table in tables(results).items()},
         "systems": {
             system.name: {**result.numbers, "by_fault": by_fault(results, system)}
             for system, result in results.systems.items()
@@ -135,7 +136,7 @@ def show(results: "Results") -> None:
         f" {about['profile']}",
         soft_wrap=True,
     )
-    for table in tables(results):
+    for table in tables(results).values():
         _print_table(table.title, table.columns, table.rows)
         for remark in table.notes:
             out.print(f"  · {remark}", style="dim", markup=False)

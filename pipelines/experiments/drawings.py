@@ -1,18 +1,18 @@
-"""What the report draws: learning curves, and time lines of the two ways side by side."""
+"""What the report draws: learning curves, and time lines of two methods side by side."""
 
-from dataclasses import dataclass
+from collections import Counter
 from typing import Any
 
-from components.conversation import Recording, Turn
+from components.conversation import Recording
 from components.reporting.charts import Curve, curves_chart
 from components.reporting.page import percent
-from components.reporting.timeline import Timeline, timeline
-from components.scoring import Faults, find_faults, map_speakers, turns_by_recording
+from components.reporting.timeline import timeline
+from components.scoring import find_faults, map_speakers
 from pipelines.experiments.results import Results, SystemResult
-from pipelines.experiments.systems import DIFFERENCES, System, Way
+from pipelines.experiments.systems import DIFFERENCES, TurnMethod
 
-SHOWN = 3
-"""Recordings that the two ways are compared on."""
+MAX_COMPARED = 3
+"""Recordings that two methods are compared on."""
 
 
 def curves(result: SystemResult) -> dict[str, Any]:
@@ -30,74 +30,56 @@ def curves(result: SystemResult) -> dict[str, Any]:
             losses = [entry[f"{kind}_loss"] for entry in history if f"{kind}_loss" in entry]
             loss.append(Curve(losses, f"{name}: {kind} loss", dashed=kind == "training"))
     highest = max((value for curve in loss for value in curve.values), default=1.0)
-    panels = {"macro F1 on the validation fold": (score, 1.0), "loss": (loss, 1.05 * highest)}
     title = result.numbers["title"]
+    panels = (("macro F1 on the validation fold", score, 1.0), ("loss", loss, 1.05 * highest))
     return {
         "title": title,
         "panels": [
             {"title": name, "chart": curves_chart(f"{name}, {title}", lines, top)}
-            for name, (lines, top) in panels.items()
+            for name, lines, top in panels
         ],
     }
 
 
-@dataclass(frozen=True, slots=True)
-class MarkedTurn:
-    """A turn of a transcript, and what is wrong with it."""
+def comparison_timelines(results: Results) -> list[tuple[str, list[dict[str, Any]]]]:
+    """The recordings in which turns with and without alignment differ most, from each system.
 
-    turn: Turn
-    speaker: str
-    faults: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SystemOnRecording:
-    """One system on one recording."""
-
-    title: str
-    timeline: Timeline
-    transcript: tuple[MarkedTurn, ...]
-
-
-def comparison_timelines(results: Results) -> list[tuple[str, tuple[SystemOnRecording, ...]]]:
-    """The recordings in which the two ways' turns differ most, as each system has them.
-
-    How much they differ: the utterances that are whole in one way's turns and not in the other's.
+    They differ by the number of utterances that are whole in the turns of one method only.
     """
-    pair = next(
-        (pair for pair in DIFFERENCES if pair in results.comparisons
-         and {s.way for s in pair} == {Way.ALIGNED, Way.BASELINE}),
-        None,
-    )  # fmt: skip
-    if pair is None:
+    compared = {TurnMethod.ALIGNED, TurnMethod.BASELINE}
+    pairs = [pair for pair in DIFFERENCES if pair in results.comparisons
+             and {system.method for system in pair} == compared]  # fmt: skip
+    if not pairs:
         return []
+    first, second = pairs[0]
     utterances = [u for recording in results.recordings for u in recording.utterances]
-    differ: dict[str, int] = {}
-    ways = (results.faults[system.way].utterances for system in pair)
-    for utterance, one, other in zip(utterances, *ways, strict=True):
-        own = differ.setdefault(utterance.recording, 0)
-        differ[utterance.recording] = own + (one.whole != other.whole)
-    ranked = sorted(results.recordings, key=lambda r: (-differ.get(r.name, 0), r.name))
+    faults = (results.faults[system.method].utterances for system in (first, second))
+    differ = Counter(
+        utterance.recording
+        for utterance, one, other in zip(utterances, *faults, strict=True)
+        if one.whole != other.whole
+    )
+    ranked = sorted(results.recordings, key=lambda r: (-differ[r.name], r.name))
     return [
-        (recording.name, tuple(_side(results.systems[s], s, recording) for s in reversed(pair)))
-        for recording in ranked[:SHOWN]
+        (recording.name, [_side(results.systems[s], recording) for s in (second, first)])
+        for recording in ranked[:MAX_COMPARED]
     ]
 
 
-def _side(result: SystemResult, system: System, recording: Recording) -> SystemOnRecording:
-    turns = turns_by_recording(result.turns).get(recording.name, [])
-    faults: Faults = find_faults(recording.utterances, turns)
+def _side(result: SystemResult, recording: Recording) -> dict[str, Any]:
+    """One system on one recording: its time line, and each turn with what is wrong with it."""
+    turns = [turn for turn in result.turns if turn.session_id == recording.name]
     mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
     transcript = []
-    for turn, fault in zip(turns, faults.turns, strict=True):
-        texts = []
-        if fault.speakers > 1:
-            texts.append(f"of {fault.speakers} speakers")
-        if fault.misattributed:
-            texts.append(f"{fault.misattributed} words of another speaker")
-        if fault.emotions > 1:
-            texts.append(f"over {fault.emotions} emotions")
-        if fault.pauses:
-            texts.append(f"across {fault.pause_seconds:.1f} s of silence")
-        transcript.append(MarkedTurn(turn, mapping.get(turn.speaker, turn.speaker), tuple(texts)))
-    return SystemOnRecording(system.title, timeline(recording, turns), tuple(transcript))
+    for turn, fault in zip(turns, find_faults(recording.utterances, turns).turns, strict=True):
+        faults = {
+            f"of {fault.speakers} speakers": fault.speakers > 1,
+            f"{fault.misattributed} words of another speaker": fault.misattributed,
+            f"over {fault.emotions} emotions": fault.emotions > 1,
+            f"across {fault.pause_seconds:.1f} s of silence": fault.pauses,
+        }
+        texts = [text for text, holds in faults.items() if holds]
+        speaker = mapping.get(turn.speaker, turn.speaker)
+        transcript.append({"turn": turn, "speaker": speaker, "faults": texts})
+    line = timeline(recording, turns)
+    return {"title": result.numbers["title"], "timeline": line, "transcript": transcript}

@@ -1,12 +1,12 @@
 """Why two systems differ: what their turns do to utterances, and what that does to answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from components.scoring import UtteranceFaults
 from pipelines.experiments.results import Results, SystemResult
-from pipelines.experiments.systems import System, Way
+from pipelines.experiments.systems import System, TurnMethod
 
 KINDS: dict[str, tuple[str, Callable[[UtteranceFaults], bool]]] = {
     "broken": ("broken: its words stand in several turns", lambda f: f.broken),
@@ -17,15 +17,21 @@ KINDS: dict[str, tuple[str, Callable[[UtteranceFaults], bool]]] = {
 }
 """What can happen to an utterance."""
 
+WHOLE_ONLY = {
+    TurnMethod.ALIGNED: "whole only with alignment",
+    TurnMethod.BASELINE: "whole only without alignment",
+    TurnMethod.ORACLE: "whole only in the VAD-oracle's turns",
+}
+
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """Some of the scored utterances, and how many of them two systems got right.
+class UtteranceGroup:
+    """Some of the scored utterances, and how many of them two systems answered correctly.
 
     Attributes:
-        name: which.
+        name: which utterances.
         utterances: how many.
-        first, second: right answers, the mean over seeds.
+        first, second: each system's correct answers, the mean over seeds.
     """
 
     name: str
@@ -35,16 +41,16 @@ class Part:
 
     @property
     def gain(self) -> float:
-        """Right answers that the first has more."""
+        """How many more correct answers the first system has."""
         return self.first - self.second
 
 
 def count_faults(results: Results) -> dict[str, dict[str, Any]]:
-    """For each way of making turns: what its turns do to the corpus, all utterances counted."""
+    """For each method of making turns: what its turns do to the corpus, all utterances counted."""
     counts = {}
-    for way, faults in results.faults.items():
+    for method, faults in results.faults.items():
         own, turns = faults.utterances, faults.turns
-        counts[str(way)] = {
+        counts[str(method)] = {
             "turns": len(turns),
             "utterances": len(own),
             "whole": sum(f.whole for f in own),
@@ -63,57 +69,45 @@ def count_faults(results: Results) -> dict[str, dict[str, Any]]:
 
 def by_fault(results: Results, system: System) -> dict[str, dict[str, Any]]:
     """A system's accuracy on utterances that suffered each kind of fault, and on the others."""
-    own, right = results.faults_of(system.way), _right(results.systems[system])
+    answers = list(zip(results.faults_of(system), _correct(results.systems[system]), strict=True))
     accuracies = {}
     for kind, (_, holds) in {**KINDS, "whole": ("", lambda f: f.whole)}.items():
-        hit = [holds(f) for f in own]
+        affected = [correct for faults, correct in answers if holds(faults)]
+        others = [correct for faults, correct in answers if not holds(faults)]
         accuracies[kind] = {
-            "affected": sum(hit),
-            "right_of_affected": sum(r for r, h in zip(right, hit, strict=True) if h),
-            "others": len(hit) - sum(hit),
-            "right_of_others": sum(r for r, h in zip(right, hit, strict=True) if not h),
+            "affected": len(affected),
+            "right_of_affected": sum(affected),
+            "others": len(others),
+            "right_of_others": sum(others),
         }
     return accuracies
 
 
-def parts(results: Results, first: System, second: System) -> list[Part]:
-    """The scored utterances by whether they are whole in each system's turns."""
-    whole_first = [f.whole for f in results.faults_of(first.way)]
-    whole_second = [f.whole for f in results.faults_of(second.way)]
-    right_first = _right(results.systems[first])
-    right_second = _right(results.systems[second])
+def utterance_groups(results: Results, first: System, second: System) -> list[UtteranceGroup]:
+    """The scored utterances by whether they are whole in each system's turns; last all of them."""
+    pair = (first, second)
+    whole = zip(*([f.whole for f in results.faults_of(s)] for s in pair), strict=True)
+    correct = zip(*(_correct(results.systems[s]) for s in pair), strict=True)
+    answers = list(zip(whole, correct, strict=True))
     names = {
-        (True, True): "whole in both",
-        (True, False): f"whole only {_by(first.way)}",
-        (False, True): f"whole only {_by(second.way)}",
-        (False, False): "whole in neither",
+        "whole in both": [(True, True)],
+        WHOLE_ONLY[first.method]: [(True, False)],
+        WHOLE_ONLY[second.method]: [(False, True)],
+        "whole in neither": [(False, False)],
+        "all": [(True, True), (True, False), (False, True), (False, False)],
     }
     groups = []
-    for key, name in names.items():
-        at = [i for i, k in enumerate(zip(whole_first, whole_second, strict=True)) if k == key]
+    for name, kinds in names.items():
+        own = [counts for kind, counts in answers if kind in kinds]
         groups.append(
-            Part(name, len(at), sum(right_first[i] for i in at), sum(right_second[i] for i in at))
+            UtteranceGroup(name, len(own), sum(a for a, _ in own), sum(b for _, b in own))
         )
     return groups
 
 
-def _right(result: SystemResult) -> list[float]:
-    """For each scored utterance the share of seeds that got it right."""
+def _correct(result: SystemResult) -> list[float]:
+    """For each scored utterance the share of seeds that answered it correctly."""
     return [sum(seeds) / len(seeds) for seeds in zip(*result.right, strict=True)]
-
-
-def _by(way: Way) -> str:
-    return {
-        Way.ALIGNED: "with alignment",
-        Way.BASELINE: "without alignment",
-        Way.ORACLE: "in the VAD-oracle's turns",
-    }[way]
-
-
-def is_noise(test: dict[str, Any]) -> bool:
-    """Whether an interval covers 0, or there is none."""
-    interval = test["interval"]
-    return interval is None or interval["low"] <= 0 <= interval["high"]
 
 
 def differences(results: Results) -> list[dict[str, Any]]:
@@ -123,22 +117,10 @@ def differences(results: Results) -> list[dict[str, Any]]:
             "systems": f"{first.title} less {second.title}",
             "rate": name,
             "title": f"{first.title} less {second.title}: {name}",
-            "noise": is_noise(tests[key]),
-            **tests[key],
+            "noise": test["interval"]["low"] <= 0 <= test["interval"]["high"],
+            **test,
         }
         for (first, second), tests in results.comparisons.items()
-        for key, name in (("accuracy", "accuracy"), ("macro_f1", "macro F1"))
-        if tests[key]["interval"] is not None
+        for name, test in (("accuracy", tests["accuracy"]), ("macro F1", tests["macro_f1"]))
+        if test["interval"] is not None
     ]
-
-
-def table_of_parts(results: Results, pair: tuple[System, System]) -> Sequence[Part]:
-    """The parts of one comparison, and all of them together."""
-    groups = parts(results, *pair)
-    total = Part(
-        "all",
-        sum(p.utterances for p in groups),
-        sum(p.first for p in groups),
-        sum(p.second for p in groups),
-    )
-    return [*groups, total]

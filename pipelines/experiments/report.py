@@ -1,7 +1,6 @@
 """An experiment as one HTML page for people: no script, nothing fetched, light and dark."""
 
 from pathlib import Path
-from typing import Any
 
 from components.conversation import EMOTIONS
 from components.reporting.charts import intervals_chart
@@ -13,50 +12,13 @@ from pipelines.experiments.explain import (
     by_fault,
     count_faults,
     differences,
-    table_of_parts,
+    utterance_groups,
 )
 from pipelines.experiments.results import Results
-from pipelines.experiments.systems import Way
+from pipelines.experiments.systems import TurnMethod
 from pipelines.experiments.tables import tables
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
-
-
-def experiment_page(results: Results) -> str:
-    """Render the report."""
-    rows = differences(results)
-    return render(
-        TEMPLATE,
-        about=results.about,
-        systems=[system.numbers for system in results.systems.values()],
-        tables=tables(results),
-        differences=rows,
-        differences_chart=intervals_chart("differences between systems", rows) if rows else "",
-        confusions=[
-            {
-                "title": system.numbers["title"],
-                "rows": confusion_rows(EMOTIONS, ANSWERS, system.numbers["confusion"]),
-                "accuracy": system.numbers["accuracy"],
-            }
-            for system in results.systems.values()
-        ],
-        curves=[curves(system) for system in results.systems.values()],
-        faults=_faults(results),
-        kinds={kind: says for kind, (says, _) in KINDS.items()},
-        by_fault={
-            result.numbers["title"]: by_fault(results, system)
-            for system, result in results.systems.items()
-        },
-        parts=[
-            (first, second, table_of_parts(results, (first, second)))
-            for first, second in results.comparisons
-            if first.way != second.way
-        ],
-        comparisons=comparison_timelines(results),
-        answers=ANSWERS,
-        default=DEFAULT,
-    )
-
 
 FAULT_ROWS = {
     "turns": "turns",
@@ -76,12 +38,43 @@ FAULT_ROWS = {
 }
 
 
-def _faults(results: Results) -> dict[str, Any]:
-    counts = count_faults(results)
-    return {
-        "ways": [Way(way).label for way in counts],
-        "rows": [
-            (says, [f"{counts[way][key]:.0f}" for way in counts])
-            for key, says in FAULT_ROWS.items()
+def experiment_page(results: Results) -> str:
+    """Render the report."""
+    rows, faults = differences(results), count_faults(results)
+    return render(
+        TEMPLATE,
+        about=results.about,
+        systems=[system.numbers for system in results.systems.values()],
+        tables=tables(results).values(),
+        differences=rows,
+        differences_chart=intervals_chart("differences between systems", rows) if rows else "",
+        confusions=[
+            {
+                "title": system.numbers["title"],
+                "rows": confusion_rows(EMOTIONS, ANSWERS, system.numbers["confusion"]),
+                "accuracy": system.numbers["accuracy"],
+            }
+            for system in results.systems.values()
         ],
-    }
+        curves=[curves(system) for system in results.systems.values()],
+        faults={
+            "methods": [TurnMethod(method).label for method in faults],
+            "rows": [
+                (text, [f"{counts[key]:.0f}" for counts in faults.values()])
+                for key, text in FAULT_ROWS.items()
+            ],
+        },
+        kinds={kind: text for kind, (text, _) in KINDS.items()},
+        by_fault={
+            result.numbers["title"]: by_fault(results, system)
+            for system, result in results.systems.items()
+        },
+        groups=[
+            (first, second, utterance_groups(results, first, second))
+            for first, second in results.comparisons
+            if first.method != second.method
+        ],
+        comparisons=comparison_timelines(results),
+        answers=ANSWERS,
+        default=DEFAULT,
+    )

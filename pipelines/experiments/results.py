@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.config import Profile
-from components.conversation import EMOTIONS, Recording, Turn, Utterance
+from components.conversation import EMOTIONS, Recording, Turn
 from components.evaluate import Measurement, measure
 from components.scoring import (
     CONVENTIONS,
     Faults,
     TimeErrors,
+    UtteranceFaults,
     find_faults,
     score,
     score_each,
-    utterance_predictions,
 )
 from pipelines.experiments.statistics import (
     Counts,
@@ -23,7 +23,7 @@ from pipelines.experiments.statistics import (
     summarise_errors,
     summarise_rates,
 )
-from pipelines.experiments.systems import DIFFERENCES, System, Way
+from pipelines.experiments.systems import DIFFERENCES, System, TurnMethod
 from pipelines.experiments.turns import CorpusTurns
 from pipelines.experiments.work import Outcome
 
@@ -32,24 +32,20 @@ TIMED = ("teer", "steer", "der")
 
 @dataclass(frozen=True)
 class SystemResult:
-    """What a system came to.
+    """The result of a system.
 
     Attributes:
-        system: it.
         counts: the confusions of each recording, seed by seed.
         errors: by convention, TEER's, sTEER's and DER's seconds of each recording, seed by seed.
         right: for each seed, whether each scored utterance's answer is right.
-        answered: likewise, whether it has one.
         numbers: everything that is reported; ready for JSON.
         turns: of the first seed, with emotions.
         outcomes: the units'.
     """
 
-    system: System
     counts: Counts
     errors: dict[str, dict[str, Counts]]
     right: tuple[tuple[bool, ...], ...]
-    answered: tuple[tuple[bool, ...], ...]
     numbers: dict[str, Any]
     turns: list[Turn] = field(repr=False)
     outcomes: list[Outcome] = field(repr=False)
@@ -61,10 +57,8 @@ class Results:
 
     Attributes:
         name: of the table that was run, or "all".
-        recordings: the corpus.
-        scored: the utterances that every system is scored on, in the order of `right`.
-        faults: how each way's turns differ from the reference, for all utterances.
-        scored_indices: of `scored` among all utterances.
+        recordings: the corpus. Scored are its utterances of `EMOTIONS`, for every system.
+        faults: how the turns of each method differ from the reference, for all utterances.
         systems: by system.
         comparisons: (first, second) and their differences.
         about: what was run, for the heading.
@@ -72,23 +66,22 @@ class Results:
 
     name: str
     recordings: Sequence[Recording] = field(repr=False)
-    scored: tuple[Utterance, ...] = field(repr=False)
-    scored_indices: tuple[int, ...] = field(repr=False)
-    faults: dict[Way, Faults] = field(repr=False)
+    faults: dict[TurnMethod, Faults] = field(repr=False)
     systems: dict[System, SystemResult]
     comparisons: dict[tuple[System, System], dict[str, Any]]
     about: dict[str, Any]
 
-    def faults_of(self, way: Way) -> list[Any]:
-        """The faults of each scored utterance."""
-        faults = self.faults[way].utterances
-        return [faults[index] for index in self.scored_indices]
+    def faults_of(self, system: System) -> list[UtteranceFaults]:
+        """The faults of each scored utterance in a system's turns."""
+        utterances = [u for recording in self.recordings for u in recording.utterances]
+        faults = self.faults[system.method].utterances
+        return [f for u, f in zip(utterances, faults, strict=True) if u.emotion in EMOTIONS]
 
 
 def summarise(
     name: str,
     outcomes: Sequence[Outcome],
-    turns_by_way: Mapping[Way, CorpusTurns],
+    turns_by_method: Mapping[TurnMethod, CorpusTurns],
     recordings: Sequence[Recording],
     profile: Profile,
     corpus: str,
@@ -101,71 +94,66 @@ def summarise(
     model that has not seen its fold, and an utterance without an answer is a wrong one.
     """
     utterances = [u for recording in recordings for u in recording.utterances]
-    indices = tuple(i for i, u in enumerate(utterances) if u.emotion in EMOTIONS)
+    scored = sum(u.emotion in EMOTIONS for u in utterances)
     by_system: dict[System, list[Outcome]] = {}
     for outcome in outcomes:
         by_system.setdefault(outcome.unit.system, []).append(outcome)
     systems = {
         system: _system(system, own, recordings, profile) for system, own in by_system.items()
     }
-    comparisons = {
-        (first, second): _compare(systems[first], systems[second], recordings, profile.seed)
-        for first, second in DIFFERENCES
-        if first in systems and second in systems
-    }
     reference = [utterance.as_turn() for utterance in utterances]
-    spoken = next(iter(turns_by_way.values())).spoken
-    about = {
-        "experiment": name,
-        "profile": profile.name,
-        "corpus": corpus,
-        "synthetic": synthetic,
-        "recordings": len(recordings),
-        "folds": sorted({recording.fold for recording in recordings}),
-        "seeds": sorted({outcome.unit.seed for outcome in outcomes}),
-        "utterances": len(indices),
-        "unscored_utterances": len(utterances) - len(indices),
-        "models": {
-            "transcribe": profile.transcribe.model,
-            "diarize": profile.diarize.pipeline,
-            "acoustic": profile.fusion.acoustic,
-            "text": profile.fusion.text,
-        },
-        "num_speakers": profile.diarize.num_speakers,
-        "examples": {str(way): own.labelled for way, own in turns_by_way.items()},
-        # The turns' own DER is of one speaker at a time.
-        "diarization": {
-            convention: score(reference, spoken, convention).der.to_json()
-            for convention in CONVENTIONS
-        },
-    }
+    spoken = next(iter(turns_by_method.values())).spoken
     return Results(
         name=name,
         recordings=recordings,
-        scored=tuple(utterances[index] for index in indices),
-        scored_indices=indices,
         faults={
-            way: find_faults(utterances, [t for r in recordings for t in own.turns[r.name]])
-            for way, own in turns_by_way.items()
+            method: find_faults(utterances, [t for r in recordings for t in own.turns[r.name]])
+            for method, own in turns_by_method.items()
         },
         systems=systems,
-        comparisons=comparisons,
-        about=about,
+        comparisons={
+            (first, second): _compare(systems[first], systems[second], recordings, profile.seed)
+            for first, second in DIFFERENCES
+            if first in systems and second in systems
+        },
+        about={
+            "experiment": name,
+            "profile": profile.name,
+            "corpus": corpus,
+            "synthetic": synthetic,
+            "recordings": len(recordings),
+            "folds": sorted({recording.fold for recording in recordings}),
+            "seeds": sorted({outcome.unit.seed for outcome in outcomes}),
+            "utterances": scored,
+            "unscored_utterances": len(utterances) - scored,
+            "models": {
+                "transcribe": profile.transcribe.model,
+                "diarize": profile.diarize.pipeline,
+                "acoustic": profile.fusion.acoustic,
+                "text": profile.fusion.text,
+            },
+            "num_speakers": profile.diarize.num_speakers,
+            "examples": {str(method): own.labelled for method, own in turns_by_method.items()},
+            # The turns' own DER is of one speaker at a time.
+            "diarization": {
+                convention: score(reference, spoken, convention).der.to_json()
+                for convention in CONVENTIONS
+            },
+        },
     )
 
 
 def _system(
     system: System, outcomes: Sequence[Outcome], recordings: Sequence[Recording], profile: Profile
 ) -> SystemResult:
-    seeds = sorted({outcome.unit.seed for outcome in outcomes})
-    turns = {
-        seed: [turn for o in outcomes if o.unit.seed == seed for turn in o.turns] for seed in seeds
-    }
-    measured = [measure(recordings, turns[seed], profile.seed) for seed in seeds]
+    turns: dict[int, list[Turn]] = {}
+    for outcome in outcomes:
+        turns.setdefault(outcome.unit.seed, []).extend(outcome.turns)
+    measured = [measure(recordings, own, profile.seed) for own in turns.values()]
     folds = [recording.fold for recording in recordings]
     counts = Counts.of([m.confusions for m in measured], folds)
     errors = {
-        convention: _errors(recordings, [turns[seed] for seed in seeds], convention, folds)
+        convention: _errors(recordings, list(turns.values()), convention, folds)
         for convention in CONVENTIONS
     }
     first = measured[0].metrics
@@ -186,7 +174,7 @@ def _system(
             }
             for convention, parts in errors.items()
         },
-        "agreed": _mean_of(measured, "agreed"),
+        "agreed": _mean_agreed(measured),
         "ece": sum(m.metrics["calibration"]["ece"] or 0.0 for m in measured) / len(measured),
         # Words and speakers are the same whatever the model says of the turns.
         "words": {"cpwer": first["scores"]["collar0"]["cpwer"], **first["words"]},
@@ -203,16 +191,8 @@ def _system(
             for o in outcomes
         ],
     }
-    return SystemResult(
-        system=system,
-        counts=counts,
-        errors=errors,
-        right=tuple(m.right for m in measured),
-        answered=tuple(_answered(recordings, turns[seed]) for seed in seeds),
-        numbers=numbers,
-        turns=turns[seeds[0]],
-        outcomes=list(outcomes),
-    )
+    right = tuple(m.right for m in measured)
+    return SystemResult(counts, errors, right, numbers, next(iter(turns.values())), list(outcomes))
 
 
 def styles(counts: Counts, recordings: Sequence[Recording]) -> dict[str, Counts]:
@@ -234,40 +214,27 @@ def _errors(
     """Each recording's TEER, sTEER and DER: missed, false alarm, confusion, total seconds."""
     reference = [u.as_turn() for recording in recordings for u in recording.utterances]
     by_seed = [score_each(reference, own, convention) for own in turns]
+
+    def seconds(errors: TimeErrors | None) -> list[float]:
+        errors = errors or TimeErrors.zero()
+        return [errors.missed, errors.false_alarm, errors.confusion, errors.total]
+
     return {
         key: Counts.of(
-            [
-                [_seconds(getattr(scores[r.name], key) or TimeErrors.zero()) for r in recordings]
-                for scores in by_seed
-            ],
-            folds,
+            [[seconds(getattr(own[r.name], key)) for r in recordings] for own in by_seed], folds
         )
         for key in TIMED
     }
 
 
-def _seconds(errors: TimeErrors) -> list[float]:
-    return [errors.missed, errors.false_alarm, errors.confusion, errors.total]
-
-
-def _mean_of(measured: Sequence[Measurement], key: str) -> dict[str, float | None]:
+def _mean_agreed(measured: Sequence[Measurement]) -> dict[str, float | None]:
+    """The means over seeds of the errors on speech that reference and hypothesis agree on."""
     means: dict[str, float | None] = {}
-    for name in measured[0].metrics[key]:
-        rates = [m.metrics[key][name]["rate"] for m in measured]
+    for name in measured[0].metrics["agreed"]:
+        rates = [m.metrics["agreed"][name]["rate"] for m in measured]
         known = [rate for rate in rates if rate is not None]
         means[name] = sum(known) / len(known) if known else None
     return means
-
-
-def _answered(recordings: Sequence[Recording], turns: Sequence[Turn]) -> tuple[bool, ...]:
-    utterances = [u for recording in recordings for u in recording.utterances]
-    return tuple(
-        answer.emotion is not None
-        for utterance, answer in zip(
-            utterances, utterance_predictions(utterances, turns), strict=True
-        )
-        if utterance.emotion in EMOTIONS
-    )
 
 
 def _compare(

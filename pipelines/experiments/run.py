@@ -9,12 +9,12 @@ from components.conversation import FEEDBACK, Recording
 from components.corpus import corpus_digest
 from pipelines.experiments.protocol import plan
 from pipelines.experiments.results import Results, summarise
-from pipelines.experiments.systems import TABLES, Way
-from pipelines.experiments.turns import CorpusTurns, StageProgress, make_turns
+from pipelines.experiments.systems import TABLES
+from pipelines.experiments.turns import StageProgress, make_turns
 from pipelines.experiments.work import UnitRunner
 
 UNITS = "units of work"
-"""Progress under this name is of the whole work; under another name, of the unit at hand."""
+"""Progress under this name is that of the whole work; under another name, of the current unit."""
 
 
 def run_experiment(
@@ -29,7 +29,7 @@ def run_experiment(
 ) -> Results:
     """Run what a table needs; what was done before, for whichever table, is not done again.
 
-    1. The corpus' turns are made each way that the table's systems need.
+    1. The corpus' turns are made with each method that the table's systems need.
     2. Each system is trained and tested on every fold from every seed, on its own turns.
     3. All answers are counted on the same reference utterances.
 
@@ -37,10 +37,7 @@ def run_experiment(
         name: of `TABLES`.
         recordings: the corpus; what came back from traffic (the fold `FEEDBACK`) is trained on,
             and never tested on.
-        profile: the models, and `experiment`.
-        settings: where models and caches lie.
         work: a folder for transcripts and turns; see `make_turns`.
-        progress: called with what is being done, how much of it is done, and of how much.
         synthetic: the corpus is not of real people; every page about it says so.
 
     Raises:
@@ -50,17 +47,17 @@ def run_experiment(
     systems = TABLES[name]
     units = plan(systems, recordings, profile)
     corpus = corpus_digest(list(recordings))
-    turns_by_way: dict[Way, CorpusTurns] = {}
-    for way in dict.fromkeys(system.way for system in systems):
-        turns_by_way[way] = make_turns(way, recordings, profile, settings, work, progress)
+    turns_by_method = {
+        method: make_turns(method, recordings, profile, settings, work, progress)
+        for method in dict.fromkeys(system.method for system in systems)
+    }
     runner = UnitRunner(recordings, corpus, profile, settings)
     outcomes = []
     for number, unit in enumerate(units):
         progress(UNITS, number, len(units))
         what = f"{unit.system.title} · without {unit.test_fold} · seed {unit.seed}"
-        outcomes.append(
-            runner.outcome(unit, turns_by_way[unit.system.way], partial(progress, what))
-        )
+        turns = turns_by_method[unit.system.method]
+        outcomes.append(runner.outcome(unit, turns, partial(progress, what)))
     progress(UNITS, len(units), len(units))
     tested = [recording for recording in recordings if recording.fold != FEEDBACK]
-    return summarise(name, outcomes, turns_by_way, tested, profile, corpus, synthetic=synthetic)
+    return summarise(name, outcomes, turns_by_method, tested, profile, corpus, synthetic=synthetic)

@@ -4,7 +4,7 @@ Three spreads are told apart: over seeds (the same work from another start), ove
 voices), and the 95 % interval by drawing conversations again, of the mean over seeds.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ def _f1_of(index: int) -> Rate:
     return lambda counts: f1(counts)[..., index]
 
 
-RATES: Mapping[str, Rate] = {
+RATES: dict[str, Rate] = {
     "accuracy": accuracy,
     "uar": uar,
     "macro_f1": macro_f1,
@@ -83,11 +83,10 @@ def summarise_errors(counts: Counts, seed: int) -> dict[str, Any]:
 
 def _summary(counts: Counts, rate: Rate, seed: int) -> dict[str, Any]:
     """A rate's mean over seeds of all folds together, its two deviations and its interval."""
-    seeds = rate(counts.each.sum(axis=0))
-    folds = np.array(
-        [_over_seeds(rate)(counts.where(selected).each.sum(0)) for selected in _each(counts)]
-    )
-    interval = bootstrap(counts.each, _over_seeds(rate), seed=seed)
+    mean, seeds = _over_seeds(rate), rate(counts.each.sum(axis=0))
+    of_folds = ([own == fold for own in counts.folds] for fold in sorted(set(counts.folds)))
+    folds = np.array([mean(counts.where(selected).each.sum(axis=0)) for selected in of_folds])
+    interval = bootstrap(counts.each, mean, seed=seed)
     return {
         "rate": _number(seeds.mean()),
         "sd_seeds": _deviation(seeds),
@@ -113,16 +112,7 @@ def _compare(first: Counts, second: Counts, rate: Rate, seed: int) -> dict[str, 
 
 def _over_seeds(rate: Rate) -> Rate:
     """The mean rate over seeds, of counts [..., seeds, ...]."""
-
-    def mean(counts: np.ndarray) -> np.ndarray:
-        return rate(counts).mean(axis=-1)
-
-    return mean
-
-
-def _each(counts: Counts) -> list[list[bool]]:
-    """For each fold, which recordings are of it."""
-    return [[own == fold for own in counts.folds] for fold in sorted(set(counts.folds))]
+    return lambda counts: rate(counts).mean(axis=-1)
 
 
 def _deviation(values: np.ndarray) -> float | None:

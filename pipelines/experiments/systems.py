@@ -6,8 +6,8 @@ from enum import StrEnum
 from components.config import Profile
 
 
-class Way(StrEnum):
-    """How turns are made of a recording."""
+class TurnMethod(StrEnum):
+    """How the turns of a recording are made."""
 
     ALIGNED = "aligned"
     BASELINE = "baseline"
@@ -17,15 +17,15 @@ class Way(StrEnum):
     def label(self) -> str:
         """As tables name it."""
         return {
-            Way.ALIGNED: "with alignment",
-            Way.BASELINE: "without alignment",
-            Way.ORACLE: "VAD-oracle, with alignment",
+            "aligned": "with alignment",
+            "baseline": "without alignment",
+            "oracle": "VAD-oracle, with alignment",
         }[self]
 
     def profile(self, profile: Profile) -> Profile:
-        """The profile under which turns are made this way."""
-        align = profile.align.model_copy(update={"baseline": self is Way.BASELINE})
-        segmentation = "reference" if self is Way.ORACLE else "vad"
+        """The profile under which turns are made with this method."""
+        align = profile.align.model_copy(update={"baseline": self is TurnMethod.BASELINE})
+        segmentation = "reference" if self is TurnMethod.ORACLE else "vad"
         return profile.model_copy(update={"align": align, "segmentation": segmentation})
 
 
@@ -38,34 +38,34 @@ class Strategy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """A way of making turns and a strategy; it trains, and is tested, on its own turns."""
+    """A method of making turns and a strategy; it trains, and is tested, on its own turns."""
 
-    way: Way
+    method: TurnMethod
     strategy: Strategy
 
     @property
     def name(self) -> str:
         """As JSON names it."""
-        return f"{self.way}/{self.strategy}"
+        return f"{self.method}/{self.strategy}"
 
     @property
     def title(self) -> str:
         """As tables name it."""
-        return f"{self.way.label}, {self.strategy}"
+        return f"{self.method.label}, {self.strategy}"
 
     def profile(self, profile: Profile) -> Profile:
         """The profile under which the system is trained."""
-        settings = profile.experiment
-        train = settings.frozen if self.strategy is Strategy.FROZEN else settings.fine_tuned
-        return self.way.profile(profile).model_copy(update={"train": train})
+        frozen = self.strategy is Strategy.FROZEN
+        train = profile.experiment.frozen if frozen else profile.experiment.fine_tuned
+        return self.method.profile(profile).model_copy(update={"train": train})
 
 
-ALIGNED = System(Way.ALIGNED, Strategy.FINE_TUNED)
-ALIGNED_FROZEN = System(Way.ALIGNED, Strategy.FROZEN)
-BASELINE = System(Way.BASELINE, Strategy.FINE_TUNED)
-BASELINE_FROZEN = System(Way.BASELINE, Strategy.FROZEN)
-ORACLE = System(Way.ORACLE, Strategy.FINE_TUNED)
-ORACLE_FROZEN = System(Way.ORACLE, Strategy.FROZEN)
+ALIGNED = System(TurnMethod.ALIGNED, Strategy.FINE_TUNED)
+ALIGNED_FROZEN = System(TurnMethod.ALIGNED, Strategy.FROZEN)
+BASELINE = System(TurnMethod.BASELINE, Strategy.FINE_TUNED)
+BASELINE_FROZEN = System(TurnMethod.BASELINE, Strategy.FROZEN)
+ORACLE = System(TurnMethod.ORACLE, Strategy.FINE_TUNED)
+ORACLE_FROZEN = System(TurnMethod.ORACLE, Strategy.FROZEN)
 
 ALIGNMENT = (BASELINE_FROZEN, ALIGNED_FROZEN, BASELINE, ALIGNED)
 
@@ -76,8 +76,8 @@ TABLES: dict[str, tuple[System, ...]] = {
     "table4": (ALIGNED_FROZEN, ALIGNED),
     "all": (*ALIGNMENT, ORACLE_FROZEN, ORACLE),
 }
-"""The systems that each table needs. Which strategy the paper's row “without alignment” had is
-not known (see `paper.NOTES`), so both are run."""
+"""The systems that each table needs. The paper's row “without alignment” does not say its strategy
+(see `paper.NOTES`), so both are run."""
 
 DIFFERENCES = (
     (ALIGNED, BASELINE),

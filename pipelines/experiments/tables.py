@@ -20,6 +20,9 @@ from pipelines.experiments.systems import (
 
 NONE = "–"
 WU = "Wu et al. (6 emotions)"
+MEASURES = {"accuracy": "Accuracy", "weighted_f1": "Weighted F1", "macro_f1": "Macro F1"}
+WORD_ERRORS = {"wer": "WER", "cpwer": "cpWER", "tcpwer": "tcpWER"}
+ALIGNMENT_PAIRS = ((ALIGNED, BASELINE), (ALIGNED_FROZEN, BASELINE_FROZEN))
 
 ABOUT = (
     "Measured: the mean over seeds of all folds together, ± the standard deviation over seeds where"
@@ -27,9 +30,7 @@ ABOUT = (
     "Every system is trained and tested on its own turns, as in the paper, and scored on the same"
     " reference utterances; one that no turn answers is a wrong answer.",
 )
-"""What stands under every table."""
-
-SECONDS = "Seconds are the mean over seeds, TEER's; confusion is TEER's / sTEER's."
+"""The first notes under tables I to IV."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,84 +38,64 @@ class Table:
     """A table as it is printed.
 
     Attributes:
-        name: "table1", …
         title: the paper's.
         columns: the first names the rows.
-        rows: text, a cell a column; ready to print.
+        rows: text, a cell a column; ready to print. The numbers stand in `SystemResult.numbers`.
         notes: under it.
     """
 
-    name: str
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
 
-    def to_json(self) -> dict[str, Any]:
-        """As it is printed; the numbers themselves stand under `systems`."""
-        return {
-            "title": self.title,
-            "columns": self.columns,
-            "rows": self.rows,
-            "notes": self.notes,
-        }
 
-
-def tables(results: Results) -> list[Table]:
-    """The tables of an experiment."""
+def tables(results: Results) -> dict[str, Table]:
+    """The tables of an experiment, by name."""
     makers = {
-        "table1": (_table1, _styles, _others),
-        "table2": (_table2,),
-        "table3": (_table3,),
-        "table4": (_table4,),
+        "table1": {"table1": _table1, "styles": _styles, "others": _others},
+        "table2": {"table2": _table2},
+        "table3": {"table3": _table3},
+        "table4": {"table4": _table4},
     }
-    names = makers if results.name == "all" else (results.name,)
-    return [make(results) for name in names for make in makers[name]]
-
-
-MEASURES = (("Accuracy", "accuracy"), ("Weighted F1", "weighted_f1"), ("Macro F1", "macro_f1"))
+    experiments = makers.values() if results.name == "all" else [makers[results.name]]
+    return {name: make(results) for parts in experiments for name, make in parts.items()}
 
 
 def _table1(results: Results) -> Table:
-    rows = [_paper_row(WU, TABLE1["wu"])]
-    for system in (BASELINE, ALIGNED, BASELINE_FROZEN, ALIGNED_FROZEN):
-        printed = TABLE1[str(system.way)]
-        rows.append(_row(results, system, printed))
-    rows += [
-        (f"difference, {first.strategy}", *_differences(results, first, second))
-        for first, second in ((ALIGNED, BASELINE), (ALIGNED_FROZEN, BASELINE_FROZEN))
-    ]
+    systems = (BASELINE, ALIGNED, BASELINE_FROZEN, ALIGNED_FROZEN)
     return Table(
-        name="table1",
-        title="Table I: overall results on emotion recognition, %",
-        columns=("Setup", *_with_paper([name for name, _ in MEASURES])),
-        rows=tuple(rows),
-        notes=(*ABOUT, *NOTES["table1"]),
+        "Table I: overall results on emotion recognition, %",
+        _with_paper("Setup"),
+        (
+            (WU, *_beside([NONE] * 3, _printed(TABLE1["wu"]))),
+            *(_row(results, s, TABLE1[s.method], s.title) for s in systems),
+            *(
+                _difference_row(results, *pair, f"difference, {pair[0].strategy}")
+                for pair in ALIGNMENT_PAIRS
+            ),
+        ),
+        (*ABOUT, *NOTES["table1"]),
     )
 
 
 def _styles(results: Results) -> Table:
     """Improvised and scripted recordings apart, where the corpus tells which is which."""
     rows = []
-    for first, second in ((ALIGNED, BASELINE), (ALIGNED_FROZEN, BASELINE_FROZEN)):
-        tests = results.comparisons[first, second]["styles"]
-        for style, test in tests.items():
+    for first, second in ALIGNMENT_PAIRS:
+        for style, test in results.comparisons[first, second]["styles"].items():
             for system in (second, first):
                 numbers = results.systems[system].numbers["styles"][style]
-                cells = [_rate(numbers[key]) for _, key in MEASURES]
+                cells = [_rate(numbers[key]) for key in MEASURES]
                 rows.append((f"{style}: {system.title}", str(numbers["utterances"]), *cells))
-            cells = [_difference(test[key]) for _, key in MEASURES]
+            cells = [_difference(test[key]) for key in MEASURES]
             rows.append((f"{style}: difference, {first.strategy}", "", *cells))
     return Table(
-        name="styles",
-        title="Table I, improvised and scripted recordings apart, %",
-        columns=("Setup", "utterances", *(name for name, _ in MEASURES)),
-        rows=tuple(rows),
-        notes=() if rows else ("The corpus does not say which recordings are scripted.",),
+        "Table I, improvised and scripted recordings apart, %",
+        ("Setup", "utterances", *MEASURES.values()),
+        tuple(rows),
+        () if rows else ("The corpus does not say which recordings are scripted.",),
     )
-
-
-OTHERS = (("wer", "WER"), ("cpwer", "cpWER"), ("tcpwer", "tcpWER"))
 
 
 def _others(results: Results) -> Table:
@@ -122,31 +103,23 @@ def _others(results: Results) -> Table:
     rows = []
     for system in results.systems.values():
         numbers = system.numbers
-        folds, words = numbers["accuracy"]["sd_folds"], numbers["words"]
+        words = numbers["words"]
         rows.append(
             (
                 numbers["title"],
                 _rate(numbers["uar"]),
-                NONE if folds is None else f"{100 * folds:.1f}",
+                _percent(numbers["accuracy"]["sd_folds"]),
                 f"{numbers['ece']:.3f}",
                 *(_percent(numbers["agreed"][key]) for key in ("eera", "seera")),
-                *(_percent(words[key]["rate"]) for key, _ in OTHERS if key in words),
+                *(_percent(words[key]["rate"]) for key in WORD_ERRORS if key in words),
             )
         )
+    titles = [title for key, title in WORD_ERRORS.items() if key in words]
     return Table(
-        name="others",
-        title="Beside the paper's measures, %; ECE as a share",
-        columns=(
-            "Setup",
-            "UAR",
-            "accuracy's deviation over folds",
-            "ECE",
-            "EERa",
-            "sEERa",
-            *(title for key, title in OTHERS if key in words),
-        ),
-        rows=tuple(rows),
-        notes=(
+        "Beside the paper's measures, %; ECE as a share",
+        ("Setup", "UAR", "accuracy's deviation over folds", "ECE", "EERa", "sEERa", *titles),
+        tuple(rows),
+        (
             "EERa and sEERa: errors of emotion, and of speaker or emotion, on speech that both"
             " agree is speech. Words do not depend on the model.",
         ),
@@ -157,35 +130,21 @@ def _table2(results: Results) -> Table:
     columns = ("Emotion", "F1 without alignment", "paper", "F1 with alignment", "paper",
                "difference")  # fmt: skip
     rows = []
-    for strategy in ((BASELINE, ALIGNED), (BASELINE_FROZEN, ALIGNED_FROZEN)):
-        without, aligned = strategy
+    for aligned, baseline in ALIGNMENT_PAIRS:
         for emotion, printed in TABLE2.items():
-            measured = [_rate(results.systems[s].numbers[f"f1_{emotion}"]) for s in strategy]
-            test = results.comparisons[aligned, without][f"f1_{emotion}"]
-            rows.append(
-                (
-                    f"{emotion}, {aligned.strategy}",
-                    measured[0],
-                    f"{printed[0]:.0f}",
-                    measured[1],
-                    f"{printed[1]:.0f}",
-                    _difference(test),
-                )
-            )
-    return Table(
-        name="table2",
-        title="Table II: F1 with and without alignment, %",
-        columns=columns,
-        rows=tuple(rows),
-        notes=(*ABOUT, *NOTES["table2"]),
-    )
+            key = f"f1_{emotion}"
+            measured = [_rate(results.systems[s].numbers[key]) for s in (baseline, aligned)]
+            cells = _beside(measured, [f"{value:.0f}" for value in printed])
+            difference = _difference(results.comparisons[aligned, baseline][key])
+            rows.append((f"{emotion}, {aligned.strategy}", *cells, difference))
+    title = "Table II: F1 with and without alignment, %"
+    return Table(title, columns, tuple(rows), (*ABOUT, *NOTES["table2"]))
 
 
 def _table3(results: Results) -> Table:
     columns = ("Pipeline", "Convention", "TEER", "paper", "sTEER", "paper",
                "missed", "false alarm", "confusion", "of", "DER")  # fmt: skip
-    wu = [f"{value:.2f}" for value in TABLE3["wu"]]
-    rows = [(WU, "wu2023", *_beside([NONE] * 2, wu), *[NONE] * 5)]
+    rows = [(WU, "wu2023", *_beside([NONE] * 2, _printed(TABLE3["wu"])), *[NONE] * 5)]
     names = {
         BASELINE: "without alignment",
         ALIGNED: "standard pipeline",
@@ -199,77 +158,56 @@ def _table3(results: Results) -> Table:
             if system not in results.systems:
                 continue
             scores = results.systems[system].numbers["scores"][convention]
-            printed = TABLE3.get(str(system.way))
-            beside = (f"{printed[0]:.2f}", f"{printed[1]:.2f}") if printed else (NONE, NONE)
+            teer, steer = scores["teer"], scores["steer"]
+            printed = TABLE3.get(system.method, (None, None))
             kinds = ("missed", "false_alarm", "confusion", "total")
-            seconds = [f"{scores['teer'][kind]:.0f} s" for kind in kinds]
+            seconds = [f"{teer[kind]:.0f} s" for kind in kinds]
             # sTEER's seconds differ from TEER's in the confusion only.
-            seconds[2] = f"{scores['teer']['confusion']:.0f} / {scores['steer']['confusion']:.0f} s"
-            rows.append(
-                (
-                    f"{name}, {system.strategy}",
-                    convention,
-                    _rate(scores["teer"]),
-                    beside[0],
-                    _rate(scores["steer"]),
-                    beside[1],
-                    *seconds,
-                    _rate(scores["der"]),
-                )
-            )
-    conventions = tuple(f"{c.name}: {c.note}." for c in CONVENTIONS.values())
-    about = results.about
-    count, wu = about["num_speakers"], about["diarization"]["wu2023"]["rate"]
-    about_diarization = (
-        f"DER is of turns, in which one speaks at a time; the diarizer's own, overlap kept, is"
-        f" {_percent(wu)} (wu2023)."
+            seconds[2] = f"{teer['confusion']:.0f} / {steer['confusion']:.0f} s"
+            cells = _beside([_rate(teer), _rate(steer)], _printed(printed))
+            label = f"{name}, {system.strategy}"
+            rows.append((label, convention, *cells, *seconds, _rate(scores["der"])))
+    count, der = results.about["num_speakers"], results.about["diarization"]["wu2023"]["rate"]
+    notes = (
+        "Seconds are the mean over seeds, TEER's; confusion is TEER's / sTEER's.",
+        "DER is of turns, in which one speaks at a time; the diarizer's own, overlap kept, is"
+        f" {_percent(der)} (wu2023)."
         + (f" The diarizer knew that there are {count} speakers." if count else ""),
         "Speech that the corpus gives no label is in no reference: there a turn is a false alarm.",
+        *(f"{c.name}: {c.note}." for c in CONVENTIONS.values()),
     )
-    return Table(
-        name="table3",
-        title="Table III: TEER and sTEER of the pipelines, % (lower is better)",
-        columns=columns,
-        rows=tuple(rows),
-        notes=(*ABOUT, SECONDS, *about_diarization, *conventions, *NOTES["table3"]),
-    )
+    title = "Table III: TEER and sTEER of the pipelines, % (lower is better)"
+    return Table(title, columns, tuple(rows), (*ABOUT, *notes, *NOTES["table3"]))
 
 
 def _table4(results: Results) -> Table:
-    rows = [
-        _row(results, system, TABLE4[str(system.strategy)], f"{system.strategy} embeddings")
-        for system in (ALIGNED_FROZEN, ALIGNED)
-    ]
-    rows.append(("difference", *_differences(results, ALIGNED, ALIGNED_FROZEN)))
     return Table(
-        name="table4",
-        title="Table IV: strategies for the embedding extractors, with alignment, %",
-        columns=("Strategy", *_with_paper([name for name, _ in MEASURES])),
-        rows=tuple(rows),
-        notes=(*ABOUT, *NOTES["table4"]),
+        "Table IV: strategies for the embedding extractors, with alignment, %",
+        _with_paper("Strategy"),
+        (
+            *(
+                _row(results, system, TABLE4[system.strategy], f"{system.strategy} embeddings")
+                for system in (ALIGNED_FROZEN, ALIGNED)
+            ),
+            _difference_row(results, ALIGNED, ALIGNED_FROZEN, "difference"),
+        ),
+        (*ABOUT, *NOTES["table4"]),
     )
 
 
-def _with_paper(names: Sequence[str]) -> list[str]:
-    return [column for name in names for column in (name, "paper")]
+def _with_paper(first: str) -> tuple[str, ...]:
+    return (first, *_beside(list(MEASURES.values()), ["paper"] * 3))
 
 
-def _row(
-    results: Results, system: System, printed: Row, name: str | None = None
-) -> tuple[str, ...]:
+def _row(results: Results, system: System, printed: Row, name: str) -> tuple[str, ...]:
     """A system's measures, each with the paper's beside it."""
     numbers = results.systems[system].numbers
-    measured = [_rate(numbers[key]) for _, key in MEASURES]
-    return (name or system.title, *_beside(measured, [_printed(value) for value in printed]))
+    return (name, *_beside([_rate(numbers[key]) for key in MEASURES], _printed(printed)))
 
 
-def _paper_row(name: str, printed: Row) -> tuple[str, ...]:
-    return (name, *_beside([NONE] * 3, [_printed(value) for value in printed]))
-
-
-def _differences(results: Results, first: System, second: System) -> list[str]:
+def _difference_row(results: Results, first: System, second: System, name: str) -> tuple[str, ...]:
     tests = results.comparisons[first, second]
-    return _beside([_difference(tests[key]) for _, key in MEASURES], [NONE] * 3)
+    return (name, *_beside([_difference(tests[key]) for key in MEASURES], [NONE] * 3))
 
 
 def _beside(measured: Sequence[str], printed: Sequence[str]) -> list[str]:
@@ -280,18 +218,16 @@ def _rate(part: Mapping[str, Any]) -> str:
     """ "63.2 ± 0.8 [57.1 to 69.0]"."""
     if part["rate"] is None:
         return NONE
-    text = f"{100 * part['rate']:.1f}"
-    if part["sd_seeds"] is not None:
-        text += f" ± {100 * part['sd_seeds']:.1f}"
-    return text + _interval(part["interval"])
+    deviation = "" if part["sd_seeds"] is None else f" ± {100 * part['sd_seeds']:.1f}"
+    return f"{100 * part['rate']:.1f}{deviation}{_interval(part['interval'])}"
 
 
 def _difference(test: Mapping[str, Any]) -> str:
     """ "+7.1 [2.0 to 12.3], p 0.012"."""
     if test["difference"] is None:
         return NONE
-    text = signed(test["difference"]) + _interval(test["interval"])
-    return text if test["p_value"] is None else f"{text}, p {test['p_value']:.3f}"
+    p_value = "" if test["p_value"] is None else f", p {test['p_value']:.3f}"
+    return f"{signed(test['difference'])}{_interval(test['interval'])}{p_value}"
 
 
 def _interval(ends: Mapping[str, float] | None) -> str:
@@ -302,5 +238,5 @@ def _percent(rate: float | None) -> str:
     return percent(rate).removesuffix(" %")
 
 
-def _printed(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2f}"
+def _printed(values: Sequence[float | None]) -> list[str]:
+    return [NONE if value is None else f"{value:.2f}" for value in values]

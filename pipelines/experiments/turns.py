@@ -1,22 +1,16 @@
-"""A corpus' turns, made one of the three ways, and the examples that they give."""
+"""A corpus' turns, made with one of the three methods, and the examples that they give."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from components.align import align_folder
 from components.base import file_digest, json_digest
 from components.config import Profile, Settings
-from components.conversation import (
-    EXCLUSIVE,
-    Progress,
-    Recording,
-    Turn,
-    read_turns,
-    turns_from_rttm,
-)
+from components.conversation import EXCLUSIVE, Recording, Turn, read_turns, turns_from_rttm
 from components.label import label_folder
-from pipelines.experiments.systems import Way
+from pipelines.experiments.systems import TurnMethod
 
 StageProgress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and of how much."""
@@ -24,7 +18,7 @@ StageProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class CorpusTurns:
-    """A corpus' turns, made one way.
+    """A corpus' turns, made with one method.
 
     Attributes:
         turns: of each recording.
@@ -42,7 +36,7 @@ class CorpusTurns:
 
 
 def make_turns(
-    way: Way,
+    method: TurnMethod,
     recordings: Sequence[Recording],
     profile: Profile,
     settings: Settings,
@@ -51,36 +45,28 @@ def make_turns(
 ) -> CorpusTurns:
     """Transcribe, diarize, align and label a corpus.
 
-    Transcripts and speaker segments come from the caches where they are there.
+    Transcripts and speaker segments come from the caches where they are there, and are the same
+    with and without alignment.
 
     Args:
-        way: how.
-        recordings: the corpus.
-        profile: names the models.
-        settings: where models and caches lie.
         work: a folder to work in; transcripts (`<segmentation>/words`) and speaker segments
-            (`<segmentation>/speakers`) that it holds already are taken as they are. Both ways of
-            giving words to speakers get the same ones.
-        progress: called as work goes on.
+            (`<segmentation>/speakers`) that it holds already are taken as they are.
     """
     from components.diarize import diarize_corpus
     from components.transcribe import transcribe_corpus
 
-    profile = way.profile(profile)
+    profile = method.profile(profile)
     speech = work / profile.segmentation
-    words, speakers, own = speech / "words", speech / "speakers", work / way
-    transcribe_corpus(recordings, words, profile, settings, _part(progress, "transcribe", way))
-    diarize_corpus(recordings, speakers, profile, settings, _part(progress, "diarize", way))
-    align_folder(
-        [words],
-        [speakers / EXCLUSIVE],
-        own / "turns",
-        max_pause=profile.align.max_pause,
-        baseline=profile.align.baseline,
-    )
-    examples = own / "examples.parquet"
-    labelled = label_folder(own / "turns", recordings, examples)
-    paths = [own / "turns" / f"{recording.name}.json" for recording in recordings]
+    words, speakers, turns = speech / "words", speech / "speakers", work / method / "turns"
+    transcribing = partial(progress, f"transcribe ({method.label})")
+    transcribe_corpus(recordings, words, profile, settings, transcribing)
+    diarizing = partial(progress, f"diarize ({method.label})")
+    diarize_corpus(recordings, speakers, profile, settings, diarizing)
+    pause, baseline = profile.align.max_pause, profile.align.baseline
+    align_folder([words], [speakers / EXCLUSIVE], turns, max_pause=pause, baseline=baseline)
+    examples = work / method / "examples.parquet"
+    labelled = label_folder(turns, recordings, examples)
+    paths = [turns / f"{recording.name}.json" for recording in recordings]
     return CorpusTurns(
         turns={path.stem: read_turns(path) for path in paths},
         spoken=[t for r in recordings for t in turns_from_rttm(speakers / f"{r.name}.rttm")],
@@ -88,7 +74,3 @@ def make_turns(
         labelled=dict(labelled),
         digest=json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
     )
-
-
-def _part(progress: StageProgress, what: str, way: Way) -> Progress:
-    return lambda done, total: progress(f"{what} ({way.label})", done, total)

@@ -4,8 +4,8 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from components.base import Cache, atomic_path
 from components.config import Profile, Settings, model_digest
@@ -39,65 +39,58 @@ class Outcome:
     validation: dict[str, int]
 
 
+@dataclass(frozen=True)
 class UnitRunner:
     """Runs units of work, and keeps their results so that none is run twice.
 
-    Args:
-        recordings: the corpus.
-        corpus: its digest.
-        profile: the experiment's.
-        settings: where models and caches lie.
+    Attributes:
+        corpus: the recordings' digest.
     """
 
-    def __init__(
-        self, recordings: Sequence[Recording], corpus: str, profile: Profile, settings: Settings
-    ) -> None:
-        self._recordings, self._corpus = recordings, corpus
-        self._profile, self._settings = profile, settings
-        self._encoders = [
-            model_digest(name, settings) for name in (profile.fusion.acoustic, profile.fusion.text)
-        ]
+    recordings: Sequence[Recording]
+    corpus: str
+    profile: Profile
+    settings: Settings
 
-    def folder(self, unit: Unit, corpus_turns: CorpusTurns) -> Path:
-        """The cache folder of a unit's result; all that decides the result is in its name."""
-        decides = unit.profile(self._profile).model_dump(
-            mode="json", include={"seed", "fusion", "train", "protocol"}
-        )
-        key = (VERSION, self._corpus, corpus_turns.digest, self._encoders, decides)
-        return Cache(self._settings.cache).path("experiments", *key)
+    @cached_property
+    def _encoders(self) -> list[str]:
+        names = (self.profile.fusion.acoustic, self.profile.fusion.text)
+        return [model_digest(name, self.settings) for name in names]
 
     def outcome(self, unit: Unit, corpus_turns: CorpusTurns, progress: Progress) -> Outcome:
-        """The unit's result, from the cache or worked out.
+        """The unit's result, from the cache or worked out; `corpus_turns` are its system's.
 
         A killed run goes on: within training at its last epoch, after training with prediction.
-
-        Args:
-            unit: the work.
-            corpus_turns: the turns of its system's way.
-            progress: called with the training's steps.
 
         Raises:
             InputError: as `components.train.train`.
         """
-        folder = self.folder(unit, corpus_turns)
+        profile = unit.profile(self.profile)
+        decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
+        key = (VERSION, self.corpus, corpus_turns.digest, self._encoders, decides)
+        folder = Cache(self.settings.cache).path("experiments", *key)
         if not folder.is_dir():
-            self._work(unit, corpus_turns, folder, progress)
+            self._work(unit, profile, corpus_turns, folder, progress)
         trained = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         return Outcome(unit=unit, turns=read_turns(folder / "predictions.json"), **trained)
 
     def _work(
-        self, unit: Unit, corpus_turns: CorpusTurns, folder: Path, progress: Progress
+        self,
+        unit: Unit,
+        profile: Profile,
+        corpus_turns: CorpusTurns,
+        folder: Path,
+        progress: Progress,
     ) -> None:
         from components.evaluate import predict_turns
         from components.train import train
 
-        profile = unit.profile(self._profile)
         model, training = folder.with_suffix(".model"), folder.with_suffix(".json")
         if not (model.is_dir() and training.is_file()):
             result = train(
-                corpus_turns.examples, self._recordings, model, profile, self._settings, progress
+                corpus_turns.examples, self.recordings, model, profile, self.settings, progress
             )
-            trained: dict[str, Any] = {
+            trained = {
                 "best_epoch": result.best_epoch,
                 "history": result.history,
                 "training": result.training_examples,
@@ -105,7 +98,7 @@ class UnitRunner:
             }
             with atomic_path(training) as temporary:
                 temporary.write_text(json.dumps(trained, indent=1), encoding="utf-8")
-        tested = [r for r in self._recordings if r.fold == unit.test_fold]
+        tested = [r for r in self.recordings if r.fold == unit.test_fold]
         turns = predict_turns(model, tested, corpus_turns.turns)
         with atomic_path(folder) as temporary:
             write_turns(temporary / "predictions.json", turns)

@@ -57,7 +57,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     """
     home = tmp_path_factory.mktemp("corpus")
     noise = np.random.default_rng(0)
-    found = []
+    recordings = []
     for number in range(6):
         name = f"r{number}"
         sound = 0.01 * noise.standard_normal(round(4 * 2.6 * SAMPLE_RATE))
@@ -74,11 +74,11 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
                           SAID[emotion], emotion)
             )  # fmt: skip
         soundfile.write(home / f"{name}.wav", sound.astype("f4"), SAMPLE_RATE)
-        found.append(
+        recordings.append(
             Recording(name, home / f"{name}.wav", f"fold{number // 2}", bool(number % 2),
                       tuple(utterances))
         )  # fmt: skip
-    return found
+    return recordings
 
 
 @pytest.fixture(scope="session")
@@ -142,8 +142,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Set
 
 
 @dataclass
-class Told:
-    """What an experiment told of its progress."""
+class ProgressLog:
+    """The progress that an experiment reported."""
 
     lines: list[tuple[str, int, int]] = field(default_factory=list)
 
@@ -152,29 +152,27 @@ class Told:
 
     @property
     def trained(self) -> set[str]:
-        """The units that were worked on, not found."""
+        """The units that were worked on, not taken from the cache."""
         return {what for what, _, _ in self.lines if "without fold" in what}
 
 
-Run = Callable[..., tuple[Results, Told]]
+Run = Callable[..., tuple[Results, ProgressLog]]
 
 
 @pytest.fixture(scope="session")
 def run(recordings: list[Recording], heard: Path, profile: Profile, settings: Settings) -> Run:
     """Run an experiment on the corpus, with changes to what it is run with."""
 
-    def run(name: str, **changes: Any) -> tuple[Results, Told]:
-        told = Told()
+    def run(name: str, **changes: Any) -> tuple[Results, ProgressLog]:
+        progress = ProgressLog()
         use = {"recordings": recordings, "profile": profile, "settings": settings, **changes}
-        results = run_experiment(
-            name, use["recordings"], use["profile"], use["settings"], heard, told, synthetic=True
-        )
-        return results, told
+        results = run_experiment(name, work=heard, progress=progress, synthetic=True, **use)
+        return results, progress
 
     return run
 
 
 @pytest.fixture(scope="session")
-def everything(run: Run) -> tuple[Results, Told]:
+def everything(run: Run) -> tuple[Results, ProgressLog]:
     """All systems on all folds, from nothing."""
     return run("all")

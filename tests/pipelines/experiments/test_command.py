@@ -43,12 +43,12 @@ def test_all_prints_the_tables_and_writes_the_report(
     work = settings.cache / "experiments"
     before = {path: path.stat().st_mtime_ns for path in work.rglob("*")}
     assert run(["experiment", "all", *command]) == 0
-    said = capsys.readouterr()
+    output = capsys.readouterr()
     for part in ("Table I:", "Table IV:", "paper", "Differences between systems"):
-        assert part in said.out
-    assert "Synthetic" not in said.out  # this corpus does not say that it is
+        assert part in output.out
+    assert "Synthetic" not in output.out  # this corpus does not say that it is
     (report,) = (settings.home / "experiments").glob("tiny-*.html")
-    assert str(report) in said.err.replace("\n", "")
+    assert str(report) in output.err.replace("\n", "")
     assert "Learning curves" in report.read_text(encoding="utf-8")
     # everything was done before
     assert {path: path.stat().st_mtime_ns for path in work.rglob("*")} == before
@@ -59,10 +59,10 @@ def test_one_table_as_json_is_json_alone(
 ) -> None:
     page = tmp_path / "table4.html"
     assert run(["experiment", "table4", "--json", "-o", str(page), *command]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert list(found["tables"]) == ["table4"]
-    assert set(found["systems"]) == {"aligned/frozen", "aligned/fine-tuned"}
+    printed = json.loads(capsys.readouterr().out)
+    assert list(printed["tables"]) == ["table4"]
+    assert set(printed["systems"]) == {"aligned/frozen", "aligned/fine-tuned"}
     undisturbed = everything[0].systems[ALIGNED].numbers
-    assert found["systems"]["aligned/fine-tuned"]["confusion"] == undisturbed["confusion"]
+    assert printed["systems"]["aligned/fine-tuned"]["confusion"] == undisturbed["confusion"]
     assert "Table IV" in page.read_text(encoding="utf-8")
     assert "Table III" not in page.read_text(encoding="utf-8")

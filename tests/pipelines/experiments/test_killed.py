@@ -50,7 +50,7 @@ def test_a_killed_run_goes_on(
     child.wait()
     lines: list[tuple[str, int, int]] = []
     results = run_experiment(
-        "table4", recordings, profile, again, heard, lambda *told: lines.append(told)
+        "table4", recordings, profile, again, heard, lambda *step: lines.append(step)
     )
     trained = {what for what, _, _ in lines if "without fold" in what}
     assert 3 <= len(trained) <= 4  # of six, two were done, and one may just have been

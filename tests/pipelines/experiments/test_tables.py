@@ -9,7 +9,7 @@ from components.conversation import EMOTIONS
 from components.scoring import CONVENTIONS
 from pipelines.cli.experiment import show, to_json
 from pipelines.experiments import tables
-from pipelines.experiments.explain import count_faults, differences, parts
+from pipelines.experiments.explain import count_faults, differences, utterance_groups
 from pipelines.experiments.report import experiment_page
 from pipelines.experiments.systems import ALIGNED_FROZEN, BASELINE_FROZEN
 
@@ -20,7 +20,7 @@ def results(everything):
 
 
 def test_the_papers_numbers_stand_beside_the_measured(results) -> None:
-    one, apart, others, two, three, four = tables(results)
+    one, apart, others, two, three, four = tables(results).values()
     assert one.columns == (
         "Setup",
         "Accuracy",
@@ -58,7 +58,7 @@ def test_cells_are_what_was_counted(results) -> None:
     rate, interval = numbers["accuracy"]["rate"], numbers["accuracy"]["interval"]
     assert rate == numbers["correct"][0] / numbers["utterances"]
     assert interval["low"] <= rate <= interval["high"]
-    cell = next(r for r in tables(results)[0].rows if r[0] == "with alignment, frozen")[1]
+    cell = next(r for r in tables(results)["table1"].rows if r[0] == "with alignment, frozen")[1]
     assert cell == f"{100 * rate:.1f} [{100 * interval['low']:.1f} to {100 * interval['high']:.1f}]"
     test = results.comparisons[ALIGNED_FROZEN, BASELINE_FROZEN]["accuracy"]
     baseline = results.systems[BASELINE_FROZEN].numbers["accuracy"]["rate"]
@@ -66,9 +66,9 @@ def test_cells_are_what_was_counted(results) -> None:
 
 
 def test_steer_is_never_below_teer_but_by_the_papers_code(results) -> None:
-    for found in results.systems.values():
+    for result in results.systems.values():
         for convention in ("wu2023", "collar0"):
-            scores = found.numbers["scores"][convention]
+            scores = result.numbers["scores"][convention]
             assert scores["steer"]["rate"] >= scores["teer"]["rate"] - 1e-12
 
 
@@ -83,13 +83,14 @@ def test_faults_are_counted_from_the_turns(results) -> None:
     assert counts["aligned"]["misattributed_words"] == counts["aligned"]["lost_words"] == 0
 
 
-def test_the_parts_add_up_to_the_difference(results) -> None:
+def test_the_groups_add_up_to_the_difference(results) -> None:
     pair = (ALIGNED_FROZEN, BASELINE_FROZEN)
-    found = parts(results, *pair)
-    assert sum(part.utterances for part in found) == 48
+    *groups, everything = utterance_groups(results, *pair)
+    assert sum(group.utterances for group in groups) == everything.utterances == 48
     difference = results.comparisons[pair]["accuracy"]["difference"]
-    assert sum(part.gain for part in found) == pytest.approx(48 * difference)
-    assert {part.name for part in found if part.utterances} == {"whole only with alignment"}
+    assert sum(group.gain for group in groups) == pytest.approx(48 * difference)
+    assert everything.gain == pytest.approx(48 * difference)
+    assert {group.name for group in groups if group.utterances} == {"whole only with alignment"}
 
 
 def test_a_difference_whose_interval_covers_zero_is_noise(results) -> None:
@@ -102,10 +103,10 @@ def test_a_difference_whose_interval_covers_zero_is_noise(results) -> None:
 
 
 def test_the_json_holds_every_number_and_is_json(results) -> None:
-    found = json.loads(json.dumps(to_json(results), allow_nan=False))
-    assert found["synthetic"] is True
-    assert set(found["tables"]) == {"table1", "styles", "others", "table2", "table3", "table4"}
-    aligned = found["systems"]["aligned/fine-tuned"]
+    content = json.loads(json.dumps(to_json(results), allow_nan=False))
+    assert content["synthetic"] is True
+    assert set(content["tables"]) == {"table1", "styles", "others", "table2", "table3", "table4"}
+    aligned = content["systems"]["aligned/fine-tuned"]
     assert set(aligned["scores"]) == set(CONVENTIONS)
     assert {f"f1_{emotion}" for emotion in EMOTIONS} <= set(aligned)
     unit = aligned["units"][0]
