@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.base import atomic_path
-from components.drift.gauges import drift_gauges, write_gauges
+from components.drift.gauges import drift_gauges
 from components.drift.judge import DriftSettings, DriftVerdict, judge_window
 from components.drift.live import live_scores
 from components.drift.report import report_page
@@ -58,26 +58,14 @@ class DriftResult:
 
     def report(self) -> str:
         """All of it as one HTML page."""
-        return report_page(
-            self.verdict,
-            self.reference,
-            self.window,
-            version="any" if self.version is None else str(self.version),
-            since=self.since,
-            until=self.until,
-            live=self.live,
-        )
+        version = "any" if self.version is None else str(self.version)
+        about = (version, self.since, self.until, self.live)
+        return report_page(self.verdict, self.reference, self.window, *about)
 
     def write(
         self, *, verdict: Path | None = None, report: Path | None = None, prom: Path | None = None
     ) -> None:
-        """Write the files that are named, each whole or not at all.
-
-        Args:
-            verdict: JSON.
-            report: HTML.
-            prom: gauges in Prometheus' text format.
-        """
+        """Write the files that are named, each whole or not at all: JSON, HTML, gauges."""
         if verdict is not None:
             with atomic_path(verdict) as temporary:
                 text = json.dumps(self.to_json(), ensure_ascii=False, indent=1)
@@ -86,10 +74,9 @@ class DriftResult:
             with atomic_path(report) as temporary:
                 temporary.write_text(self.report(), encoding="utf-8")
         if prom is not None:
-            known = None
-            if self.version is not None and self.registered is not None:
-                known = self.version, self.registered
-            write_gauges(prom, drift_gauges(self.verdict, self.live, self.at, known))
+            gauges = drift_gauges(self.verdict, self.live, self.at, self.version, self.registered)
+            with atomic_path(prom) as temporary:
+                temporary.write_bytes(gauges)
 
 
 def drift(
@@ -103,21 +90,18 @@ def drift(
     feedback: Iterable[Feedback] = (),
     settings: DriftSettings | None = None,
 ) -> DriftResult:
-    """Compare a window of the log with what a model version was made on.
+    """Compare a window of the log with what a model version was made on; see `DriftResult`.
 
     Args:
         turns: of the window (see `TurnLog.window`).
         model: the version's folder, with its drift reference.
         since, until: the window's ends; open where None.
-        version: of the model; None: whichever answered.
-        registered: when it was, for the gauges.
         feedback: what people said of the window's answers.
 
     Raises:
         InputError: the version has no drift reference, or one that is none.
     """
-    reference = read_reference(model)
-    window = to_sample(turns)
+    reference, window = read_reference(model), to_sample(turns)
     return DriftResult(
         verdict=judge_window(reference, window, settings),
         version=version,

@@ -2,14 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from components.base import atomic_path
 from components.drift.judge import DriftVerdict
-
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
 
 NAMES = {
     "moodline_drift_checked_timestamp_seconds": "When a window was compared last.",
@@ -45,16 +40,18 @@ def drift_gauges(
     verdict: DriftVerdict,
     live: Mapping[str, Any],
     at: datetime,
-    registered: tuple[int, datetime] | None = None,
-) -> "CollectorRegistry":
-    """The gauges of a verdict, in a registry of their own.
+    version: int | None,
+    registered: datetime | None,
+) -> bytes:
+    """The gauges of a verdict, in Prometheus' text format.
 
     Args:
         live: of `live_scores`.
         at: when the window was compared.
-        registered: the version it was compared with, and when that was registered.
+        version: the version it was compared with.
+        registered: when that version was registered.
     """
-    from prometheus_client import CollectorRegistry, Gauge
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
     registry = CollectorRegistry()
     gauges = {
@@ -62,10 +59,9 @@ def drift_gauges(
         for name, text in NAMES.items()
     }
     gauges["moodline_drift_checked_timestamp_seconds"].set(at.timestamp())
-    if registered is not None:
-        number, when = registered
+    if version is not None and registered is not None:
         name = "moodline_version_registered_timestamp_seconds"
-        gauges[name].labels(number).set(when.timestamp())
+        gauges[name].labels(version).set(registered.timestamp())
     gauges["moodline_drift_judged"].set(verdict.decision != "too_small")
     gauges["moodline_drift_detected"].set(verdict.decision == "drift")
     gauges["moodline_drift_window_turns"].set(verdict.turns)
@@ -80,16 +76,8 @@ def drift_gauges(
             for side, shares in (("reference", feature.reference), ("window", feature.window)):
                 for emotion, share in shares.items():
                     gauges["moodline_drift_emotion_share"].labels(emotion, side).set(share)
-    for version, scores in live.items():
-        gauges["moodline_live_turns"].labels(version).set(scores["turns"])
-        gauges["moodline_live_accuracy"].labels(version).set(scores["accuracy"]["rate"])
-        gauges["moodline_live_macro_f1"].labels(version).set(scores["macro_f1"])
-    return registry
-
-
-def write_gauges(path: Path, registry: "CollectorRegistry") -> None:
-    """Write gauges in Prometheus' text format, whole or not at all."""
-    from prometheus_client import generate_latest
-
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(generate_latest(registry))
+    for number, scores in live.items():
+        gauges["moodline_live_turns"].labels(number).set(scores["turns"])
+        gauges["moodline_live_accuracy"].labels(number).set(scores["accuracy"]["rate"])
+        gauges["moodline_live_macro_f1"].labels(number).set(scores["macro_f1"])
+    return generate_latest(registry)

@@ -9,13 +9,11 @@ import numpy as np
 from components.conversation import EMOTIONS
 from components.drift.sample import FEATURES, Reference, Sample
 from components.drift.statistics import (
-    Distance,
     below,
     by_recording,
     compare,
     holm,
-    kolmogorov_smirnov,
-    largest_share_change,
+    largest_difference,
     population_stability,
     squared_mmd,
     waves,
@@ -23,7 +21,8 @@ from components.drift.statistics import (
 
 Decision = Literal["ok", "drift", "too_small"]
 
-SHARE, KS, MMD = "share", "ks", "mmd2"
+STATISTICS = {"emotion": "share", "embedding": "mmd2"}
+"""The statistic of a feature; that of numbers is "ks"."""
 
 WEIGHTS = {"emotion": 6.0}
 """How much of the chance of a false alarm a feature may use up; the others' weight is 1. When the
@@ -38,9 +37,9 @@ class DriftSettings:
     Attributes:
         alpha: the chance, at most, that a window like the reference is called drifted.
         draws: random exchanges of recordings.
-        min_turns: a smaller window is not judged.
-        min_recordings: one with fewer recordings is not either.
-        min_effect: by statistic, the smallest difference beyond chance that matters.
+        min_turns, min_recordings: a smaller window is not judged.
+        min_share, min_ks, min_mmd2: by statistic, the smallest difference beyond chance that
+            matters.
         seed: of the exchanges.
     """
 
@@ -128,7 +127,7 @@ def judge_window(
     recordings that no exchange of them could be rare enough to prove anything.
     """
     settings = settings or DriftSettings()
-    recordings, reference_recordings = _recordings(window), _recordings(reference.every)
+    recordings, every = window.recording_count, reference.every
     small = len(window) < settings.min_turns or recordings < settings.min_recordings
     features = []
     for name in FEATURES:
@@ -137,8 +136,8 @@ def judge_window(
         if not small and not feature.why_not:
             feature = _compare(feature, sides, settings)
         features.append(feature)
-    judged = [feature for feature in features if feature.p_value is not None]
     features = _decide(features, settings)
+    judged = [feature for feature in features if feature.p_value is not None]
     drifted = [feature.name for feature in features if feature.drifted]
     decision: Decision = "drift" if drifted else "ok" if judged else "too_small"
     if drifted:
@@ -151,21 +150,9 @@ def judge_window(
             f" {settings.min_turns} turns of {settings.min_recordings} recordings"
         )
     else:
-        reason = f"{reference_recordings} recordings in the reference are too few to judge by"
-    return DriftVerdict(
-        decision=decision,
-        reason=reason,
-        features=tuple(features),
-        turns=len(window),
-        recordings=recordings,
-        reference_turns=len(reference.every),
-        reference_recordings=reference_recordings,
-        settings=settings,
-    )
-
-
-def _recordings(sample: Sample) -> int:
-    return len({*sample.recordings})
+        reason = f"{every.recording_count} recordings in the reference are too few to judge by"
+    counts = (len(window), recordings, len(every), every.recording_count)
+    return DriftVerdict(decision, reason, tuple(features), *counts, settings)
 
 
 def _known(sample: Sample, name: str) -> Sample:
@@ -179,14 +166,13 @@ def _known(sample: Sample, name: str) -> Sample:
 
 def _describe(name: str, sides: list[Sample], settings: DriftSettings) -> FeatureDrift:
     """What a feature is like on both sides, and whether it can be judged."""
-    reference, window = sides
     why_not = _why_not(name, sides, settings)
     return FeatureDrift(
         name=name,
-        statistic=SHARE if name == "emotion" else MMD if name == "embedding" else KS,
-        reference=_summary(name, reference),
-        window=_summary(name, window),
-        turns=len(window),
+        statistic=STATISTICS.get(name, "ks"),
+        reference=_summary(name, sides[0]),
+        window=_summary(name, sides[1]),
+        turns=len(sides[1]),
         psi=None if why_not or name == "embedding" else _psi(name, sides),
         why_not=why_not,
     )
@@ -197,7 +183,7 @@ def _why_not(name: str, sides: list[Sample], settings: DriftSettings) -> str:
         if not len(side):
             return f"not known in the {where}"
     # Of all ways to exchange recordings the real one must be able to stand out.
-    before, now = map(_recordings, sides)
+    before, now = (side.recording_count for side in sides)
     share = WEIGHTS.get(name, 1.0) / sum(WEIGHTS.get(other, 1.0) for other in FEATURES)
     if 1 / comb(before + now, before) > share * settings.alpha:
         return f"{before} and {now} recordings are too few"
@@ -223,40 +209,29 @@ def _psi(name: str, sides: list[Sample]) -> float:
     else:
         edges = np.quantile(values[0], np.arange(1, 10) / 10)
         bins, size = [np.searchsorted(edges, v) for v in values], 10
-    first, second = (np.append(np.bincount(b, minlength=size), len(b)) for b in bins)
-    return float(population_stability(first, second))
+    first, second = (np.bincount(b, minlength=size) for b in bins)
+    return population_stability(first, second)
 
 
 def _compare(feature: FeatureDrift, sides: list[Sample], settings: DriftSettings) -> FeatureDrift:
     """The feature with its statistic, and how surely that is beyond chance."""
-    (before, now), distance = _vectors(feature.name, sides, settings.seed)
+    values = [side.features[feature.name] for side in sides]
+    both = np.concatenate(values)
+    if feature.name == "embedding":
+        values = [waves(vectors, both, seed=settings.seed) for vectors in values]
+    elif feature.name != "emotion":
+        values = [below(numbers, both) for numbers in values]
+    first, second = (by_recording(s.recordings, v) for s, v in zip(sides, values, strict=True))
     difference = compare(
-        by_recording(sides[0].recordings, before),
-        by_recording(sides[1].recordings, now),
-        distance,
+        first,
+        second,
+        squared_mmd if feature.name == "embedding" else largest_difference,
         draws=settings.draws,
         seed=settings.seed,
         level=settings.alpha,
     )
-    return replace(
-        feature,
-        value=difference.value,
-        effect=max(difference.value - difference.expected, 0.0),
-        p_value=difference.p_value,
-    )
-
-
-def _vectors(
-    name: str, sides: list[Sample], seed: int
-) -> tuple[tuple[np.ndarray, np.ndarray], Distance]:
-    """What is summed over turns for a feature, and the statistic of the sums."""
-    first, second = (side.features[name] for side in sides)
-    both = np.concatenate([first, second])
-    if name == "emotion":
-        return (first, second), largest_share_change
-    if name == "embedding":
-        return (waves(first, both, seed=seed), waves(second, both, seed=seed)), squared_mmd
-    return (below(first, both), below(second, both)), kolmogorov_smirnov
+    effect = max(difference.value - difference.expected, 0.0)
+    return replace(feature, value=difference.value, effect=effect, p_value=difference.p_value)
 
 
 def _decide(features: list[FeatureDrift], settings: DriftSettings) -> list[FeatureDrift]:
@@ -264,14 +239,12 @@ def _decide(features: list[FeatureDrift], settings: DriftSettings) -> list[Featu
     p_values = {f.name: f.p_value for f in features if f.p_value is not None}
     weights = [WEIGHTS.get(name, 1.0) for name in p_values]
     adjusted = dict(zip(p_values, holm(list(p_values.values()), weights), strict=True))
-    return [
-        replace(
-            feature,
-            adjusted=adjusted[feature.name],
-            drifted=adjusted[feature.name] <= settings.alpha
-            and feature.effect >= getattr(settings, f"min_{feature.statistic}"),
-        )
-        if feature.effect is not None
-        else feature
-        for feature in features
-    ]
+    decided = []
+    for feature in features:
+        if feature.effect is not None:
+            p, min_effect = adjusted[feature.name], getattr(settings, f"min_{feature.statistic}")
+            drifted = p <= settings.alpha and feature.effect >= min_effect
+            decided.append(replace(feature, adjusted=p, drifted=drifted))
+        else:
+            decided.append(feature)
+    return decided

@@ -44,9 +44,6 @@ def live_scores(entries: Iterable[Feedback]) -> dict[str, Any]:
             "turns": len(stands),
             "recordings": len(by_recording),
             "contradicted": contradicted(own),
-            "intervals": {
-                name: None if interval is None else interval.to_json()
-                for name, interval in intervals.items()
-            },
+            "intervals": {name: part and part.to_json() for name, part in intervals.items()},
         }
     return scores

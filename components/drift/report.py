@@ -45,19 +45,12 @@ def report_page(
     verdict: DriftVerdict,
     reference: Reference,
     window: Sample,
-    *,
     version: str,
     since: datetime | None,
     until: datetime | None,
     live: Mapping[str, Any],
 ) -> str:
-    """Render the report.
-
-    Args:
-        version: the model version that is watched.
-        since, until: the window's ends.
-        live: of `live_scores`.
-    """
+    """Render the report on a model version; `live` is what `live_scores` gave."""
     return render(
         TEMPLATE,
         v=verdict,
@@ -95,9 +88,6 @@ def _histograms(feature: FeatureDrift, reference: Sample, window: Sample) -> "Ma
             (np.histogram(np.clip(values, low, edges[-1]), edges)[0] / len(values)).tolist()
             for values in known
         ]
-    sides = dict(zip(SIDE_COLOURS.items(), shares, strict=True))
-    return histograms_chart(
-        NAMES[feature.name],
-        names,
-        {side: (colour, values) for (side, colour), values in sides.items()},
-    )
+    sides = zip(SIDE_COLOURS.items(), shares, strict=True)
+    bars = {side: (colour, values) for (side, colour), values in sides}
+    return histograms_chart(NAMES[feature.name], names, bars)

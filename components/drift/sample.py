@@ -1,6 +1,5 @@
 """What is compared: turns by recording, from the version's reference and from the log."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,8 +42,13 @@ class Sample:
     def __len__(self) -> int:
         return len(self.recordings)
 
+    @property
+    def recording_count(self) -> int:
+        """How many recordings the turns are of."""
+        return len({*self.recordings})
+
     def where(self, chosen: np.ndarray) -> "Sample":
-        """The chosen turns: [n] of bool, or places."""
+        """The chosen turns: [n] of bool, or indices."""
         features = {name: values[chosen] for name, values in self.features.items()}
         return Sample(self.recordings[chosen], features)
 
@@ -66,10 +70,8 @@ def to_sample(table: "pa.Table") -> Sample:
     import pyarrow.compute as pc
 
     table = table.filter(pc.is_valid(pc.field("emotion")))
-    features: dict[str, np.ndarray] = {}
+    features = {name: table[name].cast("float64").to_numpy() for name in NUMBERS}
     features["emotion"] = _vectors(table["probabilities"]).reshape(len(table), len(EMOTIONS))
-    for name in NUMBERS:
-        features[name] = table[name].cast("float64").to_numpy()
     if not table["embedding"].null_count and len(table):
         features["embedding"] = _vectors(table["embedding"]).reshape(len(table), -1)
     return Sample(np.array(table["recording"].to_pylist(), dtype=object), features)
@@ -82,10 +84,7 @@ def _vectors(column: "pa.ChunkedArray") -> np.ndarray:
 
 
 def read_reference(model: Path) -> Reference:
-    """Read the reference of a model version.
-
-    Args:
-        model: the version's folder.
+    """Read the reference of a model version from its folder.
 
     Raises:
         InputError: it has none, or one that is none.
@@ -105,12 +104,3 @@ def read_reference(model: Path) -> Reference:
             f"{path}: is not a drift reference: {str(error).splitlines()[0]}"
         ) from None
     return Reference(every, every.where(part == "validation"))
-
-
-def join(parts: Sequence[Sample]) -> Sample:
-    """Samples one after the other, with the features that all of them have."""
-    names = set.intersection(*(set(part.features) for part in parts))
-    return Sample(
-        np.concatenate([part.recordings for part in parts]),
-        {name: np.concatenate([part.features[name] for part in parts]) for name in names},
-    )

@@ -39,14 +39,9 @@ class Difference:
 
 
 def compare(
-    first: np.ndarray,
-    second: np.ndarray,
-    distance: Distance,
-    *,
-    draws: int,
-    seed: int,
+    first: np.ndarray, second: np.ndarray, distance: Distance, *, draws: int, seed: int,
     level: float = 1.0,
-) -> Difference:
+) -> Difference:  # fmt: skip
     """Test whether two groups of recordings are of one kind.
 
     Args:
@@ -84,33 +79,34 @@ def by_recording(recordings: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     return sums
 
 
-def population_stability(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+def population_stability(first: np.ndarray, second: np.ndarray) -> float:
     """Population stability index of two groups' counts by category: Σ (q − p) ln(q / p).
 
     Half a turn is added to each category, so that an empty one does not make it infinite.
     """
-    p, q = (_shares(sums[..., :-1] + 0.5) for sums in (first, second))
-    return ((q - p) * np.log(q / p)).sum(-1)
+    p, q = (counts + 0.5 for counts in (first, second))
+    p, q = p / p.sum(), q / q.sum()
+    return float(((q - p) * np.log(q / p)).sum())
 
 
-def largest_share_change(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The largest change of a category's mean probability. It sees one category grow better than
-    PSI does, which spreads its attention over all; and means of probabilities vary less between
-    recordings than counts of answers do, where one hair's breadth is a whole count."""
-    p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
-    return np.abs(p - q).max(-1)
+def largest_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The largest difference between two groups' means.
 
-
-def kolmogorov_smirnov(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The largest distance of two groups' distribution functions, at the grid's points."""
-    p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
-    return np.abs(p - q).max(-1)
+    Of `below` it is the Kolmogorov–Smirnov statistic at the grid's points. Of probabilities it is
+    the largest change of an emotion's share: it sees one emotion grow better than PSI, which
+    averages over all of them, and mean probabilities vary less between recordings than counts of
+    answers, where a tiny change flips a whole count.
+    """
+    return np.abs(_mean_difference(first, second)).max(-1)
 
 
 def squared_mmd(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Squared maximum mean discrepancy (Gretton et al., 2012, eq. 5), of sums of waves."""
-    p, q = (sums[..., :-1] / sums[..., -1:] for sums in (first, second))
-    return np.square(p - q).sum(-1)
+    return np.square(_mean_difference(first, second)).sum(-1)
+
+
+def _mean_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return first[..., :-1] / first[..., -1:] - second[..., :-1] / second[..., -1:]
 
 
 def below(values: np.ndarray, both: np.ndarray) -> np.ndarray:
@@ -144,13 +140,8 @@ def holm(p_values: Sequence[float], weights: Sequence[float] | None = None) -> l
     """
     p = np.asarray(p_values, float)
     weight = np.ones(len(p)) if weights is None else np.asarray(weights, float)
-    adjusted, highest, remaining = [0.0] * len(p), 0.0, float(weight.sum())
-    for index in np.argsort(p / weight, kind="stable"):
-        highest = max(highest, min(1.0, float(remaining * p[index] / weight[index])))
-        adjusted[index] = highest
-        remaining -= weight[index]
-    return adjusted
-
-
-def _shares(counts: np.ndarray) -> np.ndarray:
-    return counts / counts.sum(-1, keepdims=True)
+    order = np.argsort(p / weight, kind="stable")
+    remaining = weight[order][::-1].cumsum()[::-1]
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.maximum.accumulate(np.minimum(1, remaining * p[order] / weight[order]))
+    return adjusted.tolist()

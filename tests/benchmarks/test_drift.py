@@ -12,7 +12,7 @@ less variety than between conversations of other people.
 """
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, read_audio
 from components.corpus import read_corpus
 from components.drift import Reference, Sample, judge_window
-from components.drift.sample import NUMBERS, join
+from components.drift.sample import NUMBERS
 from components.fusion import OnnxModel, load_tokenizer, predict, turn_measures
 
 HELD_OUT = ("Session4", "Session5")
@@ -115,6 +115,15 @@ def turns(
         }
         samples[shift] = Sample(names, features)
     return samples, np.array([EMOTIONS.index(u.emotion) for u in spoken])
+
+
+def join(parts: Sequence[Sample]) -> Sample:
+    """Samples one after the other, with the features that all of them have."""
+    names = set.intersection(*(set(part.features) for part in parts))
+    return Sample(
+        np.concatenate([part.recordings for part in parts]),
+        {name: np.concatenate([part.features[name] for part in parts]) for name in names},
+    )
 
 
 def thinned(own: Sample, labels: Emotions, emotion: int, dice: np.random.Generator) -> Sample:

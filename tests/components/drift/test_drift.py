@@ -42,9 +42,9 @@ def reference(make_traffic: MakeTraffic) -> Reference:
 
 def test_traffic_as_before_is_ok(reference: Reference, make_traffic: MakeTraffic) -> None:
     """20 windows: a false alarm in 200 is allowed for, so at most one here (p = 0.005)."""
-    found = [judge_window(reference, make_traffic(36, seed), QUICK) for seed in range(1, 21)]
-    assert sum(verdict.decision == "drift" for verdict in found) <= 1
-    assert {feature.name for feature in found[0].features if feature.value is None} == set()
+    verdicts = [judge_window(reference, make_traffic(36, seed), QUICK) for seed in range(1, 21)]
+    assert sum(verdict.decision == "drift" for verdict in verdicts) <= 1
+    assert {feature.name for feature in verdicts[0].features if feature.value is None} == set()
 
 
 @pytest.mark.parametrize(
@@ -54,11 +54,11 @@ def test_traffic_as_before_is_ok(reference: Reference, make_traffic: MakeTraffic
 def test_a_shift_is_caught_and_named(
     reference: Reference, make_traffic: MakeTraffic, shift: dict[str, float], feature: str
 ) -> None:
-    found = [
+    verdicts = [
         judge_window(reference, make_traffic(36, seed, **shift), QUICK) for seed in range(1, 11)
     ]
-    assert sum(feature in verdict.drifted for verdict in found) >= 9
-    caught = next(verdict for verdict in found if feature in verdict.drifted)
+    assert sum(feature in verdict.drifted for verdict in verdicts) >= 9
+    caught = next(verdict for verdict in verdicts if feature in verdict.drifted)
     assert caught.decision == "drift"
     assert feature in caught.reason
 
@@ -130,12 +130,12 @@ def test_from_the_log_to_a_verdict_and_its_files(
     assert "emotion" in decision(since=now - hour, version=4)[1]
     assert decision(version=9) == ("too_small", (), 0)
 
-    found = look(since=now - hour, version=3)
+    result = look(since=now - hour, version=3)
     verdict, report, prom = (tmp_path / name for name in ("v.json", "r.html", "g.prom"))
-    found.write(verdict=verdict, report=report, prom=prom)
-    told = json.loads(verdict.read_text())
-    assert (told["decision"], told["drifted"], told["turns"]) == ("drift", ["snr_db"], 504)
-    assert told["log"] == {"broken_lines": 0, "unreadable_files": []}
+    result.write(verdict=verdict, report=report, prom=prom)
+    content = json.loads(verdict.read_text())
+    assert (content["decision"], content["drifted"], content["turns"]) == ("drift", ["snr_db"], 504)
+    assert content["log"] == {"broken_lines": 0, "unreadable_files": []}
     page = report.read_text()
     assert "Signal to noise (dB)" in page
     assert "snr_db has drifted" in page.lower()
