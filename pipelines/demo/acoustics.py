@@ -5,13 +5,16 @@ stay known; only times change, where speech becomes faster or slower.
 """
 
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from components.conversation import SAMPLE_RATE, Recording, read_audio
 
+SPEEDS = (0.88, 1.14)
+SNR_DB = 10.0
 TELEPHONE_RATE = 8_000
 TELEPHONE_BAND = (300.0, 3_400.0)
 MU = 255
@@ -21,44 +24,21 @@ SPEECH = 1e-3
 """The power of speech is measured on samples above this value."""
 
 
-@dataclass(frozen=True, slots=True)
-class AcousticConditions:
-    """How recordings sound.
-
-    Attributes:
-        speeds: each recording is played at one of these speeds; pitch changes by the same factor.
-        snr_db: signal-to-noise ratio of the added noise, in decibels; None adds none.
-        telephone: whether a telephone line lies between.
-    """
-
-    speeds: tuple[float, ...] = (0.88, 1.14)
-    snr_db: float | None = 10.0
-    telephone: bool = True
-
-
-def record_under(
-    recording: Recording, folder: Path, conditions: AcousticConditions, *, seed: int = 0
+def record_elsewhere(
+    recording: Recording, folder: Path, speeds: Sequence[float] = SPEEDS
 ) -> Recording:
-    """Write a recording's sound as it would be under other acoustic conditions.
+    """Write a recording's sound as if it came from elsewhere, as `<name>.flac` into a folder.
 
-    Args:
-        recording: with its utterances.
-        folder: where `<name>.flac` goes.
-        conditions: what to change.
-        seed: decides, with the recording's name, on the speed and the noise.
+    The recording's name decides on the speed, one of `speeds`, and on the noise.
 
     Returns:
         The recording of the same name with that sound and the utterances' new times.
     """
     import soundfile
 
-    rng = np.random.default_rng([zlib.crc32(recording.name.encode()), seed])
-    speed = float(rng.choice(conditions.speeds))
-    sound = at_speed(read_audio(recording.audio), speed)
-    if conditions.snr_db is not None:
-        sound = in_noise(sound, conditions.snr_db, rng)
-    if conditions.telephone:
-        sound = over_telephone(sound)
+    rng = np.random.default_rng([zlib.crc32(recording.name.encode()), 0])
+    speed = float(rng.choice(speeds))
+    sound = over_telephone(in_noise(at_speed(read_audio(recording.audio), speed), SNR_DB, rng))
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{recording.name}.flac"
     soundfile.write(path, np.clip(sound, -1, 1), SAMPLE_RATE, subtype="PCM_16")

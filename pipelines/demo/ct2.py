@@ -20,10 +20,7 @@ _TYPES = {0: "<f4", 1: "<i1", 2: "<i2", 3: "<i4", 4: "<f2"}
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read a CTranslate2 `model.bin`.
-
-    Returns:
-        Each array by its name.
+    """The arrays of a CTranslate2 `model.bin`, by their names.
 
     Raises:
         InputError: not such a file, one of another version, or one cut short.
@@ -40,21 +37,18 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return dict(_array(file) for _ in range(count))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except InputError:
+        raise
     except (struct.error, ValueError, KeyError) as error:
-        if isinstance(error, InputError):
-            raise
         raise InputError(f"{path}: is not a whole CTranslate2 model") from error
 
 
 def convert_encoder(ct2_dir: Path, out: Path) -> None:
-    """Write the encoder of a CTranslate2 Whisper model as a Hugging Face folder.
+    """Write a CTranslate2 Whisper model's encoder as a Hugging Face folder, whole or not at all.
 
     The folder holds `config.json`, `model.safetensors` (float32; the names of `WhisperModel`) and
     `preprocessor_config.json`; `MoodlineModel.from_encoders` loads it. The decoder is left out.
-
-    Args:
-        ct2_dir: a folder with CTranslate2's `model.bin`; the caller checks its hash.
-        out: the folder to write, whole or not at all.
+    The caller checks the hash of CTranslate2's `model.bin` in `ct2_dir`.
 
     Raises:
         InputError: not a CTranslate2 Whisper model.
@@ -65,8 +59,10 @@ def convert_encoder(ct2_dir: Path, out: Path) -> None:
     arrays = read_arrays(Path(ct2_dir) / "model.bin")
     try:
         weights, layers = _encoder_weights(arrays)
-        heads = int(arrays["encoder/num_heads"])
-        vocabulary = len(arrays["decoder/embeddings/weight"])
+        heads, vocabulary = (
+            int(arrays["encoder/num_heads"]),
+            len(arrays["decoder/embeddings/weight"]),
+        )
     except KeyError as error:
         raise InputError(f"{ct2_dir}: the model lacks {error}") from error
     width, bins, _ = weights["encoder.conv1.weight"].shape
@@ -93,35 +89,31 @@ def convert_encoder(ct2_dir: Path, out: Path) -> None:
 
 def _encoder_weights(arrays: dict[str, np.ndarray]) -> tuple[dict[str, np.ndarray], int]:
     """The encoder's arrays under Hugging Face's names, and how many layers it has."""
-    weights: dict[str, np.ndarray] = {}
+    weights = {"encoder.embed_positions.weight": arrays["encoder/position_encodings/encodings"]}
 
     def take(source: str, target: str) -> None:
-        for old, new in (("weight", "weight"), ("bias", "bias")):
-            weights[f"encoder.{target}.{new}"] = arrays[f"encoder/{source}/{old}"]
+        weight, bias = ("gamma", "beta") if source.endswith("norm") else ("weight", "bias")
+        weights[f"encoder.{target}.weight"] = arrays[f"encoder/{source}/{weight}"]
+        weights[f"encoder.{target}.bias"] = arrays[f"encoder/{source}/{bias}"]
 
-    def take_norm(source: str, target: str) -> None:
-        for old, new in (("gamma", "weight"), ("beta", "bias")):
-            weights[f"encoder.{target}.{new}"] = arrays[f"encoder/{source}/{old}"]
-
-    take("conv1", "conv1")
-    take("conv2", "conv2")
-    take_norm("layer_norm", "layer_norm")
-    weights["encoder.embed_positions.weight"] = arrays["encoder/position_encodings/encodings"]
+    for name in ("conv1", "conv2", "layer_norm"):
+        take(name, name)
     layers = 0
     while f"encoder/layer_{layers}/ffn/linear_0/weight" in arrays:
         old, new = f"layer_{layers}", f"layers.{layers}"
-        take_norm(f"{old}/self_attention/layer_norm", f"{new}.self_attn_layer_norm")
-        take_norm(f"{old}/ffn/layer_norm", f"{new}.final_layer_norm")
+        take(f"{old}/self_attention/layer_norm", f"{new}.self_attn_layer_norm")
+        take(f"{old}/ffn/layer_norm", f"{new}.final_layer_norm")
         take(f"{old}/self_attention/linear_1", f"{new}.self_attn.out_proj")
         take(f"{old}/ffn/linear_0", f"{new}.fc1")
         take(f"{old}/ffn/linear_1", f"{new}.fc2")
         # Query, key and value lie on one another; Whisper's keys have no bias (it is zero).
         for part in ("weight", "bias"):
-            query, key, value = np.split(arrays[f"encoder/{old}/self_attention/linear_0/{part}"], 3)
-            weights[f"encoder.{new}.self_attn.q_proj.{part}"] = query
-            weights[f"encoder.{new}.self_attn.v_proj.{part}"] = value
-            if part == "weight":
-                weights[f"encoder.{new}.self_attn.k_proj.{part}"] = key
+            joined = np.split(arrays[f"encoder/{old}/self_attention/linear_0/{part}"], 3)
+            weights |= {
+                f"encoder.{new}.self_attn.{letter}_proj.{part}": array
+                for letter, array in zip("qkv", joined, strict=True)
+                if (letter, part) != ("k", "bias")
+            }
         layers += 1
     return {k: np.ascontiguousarray(v, dtype=np.float32) for k, v in weights.items()}, layers
 

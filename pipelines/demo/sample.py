@@ -38,18 +38,11 @@ def sample_errors(
     stm = meeteval.io.STM.load(rttm.with_suffix(".stm")).to_seglst()
     reference = [
         Turn(
-            session_id=segment["session_id"],
-            start=float(segment["start_time"]),
-            end=float(segment["end_time"]),
-            speaker=segment["speaker"],
-            words=segment["words"],
+            s["session_id"], float(s["start_time"]), float(s["end_time"]), s["speaker"], s["words"]
         )
-        for segment in stm
+        for s in stm
     ]
-    hypothesis = [
-        Turn(session_id="sample", start=s.start, end=s.end, speaker=s.speaker, words="")
-        for s in speakers
-    ]
+    hypothesis = [Turn("sample", s.start, s.end, s.speaker, "") for s in speakers]
     der = score(turns_from_rttm(rttm), hypothesis, "collar0").to_json()["der"]
     cpwer = score(reference, list(turns), "collar0").to_json()["cpwer"]
     return der, cpwer

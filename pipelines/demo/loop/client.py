@@ -47,9 +47,8 @@ class ServiceClient(httpx.Client):
     def analyze(self, recording: Recording) -> AnalyzedRecording:
         """Send a recording to `/v1/analyze`."""
         sound = (f"{recording.name}{recording.audio.suffix}", recording.audio.read_bytes())
-        response = self._post(
-            "/v1/analyze", files={"audio": sound}, data={"num_speakers": str(NUM_SPEAKERS)}
-        )
+        form = {"num_speakers": str(NUM_SPEAKERS)}
+        response = self._post("/v1/analyze", files={"audio": sound}, data=form)
         body: dict[str, Any] = response.json()
         return AnalyzedRecording(
             request_id=response.headers["X-Request-Id"],

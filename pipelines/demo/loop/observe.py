@@ -5,10 +5,10 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import httpx
 
@@ -25,16 +25,14 @@ RESULT = "result.json"
 LOG = "retrain.log"
 
 
-@dataclass(frozen=True, slots=True)
-class FiringAlert:
+class FiringAlert(NamedTuple):
     """A firing alert: when it began to fire, and its summary."""
 
     since: datetime
     summary: str
 
 
-@dataclass(frozen=True, slots=True)
-class StartedRun:
+class StartedRun(NamedTuple):
     """A run that the trigger started: when, its folder, and which feedback it trains on."""
 
     at: datetime
@@ -45,13 +43,9 @@ class StartedRun:
 def wait_for(
     look: Callable[[], T | None], what: str, timeout: Seconds, check: Callable[[], None]
 ) -> T:
-    """Call `look` until it gives something else than None.
+    """Call `look` until it returns something else than None; `what` names it in the error.
 
-    Args:
-        look: gives what is waited for, or None.
-        what: names it in the error.
-        timeout: the longest wait, in seconds.
-        check: called before each look; raises where waiting is in vain.
+    Before each call, `check` raises where waiting is in vain.
 
     Raises:
         Unavailable: it did not come in time.
@@ -68,14 +62,9 @@ def wait_for(
 
 
 def run_drift(settings: Settings, name: str, since: datetime) -> dict[str, Any]:
-    """Run `moodline drift` on what the version in production answered, as a schedule would.
+    """Run `moodline drift` on the answers of production from then until now, as a schedule would.
 
     Its gauges go where the trigger shows them to Prometheus, its report to `drift-<name>.html`.
-
-    Args:
-        settings: the loop's.
-        name: the window's.
-        since: the window's begin; its end is now.
 
     Raises:
         Unavailable: the command failed.
@@ -83,13 +72,10 @@ def run_drift(settings: Settings, name: str, since: datetime) -> dict[str, Any]:
     window = f"{(datetime.now(UTC) - since).total_seconds() / 60:.3f}m"
     gauges, report = settings.metrics / "drift.prom", settings.home / f"drift-{name}.html"
     gauges.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(
-        [*MOODLINE, "drift", "--window", window, "--json", "-o", report, "--prom", gauges],
-        env={**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    files = ("-o", str(report), "--prom", str(gauges))
+    command = [*MOODLINE, "drift", "--window", window, "--json", *files]
+    environment = {**os.environ, **settings.environment(), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise Unavailable(f"moodline drift: {done.stderr.strip()}")
     result: dict[str, Any] = json.loads(done.stdout)
@@ -122,9 +108,8 @@ def started_run(settings: Settings) -> StartedRun | None:
     """
     from pipelines.trigger import Ledger
 
-    ledger = Ledger(settings.trigger_url)
-    entries = {entry.outcome: entry for entry in reversed(ledger.entries())}
-    ledger.close()
+    with closing(Ledger(settings.trigger_url)) as ledger:
+        entries = {entry.outcome: entry for entry in reversed(ledger.entries())}
     if failed := entries.get("failed"):
         raise Unavailable(f"the trigger could not start a run: {failed.why}")
     entry = entries.get("started")
@@ -154,11 +139,7 @@ def run_result(folder: Path) -> dict[str, Any] | None:
 
 
 class LogFollower:
-    """Reads the log of a run, line by line, while it is written.
-
-    Args:
-        folder: the run's.
-    """
+    """Reads the log in a run's folder, line by line, while it is written."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / LOG

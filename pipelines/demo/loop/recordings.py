@@ -6,7 +6,7 @@ from pathlib import Path
 
 from components.config import Profile
 from components.conversation import Recording
-from pipelines.demo.acoustics import AcousticConditions, record_under
+from pipelines.demo.acoustics import record_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,9 @@ class LoopRecordings:
 
 
 def prepare_recordings(corpus: Path, profile: Profile, folder: Path) -> LoopRecordings:
-    """Read the corpus, and make the recordings under other acoustic conditions of it.
+    """Read the corpus, and write its recordings under other acoustic conditions into a folder.
 
-    Args:
-        corpus: its folder.
-        profile: its protocol says which fold belongs to which part.
-        folder: gets the sound of the changed recordings.
+    The profile's protocol says which fold belongs to which part.
     """
     from components.corpus import read_corpus
 
@@ -43,7 +40,7 @@ def prepare_recordings(corpus: Path, profile: Profile, folder: Path) -> LoopReco
     normal = (*parts["validation"], *parts["test"])
 
     def changed(recordings: Sequence[Recording], name: str) -> tuple[Recording, ...]:
-        return tuple(record_under(r, folder / name, AcousticConditions()) for r in recordings)
+        return tuple(record_elsewhere(r, folder / name) for r in recordings)
 
     return LoopRecordings(
         normal=normal,

@@ -44,12 +44,8 @@ class Scenario:
     """The steps of the loop, once all servers run.
 
     Attributes:
-        stack: the servers.
-        recordings: what is sent.
-        settings: the loop's.
         profile: its seed is that of the intervals.
-        out: shows the results.
-        err: shows the progress.
+        out, err: show the results, and the progress.
     """
 
     stack: Stack
@@ -104,12 +100,9 @@ class Scenario:
     ) -> list[AnalyzedRecording]:
         """Send recordings, one after the other."""
         began = time.monotonic()
+        hidden = not self.err.is_terminal
         shown = track(
-            recordings,
-            "POST /v1/analyze",
-            console=self.err,
-            transient=True,
-            disable=not self.err.is_terminal,
+            recordings, "POST /v1/analyze", console=self.err, transient=True, disable=hidden
         )
         analyzed = [client.analyze(recording) for recording in shown]
         turns = sum(len(one.turns) for one in analyzed)
@@ -137,10 +130,10 @@ class Scenario:
     def _retrain(self, client: ServiceClient, detected: datetime) -> None:
         """Follow the drift from the alert to answers by the version that it led to.
 
-        Args:
-            client: asks which version answers.
-            detected: when drift was detected; times are printed from then on.
+        Times are printed from when drift was detected.
         """
+
+        from components.register import show
 
         def event(text: str, at: datetime | None = None) -> None:
             seconds = ((at or datetime.now(UTC)) - detected).total_seconds()
@@ -171,14 +164,6 @@ class Scenario:
         answers = f"version {version} in the answers"
         self._wait(lambda: client.version() == version or None, answers, FOLLOW_SECONDS)
         event(f"version {version} was promoted, and answers")
-        self._show_cause(version)
-
-    def _wait(self, look: Callable[[], T | None], what: str, seconds: Seconds = ALERT_SECONDS) -> T:
-        return wait_for(look, what, seconds, self.stack.check)
-
-    def _show_cause(self, version: int) -> None:
-        from components.register import show
-
         lineage = show(version, self.settings).lineage
         self.out.print(
             f"In MLflow, of version {version}: reason “{lineage['reason']}”; cause"
@@ -187,12 +172,22 @@ class Scenario:
             soft_wrap=True,
         )
 
+    def _wait(self, look: Callable[[], T | None], what: str, seconds: Seconds = ALERT_SECONDS) -> T:
+        return wait_for(look, what, seconds, self.stack.check)
+
+
+def _table(first: str, *columns: str) -> Table:
+    """An empty table whose columns are right-aligned, except the first and those without a name."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(first)
+    for column in columns:
+        table.add_column(column, justify="right" if column else "left")
+    return table
+
 
 def drift_table(drift: dict[str, Any]) -> Table:
     """The features of a drift report, for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("feature", "reference", "window", "beyond chance", "p", ""):
-        table.add_column(column, justify="left" if column in ("feature", "") else "right")
+    table = _table("feature", "reference", "window", "beyond chance", "p", "")
     for feature in drift["features"]:
         means = (feature["reference"].get("mean"), feature["window"].get("mean"))
         numbers = ["" if mean is None else f"{mean:.3g}" for mean in means]
@@ -212,9 +207,7 @@ def accuracy_table(
     """Accuracy on the same recordings before and after the retraining, for a terminal."""
     from components.evaluate import compare
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("test part", "utterances", "before", "after", "difference (95 %)"):
-        table.add_column(column, justify="left" if column == "test part" else "right")
+    table = _table("test part", "utterances", "before", "after", "difference (95 %)")
     for name, analyzed in before.items():
         first, second = measure_answers(analyzed, seed), measure_answers(after[name], seed)
         change = compare(second, first, seed)["accuracy"]

@@ -42,11 +42,7 @@ STOP_SECONDS: Seconds = 60.0
 
 
 def prometheus_config(service: str, trigger: str, alertmanager: str) -> dict[str, Any]:
-    """`infra/prometheus/prometheus.yaml` for servers at these addresses.
-
-    Args:
-        service, trigger, alertmanager: host:port of each.
-    """
+    """`infra/prometheus/prometheus.yaml` for servers at these addresses (host:port)."""
     config = yaml.safe_load((CONFIG / "prometheus.yaml").read_text(encoding="utf-8"))
     config["global"] = {"scrape_interval": INTERVAL, "evaluation_interval": INTERVAL}
     config["rule_files"] = [str(CONFIG / "rules.yaml")]
@@ -63,9 +59,7 @@ def prometheus_config(service: str, trigger: str, alertmanager: str) -> dict[str
 def alertmanager_config(trigger: str, token: Path) -> dict[str, Any]:
     """`infra/prometheus/alertmanager.yaml` for a trigger at this address; nobody else is notified.
 
-    Args:
-        trigger: its host:port.
-        token: the file with the trigger's bearer token.
+    `token` is the file with the trigger's bearer token.
     """
     config = yaml.safe_load((CONFIG / "alertmanager.yaml").read_text(encoding="utf-8"))
     for receiver in config["receivers"]:
@@ -103,9 +97,8 @@ class Stack:
         corpus: Path,
         environment: Mapping[str, str],
     ) -> None:
-        self._settings, self._home = settings, settings.home.resolve()
-        self._programs = programs.resolve()
-        self._profile, self._corpus = profile, corpus
+        self._settings, self._profile, self._corpus = settings, profile, corpus
+        self._home, self._programs = settings.home.resolve(), programs.resolve()
         self._environment = {**os.environ, **settings.environment(), **environment}
         names = ("service", "trigger", *PROGRAMS)
         self._ports = dict(zip(names, free_ports(len(names)), strict=True))
@@ -117,10 +110,9 @@ class Stack:
                 raise InputError(f"{path}: is not there; run: make demo-loop, which unpacks it")
 
     def start(self, on_wait: Callable[[str], None]) -> None:
-        """Start all servers; returns when each is ready.
+        """Start all servers and wait until each is ready.
 
-        Args:
-            on_wait: called with the names of the servers that are started next.
+        `on_wait` is called with the names of the servers that are started next.
 
         Raises:
             Unavailable: a server does not come up.
@@ -130,27 +122,20 @@ class Stack:
         token = secrets.token_urlsafe(24)
         self._start("service", *MOODLINE, "serve", *profile, "--port", self._ports["service"])
         self._environment["MOODLINE_TRIGGER_TOKEN"] = token
-        trigger = ("trigger", "serve", *profile, "--promote", "--corpus", self._corpus)
-        self._start("trigger", *MOODLINE, *trigger, "--port", self._ports["trigger"])
+        command = ("trigger", "serve", *profile, "--promote", "--corpus", self._corpus)
+        self._start("trigger", *MOODLINE, *command, "--port", self._ports["trigger"])
         self._wait_ready(f"{self.urls['service']}/readyz", f"{self.urls['trigger']}/healthz")
         on_wait("Prometheus and Alertmanager")
         token_file = self._home / "trigger-token"
         token_file.touch(0o600)
         token_file.write_text(token, encoding="utf-8")
-        addresses = self._addresses
-        self._start_program(
-            "prometheus",
-            prometheus_config(
-                addresses["service"], addresses["trigger"], addresses["alertmanager"]
-            ),
-            f"--storage.tsdb.path={self._home / 'prometheus'}",
-        )
-        self._start_program(
-            "alertmanager",
-            alertmanager_config(addresses["trigger"], token_file),
-            f"--storage.path={self._home / 'alertmanager'}",
-            "--cluster.listen-address=",
-        )
+        service, trigger, _, alertmanager = self._addresses.values()
+        config = prometheus_config(service, trigger, alertmanager)
+        storage = f"--storage.tsdb.path={self._home / 'prometheus'}"
+        self._start_program("prometheus", config, storage)
+        config = alertmanager_config(trigger, token_file)
+        storage = f"--storage.path={self._home / 'alertmanager'}"
+        self._start_program("alertmanager", config, storage, "--cluster.listen-address=")
         self._wait_ready(*(f"{self.urls[name]}/-/ready" for name in PROGRAMS))
 
     def _program(self, name: str) -> Path:

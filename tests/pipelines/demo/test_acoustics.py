@@ -8,11 +8,10 @@ import pytest
 
 from components.conversation import SAMPLE_RATE, Recording, Utterance, audio_duration, read_audio
 from pipelines.demo.acoustics import (
-    AcousticConditions,
     at_speed,
     in_noise,
     over_telephone,
-    record_under,
+    record_elsewhere,
 )
 
 SECONDS = 2
@@ -54,8 +53,7 @@ def test_a_recording_keeps_its_name_and_its_truth(tmp_path: Path, demo_corpus: P
     audio = min((demo_corpus / "Session1" / "dialog" / "wav").iterdir())
     spoken = Utterance("u1", "call", 1.0, 3.0, "A", "F", "so it is", "sad")
     call = Recording("call", audio, "Session1", False, (spoken,))
-    conditions = AcousticConditions(speeds=(0.8,))
-    moved = record_under(call, tmp_path, conditions)
+    moved = record_elsewhere(call, tmp_path, speeds=[0.8])
     assert moved == replace(
         call,
         audio=tmp_path / "call.flac",
@@ -63,7 +61,8 @@ def test_a_recording_keeps_its_name_and_its_truth(tmp_path: Path, demo_corpus: P
     )
     assert audio_duration(moved.audio) == pytest.approx(audio_duration(audio) / 0.8, abs=0.01)
     sound = read_audio(moved.audio)
-    again = read_audio(record_under(call, tmp_path / "again", conditions).audio)
-    other = read_audio(record_under(call, tmp_path / "other", conditions, seed=1).audio)
+    again = read_audio(record_elsewhere(call, tmp_path / "again", speeds=[0.8]).audio)
+    named_other = replace(call, name="other")
+    other = read_audio(record_elsewhere(named_other, tmp_path / "again", speeds=[0.8]).audio)
     assert np.array_equal(sound, again)
     assert not np.array_equal(sound, other)
