@@ -16,8 +16,7 @@ class CorpusReport:
     """A corpus that was read without fault, to the last sample.
 
     Attributes:
-        recordings: how many.
-        utterances: how many.
+        recordings, utterances: how many.
         emotions: utterances of each emotion, those that are not scored among them.
         folds: utterances of each fold.
         speakers: utterances of each speaker.
@@ -52,6 +51,7 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
     Raises:
         InputError: it has a fault; see `read_corpus` and `check_audio`.
     """
+    folder = Path(folder)
     recordings = read_corpus(folder)
     utterances = [u for recording in recordings for u in recording.utterances]
     seconds = 0.0
@@ -59,7 +59,7 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
         seconds += _checked_seconds(recording)
         if progress:
             progress(number, len(recordings))
-    findings = manifest_findings if is_manifest(Path(folder)) else iemocap_findings
+    findings = manifest_findings if is_manifest(folder) else iemocap_findings
     return CorpusReport(
         recordings=len(recordings),
         utterances=len(utterances),
@@ -70,7 +70,7 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
         digest=corpus_digest(recordings),
-        synthetic=(Path(folder) / "voices.json").is_file(),
+        synthetic=(folder / "voices.json").is_file(),
         findings=tuple(findings(recordings)),
     )
 
@@ -107,13 +107,7 @@ def corpus_digest(recordings: list[Recording]) -> str:
     """A digest of all sound and labels; order and paths of the files do not matter."""
     return json_digest(
         [
-            [
-                recording.name,
-                recording.fold,
-                recording.scripted,
-                file_digest(recording.audio),
-                [astuple(utterance) for utterance in recording.utterances],
-            ]
-            for recording in sorted(recordings, key=lambda r: r.name)
+            [r.name, r.fold, r.scripted, file_digest(r.audio), [astuple(u) for u in r.utterances]]
+            for r in sorted(recordings, key=lambda r: r.name)
         ]
     )

@@ -10,7 +10,6 @@ Only these files are read: macOS's `._` companions and the raters' own folders a
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from components.base import InputError
@@ -48,15 +47,6 @@ _LABELLED = re.compile(
 _RATER = re.compile(r"[CA]-\w+:")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class _Label:
-    line: int
-    id: str
-    start: Seconds
-    end: Seconds
-    emotion: str
 
 
 def is_iemocap(folder: Path) -> bool:
@@ -137,44 +127,46 @@ def _recording(session: Path, audio: Path) -> Recording:
     evaluation = session / "dialog" / "EmoEvaluation" / f"{name}.txt"
     transcript = session / "dialog" / "transcriptions" / f"{name}.txt"
     texts = _texts(transcript)
-    utterances = []
-    for label in _labels(evaluation):
-        turn = _TURN.fullmatch(label.id)
+    utterances: dict[str, Utterance] = {}
+    for location, line in _lines(evaluation, "EmoEvaluation file"):
+        if line.startswith("%") or _RATER.match(line):
+            continue
+        match = _LABELLED.fullmatch(line)
+        if match is None:
+            raise InputError(
+                f"{location}: is not a line of an EmoEvaluation file"
+                f" ([6.2901 - 8.2357] name neu [2.5, 2.5, 2.5]): {line[:60]!r}"
+            )
+        start, end = _span(match, location)
+        id_, label = match["id"], match["label"].lower()
+        if label not in LABELS:
+            known = ", ".join(LABELS)
+            raise InputError(f"{location}: unknown label {match['label']!r}; known: {known}")
+        if id_ in utterances:
+            raise InputError(f"{location}: {id_} is labelled twice; remove one of them")
+        turn = _TURN.fullmatch(id_)
         if turn is None:
-            raise InputError(
-                f"{evaluation}: line {label.line}: {label.id} is not an utterance's name"
-                " (Ses01F_impro01_F000)"
-            )
-        if label.id not in texts:
-            raise InputError(
-                f"{transcript}: has no line for {label.id}, which {evaluation.name} labels"
-            )
-        speaker = f"Ses{parts['session']}_{turn['sex']}"
-        utterances.append(
-            Utterance(
-                id=label.id,
-                recording=name,
-                start=label.start,
-                end=label.end,
-                speaker=speaker,
-                sex=turn["sex"],
-                text=texts[label.id],
-                emotion=label.emotion,
-            )
+            raise InputError(f"{location}: {id_} is not an utterance's name (Ses01F_impro01_F000)")
+        if id_ not in texts:
+            raise InputError(f"{transcript}: has no line for {id_}, which {evaluation.name} labels")
+        utterances[id_] = Utterance(
+            id=id_,
+            recording=name,
+            start=start,
+            end=end,
+            speaker=f"Ses{parts['session']}_{turn['sex']}",
+            sex=turn["sex"],
+            text=texts[id_],
+            emotion=LABELS[label],
         )
     if not utterances:
         raise InputError(f"{evaluation}: labels no utterance")
-    ordered = tuple(sorted(utterances, key=lambda u: (u.start, u.end, u.id)))
-    return Recording(
-        name=name,
-        audio=audio,
-        fold=session.name,
-        scripted=parts["scene"] == "script",
-        utterances=ordered,
-    )
+    ordered = tuple(sorted(utterances.values(), key=lambda u: (u.start, u.end, u.id)))
+    return Recording(name, audio, session.name, parts["scene"] == "script", ordered)
 
 
-def _lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
+def _lines(path: Path, kind: str) -> Iterator[tuple[str, str]]:
+    """Each line that is not blank, after the words that name it in messages."""
     try:
         text = path.read_bytes().decode("latin-1")
     except FileNotFoundError:
@@ -182,7 +174,7 @@ def _lines(path: Path, kind: str) -> Iterator[tuple[int, str]]:
     # Not splitlines: in Latin-1 that also splits at bytes which are part of a line.
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
-            yield number, line.strip()
+            yield f"{path}: line {number}", line.strip()
 
 
 def _span(match: re.Match[str], location: str) -> tuple[Seconds, Seconds]:
@@ -202,8 +194,7 @@ def _span(match: re.Match[str], location: str) -> tuple[Seconds, Seconds]:
 def _texts(path: Path) -> dict[str, str]:
     """Each utterance's words, from a `transcriptions` file."""
     texts: dict[str, str] = {}
-    for number, line in _lines(path, "transcript"):
-        location = f"{path}: line {number}"
+    for location, line in _lines(path, "transcript"):
         match = _SPOKEN.fullmatch(line)
         if match is None:
             if not line.startswith(path.stem):
@@ -220,28 +211,3 @@ def _texts(path: Path) -> dict[str, str]:
             raise InputError(f"{location}: {match['id']} is transcribed twice; remove one of them")
         texts[match["id"]] = " ".join(_EVENT.sub(" ", match["text"]).split())
     return texts
-
-
-def _labels(path: Path) -> Iterator[_Label]:
-    """The summary lines of an `EmoEvaluation` file."""
-    seen: set[str] = set()
-    for number, line in _lines(path, "EmoEvaluation file"):
-        location = f"{path}: line {number}"
-        if line.startswith("%") or _RATER.match(line):
-            continue
-        match = _LABELLED.fullmatch(line)
-        if match is None:
-            raise InputError(
-                f"{location}: is not a line of an EmoEvaluation file"
-                f" ([6.2901 - 8.2357] name neu [2.5, 2.5, 2.5]): {line[:60]!r}"
-            )
-        start, end = _span(match, location)
-        label = match["label"].lower()
-        if label not in LABELS:
-            raise InputError(
-                f"{location}: unknown label {match['label']!r}; known: {', '.join(LABELS)}"
-            )
-        if match["id"] in seen:
-            raise InputError(f"{location}: {match['id']} is labelled twice; remove one of them")
-        seen.add(match["id"])
-        yield _Label(line=number, id=match["id"], start=start, end=end, emotion=LABELS[label])

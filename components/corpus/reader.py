@@ -65,11 +65,7 @@ def _one_voice_each(recording: Recording) -> Recording:
 def _inside_its_sound(recording: Recording) -> Recording:
     length = audio_duration(recording.audio)
     for utterance in recording.utterances:
-        if (
-            utterance.start < 0
-            or utterance.start >= length
-            or utterance.end > length + MAX_OVERHANG
-        ):
+        if not 0 <= utterance.start < length or utterance.end > length + MAX_OVERHANG:
             raise InputError(
                 f"{recording.audio}: lasts {length:.2f} s, but utterance {utterance.id} is marked"
                 f" at {utterance.start:.2f}–{utterance.end:.2f} s; is it another recording's sound?"

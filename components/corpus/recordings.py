@@ -23,9 +23,7 @@ def read_recordings(folder: Path) -> list[Recording]:
         if name in recordings:
             raise InputError(f"{path} and {recordings[name].audio}: both would be named {name}")
         audio_duration(path)
-        recordings[name] = Recording(
-            name=name, audio=path.resolve(), fold="", scripted=None, utterances=()
-        )
+        recordings[name] = Recording(name, path.resolve(), "", None, ())
     if not recordings:
         raise InputError(f"{folder}: holds no recordings ({', '.join(sorted(SUFFIXES))})")
     return list(recordings.values())

@@ -20,10 +20,10 @@ def test_recordings_are_named_by_their_place(tmp_path: Path) -> None:
     tone(tmp_path / "calls" / "monday" / "first call.wav")
     tone(tmp_path / "calls" / "second.flac")
     (tmp_path / "calls" / "notes.txt").write_text("not a recording")
-    found = read_recordings(tmp_path / "calls")
-    assert [r.name for r in found] == ["monday--first_call", "second"]
-    write_manifest(tmp_path / "manifest", found)
-    assert read_manifest(tmp_path / "manifest") == found
+    recordings = read_recordings(tmp_path / "calls")
+    assert [r.name for r in recordings] == ["monday--first_call", "second"]
+    write_manifest(tmp_path / "manifest", recordings)
+    assert read_manifest(tmp_path / "manifest") == recordings
 
 
 def test_another_sound_is_another_folder(tmp_path: Path) -> None:

@@ -116,18 +116,9 @@ def _session(
         turns = []
         for index, sex in enumerate(order):
             text, label = other_pool.pop() if index == other else pools[sex].pop()
-            identifier = f"{name}_{sex}{spoken[sex]:03d}"
+            id_, prosody = f"{name}_{sex}{spoken[sex]:03d}", _prosody(label, rng)
             spoken[sex] += 1
-            turns.append(
-                TurnPlan(
-                    id=identifier,
-                    sex=sex,
-                    text=text,
-                    label=label,
-                    gap=gap[index],
-                    prosody=_prosody(label, rng),
-                )
-            )
+            turns.append(TurnPlan(id_, sex, text, label, gap[index], prosody))
         dialogues.append(DialoguePlan(name, number, tuple(turns)))
     return dialogues
 
@@ -149,14 +140,10 @@ def _by_sex(
         for sentence, emotion in zip(plain, chosen, strict=True):
             texts[emotions[emotion]].append(sentence)
     pools: dict[str, list[tuple[str, str]]] = {"F": [], "M": []}
-    for emotion in emotions:
-        labels = LABELS[emotion]
+    for emotion, labels in LABELS.items():
         # Worded and plain sentences alternate, so that each speaker gets as many of both.
         half = len(texts[emotion]) // 2
-        worded, rest = (
-            rng.permutation(texts[emotion][:half]),
-            rng.permutation(texts[emotion][half:]),
-        )
+        worded, rest = map(rng.permutation, (texts[emotion][:half], texts[emotion][half:]))
         for index, (one, other) in enumerate(zip(worded, rest, strict=True)):
             sexes = ("F", "M") if index % 2 else ("M", "F")
             for sex, text in zip(sexes, (one, other), strict=True):
@@ -195,10 +182,9 @@ def _gaps(
 
 def _prosody(label: str, rng: np.random.Generator) -> Prosody:
     strength = rng.uniform(0.5, 1.2)
-    values = [
+    manners = zip(*map(astuple, (_MANNER["neu"], _MANNER[label], _SCATTER)), strict=True)
+    values = (
         calm + strength * (full - calm) + rng.normal(0.0, scatter)
-        for calm, full, scatter in zip(
-            astuple(_MANNER["neu"]), astuple(_MANNER[label]), astuple(_SCATTER), strict=True
-        )
-    ]
+        for calm, full, scatter in manners
+    )
     return Prosody(*(round(float(value), 3) for value in values))

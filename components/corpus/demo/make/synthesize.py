@@ -93,11 +93,7 @@ class Placed:
 
 
 def perform(dialogue: DialoguePlan, kokoro: Kokoro) -> tuple[np.ndarray, list[Placed]]:
-    """Speak a dialogue.
-
-    Returns:
-        The sound (float32, mono, 16 kHz) and its turns in order.
-    """
+    """Speak a dialogue: its sound (float32, mono, 16 kHz) and its turns in order."""
     latest = round(LEAD * SAMPLE_RATE)
     pieces, placed = [], []
     for index, turn in enumerate(dialogue.turns):
@@ -106,19 +102,13 @@ def perform(dialogue: DialoguePlan, kokoro: Kokoro) -> tuple[np.ndarray, list[Pl
         first = latest + (round(turn.gap * SAMPLE_RATE) if index else 0)
         shift = first / SAMPLE_RATE
         words = tuple(
-            Word(
-                text=w.text,
-                start=round(w.start + shift, 4),
-                end=round(w.end + shift, 4),
-                score=1.0,
-                speaker=speaker,
-            )
+            Word(w.text, round(w.start + shift, 4), round(w.end + shift, 4), 1.0, speaker)
             for w in spoken.words
             if w.start is not None and w.end is not None
         )
         last = first + spoken.sound.size
         pieces.append((first, spoken.sound))
-        placed.append(Placed(plan=turn, speaker=speaker, first=first, last=last, words=words))
+        placed.append(Placed(turn, speaker, first, last, words))
         latest = max(latest, last)
     sound = _room(latest + round(LEAD * SAMPLE_RATE), dialogue.name)
     for first, piece in pieces:
@@ -182,19 +172,15 @@ def write_dialogue(
     """Write a dialogue's sound, labels and truth into the corpus folder `out`."""
     from components.corpus.demo.make.ogg import write_ogg
 
-    folder = out / f"Session{dialogue.session}" / "dialog"
+    folder, name = out / f"Session{dialogue.session}" / "dialog", dialogue.name
     for kind in ("wav", "transcriptions", "EmoEvaluation"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
-    write_ogg(folder / "wav" / f"{dialogue.name}.ogg", sound)
-    (folder / "transcriptions" / f"{dialogue.name}.txt").write_text(transcription(turns), "latin-1")
-    (folder / "EmoEvaluation" / f"{dialogue.name}.txt").write_text(
-        evaluation(turns, dialogue.name), "latin-1"
-    )
-    write_words(
-        out / "truth" / f"{dialogue.name}.json",
-        (AsrSegment(t.start, t.end, t.plan.text, t.words) for t in turns),
-    )
-    write_rttm(out / "truth" / f"{dialogue.name}.rttm", dialogue.name, speech(turns))
+    write_ogg(folder / "wav" / f"{name}.ogg", sound)
+    (folder / "transcriptions" / f"{name}.txt").write_text(transcription(turns), "latin-1")
+    (folder / "EmoEvaluation" / f"{name}.txt").write_text(evaluation(turns, name), "latin-1")
+    segments = (AsrSegment(t.start, t.end, t.plan.text, t.words) for t in turns)
+    write_words(out / "truth" / f"{name}.json", segments)
+    write_rttm(out / "truth" / f"{name}.rttm", name, speech(turns))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -25,11 +25,8 @@ from components.corpus.demo.make.plan import Prosody
 MODEL_SHA256 = "6e742170d309016e5891a994e1ce1559c702a2ccd0075e67ef7157974f6406cb"
 MODEL_RATE = 24_000
 FRAME = 600  # samples of a frame of phoneme length, at MODEL_RATE
-_ALIGNED, _PITCH, _ENERGY = (
-    "/encoder/MatMul_1_output_0",
-    "/encoder/Reshape_output_0",
-    "/encoder/Reshape_1_output_0",
-)
+_ALIGNED = "/encoder/MatMul_1_output_0"
+_PITCH, _ENERGY = "/encoder/Reshape_output_0", "/encoder/Reshape_1_output_0"
 _FLOOR_DB = -36.0  # below the turn's peak this counts as silence at an edge
 
 # Words that English reduces in running speech; otherwise the lexicon's first entry is taken.
@@ -62,9 +59,8 @@ class Lexicon:
         """
         lower = word.lower()
         if lower == "the":
-            return (
-                "ði" if following and self.word(following, None).strip("ˈˌ")[0] in _VOWELS else "ðə"
-            )
+            vowel = following and self.word(following, None).strip("ˈˌ")[0] in _VOWELS
+            return "ði" if vowel else "ðə"
         if lower == "used" and following == "to":
             return "jˈust"
         if lower in _REDUCED and following:
@@ -86,10 +82,7 @@ class Kokoro:
     """Speaks. Loading takes a second; a turn takes about as long as it lasts."""
 
     def __init__(self, voices: Path) -> None:
-        """Load the model.
-
-        Args:
-            voices: the `voices` folder of npm's `kokoro-js`.
+        """Load the model, with the `voices` folder of npm's `kokoro-js`.
 
         Raises:
             ValueError: the packages hold another model than the corpus was made with.
@@ -138,19 +131,11 @@ class Kokoro:
         table = np.fromfile(self._voices / f"{voice}.bin", np.float32).reshape(-1, 256)
         style = table[len(phonemes) - 1][None]
         tokens = np.array([[0, *(self._ids[p] for p in phonemes), 0]])
-        lengths, aligned, pitch, energy = self._predictor.run(
-            None,
-            {"tokens": tokens, "style": style, "speed": np.array([prosody.rate], np.float32)},
-        )
-        sound = self._decoder.run(
-            None,
-            {
-                _ALIGNED: aligned,
-                _PITCH: _repitch(pitch, prosody),
-                _ENERGY: energy,
-                "style": style,
-            },
-        )[0].ravel()
+        given = {"tokens": tokens, "style": style, "speed": np.array([prosody.rate], np.float32)}
+        lengths, aligned, pitch, energy = self._predictor.run(None, given)
+        pitch = _repitch(pitch, prosody)
+        given = {_ALIGNED: aligned, _PITCH: pitch, _ENERGY: energy, "style": style}
+        sound = self._decoder.run(None, given)[0].ravel()
         ends = np.cumsum(lengths.ravel()) * FRAME
         starts = ends - lengths.ravel() * FRAME
         # Token 0 is the silence before the first phoneme.
