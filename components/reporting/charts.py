@@ -57,12 +57,9 @@ class Curve:
 
 
 def draw(width: float, height: float, label: str, plot: Callable[["Axes"], None]) -> "Markup":
-    """Draw a chart as an `<svg>` element.
+    """Draw a chart as an `<svg>` element, `plot` drawing on its axes.
 
-    Args:
-        width, height: in inches.
-        label: what it shows, for those who do not see it.
-        plot: draws on the axes.
+    Here and below `label` says what it shows, for those who do not see it; sizes are in inches.
     """
     from markupsafe import Markup, escape
     from matplotlib import rc_context
@@ -116,7 +113,6 @@ def intervals_chart(label: str, rows: Sequence[Mapping[str, Any]]) -> "Markup":
     """Differences with their intervals, around 0; grey where the interval covers 0.
 
     Args:
-        label: what it shows.
         rows: from the top down: `title`, `difference`, `interval` (`low`, `high`), `noise`.
     """
 
@@ -137,7 +133,6 @@ def reliability_chart(label: str, bins: Sequence[Mapping[str, float]]) -> "Marku
     """Share of right answers by confidence; the larger a dot, the more answers.
 
     Args:
-        label: what it shows.
         bins: `count`, `correct`, and `confidence` (the sum over its answers) of each.
     """
     full = [one for one in bins if one["count"]]
@@ -146,18 +141,12 @@ def reliability_chart(label: str, bins: Sequence[Mapping[str, float]]) -> "Marku
     def plot(axes: "Axes") -> None:
         axes.plot([0, 100], [0, 100], "--", color=SOFT, linewidth=0.8)
         for one in full:
-            confidence = one["confidence"] / one["count"]
+            confidence, right = one["confidence"] / one["count"], one["correct"] / one["count"]
             size = 5 + 14 * (one["count"] / total) ** 0.5
-            (dot,) = axes.plot(
-                [100 * confidence],
-                [100 * one["correct"] / one["count"]],
-                "o",
-                color=ACCENT,
-                alpha=0.65,
-                markersize=size,
-            )
-            right = f"{one['correct']} of {one['count']} right"
-            explain(dot, f"{right} at a mean confidence of {percent(confidence)}")
+            (dot,) = axes.plot(100 * confidence, 100 * right, "o", color=ACCENT, markersize=size)
+            dot.set_alpha(0.65)
+            answers = f"{one['correct']} of {one['count']} right"
+            explain(dot, f"{answers} at a mean confidence of {percent(confidence)}")
         axes.set(xlim=(0, 102), ylim=(0, 102), xlabel="confidence, %", ylabel="right, %")
         axes.grid()
 
@@ -173,10 +162,8 @@ def shares_chart(
     """Horizontal bars in percent, each of one part or of several on end.
 
     Args:
-        label: what it shows.
         names: of the bars, from the top down.
         parts: for each part its colour and its shares, one a bar.
-        width: in inches.
     """
 
     def plot(axes: "Axes") -> None:
@@ -203,7 +190,6 @@ def histograms_chart(
     """Two or more histograms over the same bins, side by side.
 
     Args:
-        label: what it shows.
         names: of the bins; the first and the last stand below the axis.
         sides: for each side its colour and its shares, one a bin.
     """

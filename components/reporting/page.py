@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.conversation import EMOTIONS
-
-if TYPE_CHECKING:
-    from jinja2 import Environment
 
 NOTICE = (
     "The emotions are guesses of a model about people, and often wrong. They must not be used to "
@@ -28,30 +25,19 @@ def render(template: Path, **values: Any) -> str:
         template: the page's; it may include templates of its own folder and of this one.
         values: what the template names, besides `emotions`, `colours` and `notice`.
     """
-    return (
-        _environment(template.parent)
-        .get_template(template.name)
-        .render(emotions=EMOTIONS, colours=COLOURS, notice=NOTICE, **values)
-    )
-
-
-def _environment(folder: Path) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        loader=FileSystemLoader([folder, Path(__file__).parent]),
+        loader=FileSystemLoader([template.parent, Path(__file__).parent]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {
-        "percent": percent,
-        "interval": interval,
-        "signed": signed,
-        "number": number,
-    }
-    return environment
+    filters = (percent, interval, signed, number)
+    environment.filters |= {function.__name__: function for function in filters}
+    page = environment.get_template(template.name)
+    return page.render(emotions=EMOTIONS, colours=COLOURS, notice=NOTICE, **values)
 
 
 def percent(rate: float | None, digits: int = 1) -> str:
@@ -95,13 +81,7 @@ def interval(ends: Mapping[str, float] | None) -> str:
 def confusion_rows(
     references: Sequence[str], answers: Sequence[str], counts: Sequence[Sequence[float]]
 ) -> list[dict[str, Any]]:
-    """A confusion matrix as rows of cells, each with its count and its share of the row.
-
-    Args:
-        references: the rows' labels.
-        answers: the columns' labels.
-        counts: [references, answers].
-    """
+    """A confusion matrix [references, answers] as rows of cells, each with its share of the row."""
     rows = []
     for reference, row in zip(references, counts, strict=True):
         total = sum(row)

@@ -52,10 +52,6 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
     """Lay a recording out: each reference speaker, under it the speaker mapped to it.
 
     An utterance's mark says how it was answered: "✓", "✗", "?" for no answer, none if not scored.
-
-    Args:
-        recording: with its utterances.
-        turns: its turns, with emotions.
     """
     length = max([1.0, *(u.end for u in recording.utterances), *(t.end for t in turns)])
     scored_answers = utterance_predictions(recording.utterances, turns)
@@ -77,20 +73,12 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
             lanes.append(_lane("↳ ", hypothesis_of[speaker], turns, length))
     extra = sorted({turn.speaker for turn in turns} - set(mapping))
     lanes.extend(_lane("unmapped ", speaker, turns, length) for speaker in extra)
-    return Timeline(
-        name=recording.name,
-        seconds=length,
-        lanes=tuple(lanes),
-        ticks=_ticks(length),
-        right=right,
-        scored=scored,
-    )
+    return Timeline(recording.name, length, tuple(lanes), _ticks(length), right, scored)
 
 
 def _lane(prefix: str, speaker: str, turns: Sequence[Turn], length: Seconds) -> Lane:
-    return Lane(
-        prefix + speaker, False, tuple(_bar(t, length) for t in turns if t.speaker == speaker)
-    )
+    bars = tuple(_bar(turn, length) for turn in turns if turn.speaker == speaker)
+    return Lane(prefix + speaker, False, bars)
 
 
 def _bar(turn: Turn, length: Seconds, mark: str = "") -> Bar:
