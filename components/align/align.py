@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +17,14 @@ from components.conversation import (
     SpeakerSegment,
     Turn,
     Word,
+    join_words,
     read_rttm,
     read_words,
     write_turns,
 )
+
+SHORTEST: Seconds = 0.001
+"""A turn of one instant lasts this long: captions have a length above zero."""
 
 
 def align(
@@ -58,10 +63,11 @@ def align(
     firsts = np.r_[0, np.flatnonzero(breaks) + 1]
     bounds = pairwise([*firsts.tolist(), len(words)])
     spans = zip(starts[firsts].tolist(), np.maximum.reduceat(ends, firsts).tolist(), strict=True)
-    return [
+    turns = [
         _turn(session_id, start, end, owners[first], words[first:last])
         for (first, last), (start, end) in zip(bounds, spans, strict=True)
     ]
+    return sorted(turns, key=attrgetter("start"))  # recognised segments may overlap
 
 
 def align_baseline(
@@ -143,8 +149,8 @@ def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray
 def _turn(
     session_id: str, start: Seconds, end: Seconds, speaker: str, words: Sequence[Word]
 ) -> Turn:
-    """Rule 4: the text is the words joined by single spaces."""
+    """Rule 4: words joined by single spaces, or by nothing in languages written without them."""
     scores = [word.score for word in words if word.score is not None]
     confidence = sum(scores) / len(scores) if scores else None
-    text = " ".join([word.text for word in words])
-    return Turn(session_id, start, end, speaker, text, asr_confidence=confidence)
+    end = max(end, start + SHORTEST)
+    return Turn(session_id, start, end, speaker, join_words(words), asr_confidence=confidence)

@@ -13,8 +13,10 @@ from components.conversation.recordings import (
     work_through,
 )
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
+from components.conversation.spacing import join_words
 from components.conversation.speakers import (
     EXCLUSIVE,
+    only_recording,
     parse_rttm,
     read_rttm,
     read_uem,
@@ -24,6 +26,9 @@ from components.conversation.speakers import (
 from components.conversation.types import (
     EARLIEST,
     EMOTIONS,
+    LATEST,
+    MAX_PAUSE,
+    MAX_SPEAKERS,
     UNKNOWN,
     AsrSegment,
     Emotion,
@@ -37,10 +42,11 @@ from components.conversation.types import (
 )
 from components.conversation.vtt import turns_to_vtt
 from components.conversation.words import (
-    WhisperXTranscript,
+    Transcript,
     asr_segments,
     parse_words,
     read_words,
+    spaced_words,
     words_text,
     write_words,
 )

@@ -1,12 +1,12 @@
 """RTTM (who spoke when) and UEM (which stretches are scored), the formats of NIST's evaluations."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from components.base import InputError, atomic_path, read_text
-from components.conversation.types import Seconds, SpeakerSegment
+from components.conversation.types import EARLIEST, LATEST, Seconds, SpeakerSegment
 
 EXCLUSIVE = "exclusive"
 """The folder beside a corpus' speaker segments that holds those with one speaker at a time."""
@@ -16,6 +16,10 @@ OTHER_LINES = {
     *("NOSCORE", "NO_RT_METADATA", "CB", "IP", "A/P"),
 }
 """NIST's other kinds of RTTM line; none of them says who speaks when."""
+
+
+NOTHING = "<NA>"
+"""What stands in a field that says nothing."""
 
 
 def _lines(text: str, location: str) -> Iterator[tuple[str, list[str]]]:
@@ -61,10 +65,65 @@ def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
         if fields[0] != "SPEAKER":
             raise InputError(f"{line}: is not RTTM (expected “SPEAKER …”)")
         with _checked(line, "an RTTM"):
+            _check_fields(fields)
             recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
         recordings.setdefault(recording, []).append(segment)
     return {recording: sorted(segments) for recording, segments in recordings.items()}
+
+
+def _check_fields(fields: Sequence[str]) -> None:
+    """Refuse a line whose fields are not where RTTM has them, as behind a space in a name.
+
+    A line is: SPEAKER, recording, channel, start, length, <NA>, <NA>, speaker, confidence, and
+    since 2009 a look-ahead time, which many leave out.
+    """
+    if len(fields) < 8:
+        raise ValueError("too short")
+    if len(fields) > 10:
+        raise ValueError(f"it has {len(fields)} fields, RTTM 9 or 10; names hold no spaces")
+    channel, name, rest = fields[2], fields[7], fields[8:]
+    if not (channel == NOTHING or channel.isdigit()):
+        raise ValueError(f"its channel is “{channel}”, not a number; names hold no spaces")
+    for value in rest:
+        if value != NOTHING:
+            try:
+                float(value)
+            except ValueError:
+                raise ValueError(
+                    f"“{value}” stands behind its speaker, where a number or {NOTHING} belongs;"
+                    " names hold no spaces"
+                ) from None
+    if name == NOTHING:
+        raise ValueError("it names no speaker; names hold no spaces")
+
+
+def only_recording(
+    recordings: Mapping[str, list[SpeakerSegment]], location: str, default: str
+) -> tuple[str, list[SpeakerSegment]]:
+    """The name and the segments of the one recording that an RTTM is of.
+
+    Args:
+        recordings: as `parse_rttm` gives them.
+        location: where they come from, for messages.
+        default: the recording's name where there is none.
+
+    Raises:
+        InputError: there are several recordings, or a time lies outside any recording.
+    """
+    if len(recordings) > 1:
+        names = ", ".join(sorted(recordings)[:5])
+        raise InputError(f"{location}: holds {len(recordings)} recordings ({names}); give it one")
+    name, segments = next(iter(recordings.items()), (default, []))
+    for segment in segments:
+        if segment.start < EARLIEST:
+            raise InputError(f"{location}: {segment.speaker} speaks at {segment.start} s, before 0")
+        if segment.end > LATEST:
+            raise InputError(
+                f"{location}: {segment.speaker} speaks at {segment.end:.0f} s; times are seconds,"
+                f" at most {LATEST:.0f}"
+            )
+    return name, segments
 
 
 def write_rttm(path: Path, recording: str, segments: Iterable[SpeakerSegment]) -> None:
@@ -103,6 +162,8 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
     regions: dict[str, list[tuple[Seconds, Seconds]]] = {}
     for location, fields in _lines(read_text(path), str(path)):
         with _checked(location, "a UEM"):
+            if len(fields) > 4:
+                raise ValueError(f"it has {len(fields)} fields, UEM 4; names hold no spaces")
             recording, start, end = fields[0], float(fields[2]), float(fields[3])
         if not (math.isfinite(start) and math.isfinite(end)):
             raise InputError(f"{location}: has a time that is not a number")

@@ -26,11 +26,20 @@ Emotion = Literal["angry", "happy", "neutral", "sad"]
 EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 """The four emotions, in the order of every probability vector."""
 
+MAX_SPEAKERS = 20
+"""How many speakers may be asked for: command line and service take the same."""
+
+MAX_PAUSE: Seconds = 3600
+"""The longest pause that may be asked to belong to a turn."""
+
 UNKNOWN = "unknown"
 """The speaker of a word where nobody speaks near it."""
 
 EARLIEST: Seconds = -0.5
 """Where the first word or segment may begin: a model's first frame may start before 0."""
+
+LATEST: Seconds = 1e7
+"""The latest time in a recording: none lasts four months."""
 
 
 def _check_span(kind: str, start: Seconds, end: Seconds) -> None:
@@ -42,13 +51,18 @@ def _check_span(kind: str, start: Seconds, end: Seconds) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word as recognised. Times and score are None where the recogniser gave none."""
+    """A word as recognised. Times and score are None where the recogniser gave none.
+
+    Attributes:
+        joined: it is written to the word before it without a space (Chinese, Japanese, Thai …).
+    """
 
     text: str
     start: Seconds | None
     end: Seconds | None
     score: float | None = None
     speaker: str | None = None
+    joined: bool = False
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None:

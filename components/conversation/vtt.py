@@ -8,6 +8,8 @@ from components.conversation.types import Seconds, Turn
 def turns_to_vtt(turns: Iterable[Turn]) -> str:
     """Turns as WebVTT cues, the speaker as voice, the emotion before the text.
 
+    A cue lasts at least a millisecond, as WebVTT demands.
+
     >>> print(turns_to_vtt([Turn("call", 0.5, 1.25, "A", "hello there", "sad")]).rstrip())
     WEBVTT
     <BLANKLINE>
@@ -16,9 +18,10 @@ def turns_to_vtt(turns: Iterable[Turn]) -> str:
     """
     cues = ["WEBVTT\n"]
     for turn in turns:
+        start = _milliseconds(turn.start)
         mood = f"[{turn.emotion}] " if turn.emotion else ""
         cues.append(
-            f"{_stamp(turn.start)} --> {_stamp(turn.end)}\n"
+            f"{_stamp(start)} --> {_stamp(max(_milliseconds(turn.end), start + 1))}\n"
             f"<v {_plain(turn.speaker)}>{mood}{_plain(turn.words)}\n"
         )
     return "\n".join(cues)
@@ -30,7 +33,10 @@ def _plain(text: str) -> str:
     return line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-def _stamp(time: Seconds) -> str:
-    milliseconds = max(round(time * 1000), 0)
+def _milliseconds(time: Seconds) -> int:
+    return max(round(time * 1000), 0)
+
+
+def _stamp(milliseconds: int) -> str:
     seconds, milliseconds = divmod(milliseconds, 1000)
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{milliseconds:03d}"

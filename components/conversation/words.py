@@ -1,20 +1,22 @@
-"""WhisperX's JSON: `segments[].words[]` with `word`, `start`, `end`, `score`, `speaker`."""
+"""WhisperX's JSON: `segments[].words[]` with `word`, `start`, `end`, `score`, `speaker`.
+
+Its relatives are read, too: faster-whisper's `probability`, whisper-timestamped's `text` and
+`confidence`.
+"""
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AliasChoices, BeforeValidator, Field, StringConstraints
 from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
-from components.base import InputError, Number, atomic_path, read_json, validate
+from components.base import InputError, atomic_path, read_json, validate
 from components.base.reading import no_bool
-from components.conversation.types import EARLIEST, AsrSegment, Seconds, Word
-
-LATEST: Seconds = 1e7
-"""The latest time in a recording: none lasts four months."""
+from components.conversation.spacing import join_words, joins, split_words
+from components.conversation.types import EARLIEST, LATEST, AsrSegment, Seconds, Word
 
 
 def _known(value: Any) -> Any:
@@ -22,7 +24,6 @@ def _known(value: Any) -> Any:
     return None if isinstance(no_bool(value), float) and not math.isfinite(value) else value
 
 
-Time = Annotated[Number, Field(ge=EARLIEST, le=LATEST)]
 MaybeTime = Annotated[
     Annotated[float, Field(ge=EARLIEST, le=LATEST)] | None, BeforeValidator(_known)
 ]
@@ -37,18 +38,23 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True), Field(coerce_num
 class WhisperXWord(TypedDict):
     """A word; its times may be unknown."""
 
-    word: Text
+    word: Annotated[Text, Field(validation_alias=AliasChoices("word", "text"))]
     start: NotRequired[MaybeTime]
     end: NotRequired[MaybeTime]
-    score: NotRequired[MaybeScore]
+    score: NotRequired[
+        Annotated[
+            MaybeScore,
+            Field(validation_alias=AliasChoices("score", "probability", "confidence")),
+        ]
+    ]
     speaker: NotRequired[Text | None]
 
 
 class WhisperXSegment(TypedDict):
     """A stretch as it was recognised; without `words` those of its `text` are taken."""
 
-    start: Time
-    end: Time
+    start: MaybeTime
+    end: MaybeTime
     text: NotRequired[Annotated[str, StringConstraints(strip_whitespace=True)] | None]
     words: NotRequired[Annotated[list[WhisperXWord], Field(fail_fast=True)] | None]
 
@@ -57,6 +63,16 @@ class WhisperXTranscript(TypedDict):
     """A transcript, as WhisperX writes it."""
 
     segments: Annotated[list[WhisperXSegment], Field(fail_fast=True)]
+    language: NotRequired[Text | None]
+
+
+def _whole(value: Any) -> Any:
+    """A bare list of segments, as some tools write it, is a transcript of them."""
+    return {"segments": value} if isinstance(value, list) else value
+
+
+Transcript = Annotated[WhisperXTranscript, BeforeValidator(_whole)]
+"""A transcript as it is read: an object with `segments`, or their list."""
 
 
 def read_words(path: Path) -> list[AsrSegment]:
@@ -82,40 +98,101 @@ def parse_words(data: Any, location: str) -> list[AsrSegment]:
     Traceback (most recent call last):
     components.base.errors.InputError: words.json: segment 1: lacks 'end'
     """
-    data = {"segments": data} if isinstance(data, list) else data
-    return asr_segments(validate(WhisperXTranscript, data, location), location)
+    transcript: WhisperXTranscript = validate(Transcript, data, location)
+    return asr_segments(transcript, location)
 
 
 def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegment]:
     """A transcript that `validate` or FastAPI has validated, as segments.
 
+    A time that cannot be (an end before its start) counts as unknown: recognisers are off by a
+    few hundredths of a second now and then. A segment without its own times takes those of its
+    words, else the gap between its neighbours.
+
     Raises:
-        InputError: a segment has neither words nor text, or something ends before it starts.
+        InputError: a segment has neither words nor text.
     """
-    segments = []
-    for number, segment in enumerate(transcript["segments"], start=1):
-        try:
-            segments.append(_segment(segment))
-        except ValueError as error:
-            raise InputError(f"{location}: segment {number}: {error}") from None
+    language = transcript.get("language")
+    entries = transcript["segments"]
+    segments: list[AsrSegment] = []
+    before = ""
+    starts = _next_starts(entries)
+    for number, entry in enumerate(entries):
+        words, text = _words_of(entry, before, language, f"{location}: segment {number + 1}")
+        before = words[-1].text if words else before
+        start, end = _possible(entry["start"], entry["end"])
+        times = [time for word in words for time in (word.start, word.end) if time is not None]
+        if start is None:
+            start = min(times) if times else segments[-1].end if segments else 0.0
+        if end is None:
+            end = max(times) if times else starts[number]
+        segments.append(AsrSegment(start, max(start, end or start), text, words))
     return segments
 
 
-def _segment(segment: WhisperXSegment) -> AsrSegment:
-    text, entries = segment.get("text"), segment.get("words")
-    if entries is not None:
-        words = tuple(_word(entry) for entry in entries)
-    elif text is not None:
-        words = tuple(Word(part, None, None) for part in text.split())
+def _next_starts(entries: Sequence[WhisperXSegment]) -> list[Seconds | None]:
+    """For each segment the first start that is known behind it."""
+    starts: list[Seconds | None] = [None]
+    for entry in reversed(entries[1:]):
+        starts.append(starts[-1] if entry["start"] is None else entry["start"])
+    return starts[::-1]
+
+
+def _words_of(
+    entry: WhisperXSegment, before: str, language: str | None, location: str
+) -> tuple[tuple[Word, ...], str]:
+    """A segment's words and its text, each made of the other where it is missing."""
+    text, spoken = entry.get("text"), entry.get("words")
+    if spoken is None:
+        if text is None:
+            raise InputError(f"{location}: lacks 'text' and 'words'; give one of them")
+        words = spaced_words(text, language, before=before)
     else:
-        raise ValueError("lacks 'text' and 'words'; give one of them")
-    text = " ".join(word.text for word in words) if text is None else text
-    return AsrSegment(segment["start"], segment["end"], text, words)
+        befores = [before, *(word["word"] for word in spoken)]
+        words = tuple(
+            _word(word, joins(before, word["word"], language))
+            for word, before in zip(spoken, befores, strict=False)
+        )
+    if text is None:
+        text = join_words(words)
+    return words, text
 
 
-def _word(entry: WhisperXWord) -> Word:
-    known: dict[str, Any] = {key: value for key, value in entry.items() if key in _WORD_KEYS}
-    return Word(entry["word"], **{"start": None, "end": None} | known)
+def spaced_words(
+    text: str, language: str | None, *, score: float | None = None, before: str = ""
+) -> tuple[Word, ...]:
+    """A text's words, without times.
+
+    Args:
+        text: as it is written.
+        language: its ISO code; None where it is not known.
+        score: of each word.
+        before: the word before the text.
+    """
+    parts = split_words(text)
+    return tuple(
+        Word(part, None, None, score, joined=joins(last, part, language))
+        for part, last in zip(parts, [before, *parts], strict=False)
+    )
+
+
+def _word(entry: WhisperXWord, joined: bool) -> Word:
+    start, end = _possible(entry.get("start"), entry.get("end"))
+    return Word(
+        text=entry["word"],
+        start=start,
+        end=end,
+        score=entry.get("score"),
+        speaker=entry.get("speaker"),
+        joined=joined,
+    )
+
+
+def _possible(start: Seconds | None, end: Seconds | None) -> tuple[Seconds | None, Seconds | None]:
+    """Start and end as they are; unknown where the end lies before the start."""
+    if start is not None and end is not None and end < start:
+        return None, None
+    return start, end
 
 
 def write_words(path: Path, segments: Iterable[AsrSegment], language: str = "en") -> None:

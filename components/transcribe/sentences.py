@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from components.conversation import AsrSegment, Seconds, Word
+from components.conversation import AsrSegment, Seconds, Word, join_words
 
 if TYPE_CHECKING:
     from nltk.tokenize.punkt import PunktSentenceTokenizer
@@ -55,7 +55,7 @@ def _cut(segment: AsrSegment) -> list[AsrSegment]:
             start = parts[-1].end if parts else segment.start
             following = (_span(segment.words[a:b])[0] for a, b in groups[number + 1 :])
             end = max(start, next((at for at in following if at is not None), segment.end))
-        parts.append(AsrSegment(start, end, " ".join(word.text for word in words), words))
+        parts.append(AsrSegment(start, end, join_words(words), words))
     return parts
 
 

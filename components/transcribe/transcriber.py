@@ -14,7 +14,7 @@ import numpy as np
 
 from components.base import InputError
 from components.config import Settings, TranscribeSettings, resolve_model
-from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, Word
+from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, join_words, spaced_words
 from components.transcribe.chunks import chunks
 from components.transcribe.reference_vad import reference_vad
 from components.transcribe.sentences import sentences
@@ -159,7 +159,10 @@ class Transcriber:
         finally:
             self._pipeline.vad_model = detector
             torch.set_num_threads(threads)
-        segments = [_segment(part) for part in transcript["segments"] if part["text"].strip()]
+        language = transcript.get("language")
+        segments = [
+            _segment(part, language) for part in transcript["segments"] if part["text"].strip()
+        ]
         return add_word_times(audio, segments, self._aligners)
 
 
@@ -168,11 +171,11 @@ def _report(step: Callable[[float], None], low: float, high: float, percent: flo
     step(low + (high - low) * percent / 200)
 
 
-def _segment(part: dict[str, Any]) -> AsrSegment:
+def _segment(part: dict[str, Any], language: str | None) -> AsrSegment:
     """A segment as recognised; each word scores the segment's mean probability per token."""
     score = round(min(1.0, math.exp(part["avg_logprob"])), 3)
-    words = tuple(Word(text, None, None, score) for text in part["text"].split())
-    return AsrSegment(part["start"], part["end"], " ".join(w.text for w in words), words)
+    words = spaced_words(part["text"], language, score=score)
+    return AsrSegment(part["start"], part["end"], join_words(words), words)
 
 
 def _quieten() -> None:

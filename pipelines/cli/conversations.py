@@ -10,11 +10,10 @@ from rich.text import Text
 from components.align import align, align_baseline
 from components.base import InputError
 from components.conversation import (
-    EARLIEST,
     UNKNOWN,
-    SpeakerSegment,
     Turn,
     audio_duration,
+    only_recording,
     read_audio,
     read_rttm,
     read_words,
@@ -83,7 +82,11 @@ def align_command(
 ) -> None:
     """Words and speaker segments to turns, by the four rules. Needs no model."""
     segments = read_words(words)
-    session_id, spoken = only_recording(speakers, recording_name(words.stem))
+    session_id, spoken = only_recording(
+        read_rttm(speakers), str(speakers), recording_name(words.stem)
+    )
+    if any(segment.speaker == UNKNOWN for segment in spoken):
+        note(f"{speakers}: has a speaker named {UNKNOWN}, the name for words outside all speech")
     join = align_baseline if baseline else align
     turns = join(
         segments, spoken, session_id=session_id, max_pause=1.5 if max_pause is None else max_pause
@@ -168,26 +171,3 @@ def corpus_check(
         table.add_row(name.replace("_", " "), Text(shown))
     out.print(table)
     raise typer.Exit(bool(findings))
-
-
-def only_recording(path: Path, default: str) -> tuple[str, list[SpeakerSegment]]:
-    """The one recording of an RTTM file.
-
-    Args:
-        path: the file.
-        default: the recording's name where the file names none.
-
-    Raises:
-        InputError: the file holds several recordings, or a time before the recording.
-    """
-    recordings = read_rttm(path)
-    if len(recordings) > 1:
-        names = ", ".join(sorted(recordings))
-        raise InputError(f"{path}: holds {len(recordings)} recordings ({names}); give it one")
-    name, segments = next(iter(recordings.items()), (default, []))
-    for segment in segments:
-        if segment.start < EARLIEST:
-            raise InputError(f"{path}: {segment.speaker} speaks at {segment.start} s, before 0")
-    if any(segment.speaker == UNKNOWN for segment in segments):
-        note(f"{path}: has a speaker named {UNKNOWN}, the name for words outside all speech")
-    return name, segments

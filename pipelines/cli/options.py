@@ -10,6 +10,7 @@ import typer
 import components
 from components.base import InputError
 from components.config import Profile, Settings, load_profile
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS
 
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
@@ -17,11 +18,17 @@ CORPUS_ON_KUBEFLOW = "name the corpus, as the cluster's pods see it: --corpus /m
 
 ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
 Speakers = Annotated[
-    int | None, typer.Option("--num-speakers", min=1, help="How many speak, if you know.")
+    int | None,
+    typer.Option("--num-speakers", min=1, max=MAX_SPEAKERS, help="How many speak, if you know."),
 ]
 MaxPause = Annotated[
     float | None,
-    typer.Option("--max-pause", min=0.0, help="Seconds of silence that still belong to a turn."),
+    typer.Option(
+        "--max-pause",
+        min=0.0,
+        max=MAX_PAUSE,
+        help="Seconds of silence that still belong to a turn.",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 

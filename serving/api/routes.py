@@ -8,9 +8,12 @@ from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Respo
 from components.align import align
 from components.base import InputError
 from components.conversation import (
+    MAX_PAUSE,
+    MAX_SPEAKERS,
     SpeakerSegment,
     Turn,
     asr_segments,
+    only_recording,
     parse_rttm,
     recording_name,
     recording_names,
@@ -55,10 +58,12 @@ TURNS_AS_TEXT: dict[str, Any] = {
 }
 
 Audio = Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")]
-NumSpeakers = Annotated[int | None, Form(ge=1, le=20, description="How many speak, if known.")]
+NumSpeakers = Annotated[
+    int | None, Form(ge=1, le=MAX_SPEAKERS, description="How many speak, if known.")
+]
 MaxPause = Annotated[
     float | None,
-    Form(ge=0, le=60, description="Seconds; a longer pause begins a new turn. Default 1.5."),
+    Form(ge=0, le=MAX_PAUSE, description="Seconds; a longer pause begins a new turn. Default 1.5."),
 ]
 Words = Annotated[
     bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")
@@ -298,18 +303,11 @@ def _aligned(body: AlignIn) -> list[Turn]:
     name = body.session_id
     if isinstance(body.speakers, str):
         recordings = parse_rttm(body.speakers, "speakers")
-        if len(recordings) > 1:
-            raise InputError(
-                f"speakers: is an RTTM of several recordings ({', '.join(sorted(recordings)[:5])});"
-                " send one recording at a time"
-            )
-        recording, speakers = next(iter(recordings.items()), ("recording", []))
-        name = name or recording
     else:
         try:
-            speakers = [SpeakerSegment(s.start, s.end, s.speaker) for s in body.speakers]
+            spoken = [SpeakerSegment(s.start, s.end, s.speaker) for s in body.speakers]
         except ValueError as error:
             raise InputError(f"speakers: {error}") from None
-    return align(
-        segments, sorted(speakers), session_id=name or "recording", max_pause=body.max_pause
-    )
+        recordings = {"recording": sorted(spoken)}
+    recording, speakers = only_recording(recordings, "speakers", "recording")
+    return align(segments, speakers, session_id=name or recording, max_pause=body.max_pause)

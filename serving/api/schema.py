@@ -7,15 +7,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from components.conversation import WhisperXTranscript
+from components.conversation import EARLIEST, LATEST, MAX_PAUSE, Transcript
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from serving.engine.runtime import Result
 
+Time = Annotated[float, Field(ge=EARLIEST, le=LATEST)]
+
 EMOTION = "angry, happy, neutral or sad: a statistical guess."
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
-
-Time = Annotated[float, Field(ge=0, le=1e7)]
 
 
 def _printable(text: str) -> str:
@@ -153,14 +153,16 @@ class SpeakerIn(BaseModel):
 class AlignIn(BaseModel):
     """Words and speaker segments of one recording."""
 
-    words: WhisperXTranscript
+    words: Transcript
     speakers: Annotated[list[SpeakerIn], Field(fail_fast=True)] | str = Field(
         description="Segments, or the text of an RTTM file of one recording."
     )
     session_id: Name | None = Field(
         None, description="The recording's name; by default the RTTM's, or “recording”."
     )
-    max_pause: float = Field(1.5, ge=0, le=60, description="Seconds; longer begins a new turn.")
+    max_pause: float = Field(
+        1.5, ge=0, le=MAX_PAUSE, description="Seconds; longer begins a new turn."
+    )
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
