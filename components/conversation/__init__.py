@@ -13,7 +13,7 @@ from components.conversation.recordings import (
     work_through,
 )
 from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
-from components.conversation.spacing import join_words
+from components.conversation.spacing import has_unspaced, join_words
 from components.conversation.speakers import (
     EXCLUSIVE,
     only_recording,

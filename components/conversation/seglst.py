@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
+from unicodedata import normalize
 
-from pydantic import BaseModel, Field, Strict
+from pydantic import AfterValidator, BaseModel, Field, Strict
 
 from components.base import InputError, Name, Number, atomic_path, parse_json, read_text, validate
 from components.conversation.speakers import read_rttm
@@ -18,7 +20,7 @@ Confidence = Annotated[float, Strict()] | None
 class SegLstTurn(BaseModel):
     """A SegLST entry; keys that it has beside these are passed over."""
 
-    session_id: Name
+    session_id: Annotated[Name, AfterValidator(partial(normalize, "NFC"))]
     start: Annotated[Number, Field(alias="start_time")]
     end: Annotated[Number, Field(alias="end_time")]
     speaker: Name

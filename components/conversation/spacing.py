@@ -18,6 +18,15 @@ _LETTER = re.compile(
 """A character of a script that is written without spaces."""
 
 
+def has_unspaced(text: str) -> bool:
+    """Whether a text holds a script that is written without spaces.
+
+    >>> has_unspaced("今日は"), has_unspaced("hello")
+    (True, False)
+    """
+    return bool(_LETTER.search(text))
+
+
 def joins(before: str, after: str, language: str | None) -> bool:
     """Whether a word is written to the one before it without a space.
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from unicodedata import normalize
 
 from components.base import InputError, atomic_path, read_text
 from components.conversation.types import EARLIEST, LATEST, Seconds, SpeakerSegment
@@ -66,7 +67,8 @@ def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
             raise InputError(f"{line}: is not RTTM (expected “SPEAKER …”)")
         with _checked(line, "an RTTM"):
             _check_fields(fields)
-            recording, start, length, speaker = fields[1], fields[3], fields[4], fields[7]
+            recording = normalize("NFC", fields[1])
+            start, length, speaker = fields[3], fields[4], fields[7]
             segment = SpeakerSegment(float(start), float(start) + float(length), speaker)
         recordings.setdefault(recording, []).append(segment)
     return {recording: sorted(segments) for recording, segments in recordings.items()}
@@ -164,7 +166,7 @@ def read_uem(path: Path) -> dict[str, list[tuple[Seconds, Seconds]]]:
         with _checked(location, "a UEM"):
             if len(fields) > 4:
                 raise ValueError(f"it has {len(fields)} fields, UEM 4; names hold no spaces")
-            recording, start, end = fields[0], float(fields[2]), float(fields[3])
+            recording, start, end = normalize("NFC", fields[0]), float(fields[2]), float(fields[3])
         if not (math.isfinite(start) and math.isfinite(end)):
             raise InputError(f"{location}: has a time that is not a number")
         if end < start:

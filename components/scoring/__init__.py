@@ -23,4 +23,4 @@ from components.scoring.verdict import (
     Verdict,
     read_verdict,
 )
-from components.scoring.words import cpwer, normalise, tcpwer, wer, word_speaker_accuracy
+from components.scoring.words import cer, cpwer, normalise, tcpwer, wer, word_speaker_accuracy

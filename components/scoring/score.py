@@ -77,7 +77,8 @@ def score(
         hypothesis: of the same recordings; one that is missing is all missed.
         convention: wu2023, collar0 or ser-align.
         uem: for each recording the stretches to score (seconds), in place of the convention's
-            extent. cpWER counts all words all the same.
+            extent. cpWER counts all words all the same. A recording that it names and the
+            reference does not is silent: all that the hypothesis hears in it is a false alarm.
 
     Raises:
         InputError: a recording that the reference or the UEM lacks, an empty reference, or an
@@ -115,6 +116,7 @@ def score_words(
     reference: Iterable[Turn],
     hypothesis: Iterable[Turn],
     count: Callable[[Sequence[Turn], Sequence[Turn]], WordErrors],
+    uem: Mapping[str, Sequence[Span]] | None = None,
 ) -> WordErrors | None:
     """Word errors summed over recordings; None where either side carries no words.
 
@@ -122,12 +124,13 @@ def score_words(
 
     Args:
         reference, hypothesis: as for `score`.
-        count: `wer`, `cpwer` or `tcpwer`.
+        count: `wer`, `cer`, `cpwer` or `tcpwer`.
+        uem: as for `score`: names silent recordings.
 
     Raises:
         InputError: as `score`.
     """
-    pairs = _pairs(reference, hypothesis)
+    pairs = _pairs(reference, hypothesis, uem)
     if not _both_have(pairs, lambda turn: turn.words):
         return None
     return sum((count(*turns) for turns in pairs.values()), start=WordErrors.zero())
@@ -148,29 +151,36 @@ def _pairs(
 ) -> Pairs:
     """The turns of each recording of the reference, in order of their names.
 
+    Recordings that only the UEM names are silent in the reference.
+
     Raises:
         InputError: as `score`.
     """
     reference = turns_by_recording(reference_turns)
     hypothesis = turns_by_recording(hypothesis_turns)
-    if not reference:
-        raise InputError("the reference has no turns; there is nothing to score against")
-    if unknown := sorted(hypothesis.keys() - reference.keys()):
+    names = reference.keys() | (uem or {}).keys()
+    if not names:
+        raise InputError(
+            "the reference has no turns; there is nothing to score against. If nobody speaks in"
+            " the recording, name it in a UEM (--uem)"
+        )
+    if unknown := sorted(hypothesis.keys() - names):
         raise InputError(
             f"the hypothesis has recording {_names(unknown)}, which the reference lacks;"
-            f" the reference has {_names(sorted(reference))}"
+            f" the reference has {_names(sorted(reference))}. If nobody speaks in it, name it in a"
+            " UEM (--uem)"
         )
     if uem is not None and (unscored := sorted(reference.keys() - uem.keys())):
         raise InputError(f"the UEM has no line for recording {_names(unscored)}; add what to score")
-    return {name: (reference[name], hypothesis.get(name, [])) for name in sorted(reference)}
+    return {name: (reference.get(name, []), hypothesis.get(name, [])) for name in sorted(names)}
 
 
 def _both_have(pairs: Pairs, has: Callable[[Turn], object]) -> bool:
-    """Whether the reference has it, and the hypothesis too if it has turns at all."""
-    reference, hypothesis = (
+    """Whether both sides have it, those that have turns at all."""
+    sides = [
         [turn for turns in side for turn in turns] for side in zip(*pairs.values(), strict=True)
-    )
-    return any(map(has, reference)) and (any(map(has, hypothesis)) or not hypothesis)
+    ]
+    return all(any(map(has, side)) or not side for side in sides) and any(sides)
 
 
 def _names(names: Sequence[str]) -> str:

@@ -12,6 +12,7 @@ from components.conversation import (
     EMOTIONS,
     Seconds,
     Turn,
+    has_unspaced,
     read_turns,
     read_uem,
     turns_from_rttm,
@@ -46,23 +47,45 @@ def score_command(
     """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
 
     Seconds are summed over recordings, then divided. The convention stands with every number. EERa
-    and sEERa are the emotion errors on speech that both agree is speech.
+    and sEERa are the emotion errors on speech that both agree is speech. Words are compared in
+    lower case and without punctuation; numbers stay as they are written.
     """
-    from components.scoring import score, score_words, tcpwer, wer
+    from components.scoring import cer, score, score_words, tcpwer, wer
 
     true, predicted = _read(reference), _read(hypothesis)
     for path, turns in ((reference, true), (hypothesis, predicted)):
         for oddity in _oddities(turns):
             note(f"moodline: {path}: {oddity}")
-    scores = score(true, predicted, convention.value, uem=None if uem is None else read_uem(uem))
+    stretches = None if uem is None else read_uem(uem)
+    scores = score(true, predicted, convention.value, uem=stretches)
     numbers = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,
         "seera": scores.steer.agreed_to_json() if scores.steer else None,
     }
-    for name, count in [("wer", wer)] + ([("tcpwer", tcpwer)] if with_tcpwer else []):
-        words = score_words(true, predicted, count)
+    counts = {"wer": wer}
+    if any(has_unspaced(turn.words) for turn in true):
+        counts["cer"] = cer
+        note(
+            "moodline: the reference has text that is written without spaces, so a whole sentence"
+            " may count as one word; read the character errors (CER)"
+        )
+    if with_tcpwer:
+        counts["tcpwer"] = tcpwer
+    digits = [_words_with_digits(turns) for turns in (true, predicted)]
+    if digits[0] != digits[1]:
+        note(
+            f"moodline: the reference has {digits[0]} words with digits, the hypothesis"
+            f" {digits[1]}; “42” and “forty-two” count as different words"
+        )
+    for name, count in counts.items():
+        words = score_words(true, predicted, count, stretches)
         numbers[name] = words.to_json() if words else None
     return print_json(numbers) if as_json else out.print(_table(numbers))
+
+
+def _words_with_digits(turns: Sequence[Turn]) -> int:
+    words = (word for turn in turns for word in turn.words.split())
+    return sum(any(map(str.isdigit, word)) for word in words)
 
 
 def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
@@ -99,13 +122,14 @@ def _table(numbers: dict[str, Any]) -> Table:
         if part := numbers[name]:
             seconds = [f"{part[k]:.2f} s" for k in ("confusion", "agreed")]
             table.add_row(shown, _rate(part["rate"]), "", "", *seconds)
-    for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER")):
+    for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER"), ("cer", "CER")):
         if name not in numbers:
             continue
         if (part := numbers[name]) is None:
             table.add_row(shown, "–", "no words")
         else:
-            counts = (f"{part['errors']} errors", f"{part['length']} words")
+            unit = "characters" if name == "cer" else "words"
+            counts = (f"{part['errors']} errors", f"{part['length']} {unit}")
             table.add_row(shown, _rate(part["rate"]), "", "", *counts)
     return table
 

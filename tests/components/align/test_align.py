@@ -87,15 +87,46 @@ class TestFlatten:
         words = flatten([segment(Word("a", 0, 2), Word("7", None, None), Word("b", 1.5, 3))])
         assert [(w.text, w.start, w.end) for w in words] == [
             ("a", 0, 2),
-            ("b", 1.5, 3),
             ("7", 2, 2),
+            ("b", 1.5, 3),
         ]
 
     def test_words_are_ordered_across_segments(self) -> None:
         words = flatten(
-            [segment(Word("late", 5, 6), Word("end", 6, 7)), segment(Word("early", 1, 9))]
+            [
+                segment(Word("late", 5, 6), Word("end", 6, 7), start=5, end=7),
+                segment(Word("early", 1, 9), start=1, end=9),
+            ]
         )
         assert [w.text for w in words] == ["early", "late", "end"]
+
+    def test_a_segment_s_words_stay_in_their_order_whatever_their_times_say(self) -> None:
+        words = flatten([segment(Word("you", 0.6, 0.8), Word("know", 0.55, 1.0))])
+        assert [w.text for w in words] == ["you", "know"]
+
+    def test_segments_that_overlap_do_not_interleave(self) -> None:
+        words = flatten(
+            [
+                segment(Word("and", 1.2, 1.4), Word("nobody", 1.5, 2.0), start=1.2, end=3.0),
+                segment(Word("never", 1.3, 1.7), Word("arrived", 1.8, 2.4), start=0.2, end=2.4),
+            ]
+        )
+        assert [w.text for w in words] == ["never", "arrived", "and", "nobody"]
+
+    def test_half_of_a_time_bounds_what_is_shared(self) -> None:
+        # |a|   |look x| end |   : “look” starts at 5, “x” ends at 7, the next two share the rest
+        words = flatten(
+            [
+                segment(
+                    Word("a", 0, 1),
+                    Word("look", 5, None),
+                    Word("x", None, 7),
+                    Word("y", None, None),
+                    Word("z", None, 11),
+                )
+            ]
+        )
+        assert [(w.start, w.end) for w in words] == [(0, 1), (5, 6), (6, 7), (7, 9), (9, 11)]
 
 
 class TestAttribute:

@@ -79,7 +79,7 @@ def test_other_recordings_are_one_line(
     assert said.out == ""
     assert said.err.strip() == (
         "moodline: the hypothesis has recording call7, which the reference lacks; the reference"
-        " has r"
+        " has r. If nobody speaks in it, name it in a UEM (--uem)"
     )
 
 
@@ -95,3 +95,65 @@ def test_what_was_hardly_meant_is_told(
     assert "r: F begins a turn at 3.00 s, within their own that ends at 4.00 s" in said[1]
     run(["score", str(files["ref.json"]), str(files["hyp.json"])])
     assert capsys.readouterr().err == ""
+
+
+class TestSilence:
+    """A recording in which nobody speaks: what is heard in it is counted, not refused."""
+
+    SILENCE = Turn("silence", 2, 5, "x", "thank you", "happy")
+
+    def test_the_uem_names_silent_recordings(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        write_turns(tmp_path / "ref.json", REFERENCE)
+        write_turns(tmp_path / "hyp.json", [*HYPOTHESIS, self.SILENCE])
+        (tmp_path / "u.uem").write_text("r 1 0 10\nsilence 1 0 30\n")
+        scores = scored(
+            capsys, tmp_path / "ref.json", tmp_path / "hyp.json", "--uem", tmp_path / "u.uem"
+        )
+        assert scores["der"]["false_alarm"] == scores["teer"]["false_alarm"] == 3
+        assert scores["cpwer"] == {"errors": 3, "length": 5, "rate": 0.6}
+        assert scores["wer"]["errors"] == 3
+
+    def test_silence_alone_has_false_alarms_and_no_rate(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        write_turns(tmp_path / "ref.json", [])
+        write_turns(tmp_path / "hyp.json", [self.SILENCE])
+        (tmp_path / "u.uem").write_text("silence 1 0 30\n")
+        scores = scored(
+            capsys, tmp_path / "ref.json", tmp_path / "hyp.json", "--uem", tmp_path / "u.uem"
+        )
+        assert (scores["der"]["false_alarm"], scores["der"]["rate"]) == (3, None)
+        assert scores["teer"]["false_alarm"] == 3
+        assert scores["wer"] == {"errors": 2, "length": 0, "rate": None}
+
+    def test_without_a_uem_the_refusal_says_what_to_do(
+        self, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    ) -> None:
+        write_turns(tmp_path / "ref.json", REFERENCE)
+        write_turns(tmp_path / "hyp.json", [self.SILENCE])
+        assert run(["score", str(tmp_path / "ref.json"), str(tmp_path / "hyp.json")]) == 2
+        assert "name it in a UEM" in " ".join(capsys.readouterr().err.split())
+
+
+def test_text_without_spaces_is_counted_by_character_too(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    write_turns(tmp_path / "ref.json", [Turn("r", 0, 4, "F", "今日はいい天気")])
+    write_turns(tmp_path / "hyp.json", [Turn("r", 0, 4, "F", "今日もいい天気")])
+    assert run(["score", str(tmp_path / "ref.json"), str(tmp_path / "hyp.json"), "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["cer"] == {
+        "errors": 1,
+        "length": 7,
+        "rate": pytest.approx(1 / 7),
+    }
+    assert "read the character errors" in " ".join(printed.err.split())
+
+
+def test_digits_on_one_side_are_told(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    write_turns(tmp_path / "ref.json", [Turn("r", 0, 4, "F", "forty-two cats")])
+    write_turns(tmp_path / "hyp.json", [Turn("r", 0, 4, "F", "42 cats")])
+    assert run(["score", str(tmp_path / "ref.json"), str(tmp_path / "hyp.json"), "--json"]) == 0
+    assert "“42” and “forty-two” count as different" in " ".join(capsys.readouterr().err.split())
