@@ -89,13 +89,17 @@ bento-image: bento ## an image of the Bento, on top of the cpu image (make image
 load: setup ## load a running service (make serve) with 1, 4, 16, 64 clients: URL=http://127.0.0.1:3000
 	$(BIN)/python -m tests.load --url $(or $(URL),http://127.0.0.1:3000)
 
+# The images' packages are those of requirements.lock: all but the dev tools, and for slim few.
+LOCK := $(UV) pip compile --generate-hashes --no-annotate --no-header --no-emit-index-url \
+	--python-version 3.11 -q
+
 .PHONY: lock
 lock: $(VENV)/.ready ## resolve all environments anew
-	$(UV) pip compile pyproject.toml --extra dev --generate-hashes --no-annotate --no-header \
-		--no-emit-index-url --python-version 3.11 --upgrade -q -o requirements.lock
-	for name in models tools triton; do $(UV) pip compile infra/locks/$$name.in --no-deps \
-		--generate-hashes --no-annotate --no-header --no-emit-index-url --python-version 3.11 -q \
-		-o infra/locks/$$name.lock; done
+	$(LOCK) pyproject.toml --extra dev --upgrade -o requirements.lock
+	$(LOCK) pyproject.toml -c requirements.lock -o infra/locks/images.lock
+	$(LOCK) infra/locks/slim.in -c requirements.lock -o infra/locks/slim.lock
+	set -e; for name in models tools triton; do \
+		$(LOCK) infra/locks/$$name.in --no-deps -o infra/locks/$$name.lock; done
 
 .PHONY: rules
 rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of infra/prometheus/rules.yaml
