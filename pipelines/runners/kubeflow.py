@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base import InputError, Refused, Unavailable, file_digest
+from components.base import InputError, MoodlineError, Refused, Unavailable, file_digest
 from components.config import Profile, Settings
 from pipelines.definitions.compiled import compile_pipeline
 from pipelines.runners.request import RetrainRequest
@@ -59,7 +59,7 @@ def submit(
 
     Raises:
         InputError: no host, a host that refuses or is no Kubeflow Pipelines, a wrong schedule.
-        Unavailable: the host does not answer.
+        Unavailable: the host does not answer, or fails itself (500 and above).
         Refused: the run that was waited for failed.
     """
     schedule = None if cron is None else _six_fields(cron)
@@ -168,7 +168,7 @@ def _client(settings: Settings) -> Iterator["Client"]:
                 namespace=settings.kfp_namespace or "kubeflow",
             )
     except ApiException as error:
-        raise InputError(_refusal(host, error.status, error.body)) from error
+        raise _refusal(host, error.status, error.body) from error
     except HTTPError as error:
         raise Unavailable(f"{host}: went away ({' '.join(str(error).split())})") from error
 
@@ -184,19 +184,21 @@ def _check_reachable(host: str, token: str | None) -> None:
         message = f"{host}: does not answer ({error}); is MOODLINE_KFP_HOST right?"
         raise Unavailable(message) from None
     if answer.is_error:
-        raise InputError(_refusal(host, answer.status_code, answer.text))
+        raise _refusal(host, answer.status_code, answer.text)
     if not answer.headers.get("content-type", "").startswith("application/json"):
         raise InputError(f"{host}: answers, but is no Kubeflow Pipelines API (v2)")
 
 
-def _refusal(host: str, status: int, body: str | None) -> str:
-    """What a host's refusal means."""
+def _refusal(host: str, status: int, body: str | None) -> MoodlineError:
+    """What a host's refusal means; one of 500 or above is no fault of the request."""
     if status in (401, 403):
         refusal = "knows no such token" if status == 401 else "does not allow it"
-        return f"{host}: {refusal} ({status}); set MOODLINE_KFP_TOKEN to a token that may"
+        advice = "set MOODLINE_KFP_TOKEN to a token that may"
+        return InputError(f"{host}: {refusal} ({status}); {advice}")
     try:
         message = str(json.loads(body or "")["error_message"])
     except (ValueError, KeyError, TypeError):
         message = (body or "it said nothing").strip()
     first_line = message.partition("\n")[0]
-    return f"{host}: refuses ({status}): {first_line[:300]}"
+    kind = Unavailable if status >= 500 else InputError
+    return kind(f"{host}: refuses ({status}): {first_line[:300]}")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from components.base import InputError, MoodlineError, Refused
+from components.base import InputError, MoodlineError, Refused, Unavailable
 from components.config import ClusterSettings, Profile, Settings, load_profile
 from pipelines.cli.main import run as moodline
 from pipelines.runners import kubeflow
@@ -131,20 +131,37 @@ def test_a_host_that_refuses(changes: dict[str, Any], says: str, server: KfpServ
 
 
 @pytest.mark.parametrize(
-    ("status", "says"),
-    [(403, r"does not allow it \(403\)"), (500, r"refuses \(500\): the database is in a sulk$")],
+    ("status", "kind", "says"),
+    [
+        (403, InputError, r"does not allow it \(403\)"),
+        (409, InputError, r"refuses \(409\): the database is in a sulk$"),
+        (500, Unavailable, r"refuses \(500\): the database is in a sulk$"),
+        (503, Unavailable, r"refuses \(503\)"),
+    ],
 )
-def test_a_host_that_refuses_in_the_middle(status: int, says: str, server: KfpServer) -> None:
+def test_a_host_that_refuses_in_the_middle(
+    status: int, kind: type[MoodlineError], says: str, server: KfpServer
+) -> None:
     server.refuse = status
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(kind, match=says):
         submit(DEMO, REQUEST, settings(server))
     assert not server.runs
 
 
-def test_another_site_is_not_taken_for_one(server: KfpServer) -> None:
-    class LoginPage(BaseHTTPRequestHandler):
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [
+        (200, InputError, "is no Kubeflow Pipelines API"),
+        (404, InputError, r"refuses \(404\): <html>who are you\?</html>"),
+        (502, Unavailable, r"refuses \(502\)"),
+    ],
+)
+def test_another_site_is_not_taken_for_one(
+    status: int, kind: type[MoodlineError], says: str, server: KfpServer
+) -> None:
+    class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200)
+            self.send_response(status)
             self.send_header("Content-Type", "text/html")
             self.end_headers()
             self.wfile.write(b"<html>who are you?</html>")
@@ -152,10 +169,10 @@ def test_another_site_is_not_taken_for_one(server: KfpServer) -> None:
         def log_message(self, *_: Any) -> None:
             pass
 
-    site = ThreadingHTTPServer(("127.0.0.1", 0), LoginPage)
+    site = ThreadingHTTPServer(("127.0.0.1", 0), Page)
     Thread(target=site.serve_forever, daemon=True).start()
     try:
-        with pytest.raises(InputError, match="is no Kubeflow Pipelines API"):
+        with pytest.raises(kind, match=says):
             submit(DEMO, REQUEST, settings(server, kfp_host=f"http://127.0.0.1:{site.server_port}"))
     finally:
         site.shutdown()
@@ -174,9 +191,9 @@ def test_a_wrong_request_is_one_line(
     options: list[str], says: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert moodline(["retrain", *options]) == 2
-    told = capsys.readouterr()
-    assert says in told.err and told.out == ""
-    assert len(told.err.strip().splitlines()) == 1
+    printed = capsys.readouterr()
+    assert says in printed.err and printed.out == ""
+    assert len(printed.err.strip().splitlines()) == 1
 
 
 def test_a_profile_s_secrets_are_in_no_upload(server: KfpServer) -> None:
