@@ -20,6 +20,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.status import Status
 
 from components.base import STDOUT, InputError, check_writable
 
@@ -107,11 +108,9 @@ def note(text: object) -> None:
     err.print(shown, markup=False, soft_wrap=True)
 
 
-@contextmanager
-def spinner(label: str) -> Iterator[None]:
+def spinner(label: str) -> Status:
     """Show on standard error that something is going on."""
-    with err.status(label):
-        yield
+    return err.status(label)
 
 
 def title(text: str) -> None:

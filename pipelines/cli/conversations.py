@@ -1,16 +1,20 @@
-"""Commands on one conversation: transcribe, diarize, align, analyze; and `corpus check`."""
+"""Commands on conversations: transcribe, diarize, align, analyze; and `corpus check`."""
 
+import sys
+from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table
-from rich.text import Text
+from rich.console import Console
 
 from components.align import align, align_baseline
-from components.base import InputError
+from components.base import InputError, atomic_path
+from components.config import Profile, Settings
 from components.conversation import (
     UNKNOWN,
+    SpeakerSegment,
     Turn,
     audio_duration,
     only_recording,
@@ -18,19 +22,21 @@ from components.conversation import (
     read_rttm,
     read_words,
     recording_name,
+    turns_to_vtt,
     write_rttm,
     write_turns,
     write_words,
 )
-from pipelines.cli.analysis import Format, open_analyzer, show_turns
+from components.conversation.seglst import turn_entry
+from components.conversation.speakers import rttm_text
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
-from pipelines.cli.options import (
-    AsJson,
-    MaxPause,
-    ProfileName,
-    Speakers,
-    profile_and_settings,
-)
+from pipelines.cli.options import AsJson, MaxPause, ProfileName, Speakers, profile_and_settings
+from pipelines.cli.tables import facts_table, turns_table
+
+if TYPE_CHECKING:
+    from serving.engine.analyze import Analyzer
+
+Format = Literal["table", "json", "rttm", "vtt", "html"]
 
 
 def transcribe_command(
@@ -88,9 +94,8 @@ def align_command(
     if any(segment.speaker == UNKNOWN for segment in spoken):
         note(f"{speakers}: has a speaker named {UNKNOWN}, the name for words outside all speech")
     join = align_baseline if baseline else align
-    turns = join(
-        segments, spoken, session_id=session_id, max_pause=1.5 if max_pause is None else max_pause
-    )
+    pause = 1.5 if max_pause is None else max_pause
+    turns = join(segments, spoken, session_id=session_id, max_pause=pause)
     write_turns(output, turns)
     note(f"{output}: {len(turns)} turns")
 
@@ -99,13 +104,11 @@ def analyze_command(
     audio: Annotated[list[Path], typer.Argument(help="One recording or more.")],
     num_speakers: Speakers = None,
     max_pause: MaxPause = None,
-    output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = (
-        Format.table
-    ),
+    output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = "table",
     output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
     profile: ProfileName = "demo",
     model: Annotated[
-        str, typer.Option("--model", help="A registered version or alias, or a model's folder.")
+        str, typer.Option(help="A registered version or alias, or a model's folder.")
     ] = "production",
 ) -> None:
     """Who said what, when, and with which emotion.
@@ -113,7 +116,7 @@ def analyze_command(
     The labels are guesses about people. They must not be used to infer the emotions of people at
     work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
     """
-    if output_format is Format.vtt and len(audio) > 1:
+    if output_format == "vtt" and len(audio) > 1:
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
         audio_duration(path)  # a bad file is refused before any model is loaded
@@ -126,15 +129,66 @@ def analyze_command(
     with bar("listening") as progress:
         progress(0, len(audio))
         for done, path in enumerate(audio, start=1):
-            analysis = analyzer.analyze(
+            turns += analyzer.analyze(
                 read_audio(path),
-                session_id=recording_name(path),
+                session_id=names[done - 1],
                 num_speakers=num_speakers,
                 max_pause=max_pause,
-            )
-            turns += analysis.turns
+            ).turns
             progress(done, len(audio))
     show_turns(turns, output_format, output)
+
+
+def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
+    """Load all models; `model` is a registered version, an alias or a folder."""
+    from components.fusion import Classifier
+    from serving.engine.analyze import Analyzer
+
+    folder = Path(model)
+    if not folder.is_dir():
+        from components.register import download
+
+        with spinner(f"fetching model {model}"):
+            folder = download(model, settings.cache / "versions", settings)
+    with spinner("loading the models"):
+        analyzer = Analyzer(profile, settings, Classifier(folder))
+        analyzer.load()
+    return analyzer
+
+
+def show_turns(turns: Sequence[Turn], form: Format, output: Path | None) -> None:
+    """Write turns to a file, whole or not at all, or to the screen."""
+    if output is None and form == "table":
+        out.print(turns_table(turns))
+    elif output is None and form == "json":
+        print_json([turn_entry(turn) for turn in turns])
+    elif output is None:
+        sys.stdout.write(turns_text(turns, form))
+    elif form == "json":
+        write_turns(output, turns)
+    else:
+        text = turns_text(turns, form)
+        with atomic_path(output) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def turns_text(turns: Sequence[Turn], form: Format) -> str:
+    """Turns as text of a format other than JSON."""
+    if form == "rttm":
+        spoken: dict[str, list[SpeakerSegment]] = {}
+        for t in turns:
+            segment = SpeakerSegment(t.start, t.end, t.speaker)
+            spoken.setdefault(t.session_id, []).append(segment)
+        return "".join(rttm_text(name, segments) for name, segments in spoken.items())
+    if form == "vtt":
+        return turns_to_vtt(turns)
+    if form == "html":
+        from components.reporting.turns_page import turns_page
+
+        return turns_page(turns)
+    page = StringIO()
+    Console(file=page, width=120).print(turns_table(turns))
+    return page.getvalue()
 
 
 def corpus_check(
@@ -151,23 +205,17 @@ def corpus_check(
 
     with bar("reading") as progress:
         report = asdict(check_corpus(folder, progress))
-    findings = report["findings"]
-    for line in findings:
+    for line in report["findings"]:
         note(line)
     if as_json:
         print_json(report)
-        raise typer.Exit(bool(findings))
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for name, value in report.items():
-        if name == "findings":
-            continue
-        shown = (
-            ", ".join(f"{key} {count}" for key, count in value.items())
-            if isinstance(value, dict)
-            else f"{value:.1f}"
-            if isinstance(value, float)
-            else str(value)
-        )
-        table.add_row(name.replace("_", " "), Text(shown))
-    out.print(table)
-    raise typer.Exit(bool(findings))
+    else:
+        facts = {name: _shown(value) for name, value in report.items() if name != "findings"}
+        out.print(facts_table(facts))
+    raise typer.Exit(bool(report["findings"]))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {count}" for key, count in value.items())
+    return f"{value:.1f}" if isinstance(value, float) else str(value)

@@ -1,6 +1,7 @@
-"""`moodline demo`: the whole loop on the demo corpus, then a real conversation."""
+"""`moodline demo` and `moodline demo-loop`: the whole loop, once by command, once by itself."""
 
 import getpass
+import shutil
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,13 +11,16 @@ import typer
 from components.config import Profile, Settings
 from components.conversation import audio_duration, read_audio
 from components.register import alias_version
-from pipelines.cli.analysis import open_analyzer
 from pipelines.cli.console import bar, err, out, spinner, title
+from pipelines.cli.conversations import open_analyzer
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
 from pipelines.cli.tables import turns_table
 from pipelines.demo.sample import sample_conversation, sample_errors
 from pipelines.runners.request import RetrainRequest
+
+LOOP_ENVIRONMENT = {"MOODLINE_LOG_AUDIO": "true", "MOODLINE_TRAFFIC_FOLLOW_SECONDS": "1"}
+"""The service keeps the sound, for only that can be trained on, and asks the registry often."""
 
 
 def demo_command(
@@ -31,9 +35,7 @@ def demo_command(
     began = time.monotonic()
     chosen, settings = profile_and_settings(profile)
     title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
-    request = RetrainRequest(
-        corpus=corpus, promote=True, actor=getpass.getuser(), reason="moodline demo"
-    )
+    request = RetrainRequest(corpus, promote=True, actor=getpass.getuser(), reason="moodline demo")
     result = show_retraining(chosen, request, settings)
     show_result(result)
     if result.decision == "inconclusive" and alias_version("production", settings) is not None:
@@ -101,3 +103,58 @@ def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Sett
         soft_wrap=True,
     )
     err.print("The emotions have no reference: nobody labelled this call.", style="dim")
+
+
+def demo_loop_command(
+    profile: ProfileName = "demo",
+    corpus: Annotated[Path, typer.Option("--corpus", help="Another corpus.")] = DEMO_CORPUS,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="The gate's: how much worse on normal recordings.")
+    ] = 0.2,
+) -> None:
+    """From drifted traffic to a promoted version: drift, alert, trigger, retraining, gate.
+
+    The service, Prometheus, Alertmanager and the trigger are started here, with a state of their
+    own (`loop` in Moodline's home) that is made anew each time. The traffic is the corpus, then the
+    corpus as if it came from elsewhere, with corrections: all of it synthetic.
+
+    The gate is the profile's, but that no regression against production is held to --margin: on
+    the demo's four test conversations a smaller one would nearly always leave it to a person.
+    """
+    from pipelines.demo.loop.recordings import prepare_recordings
+    from pipelines.demo.loop.scenario import Scenario
+    from pipelines.demo.loop.stack import Stack
+    from pipelines.demo.loop.state import loop_settings, only_loop, with_margin
+
+    began = time.monotonic()
+    chosen, settings = profile_and_settings(profile)
+    chosen = with_margin(chosen, margin)
+    own = loop_settings(settings)
+    programs = settings.home / "prometheus"
+    stack = Stack(
+        settings=own, programs=programs, profile=chosen, corpus=corpus, environment=LOOP_ENVIRONMENT
+    )
+    with only_loop(settings), stack:
+        shutil.rmtree(own.home, ignore_errors=True)
+        recordings = prepare_recordings(corpus, chosen, own.home / "traffic")
+        title("1  A version in production, in a registry of the loop's own")
+        # Finished steps stay where other runs find them: they are done once.
+        shared = own.model_copy(update={"runs": settings.runs})
+        request = RetrainRequest(
+            corpus=corpus, promote=True, actor=getpass.getuser(), reason="moodline demo-loop"
+        )
+        first = show_retraining(chosen, request, shared)
+        refuse_unless_passed(first)
+        out.print(f"Version {first.version} passed its gate and is in production.")
+        title("2  The service, Prometheus, Alertmanager, the trigger")
+        with err.status("starting") as status:
+            stack.start(lambda names: status.update(f"starting {names}"))
+        for name, url in stack.urls.items():
+            out.print(f"  {name:13} {url}")
+        Scenario(
+            stack=stack, recordings=recordings, settings=own, profile=chosen, out=out, err=err
+        ).run()
+        with spinner("stopping"):
+            stack.stop()
+    out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
+    out.print(f"Its reports, logs and registry are in {own.home}", soft_wrap=True)

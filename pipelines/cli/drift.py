@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from components.base import InputError, Refused
 from components.config import Settings
 from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
-from pipelines.cli.options import AsJson
-from pipelines.cli.window import Window, start_of
+from pipelines.cli.options import AsJson, Window, start_of
+from pipelines.cli.tables import plain_table, right
 
 if TYPE_CHECKING:
     from components.drift import DriftResult, FeatureDrift
@@ -22,13 +21,13 @@ if TYPE_CHECKING:
 def drift_command(
     window: Window = "24h",
     until: Annotated[
-        datetime | None, typer.Option("--until", help="The window's end, in UTC; default: now.")
+        datetime | None, typer.Option(help="The window's end, in UTC; default: now.")
     ] = None,
     version: Annotated[
-        str, typer.Option("--version", help="A version or alias, or a version's folder.")
+        str, typer.Option(help="A version or alias, or a version's folder.")
     ] = "production",
     log: Annotated[
-        Path | None, typer.Option("--log", help="Another log: a folder of `moodline log export`.")
+        Path | None, typer.Option(help="Another log: a folder of `moodline log export`.")
     ] = None,
     output: Annotated[Path | None, file_option("Where the HTML report goes.")] = None,
     prom: Annotated[
@@ -59,15 +58,11 @@ def drift_command(
             with closing(TurnLog(settings.log, settings.feedback_url)) as own:
                 turns = own.window(since, end, version=number)
         entries = FeedbackStore.read(settings.feedback_url, since)
+        feedback = [entry for entry in entries if entry.time < end]
         result = drift(
-            turns,
-            folder,
-            since=since,
-            until=end,
-            version=number,
-            registered=registered,
-            feedback=[entry for entry in entries if entry.time < end],
-        )
+            turns, folder, since=since, until=end, version=number, registered=registered,
+            feedback=feedback,
+        )  # fmt: skip
     result.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
     if as_json:
         print_json(result.to_json())
@@ -93,19 +88,8 @@ def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, 
 
 def show(result: "DriftResult") -> None:
     """Print the verdict, feature by feature."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in (
-        "feature",
-        "reference",
-        "window",
-        "statistic",
-        "value",
-        "beyond chance",
-        "p",
-        "psi",
-        "",
-    ):
-        table.add_column(column, justify="left" if column in ("feature", "") else "right")
+    numbers = ("reference", "window", "statistic", "value", "beyond chance", "p", "psi")
+    table = plain_table("feature", *right(*numbers), "")
     for feature in result.verdict.features:
         table.add_row(*_row(feature))
     out.print(table)
@@ -117,11 +101,8 @@ def show(result: "DriftResult") -> None:
             f" {scores['accuracy']['rate']:.1%}{spread}, {scores['contradicted']} contradicted"
         )
     verdict = result.verdict
-    out.print(
-        f"{verdict.decision.replace('_', ' ')}: {verdict.reason}"
-        f" ({verdict.turns} turns, {verdict.recordings} recordings)",
-        markup=False,
-    )
+    size = f"{verdict.turns} turns, {verdict.recordings} recordings"
+    out.print(f"{verdict.decision.replace('_', ' ')}: {verdict.reason} ({size})", markup=False)
 
 
 def _row(feature: "FeatureDrift") -> list[str | Text]:

@@ -4,41 +4,32 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.table import Table as Printed
 from rich.text import Text
 
-from components.config import Profile, Settings
+from components.config import Profile
 from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.tables import plain_table, right
 
 if TYPE_CHECKING:
     from pipelines.experiments import Results
     from pipelines.experiments.turns import StageProgress
 
-
-class Experiment(StrEnum):
-    """What can be run."""
-
-    table1 = "table1"
-    table2 = "table2"
-    table3 = "table3"
-    table4 = "table4"
-    all = "all"
+Experiment = Literal["table1", "table2", "table3", "table4", "all"]
 
 
 def experiment_command(
     name: Annotated[Experiment, typer.Argument(help="One of the paper's tables, or all of them.")],
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path, typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's.")
+        Path, typer.Option(help="IEMOCAP's layout or a manifest; default: the demo's.")
     ] = DEMO_CORPUS,
     seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, help="In place of the profile's number.")
+        int | None, typer.Option(min=1, help="In place of the profile's number.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All numbers as JSON.")] = False,
     output: Annotated[
@@ -68,20 +59,16 @@ def experiment_command(
     _warn_without_gpu(chosen)
     with _bars() as progress, tempfile.TemporaryDirectory(prefix="moodline-") as work:
         results = run_experiment(
-            name.value,
-            recordings,
-            chosen,
-            settings,
-            Path(work),
-            progress,
-            synthetic=report.synthetic,
+            name, recordings, chosen, settings, Path(work), progress, synthetic=report.synthetic
         )
     if as_json:
         print_json(to_json(results))
     elif not taken:
         show(results)
-    if output is None and name is Experiment.all:
-        output = default_report(settings, results)
+    if output is None and name == "all":
+        about = results.about
+        report_name = f"{about['profile']}-{about['corpus'][:8]}.html"
+        output = settings.home / "experiments" / report_name
     if output is not None:
         from components.evaluate import write_text
 
@@ -89,14 +76,8 @@ def experiment_command(
         note(f"Report: {output}")
 
 
-def default_report(settings: Settings, results: "Results") -> Path:
-    """Where a report goes that was given no place."""
-    about = results.about
-    return settings.home / "experiments" / f"{about['profile']}-{about['corpus'][:8]}.html"
-
-
 def to_json(results: "Results") -> dict[str, Any]:
-    """Everything an experiment found."""
+    """All numbers of an experiment."""
     from pipelines.experiments import tables
     from pipelines.experiments.explain import by_fault, count_faults
 
@@ -123,12 +104,11 @@ def show(results: "Results") -> None:
 
     about = results.about
     if about["synthetic"]:
-        out.print(
+        warning = (
             "Synthetic speech: these numbers show that the system works; they say nothing about"
-            " real people.",
-            style="yellow",
-            soft_wrap=True,
+            " real people."
         )
+        out.print(warning, style="yellow", soft_wrap=True)
     out.print(
         f"{about['recordings']} recordings in {len(about['folds'])} folds, {about['utterances']}"
         f" scored utterances ({about['unscored_utterances']} of other emotions are not scored),"
@@ -152,15 +132,12 @@ def show(results: "Results") -> None:
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    printed = Printed(
-        box=None, pad_edge=False, header_style="bold", title=title, title_justify="left"
-    )
-    for number, column in enumerate(columns):
-        printed.add_column(column, justify="right" if number else "left")
+    table = plain_table(columns[0], *right(*columns[1:]))
+    table.title, table.title_justify = title, "left"
     for row in rows:
-        printed.add_row(*(Text(cell) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))
     out.print("")
-    out.print(printed)
+    out.print(table)
 
 
 def _warn_without_gpu(profile: Profile) -> None:
@@ -182,9 +159,7 @@ def _bars() -> "Iterator[StageProgress]":
         current = progress.add_task("", total=None)
 
         def update(what: str, done: int, total: int) -> None:
-            if what == "units of work":
-                progress.update(whole, completed=done, total=total, visible=True)
-            else:
-                progress.update(current, description=what, completed=done, total=total)
+            task = whole if what == "units of work" else current
+            progress.update(task, description=what, completed=done, total=total, visible=True)
 
         yield update

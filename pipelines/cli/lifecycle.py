@@ -1,66 +1,61 @@
-"""Commands on the model's life: retrain, compile, serve."""
+"""Commands that run pipelines, and the service: retrain, batch, compile, serve."""
 
 import getpass
-from enum import StrEnum
+import shutil
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from components.base import InputError
-from components.config import Settings, load_profile
-from pipelines.cli.console import file_option, note, print_json
+from components.base import InputError, atomic_path, check_new_folder
+from components.config import Profile, Settings, load_profile
+from pipelines.cli.console import file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
     DEMO_CORPUS,
+    Host,
+    Port,
     ProfileName,
     Runner,
+    Speakers,
     profile_and_settings,
 )
-from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
+from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining, shown_steps
+from pipelines.runners.local import run_pipeline
+from pipelines.runners.request import RetrainRequest
 
-
-class PipelineName(StrEnum):
-    """What there is to run."""
-
-    retrain = "retrain"
-    preprocess = "preprocess"
-    batch = "batch"
+PipelineName = Literal["retrain", "preprocess", "batch"]
 
 
 def retrain_command(
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path | None,
-        typer.Option("--corpus", help="IEMOCAP's layout or a manifest; default: the demo's."),
+        Path | None, typer.Option(help="IEMOCAP's layout or a manifest; default: the demo's.")
     ] = None,
     feedback: Annotated[
-        Path | None,
-        typer.Option("--feedback", help="What moodline feedback export wrote; trained on only."),
+        Path | None, typer.Option(help="What moodline feedback export wrote; trained on only.")
     ] = None,
-    runner: Annotated[Runner, typer.Option("--runner", help="Where the steps run.")] = Runner.local,
+    runner: Annotated[Runner, typer.Option(help="Where the steps run.")] = "local",
     cron: Annotated[
-        str | None,
-        typer.Option("--cron", help="On kubeflow: by this schedule, as in “0 3 * * 1”."),
+        str | None, typer.Option(help="On kubeflow: by this schedule, as in “0 3 * * 1”.")
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="On kubeflow: until it has ended.")] = False,
     host: Annotated[
-        str | None, typer.Option("--host", help="Of kubeflow; default: MOODLINE_KFP_HOST.")
+        str | None, typer.Option(help="Of kubeflow; default: MOODLINE_KFP_HOST.")
     ] = None,
     namespace: Annotated[
-        str | None, typer.Option("--namespace", help="There; default: MOODLINE_KFP_NAMESPACE.")
+        str | None, typer.Option(help="There; default: MOODLINE_KFP_NAMESPACE.")
     ] = None,
     experiment: Annotated[
-        str | None, typer.Option("--experiment", help="There; default: MOODLINE_KFP_EXPERIMENT.")
+        str | None, typer.Option(help="There; default: MOODLINE_KFP_EXPERIMENT.")
     ] = None,
     promote: Annotated[
         bool, typer.Option("--promote", help="Put it into production if its gate passes.")
     ] = False,
-    reason: Annotated[
-        str, typer.Option("--reason", help="Why; kept with the version and its promotion.")
-    ] = "",
+    reason: Annotated[str, typer.Option(help="Why; kept with the version and its promotion.")] = "",
     cause: Annotated[
-        str, typer.Option("--cause", help="What started it, where nobody did; kept likewise.")
+        str, typer.Option(help="What started it, where nobody did; kept likewise.")
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The result as JSON.")] = False,
 ) -> None:
@@ -69,93 +64,118 @@ def retrain_command(
     What was done before is not done again: a run that was killed goes on where it stopped. On
     kubeflow the corpus is named as its pods see it, and the token is MOODLINE_KFP_TOKEN.
     """
-    if runner is Runner.kubeflow:
+    if runner == "kubeflow":
         if feedback is not None:
             raise InputError("--feedback: on kubeflow, put the joined corpus where the pods see it")
         if corpus is None:
             raise InputError(CORPUS_ON_KUBEFLOW)
     elif cron or wait or host or namespace or experiment:
         raise InputError("--cron, --wait, --host, --namespace, --experiment need --runner kubeflow")
-    elif feedback is not None and runner is Runner.docker:
+    elif feedback is not None and runner == "docker":
         raise InputError("--feedback: not in containers, which see one corpus' folder only")
-    from pipelines.runners.request import RetrainRequest
-
     request = RetrainRequest(
-        corpus=corpus or DEMO_CORPUS,
-        feedback=feedback,
-        promote=promote,
-        actor=getpass.getuser(),
-        reason=reason,
-        cause=cause,
-    )
-    if runner is Runner.kubeflow:
-        from pipelines.cli.clusters import retrain_on_kubeflow
-
+        corpus=corpus or DEMO_CORPUS, feedback=feedback, promote=promote,
+        actor=getpass.getuser(), reason=reason, cause=cause,
+    )  # fmt: skip
+    if runner == "kubeflow":
         options = {"kfp_host": host, "kfp_namespace": namespace, "kfp_experiment": experiment}
         update = {name: value for name, value in options.items() if value is not None}
         cluster = Settings().model_copy(update=update)
-        return retrain_on_kubeflow(
+        return _retrain_on_kubeflow(
             load_profile(profile), request, cluster, cron=cron, wait=wait, as_json=as_json
         )
     chosen, settings = profile_and_settings(profile)
-    result = show_retraining(chosen, request, settings, in_containers=runner is Runner.docker)
+    result = show_retraining(chosen, request, settings, in_containers=runner == "docker")
     if as_json:
-        print_json(
-            {
-                "folder": str(result.folder),
-                "decision": result.decision,
-                "reasons": result.reasons,
-                "version": result.version,
-                "promoted": result.promoted,
-                "outputs": {name: str(path) for name, path in result.outputs.items()},
-                "seconds": result.seconds,
-                "reused": result.reused,
-            }
-        )
+        print_json(asdict(result))
     else:
         show_result(result)
     return refuse_unless_passed(result)
 
 
+def _retrain_on_kubeflow(
+    profile: Profile, request: RetrainRequest, settings: Settings, *,
+    cron: str | None, wait: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Start the retraining pipeline on a cluster, and say where it can be watched."""
+    from pipelines.runners.kubeflow import submit
+
+    with spinner(f"speaking to {settings.kfp_host}"):
+        run = submit(profile, request, settings, cron=cron, wait=wait)
+    if as_json:
+        return print_json(asdict(run))
+    kind = "Schedule" if cron else "Run"
+    out.print(f"{kind} {run.id} of pipeline version {run.pipeline_version}: {run.url}")
+    if run.state:
+        out.print(f"It ended: {run.state}. What became of it: moodline registry list")
+    return None
+
+
+def batch_command(
+    folder: Annotated[Path, typer.Argument(help="Recordings, in folders or not.")],
+    output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
+    num_speakers: Speakers = None,
+    profile: ProfileName = "demo",
+    runner: Annotated[Runner, typer.Option(help="local or docker.")] = "local",
+) -> None:
+    """A folder of recordings to turns with emotions, by the version in production.
+
+    Recordings that were transcribed before are not transcribed again. On a cluster: moodline
+    compile --pipeline batch.
+    """
+    if runner == "kubeflow":
+        raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
+    chosen, settings = profile_and_settings(profile)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    check_new_folder(output)
+    diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
+    chosen = chosen.model_copy(update={"diarize": diarize})
+    arguments = {"folder": str(folder.resolve())}
+    mounts = (folder,) if runner == "docker" else None
+    with shown_steps() as on_step:
+        run = run_pipeline("batch", chosen, arguments, settings, mounts=mounts, on_step=on_step)
+    predictions = Path(run.outputs["predict"]["artifacts"]["predictions"])
+    with atomic_path(output) as temporary:
+        shutil.copytree(predictions, temporary)
+    note(f"{output}: {len(list(output.iterdir()))} recordings")
+
+
 def compile_command(
     output: Annotated[Path, file_option("Where it goes: a .yaml file.")],
-    pipeline: Annotated[
-        PipelineName, typer.Option("--pipeline", help="Which one.")
-    ] = PipelineName.retrain,
+    pipeline: Annotated[PipelineName, typer.Option(help="Which one.")] = "retrain",
     profile: ProfileName = "demo",
     trainjob: Annotated[
         bool, typer.Option("--trainjob", help="A Kubeflow TrainJob instead.")
     ] = False,
     corpus: Annotated[
-        Path, typer.Option("--corpus", help="A TrainJob's: the manifest, as the pods see it.")
+        Path, typer.Option(help="A TrainJob's: the manifest, as the pods see it.")
     ] = Path("/moodline/corpus"),
-    examples: Annotated[
-        Path, typer.Option("--examples", help="A TrainJob's: the labelled examples.")
-    ] = Path("/moodline/examples.parquet"),
-    model: Annotated[
-        Path, typer.Option("--model", help="A TrainJob's: where the version is written.")
-    ] = Path("/moodline/model"),
+    examples: Annotated[Path, typer.Option(help="A TrainJob's: the labelled examples.")] = Path(
+        "/moodline/examples.parquet"
+    ),
+    model: Annotated[Path, typer.Option(help="A TrainJob's: where the version is written.")] = Path(
+        "/moodline/model"
+    ),
 ) -> None:
     """A pipeline, built for a profile, as a file that any Kubeflow Pipelines takes.
 
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """
+    chosen = load_profile(profile)
     if trainjob:
         from pipelines.definitions.trainjob import write_train_job
 
-        chosen = load_profile(profile)
         write_train_job(chosen, corpus, examples, model, output)
         return note(f"{output}: kubectl apply -f it")
     from pipelines.definitions.compiled import compile_pipeline
 
-    compile_pipeline(pipeline.value, load_profile(profile), output)
+    compile_pipeline(pipeline, chosen, output)
     return note(f"{output}: upload it to Kubeflow Pipelines")
 
 
 def serve_command(
-    profile: ProfileName = "demo",
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 3000,
+    profile: ProfileName = "demo", host: Host = "127.0.0.1", port: Port = 3000
 ) -> None:
     """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it."""
     chosen, settings = profile_and_settings(profile)

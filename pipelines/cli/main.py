@@ -12,18 +12,14 @@ from typer.exceptions import TyperException
 
 from components.base import MoodlineError, StepFailed, is_disk_full
 from pipelines.cli import (
-    batch,
     conversations,
     demo,
-    demo_loop,
     drift,
     experiment,
-    feedback,
-    gate,
     lifecycle,
-    log,
     registry,
     scores,
+    traffic,
     trigger,
 )
 from pipelines.cli.console import note, quiet
@@ -69,7 +65,7 @@ def _group(purpose: str, **commands: Callable[..., Any]) -> typer.Typer:
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": demo.demo_command,
-    "demo-loop": demo_loop.demo_loop_command,
+    "demo-loop": demo.demo_loop_command,
     "analyze": conversations.analyze_command,
     "transcribe": conversations.transcribe_command,
     "diarize": conversations.diarize_command,
@@ -78,19 +74,21 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "retrain": lifecycle.retrain_command,
     "compile": lifecycle.compile_command,
     "serve": lifecycle.serve_command,
-    "batch": batch.batch_command,
+    "batch": lifecycle.batch_command,
     "experiment": experiment.experiment_command,
     "drift": drift.drift_command,
-    "gate": gate.gate_command,
+    "gate": registry.gate_command,
 }
 GROUPS = {
     "corpus": _group("Look at a corpus.", check=conversations.corpus_check),
     "feedback": _group(
         "What people said of the answers.",
-        export=feedback.export_command,
-        show=feedback.show_command,
+        export=traffic.export_feedback_command,
+        show=traffic.show_feedback_command,
     ),
-    "log": _group("The prediction log.", export=log.export_command, erase=log.erase_command),
+    "log": _group(
+        "The prediction log.", export=traffic.export_log_command, erase=traffic.erase_command
+    ),
     "trigger": _group(
         "Retraining that starts by itself, and what started it.",
         serve=trigger.serve_command,
@@ -143,11 +141,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _report(error: Exception) -> int:
-    """Print an expected failure as one line, and any other with its traceback.
-
-    Returns:
-        The exit status.
-    """
+    """Print an expected failure as one line, any other with its traceback; the exit status."""
     if isinstance(error, StepFailed):
         for line in error.tail[-SHOWN_LINES:]:
             note(f"  {line.strip()}")

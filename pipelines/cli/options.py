@@ -1,9 +1,10 @@
 """The options that commands share, and what they stand for."""
 
 import os
-from enum import StrEnum
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +12,7 @@ import components
 from components.base import InputError
 from components.config import Profile, Settings, load_profile
 from components.conversation import MAX_PAUSE, MAX_SPEAKERS
+from pipelines.runners.local import models_are_prepared
 
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
@@ -23,34 +25,40 @@ Speakers = Annotated[
 ]
 MaxPause = Annotated[
     float | None,
-    typer.Option(
-        "--max-pause",
-        min=0.0,
-        max=MAX_PAUSE,
-        help="Seconds of silence that still belong to a turn.",
-    ),
+    typer.Option(min=0.0, max=MAX_PAUSE, help="Seconds of silence that still belong to a turn."),
 ]
+Host = Annotated[str, typer.Option(help="The address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+Runner = Literal["local", "docker", "kubeflow"]
+Window = Annotated[str, typer.Option("--window", help="How far back: 30m, 24h, 7d; or all.")]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
-class Runner(StrEnum):
-    """Where a run's steps run."""
+def start_of(window: str, end: datetime) -> datetime | None:
+    """When a window begins; None for all.
 
-    local = "local"
-    docker = "docker"
-    kubeflow = "kubeflow"
+    Raises:
+        InputError: it is no length of time.
+    """
+    if window == "all":
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([mhd])", window)
+    if match is None:
+        raise InputError(f"--window {window}: name a length as 30m, 24h or 7d, or all")
+    try:
+        return end - timedelta(**{_UNITS[match[2]]: float(match[1])})
+    except OverflowError:
+        raise InputError(
+            f"--window {window}: would begin before the year 1; name a shorter one, or all"
+        ) from None
 
 
 def profile_and_settings(name: str) -> tuple[Profile, Settings]:
     """Load both; a profile that names models of the hub may reach the hub."""
     profile, settings = load_profile(name), Settings()
-    names = (
-        profile.transcribe.model,
-        profile.diarize.pipeline,
-        profile.fusion.acoustic,
-        profile.fusion.text,
-    )
-    if not all((settings.models / n).is_dir() or Path(n).exists() for n in names):
+    if not models_are_prepared(profile, settings):
         if profile.name == "demo":
             raise InputError(f"{settings.models}: the demo's models are not there; run: make setup")
         os.environ.pop("HF_HUB_OFFLINE", None)

@@ -1,26 +1,22 @@
-"""`moodline registry`: the versions, what is in production, how it came there, and back."""
+"""`moodline registry`: the versions, what is in production, and back; `moodline gate`."""
 
 import getpass
 import re
 from dataclasses import asdict
-from enum import StrEnum
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
+from components.base import Refused
 from components.config import Settings
+from components.scoring import read_verdict
 from pipelines.cli.console import out, print_json, spinner
 from pipelines.cli.options import AsJson
+from pipelines.cli.tables import RESULT_COLOURS, checks_table, facts_table, plain_table
 
-
-class Stage(StrEnum):
-    """Where a version can be put."""
-
-    staging = "staging"
-    production = "production"
-
+Stage = Literal["staging", "production"]
 
 MAIN_METRIC = re.compile(r"[^.]+|emotions\.\w+\.f1|scores\.wu2023\.\w+|calibration\.ece")
 """The metrics that are shown; --json gives all."""
@@ -36,7 +32,7 @@ def list_command(as_json: AsJson = False) -> None:
         versions = list_versions(Settings())
     if as_json:
         return print_json([asdict(version) for version in versions])
-    table = _table("version", "aliases", "verdict", "accuracy", "made", "commit")
+    table = plain_table("version", "aliases", "verdict", "accuracy", "made", "commit")
     for version in versions:
         accuracy = version.metrics.get("accuracy")
         table.add_row(
@@ -60,8 +56,7 @@ def show_command(
         shown = show(version, Settings())
     if as_json:
         return print_json(asdict(shown))
-    table = Table(box=None, show_header=False, pad_edge=False)
-    rows: dict[str, Any] = {
+    facts: dict[str, Any] = {
         "version": shown.number,
         "aliases": ", ".join(shown.aliases) or "–",
         "made": f"{shown.created:%Y-%m-%d %H:%M:%S}",
@@ -71,20 +66,18 @@ def show_command(
         **shown.lineage,
         **{n: f"{v:.4f}" for n, v in sorted(shown.metrics.items()) if MAIN_METRIC.fullmatch(n)},
     }
-    for name, value in rows.items():
-        table.add_row(name.replace("_", " "), value if isinstance(value, Text) else str(value))
+    table = facts_table(facts)
     for reason in shown.reasons:
-        table.add_row("reason", reason)
+        table.add_row("reason", Text(reason))
     return out.print(table)
 
 
 def promote_command(
     version: Annotated[str, typer.Argument(help="A number, or an alias.")] = "candidate",
-    to: Annotated[Stage, typer.Option("--to", help="Where.")] = Stage.production,
+    to: Annotated[Stage, typer.Option("--to", help="Where.")] = "production",
     actor: Actor = None,
     reason: Annotated[
-        str | None,
-        typer.Option("--reason", help="Why; a must with --force, or if a person must decide."),
+        str | None, typer.Option(help="Why; a must with --force, or if a person must decide.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Whatever the verdict says.")] = False,
 ) -> None:
@@ -92,31 +85,22 @@ def promote_command(
     from components.register import promote
 
     with spinner("promoting"):
-        entry = promote(
-            version,
-            Settings(),
-            actor=actor or getpass.getuser(),
-            reason=reason,
-            force=force,
-            to=to.value,
-        )
+        who = actor or getpass.getuser()
+        entry = promote(version, Settings(), actor=who, reason=reason, force=force, to=to)
     out.print(f"Version {entry.to_version} is in {entry.stage}.")
 
 
 def rollback_command(
     actor: Actor = None,
-    reason: Annotated[str | None, typer.Option("--reason", help="Why.")] = None,
-    stage: Annotated[
-        Stage, typer.Option("--from", help="Where it is taken from.")
-    ] = Stage.production,
+    reason: Annotated[str | None, typer.Option(help="Why.")] = None,
+    stage: Annotated[Stage, typer.Option("--from", help="Where it is taken from.")] = "production",
 ) -> None:
     """Put the version before this one back into production; or take what is in staging out."""
     from components.register import rollback
 
     with spinner("rolling back"):
-        entry = rollback(
-            Settings(), actor=actor or getpass.getuser(), reason=reason, stage=stage.value
-        )
+        who = actor or getpass.getuser()
+        entry = rollback(Settings(), actor=who, reason=reason, stage=stage)
     if entry.to_version is None:
         out.print(f"Version {entry.from_version} is not in {entry.stage} any more.")
     else:
@@ -131,7 +115,8 @@ def history_command(as_json: AsJson = False) -> None:
         entries = history(Settings())
     if as_json:
         return print_json([asdict(entry) for entry in entries])
-    table = _table("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
+    columns = ("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
+    table = plain_table(*columns)
     for entry in entries:
         table.add_row(
             str(entry.step),
@@ -148,12 +133,29 @@ def history_command(as_json: AsJson = False) -> None:
     return out.print(table if entries else "Nothing was ever in production or staging.")
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
-    return table
+def gate_command(
+    verdict: Annotated[str, typer.Argument(help="A verdict.json, or a version or its alias.")],
+    as_json: AsJson = False,
+) -> None:
+    """A gate's verdict: each check with its number and threshold.
+
+    Exit status 1: it did not pass.
+    """
+    path = Path(verdict)
+    if path.is_file() or path.suffix or "/" in verdict:
+        judged = read_verdict(path)
+    else:
+        from components.register import verdict_of
+
+        with spinner("asking the registry"):
+            judged = verdict_of(verdict, Settings())
+    if as_json:
+        print_json(judged.to_json())
+    else:
+        out.print(checks_table(judged))
+    if not judged.passed:
+        raise Refused(f"the gate says {judged.decision}: {'; '.join(judged.reasons)}")
 
 
 def _verdict(decision: str) -> Text:
-    return Text(decision, style={"pass": "green", "fail": "red"}.get(decision, "yellow"))
+    return Text(decision, style=RESULT_COLOURS.get(decision, "yellow"))

@@ -3,19 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-
-from rich.table import Table
 
 from components.base import Event, Refused
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.cli.console import err, out
-from pipelines.cli.tables import checks_table
-
-if TYPE_CHECKING:
-    from pipelines.runners.request import RetrainRequest
-    from pipelines.runners.retrain import RetrainResult
+from pipelines.cli.tables import checks_table, facts_table
+from pipelines.runners.request import RetrainRequest
+from pipelines.runners.retrain import RetrainResult, retrain
 
 LABELS = {
     "corpus-digest": "look at the corpus",
@@ -38,11 +33,7 @@ LABELS = {
 
 @contextmanager
 def shown_steps() -> Iterator[Callable[[Event], None]]:
-    """Show steps on standard error: what goes on as a status, what ended as a line.
-
-    Yields:
-        What to call with each event.
-    """
+    """Show steps on standard error; yields the function to call with each event."""
     with err.status("starting") as status:
 
         def show(event: Event) -> None:
@@ -61,48 +52,30 @@ def shown_steps() -> Iterator[Callable[[Event], None]]:
 
 
 def show_retraining(
-    profile: Profile, request: "RetrainRequest", settings: Settings, *, in_containers: bool = False
-) -> "RetrainResult":
+    profile: Profile, request: RetrainRequest, settings: Settings, *, in_containers: bool = False
+) -> RetrainResult:
     """Retrain here and show the steps; see `pipelines.runners.retrain`."""
-    from pipelines.runners.retrain import retrain
-
     with shown_steps() as on_step:
         return retrain(profile, request, settings, in_containers=in_containers, on_step=on_step)
 
 
-def refuse_unless_passed(result: "RetrainResult") -> None:
-    """End with exit status 1 if the gate did not pass.
-
-    Raises:
-        Refused: with the gate's reasons.
-    """
+def refuse_unless_passed(result: RetrainResult) -> None:
+    """Raise `Refused` with the gate's reasons (exit status 1) if the gate did not pass."""
     if result.decision != "pass":
         why = "; ".join(result.reasons)
-        raise Refused(
-            f"the gate says {result.decision}: {why} (report: {result.outputs['report']})"
-        )
+        report = result.outputs["report"]
+        raise Refused(f"the gate says {result.decision}: {why} (report: {report})")
 
 
-def show_result(result: "RetrainResult") -> None:
+def show_result(result: RetrainResult) -> None:
     """Print what a retraining came to: its numbers, the gate's verdict, the version."""
-    metrics: dict[str, Any] = json.loads(result.outputs["metrics"].read_text(encoding="utf-8"))
-    out.print(_numbers(metrics))
+    from components.evaluate import headline
+
+    rates = headline(json.loads(result.outputs["metrics"].read_text(encoding="utf-8")))
+    shown = {name: "–" if rate is None else f"{rate:.3f}" for name, rate in rates.items()}
+    out.print(facts_table(shown))
     out.print(checks_table(read_verdict(result.outputs["verdict"])))
     if result.version is not None:
         promoted = " and is in production" if result.promoted else ""
         out.print(f"Registered as version {result.version}{promoted}.")
     out.print(f"Report: {result.outputs['report']}", soft_wrap=True)
-
-
-def _numbers(metrics: dict[str, Any]) -> Table:
-    """The metrics' headline, as rows."""
-    from components.evaluate import headline
-
-    table = Table(box=None, pad_edge=False, show_header=False)
-    for name, rate in headline(metrics).items():
-        table.add_row(name.replace("_", " "), _number(rate))
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.3f}"

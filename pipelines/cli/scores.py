@@ -1,9 +1,8 @@
 """`moodline score`: a hypothesis against a reference."""
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.table import Table
@@ -19,17 +18,12 @@ from components.conversation import (
 )
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import AsJson
+from pipelines.cli.tables import plain_table, right
 
 ROUNDING: Seconds = 0.01
 """Two turns of one speaker may overlap by this much, for times are often rounded."""
 
-
-class ConventionName(StrEnum):
-    """How emotion errors over time are counted."""
-
-    wu2023 = "wu2023"
-    collar0 = "collar0"
-    ser_align = "ser-align"
+ConventionName = Literal["wu2023", "collar0", "ser-align"]
 
 
 def score_command(
@@ -37,7 +31,7 @@ def score_command(
     hypothesis: Annotated[Path, typer.Argument(help="The same of what is scored.")],
     convention: Annotated[
         ConventionName, typer.Option("--convention", help="How errors over time are counted.")
-    ] = ConventionName.wu2023,
+    ] = "wu2023",
     uem: Annotated[Path | None, typer.Option("--uem", help="Only score these stretches.")] = None,
     with_tcpwer: Annotated[
         bool, typer.Option("--tcpwer", help="Also tcpWER; long recordings take it gigabytes.")
@@ -57,7 +51,7 @@ def score_command(
         for oddity in _oddities(turns):
             note(f"moodline: {path}: {oddity}")
     stretches = None if uem is None else read_uem(uem)
-    scores = score(true, predicted, convention.value, uem=stretches)
+    scores = score(true, predicted, convention, uem=stretches)
     numbers = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,
         "seera": scores.steer.agreed_to_json() if scores.steer else None,
@@ -108,16 +102,15 @@ def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
 
 
 def _table(numbers: dict[str, Any]) -> Table:
-    table = Table(box=None, pad_edge=False, title=f"convention {numbers['convention']}")
-    for name in ("", "rate", "missed", "false alarm", "confusion", "total"):
-        table.add_column(name, justify="left" if not name else "right")
+    table = plain_table("", *right("rate", "missed", "false alarm", "confusion", "total"))
+    table.title = f"convention {numbers['convention']}"
     for name, shown in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
         part = numbers[name]
         if part is None:
             table.add_row(shown, "–", "no emotions")
             continue
-        seconds = [part[k] for k in ("missed", "false_alarm", "confusion", "total")]
-        table.add_row(shown, _rate(part["rate"]), *(f"{s:.2f} s" for s in seconds))
+        seconds = [f"{part[k]:.2f} s" for k in ("missed", "false_alarm", "confusion", "total")]
+        table.add_row(shown, _rate(part["rate"]), *seconds)
     for name, shown in (("eera", "EERa"), ("seera", "sEERa")):
         if part := numbers[name]:
             seconds = [f"{part[k]:.2f} s" for k in ("confusion", "agreed")]

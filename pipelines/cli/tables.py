@@ -1,8 +1,8 @@
 """The tables that several commands print."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from components.conversation import Turn
@@ -12,14 +12,34 @@ EMOTION_COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad":
 RESULT_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
+def plain_table(*columns: Column | str) -> Table:
+    """A table without lines, its columns' names in bold."""
+    return Table(*columns, box=None, pad_edge=False, header_style="bold")
+
+
+def right(*names: str) -> list[Column]:
+    """Columns of numbers."""
+    return [Column(name, justify="right") for name in names]
+
+
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Names and their values, a row each."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    for name, value in facts.items():
+        cell = value if isinstance(value, Text) else Text(str(value))
+        table.add_row(name.replace("_", " "), cell)
+    return table
+
+
 def turns_table(turns: Sequence[Turn]) -> Table:
     """Turns as people read them."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("speaker", no_wrap=True)
-    table.add_column("emotion", no_wrap=True)
-    table.add_column("sure", justify="right", no_wrap=True)
-    table.add_column("words")
+    table = plain_table(
+        Column("time", justify="right", no_wrap=True),
+        Column("speaker", no_wrap=True),
+        Column("emotion", no_wrap=True),
+        Column("sure", justify="right", no_wrap=True),
+        "words",
+    )
     several = len({turn.session_id for turn in turns}) > 1
     last = ""
     for turn in turns:
@@ -40,19 +60,11 @@ def turns_table(turns: Sequence[Turn]) -> Table:
 
 def checks_table(verdict: Verdict) -> Table:
     """A verdict's checks, for a terminal."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("gate", "number", "", "threshold", ""):
-        table.add_column(column)
+    table = plain_table("gate", "number", "", "threshold", "")
     for check in verdict.checks:
-        table.add_row(
-            check.name,
-            _number(check.value),
-            check.bound,
-            _number(check.threshold),
-            Text(check.result, RESULT_COLOURS[check.result]),
+        value, threshold = (
+            "–" if number is None else f"{number:.4g}" for number in (check.value, check.threshold)
         )
+        result = Text(check.result, RESULT_COLOURS[check.result])
+        table.add_row(check.name, value, check.bound, threshold, result)
     return table
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4g}"

@@ -7,37 +7,41 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column
 
 from components.base import InputError
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
-from pipelines.cli.options import CORPUS_ON_KUBEFLOW, DEMO_CORPUS, AsJson, ProfileName, Runner
+from pipelines.cli.options import (
+    CORPUS_ON_KUBEFLOW,
+    DEMO_CORPUS,
+    AsJson,
+    Host,
+    Port,
+    ProfileName,
+    Runner,
+)
+from pipelines.cli.tables import plain_table
 
 _MIN_TOKEN = 16
 
 
 def serve_command(
-    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 3100,
+    host: Host = "127.0.0.1",
+    port: Port = 3100,
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path | None,
-        typer.Option("--corpus", help="To retrain on; on kubeflow, as its pods see it."),
+        Path | None, typer.Option(help="To retrain on; on kubeflow, as its pods see it.")
     ] = None,
     data: Annotated[
-        Path, typer.Option("--data", help="The folder that new labelled data must lie in.")
+        Path, typer.Option(help="The folder that new labelled data must lie in.")
     ] = Path(),
-    runner: Annotated[
-        Runner, typer.Option("--runner", help="Where runs start: local or kubeflow.")
-    ] = Runner.local,
+    runner: Annotated[Runner, typer.Option(help="Where runs start: local or kubeflow.")] = "local",
     promote: Annotated[
         bool, typer.Option("--promote", help="Into production, if the gate passes.")
     ] = False,
-    cooldown: Annotated[
-        float, typer.Option("--cooldown", min=0, help="Hours between two runs.")
-    ] = 6.0,
-    daily: Annotated[int, typer.Option("--daily", min=0, help="Runs in any 24 hours.")] = 2,
+    cooldown: Annotated[float, typer.Option(min=0, help="Hours between two runs.")] = 6.0,
+    daily: Annotated[int, typer.Option(min=0, help="Runs in any 24 hours.")] = 2,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Start nothing; write down what would have been.")
     ] = False,
@@ -53,7 +57,7 @@ def serve_command(
         raise InputError("set MOODLINE_TRIGGER_TOKEN, or anybody could start runs; or --dry-run")
     if token is not None and (len(token) < _MIN_TOKEN or not token.isascii()):
         raise InputError(f"MOODLINE_TRIGGER_TOKEN: take {_MIN_TOKEN} ASCII characters or more")
-    if runner is Runner.docker:
+    if runner == "docker":
         raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
     from pipelines.runners.request import RetrainRequest
     from pipelines.trigger import (
@@ -69,7 +73,7 @@ def serve_command(
         start_on_kubeflow,
     )
 
-    on_cluster = runner is Runner.kubeflow
+    on_cluster = runner == "kubeflow"
     if on_cluster and corpus is None:
         raise InputError(CORPUS_ON_KUBEFLOW)
     usual = RetrainRequest(corpus=corpus or DEMO_CORPUS, promote=promote, actor="trigger")
@@ -89,9 +93,7 @@ def serve_command(
     ledger.close()
 
 
-def history_command(
-    as_json: AsJson = False,
-) -> None:
+def history_command(as_json: AsJson = False) -> None:
     """What came in, what was made of it, and the run it started."""
     from pipelines.trigger import Ledger
 
@@ -100,9 +102,8 @@ def history_command(
     ledger.close()
     if as_json:
         return print_json([asdict(entry) for entry in entries])
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("nr", "when (UTC)", "kind", "name", "outcome", "why", "run"):
-        table.add_column(column, overflow="fold")
+    columns = ("nr", "when (UTC)", "kind", "name", "outcome", "why", "run")
+    table = plain_table(*(Column(name, overflow="fold") for name in columns))
     for entry in entries:
         when = f"{entry.time:%Y-%m-%d %H:%M:%S}"
         cells = (entry.kind, entry.name, entry.outcome, entry.why, entry.run)

@@ -33,16 +33,14 @@ def batch_pipeline(profile: Profile) -> Any:
         description="A folder of recordings to turns with emotions.",
     )
     def batch(folder: str) -> None:
-        best = champion(required=True)
-        configure_lookup(best, "Look up the champion", cluster)
+        best = configure_lookup(champion(required=True), "Look up the champion", cluster)
         # An empty registry ends the run before any recording is transcribed.
         digest = recordings_digest(folder=folder).after(best)
         configure_lookup(digest, "Look at the recordings", cluster)
         read = read_recordings(folder=folder, digest=digest.output)
         configure_task(read, "Read the recordings", cluster)
         turns = listen(read.outputs["manifest"], profile)
-        fetched = fetch(name=best.output)
-        configure_task(fetched, "Fetch the champion", cluster)
+        fetched = configure_task(fetch(name=best.output), "Fetch the champion", cluster)
         predicted = predict(
             model=fetched.outputs["model"],
             corpus=read.outputs["manifest"],

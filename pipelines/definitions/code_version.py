@@ -1,14 +1,17 @@
 """Which code it is that runs."""
 
 import hashlib
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+from components.config import Settings
+
 ROOT = Path(__file__).resolve().parents[2]
 
 MOODLINE = (sys.executable, "-c", "from pipelines.cli.main import main; main()")
-"""The command line of this very code, for a child process that finds `ROOT` in PYTHONPATH."""
+"""The command line of this very code, for a child process with `child_environment`."""
 
 _CODE = ("*.py", "*.j2")
 
@@ -35,15 +38,15 @@ def image(name: str, registry: str = "") -> str:
 
 def git_commit() -> str:
     """The commit of the code that runs, with `-dirty` where files were changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=30,
-        )
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
         return "unknown"
-    return done.stdout.strip()
+    return done.stdout.decode().strip()
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """The environment of a child process: this one's, the settings, and this code to import."""
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    return {**os.environ, **settings.environment(), "PYTHONPATH": path}

@@ -16,12 +16,7 @@ PIPELINES = {
 
 
 def build_pipeline(name: str, profile: Profile) -> Any:
-    """Build a pipeline for a profile.
-
-    Args:
-        name: of `PIPELINES`, or "module:function" of another.
-        profile: what it is built for.
-    """
+    """Build a pipeline for a profile: one of `PIPELINES`, or "module:function" of another."""
     module, function = PIPELINES.get(name, name).split(":")
     return getattr(importlib.import_module(module), function)(profile)
 
@@ -29,10 +24,7 @@ def build_pipeline(name: str, profile: Profile) -> Any:
 def compile_pipeline(name: str, profile: Profile, path: Path) -> None:
     """Write a pipeline as KFP's IR YAML; what only Kubernetes knows is its second document.
 
-    Args:
-        name: of `PIPELINES`.
-        profile: what it is built for.
-        path: the file, written whole or not at all.
+    The file is written whole or not at all.
 
     Raises:
         InputError: the file's name is none that KFP takes.

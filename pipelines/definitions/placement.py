@@ -1,5 +1,7 @@
 """What a task of a pipeline is given besides its inputs: a name, an image, what its pod has."""
 
+from typing import Any
+
 from kfp import dsl, kubernetes
 
 from components.config import GPU_IMAGE, ClusterSettings
@@ -9,25 +11,15 @@ _BACKOFF = "30s"
 
 
 def configure_task(
-    task: dsl.PipelineTask,
-    name: str,
-    cluster: ClusterSettings,
-    *,
-    gpus: int = 0,
-    heavy: bool = False,
-) -> None:
-    """Set up a step whose result its inputs decide: done once, it is never done again.
+    task: dsl.PipelineTask, name: str, cluster: ClusterSettings, *,
+    gpus: int = 0, heavy: bool = False,
+) -> Any:  # fmt: skip
+    """Set up a step whose result its inputs decide, and return it: once done, never done again.
 
     It is started again where the cluster ended it. KFP cannot tell a fault of the cluster from
     wrong input; but what reads the input first, and says what is wrong with it, is set up by
-    `configure_lookup`, and not started again.
-
-    Args:
-        task: the step.
-        name: shown to people.
-        cluster: where it runs.
-        gpus: how many it needs.
-        heavy: it runs models, and gets what the profile says that these need.
+    `configure_lookup`, and not started again. A `heavy` step runs models, and gets what the profile
+    says that these need.
     """
     _equip(task, name, cluster)
     if cluster.retries:
@@ -37,7 +29,7 @@ def configure_task(
         task.set_accelerator_type(cluster.gpu)
         task.set_accelerator_limit(gpus)
     if not heavy:
-        return
+        return task
     if cluster.cpu:
         task.set_cpu_request(cluster.cpu)
     if cluster.memory:
@@ -51,12 +43,13 @@ def configure_task(
         kubernetes.add_node_selector(task, label, value)
     for taint in cluster.tolerations:
         kubernetes.add_toleration(task, taint.key, taint.operator, taint.value, taint.effect)
+    return task
 
 
-def configure_lookup(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
-    """Set up a step that reads or changes what lies outside: never taken from a cache."""
+def configure_lookup(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> Any:
+    """Set up a step that reads or changes what lies outside, and return it: never from a cache."""
     _equip(task, name, cluster)
-    task.set_caching_options(enable_caching=False)
+    return task.set_caching_options(enable_caching=False)
 
 
 def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:

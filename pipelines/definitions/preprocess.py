@@ -29,7 +29,7 @@ class Preprocessed(NamedTuple):
 
 
 def listen(manifest: Any, profile: Profile) -> Any:
-    """Add the steps from recordings to turns, in shards; the task `align`.
+    """Add the steps from recordings to turns, in shards; returns the task `align`.
 
     Args:
         manifest: the output that names the recordings.
@@ -37,22 +37,19 @@ def listen(manifest: Any, profile: Profile) -> Any:
     """
     cluster = profile.cluster
     shards = [f"{index}/{cluster.shards}" for index in range(cluster.shards)]
+    for_words = TranscribeStep.of(profile).model_dump_json()
+    for_speakers = DiarizeStep.of(profile).model_dump_json()
     with dsl.ParallelFor(shards, name="shards", parallelism=cluster.parallel) as shard:
-        words = transcribe(
-            corpus=manifest, shard=shard, profile=TranscribeStep.of(profile).model_dump_json()
-        )
+        words = transcribe(corpus=manifest, shard=shard, profile=for_words)
         configure_task(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
-        spoken = diarize(
-            corpus=manifest, shard=shard, profile=DiarizeStep.of(profile).model_dump_json()
-        )
+        spoken = diarize(corpus=manifest, shard=shard, profile=for_speakers)
         configure_task(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),
         speakers=dsl.Collected(spoken.outputs["speakers"]),
         profile=profile.align.model_dump_json(),
     )
-    configure_task(turns, "Align", cluster)
-    return turns
+    return configure_task(turns, "Align", cluster)
 
 
 def preprocess_pipeline(profile: Profile) -> Any:
@@ -66,14 +63,12 @@ def preprocess_pipeline(profile: Profile) -> Any:
     )
     def preprocess(corpus: str) -> Preprocessed:
         # The name of the folder does not change with what is in it.
-        digest = corpus_digest(folder=corpus)
-        configure_lookup(digest, "Look at the corpus", cluster)
+        digest = configure_lookup(corpus_digest(folder=corpus), "Look at the corpus", cluster)
         read = read_corpus(folder=corpus, digest=digest.output)
         configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
         turns = listen(manifest, profile).outputs["turns"]
-        labelled = label(turns=turns, corpus=manifest)
-        configure_task(labelled, "Label", cluster)
+        labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
         return Preprocessed(manifest, turns, labelled.outputs["examples"])
 
     return preprocess

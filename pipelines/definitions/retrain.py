@@ -28,13 +28,7 @@ from kfp import dsl
 
 from components.config import Profile, TrainStep
 from components.evaluate.component import evaluate
-from components.register.component import (
-    champion,
-    fetch,
-    promote,
-    record_failure,
-    register,
-)
+from components.register.component import champion, fetch, promote, record_failure, register
 from components.train.component import train
 from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
@@ -85,8 +79,7 @@ def retrain_pipeline(profile: Profile) -> Any:
 
             best = champion(besides=trained.outputs["Output"])
             configure_lookup(best, "Look up the champion", cluster)
-            fetched = fetch(name=best.output)
-            configure_task(fetched, "Fetch the champion", cluster)
+            fetched = configure_task(fetch(name=best.output), "Fetch the champion", cluster)
             evaluated = evaluate(
                 model=trained.outputs["model"],
                 corpus=manifest,

@@ -19,36 +19,36 @@ _JOB = "node"  # as that runtime calls its job, and the container in it
 
 
 def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> dict[str, Any]:
-    """The manifest.
+    """The manifest; the profile's `cluster` says on how many nodes and GPUs.
 
-    Args:
-        profile: what is trained; its `cluster` says on how many nodes and GPUs.
-        corpus: the corpus' manifest, as the pods see it.
-        examples: the labelled examples, likewise.
-        model: where the version is to be written, likewise.
+    All paths are as the pods see them: the corpus' manifest, the labelled examples, and `model`,
+    where the version is to be written.
 
     Raises:
         InputError: the profile names no volume that all nodes see.
     """
     cluster = profile.cluster
     if cluster.volume is None:
-        raise InputError(
-            "a TrainJob's nodes share a volume: name one in the profile's cluster.volume"
-        )
-    arguments = {
-        "--corpus": str(corpus),
-        "--examples": str(examples),
-        "--profile": profile.model_dump_json(exclude={"cluster"}),
-        "--out": str(model),
-    }
+        message = "a TrainJob's nodes share a volume: name one in the profile's cluster.volume"
+        raise InputError(message)
+    settings = profile.model_dump_json(exclude={"cluster"})
+    arguments = ("--corpus", corpus, "--examples", examples, "--profile", settings, "--out", model)
     environment = {"MOODLINE_HOME": cluster.volume.mount, **cluster.env}
-    manifest: dict[str, Any] = {
+    variables: list[dict[str, Any]] = [{"name": k, "value": v} for k, v in environment.items()]
+    for secret in cluster.secrets:
+        for key, name in secret.env.items():
+            reference = {"secretKeyRef": {"name": secret.name, "key": key}}
+            variables.append({"name": name, "valueFrom": reference})
+    # GPUs are asked for and limited alike.
+    gpus = {cluster.gpu: str(cluster.train_gpus)} if cluster.train_gpus else {}
+    memory = {"memory": cluster.memory} if cluster.memory else {}
+    cpu = {"cpu": cluster.cpu} if cluster.cpu else {}
+    job = {"name": _JOB, "template": {"spec": {"template": {"spec": _pod(cluster)}}}}
+    namespace = {"namespace": cluster.namespace} if cluster.namespace else {}
+    return {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
-        "metadata": {
-            "name": f"moodline-train-{profile.name}",
-            **({"namespace": cluster.namespace} if cluster.namespace else {}),
-        },
+        "metadata": {"name": f"moodline-train-{profile.name}", **namespace},
         "spec": {
             "runtimeRef": {
                 "apiGroup": "trainer.kubeflow.org",
@@ -58,35 +58,20 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
             "trainer": {
                 "image": image(GPU_IMAGE if cluster.train_gpus else CPU_IMAGE, cluster.registry),
                 "command": ["torchrun", "-m", "components.train"],
-                "args": [part for pair in arguments.items() for part in pair],
-                "env": [
-                    *({"name": name, "value": value} for name, value in environment.items()),
-                    *_secrets(cluster),
-                ],
+                "args": [str(argument) for argument in arguments],
+                "env": variables,
                 "numNodes": cluster.nodes,
                 "numProcPerNode": cluster.train_gpus or 1,
-                "resourcesPerNode": _resources(cluster),
+                "resourcesPerNode": {"requests": gpus | memory | cpu, "limits": gpus | memory},
             },
             "runtimePatches": [
                 {
                     "manager": "moodline.io/pipelines",
-                    "trainingRuntimeSpec": {
-                        "template": {
-                            "spec": {
-                                "replicatedJobs": [
-                                    {
-                                        "name": _JOB,
-                                        "template": {"spec": {"template": {"spec": _pod(cluster)}}},
-                                    }
-                                ]
-                            }
-                        }
-                    },
+                    "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}},
                 }
             ],
         },
     }
-    return manifest
 
 
 def write_train_job(profile: Profile, corpus: Path, examples: Path, model: Path, out: Path) -> None:
@@ -96,37 +81,18 @@ def write_train_job(profile: Profile, corpus: Path, examples: Path, model: Path,
         temporary.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
 
 
-def _resources(cluster: ClusterSettings) -> dict[str, Any]:
-    """What each node's pod asks for; GPUs are asked for and limited alike."""
-    gpus = {cluster.gpu: str(cluster.train_gpus)} if cluster.train_gpus else {}
-    memory = {"memory": cluster.memory} if cluster.memory else {}
-    cpu = {"cpu": cluster.cpu} if cluster.cpu else {}
-    return {"requests": gpus | memory | cpu, "limits": gpus | memory}
-
-
-def _secrets(cluster: ClusterSettings) -> list[dict[str, Any]]:
-    return [
-        {"name": name, "valueFrom": {"secretKeyRef": {"name": secret.name, "key": key}}}
-        for secret in cluster.secrets
-        for key, name in secret.env.items()
-    ]
-
-
 def _pod(cluster: ClusterSettings) -> dict[str, Any]:
     """Nodes and volumes, laid over what the runtime says of its pods."""
     assert cluster.volume is not None
-    volumes: list[dict[str, Any]] = [
-        {"name": "state", "persistentVolumeClaim": {"claimName": cluster.volume.claim}}
-    ]
+    claim: dict[str, str] = {"claimName": cluster.volume.claim}
+    volumes: list[dict[str, Any]] = [{"name": "state", "persistentVolumeClaim": claim}]
     mounts = [{"name": "state", "mountPath": cluster.volume.mount}]
     if cluster.shared_memory:
         shared = {"medium": "Memory", "sizeLimit": cluster.shared_memory}
         volumes.append({"name": "shm", "emptyDir": shared})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})
-    pod: dict[str, Any] = {
-        "volumes": volumes,
-        "containers": [{"name": _JOB, "volumeMounts": mounts}],
-    }
+    containers = [{"name": _JOB, "volumeMounts": mounts}]
+    pod: dict[str, Any] = {"volumes": volumes, "containers": containers}
     if cluster.node_selector:
         pod["nodeSelector"] = cluster.node_selector
     if cluster.tolerations:

@@ -52,13 +52,9 @@ def stop_containers(run: str) -> None:
 def container_arguments(mounts: Sequence[str], run: str) -> dict[str, Any]:
     """What kfp's DockerRunner is to pass to `docker run`.
 
-    Everything has the same path inside as outside. The steps run as whoever starts the run,
-    so that it owns what they write; and in the host's network, where MLflow may listen on the
-    loopback.
-
-    Args:
-        mounts: folders that the steps read, besides Moodline's own.
-        run: the run's name, by which `stop_containers` finds them.
+    Everything has the same path inside as outside: Moodline's own folders, and the `mounts`, which
+    the steps only read. The steps run as whoever starts the run, so that it owns what they write;
+    and in the host's network, where MLflow may listen on the loopback.
     """
     settings = Settings()
     own = (settings.home, settings.models, settings.cache)

@@ -40,17 +40,12 @@ class Submitted:
 
 
 def submit(
-    profile: Profile,
-    request: RetrainRequest,
-    settings: Settings,
-    *,
-    cron: str | None = None,
-    wait: bool = False,
-) -> Submitted:
+    profile: Profile, request: RetrainRequest, settings: Settings, *,
+    cron: str | None = None, wait: bool = False,
+) -> Submitted:  # fmt: skip
     """Upload the retraining pipeline as a new version, unless that very one is there, and start it.
 
     Args:
-        profile: what it is built for.
         request: its corpus is named as the pods see it.
         settings: name the host, the namespace, the experiment, and hold the token.
         cron: start it by this schedule instead of now ("0 3 * * 1", or KFP's six fields). It takes
@@ -96,12 +91,10 @@ def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:
             description = "A labelled corpus to a gated version in the registry."
             uploaded = client.upload_pipeline(str(path), "moodline-retrain", description)
             pipeline = uploaded.pipeline_id
-        versions = client.list_pipeline_versions(pipeline, filter=_named(name)).pipeline_versions
-        version = (
-            versions[0]
-            if versions
-            else client.upload_pipeline_version(str(path), name, pipeline_id=pipeline)
-        )
+        known = client.list_pipeline_versions(pipeline, filter=_named(name)).pipeline_versions
+        if known:
+            return pipeline, known[0].pipeline_version_id, name
+        version = client.upload_pipeline_version(str(path), name, pipeline_id=pipeline)
         return pipeline, version.pipeline_version_id, name
 
 
@@ -150,10 +143,9 @@ def _client(settings: Settings) -> Iterator["Client"]:
     """A client of the host; every fault of it as one line, and its chatter on standard error."""
     host = settings.kfp_host.rstrip("/")
     if not host.startswith(("http://", "https://")):
-        raise InputError(
-            f"{host or 'no Kubeflow Pipelines host'}: name one in MOODLINE_KFP_HOST or with --host,"
-            " as https://…"
-        )
+        given = host or "no Kubeflow Pipelines host"
+        advice = "name one in MOODLINE_KFP_HOST or with --host, as https://…"
+        raise InputError(f"{given}: {advice}")
     token = settings.kfp_token.get_secret_value() if settings.kfp_token else None
     _check_reachable(host, token)
     import kfp
@@ -163,9 +155,7 @@ def _client(settings: Settings) -> Iterator["Client"]:
     try:
         with contextlib.redirect_stdout(sys.stderr):
             yield kfp.Client(
-                host=host,
-                existing_token=token,
-                namespace=settings.kfp_namespace or "kubeflow",
+                host=host, existing_token=token, namespace=settings.kfp_namespace or "kubeflow"
             )
     except ApiException as error:
         raise _refusal(host, error.status, error.body) from error

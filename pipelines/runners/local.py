@@ -27,8 +27,8 @@ from components.base import (
     StepFailed,
     is_disk_full,
 )
-from components.config import ClusterSettings, Profile, Settings
-from pipelines.definitions.code_version import ROOT
+from components.config import ClusterSettings, Profile, Settings, resolve_model
+from pipelines.definitions.code_version import child_environment
 from pipelines.runners.containers import check_engine, stop_containers
 
 OnStep = Callable[[Event], None]
@@ -57,20 +57,13 @@ class PipelineRun:
 
 
 def run_pipeline(
-    pipeline: str,
-    profile: Profile,
-    arguments: Mapping[str, Any],
-    settings: Settings,
-    *,
-    mounts: Sequence[Path] | None = None,
-    on_step: OnStep | None = None,
-) -> PipelineRun:
+    pipeline: str, profile: Profile, arguments: Mapping[str, Any], settings: Settings, *,
+    mounts: Sequence[Path] | None = None, on_step: OnStep | None = None,
+) -> PipelineRun:  # fmt: skip
     """Run any pipeline with kfp's local runner, in a process of its own.
 
     Args:
         pipeline: of `pipelines.definitions.compiled.PIPELINES`, or "module:function" of another.
-        profile: what it is built for.
-        arguments: of the pipeline.
         settings: the steps get them as environment variables.
         mounts: run the steps in containers that see these folders, too.
         on_step: called with each event of a step: its begin, its progress, its end.
@@ -87,26 +80,25 @@ def run_pipeline(
     folder = folder.resolve()
     folder.mkdir(parents=True)
     request, log = folder / "request.json", folder / "run.log"
+    # Nothing of a cluster but the shards is meant for this machine.
+    here = ClusterSettings(shards=profile.cluster.shards)
     content = {
         "pipeline": pipeline,
-        # Nothing of a cluster but the shards is meant for this machine.
-        "profile": profile.model_copy(
-            update={"cluster": ClusterSettings(shards=profile.cluster.shards)}
-        ).model_dump_json(),
+        "profile": profile.model_copy(update={"cluster": here}).model_dump_json(),
         "arguments": dict(arguments),
         "cache": str((settings.cache / "steps").resolve()),
         "mounts": None if mounts is None else [str(Path(path).resolve()) for path in mounts],
     }
     request.write_text(json.dumps(content, indent=1), encoding="utf-8")
     reader = EventReader(folder / "events.jsonl")
-    environment = _environment(settings) | _offline(profile, settings)
+    environment = _environment(profile, settings) | {EVENTS: str(reader.path)}
     with log.open("wb") as file:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.runners.local_process", str(request)],
             stdin=subprocess.PIPE,
             stdout=file,
             stderr=subprocess.STDOUT,
-            env=environment | {EVENTS: str(reader.path)},
+            env=environment,
             start_new_session=True,
         )
     try:
@@ -127,39 +119,35 @@ def run_pipeline(
     return PipelineRun(folder=folder, steps=reader.steps, outputs=outputs)
 
 
-def _environment(settings: Settings) -> dict[str, str]:
-    """What the steps find: this Python first, this code, the settings, and no chatter."""
+def _environment(profile: Profile, settings: Settings) -> dict[str, str]:
+    """What the steps find: this Python first, this code, the settings, no chatter; and no hub,
+    where no model is to come from there."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    code = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
     return {
-        **os.environ,
-        **settings.environment(),
+        **child_environment(settings),
         "PATH": path,
-        "PYTHONPATH": code,
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
         "PYANNOTE_METRICS_ENABLED": "0",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "TOKENIZERS_PARALLELISM": "false",
+        **(offline if models_are_prepared(profile, settings) else {}),
     }
 
 
-def _offline(profile: Profile, settings: Settings) -> dict[str, str]:
-    """Keep the steps off the hub where every model of the profile is prepared."""
-    names = (
-        profile.transcribe.model,
-        profile.diarize.pipeline,
-        profile.fusion.acoustic,
-        profile.fusion.text,
-    )
-    prepared = all((settings.models / name).is_dir() or Path(name).is_dir() for name in names)
-    return {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"} if prepared else {}
+def models_are_prepared(profile: Profile, settings: Settings) -> bool:
+    """Whether every model of the profile lies on this machine; the others come from the hub."""
+    fusion = profile.fusion
+    names = (profile.transcribe.model, profile.diarize.pipeline, fusion.acoustic, fusion.text)
+    return all(Path(resolve_model(name, settings)).exists() for name in names)
 
 
 def _error(reader: EventReader, status: int, log: Path) -> MoodlineError:
     """Why a run failed, as an exception."""
     step = reader.first("failed") or reader.first("running") or Event("", "failed")
-    tail = step.output or _last_lines(log)
+    text = log.read_text(encoding="utf-8", errors="replace")
+    tail = step.output or tuple(text.splitlines()[-_TAIL_LINES:])
     full = step.error if step.error and step.error.kind == DiskFull.__name__ else _disk_full(log)
     if full:
         return DiskFull(
@@ -182,11 +170,6 @@ def _disk_full(log: Path) -> Failure | None:
     except OSError as error:
         return Failure.of(error) if is_disk_full(error) else None
     return None
-
-
-def _last_lines(log: Path) -> tuple[str, ...]:
-    """What the run itself printed last."""
-    return tuple(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL_LINES:])
 
 
 def _stop(child: subprocess.Popen[bytes]) -> None:

@@ -41,13 +41,7 @@ _MAX_LINES = 400
 
 
 def main(request: Path) -> None:
-    """Run the pipeline that a request names.
-
-    Args:
-        request: JSON with `pipeline` (a name, or "module:function"), `profile` (as JSON text),
-            `arguments`, `cache` (a folder) and `mounts` (folders that the steps' containers see,
-            too; null where they run in processes). Outputs go beside it.
-    """
+    """Run the pipeline that a request names; `run_pipeline` writes it. Outputs go beside it."""
     run = json.loads(request.read_text(encoding="utf-8"))
     pipeline = build_pipeline(run["pipeline"], Profile.model_validate_json(run["profile"]))
     root = request.parent
@@ -72,17 +66,12 @@ def watched(
     root: Path,
     results: dict[str, dict[str, Any]],
 ) -> Callable[..., tuple[dict[str, Any], Status]]:
-    """kfp's way to execute one task, with what is needed here added.
+    """Wrap kfp's way to `run` one task: report its begin and end, and note its outputs.
 
-    Each step's begin and end are reported, and its outputs are noted. A step that said that it
-    succeeded and wrote less than it should has failed: kfp takes a container that was gone too
-    quickly for a success. Nothing is tried again: one machine loses no nodes, and wrong input stays
-    wrong.
-
-    Args:
-        run: kfp's.
-        root: the run's folder.
-        results: gets, by the step's name, its `parameters` and its `artifacts` (where they lie).
+    `results` gets, by the step's name, its `parameters` and its `artifacts` (where they lie). A
+    step that said that it succeeded and wrote less than it should has failed: kfp takes a container
+    that was gone too quickly for a success. Nothing is tried again: one machine loses no nodes, and
+    wrong input stays wrong.
     """
     log = root / LOG
 
@@ -111,9 +100,8 @@ def watched(
         reused = not folder.is_dir()
         missing = [key for key, path in artifacts.items() if not Path(path).exists()]
         if missing or not (reused or (folder / "executor_output.json").is_file()):
-            end(
-                "failed", f"it said that it succeeded, but left no {', '.join(missing) or 'answer'}"
-            )
+            lost = ", ".join(missing) or "answer"
+            end("failed", f"it said that it succeeded, but left no {lost}")
             return {}, Status.FAILURE
         parameters = {k: v for k, v in outputs.items() if k not in artifacts}
         results[step] = {"parameters": parameters, "artifacts": artifacts}

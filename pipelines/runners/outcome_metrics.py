@@ -25,10 +25,10 @@ LABELS = {FINISHED: ("decision",), VALUE: ("check",), PASSED: ("check",)}
 def record_outcome(
     path: Path, decision: str, at: float | None = None, checks: Sequence[Check] = ()
 ) -> None:
-    """Note that a retraining ended; the times of other decisions stay.
+    """Note in a `.prom` file that a retraining ended; the times of other decisions stay.
 
     Args:
-        path: the `.prom` file, written whole or not at all.
+        path: the file, written whole or not at all.
         decision: "pass", "fail", "inconclusive" or "error".
         at: when, in seconds since 1970; default: now.
         checks: of its gate; where there was none, those of the gate before stay.

@@ -50,23 +50,13 @@ _OUTPUTS = {
 
 
 def retrain(
-    profile: Profile,
-    request: RetrainRequest,
-    settings: Settings,
-    *,
-    in_containers: bool = False,
-    on_step: OnStep | None = None,
-) -> RetrainResult:
+    profile: Profile, request: RetrainRequest, settings: Settings, *,
+    in_containers: bool = False, on_step: OnStep | None = None,
+) -> RetrainResult:  # fmt: skip
     """Retrain on this machine, and note how it ended among the metrics.
 
-    What was done before is not done again; see `pipelines.definitions.retrain`.
-
-    Args:
-        profile: what to run.
-        request: on what, why, and whether to promote.
-        settings: where things lie.
-        in_containers: each step in a container, of the images that `make images` builds.
-        on_step: called with each event of a step.
+    What was done before is not done again; see `pipelines.definitions.retrain`. `in_containers`
+    runs each step in a container, of the images that `make images` builds.
 
     Raises:
         InputError: the corpus, the feedback or a model is wrong.
@@ -79,17 +69,12 @@ def retrain(
     if request.feedback is not None:
         from components.corpus import join_feedback
 
-        corpus = join_feedback(corpus, request.feedback, Cache(settings.cache))
+        corpus = join_feedback(corpus, request.feedback, Cache(settings.cache)).resolve()
     outcomes = settings.metrics / "retrain.prom"
+    arguments = replace(request, corpus=corpus).arguments()
+    mounts = (corpus,) if in_containers else None
     try:
-        run = run_pipeline(
-            "retrain",
-            profile,
-            replace(request, corpus=corpus.resolve(), feedback=None).arguments(),
-            settings,
-            mounts=(corpus,) if in_containers else None,
-            on_step=on_step,
-        )
+        run = run_pipeline("retrain", profile, arguments, settings, mounts=mounts, on_step=on_step)
         artifacts = {step: written["artifacts"] for step, written in run.outputs.items()}
         outputs = {name: Path(artifacts[step][key]) for name, (step, key) in _OUTPUTS.items()}
         verdict = read_verdict(outputs["verdict"])

@@ -27,11 +27,6 @@ class Alert(BaseModel):
         """The same for every repetition of one firing: its labels, and since when."""
         return f"alert:{self.fingerprint}:{self.starts.astimezone(UTC).isoformat()}"
 
-    @property
-    def starts_retraining(self) -> bool:
-        """Whether a retraining can help (the rules say so)."""
-        return self.labels.get("retrain") == "true"
-
 
 class Webhook(BaseModel):
     """What Alertmanager posts (version 4)."""
@@ -92,9 +87,8 @@ def alert_cause(alert: Alert) -> Cause:
     """What an alert stands for."""
     name = alert.labels.get("alertname", "unnamed")
     summary = " ".join(alert.annotations.get("summary", "").split())
-    return Cause(
-        key=alert.key, kind="alert", name=name[:200], reason=(summary or name)[:300], url=alert.url
-    )
+    reason = (summary or name)[:300]
+    return Cause(key=alert.key, kind="alert", name=name[:200], reason=reason, url=alert.url)
 
 
 def data_cause(data: NewData, root: Path | None) -> Cause:
@@ -123,13 +117,9 @@ def data_cause(data: NewData, root: Path | None) -> Cause:
     name = " and ".join(str(path) for path in folders.values())
     key = ":".join(["data", *dict.fromkeys(digests)])
     return Cause(
-        key=key,
-        kind="data",
-        name=name[:200],
-        reason=data.reason,
-        corpus=folders.get("corpus"),
-        feedback=folders.get("feedback"),
-    )
+        key=key, kind="data", name=name[:200], reason=data.reason,
+        corpus=folders.get("corpus"), feedback=folders.get("feedback"),
+    )  # fmt: skip
 
 
 def _within(root: Path, path: Path) -> Path:

@@ -45,16 +45,9 @@ class Decision:
 
 
 def decide(cause: str, entries: Sequence[Entry], policy: Policy, now: datetime) -> Decision:
-    """Decide on a cause.
+    """Decide on a cause, named by its key: known, cooldown, budget, rehearsed or starting.
 
-    Args:
-        cause: its key.
-        entries: the ledger so far, in order.
-        policy: when a run may start.
-        now: the time.
-
-    Returns:
-        "known", "cooldown", "budget", "rehearsed" or "starting".
+    `entries` are those of the ledger so far, in order.
     """
     runs = started_runs(entries, policy, now)
     before = next((entry for entry in runs if entry.cause == cause), None)
@@ -62,21 +55,19 @@ def decide(cause: str, entries: Sequence[Entry], policy: Policy, now: datetime) 
         why = f"it came before, on {before.time:%d %B at %H:%M} UTC"
         return Decision("known", why, before.run)
     if runs and now < (free := runs[-1].time + policy.cooldown):
-        why = f"the last run started for {runs[-1].name}; not before {_at(free)}"
+        why = f"the last run started for {runs[-1].name}; {_not_before(free)}"
         return Decision("cooldown", why)
     today = [entry for entry in runs if now < entry.time + _DAY]
     if len(today) >= policy.daily:
-        after = (
-            f"not before {_at(today[-policy.daily].time + _DAY)}"
-            if policy.daily
-            else "none is allowed"
-        )
+        after = "none is allowed"
+        if policy.daily:
+            after = _not_before(today[-policy.daily].time + _DAY)
         return Decision("budget", f"{len(today)} runs in 24 hours; {after}")
     return Decision("rehearsed" if policy.dry_run else "starting")
 
 
 def started_runs(entries: Sequence[Entry], policy: Policy, now: datetime) -> list[Entry]:
-    """The runs that were started or are just being started, in order; the last word on each cause.
+    """The last entry of each cause whose run was started or is just being started, in order.
 
     A start that failed, or was cut short by the receiver's end, is none: its cause may come again.
     """
@@ -93,5 +84,5 @@ def started_runs(entries: Sequence[Entry], policy: Policy, now: datetime) -> lis
     ]
 
 
-def _at(time: datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M} UTC"
+def _not_before(time: datetime) -> str:
+    return f"not before {time:%Y-%m-%d %H:%M} UTC"

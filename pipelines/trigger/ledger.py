@@ -5,14 +5,13 @@ again at what the winner wrote before deciding.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from components.base import Database, Unavailable, in_utc
-
-if TYPE_CHECKING:
-    from sqlalchemy import Table
 
 _ATTEMPTS = 200
 
@@ -24,12 +23,9 @@ class Entry:
     Attributes:
         number: from 1, in order.
         time: when.
-        cause: its key.
-        kind: "alert" or "data".
-        name: the alert's, or the folder.
+        cause: its key; `kind`, `name` and `url` are the cause's, too.
         outcome: starting, then started or failed; rehearsed; cooldown, budget; resolved.
         why: one line: the alert's summary, why it was refused, or how it failed.
-        url: where the alert can be looked at.
         run: what it started: a run's folder, or Kubeflow's id and address.
     """
 
@@ -44,6 +40,15 @@ class Entry:
     run: str = ""
 
 
+_TABLE = Table(
+    "moodline_trigger",
+    MetaData(),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("time", DateTime(timezone=True), nullable=False),
+    *(Column(field.name, Text, nullable=False) for field in fields(Entry)[2:]),
+)
+
+
 class Ledger:
     """The entries in a database.
 
@@ -52,28 +57,19 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._table = _table()
-        self._engine = Database(url, "the trigger's", self._table.metadata).open()
+        self._engine = Database(url, "the trigger's", _TABLE.metadata).open()
 
     def entries(self) -> list[Entry]:
         """All of them, in order; there are a few a day."""
-        from sqlalchemy import select
-
         with self._engine.connect() as connection:
-            rows = connection.execute(select(self._table).order_by(self._table.c.number))
+            rows = connection.execute(select(_TABLE).order_by(_TABLE.c.number))
             return [Entry(**{**row._asdict(), "time": in_utc(row.time)}) for row in rows]
 
     def append(self, make: Callable[[Sequence[Entry]], Entry | None]) -> Entry | None:
-        """Add what `make` says of the entries so far; it is asked again if others were faster.
+        """Add the entry that `make` returns for the entries so far; None adds nothing.
 
-        Args:
-            make: the next entry, or None if there is nothing to add. Its number is set here.
+        `make` is called again if another receiver was faster. The number is set here.
         """
-        from dataclasses import replace
-
-        from sqlalchemy import insert
-        from sqlalchemy.exc import IntegrityError
-
         for _ in range(_ATTEMPTS):
             before = self.entries()
             entry = make(before)
@@ -82,7 +78,7 @@ class Ledger:
             entry = replace(entry, number=len(before) + 1)
             try:
                 with self._engine.begin() as connection:
-                    connection.execute(insert(self._table).values(asdict(entry)))
+                    connection.execute(insert(_TABLE).values(asdict(entry)))
             except IntegrityError:
                 continue
             return entry
@@ -91,24 +87,3 @@ class Ledger:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
-
-
-def _table() -> "Table":
-    from sqlalchemy import Column, DateTime, Integer, MetaData, Text
-    from sqlalchemy import Table as NewTable
-
-    kinds: dict[str, Any] = {"number": Integer, "time": DateTime(timezone=True)}
-    return NewTable(
-        "moodline_trigger",
-        MetaData(),
-        *(
-            Column(
-                field.name,
-                kinds.get(field.name, Text),
-                primary_key=field.name == "number",
-                nullable=False,
-                autoincrement=False,
-            )
-            for field in fields(Entry)
-        ),
-    )

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -32,9 +32,9 @@ def build_app(
     """The receiver.
 
     Args:
-        trigger: what starts runs.
+        trigger: starts the runs.
         token: the bearer token callers must send; None turns the check off (in a dry run only).
-        read_data: new data as a cause, or an `InputError`.
+        read_data: makes a cause of new data, or raises `InputError`.
         gauges: the folder of `.prom` files that are shown beside its own metrics.
     """
     app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
@@ -46,7 +46,7 @@ def build_app(
         answers = []
         for alert in webhook.alerts:
             cause = alert_cause(alert)
-            if not alert.starts_retraining:
+            if alert.labels.get("retrain") != "true":  # the rules mark what a retraining can help
                 decision = trigger.pass_over("alert")
             elif alert.status == "resolved":
                 decision = trigger.resolve(cause)
@@ -80,6 +80,10 @@ def build_app(
         first = error.errors()[0]
         return _refuse(422, "malformed", f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
 
+    @app.exception_handler(HTTPException)
+    def too_large(request: Request, error: HTTPException) -> JSONResponse:
+        return _refuse(error.status_code, "too_large", error.detail)
+
     @app.exception_handler(MoodlineError)
     def known_error(request: Request, error: MoodlineError) -> JSONResponse:
         reason = "malformed" if error.http_status == 422 else "unavailable"
@@ -104,27 +108,17 @@ class _AuthAndSize:
             refusal = _refuse(401, "unauthorized", message)
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return await refusal(scope, receive, send)
-        body = await _body(receive)
-        if body is None:
-            refusal = _refuse(413, "too_large", f"more than {MAX_BYTES} bytes")
-            return await refusal(scope, receive, send)
+        received = 0
 
-        messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > MAX_BYTES:
+                raise HTTPException(413, f"more than {MAX_BYTES} bytes")
+            return message
 
-        async def again() -> Message:
-            return messages.pop() if messages else await receive()
-
-        return await self._app(scope, again, send)
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """All of a request's body; None if it is too large."""
-    body, more = b"", True
-    while more and len(body) <= MAX_BYTES:
-        message = await receive()
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-    return None if len(body) > MAX_BYTES else body
+        return await self._app(scope, limited, send)
 
 
 def _refuse(status: int, reason: str, message: str) -> JSONResponse:
@@ -133,10 +127,7 @@ def _refuse(status: int, reason: str, message: str) -> JSONResponse:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take an address.
-
-    Args:
-        port: 0: any free one.
+    """Take an address; port 0 is any free one.
 
     Raises:
         InputError: it is taken, or not this machine's.

@@ -1,7 +1,6 @@
 """How a run starts for a cause: on this machine, or on Kubeflow. Neither waits for its end."""
 
 import json
-import os
 import subprocess
 import threading
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from pathlib import Path
 
 from components.base import InputError
 from components.config import Profile, Settings
-from pipelines.definitions.code_version import MOODLINE, ROOT
+from pipelines.definitions.code_version import MOODLINE, child_environment
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger.causes import Cause
 
@@ -18,20 +17,12 @@ PID = "pid"
 """The file in a run's folder that holds its process' number."""
 
 Start = Callable[[Cause, int], str]
-"""Starts a run for a cause, whose number in the ledger is given.
-
-Returns the run's folder here, or Kubeflow's id and address.
-"""
+"""Starts a run for a cause and its number in the ledger; returns its folder, or its id and
+address on Kubeflow."""
 
 
 def request_for(cause: Cause, number: int, usual: RetrainRequest) -> RetrainRequest:
-    """The request for a cause: the usual one, with what the cause brings in its place.
-
-    Args:
-        cause: why.
-        number: the cause's in the ledger.
-        usual: the corpus where the cause names none, and whether to promote.
-    """
+    """The request for a cause: the usual one, with what the cause brings in its place."""
     return replace(
         usual,
         corpus=cause.corpus or usual.corpus,
@@ -46,18 +37,8 @@ def start_here(
 ) -> str:
     """`moodline retrain` in a process that outlives this one, with what people corrected so far.
 
-    Its folder is `<runs>/trigger-<number>`: `cause.json`, `retrain.log`, `result.json` at its end,
-    the run's own folder, and `pid` while it goes on.
-
-    Args:
-        cause: why.
-        number: the cause's in the ledger.
-        usual: as for `request_for`.
-        profile: its name or file, as `moodline retrain --profile` takes it.
-        settings: where things lie.
-
-    Returns:
-        The folder.
+    Returns its folder, `<runs>/trigger-<number>`: `cause.json`, `retrain.log`, `result.json` at its
+    end, the run's own folder, and `pid` while it goes on. The profile is a name or a file.
     """
     folder = (settings.runs / f"trigger-{number:06d}").resolve()
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,11 +50,8 @@ def start_here(
     content = {"number": number, **asdict(cause), "feedback": request.feedback, "note": note}
     content["command"] = ["moodline", *command]
     (folder / "cause.json").write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
-    environment = {**os.environ, **settings.environment(), "MOODLINE_RUNS": str(folder)}
+    environment = child_environment(settings) | {"MOODLINE_RUNS": str(folder)}
     environment.pop("MOODLINE_TRIGGER_TOKEN", None)
-    environment["PYTHONPATH"] = os.pathsep.join(
-        filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")])
-    )
     with (folder / "result.json").open("wb") as out, (folder / "retrain.log").open("wb") as log:
         child = subprocess.Popen(
             [*MOODLINE, *command],
@@ -97,10 +75,7 @@ def _await_end(child: subprocess.Popen[bytes], folder: Path) -> None:
 def start_on_kubeflow(
     cause: Cause, number: int, *, usual: RetrainRequest, profile: Profile, settings: Settings
 ) -> str:
-    """A run of the retraining pipeline on a cluster; the corpus is named as its pods see it.
-
-    Returns:
-        The run's id and its address.
+    """Start a run on a cluster, where its pods see the corpus; returns its id and its address.
 
     Raises:
         MoodlineError: the cluster refuses, or does not answer.

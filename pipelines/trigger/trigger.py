@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipelines.trigger import metrics
@@ -12,22 +13,14 @@ from pipelines.trigger.start import Start
 
 logger = logging.getLogger(__name__)
 
-_REFUSALS = ("cooldown", "budget")
 
-
+@dataclass(frozen=True, slots=True)
 class Trigger:
-    """Starts a run once for each cause; threads, and several of these, may share a ledger.
+    """Starts a run once for each cause; threads, and several of these, may share a ledger."""
 
-    Args:
-        ledger: what came before.
-        start: starts a run and comes back at once.
-        policy: when one may start.
-    """
-
-    def __init__(self, ledger: Ledger, start: Start, policy: Policy) -> None:
-        self._ledger = ledger
-        self._start = start
-        self._policy = policy
+    ledger: Ledger
+    start: Start
+    policy: Policy
 
     def fire(self, cause: Cause) -> Decision:
         """Start a run for a cause, unless one was, or none may be now."""
@@ -35,18 +28,18 @@ class Trigger:
 
         def make(entries: Sequence[Entry]) -> Entry | None:
             nonlocal decision
-            decision = decide(cause.key, entries, self._policy, datetime.now(UTC))
+            decision = decide(cause.key, entries, self.policy, datetime.now(UTC))
             outcome = decision.outcome
             before = next((e.outcome for e in reversed(entries) if e.cause == cause.key), "")
-            if outcome == "known" or (outcome in _REFUSALS and outcome == before):
+            if outcome == "known" or (outcome in ("cooldown", "budget") and outcome == before):
                 return None
             return _entry(cause, outcome, decision.why or cause.reason)
 
-        entry = self._ledger.append(make)
+        entry = self.ledger.append(make)
         if decision.outcome != "starting" or entry is None:
             return _counted(cause.kind, decision)
         try:
-            run = self._start(cause, entry.number)
+            run = self.start(cause, entry.number)
         # Whatever it is, it must not leave the cause taken; whoever sent it gets the reason.
         except Exception as error:
             logger.exception("no run could be started for %s", cause.name)
@@ -58,7 +51,7 @@ class Trigger:
     def _end(self, cause: Cause, decision: Decision) -> Decision:
         """Write down how a start ended."""
         entry = _entry(cause, decision.outcome, decision.why, decision.run)
-        self._ledger.append(lambda _: entry)
+        self.ledger.append(lambda _: entry)
         return _counted(cause.kind, decision)
 
     def resolve(self, cause: Cause) -> Decision:
@@ -70,7 +63,7 @@ class Trigger:
                 return None
             return _entry(cause, "resolved", "")
 
-        self._ledger.append(make)
+        self.ledger.append(make)
         return _counted(cause.kind, Decision("resolved"))
 
     def pass_over(self, kind: Kind) -> Decision:
@@ -79,17 +72,11 @@ class Trigger:
 
 
 def _entry(cause: Cause, outcome: str, why: str, run: str = "") -> Entry:
+    """An entry of now; the ledger gives it its number."""
     return Entry(
-        number=0,
-        time=datetime.now(UTC),
-        cause=cause.key,
-        kind=cause.kind,
-        name=cause.name,
-        outcome=outcome,
-        why=why,
-        url=cause.url,
-        run=run,
-    )
+        number=0, time=datetime.now(UTC), cause=cause.key, kind=cause.kind, name=cause.name,
+        outcome=outcome, why=why, url=cause.url, run=run,
+    )  # fmt: skip
 
 
 def _counted(kind: str, decision: Decision) -> Decision:

@@ -36,11 +36,11 @@ def queries() -> list[Query]:
 
 def selected(expr: str) -> dict[str, frozenset[str]]:
     """The metrics of a query, each with every label that the query takes it to have."""
-    found: dict[str, frozenset[str]] = {}
+    labels_of: dict[str, frozenset[str]] = {}
     for operand in _OPERATOR.split(expr):
         grouped = set(re.findall(r"\w+", " ".join(_GROUPING.findall(operand))))
         bare = _GROUPING.sub("", operand)
         for name, matchers in re.findall(r"\b((?:moodline|nv)[\w:]*)(?:{([^}]*)})?", bare):
             matched = set(re.findall(r'(\w+)\s*(?:=~|!~|!=|=)\s*"', matchers))
-            found[name] = found.get(name, frozenset()) | matched | grouped
-    return found
+            labels_of[name] = labels_of.get(name, frozenset()) | matched | grouped
+    return labels_of

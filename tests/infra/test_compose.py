@@ -17,8 +17,8 @@ COMPOSE = ROOT / "infra" / "compose" / "compose.yaml"
 
 @pytest.fixture(scope="module")
 def services() -> dict[str, Any]:
-    found: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
-    return found
+    services: dict[str, Any] = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["services"]
+    return services
 
 
 def checked(path: Path) -> subprocess.CompletedProcess[str]:

@@ -25,14 +25,14 @@ ENDS = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "gaug
 
 def defined(module: ModuleType) -> dict[str, set[str]]:
     """The series that a module's metrics make, each with its labels."""
-    found: dict[str, set[str]] = {}
+    labels_of: dict[str, set[str]] = {}
     for metric in vars(module).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             for end in ENDS[family.type]:
                 labels = {*metric._labelnames, *(["le"] if end == "_bucket" else [])}
-                found[family.name + end] = labels
-    return found
+                labels_of[family.name + end] = labels
+    return labels_of
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +40,14 @@ def known() -> dict[str, set[str]]:
     from pipelines.trigger import metrics as trigger
     from serving import metrics as service
 
-    found = {**defined(service), **defined(trigger)}
+    labels_of = {**defined(service), **defined(trigger)}
     for gauges in (drift, outcomes):
-        found |= {name: set(gauges.LABELS.get(name, ())) for name in gauges.NAMES}
+        labels_of |= {name: set(gauges.LABELS.get(name, ())) for name in gauges.NAMES}
     rules = yaml.safe_load((ROOT / "infra" / "prometheus" / "rules.yaml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         if "record" in rule:
-            found[rule["record"]] = set(re.findall(r"by \((\w+)\)", rule["expr"]))
-    return found
+            labels_of[rule["record"]] = set(re.findall(r"by \((\w+)\)", rule["expr"]))
+    return labels_of
 
 
 @pytest.fixture(scope="module")
@@ -102,8 +102,8 @@ def test_everything_that_is_counted_is_shown(
 
 
 def test_a_query_on_what_is_not_there_is_found() -> None:
-    found = selected('sum by (path) (rate(moodline_gone_total{kind=~"a,b=c"}[5m])) / on () nv_x')
-    assert found == {"moodline_gone_total": {"kind", "path"}, "nv_x": frozenset()}
+    labels = selected('sum by (path) (rate(moodline_gone_total{kind=~"a,b=c"}[5m])) / on () nv_x')
+    assert labels == {"moodline_gone_total": {"kind", "path"}, "nv_x": frozenset()}
 
 
 def test_panels_lie_beside_each_other_and_have_words() -> None:

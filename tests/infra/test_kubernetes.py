@@ -27,8 +27,8 @@ def of_kind(documents: Documents, *kinds: str) -> Documents:
 
 
 def named(documents: Documents, kind: str, name: str) -> dict[str, Any]:
-    (found,) = (d for d in of_kind(documents, kind) if d["metadata"]["name"] == name)
-    return found
+    (document,) = (d for d in of_kind(documents, kind) if d["metadata"]["name"] == name)
+    return document
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:

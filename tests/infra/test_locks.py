@@ -1,4 +1,4 @@
-"""The images' locks agree with the project's: the same versions, and nothing that it needs left out."""
+"""The images get the versions of requirements.lock, and every package that the project needs."""
 
 import re
 import tomllib

@@ -14,14 +14,14 @@ TABLE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 
 
 def test_every_metric_is_in_the_table_with_its_labels() -> None:
-    told = {}
+    documented = {}
     for line in TABLE.read_text(encoding="utf-8").splitlines():
         if line.startswith("| `moodline_"):
             names, labels, what = (cell.strip() for cell in line.strip("|").split("|"))
             assert what
             for name in re.findall(r"`(\w+)`", names):
-                assert name not in told, name
-                told[name] = set(re.findall(r"\w+", labels))
+                assert name not in documented, name
+                documented[name] = set(re.findall(r"\w+", labels))
     made = {}
     for module in (service, trigger):
         for metric in vars(module).values():
@@ -31,4 +31,4 @@ def test_every_metric_is_in_the_table_with_its_labels() -> None:
                 made[family.name + end] = {*metric._labelnames}
     for left in (drift, outcomes):
         made |= {name: set(left.LABELS.get(name, ())) for name in left.NAMES}
-    assert told == made
+    assert documented == made

@@ -118,8 +118,8 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
 
     for option in ("-o", "--prom"):  # what goes to standard output goes there alone
         assert run([*command, option, "-"]) == 0
-        told = capfd.readouterr().out
-        assert "as before" not in told.rpartition("</html>")[2]
+        printed = capfd.readouterr().out
+        assert "as before" not in printed.rpartition("</html>")[2]
         assert run([*command, option, "-", "--json"]) == 2
         assert "standard output can take one thing" in capfd.readouterr().err
 
@@ -130,9 +130,9 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
     assert json.loads(capfd.readouterr().out)["turns"] == 120
     assert run([*command, "--log", str(home / "version")]) == 2
     assert run(command) == 1
-    told = capfd.readouterr()
-    assert "snr_db" in told.err
-    assert "drifted" in told.out
+    printed = capfd.readouterr()
+    assert "snr_db" in printed.err
+    assert "drifted" in printed.out
 
 
 def test_the_cluster_s_job_takes_drift_for_an_answer(home: Path, log: Log) -> None:
@@ -165,9 +165,9 @@ def test_feedback_is_exported_and_a_recording_erased(
     for request in ("r0", "r1"):
         store.record(Correction(request, 2, "sad", "reviewer"))
     assert run(["feedback", "export", "-o", str(home / "out")]) == 0
-    told = capfd.readouterr()
-    assert "1 labelled turns of 1 recordings" in told.out
-    assert "1 labelled turns were left out: their sound was not kept" in told.err
+    printed = capfd.readouterr()
+    assert "1 labelled turns of 1 recordings" in printed.out
+    assert "1 labelled turns were left out: their sound was not kept" in printed.err
     assert [r.name for r in read_manifest(home / "out")] == ["feedback-r0"]
     assert run(["feedback", "show", "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["live"]["1"]["turns"] == 2

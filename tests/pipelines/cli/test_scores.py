@@ -15,12 +15,12 @@ HYPOTHESIS = [Turn("r", 0, 4, "x", "so it is", "sad"), Turn("r", 5, 8, "y", "oh 
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Both sides in both formats."""
-    found = {name: tmp_path / name for name in ("ref.json", "hyp.json", "ref.rttm", "hyp.RTTM")}
+    paths = {name: tmp_path / name for name in ("ref.json", "hyp.json", "ref.rttm", "hyp.RTTM")}
     for name, turns in (("ref", REFERENCE), ("hyp", HYPOTHESIS)):
-        write_turns(found[f"{name}.json"], turns)
-        rttm = found["ref.rttm" if name == "ref" else "hyp.RTTM"]
+        write_turns(paths[f"{name}.json"], turns)
+        rttm = paths["ref.rttm" if name == "ref" else "hyp.RTTM"]
         write_rttm(rttm, "r", [SpeakerSegment(t.start, t.end, t.speaker) for t in turns])
-    return found
+    return paths
 
 
 def scored(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
@@ -31,14 +31,14 @@ def scored(capsys: pytest.CaptureFixture[str], *arguments: object) -> dict:
 def test_seglst_gives_everything(
     capsys: pytest.CaptureFixture[str], files: dict[str, Path]
 ) -> None:
-    found = scored(capsys, files["ref.json"], files["hyp.json"], "--tcpwer")
-    assert found["teer"] == {
+    scores = scored(capsys, files["ref.json"], files["hyp.json"], "--tcpwer")
+    assert scores["teer"] == {
         "missed": 1, "false_alarm": 0, "confusion": 3, "total": 8, "rate": 0.5
     }  # fmt: skip
-    assert found["eera"] == {"confusion": 3, "agreed": 7, "rate": pytest.approx(3 / 7)}
-    assert found["seera"] == found["eera"]
+    assert scores["eera"] == {"confusion": 3, "agreed": 7, "rate": pytest.approx(3 / 7)}
+    assert scores["seera"] == scores["eera"]
     for name in ("cpwer", "tcpwer", "wer"):
-        assert found[name] == {"errors": 1, "length": 5, "rate": 0.2}
+        assert scores[name] == {"errors": 1, "length": 5, "rate": 0.2}
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_seglst_gives_everything(
 def test_rttm_on_either_side_gives_what_needs_no_emotion(
     capsys: pytest.CaptureFixture[str], files: dict[str, Path], pair: tuple[str, str]
 ) -> None:
-    found = scored(capsys, *(files[name] for name in pair), "--tcpwer")
-    assert found["der"] == {"missed": 1, "false_alarm": 0, "confusion": 0, "total": 8,
+    scores = scored(capsys, *(files[name] for name in pair), "--tcpwer")
+    assert scores["der"] == {"missed": 1, "false_alarm": 0, "confusion": 0, "total": 8,
                             "rate": 0.125}  # fmt: skip
-    assert {name for name, part in found.items() if part is None} == {
+    assert {name for name, part in scores.items() if part is None} == {
         "teer", "steer", "eera", "seera", "cpwer", "tcpwer", "wer",
     }  # fmt: skip
 

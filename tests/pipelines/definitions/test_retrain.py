@@ -53,18 +53,18 @@ def listed(module: ModuleType) -> set[str]:
 
 
 def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
-    found = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
-    assert found == (listed(retrain) - {"preprocess"}) | listed(preprocess) | {"record_failure"}
+    steps = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
+    assert steps == (listed(retrain) - {"preprocess"}) | listed(preprocess) | {"record_failure"}
 
 
 def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
-    (found,) = compiled("batch", DEMO, tmp_path)
-    steps = {n.replace("-", "_") for n, t in tasks(found).items() if _is_step(found, t)}
+    (spec,) = compiled("batch", DEMO, tmp_path)
+    steps = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
     assert steps == listed(batch)
-    asked = tasks(found)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
+    asked = tasks(spec)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
     assert asked["constant"] is True
-    assert "champion" in tasks(found)["recordings-digest"]["dependentTasks"]
-    assert tasks(found)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
+    assert "champion" in tasks(spec)["recordings-digest"]["dependentTasks"]
+    assert tasks(spec)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
 
 
 def test_what_is_kept_in_the_registry_says_why_it_was_made(spec: dict[str, Any]) -> None:
@@ -102,9 +102,9 @@ def test_steps_are_wired_as_drawn(spec: dict[str, Any]) -> None:
 
 def constant(spec: dict[str, Any], step: str, parameter: str) -> str:
     """What a step is given whenever the pipeline runs."""
-    found = tasks(spec)[step]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
-    assert isinstance(found, str)
-    return found
+    value = tasks(spec)[step]["inputs"]["parameters"][parameter]["runtimeValue"]["constant"]
+    assert isinstance(value, str)
+    return value
 
 
 def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
@@ -122,8 +122,8 @@ def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
 
 def test_shards_are_all_of_the_corpus_side_by_side(tmp_path: Path) -> None:
     cluster = ClusterSettings(shards=3, parallel=2)
-    (found,) = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
-    (loop,) = (t for t in tasks(found).values() if "parameterIterator" in t)
+    (spec,) = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
+    (loop,) = (t for t in tasks(spec).values() if "parameterIterator" in t)
     assert json.loads(loop["parameterIterator"]["items"]["raw"]) == ["0/3", "1/3", "2/3"]
     assert loop["iteratorPolicy"] == {"parallelismLimit": 2}
 

@@ -13,15 +13,15 @@ from tests.small_disk import resize
 def main(disk: Path) -> None:
     settings = Settings(home=disk / "home")
     asked = ("tiny_pipeline:tiny_pipeline", load_profile("demo"), {"says": "large"}, settings)
-    told = ""
+    message = ""
     try:
         run_pipeline(*asked)
     except DiskFull as error:
-        told = str(error)
+        message = str(error)
     registered = len(list(settings.runs.glob("*/tiny-*/register")))
     resize(disk, 64)
     states = {name: event.state for name, event in run_pipeline(*asked).steps.items()}
-    print(json.dumps({"told": told, "registered": registered, "states": states}))
+    print(json.dumps({"message": message, "registered": registered, "states": states}))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ class KfpServer:
         path = call.replace("/apis/v2beta1", "")
         named = _wanted_name(query)
 
-        def found(things: dict[str, Any], **also: str) -> list[Any]:
+        def listed(things: dict[str, Any], **also: str) -> list[Any]:
             return [
                 thing
                 for thing in things.values()
@@ -135,7 +135,7 @@ class KfpServer:
         if path == "GET /healthz":
             return api.V2beta1GetHealthzResponse(multi_user=False)
         if path == "GET /pipelines":
-            return api.V2beta1ListPipelinesResponse(pipelines=found(self.pipelines) or None)
+            return api.V2beta1ListPipelinesResponse(pipelines=listed(self.pipelines) or None)
         if path == "POST /pipelines/upload":
             pipeline = api.V2beta1Pipeline(
                 pipeline_id=_new_id(), display_name=query["name"],
@@ -149,12 +149,12 @@ class KfpServer:
             return self._add_version(query["pipelineid"], query["name"], body, headers)
         if match := re.fullmatch(r"GET /pipelines/([\w-]+)/versions", path):
             return api.V2beta1ListPipelineVersionsResponse(
-                pipeline_versions=found(self.versions, pipeline_id=match[1]) or None
+                pipeline_versions=listed(self.versions, pipeline_id=match[1]) or None
             )
         if path == "GET /experiments":
             space = {"namespace": query["namespace"]} if query.get("namespace") else {}
             return api.V2beta1ListExperimentsResponse(
-                experiments=found(self.experiments, **space) or None
+                experiments=listed(self.experiments, **space) or None
             )
         if path == "POST /experiments":
             experiment = parsed("V2beta1Experiment", json.loads(body))
@@ -172,7 +172,7 @@ class KfpServer:
             run.state = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
             return run
         if path == "GET /recurringruns":
-            return api.V2beta1ListRecurringRunsResponse(recurring_runs=found(self.schedules))
+            return api.V2beta1ListRecurringRunsResponse(recurring_runs=listed(self.schedules))
         if path == "POST /recurringruns":
             schedule = parsed("V2beta1RecurringRun", json.loads(body))
             self._check(schedule)

@@ -1,4 +1,4 @@
-"""The local runner: branches are taken, failures are told, nothing stays behind."""
+"""The local runner: branches are taken, failures are reported, nothing stays behind."""
 
 import json
 import os
@@ -95,13 +95,13 @@ def test_what_was_done_before_is_not_done_again(settings: Settings) -> None:
 def kill_run(settings: Settings) -> None:
     """SIGKILL to the run that goes on, and all its steps: no handler can run."""
     request = max(settings.runs.glob("*/request.json"), key=lambda path: path.stat().st_mtime_ns)
-    found = subprocess.run(
+    processes = subprocess.run(
         ["pgrep", "-f", f"pipelines.runners.local_process {request.resolve()}"],
         capture_output=True,
         text=True,
         check=True,
     )
-    os.killpg(int(found.stdout.split()[0]), signal.SIGKILL)
+    os.killpg(int(processes.stdout.split()[0]), signal.SIGKILL)
 
 
 def test_a_run_killed_in_every_step_goes_on_there(settings: Settings) -> None:
@@ -175,8 +175,8 @@ def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on_there(tmp_path: P
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
-    assert re.search(r"^step decide: the disk is full: .*start again: .* goes on", said["told"])
-    assert "\n" not in said["told"]
+    assert re.search(r"^step decide: the disk is full: .*start again: .* goes on", said["message"])
+    assert "\n" not in said["message"]
     assert said["registered"] == 0
     states = said["states"]
     assert {name for name, state in states.items() if state == "done"} == {
@@ -188,9 +188,9 @@ def test_a_full_disk_is_one_line_and_with_room_the_run_goes_on_there(tmp_path: P
 def test_mlflow_away_in_the_middle_is_one_line_and_the_run_goes_on_there(tmp_path: Path) -> None:
     home = tmp_path / "home"
     away = Settings(home=home, mlflow_uri="http://127.0.0.1:9")
-    with pytest.raises(MoodlineError, match=r"^MLflow at .*:9: does not answer") as told:
+    with pytest.raises(MoodlineError, match=r"^MLflow at .*:9: does not answer") as caught:
         run(away, says="pass", wanted=True)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert not list(away.runs.glob("*/tiny-*/promote"))
     done = run(Settings(home=home), says="pass", wanted=True)
     assert {done.steps[name].state for name in UNTIL_DECIDED} == {"reused"}

@@ -99,8 +99,8 @@ def entries(ledger_url: str) -> Callable[[], list[tuple[str, str]]]:
 
     def read() -> list[tuple[str, str]]:
         ledger = Ledger(ledger_url)
-        found = [(entry.name, entry.outcome) for entry in ledger.entries()]
+        lines = [(entry.name, entry.outcome) for entry in ledger.entries()]
         ledger.close()
-        return found
+        return lines
 
     return read

@@ -1,20 +1,22 @@
-"""`moodline log`: take the prediction log out as Parquet, or a recording out of it."""
+"""`moodline log` and `moodline feedback`: what the service keeps, taken out, erased, counted."""
 
+from collections import Counter
 from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from components.base import InputError
+from components.base import InputError, check_new_folder, check_writable
 from components.config import Settings
-from pipelines.cli.console import out, print_json, spinner
-from pipelines.cli.options import AsJson
-from pipelines.cli.window import Window, start_of
+from pipelines.cli.console import note, out, print_json, spinner
+from pipelines.cli.options import AsJson, Window, start_of
+from pipelines.cli.tables import plain_table, right
 
 
-def export_command(
+def export_log_command(
     output: Annotated[Path, typer.Option("-o", help="A file ….parquet, or a new folder.")],
     window: Window = "all",
     as_json: AsJson = False,
@@ -23,7 +25,6 @@ def export_command(
 
     A folder holds turns/day=…/turns.parquet. `moodline drift --log` reads it, too.
     """
-    from components.base import check_new_folder, check_writable
     from components.traffic import TurnLog, export_log
 
     if output.suffix == ".parquet":
@@ -71,3 +72,50 @@ def erase_command(
     if as_json:
         return print_json({"recording": ids[0], "logged": logged, "feedback": feedback})
     return out.print(f"Erased: {logged} turns and sound files, {feedback} entries of feedback.")
+
+
+def export_feedback_command(
+    output: Annotated[Path, typer.Option("-o", help="A new folder for the corpus.")],
+    as_json: AsJson = False,
+) -> None:
+    """The labelled turns as a corpus, for `moodline retrain --feedback`. Only ever trained on.
+
+    Only recordings whose sound was kept can be exported (MOODLINE_LOG_AUDIO).
+    """
+    from components.traffic import FeedbackStore, export_feedback
+
+    check_new_folder(output)
+    settings = Settings()
+    done = export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, output)
+    if as_json:
+        return print_json(asdict(done))
+    exported = f"{done.turns} labelled turns of {done.recordings} recordings"
+    out.print(f"{output}: {exported}", markup=False)
+    if done.without_audio:
+        note(f"{done.without_audio} labelled turns were left out: their sound was not kept")
+    return None
+
+
+def show_feedback_command(as_json: AsJson = False) -> None:
+    """How much feedback there is, and how right the model was, by version."""
+    from components.drift import live_scores
+    from components.traffic import FeedbackStore
+
+    entries = FeedbackStore.read(Settings().feedback_url)
+    live = live_scores(entries)
+    if as_json:
+        return print_json({"entries": len(entries), "live": live})
+    counts = ("turns", "recordings", "contradicted")
+    table = plain_table(*right("version", *counts, "accuracy", "95 %", "macro F1"))
+    for version, scores in live.items():
+        interval = scores["intervals"]["accuracy"]
+        table.add_row(
+            version,
+            *(str(scores[name]) for name in counts),
+            f"{scores['accuracy']['rate']:.1%}",
+            f"{interval['low']:.1%}–{interval['high']:.1%}" if interval else "–",
+            f"{scores['macro_f1']:.3f}",
+        )
+    sources = Counter(entry.source for entry in entries)
+    out.print(table if live else "No feedback yet.")
+    return note(f"{len(entries)} entries: {dict(sources)}")
