@@ -68,9 +68,9 @@ def agree(counted, expected, same_mapping=True):
     Where a label overlaps itself, mappings that share the same time may differ in that, and
     pyannote breaks such ties by labels that it has renamed.
     """
-    ours = [counted.missed, counted.false_alarm, counted.confusion, counted.total]
+    values = [counted.missed, counted.false_alarm, counted.confusion, counted.total]
     kept = range(4) if same_mapping else (0, 1, 3)
-    return [ours[i] for i in kept] == pytest.approx([expected[i] for i in kept], abs=1e-6)
+    return [values[i] for i in kept] == pytest.approx([expected[i] for i in kept], abs=1e-6)
 
 
 def apart(turns, label):
@@ -97,8 +97,8 @@ def test_teer_and_steer(name, reference, hypothesis, uem):
     rules = find_convention(name)
     kept = scored(name, reference, hypothesis, uem, without_other=True)
     metric = IdentificationErrorRate(collar=PYANNOTE_COLLAR[name])
-    theirs, ours = annotation(reference, emotion), annotation(hypothesis, emotion)
-    expected = components(metric, theirs, ours, kept)
+    ref, hyp = annotation(reference, emotion), annotation(hypothesis, emotion)
+    expected = components(metric, ref, hyp, kept)
     assert agree(teer(reference, hypothesis, rules, uem), expected)
 
     mapping = map_speakers(reference, hypothesis)
@@ -107,8 +107,8 @@ def test_teer_and_steer(name, reference, hypothesis, uem):
         known = turn.speaker in mapping and turn.emotion
         return f"{mapping[turn.speaker]}+{turn.emotion}" if known else f"none {number}"
 
-    theirs = annotation(reference, lambda i, t: f"{t.speaker}+{t.emotion}")
-    expected = components(metric, theirs, annotation(hypothesis, attributed), kept)
+    ref = annotation(reference, lambda i, t: f"{t.speaker}+{t.emotion}")
+    expected = components(metric, ref, annotation(hypothesis, attributed), kept)
     assert agree(steer(reference, hypothesis, rules, uem), expected)
 
 
@@ -118,8 +118,8 @@ def test_teer_and_steer(name, reference, hypothesis, uem):
 def test_der(name, reference, hypothesis, uem):
     kept = scored(name, reference, hypothesis, uem, without_other=False)
     metric = DiarizationErrorRate(collar=PYANNOTE_COLLAR[name])
-    theirs, ours = annotation(reference, speaker), annotation(hypothesis, speaker)
-    expected = components(metric, theirs, ours, kept)
+    ref, hyp = annotation(reference, speaker), annotation(hypothesis, speaker)
+    expected = components(metric, ref, hyp, kept)
     same = apart(reference, speaker) and apart(hypothesis, speaker)
     assert agree(der(reference, hypothesis, find_convention(name), uem), expected, same)
 
@@ -136,27 +136,27 @@ def test_der(name, reference, hypothesis, uem):
 def test_ser_align(measure, label, reference, hypothesis):
     counted = measure(reference, hypothesis, find_convention("ser-align"))
     four = [t for t in reference if t.emotion in EMOTIONS]
-    theirs, ours = annotation(four, label), annotation(hypothesis, label)
-    uem = theirs.get_timeline().extent() | ours.get_timeline().extent()
+    ref, hyp = annotation(four, label), annotation(hypothesis, label)
+    uem = ref.get_timeline().extent() | hyp.get_timeline().extent()
     if not four or not uem:
         assert agree(counted, [0, 0, 0, 0])
         return
-    expected = components(DiarizationErrorRate(), theirs, ours, Timeline([uem]))
+    expected = components(DiarizationErrorRate(), ref, hyp, Timeline([uem]))
     assert agree(counted, expected, apart(four, label) and apart(hypothesis, label))
 
 
 @MANY
 @given(reference=REFERENCE, hypothesis=HYPOTHESIS)
 def test_speakers_share_as_much_speech_as_by_pyannotes_mapping(reference, hypothesis):
-    theirs = annotation(reference, speaker)
-    ours = annotation([t for t in hypothesis if t.speaker != "unknown"], speaker)
-    shared = ours * theirs
-    rows, columns = ours.labels(), theirs.labels()
+    ref = annotation(reference, speaker)
+    hyp = annotation([t for t in hypothesis if t.speaker != "unknown"], speaker)
+    shared = hyp * ref
+    rows, columns = hyp.labels(), ref.labels()
 
     def total(mapping):
         return sum(shared[rows.index(a), columns.index(b)] for a, b in mapping.items())
 
-    best = DiarizationErrorRate().optimal_mapping(theirs, ours)
+    best = DiarizationErrorRate().optimal_mapping(ref, hyp)
     mapping = map_speakers(reference, hypothesis)
     assert total(mapping) == pytest.approx(total(best), abs=1e-5)
     assert len(set(mapping.values())) == len(mapping)

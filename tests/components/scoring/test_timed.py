@@ -10,7 +10,7 @@ def turn(start, end, speaker="A", emotion=None):
     return Turn("talk", start, end, speaker, "", emotion)
 
 
-WU, PLAIN, THEIRS = (find_convention(name) for name in ("wu2023", "collar0", "ser-align"))
+WU, PLAIN, SER_ALIGN = (find_convention(name) for name in ("wu2023", "collar0", "ser-align"))
 
 
 def errors(counted):
@@ -156,7 +156,7 @@ def test_the_papers_code_forgives_permuted_emotions():
     order = ["angry", "happy", "neutral", "sad"]
     reference = [turn(2 * i, 2 * i + 2, "A", name) for i, name in enumerate(order)]
     permuted = [turn(2 * i, 2 * i + 2, "1", name) for i, name in enumerate(order[1:] + order[:1])]
-    assert teer(reference, permuted, THEIRS).rate == 0
+    assert teer(reference, permuted, SER_ALIGN).rate == 0
     assert teer(reference, permuted, PLAIN).rate == 1
 
 
@@ -165,9 +165,9 @@ def test_the_papers_code_counts_correct_speech_of_other_emotions_as_false_alarm(
     # hypothesis  0|-- 1 sad --|4|-- 1 sad ----|8
     reference = [turn(0, 4, "A", "sad"), turn(4, 8, "A", "other")]
     hypothesis = [turn(0, 4, "1", "sad"), turn(4, 8, "1", "sad")]
-    assert errors(teer(reference, hypothesis, THEIRS)) == (0, 4, 0, 4)
-    assert errors(steer(reference, hypothesis, THEIRS)) == (0, 4, 0, 4)
-    assert errors(der(reference, hypothesis, THEIRS)) == (0, 0, 0, 8)
+    assert errors(teer(reference, hypothesis, SER_ALIGN)) == (0, 4, 0, 4)
+    assert errors(steer(reference, hypothesis, SER_ALIGN)) == (0, 4, 0, 4)
+    assert errors(der(reference, hypothesis, SER_ALIGN)) == (0, 0, 0, 8)
 
 
 def test_the_papers_code_can_put_steer_below_teer():
@@ -175,13 +175,13 @@ def test_the_papers_code_can_put_steer_below_teer():
     # hypothesis  0|1 happy|2|2 sad  |4       both; emotion and speaker together: both may
     reference = [turn(0, 2, "A", "angry"), turn(2, 4, "B", "angry")]
     hypothesis = [turn(0, 2, "1", "happy"), turn(2, 4, "2", "sad")]
-    assert teer(reference, hypothesis, THEIRS).rate == 0.5
-    assert steer(reference, hypothesis, THEIRS).rate == 0
+    assert teer(reference, hypothesis, SER_ALIGN).rate == 0.5
+    assert steer(reference, hypothesis, SER_ALIGN).rate == 0
 
 
 def test_the_papers_code_passes_over_recordings_without_the_four():
     reference, hypothesis = [turn(0, 2, "A", "other")], [turn(0, 2, "1", "sad")]
-    assert errors(teer(reference, hypothesis, THEIRS)) == (0, 0, 0, 0)
+    assert errors(teer(reference, hypothesis, SER_ALIGN)) == (0, 0, 0, 0)
 
 
 def test_nothing_to_score_has_no_rate():
