@@ -145,8 +145,7 @@ class JobStore:
         with self._database.begin() as connection:
             now = self._database.now(connection)
             free = or_(
-                JOBS.c.state == "queued",
-                and_(JOBS.c.state == "running", JOBS.c.leased_until < now),
+                JOBS.c.state == "queued", and_(JOBS.c.state == "running", JOBS.c.leased_until < now)
             )
             connection.execute(
                 update(JOBS)

@@ -18,14 +18,7 @@ import numpy as np
 
 from components.align import align, attribute, flatten
 from components.config import Profile, Settings
-from components.conversation import (
-    SAMPLE_RATE,
-    AsrSegment,
-    Seconds,
-    SpeakerSegment,
-    Turn,
-    Word,
-)
+from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, SpeakerSegment, Turn, Word
 
 if TYPE_CHECKING:
     from components.diarize import Diarizer

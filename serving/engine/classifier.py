@@ -21,12 +21,7 @@ from serving.errors import LateError, NotReadyError
 from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, Served, halt_path
 from serving.settings import ServeSettings, TrafficSettings
 from serving.triton.client import TritonClient
-from serving.triton.errors import (
-    TritonError,
-    TritonFullError,
-    TritonGoneError,
-    TritonLateError,
-)
+from serving.triton.errors import TritonError, TritonFullError, TritonGoneError, TritonLateError
 
 logger = logging.getLogger(__name__)
 

@@ -17,13 +17,7 @@ from serving.triton.errors import (
     TritonFullError,
     translated,
 )
-from serving.triton.protocol import (
-    RECONNECT_SECONDS,
-    WATCHED_CHANNEL,
-    Answer,
-    to_answer,
-    to_inputs,
-)
+from serving.triton.protocol import RECONNECT_SECONDS, WATCHED_CHANNEL, Answer, to_answer, to_inputs
 from serving.triton.replicas import Replica, Replicas, addresses
 from serving.triton.repository import MODEL
 
