@@ -116,6 +116,8 @@ def analyze_command(
     The labels are guesses about people. They must not be used to infer the emotions of people at
     work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
     """
+    from serving.engine.analyze import Options
+
     if output_format == "vtt" and len(audio) > 1:
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
@@ -129,12 +131,8 @@ def analyze_command(
     with bar("listening") as progress:
         progress(0, len(audio))
         for done, path in enumerate(audio, start=1):
-            turns += analyzer.analyze(
-                read_audio(path),
-                session_id=names[done - 1],
-                num_speakers=num_speakers,
-                max_pause=max_pause,
-            ).turns
+            options = Options(names[done - 1], num_speakers, max_pause)
+            turns += analyzer.analyze(read_audio(path), options).turns
             progress(done, len(audio))
     show_turns(turns, output_format, output)
 

@@ -88,10 +88,12 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
 
 
 def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Settings) -> None:
+    from serving.engine.analyze import Options
+
     analyzer = open_analyzer("production", profile, settings)
     with bar("listening") as progress:
         progress(0, 1)
-        analysis = analyzer.analyze(read_audio(audio), session_id="sample", num_speakers=2)
+        analysis = analyzer.analyze(read_audio(audio), Options("sample", num_speakers=2))
         progress(1, 1)
     out.print(turns_table(analysis.turns))
     der, cpwer = sample_errors(analysis.turns, analysis.speakers, reference)

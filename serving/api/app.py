@@ -18,22 +18,12 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
 from serving.api.feedback import FEEDBACK
-from serving.api.limits import (
-    OWNER,
-    RETRY_SECONDS,
-    App,
-    ConcurrentUploads,
-    KeyCheck,
-    MaxBodySize,
-    Message,
-    Receive,
-    Scope,
-    Send,
-)
+from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
 from serving.api.routes import OWN_DEADLINE, ROUTES
 from serving.engine.scheduling import Work
 
@@ -142,7 +132,7 @@ class RequestRecord:
     nothing of a request's content.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,11 +12,7 @@ METADATA = MetaData()
 
 
 class ServiceDatabase(Database):
-    """The database of jobs and of the use of keys, which may be away at first.
-
-    Args:
-        url: SQLAlchemy's.
-    """
+    """The database of jobs and of the use of keys, by SQLAlchemy's URL; it may be away at first."""
 
     def __init__(self, url: str) -> None:
         super().__init__(url, "the service's", METADATA, synchronous="NORMAL")

@@ -10,7 +10,7 @@ from components.conversation import Emotion
 from components.traffic import Correction, UnknownRequestError
 from serving import metrics
 from serving.api.limits import OWNER
-from serving.api.schema import Printable, Problem
+from serving.api.schema import Printable, problems
 
 FEEDBACK = APIRouter(prefix="/v1")
 
@@ -22,9 +22,7 @@ class FeedbackIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    request_id: RequestId = Field(
-        description="The answer's header `X-Request-Id`; of a job, its id."
-    )
+    request_id: RequestId = Field(description="The answer's header `X-Request-Id`; a job's id.")
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
     emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
     source: Literal["agent", "reviewer"] = Field(
@@ -47,10 +45,7 @@ class FeedbackOut(BaseModel):
     )
 
 
-RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"model": FeedbackOut, "description": "It had been said before; nothing was added."},
-    **{status: {"model": Problem} for status in (400, 401, 404, 413, 422, 429, 503)},
-}
+REPEATED = {"model": FeedbackOut, "description": "It had been said before; nothing was added."}
 
 
 @FEEDBACK.post(
@@ -58,7 +53,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
     tags=["feedback"],
     summary="Say what a turn's emotion really was",
     status_code=201,
-    responses=RESPONSES,
+    responses={200: REPEATED, **problems(400, 401, 404, 413, 422, 429, 503)},
 )
 async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
     """The entry is kept with the answer that it corrects. Contradictory entries are all kept. A

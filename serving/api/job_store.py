@@ -8,24 +8,11 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import (
-    Column,
-    Float,
-    Integer,
-    String,
-    Table,
-    Text,
-    and_,
-    delete,
-    func,
-    insert,
-    or_,
-    select,
-    update,
-)
+import sqlalchemy as sa
+from sqlalchemy.engine import Row
+from sqlalchemy.types import TypeDecorator
 
 from serving.api.database import METADATA, ServiceDatabase
 
@@ -34,143 +21,94 @@ ATTEMPTS = 3
 
 GIVEN_UP = "the service ended three times while it worked on this recording"
 
-JOBS = Table(
+
+class _Json(TypeDecorator[Any]):
+    """JSON in a column of text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> str | None:
+        return None if value is None else json.dumps(value, ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> Any:
+        return None if value is None else json.loads(value)
+
+
+JOBS = sa.Table(
     "moodline_jobs",
     METADATA,
-    Column("id", String(32), primary_key=True),
-    Column("owner", String(100), nullable=False, index=True),
-    Column("recording", String(100), nullable=False),
-    Column("options", Text, nullable=False),
-    Column("state", String(10), nullable=False, index=True),
-    Column("stage", String(20), nullable=False, default=""),
-    Column("share", Float, nullable=False, default=0.0),
-    Column("created", Float, nullable=False),
-    Column("updated", Float, nullable=False),
-    Column("leased_by", String(32)),
-    Column("leased_until", Float, nullable=False, default=0.0),
-    Column("attempts", Integer, nullable=False, default=0),
-    Column("result", Text),
-    Column("reason", Text),
+    sa.Column("id", sa.String(32), primary_key=True),
+    # The name of the API key that sent it; empty where there are no keys.
+    sa.Column("owner", sa.String(100), nullable=False, index=True),
+    sa.Column("recording", sa.String(100), nullable=False),  # its name
+    sa.Column("options", _Json, nullable=False),  # the caller's
+    sa.Column("state", sa.String(10), nullable=False, index=True),  # queued, running, done, failed
+    sa.Column("stage", sa.String(20), nullable=False, default=""),  # the current one, while running
+    sa.Column("share", sa.Float, nullable=False, default=0.0),  # of that stage that is done, 0 to 1
+    sa.Column("created", sa.Float, nullable=False),  # seconds since 1970
+    sa.Column("updated", sa.Float, nullable=False),  # likewise
+    sa.Column("leased_by", sa.String(32)),
+    sa.Column("leased_until", sa.Float, nullable=False, default=0.0),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("result", _Json),  # the answer, once done
+    sa.Column("reason", sa.Text),  # in one sentence, once failed
 )
 
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A recording that is analysed in the background.
-
-    Attributes:
-        owner: the name of the API key that sent it; empty where there are no keys.
-        recording: its name.
-        options: the caller's, as JSON holds them.
-        state: queued, running, done or failed.
-        stage: the current one, while running.
-        share: of that stage that is done, 0 to 1.
-        created: seconds since 1970.
-        updated: likewise.
-        result: the answer, once done.
-        reason: in one sentence, once failed.
-    """
-
-    id: str
-    owner: str
-    recording: str
-    options: Mapping[str, Any]
-    state: str
-    stage: str
-    share: float
-    created: float
-    updated: float
-    result: Mapping[str, Any] | None
-    reason: str | None
-
-
-FIELDS = ("id", "owner", "recording", "state", "stage", "share", "created", "updated", "reason")
+Job = Row[Any]
+"""A recording that is analysed in the background, with an attribute for each column of `JOBS`."""
 
 
 class JobStore:
-    """The jobs of all copies of the service.
+    """The jobs of all copies of the service, in the database that they share.
 
     Its methods block: call them in a thread. Each raises `DatabaseAwayError` where the database
     does not answer.
-
-    Args:
-        database: of all copies.
     """
 
     def __init__(self, database: ServiceDatabase) -> None:
         self._database = database
 
     def add_job(
-        self,
-        job: str,
-        owner: str,
-        recording: str,
-        options: Mapping[str, Any],
-        *,
-        max_unfinished: int,
+        self, job: str, owner: str, recording: str, options: Mapping[str, Any], max_unfinished: int
     ) -> bool:
         """Queue a job whose upload lies in the folder; False where too many are unfinished."""
-        unfinished = select(func.count()).where(JOBS.c.state.in_(("queued", "running")))
+        unfinished = sa.select(sa.func.count()).where(JOBS.c.state.in_(("queued", "running")))
         with self._database.begin() as connection:
             if connection.execute(unfinished).scalar_one() >= max_unfinished:
                 return False
             now = self._database.now(connection)
-            connection.execute(
-                insert(JOBS).values(
-                    id=job,
-                    owner=owner,
-                    recording=recording,
-                    options=json.dumps(dict(options)),
-                    state="queued",
-                    created=now,
-                    updated=now,
-                )
-            )
+            queued = sa.insert(JOBS).values(state="queued", created=now, updated=now)
+            queued = queued.values(id=job, owner=owner, recording=recording, options=dict(options))
+            connection.execute(queued)
         return True
 
     def job(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
-        query = select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
+        query = sa.select(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
         with self._database.begin() as connection:
-            row = connection.execute(query).mappings().first()
-        return _job(row) if row else None
+            return connection.execute(query).first()
 
     def claim(self, process: str, lease: float) -> Job | None:
-        """Take the oldest job that waits, or whose process gave no sign of life in time.
-
-        Args:
-            process: the name of the process that claims it.
-            lease: for how long, in seconds.
-        """
+        """Lease the oldest job that waits, or whose process gave no sign of life in time, to this
+        process for so many seconds."""
         with self._database.begin() as connection:
             now = self._database.now(connection)
-            free = or_(
-                JOBS.c.state == "queued", and_(JOBS.c.state == "running", JOBS.c.leased_until < now)
-            )
+            lost = sa.and_(JOBS.c.state == "running", JOBS.c.leased_until < now)
+            free = sa.or_(JOBS.c.state == "queued", lost)
             connection.execute(
-                update(JOBS)
+                sa.update(JOBS)
                 .where(free, JOBS.c.attempts >= ATTEMPTS)
                 .values(state="failed", reason=GIVEN_UP, updated=now)
             )
-            oldest = select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
+            oldest = sa.select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
             if not self._database.is_sqlite:  # two who look at the same time see different ones
                 oldest = oldest.with_for_update(skip_locked=True)
-            claim = (
-                update(JOBS)
-                .where(JOBS.c.id == oldest.scalar_subquery(), free)
-                .values(
-                    state="running",
-                    stage="",
-                    share=0.0,
-                    updated=now,
-                    leased_by=process,
-                    leased_until=now + lease,
-                    attempts=JOBS.c.attempts + 1,
-                )
-                .returning(JOBS)
-            )
-            row = connection.execute(claim).mappings().first()
-        return _job(row) if row else None
+            claim = sa.update(JOBS).where(JOBS.c.id == oldest.scalar_subquery(), free)
+            claim = claim.values(leased_by=process, leased_until=now + lease, updated=now)
+            claim = claim.values(state="running", stage="", share=0.0)
+            claim = claim.values(attempts=JOBS.c.attempts + 1)
+            return connection.execute(claim.returning(JOBS)).first()
 
     def renew(self, job: str, process: str, lease: float, stage: str, share: float) -> bool:
         """Give a sign of life; False if another process has the job, or it was deleted."""
@@ -178,8 +116,8 @@ class JobStore:
 
     def finish(self, job: str, process: str, result: Mapping[str, Any]) -> bool:
         """Store the result; False as `renew`."""
-        text = json.dumps(result, ensure_ascii=False)
-        return self._change(job, process, 0.0, state="done", stage="", share=1.0, result=text)
+        values = {"stage": "", "share": 1.0, "result": dict(result)}
+        return self._change(job, process, 0.0, state="done", **values)
 
     def fail(self, job: str, process: str, reason: str) -> bool:
         """Store why there is no result; False as `renew`."""
@@ -187,15 +125,13 @@ class JobStore:
 
     def give_back(self, job: str, process: str) -> bool:
         """Queue it again, as if it had not been claimed: this process ends."""
-        attempts = JOBS.c.attempts - 1
-        return self._change(
-            job, process, 0.0, state="queued", stage="", share=0.0, attempts=attempts
-        )
+        values = {"stage": "", "share": 0.0, "attempts": JOBS.c.attempts - 1}
+        return self._change(job, process, 0.0, state="queued", **values)
 
     def _change(self, job: str, process: str, lease: float, **values: Any) -> bool:
         with self._database.begin() as connection:
             now = self._database.now(connection)
-            mine = update(JOBS).where(
+            mine = sa.update(JOBS).where(
                 JOBS.c.id == job, JOBS.c.leased_by == process, JOBS.c.state == "running"
             )
             values |= {"updated": now, "leased_until": now + lease}
@@ -203,15 +139,15 @@ class JobStore:
 
     def delete_job(self, job: str, owner: str) -> bool:
         """Forget a job of that owner; its process stops. False if there is none."""
-        mine = delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
+        mine = sa.delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
         with self._database.begin() as connection:
             return connection.execute(mine).rowcount == 1
 
     def erase(self, owner: str, recording: str) -> list[str]:
         """Forget all jobs about a recording of that owner; their files are to be deleted."""
-        own = and_(JOBS.c.owner == owner, JOBS.c.recording == recording)
+        own = sa.and_(JOBS.c.owner == owner, JOBS.c.recording == recording)
         with self._database.begin() as connection:
-            gone = connection.execute(delete(JOBS).where(own).returning(JOBS.c.id))
+            gone = connection.execute(sa.delete(JOBS).where(own).returning(JOBS.c.id))
             return [str(job) for job in gone.scalars()]
 
     def expire(self, job_seconds: float) -> None:
@@ -219,11 +155,11 @@ class JobStore:
         with self._database.begin() as connection:
             now = self._database.now(connection)
             finished = JOBS.c.state.in_(("done", "failed"))
-            connection.execute(delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
+            connection.execute(sa.delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
-        query = select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
+        query = sa.select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
         with self._database.begin() as connection:
             return set(connection.execute(query).scalars())
 
@@ -236,12 +172,3 @@ def new_id() -> str:
 def is_id(text: str) -> bool:
     """Whether it has the form of a job's id; databases refuse some texts that senders make up."""
     return re.fullmatch("[0-9a-f]{32}", text) is not None
-
-
-def _job(row: Mapping[Any, Any]) -> Job:
-    result = row["result"]
-    return Job(
-        **{name: row[name] for name in FIELDS},
-        options=json.loads(row["options"]),
-        result=None if result is None else json.loads(result),
-    )

@@ -19,10 +19,10 @@ from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
 from serving.api.job_store import Job, JobStore, is_id, new_id
 from serving.api.schema import analysis_out
+from serving.engine.analyze import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
-from serving.engine.speech import Options
 from serving.errors import BusyError
 from serving.settings import ServeSettings
 
@@ -39,11 +39,7 @@ ORPHAN_SECONDS: Seconds = 600.0
 
 
 class UploadFolder:
-    """The folder of uploads that copies of the service share.
-
-    Args:
-        folder: made when first written to.
-    """
+    """The folder of uploads that copies of the service share; made when first written to."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder / "uploads"
@@ -76,11 +72,7 @@ class UploadFolder:
 class Jobs:
     """The jobs of all copies of the service; this process works on one at a time.
 
-    Args:
-        store: of all copies.
-        uploads: of all copies.
-        runtime: does the work.
-        serve: leases, limits, and how long results are kept.
+    The copies share `store` and `uploads`. `serve` has the limits, and how long results are kept.
     """
 
     def __init__(
@@ -117,8 +109,8 @@ class Jobs:
             raise full
         try:
             await asyncio.to_thread(self._uploads.put, id, upload)
-            row = (id, owner, options.session_id, asdict(options))
-            if not await asyncio.to_thread(self._store.add_job, *row, max_unfinished=limit):
+            row = (id, owner, options.session_id, asdict(options), limit)
+            if not await asyncio.to_thread(self._store.add_job, *row):
                 raise full
         except BaseException:
             self._uploads.delete(id)
@@ -158,9 +150,8 @@ class Jobs:
             job = None
             try:
                 if self._runtime.speech.loaded():
-                    job = await asyncio.to_thread(
-                        self._store.claim, self._process, self._serve.job_lease
-                    )
+                    lease = self._serve.job_lease
+                    job = await asyncio.to_thread(self._store.claim, self._process, lease)
                 if job is not None:
                     await self._do(job)
             except Exception:
@@ -173,15 +164,14 @@ class Jobs:
     async def _do(self, job: Job) -> None:
         work = self._under_way[job.id] = Work()
         lease = asyncio.create_task(self._keep_lease(job, work))
-        path = self._uploads.path(job.id)
         request_info = RequestInfo(job.id, "/v1/jobs", job.owner)
         try:
             options = Options(**job.options)
-            with path.open("rb") as upload:
+            with self._uploads.path(job.id).open("rb") as upload:
                 result = await self._runtime.analyze(
                     upload, options, work, request_info, background=True
                 )
-            answer = analysis_out(result, words=options.words)
+            answer = analysis_out(result, options.words)
             body = answer.model_dump(mode="json", exclude_none=True)
             ended = await asyncio.to_thread(self._store.finish, job.id, self._process, body)
         except asyncio.CancelledError:
@@ -209,13 +199,9 @@ class Jobs:
         while True:
             await asyncio.sleep(min(lease / 3, 1.0))
             try:
+                progress = (lease, work.stage, work.share)
                 renewed = await asyncio.to_thread(
-                    self._store.renew,
-                    job.id,
-                    self._process,
-                    lease=lease,
-                    stage=work.stage,
-                    share=work.share,
+                    self._store.renew, job.id, self._process, *progress
                 )
             except Exception:
                 logger.exception("the store does not answer; the job goes on while its lease lasts")

@@ -1,24 +1,19 @@
 """Checks before a request's body is read: its sender, its sender's rate, its size."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from collections.abc import Mapping
+
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import DatabaseAwayError, InputError
 from components.conversation import Seconds
-from serving.api.rate_limit import RateLimiter
+from serving.api.rate_limit import count_request
 from serving.keys import Keys
 from serving.settings import SMALL_UPLOAD_BYTES
 
 logger = logging.getLogger(__name__)
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OWNER = "moodline.owner"
 """The scope's key for the name of the API key that was sent; empty where there are no keys."""
@@ -30,15 +25,10 @@ MAX_SILENT_SECONDS: Seconds = 60.0
 
 
 class MaxBodySize:
-    """ASGI middleware: answers 413 to a body of more than `max_bytes`.
+    """ASGI middleware: answers 413 to a body of more than `max_bytes`, or than the lower limit of
+    its path in `smaller`."""
 
-    Args:
-        app: the application behind it.
-        max_bytes: of any body.
-        smaller: lower limits, by path.
-    """
-
-    def __init__(self, app: App, max_bytes: int, smaller: Mapping[str, int]) -> None:
+    def __init__(self, app: ASGIApp, max_bytes: int, smaller: Mapping[str, int]) -> None:
         self.app = app
         self.max_bytes = max_bytes
         self.smaller = smaller
@@ -76,16 +66,13 @@ class MaxBodySize:
 
 
 class ConcurrentUploads:
-    """ASGI middleware: answers 429 while too many large bodies are being received.
+    """ASGI middleware: answers 429 while `max_uploads` large bodies, or bodies without an announced
+    length, are being received.
 
     A body is written to the disk before anything can say that too many recordings are waiting.
-
-    Args:
-        app: the application behind it.
-        max_uploads: large bodies, and bodies without an announced length, at a time.
     """
 
-    def __init__(self, app: App, max_uploads: int) -> None:
+    def __init__(self, app: ASGIApp, max_uploads: int) -> None:
         self.app = app
         self.max_uploads = max_uploads
         self._receiving = 0
@@ -132,7 +119,7 @@ class KeyCheck:
     Where no keys are set (`app.state.keys` is None) everybody may.
     """
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -154,9 +141,9 @@ class KeyCheck:
             await refuse(receive, send, 401, detail, {"www-authenticate": "Bearer"})
             return
         if key.per_minute is not None:
-            limiter: RateLimiter = scope["app"].state.rate_limiter
+            database = scope["app"].state.database
             try:
-                count, seconds_left = await asyncio.to_thread(limiter.count, key.name)
+                count, seconds_left = await asyncio.to_thread(count_request, database, key.name)
             except DatabaseAwayError as error:
                 logger.error("%s", error)
                 detail = f"{error.answer}; try again in a moment"
@@ -204,7 +191,5 @@ async def refuse(
         message = await receive()
         drain -= len(message.get("body", b""))
         more = message["type"] == "http.request" and message.get("more_body", False)
-    answer = {"content-type": "application/json", "connection": "close", **(headers or {})}
-    lines = [(name.encode(), value.encode()) for name, value in answer.items()]
-    await send({"type": "http.response.start", "status": status, "headers": lines})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": detail}).encode()})
+    answer = JSONResponse({"detail": detail}, status, {"connection": "close", **(headers or {})})
+    await answer({"type": "http"}, receive, send)

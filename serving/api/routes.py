@@ -19,7 +19,7 @@ from components.conversation import (
     recording_names,
 )
 from components.conversation.seglst import turn_entry
-from serving.api import accept
+from serving.api.accept import TurnsFormat, as_text, choose_format
 from serving.api.cancellation import run_while_wanted
 from serving.api.jobs import Jobs
 from serving.api.limits import OWNER
@@ -33,15 +33,15 @@ from serving.api.schema import (
     ModelInfoOut,
     ModelOut,
     Printable,
-    Problem,
     Text,
     TurnOut,
     analysis_out,
+    problems,
 )
+from serving.engine.analyze import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
-from serving.engine.speech import Options
 
 OWN_DEADLINE = "moodline.deadline"
 """Where the scope holds the work whose deadline the sender set."""
@@ -53,11 +53,18 @@ EXAMPLE_VTT = (
     "WEBVTT\n\n00:00:12.480 --> 00:00:15.900\n<v SPEAKER_00>[happy] That is wonderful news.\n"
 )
 TURNS_AS_TEXT: dict[str, Any] = {
-    accept.Form.rttm: {"schema": {"type": "string"}, "example": EXAMPLE_RTTM},
-    accept.Form.vtt: {"schema": {"type": "string"}, "example": EXAMPLE_VTT},
+    TurnsFormat.rttm: {"schema": {"type": "string"}, "example": EXAMPLE_RTTM},
+    TurnsFormat.vtt: {"schema": {"type": "string"}, "example": EXAMPLE_VTT},
 }
 
 Audio = Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")]
+Clips = Annotated[
+    list[UploadFile],
+    File(description="The sound of each turn; WAV, 16 kHz mono, is the quickest."),
+]
+Texts = Annotated[
+    list[Text], Form(description="The words of each turn, in the same order; may be empty.")
+]
 NumSpeakers = Annotated[
     int | None, Form(ge=1, le=MAX_SPEAKERS, description="How many speak, if known.")
 ]
@@ -72,14 +79,10 @@ Deadline = Annotated[
     float | None,
     Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
 ]
-Accept = Annotated[
-    str | None, Header(description=f"One of {', '.join(accept.Form)}.", examples=["text/vtt"])
-]
+Accept = Annotated[str | None, Header(alias="accept", include_in_schema=False)]
 
-
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    always = (400, 401, 413, 422, 429, 503)
-    return {status: {"model": Problem} for status in sorted({*always, *statuses})}
+BODY_PROBLEMS = (400, 401, 413, 422, 429, 503)
+JOB_PROBLEMS = (401, 404, 429, 503)
 
 
 @ROUTES.post(
@@ -88,7 +91,7 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     summary="A recording's turns, each with speaker, times, words and emotion",
     response_model=AnalysisOut,
     response_model_exclude_none=True,
-    responses=_problems(406, 415, 504) | {200: {"content": TURNS_AS_TEXT}},
+    responses=problems(*BODY_PROBLEMS, 406, 415, 504) | {200: {"content": TURNS_AS_TEXT}},
 )
 async def analyze(
     request: Request,
@@ -97,34 +100,29 @@ async def analyze(
     max_pause: MaxPause = None,
     words: Words = False,
     x_deadline_seconds: Deadline = None,
-    accept_header: Annotated[str | None, Header(alias="accept", include_in_schema=False)] = None,
+    accept_header: Accept = None,
 ) -> Any:
     """Answers when it is done; for long recordings rather use `/v1/jobs`."""
-    form = accept.accepted(accept_header)
+    chosen = choose_format(accept_header)
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
     analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
     result = await run_while_wanted(request, work, analysis)
-    if form is not accept.Form.json:
-        return accept.as_text(form, options.session_id, list(result.analysis.turns))
-    return analysis_out(result, words=words)
+    if chosen is not TurnsFormat.json:
+        return as_text(chosen, options.session_id, list(result.analysis.turns))
+    return analysis_out(result, words)
 
 
 @ROUTES.post(
     "/classify",
     tags=["turns"],
     summary="The emotions of turns that are cut already",
-    responses=_problems(415, 504),
+    responses=problems(*BODY_PROBLEMS, 415, 504),
 )
 async def classify(
     request: Request,
-    audio: Annotated[
-        list[UploadFile],
-        File(description="The sound of each turn; WAV, 16 kHz mono, is the quickest."),
-    ],
-    text: Annotated[
-        list[Text], Form(description="The words of each turn, in the same order; may be empty.")
-    ],
+    audio: Clips,
+    text: Texts,
     x_deadline_seconds: Deadline = None,
 ) -> ClassifiedOut:
     """One or many, each a file `audio` and a field `text`:
@@ -135,11 +133,9 @@ async def classify(
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
     classification = runtime.classify(files, text, work, _request_info(request))
-    result = await run_while_wanted(request, work, classification)
-    return ClassifiedOut(
-        model=ModelOut(version=str(result.version)),
-        clips=[ClipOut.model_validate(turn) for turn in result.turns],
-    )
+    version, turns = await run_while_wanted(request, work, classification)
+    clips = [ClipOut.model_validate(turn) for turn in turns]
+    return ClassifiedOut(model=ModelOut(version=str(version)), clips=clips)
 
 
 @ROUTES.post(
@@ -148,20 +144,17 @@ async def classify(
     summary="Words and speaker segments become turns",
     response_model=list[TurnOut],
     response_model_exclude_none=True,
-    responses=_problems(406) | {200: {"content": TURNS_AS_TEXT}},
+    responses=problems(*BODY_PROBLEMS, 406) | {200: {"content": TURNS_AS_TEXT}},
 )
-async def align_words(
-    body: AlignIn,
-    accept_header: Annotated[str | None, Header(alias="accept", include_in_schema=False)] = None,
-) -> Any:
+async def align_words(body: AlignIn, accept_header: Accept = None) -> Any:
     """Anyone's transcript (WhisperX's JSON) and anyone's speakers (segments, or RTTM) → SegLST.
 
     No audio and no model is needed; every word that goes in is in exactly one turn.
     """
-    form = accept.accepted(accept_header)
+    chosen = choose_format(accept_header)
     turns = await asyncio.to_thread(_aligned, body)
-    if form is not accept.Form.json:
-        return accept.as_text(form, turns[0].session_id if turns else "recording", turns)
+    if chosen is not TurnsFormat.json:
+        return as_text(chosen, turns[0].session_id if turns else "recording", turns)
     return [TurnOut(**turn_entry(turn)) for turn in turns]
 
 
@@ -169,17 +162,13 @@ async def align_words(
     "/model",
     tags=["service"],
     summary="The model version that answers",
-    responses={status: {"model": Problem} for status in (401, 429, 503)},
+    responses=problems(401, 429, 503),
 )
 async def model(request: Request) -> ModelInfoOut:
     """Its version, the alias it is served by, its digest, and its gate's verdict."""
-    served = _runtime(request).emotions.model()
-    return ModelInfoOut(
-        version=str(served.version),
-        alias="production",
-        digest=served.digest,
-        verdict=served.verdict,
-    )
+    served = _runtime(request).classifier.model()
+    version, digest, verdict = str(served.version), served.digest, served.verdict
+    return ModelInfoOut(version=version, alias="production", digest=digest, verdict=verdict)
 
 
 @ROUTES.post(
@@ -189,7 +178,7 @@ async def model(request: Request) -> ModelInfoOut:
     status_code=202,
     response_model=JobOut,
     response_model_exclude_none=True,
-    responses=_problems(),
+    responses=problems(*BODY_PROBLEMS),
 )
 async def create_job(
     request: Request,
@@ -207,18 +196,13 @@ async def create_job(
     return JobOut.model_validate(job)
 
 
-JOB_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem} for status in (401, 404, 429, 503)
-}
-
-
 @ROUTES.get(
     "/jobs/{id}",
     tags=["jobs"],
     summary="How far a job is, and what came out",
     response_model=JobOut,
     response_model_exclude_none=True,
-    responses=JOB_PROBLEMS,
+    responses=problems(*JOB_PROBLEMS),
 )
 async def job(request: Request, id: str) -> Any:
     """Ask again until `state` is `done` or `failed`. Results are kept for a day by default."""
@@ -233,7 +217,7 @@ async def job(request: Request, id: str) -> Any:
     tags=["jobs"],
     summary="Stop a job, and delete its upload and its result",
     status_code=204,
-    responses=JOB_PROBLEMS,
+    responses=problems(*JOB_PROBLEMS),
 )
 async def delete_job(request: Request, id: str) -> None:
     """Work on it ends at its next step."""
@@ -245,7 +229,7 @@ async def delete_job(request: Request, id: str) -> None:
     "/recordings/{name}",
     tags=["recordings"],
     summary="Delete all that is kept of a recording",
-    responses=JOB_PROBLEMS | {422: {"model": Problem}},
+    responses=problems(*JOB_PROBLEMS, 422),
 )
 async def erase(request: Request, name: Printable) -> ErasedOut:
     """The name is the turns' `session_id`, or that of the file that was sent."""
@@ -272,9 +256,8 @@ def _owner(request: Request) -> str:
 
 
 def _request_info(request: Request) -> RequestInfo:
-    return RequestInfo(
-        request.scope["moodline.request"], request.scope["route"].path, _owner(request)
-    )
+    request_id, path = request.scope["moodline.request"], request.scope["route"].path
+    return RequestInfo(request_id, path, _owner(request))
 
 
 def _work(request: Request, deadline: float | None) -> Work:
@@ -290,12 +273,7 @@ def _options(
 ) -> Options:
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-    return Options(
-        session_id=recording_name(audio.filename or ""),
-        num_speakers=num_speakers,
-        max_pause=max_pause,
-        words=words,
-    )
+    return Options(recording_name(audio.filename or ""), num_speakers, max_pause, words)
 
 
 def _aligned(body: AlignIn) -> list[Turn]:

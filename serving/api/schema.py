@@ -1,8 +1,9 @@
 """What the API takes and gives, as types; `/docs` is made from them."""
 
+import json
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -88,7 +89,7 @@ class AnalysisOut(_Out):
     words: list[WordOut] | None = Field(None, description="Where they were asked for.")
 
 
-def analysis_out(result: Result, *, words: bool) -> AnalysisOut:
+def analysis_out(result: Result, words: bool) -> AnalysisOut:
     """An analysis as it is answered, with or without its words."""
     analysis = result.analysis
     return AnalysisOut(
@@ -142,12 +143,29 @@ class Problem(_Out):
     detail: str = Field(description="In one sentence.")
 
 
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The statuses of an endpoint's refusals, as FastAPI documents them."""
+    return {status: {"model": Problem} for status in sorted(statuses)}
+
+
 class SpeakerIn(BaseModel):
     """A stretch in which somebody speaks; stretches may overlap."""
 
     start: Time
     end: Time
     speaker: Name
+
+
+ALIGN_EXAMPLE = """
+{"words": {"segments": [{"start": 0.4, "end": 2.1, "words": [
+   {"word": "Hello,", "start": 0.4, "end": 0.8, "score": 0.98},
+   {"word": "who", "start": 0.8, "end": 1.1},
+   {"word": "is", "start": 1.6, "end": 1.7},
+   {"word": "it?", "start": 1.7, "end": 2.1}]}]},
+ "speakers": [{"start": 0.3, "end": 1.2, "speaker": "A"},
+              {"start": 1.5, "end": 2.2, "speaker": "B"}],
+ "session_id": "call"}
+"""
 
 
 class AlignIn(BaseModel):
@@ -163,30 +181,4 @@ class AlignIn(BaseModel):
     max_pause: float = Field(
         1.5, ge=0, le=MAX_PAUSE, description="Seconds; longer begins a new turn."
     )
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "words": {
-                        "segments": [
-                            {
-                                "start": 0.4,
-                                "end": 2.1,
-                                "words": [
-                                    {"word": "Hello,", "start": 0.4, "end": 0.8, "score": 0.98},
-                                    {"word": "who", "start": 0.8, "end": 1.1},
-                                    {"word": "is", "start": 1.6, "end": 1.7},
-                                    {"word": "it?", "start": 1.7, "end": 2.1},
-                                ],
-                            }
-                        ]
-                    },
-                    "speakers": [
-                        {"start": 0.3, "end": 1.2, "speaker": "A"},
-                        {"start": 1.5, "end": 2.2, "speaker": "B"},
-                    ],
-                    "session_id": "call",
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [json.loads(ALIGN_EXAMPLE)]})

@@ -20,7 +20,6 @@ from serving.api.app import create_app
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
-from serving.api.rate_limit import RateLimiter
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
 from serving.patches import turn_off_request_timeout
@@ -62,13 +61,11 @@ class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
     def __init__(self) -> None:
-        self.database = ServiceDatabase(SERVE.store_url(SETTINGS.home))
-        self.runtime = Runtime(SETTINGS, SERVE)
+        APP.state.database = self.database = ServiceDatabase(SERVE.store_url(SETTINGS.home))
+        APP.state.runtime = self.runtime = Runtime(SETTINGS, SERVE)
         uploads = UploadFolder(SERVE.shared_folder(SETTINGS.home))
         self.jobs = Jobs(JobStore(self.database), uploads, self.runtime, SERVE)
-        APP.state.runtime = self.runtime
         APP.state.jobs = self.jobs
-        APP.state.rate_limiter = RateLimiter(self.database)
         APP.state.timeout = SERVE.timeout
         APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None

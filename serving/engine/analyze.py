@@ -9,7 +9,7 @@ service asks Triton.
 
 import ctypes
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ import numpy as np
 from components.align import align, attribute, flatten
 from components.config import Profile, Settings
 from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, SpeakerSegment, Turn, Word
+from serving import traces
 
 if TYPE_CHECKING:
     from components.diarize import Diarizer
@@ -27,10 +28,7 @@ if TYPE_CHECKING:
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
-Watch = Callable[[str], AbstractContextManager[None]]
-"""Given a stage's name: the context in which the stage runs, to time it."""
-
-Step = Callable[[str, float], None]
+ReportProgress = Callable[[str, float], None]
 """Called every few seconds with the stage's name and the share that is done; it may raise to end
 the work."""
 
@@ -38,8 +36,21 @@ Classify = Callable[["Sequence[Clip]"], np.ndarray]
 """Gives the probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
 
 
-def _unwatched(_: str) -> AbstractContextManager[None]:
-    return nullcontext()
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The caller's options for one recording.
+
+    Attributes:
+        session_id: the recording's name.
+        num_speakers: how many speak, if known.
+        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
+        words: give the words too, each with its speaker.
+    """
+
+    session_id: str
+    num_speakers: int | None = None
+    max_pause: Seconds | None = None
+    words: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,65 +111,45 @@ class Analyzer:
     def find_turns(
         self,
         audio: np.ndarray,
-        *,
-        session_id: str,
-        num_speakers: int | None = None,
-        max_pause: Seconds | None = None,
-        words: bool = False,
-        watch: Watch = _unwatched,
-        step: Step | None = None,
+        options: Options,
+        report_progress: ReportProgress | None = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
         Args:
             audio: float32 [samples], mono 16 kHz; any length, none too.
-            session_id: the recording's name.
-            num_speakers: if known.
-            max_pause: seconds; a longer pause begins a new turn; None takes the profile's.
-            words: give the words too, each with its speaker.
-            watch: stands around each stage.
-            step: called with the progress of each stage; what it raises ends the work.
+            options: the caller's.
+            report_progress: called with the progress of each stage; what it raises ends the work.
         """
         if not len(audio):
             return Analysis(0.0, (), ())
         self.load()
         assert self._transcriber is not None
         assert self._diarizer is not None
-        with watch("transcribe"):
-            segments = self._transcriber.transcribe(
-                audio, step=step and partial(step, "transcribe")
-            )
-        with watch("diarize"):
-            diarization = self._diarizer.diarize(
-                audio, num_speakers, step=step and partial(step, "diarize")
-            )
-        with watch("align"):
-            pause = self.profile.align.max_pause if max_pause is None else max_pause
+        with traces.stage("transcribe"):
+            step = report_progress and partial(report_progress, "transcribe")
+            segments = self._transcriber.transcribe(audio, step=step)
+        with traces.stage("diarize"):
+            step = report_progress and partial(report_progress, "diarize")
+            diarization = self._diarizer.diarize(audio, options.num_speakers, step=step)
+        with traces.stage("align"):
+            default = self.profile.align.max_pause
+            pause = default if options.max_pause is None else options.max_pause
             speakers = diarization.exclusive
-            turns = align(segments, speakers, session_id=session_id, max_pause=pause)
-            spoken = spoken_words(segments, speakers, pause) if words else ()
+            turns = align(segments, speakers, session_id=options.session_id, max_pause=pause)
+            spoken = spoken_words(segments, speakers, pause) if options.words else ()
+        words = [word for segment in segments for word in segment.words]
         return Analysis(
             duration=len(audio) / SAMPLE_RATE,
             turns=tuple(turns),
             speakers=diarization.segments,
             words=spoken,
-            words_without_times=sum(
-                word.start is None or word.end is None for s in segments for word in s.words
-            ),
+            words_without_times=sum(word.start is None or word.end is None for word in words),
         )
 
-    def analyze(
-        self,
-        audio: np.ndarray,
-        *,
-        session_id: str,
-        num_speakers: int | None = None,
-        max_pause: Seconds | None = None,
-    ) -> Analysis:
+    def analyze(self, audio: np.ndarray, options: Options) -> Analysis:
         """Turns with emotions; the arguments are those of `find_turns`."""
-        analysis = self.find_turns(
-            audio, session_id=session_id, num_speakers=num_speakers, max_pause=max_pause
-        )
+        analysis = self.find_turns(audio, options)
         if not analysis.turns or self.classify is None:
             return analysis
         from components.fusion import turn_clip

@@ -1,7 +1,7 @@
 """A version in staging answers a share of the requests, and is stopped when it does badly.
 
-The draw depends on the request's id alone. Every process comes to the same choice, also for the
-same request sent again, and a share that grows keeps the requests it already had.
+The choice depends on the request's id alone. Every process makes the same choice, also for the same
+request sent again, and a share that grows keeps the requests it already had.
 
 Each process judges by the requests it has seen. The first process that finds a limit broken writes
 a file beside the pointer. From then on the canary gets no request, in any process. `moodline serve`
@@ -11,7 +11,6 @@ reads the file, too, and takes the version out of staging in the registry, with 
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
@@ -26,19 +25,14 @@ WINDOW = 500
 """How many of the last requests count."""
 
 
-def draw(request_id: str, purpose: str) -> float:
+def request_fraction(request_id: str, purpose: str) -> float:
     """A number in [0, 1) that a request's id alone decides, another one for each purpose."""
     digest = hashlib.blake2b(f"{purpose}\0{request_id}".encode(), digest_size=8).digest()
     return int.from_bytes(digest) / 2**64
 
 
 class Canary:
-    """Decides which requests go to the version in staging, and stops a bad one.
-
-    Args:
-        settings: its share and its limits.
-        halt: the file that stops it; see `serving.lineup`.
-    """
+    """Decides which requests go to the version in staging, and stops a bad one by the halt file."""
 
     def __init__(self, settings: TrafficSettings, halt: Path) -> None:
         self._settings = settings
@@ -47,22 +41,22 @@ class Canary:
         self._halt: Halt | None = None
         self._trial: tuple[int, Trial] | None = None
 
-    def takes(self, version: int, request_id: str) -> bool:
+    def answers(self, version: int, request_id: str) -> bool:
         """Whether the version in staging answers this request."""
         share = self._settings.canary_share
-        return draw(request_id, "canary") < share and not self._halted(version)
+        return request_fraction(request_id, "canary") < share and not self._halted(version)
 
-    def production(self, seconds: Seconds) -> None:
+    def production_answered(self, seconds: Seconds) -> None:
         """Production answered a request."""
         if self._trial:
-            self._trial[1].production(seconds)
+            self._trial[1].production.append(seconds)
 
-    def answered(self, version: int, seconds: Seconds | None) -> None:
+    def canary_answered(self, version: int, seconds: Seconds | None) -> None:
         """The version in staging answered a request, or failed where production did not (None)."""
         if self._trial is None or self._trial[0] != version:
             self._trial = (version, Trial(self._settings))
         metrics.CANARY.labels("failed" if seconds is None else "answered", version).inc()
-        reason = self._trial[1].canary(seconds)
+        reason = self._trial[1].canary_answered(seconds)
         if reason and not self._halted(version):
             logger.warning("version %d gets no more traffic: %s", version, reason)
             metrics.CANARY_HALTED.labels(version).inc()
@@ -80,22 +74,14 @@ class Canary:
 
 
 class Trial:
-    """How the version in staging does beside production, over the last requests.
-
-    Args:
-        settings: the limits.
-    """
+    """How the version in staging does beside production, over the last requests of each."""
 
     def __init__(self, settings: TrafficSettings) -> None:
         self._settings = settings
         self._canary: deque[Seconds | None] = deque(maxlen=WINDOW)
-        self._production: deque[Seconds] = deque(maxlen=WINDOW)
+        self.production: deque[Seconds] = deque(maxlen=WINDOW)
 
-    def production(self, seconds: Seconds) -> None:
-        """Production answered a request."""
-        self._production.append(seconds)
-
-    def canary(self, seconds: Seconds | None) -> str:
+    def canary_answered(self, seconds: Seconds | None) -> str:
         """The canary answered a request, or failed (None).
 
         Returns:
@@ -113,14 +99,10 @@ class Trial:
 
     def _too_slow(self) -> str:
         answered = [seconds for seconds in self._canary if seconds is not None]
-        if min(len(answered), len(self._production)) < self._settings.canary_requests:
+        if min(len(answered), len(self.production)) < self._settings.canary_requests:
             return ""
-        ratio = _ratio(answered, self._production)
-        if ratio <= self._settings.canary_slower:
-            return ""
+        ratio = median(answered) / max(median(self.production), 1e-9)
         limit = self._settings.canary_slower
+        if ratio <= limit:
+            return ""
         return f"its median time is {ratio:.1f} times production's, the limit is {limit:g} times"
-
-
-def _ratio(canary: Sequence[Seconds], production: Sequence[Seconds]) -> float:
-    return median(canary) / max(median(production), 1e-9)

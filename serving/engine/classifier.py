@@ -59,16 +59,11 @@ class Classified:
     alias: str
 
 
-class Emotions:
+class ServedClassifier:
     """Asks Triton for the served versions' answers; use it from one event loop.
 
     Production answers, or for a share of the requests the version in staging. The candidate may be
     asked, too, without the caller's notice. See `TrafficSettings`.
-
-    Args:
-        settings: name Triton's address; several, separated by commas, share the load.
-        serve: name the pointer to the served versions, and the deadline of a clip.
-        traffic: the shares of the canary and of the shadow; None takes the environment's.
     """
 
     def __init__(
@@ -125,7 +120,7 @@ class Emotions:
         lineup = self._served()
         try:
             staging = lineup.staging
-            if staging and self._canary.takes(staging.version, request_id):
+            if staging and self._canary.answers(staging.version, request_id):
                 answered = await self._by_canary(staging, clips, until)
             else:
                 answered = await self._by_production(clips, until)
@@ -146,7 +141,7 @@ class Emotions:
                 answered = await self._ask(model, clips, "production", until)
                 if clips:
                     self._answered = time.monotonic()
-                self._canary.production(time.monotonic() - began)
+                self._canary.production_answered(time.monotonic() - began)
                 return answered
             except TritonGoneError:
                 # Another version took over while the clips were on their way.
@@ -166,9 +161,9 @@ class Emotions:
             logger.warning("the canary, version %d, failed: %s", staging.version, error)
             answered = await self._by_production(clips, until)
             # Counted only now: if production fails, too, it is not the canary's fault.
-            self._canary.answered(staging.version, None)
+            self._canary.canary_answered(staging.version, None)
             return answered
-        self._canary.answered(staging.version, time.monotonic() - began)
+        self._canary.canary_answered(staging.version, time.monotonic() - began)
         return answered
 
     async def _ask(
@@ -186,10 +181,8 @@ class Emotions:
         few = sum(len(text) for _, text in clips) <= MAX_LOOP_CHARACTERS
         windows = clip_windows(*cut) if few else await asyncio.to_thread(clip_windows, *cut)
         async with asyncio.timeout(None if until is None else until - began):
-            answers = await self._client.classify_all(
-                [(window.audio, np.array(window.input_ids)) for window in windows],
-                version=str(model.version),
-            )
+            inputs = [(window.audio, np.array(window.input_ids)) for window in windows]
+            answers = await self._client.classify_all(inputs, version=str(model.version))
         metrics.MODEL_SECONDS.labels(role).observe(time.monotonic() - began)
         rows = [np.concatenate([answer.probabilities, answer.embedding]) for answer in answers]
         table = np.stack(rows) if rows else np.zeros((0, len(EMOTIONS)))
@@ -210,11 +203,9 @@ class Emotions:
                 return True
             try:
                 model = self._served().production
+                clip = np.zeros(SAMPLE_RATE, np.float32), model.tokenizer.encode("hello").ids
                 answer = await self._client.classify(
-                    np.zeros(SAMPLE_RATE, np.float32),
-                    np.array(model.tokenizer.encode("hello").ids),
-                    version=str(model.version),
-                    deadline=PROBE_DEADLINE,
+                    clip[0], np.array(clip[1]), version=str(model.version), deadline=PROBE_DEADLINE
                 )
             except TritonFullError:
                 return True

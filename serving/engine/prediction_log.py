@@ -31,6 +31,7 @@ from components.traffic import (
     recording_key,
 )
 from serving import metrics
+from serving.engine.classifier import Classified
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +107,9 @@ class PredictionLog:
         self,
         request_info: RequestInfo,
         name: str,
-        version: int,
-        alias: str,
+        answer: Classified,
         turns: Sequence[Turn],
         measures: Sequence[Mapping[str, float]],
-        embeddings: np.ndarray,
         audio: np.ndarray | None = None,
     ) -> None:
         """Write an answer down; when this returns it outlives the process. Call it in a thread.
@@ -118,13 +117,13 @@ class PredictionLog:
         Args:
             request_info: the request.
             name: the recording's.
-            version, alias: of the model that answered.
+            answer: the model's, one row for each turn.
             turns: with their emotions.
             measures: of each turn's sound, by `turn_measures`.
-            embeddings: [turns, d].
             audio: the whole recording, kept only where the operator allows that.
         """
-        if not self.allowed.on:
+        keep = self.allowed
+        if not keep.on:
             return
         began = time.perf_counter()
         request = LoggedRequest(
@@ -132,17 +131,17 @@ class PredictionLog:
             recording=self.recording(name, request_info.owner),
             time=datetime.now(UTC),
             route=request_info.route,
-            version=version,
-            alias=alias,
-            audio=self.allowed.audio and audio is not None,
+            version=answer.version,
+            alias=answer.alias,
+            audio=keep.audio and audio is not None,
             turns=tuple(
                 LoggedTurn(
                     turn,
-                    vector if self.allowed.embedding else None,
+                    vector if keep.embedding else None,
                     measured,
-                    turn.words if self.allowed.text else None,
+                    turn.words if keep.text else None,
                 )
-                for turn, measured, vector in zip(turns, measures, embeddings, strict=True)
+                for turn, measured, vector in zip(turns, measures, answer.embeddings, strict=True)
             ),
         )
         failure = self._keep_audio(request, audio)

@@ -17,12 +17,12 @@ from components.config import Settings
 from components.conversation import SAMPLE_RATE, Seconds, Turn
 from components.fusion import Clip, turn_clip, turn_measures
 from serving import metrics, traces
-from serving.engine.analyze import Analysis
+from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
-from serving.engine.classifier import Classified, Emotions
+from serving.engine.classifier import Classified, ServedClassifier
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Work
-from serving.engine.speech import Options, Speech, decode, read_small_wav
+from serving.engine.speech import Speech, decode, read_small_wav
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.settings import ServeSettings
 
@@ -47,31 +47,17 @@ class Result:
     analysis: Analysis
 
 
-@dataclass(frozen=True, slots=True)
-class ClipsResult:
-    """The answers to clips, each as a turn, and the model version that gave them."""
-
-    version: int
-    turns: tuple[Turn, ...]
-
-
 class Runtime:
-    """The service's working parts; use it from one event loop.
-
-    Args:
-        settings: where things lie; `triton_url` is asked.
-        serve: how the service behaves.
-    """
+    """The service's working parts; use it from one event loop."""
 
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
         self.speech = Speech(settings, serve)
-        self.emotions = Emotions(settings, serve)
+        self.classifier = ServedClassifier(settings, serve)
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
         is_logging = allowed.on or settings.log.is_dir()
-        self.log = (
-            PredictionLog(settings.log, settings.feedback_url, allowed) if is_logging else None
-        )
+        log = PredictionLog(settings.log, settings.feedback_url, allowed) if is_logging else None
+        self.log = log
         self._max_clips = serve.clips_waiting
         self._max_seconds = serve.clip_seconds_waiting
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
@@ -85,12 +71,12 @@ class Runtime:
 
     async def _start(self) -> None:
         # The emotion model is ready soon: clips are answered while the speech models are loaded.
-        await self.emotions.ready()
+        await self.classifier.ready()
         self.speech.start()
 
     async def stop(self) -> None:
         """Release everything."""
-        await self.emotions.close()
+        await self.classifier.close()
         if self.log:
             await self.log.close()
         self.speech.stop()
@@ -98,7 +84,7 @@ class Runtime:
     async def ready(self) -> bool:
         """Whether a recording sent now would be answered: the speech models are loaded, and the
         emotion model answers."""
-        return self.speech.loaded() and await self.emotions.ready()
+        return self.speech.loaded() and await self.classifier.ready()
 
     async def analyze(
         self,
@@ -126,32 +112,25 @@ class Runtime:
             BusyError: too many are waiting.
         """
         if not background:
-            self.emotions.model()  # without one there is no need to begin
+            self.classifier.model()  # without one there is no need to begin
         audio, analysis = await self.speech.find_turns(upload, options, work, background=background)
         work.step("classify", 0.0)
         with traces.stage("classify"):
             # Only now is a version chosen: another one may have taken over in the meantime.
             clips = [turn_clip(audio, turn) for turn in analysis.turns]
             answer = await self._classify(clips, work, background)
-        turns = _answered(analysis.turns, answer)
+        turns = _with_emotions(analysis.turns, answer)
         analysis = replace(analysis, turns=turns)
         count_recording(analysis)
-        await asyncio.to_thread(
-            self._count_and_log,
-            request_info,
-            name=options.session_id,
-            answer=answer,
-            clips=clips,
-            turns=turns,
-            audio=audio,
-        )
+        about = (request_info, options.session_id, answer)
+        await asyncio.to_thread(self._count_and_log, *about, clips, turns, audio)
         return Result(answer.version, analysis)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
         until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)
         while True:
             try:
-                return await self.emotions.classify(clips, deadline=work.remaining())
+                return await self.classifier.classify(clips, deadline=work.remaining())
             except (NotReadyError, BusyError, LateError):
                 if time.monotonic() >= until:
                     raise
@@ -171,16 +150,7 @@ class Runtime:
         measures = [turn_measures(*clip) for clip in clips]
         count_answers(turns, measures, answer.version)
         if self.log:
-            self.log.record(
-                request_info,
-                name,
-                version=answer.version,
-                alias=answer.alias,
-                turns=turns,
-                measures=measures,
-                embeddings=answer.embeddings,
-                audio=audio,
-            )
+            self.log.record(request_info, name, answer, turns, measures, audio)
 
     async def classify(
         self,
@@ -188,7 +158,7 @@ class Runtime:
         texts: Sequence[str],
         work: Work,
         request_info: RequestInfo,
-    ) -> ClipsResult:
+    ) -> tuple[int, tuple[Turn, ...]]:
         """The emotions of turns that are cut already.
 
         Args:
@@ -196,6 +166,9 @@ class Runtime:
             texts: the words of each turn.
             work: gives the deadline.
             request_info: the request, for its id and the prediction log.
+
+        Returns:
+            The model version that answered, and its answers, each as a turn.
 
         Raises:
             InputError: not one text for each sound, or an upload that is no sound.
@@ -216,28 +189,16 @@ class Runtime:
         async with self._decoded(uploads) as sounds:
             clips = list(zip(sounds, texts, strict=True))
             with traces.stage("classify"):
-                answer = await self.emotions.classify(
+                answer = await self.classifier.classify(
                     clips, deadline=work.remaining(), request_id=request_info.request_id
                 )
             metrics.AUDIO.inc(sum(map(len, sounds)) / SAMPLE_RATE)
             # A clip is logged as a turn of a recording that is named by the request.
             name = request_info.request_id
-            spoken = [
-                Turn(
-                    session_id=name, start=0.0, end=len(sound) / SAMPLE_RATE, speaker="", words=text
-                )
-                for sound, text in clips
-            ]
-            turns = _answered(spoken, answer)
-            await asyncio.to_thread(
-                self._count_and_log,
-                request_info,
-                name=name,
-                answer=answer,
-                clips=clips,
-                turns=turns,
-            )
-        return ClipsResult(answer.version, turns)
+            spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
+            turns = _with_emotions(spoken, answer)
+            await asyncio.to_thread(self._count_and_log, request_info, name, answer, clips, turns)
+        return answer.version, turns
 
     @asynccontextmanager
     async def _decoded(self, uploads: Sequence[IO[bytes]]) -> AsyncIterator[list[np.ndarray]]:
@@ -269,6 +230,6 @@ class Runtime:
             self._samples -= sum(map(len, sounds))
 
 
-def _answered(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
+def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
     rows = zip(turns, answer.probabilities, strict=True)
     return tuple(turn.answered(row) for turn, row in rows)

@@ -11,7 +11,7 @@ import numpy as np
 
 from components.fusion import Clip
 from serving import metrics
-from serving.engine.canary import draw
+from serving.engine.canary import request_fraction
 from serving.lineup import Loaded
 from serving.settings import TrafficSettings
 from serving.triton.errors import TritonError
@@ -23,12 +23,7 @@ Ask = Callable[[Loaded, Sequence[Clip]], Awaitable[np.ndarray]]
 
 
 class Shadow:
-    """Asks the candidate in the background; requests beyond the limit are left out.
-
-    Args:
-        ask: asks a version.
-        settings: the share, and how many are under way at once.
-    """
+    """Asks the candidate in the background; requests beyond the limit are left out."""
 
     def __init__(self, ask: Ask, settings: TrafficSettings) -> None:
         self._ask = ask
@@ -38,15 +33,9 @@ class Shadow:
     def follow(
         self, candidate: Loaded, clips: Sequence[Clip], returned: np.ndarray, request_id: str
     ) -> None:
-        """Begin to compare, if the draw takes this request and not too many are under way.
-
-        Args:
-            candidate: the version to ask.
-            clips: the request's.
-            returned: the probabilities [n, 4] of the answer.
-            request_id: the request's.
-        """
-        if draw(request_id, "shadow") >= self._settings.shadow_share:
+        """Begin to compare its answer with the probabilities [n, 4] that were returned, if the
+        request is in the share and not too many are under way."""
+        if request_fraction(request_id, "shadow") >= self._settings.shadow_share:
             return
         if len(self._tasks) >= self._settings.shadow_at_once:
             metrics.SHADOW.labels("left_out", candidate.version).inc(len(clips))

@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import IO, TypeVar
 
 import numpy as np
@@ -22,7 +21,7 @@ from components.config import Settings, load_profile
 from components.conversation import SAMPLE_RATE, Seconds, read_audio
 from components.conversation.audio import announced_duration, plain_wav
 from serving import metrics, traces
-from serving.engine.analyze import Analysis, Analyzer
+from serving.engine.analyze import Analysis, Analyzer, Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Work
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
@@ -32,30 +31,8 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The caller's options for one recording.
-
-    Attributes:
-        session_id: the recording's name.
-        num_speakers: how many speak, if known.
-        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
-        words: give the words too.
-    """
-
-    session_id: str
-    num_speakers: int | None = None
-    max_pause: Seconds | None = None
-    words: bool = False
-
-
 class Speech:
-    """The speech models, loaded once, and the queues in front of them.
-
-    Args:
-        settings: where prepared models lie, and the longest recording.
-        serve: the profile, and how many may wait.
-    """
+    """The speech models, loaded once, and the queues in front of them."""
 
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
         self.failure: BaseException | None = None
@@ -103,7 +80,7 @@ class Speech:
             upload: the recording as it was sent.
             options: the caller's.
             work: gets the progress; once it is stopped, this ends at the next step.
-            background: wait however many are waiting.
+            background: wait, no matter how many others are waiting.
 
         Returns:
             The sound, float32 [samples] at 16 kHz, and its turns.
@@ -121,14 +98,11 @@ class Speech:
         duration = await asyncio.to_thread(announced_duration, upload)
         short = duration is not None and duration <= self._short_seconds
         async with self._turn(self._short if short else self._long, background):
-            return await _end_of(
-                asyncio.get_running_loop().run_in_executor(
-                    self._threads,
-                    contextvars.copy_context().run,
-                    lambda: self._use_models(upload, options, work),
-                ),
-                work,
+            context = contextvars.copy_context()
+            future = asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: context.run(self._use_models, upload, options, work)
             )
+            return await _end_of(future, work)
 
     @asynccontextmanager
     async def _turn(self, queue: AdmissionQueue, background: bool) -> AsyncIterator[None]:
@@ -154,16 +128,7 @@ class Speech:
             self._models.let_others_go()
 
         with self._models:
-            analysis = self._analyzer.find_turns(
-                audio,
-                session_id=options.session_id,
-                num_speakers=options.num_speakers,
-                max_pause=options.max_pause,
-                words=options.words,
-                watch=traces.stage,
-                step=step,
-            )
-        return audio, analysis
+            return audio, self._analyzer.find_turns(audio, options, step)
 
 
 def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> np.ndarray:

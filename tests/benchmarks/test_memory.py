@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np, psutil
 from components.conversation import read_audio
 from components.config import Settings, load_profile
-from serving.engine.analyze import Analyzer
+from serving.engine.analyze import Analyzer, Options
 
 corpus, minutes = Path(sys.argv[1]), float(sys.argv[2])
 audio = np.random.default_rng(0).standard_normal(round(minutes * 960_000), dtype="f4")
@@ -42,7 +42,7 @@ def watch():
         time.sleep(0.02)
 
 threading.Thread(target=watch, daemon=True).start()
-turns = analyzer.find_turns(audio, session_id="long", num_speakers=2).turns
+turns = analyzer.find_turns(audio, Options("long", num_speakers=2)).turns
 print(json.dumps({"turns": len(turns), "peak": peak, "audio": audio.nbytes}))
 """
 

@@ -13,7 +13,7 @@ import numpy as np
 from components.base import MoodlineError
 from components.config import Settings
 from components.fusion import Clip, load_tokenizer
-from serving.engine.classifier import Classified, Emotions
+from serving.engine.classifier import Classified, ServedClassifier
 from serving.settings import ServeSettings, TrafficSettings
 
 Alone = Callable[..., tuple[np.ndarray, np.ndarray]]
@@ -69,18 +69,18 @@ class Load:
 
     async def _run(self) -> None:
         serve = ServeSettings(pointer=self._pointer)
-        emotions = Emotions(Settings(triton_url=self._url), serve, self._traffic)
+        classifier = ServedClassifier(Settings(triton_url=self._url), serve, self._traffic)
         try:
-            await asyncio.gather(*(self._ask(emotions, i) for i in range(self._clients)))
+            await asyncio.gather(*(self._ask(classifier, i) for i in range(self._clients)))
         finally:
-            await emotions.close()
+            await classifier.close()
 
-    async def _ask(self, emotions: Emotions, number: int) -> None:
+    async def _ask(self, classifier: ServedClassifier, number: int) -> None:
         dice = np.random.default_rng(number)
         while not self._ended.is_set():
             chosen = [int(i) for i in dice.integers(0, len(self._clips), size=2)]
             try:
-                answer = await emotions.classify([self._clips[i] for i in chosen])
+                answer = await classifier.classify([self._clips[i] for i in chosen])
             except MoodlineError as error:
                 self.seen.failed[error.http_status] += 1
                 await asyncio.sleep(0.02)

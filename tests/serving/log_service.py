@@ -15,7 +15,6 @@ from serving.api.app import create_app
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
-from serving.api.rate_limit import RateLimiter
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
 from serving.settings import ServeSettings
@@ -28,7 +27,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.runtime = Runtime(settings, serve)
     uploads = UploadFolder(serve.shared_folder(settings.home))
     app.state.jobs = Jobs(JobStore(database), uploads, app.state.runtime, serve)
-    app.state.rate_limiter = RateLimiter(database)
+    app.state.database = database
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
     app.state.feedback = FeedbackStore(settings.feedback_url)

@@ -18,10 +18,9 @@ from pipelines.cli.main import run
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
-from serving.engine.analyze import Analysis
+from serving.engine.analyze import Analysis, Options
 from serving.engine.canary import read_halt
 from serving.engine.runtime import Result
-from serving.engine.speech import Options
 from serving.lineup import read_pointer
 from serving.settings import ServeSettings
 from tests.serving.helpers import start_log_service, wait_until

@@ -14,9 +14,8 @@ from components.base import DatabaseAwayError
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
-from serving.engine.analyze import Analysis
+from serving.engine.analyze import Analysis, Options
 from serving.engine.runtime import Result
-from serving.engine.speech import Options
 from serving.errors import BusyError, NotReadyError
 from serving.settings import ServeSettings
 from tests.serving.helpers import wait_until

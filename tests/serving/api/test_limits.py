@@ -12,10 +12,11 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from starlette.types import Message
 
 from serving.api import limits
 from serving.api.app import create_app
-from serving.api.limits import ConcurrentUploads, Message
+from serving.api.limits import ConcurrentUploads
 from tests.serving.helpers import start_log_service, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]

@@ -20,6 +20,7 @@ from components.conversation import EMOTIONS, Turn
 from components.fusion import turn_measures
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
+from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.lineup import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
@@ -144,7 +145,8 @@ def test_a_recording_is_erased_under_every_name_it_had(
         turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
         measures = turn_measures(np.zeros(16_000, "f4"), turn.words)
         asked = RequestInfo(name, "/v1/analyze")
-        log.record(asked, name, 3, "production", [turn], [measures], np.zeros((1, 8), "f4"))
+        answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+        log.record(asked, name, answer, [turn], [measures])
     asyncio.run(log.close())
     if by_service:
         _, url = start()

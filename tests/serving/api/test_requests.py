@@ -11,9 +11,9 @@ import httpx
 import prometheus_client
 import pytest
 from fastapi import FastAPI
+from starlette.types import Message
 
 from serving.api.app import create_app
-from serving.api.limits import Message
 from serving.errors import LateError
 from tests.small_disk import on_small_disk
 

@@ -11,7 +11,7 @@ from components.config import Settings, load_profile
 from components.conversation import EMOTIONS, AsrSegment, SpeakerSegment, Turn, Word
 from components.diarize import Diarization
 from components.fusion import turn_clip
-from serving.engine.analyze import Analyzer
+from serving.engine.analyze import Analyzer, Options
 
 TURNS = [
     Turn("talk", 0.5, 1.0, "A", "good morning"),
@@ -45,7 +45,7 @@ def test_an_answer_has_a_probability_for_each_emotion() -> None:
 
 def test_no_sound_needs_no_models() -> None:
     analyzer = Analyzer(load_profile("demo"), Settings())
-    analysis = analyzer.analyze(np.zeros(0, np.float32), session_id="nothing")
+    analysis = analyzer.analyze(np.zeros(0, np.float32), Options("nothing"))
     assert (analysis.duration, analysis.turns) == (0, ())
 
 
@@ -65,7 +65,7 @@ class Heard:
 def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
     analyzer = Analyzer(load_profile("demo"), Settings())
     analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
-    heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), session_id="talk")
+    heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), Options("talk"))
     # Over both, “no” would be A's: a tie goes to the speaker of the word before.
     assert [(turn.speaker, turn.words) for turn in heard.turns] == [
         ("A", "well"),

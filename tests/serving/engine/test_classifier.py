@@ -14,7 +14,7 @@ from components.base import InputError
 from components.config import Settings
 from components.fusion import clip_windows, load_tokenizer
 from serving.engine import classifier as emotions
-from serving.engine.classifier import Classified, Emotions
+from serving.engine.classifier import Classified, ServedClassifier
 from serving.errors import BusyError, LateError, NotReadyError
 from serving.lineup import Lineup, Served, write_pointer
 from serving.processes import free_ports
@@ -38,9 +38,9 @@ def served(models: dict[int, Path], tmp_path: Path) -> ServeSettings:
     return ServeSettings(pointer=pointer)
 
 
-def run(url: str, serve: ServeSettings, work: Callable[[Emotions], Awaitable[T]]) -> T:
+def run(url: str, serve: ServeSettings, work: Callable[[ServedClassifier], Awaitable[T]]) -> T:
     async def inside() -> T:
-        emotions = Emotions(Settings(triton_url=url), serve)
+        emotions = ServedClassifier(Settings(triton_url=url), serve)
         try:
             return await work(emotions)
         finally:
@@ -76,7 +76,7 @@ def test_no_clips_have_no_answers(triton: TritonServer, served: ServeSettings) -
 
 
 def test_it_says_which_version_answers(triton: TritonServer, served: ServeSettings) -> None:
-    async def look(emotions: Emotions) -> tuple[bool, Served]:
+    async def look(emotions: ServedClassifier) -> tuple[bool, Served]:
         return await emotions.ready(), emotions.model()
 
     ready, info = run(triton.grpc_url, served, look)
@@ -146,7 +146,7 @@ def test_one_that_is_full_is_ready(
     serve_versions(tmp_path / "repository", [3], host)
     environment = TritonEnvironment(Settings().triton_env.resolve())
 
-    async def overload(emotions: Emotions) -> tuple[int, list[bool]]:
+    async def overload(emotions: ServedClassifier) -> tuple[int, list[bool]]:
         full, done = 0, False
 
         async def ask() -> None:
@@ -177,7 +177,7 @@ def test_one_that_is_late_is_ready_while_others_are_answered(
     monkeypatch.setattr("serving.engine.classifier.PROBE_DEADLINE", 0.5)
     (stub,) = stubs(triton)
 
-    async def look(emotions: Emotions) -> list[bool]:
+    async def look(emotions: ServedClassifier) -> list[bool]:
         await emotions.classify([(np.zeros(16_000, np.float32), "hello")])
         found = [await emotions.ready()]
         stub.suspend()

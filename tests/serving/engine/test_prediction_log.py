@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY
 
 from components.conversation import Turn
 from components.traffic import TurnLog
+from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 
 MEASURES = {"duration": 1.0, "words_per_second": 1.0, "loudness_db": -20.0, "snr_db": 30.0}
@@ -30,7 +31,8 @@ def test_a_database_that_is_away_is_counted_and_said_once(
 
     def record() -> None:
         asked = RequestInfo("r", "/v1/analyze")
-        log.record(asked, "call", 3, "production", [turn], [MEASURES], np.zeros((1, 8), "f4"))
+        answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+        log.record(asked, "call", answer, [turn], [MEASURES])
 
     failed, kept = counted("failed"), counted("kept")
     for _ in range(3):

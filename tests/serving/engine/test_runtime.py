@@ -13,12 +13,11 @@ import soundfile
 from components.config import Settings
 from components.conversation import Turn
 from serving.engine import runtime as module
-from serving.engine.analyze import Analysis
+from serving.engine.analyze import Analysis, Options
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
-from serving.engine.speech import Options
 from serving.errors import BusyError, LateError, NotReadyError
 from serving.settings import ServeSettings
 from tests.serving.helpers import wav
@@ -108,7 +107,7 @@ def test_a_job_whose_clips_are_never_answered_fails(
     async def scene() -> None:
         runtime, emotions = make_runtime(tmp_path), Troubled()
         emotions.troubles = [LateError("never")] * 10_000
-        runtime.speech, runtime.emotions = Heard(), emotions  # type: ignore[assignment]
+        runtime.speech, runtime.classifier = Heard(), emotions  # type: ignore[assignment]
         with pytest.raises(LateError, match="never"):
             await asyncio.wait_for(
                 runtime.analyze(io.BytesIO(), Options("r"), Work(), REQUEST, background=True), 10
@@ -125,7 +124,7 @@ def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
 
     async def scene() -> None:
         runtime = make_runtime(tmp_path)
-        runtime.speech, runtime.emotions = Heard(), Troubled()  # type: ignore[assignment]
+        runtime.speech, runtime.classifier = Heard(), Troubled()  # type: ignore[assignment]
 
         async def analyze(background: bool) -> int:
             work, options = Work(), Options("r")
