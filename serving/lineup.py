@@ -49,18 +49,25 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded(Served):
-    """A served version with what it takes to ask it.
+class ServedLimits(Served):
+    """A served version as the pointer names it, with the limits of one clip.
+
+    The limits stand in the graph, which may be large: the writer reads it once for all services.
 
     Attributes:
-        tokenizer: of its text encoder.
-        max_samples: of one clip, at 16 kHz.
-        max_tokens: of one clip.
+        max_samples: at 16 kHz.
+        max_tokens: of its words.
     """
 
-    tokenizer: "Tokenizer" = field(compare=False)
     max_samples: int
     max_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(ServedLimits):
+    """A served version with the tokenizer that it takes to ask it."""
+
+    tokenizer: "Tokenizer" = field(compare=False)
 
 
 S = TypeVar("S", bound=Served)
@@ -100,27 +107,14 @@ class Lineup(Generic[S]):
         return {served.version: served for served in self.roles.values()}
 
 
-class _Entry(BaseModel):
-    version: int
-    folder: Path
-    digest: str
-    verdict: str
-    # The limits stand in the graph, which may be large: the writer reads it once for all services.
-    max_samples: int
-    max_tokens: int
-
-    def served(self) -> Served:
-        return Served(self.version, self.folder, self.digest, self.verdict)
-
-
 class _Pointer(BaseModel):
-    production: _Entry
-    staging: _Entry | None = None
-    candidate: _Entry | None = None
+    production: ServedLimits
+    staging: ServedLimits | None = None
+    candidate: ServedLimits | None = None
     refused: dict[int, str]
     revivals: int
 
-    def roles(self) -> dict[Role, _Entry]:
+    def roles(self) -> dict[Role, ServedLimits]:
         return {role: entry for role in ROLES if (entry := getattr(self, role))}
 
 
@@ -130,23 +124,18 @@ def write_pointer(path: Path, lineup: Lineup[Served]) -> None:
     Raises:
         InputError: a version's folder is incomplete.
     """
-    entries = {role: _entry(served) for role, served in lineup.roles.items()}
+    roles = {role: _with_limits(served) for role, served in lineup.roles.items()}
     refused, revivals = dict(lineup.refused), lineup.revivals
-    pointer = _Pointer.model_validate({**entries, "refused": refused, "revivals": revivals})
+    pointer = _Pointer.model_validate({**roles, "refused": refused, "revivals": revivals})
     with atomic_path(path) as temporary:
         temporary.write_text(pointer.model_dump_json(indent=2), encoding="utf-8")
 
 
-def _entry(served: Served) -> _Entry:
+def _with_limits(served: Served) -> ServedLimits:
     facts = graph_facts(served.folder / "model.onnx")
-    return _Entry(
-        version=served.version,
-        folder=served.folder.resolve(),
-        digest=served.digest,
-        verdict=served.verdict,
-        max_samples=int(facts["max_samples"]),
-        max_tokens=int(facts["max_tokens"]),
-    )
+    limits = {name: int(facts[name]) for name in ("max_samples", "max_tokens")}
+    folder = served.folder.resolve()
+    return ServedLimits(served.version, folder, served.digest, served.verdict, **limits)
 
 
 def read_pointer(path: Path) -> Lineup[Served]:
@@ -156,7 +145,10 @@ def read_pointer(path: Path) -> Lineup[Served]:
         InputError: none is served, or the file is broken.
     """
     pointer = _read(path)
-    roles = {role: entry.served() for role, entry in pointer.roles().items()}
+    roles = {
+        role: Served(served.version, served.folder, served.digest, served.verdict)
+        for role, served in pointer.roles().items()
+    }
     return Lineup(roles, pointer.refused, pointer.revivals)
 
 
@@ -181,17 +173,14 @@ def pointed_to(folder: Path) -> set[int]:
 
 class CurrentLineup:
     """The served versions, ready to be asked. Loaded anew when the pointer changes, and safe to
-    share between threads.
-
-    Args:
-        pointer: the file that names the versions.
-    """
+    share between threads."""
 
     def __init__(self, pointer: Path) -> None:
         self.pointer = pointer
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
         self._lineup: Lineup[Loaded] | None = None
+        self._loaded: dict[ServedLimits, Loaded] = {}
 
     def get(self) -> Lineup[Loaded]:
         """The versions that are served now.
@@ -214,25 +203,18 @@ class CurrentLineup:
         from components.fusion import load_tokenizer
 
         pointer = _read(self.pointer)
-        known = self._lineup.versions() if self._lineup else {}
-        roles: dict[Role, Loaded] = {}
-        for role, entry in pointer.roles().items():
-            before = known.get(entry.version)
-            if before is None or _Entry.model_validate(before, from_attributes=True) != entry:
-                fields = entry.model_dump()
-                before = Loaded(**fields, tokenizer=load_tokenizer(entry.folder))
-            roles[role] = before
+        self._loaded = {
+            served: self._loaded.get(served)
+            or Loaded(**asdict(served), tokenizer=load_tokenizer(served.folder))
+            for served in pointer.roles().values()
+        }
+        roles = {role: self._loaded[served] for role, served in pointer.roles().items()}
         return Lineup(roles, pointer.refused, pointer.revivals)
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """A canary was halted.
-
-    Attributes:
-        version: the registry's number.
-        reason: in words for a person.
-    """
+    """A canary, by the registry's number, was halted for a reason in words for a person."""
 
     version: int
     reason: str

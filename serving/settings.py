@@ -22,7 +22,20 @@ SMALL_UPLOAD_BYTES = 1_000_000
 """An upload of up to so many bytes is held in memory while it is received, a larger one on disk."""
 
 
-class ServeSettings(Environment):
+class ChildEnvironment(Environment):
+    """Settings that are handed on to child processes."""
+
+    def environment(self) -> dict[str, str]:
+        """The settings as environment variables, paths absolute."""
+        return {
+            f"{self.model_config['env_prefix']}{name.upper()}": str(
+                value.resolve() if isinstance(value, Path) else value
+            )
+            for name, value in self.model_dump().items()
+        }
+
+
+class ServeSettings(ChildEnvironment):
     """The service's own settings, each from `MOODLINE_SERVE_<NAME>` in the environment.
 
     Copies of the service that share `store` and `folder` share jobs and the limits of keys.
@@ -77,15 +90,6 @@ class ServeSettings(Environment):
     logs: Literal["files", "stderr"] = "files"
     keys: str = ""
 
-    def environment(self) -> dict[str, str]:
-        """The settings as environment variables, paths absolute, for a child process."""
-        return {
-            f"MOODLINE_SERVE_{name.upper()}": str(
-                value.resolve() if isinstance(value, Path) else value
-            )
-            for name, value in self.model_dump().items()
-        }
-
     def log_file(self, home: Path, name: str) -> Path | None:
         """The file that a child process writes its log to; None: standard error."""
         return home / "logs" / name if self.logs == "files" else None
@@ -99,7 +103,7 @@ class ServeSettings(Environment):
         return self.store or f"sqlite:///{(self.shared_folder(home) / 'store.db').resolve()}"
 
 
-class TrafficSettings(Environment):
+class TrafficSettings(ChildEnvironment):
     """Which versions are served, each from `MOODLINE_TRAFFIC_<NAME>` in the environment.
 
     Attributes:
@@ -126,13 +130,6 @@ class TrafficSettings(Environment):
     follow_seconds: float = Field(default=5.0, gt=0)
     watch_seconds: float = Field(default=1.0, gt=0)
     grace_seconds: float = Field(default=10.0, ge=0)
-
-    def environment(self) -> dict[str, str]:
-        """The settings as environment variables, for a child process."""
-        return {
-            f"MOODLINE_TRAFFIC_{name.upper()}": str(value)
-            for name, value in self.model_dump().items()
-        }
 
 
 class HostSettings(Environment):

@@ -60,11 +60,8 @@ class Follower:
     """Asks the registry again and again, in a thread of its own: a version may be large, and a
     registry slow or away. While it is away, its last answer counts.
 
-    Args:
-        first: what is served to begin with.
-        settings: where the registry is.
-        traffic: how often to ask, and which aliases matter.
-        pointer: the halt file of a canary lies beside it.
+    Attributes:
+        desired: the versions that should be served.
     """
 
     def __init__(
@@ -73,14 +70,9 @@ class Follower:
         self._settings = settings
         self._traffic = traffic
         self._halt = halt_path(pointer)
-        self._wanted = first
+        self.desired = first
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
-
-    @property
-    def desired(self) -> Lineup[Served]:
-        """The versions that should be served."""
-        return self._wanted
 
     def start(self) -> None:
         """Begin to ask."""
@@ -105,15 +97,15 @@ class Follower:
 
     def _ask(self) -> None:
         self._roll_back_halted()
-        production = self._aliased("production") or self._wanted.production
-        self._wanted = Lineup({**self._wanted.roles, "production": production})
+        production = self._aliased("production") or self.desired.production
+        self.desired = Lineup({**self.desired.roles, "production": production})
         roles: dict[Role, Served] = {"production": production}
         if self._traffic.canary_share and (staging := self._aliased("staging")):
             roles["staging"] = staging
         candidate = self._aliased("candidate") if self._traffic.shadow_share else None
         if candidate and candidate.version not in {served.version for served in roles.values()}:
             roles["candidate"] = candidate  # else it answers already
-        self._wanted = Lineup(roles)
+        self.desired = Lineup(roles)
 
     def _aliased(self, alias: Role) -> Served | None:
         from components.register import alias_version
@@ -121,7 +113,7 @@ class Follower:
         version = alias_version(alias, self._settings)
         if version is None:
             return None
-        return self._wanted.versions().get(version) or fetch(version, self._settings)
+        return self.desired.versions().get(version) or fetch(version, self._settings)
 
     def _roll_back_halted(self) -> None:
         """Take a halted canary out of staging in the registry, with the reason. Once the registry
@@ -132,7 +124,7 @@ class Follower:
         if halt is None:
             return
         if alias_version("staging", self._settings) != halt.version:
-            if self._wanted.staging is None or self._wanted.staging.version != halt.version:
+            if self.desired.staging is None or self.desired.staging.version != halt.version:
                 self._halt.unlink(missing_ok=True)
             return
         try:

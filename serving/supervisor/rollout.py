@@ -52,6 +52,9 @@ class Rollout:
         traffic: how often to ask, and how long a version drains.
         host: how Triton runs the model.
         server: the Triton that this process started, if there is one.
+
+    Attributes:
+        lineup: what is served.
     """
 
     def __init__(
@@ -72,16 +75,11 @@ class Rollout:
         self._traffic = traffic
         self._host = host
         self._versions: dict[int, RolloutVersion] = {}
-        self._lineup: Lineup[Served] | None = None
+        self.lineup: Lineup[Served] | None = None
         self._last: Lineup[Served] | None = None
         self._previous: int | None = None
         self._revivals = 0
         self._watched_at = 0.0
-
-    @property
-    def lineup(self) -> Lineup[Served] | None:
-        """What is served."""
-        return self._lineup
 
     def close(self) -> None:
         """Close the connections."""
@@ -102,7 +100,7 @@ class Rollout:
         if self._fleet.restart_if_ended():
             self._blame(unanswered, "the model server ended after it left a question unanswered")
             self._sync(self._fleet.controls[0])
-        if self._lineup is None:
+        if self.lineup is None:
             self._resume()
         try:
             self._serve(desired)
@@ -130,12 +128,12 @@ class Rollout:
             logger.debug("nothing is served yet: %s", error)
             return
         if any(answering):
-            self._lineup, self._revivals = last, last.revivals
+            self.lineup, self._revivals = last, last.revivals
             self._versions |= {v: RolloutVersion(State.SERVING, c) for v, c in golden.items()}
 
     def _serve(self, desired: Lineup[Served]) -> None:
         roles = self._allowed(desired)
-        if self._lineup is not None and self._lineup.roles == roles:
+        if self.lineup is not None and self.lineup.roles == roles:
             return
         while missing := [s for s in roles.values() if s.version not in self._loaded()]:
             on_trial = missing[0].version != roles["production"].version
@@ -154,7 +152,7 @@ class Rollout:
             if role == "production" or served.version not in barred
         }
         if desired.production.version in refused:
-            before = self._lineup or self._last
+            before = self.lineup or self._last
             if before is None or before.production.version in refused:
                 why = refused[desired.production.version]
                 raise RefusedError(f"version {desired.production.version} takes no traffic: {why}")
@@ -164,8 +162,8 @@ class Rollout:
     def _switch(self, roles: dict[Role, Served]) -> None:
         """Give the traffic to these versions; the others drain."""
         production = roles["production"].version
-        if self._lineup and self._lineup.production.version != production:
-            self._previous = self._lineup.production.version
+        if self.lineup and self.lineup.production.version != production:
+            self._previous = self.lineup.production.version
         self._point(roles)
         serving = {served.version for served in roles.values()}
         until = time.monotonic() + self._traffic.grace_seconds
@@ -179,14 +177,14 @@ class Rollout:
     def _point(self, roles: dict[Role, Served]) -> None:
         lineup = Lineup(roles, self._refused(), self._revivals)
         write_pointer(self._pointer, lineup)
-        self._lineup = lineup
+        self.lineup = lineup
 
     def _in_state(self, *states: State) -> dict[int, RolloutVersion]:
         return {v: version for v, version in self._versions.items() if version.state in states}
 
     @property
     def _production(self) -> int | None:
-        return self._lineup.production.version if self._lineup else None
+        return self.lineup.production.version if self.lineup else None
 
     def _loaded(self) -> dict[int, RolloutVersion]:
         return self._in_state(*LOADED)
@@ -244,7 +242,7 @@ class Rollout:
             # A Triton that was restarted meanwhile is there, but holds nothing.
             if control.alive() and (not loaded or number in control.versions()):
                 raise RefusedError(str(error)) from error
-            before = self._lineup or self._last
+            before = self.lineup or self._last
             other = before is not None and before.production.version != number
             if version.count_failure() and other:
                 raise RefusedError(
@@ -269,8 +267,8 @@ class Rollout:
         logger.error("version %d takes no traffic: %s", number, reason)
         self._versions[number].state = State.REFUSED
         self._versions[number].reason = reason
-        if self._lineup:
-            roles = self._lineup.roles.items()
+        if self.lineup:
+            roles = self.lineup.roles.items()
             self._point({role: served for role, served in roles if served.version != number})
 
     def _forget_drained(self) -> bool:
@@ -320,9 +318,9 @@ class Rollout:
                 self._blame(on_trial, "the model server ended while it loaded this version")
             raise
         logger.info("%s serves version %s", control.url, ", ".join(map(str, sorted(loaded))))
-        if missing and self._lineup:
+        if missing and self.lineup:
             self._revivals += 1
-            self._point(dict(self._lineup.roles))
+            self._point(dict(self.lineup.roles))
 
     def _restart_if_failing(self, control: TritonControl) -> None:
         failing, serving = set(), self._in_state(State.SERVING)

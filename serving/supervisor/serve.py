@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 
 SERVICE = "serving.api.service:MoodlineService"
 
+READY_SECONDS: Seconds = 300.0
+"""How long the service may take to load its models."""
+
 SHUTDOWN_SECONDS: Seconds = 10.0
 """How long the service may take to end once its requests are finished."""
 
@@ -54,7 +57,6 @@ class Serving:
         serve: the service's other settings.
         traffic: which versions are served; None takes it from the environment.
         triton: how Triton runs the model, likewise.
-        ready_timeout: seconds until the service must be ready, its models loaded.
     """
 
     def __init__(
@@ -68,27 +70,22 @@ class Serving:
         serve: ServeSettings | None = None,
         traffic: TrafficSettings | None = None,
         triton: HostSettings | None = None,
-        ready_timeout: float = 300.0,
     ) -> None:
         self.settings = settings
         self.profile = profile
         self.host = host = "127.0.0.1" if host == "localhost" else host
         self.port = port or free_ports(1, host)[0]
         self.model = model
-        self.ready_timeout = ready_timeout
         self._traffic = traffic or TrafficSettings()
-        self._serve = (serve or ServeSettings()).model_copy(
-            update={
-                "profile": profile.model_dump_json(),
-                "pointer": pointer_path(settings, self.port),
-            }
-        )
+        pointer = pointer_path(settings, self.port)
+        update = {"profile": profile.model_dump_json(), "pointer": pointer}
+        self._serve = (serve or ServeSettings()).model_copy(update=update)
         # Copies on several hosts may share the home.
         self._state = settings.home / "serving" / f"bentoml-{socket.gethostname()}-{self.port}"
         self._log = self._serve.log_file(settings.home, "service.log")
         self._backend = Backend(
             settings,
-            self._serve.pointer,
+            pointer,
             traffic=self._traffic,
             host=triton or HostSettings(),
             log=self._serve.log_file(settings.home, "tritonserver.log"),
@@ -160,7 +157,7 @@ class Serving:
         )
 
     def _wait_ready(self) -> None:
-        deadline = time.monotonic() + self.ready_timeout
+        deadline = time.monotonic() + READY_SECONDS
         while not self.ready():
             if not self.running:
                 output = self._service.last_words() if self._service else ""
@@ -168,7 +165,7 @@ class Serving:
             if self._http_status("healthz") == 503:
                 raise NotReadyError(f"the speech models cannot be loaded; see {self.log_location}")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"the service is not ready within {self.ready_timeout:g} s")
+                raise NotReadyError(f"the service is not ready within {READY_SECONDS:g} s")
             time.sleep(0.2)
 
     def _http_status(self, path: str) -> int:
@@ -224,11 +221,7 @@ def serve(
     in flight finish; a second one ends them.
 
     Args:
-        settings: where things lie.
-        profile: names the speech models.
-        host: the address to listen on.
-        port: the port to listen on.
-        model: the version to serve for good; None follows the registry.
+        settings, profile, host, port, model: as `Serving` takes them.
         on_ready: called once, when recordings are answered.
 
     Raises:

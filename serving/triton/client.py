@@ -13,9 +13,8 @@ from serving import traces
 from serving.triton.errors import (
     TritonAwayError,
     TritonDeadError,
-    TritonError,
     TritonFullError,
-    translated,
+    triton_errors,
 )
 from serving.triton.protocol import RECONNECT_SECONDS, WATCHED_CHANNEL, Answer, to_answer, to_inputs
 from serving.triton.replicas import Replica, Replicas, addresses
@@ -64,7 +63,7 @@ class TritonClient:
     async def _renew(self, replica: Replica) -> None:
         """Replace the channel to one that is away, unless other calls still wait there."""
         old = time.monotonic() - self._connected_at[replica.url] > RECONNECT_SECONDS
-        if old and not replica.inside and (client := self._clients.pop(replica.url, None)):
+        if old and not replica.in_flight and (client := self._clients.pop(replica.url, None)):
             await client.close()
 
     async def close(self) -> None:
@@ -139,51 +138,38 @@ class TritonClient:
     async def _ask(
         self, replica: Replica, inputs: list[Any], version: str, seconds: Seconds
     ) -> Answer:
-        from tritonclient.utils import InferenceServerException
-
-        try:
-            with traces.call("triton.infer") as headers:
-                call = self._client(replica.url).infer(
-                    MODEL,
-                    inputs,
-                    model_version=version,
-                    client_timeout=seconds,
-                    timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
-                    headers=headers,
-                )
-                answer = to_answer(await replica.waited(version, call))
-        except InferenceServerException as error:
-            raise translated(error, seconds) from error
-        except ValueError as error:
-            raise TritonError(str(error)) from error
+        with triton_errors(seconds), traces.call("triton.infer") as headers:
+            call = self._client(replica.url).infer(
+                MODEL,
+                inputs,
+                model_version=version,
+                client_timeout=seconds,
+                timeout=round(seconds * 1e6),  # Triton drops it from the queue then, unanswered
+                headers=headers,
+            )
+            answer = to_answer(await replica.result_of(version, call))
         replica.answered(version)
         return answer
 
     async def classify_all(
-        self,
-        clips: Sequence[tuple[np.ndarray, np.ndarray]],
-        *,
-        version: str = "",
-        deadline: Seconds | None = None,
+        self, clips: Sequence[tuple[np.ndarray, np.ndarray]], *, version: str = ""
     ) -> list[Answer]:
         """The answers to many clips, in their order; the first failure ends the rest.
 
         Args:
             clips: each with its audio and its token ids, as `classify` takes them.
             version: of the model.
-            deadline: for each clip once it is sent.
 
         Raises:
             TritonError: as `classify`.
         """
         if len(clips) == 1:
-            audio, input_ids = clips[0]
-            return [await self.classify(audio, input_ids, version=version, deadline=deadline)]
+            return [await self.classify(*clips[0], version=version)]
         in_flight = asyncio.Semaphore(self.at_once)
 
         async def ask(audio: np.ndarray, input_ids: np.ndarray) -> Answer:
             async with in_flight:
-                return await self.classify(audio, input_ids, version=version, deadline=deadline)
+                return await self.classify(audio, input_ids, version=version)
 
         try:
             async with asyncio.TaskGroup() as group:

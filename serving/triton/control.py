@@ -14,7 +14,7 @@ from components.base import InputError
 from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.settings import LOAD_SECONDS
-from serving.triton.errors import TritonError, translated
+from serving.triton.errors import TritonError, triton_errors
 from serving.triton.gpu import GRAPH
 from serving.triton.protocol import CHANNEL, RECONNECT_SECONDS, Answer, to_answer, to_inputs
 from serving.triton.repository import MODEL
@@ -53,9 +53,8 @@ def read_golden(model_dir: Path) -> list[Golden]:
             for i, answer in enumerate(answers)
         ]
     except (OSError, SafetensorError, KeyError) as error:
-        raise InputError(
-            f"{path}: the golden clips cannot be read ({error}); train the model again"
-        ) from error
+        reason = f"the golden clips cannot be read ({error}); train the model again"
+        raise InputError(f"{path}: {reason}") from error
 
 
 @contextmanager
@@ -123,14 +122,14 @@ class TritonControl:
             reason = f"it takes longer than {self.load_seconds:g} s" if late else error.message()
             raise NotReadyError(f"Triton cannot load the model: {reason}") from error
 
-    def unload(self, *, timeout: float = 30.0) -> None:
+    def unload(self) -> None:
         """Serve no version any more; requests under way are answered first.
 
         Raises:
             NotReadyError: Triton does not answer.
         """
         with _not_ready("Triton cannot unload the model"):
-            self._client.unload_model(MODEL, client_timeout=timeout)
+            self._client.unload_model(MODEL, client_timeout=30.0)
 
     def versions(self) -> list[int]:
         """The versions that Triton says are ready, ascending; only `prove` shows that they are.
@@ -164,20 +163,10 @@ class TritonControl:
         Raises:
             TritonError: no answer, or an empty one.
         """
-        from tritonclient.utils import InferenceServerException
-
-        try:
-            result = self._client.infer(
-                MODEL,
-                to_inputs(audio, input_ids),
-                model_version=str(version),
-                client_timeout=timeout,
-            )
-            return to_answer(result)
-        except InferenceServerException as error:
-            raise translated(error, timeout) from error
-        except ValueError as error:
-            raise TritonError(str(error)) from error
+        inputs, number = to_inputs(audio, input_ids), str(version)
+        with triton_errors(timeout):
+            call = self._client.infer
+            return to_answer(call(MODEL, inputs, model_version=number, client_timeout=timeout))
 
     def check(self, version: int, golden: Golden, *, timeout: Seconds = 30.0) -> float:
         """Ask one golden clip, and compare.
@@ -198,9 +187,6 @@ class TritonControl:
     def prove(self, version: int, golden: list[Golden], *, timeout: Seconds = 30.0) -> float:
         """Make sure that a version answers its golden clips rightly. Triton goes on saying "ready"
         after the model's process has died.
-
-        Args:
-            golden: clips with their answers.
 
         Returns:
             The largest difference from a golden probability.

@@ -1,11 +1,11 @@
 """What a failed call to Triton means for the caller."""
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar
 
+from components.conversation import Seconds
 from serving.errors import BusyError, LateError, NotReadyError
-
-if TYPE_CHECKING:
-    from tritonclient.utils import InferenceServerException
 
 
 class TritonError(NotReadyError):
@@ -48,13 +48,24 @@ class TritonFullError(BusyError, TritonError):
     kind = "full"
 
 
-def translated(error: "InferenceServerException", seconds: float) -> TritonError:
-    """A failed call as what it means.
+@contextmanager
+def triton_errors(seconds: Seconds) -> Iterator[None]:
+    """Raise a `TritonError` where a call fails or its answer is broken.
 
     Args:
-        error: as tritonclient raises it.
         seconds: the call's deadline, for the message.
     """
+    from tritonclient.utils import InferenceServerException
+
+    try:
+        yield
+    except InferenceServerException as error:
+        raise _meaning(error, seconds) from error
+    except ValueError as error:
+        raise TritonError(str(error)) from error
+
+
+def _meaning(error: Any, seconds: Seconds) -> TritonError:
     status = str(error.status()).removeprefix("StatusCode.")
     text = " ".join(str(error.message()).split())
     if status == "DEADLINE_EXCEEDED" or "Request timeout expired" in text:

@@ -8,11 +8,8 @@ Requests and answers are the same. The onnxruntime backend alone would batch onl
 length, or want one long tensor of all; our graph takes padded rows and their lengths.
 """
 
-import shutil
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Sequence
 
-from components.base import atomic_path
 from components.conversation import EMOTIONS
 from serving.settings import HostSettings
 
@@ -54,52 +51,30 @@ optimization {{
 """
 
 
-def export_graph(model_dir: Path, repository: Path, version: int) -> None:
-    """Write a version's graph for the onnxruntime backend; whole or not at all."""
-    folder = repository / GRAPH / str(version)
-    with atomic_path(folder) as temporary:
-        temporary.mkdir()
-        for graph in Path(model_dir).glob("model.onnx*"):
-            shutil.copyfile(graph, temporary / graph.name)
-
-
-def serve_graphs(
-    repository: Path,
-    versions: Iterable[int],
-    *,
-    host: HostSettings,
-    group: int,
-    width: int,
-    max_samples: int,
-    max_tokens: int,
-) -> Path:
-    """Write the configuration that makes Triton serve these versions' graphs.
+def graph_config(
+    versions: Sequence[int], host: HostSettings, width: int, limits: tuple[int, int, int]
+) -> str:
+    """The configuration that makes Triton serve these versions' graphs.
 
     Args:
-        repository: Triton's model repository.
         versions: exported before.
         host: how many engines a version has, and where TensorRT keeps them.
-        group: the most clips in one padded batch.
         width: of the embedding.
-        max_samples: of one clip.
-        max_tokens: of one clip.
+        limits: of a padded batch: its clips, and of one clip its samples and its tokens.
     """
-    path = repository / GRAPH / "config.pbtxt"
-    text = CONFIG.format(
+    clips, samples, tokens = limits
+    return CONFIG.format(
         name=GRAPH,
         emotions=len(EMOTIONS),
         width=width,
         instances=host.instances,
-        versions=", ".join(map(str, sorted(versions))),
+        versions=", ".join(map(str, versions)),
         precision=PRECISION,
         cache=host.tensorrt_cache,
         smallest=_shapes(1, 1, 1),
-        typical=_shapes(group, max_samples // 6, max_tokens // 8),
-        largest=_shapes(group, max_samples, max_tokens),
+        typical=_shapes(clips, samples // 6, tokens // 8),
+        largest=_shapes(clips, samples, tokens),
     )
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return path
 
 
 def _shapes(clips: int, samples: int, tokens: int) -> str:

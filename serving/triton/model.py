@@ -30,7 +30,7 @@ class Clip:
     input_ids: np.ndarray
 
 
-class GraphHere:
+class OnnxruntimeGraph:
     """The graph in this process, by onnxruntime on the CPU."""
 
     def __init__(self, path: Path, threads: int) -> None:
@@ -54,7 +54,7 @@ class GraphHere:
         return self.session.run(list(GRAPH_OUTPUTS), inputs, after)
 
 
-class GraphBeside:
+class TritonGraph:
     """The graph as another model in the same Triton, which may run on a GPU."""
 
     def __init__(self, name: str, version: int) -> None:
@@ -62,7 +62,7 @@ class GraphBeside:
         self.version = version
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """As `GraphHere.run`."""
+        """As `OnnxruntimeGraph.run`."""
         request = pb_utils.InferenceRequest(
             model_name=self.name,
             model_version=self.version,
@@ -88,14 +88,14 @@ class TritonPythonModel:
         self.max_clips = int(numbers.get("group_clips", 8))
         self.max_waste = float(numbers.get("group_waste", 0.25))
         self.max_samples = float(numbers.get("group_seconds", 120)) * RATE
-        self.graph: GraphHere | GraphBeside
+        self.graph: OnnxruntimeGraph | TritonGraph
         if name := numbers.get("graph"):
-            self.graph = GraphBeside(name, int(args["model_version"]))
+            self.graph = TritonGraph(name, int(args["model_version"]))
         else:
             path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
             instances = sum(int(group["count"]) for group in config["instance_group"])
             share = max(len(os.sched_getaffinity(0)) // instances, 1)
-            self.graph = GraphHere(path, int(numbers.get("threads", 0)) or share)
+            self.graph = OnnxruntimeGraph(path, int(numbers.get("threads", 0)) or share)
 
     def execute(self, requests: list) -> list:
         """Answer requests, in their order; a bad one fails alone."""

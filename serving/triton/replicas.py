@@ -14,7 +14,7 @@ from serving.triton.errors import TritonDeadError
 
 T = TypeVar("T")
 
-MAX_REST_SECONDS: Seconds = 5.0
+MAX_BACKOFF_SECONDS: Seconds = 5.0
 """A Triton that failed is tried again after at most this time."""
 
 
@@ -33,8 +33,8 @@ def addresses(urls: str) -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Rest:
-    """How long a Triton that failed is left out."""
+class Backoff:
+    """How often a Triton has failed, and until when it is left out."""
 
     failures: int = 0
     until: Seconds = 0.0
@@ -47,21 +47,21 @@ class Replica:
     Attributes:
         url: host:port of its gRPC.
         calls: the calls that it has not answered yet, by model version.
-        rests: by model version, since one may be broken where another answers.
+        backoffs: by model version, since one may be broken where another answers.
     """
 
     url: str
     calls: defaultdict[str, set[asyncio.Future[Any]]] = field(
         default_factory=lambda: defaultdict(set)
     )
-    rests: defaultdict[str, Rest] = field(default_factory=lambda: defaultdict(Rest))
+    backoffs: defaultdict[str, Backoff] = field(default_factory=lambda: defaultdict(Backoff))
 
     @property
-    def inside(self) -> int:
+    def in_flight(self) -> int:
         """How many calls it has not answered yet."""
         return sum(map(len, self.calls.values()))
 
-    async def waited(self, version: str, call: Coroutine[Any, Any, T]) -> T:
+    async def result_of(self, version: str, call: Coroutine[Any, Any, T]) -> T:
         """The result of a call.
 
         Raises:
@@ -88,36 +88,32 @@ class Replica:
 
     def answered(self, version: str) -> None:
         """It answered: forget its failures."""
-        self.rests.pop(version, None)
+        self.backoffs.pop(version, None)
 
     def failed(self, version: str, now: Seconds) -> None:
         """It did not answer: leave it out for a while, longer with each failure."""
-        rest = self.rests[version]
-        rest.failures += 1
+        backoff = self.backoffs[version]
+        backoff.failures += 1
         # Jitter, so that many callers do not come back at the same moment.
-        pause = min(0.1 * 2 ** min(rest.failures, 10), MAX_REST_SECONDS) * random.uniform(0.5, 1.0)
-        rest.until = now + pause
+        longest = min(0.1 * 2 ** min(backoff.failures, 10), MAX_BACKOFF_SECONDS)
+        backoff.until = now + longest * random.uniform(0.5, 1.0)
 
     def usable(self, version: str, now: Seconds) -> bool:
-        """Whether to ask it. After its rest it first gets one request as a test."""
-        rest = self.rests.get(version)
-        return rest is None or (now >= rest.until and self.inside == 0)
+        """Whether to ask it. After its backoff it first gets one request as a test."""
+        backoff = self.backoffs.get(version)
+        return backoff is None or (now >= backoff.until and self.in_flight == 0)
 
 
 class Replicas:
-    """Chooses the least busy of the Tritons that answer; among equals they take turns.
-
-    Args:
-        urls: host:port of each one's gRPC.
-    """
+    """Chooses the least busy of the Tritons that answer; among equals they take turns."""
 
     def __init__(self, urls: Sequence[str]) -> None:
         self.all = [Replica(url) for url in urls]
         self._turns = itertools.count()
 
     def choose(self, version: str, now: Seconds, tried: Collection[Replica] = ()) -> Replica:
-        """The one to ask next. If none is usable, it is the one whose rest ends first: some request
-        must test whether it is back.
+        """The one to ask next. If none is usable, it is the one whose backoff ends first: some
+        request must test whether it is back.
 
         Args:
             version: of the model.
@@ -129,7 +125,7 @@ class Replicas:
         order = untried[turn:] + untried[:turn]
         usable = [replica for replica in order if replica.usable(version, now)]
         if tried:  # one request must not test all that are away
-            usable = [replica for replica in usable if version not in replica.rests] or usable
+            usable = [replica for replica in usable if version not in replica.backoffs] or usable
         if usable:
-            return min(usable, key=lambda replica: replica.inside)
-        return min(order, key=lambda replica: replica.rests[version].until)
+            return min(usable, key=lambda replica: replica.in_flight)
+        return min(order, key=lambda replica: replica.backoffs[version].until)

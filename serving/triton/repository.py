@@ -16,7 +16,7 @@ from pathlib import Path
 from components.base import InputError, atomic_path, file_digest
 from components.conversation import EMOTIONS, Seconds
 from serving.settings import HostSettings
-from serving.triton.gpu import GRAPH, export_graph, serve_graphs
+from serving.triton.gpu import GRAPH, graph_config
 
 logger = logging.getLogger(__name__)
 
@@ -81,31 +81,37 @@ def export_version(model_dir: Path, repository: Path, version: int) -> Path:
     Raises:
         InputError: the folder holds no ONNX export.
     """
-    graphs = sorted(Path(model_dir).glob("model.onnx*"))
     if not (Path(model_dir) / "model.onnx").is_file():
         raise InputError(f"{model_dir}: holds no model.onnx; export the model first")
     folder = repository / MODEL / str(version)
-    sources = {**{graph.name: graph for graph in graphs}, "model.py": BACKEND}
+    _write_folder(folder, {**_graphs(model_dir), "model.py": BACKEND})
+    return folder
+
+
+def _graphs(model_dir: Path) -> dict[str, Path]:
+    return {path.name: path for path in Path(model_dir).glob("model.onnx*")}
+
+
+def _write_folder(folder: Path, sources: dict[str, Path]) -> None:
+    """Write copies of these files as a version's folder, unless it holds them already: Triton loads
+    a rewritten version anew."""
     if _same(folder, sources):
-        return folder
+        return
     with atomic_path(folder) as temporary:
         temporary.mkdir()
         for name, source in sources.items():
             shutil.copyfile(source, temporary / name)
-        # Else the model's process writes it at its start, and Triton, which looks at the files'
-        # times, takes the version for a changed one and loads it again at every load.
-        py_compile.compile(str(temporary / "model.py"), invalidation_mode=BY_CONTENT, doraise=True)
-    logger.info("wrote version %d into the model repository", version)
-    return folder
+        if "model.py" in sources:
+            # Else the model's process writes it at its start, and Triton, which looks at the files'
+            # times, takes the version for a changed one and loads it again at every load.
+            program = str(temporary / "model.py")
+            py_compile.compile(program, invalidation_mode=BY_CONTENT, doraise=True)
+    logger.info("wrote %s into the model repository", folder)
 
 
 def serve_versions(repository: Path, versions: Iterable[int], host: HostSettings) -> Path:
-    """Write the configuration that makes Triton serve these versions at its next load.
-
-    Args:
-        repository: Triton's model repository.
-        versions: the ones to serve, each exported before.
-        host: how Triton runs them.
+    """Write the configuration that makes Triton serve these versions, each exported before, at its
+    next load.
 
     Returns:
         The configuration's path. It is written whole or not at all.
@@ -124,20 +130,12 @@ def serve_versions(repository: Path, versions: Iterable[int], host: HostSettings
     width = _embedding_width(newest)
     if host.gpu:
         for version in numbers:
-            folder = repository / MODEL / str(version)
-            graphs = {path.name: path for path in folder.glob("model.onnx*")}
-            if not _same(repository / GRAPH / str(version), graphs):  # else it is loaded anew
-                export_graph(folder, repository, version)
+            graphs = _graphs(repository / MODEL / str(version))
+            _write_folder(repository / GRAPH / str(version), graphs)
         facts = graph_facts(newest)
-        serve_graphs(
-            repository,
-            numbers,
-            host=host,
-            group=GROUP,
-            width=width,
-            max_samples=int(facts["max_samples"]),
-            max_tokens=int(facts["max_tokens"]),
-        )
+        limits = (GROUP, int(facts["max_samples"]), int(facts["max_tokens"]))
+        with atomic_path(repository / GRAPH / "config.pbtxt") as temporary:
+            temporary.write_text(graph_config(numbers, host, width, limits), encoding="utf-8")
     text = CONFIG.format(
         name=MODEL,
         max_batch=host.max_batch,

@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 SHARED_MEMORY = Path("/dev/shm")
 
+START_SECONDS: Seconds = 60.0
+"""How long it may take until it answers."""
+
 EXIT_SECONDS = 5
 """How long it may go on answering requests in flight when it is stopped."""
 
@@ -31,7 +34,6 @@ class TritonServer:
         repository: the model repository.
         log: the file its output goes to; None: standard error.
         metrics_port: where it answers Prometheus; 0 takes a free one.
-        start_timeout: seconds until it must answer.
     """
 
     def __init__(
@@ -41,12 +43,10 @@ class TritonServer:
         log: Path | None,
         *,
         metrics_port: int = 0,
-        start_timeout: float = 60.0,
     ) -> None:
         self.environment = environment
         self.repository = repository
         self.log = log
-        self.start_timeout = start_timeout
         self.http_url = self.grpc_url = self.metrics_url = ""
         self._metrics_port = metrics_port
         self._ports: list[int] = []
@@ -110,7 +110,7 @@ class TritonServer:
         )
         self._control = TritonControl(self.grpc_url)
         try:
-            self._wait(began + self.start_timeout)
+            self._wait(began + START_SECONDS)
         except BaseException:
             self.stop()
             raise
@@ -121,7 +121,7 @@ class TritonServer:
             if not self.running and self._child:
                 raise NotReadyError(f"tritonserver ended at once: {self._child.last_words()}")
             if time.monotonic() > deadline:
-                raise NotReadyError(f"tritonserver is silent after {self.start_timeout:g} s")
+                raise NotReadyError(f"tritonserver is silent after {START_SECONDS:g} s")
             time.sleep(0.05)
 
     def stop(self, grace: Seconds = EXIT_SECONDS + 3) -> None:

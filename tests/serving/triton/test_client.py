@@ -80,7 +80,7 @@ def test_it_spreads_over_several_and_leaves_out_the_dead(
 def test_most_of_those_listed_may_be_away(
     triton: TritonServer, clip: Callable[[int], Clip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicas_module, "MAX_REST_SECONDS", 0.0)  # as after a quiet minute
+    monkeypatch.setattr(replicas_module, "MAX_BACKOFF_SECONDS", 0.0)  # as after a quiet minute
     away = [f"127.0.0.1:{port}" for port in free_ports(5)]
 
     async def ask() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from components.base import InputError
 from serving.triton.errors import TritonDeadError
-from serving.triton.replicas import MAX_REST_SECONDS, Replicas, addresses
+from serving.triton.replicas import MAX_BACKOFF_SECONDS, Replicas, addresses
 
 
 def test_addresses_are_read_from_one_line() -> None:
@@ -40,7 +40,7 @@ def test_one_that_fails_is_left_out_longer_each_time_and_tried_again() -> None:
         bad.failed("3", now=100.0)
     assert {replicas.choose("3", 100.01).url for _ in range(9)} == {good.url}
     assert {replicas.choose("4", 100.01).url for _ in range(9)} == {bad.url, good.url}
-    later = 100.0 + MAX_REST_SECONDS
+    later = 100.0 + MAX_BACKOFF_SECONDS
     assert {replicas.choose("3", later).url for _ in range(9)} == {bad.url, good.url}
     bad.answered("3")
     assert {replicas.choose("3", 100.01).url for _ in range(9)} == {bad.url, good.url}
@@ -58,7 +58,7 @@ def test_a_retry_goes_to_one_that_answered_last() -> None:
     replicas = Replicas(["a:1", "b:1", "c:1", "d:1"])
     for replica in replicas.all[:3]:
         replica.failed("3", now=0.0)
-    later = 2 * MAX_REST_SECONDS
+    later = 2 * MAX_BACKOFF_SECONDS
     assert len({replicas.choose("3", later).url for _ in range(9)}) == 4, "all may be back"
     for failed in replicas.all[:3]:
         assert {replicas.choose("3", later, [failed]).url for _ in range(9)} == {"d:1"}
@@ -72,16 +72,16 @@ def test_dropped_calls_end_and_a_callers_own_end_stays_one() -> None:
         await asyncio.get_running_loop().create_future()
 
     async def run() -> None:
-        lost = asyncio.create_task(replica.waited("3", hang()))
-        other = asyncio.create_task(replica.waited("4", hang()))
+        lost = asyncio.create_task(replica.result_of("3", hang()))
+        other = asyncio.create_task(replica.result_of("4", hang()))
         await asyncio.sleep(0)
         replica.drop("3")
         with pytest.raises(TritonDeadError):
             await lost
-        assert replica.inside == 1
+        assert replica.in_flight == 1
         other.cancel()
         with pytest.raises(asyncio.CancelledError):
             await other
-        assert replica.inside == 0
+        assert replica.in_flight == 0
 
     asyncio.run(run())
