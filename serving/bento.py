@@ -25,11 +25,7 @@ def excluded(folder: str, names: list[str]) -> set[str]:
 
 
 def build_bento(settings: Settings, root: Path) -> str:
-    """Build it into BentoML's store.
-
-    Args:
-        settings: where the prepared speech models lie.
-        root: of the repository: its packages and its lock go into the Bento.
+    """Build it into BentoML's store, from the repository at `root` and the prepared speech models.
 
     Returns:
         The Bento's tag.

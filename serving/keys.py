@@ -41,9 +41,6 @@ class Key:
 class Keys:
     """The keys in a file.
 
-    Args:
-        path: the file.
-
     Raises:
         InputError: it is not there, or a line in it is wrong.
     """

@@ -63,12 +63,8 @@ Emotions are statistical guesses from sound and words, not facts about people.
 
 
 def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
-    """The application; the service that mounts it sets its `state`.
-
-    Args:
-        max_upload_bytes: the largest request body that is read.
-        max_uploads: how many large ones are received at a time.
-    """
+    """The application, which reads request bodies up to `max_upload_bytes` and receives
+    `max_uploads` large ones at a time. The service that mounts it sets its `state`."""
     app = FastAPI(
         title="Moodline",
         summary="Recordings in, speaker turns with emotions out.",
@@ -162,14 +158,10 @@ class RequestRecord:
             finally:
                 path = getattr(scope.get("route"), "path", "") or "other"
                 span.update_name(f"{scope['method']} {path}")
-                span.set_attributes(
-                    {
-                        "http.request.method": scope["method"],
-                        "http.route": path,
-                        "http.response.status_code": status,
-                        "moodline.request": request_id,
-                    }
-                )
+                span.set_attribute("http.request.method", scope["method"])
+                span.set_attribute("http.route", path)
+                span.set_attribute("http.response.status_code", status)
+                span.set_attribute("moodline.request", request_id)
                 own: Work | None = scope.get(OWN_DEADLINE)
                 # A deadline that the sender set itself is no failure of the service.
                 given_up = status == 504 and own is not None and own.remaining() == 0

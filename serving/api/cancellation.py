@@ -17,12 +17,8 @@ _ENDING: set["asyncio.Future[Any]"] = set()
 
 
 async def run_while_wanted(request: Request, work: Work, coroutine: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, unless the sender hangs up or the deadline passes before.
-
-    Args:
-        request: its body must have been read.
-        work: gives the deadline, and is stopped where there is no result.
-        coroutine: does the work.
+    """The coroutine's result, unless the sender hangs up or the work's deadline passes before; the
+    work is stopped then. The request's body must have been read.
 
     Raises:
         LateError: the deadline passed.

@@ -75,12 +75,8 @@ class Analysis:
 class Analyzer:
     """The speech models, loaded once, and their results joined.
 
-    Several threads may use it, but only one at a time; they may take turns at each step.
-
-    Args:
-        profile: names the speech models.
-        settings: where prepared models lie.
-        classify: gives the probabilities; without it `analyze` gives turns without emotions.
+    Several threads may use it, but only one at a time; they may take turns at each step. Without
+    `classify` the turns have no emotions.
     """
 
     def __init__(

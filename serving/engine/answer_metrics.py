@@ -13,13 +13,8 @@ from serving.engine.analyze import Analysis
 def count_answers(
     turns: Sequence[Turn], measures: Sequence[Mapping[str, float]], version: int
 ) -> None:
-    """Count turns and their emotions.
-
-    Args:
-        turns: with their emotions.
-        measures: of each turn's sound, by `turn_measures`.
-        version: of the model that answered.
-    """
+    """Count the turns that a model version answered, with the measures of each one's sound by
+    `turn_measures`."""
     for turn, measured in zip(turns, measures, strict=True):
         metrics.EMOTIONS.labels(turn.emotion, version).inc()
         if turn.confidence is not None:

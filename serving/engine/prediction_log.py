@@ -118,14 +118,15 @@ class PredictionLog:
             request_info: the request.
             name: the recording's.
             answer: the model's, one row for each turn.
-            turns: with their emotions.
-            measures: of each turn's sound, by `turn_measures`.
+            turns, measures: with their emotions; of each one's sound, by `turn_measures`.
             audio: the whole recording, kept only where the operator allows that.
         """
         keep = self.allowed
         if not keep.on:
             return
         began = time.perf_counter()
+        words = [turn.words if keep.text else None for turn in turns]
+        rows = zip(turns, measures, answer.embeddings, words, strict=True)
         request = LoggedRequest(
             request_id=request_info.request_id,
             recording=self.recording(name, request_info.owner),
@@ -135,13 +136,8 @@ class PredictionLog:
             alias=answer.alias,
             audio=keep.audio and audio is not None,
             turns=tuple(
-                LoggedTurn(
-                    turn,
-                    vector if keep.embedding else None,
-                    measured,
-                    turn.words if keep.text else None,
-                )
-                for turn, measured, vector in zip(turns, measures, answer.embeddings, strict=True)
+                LoggedTurn(turn, vector if keep.embedding else None, measured, words)
+                for turn, measured, vector, words in rows
             ),
         )
         failure = self._keep_audio(request, audio)

@@ -53,10 +53,8 @@ class FairLock:
 class Work:
     """The work on one request: its progress, its deadline, and whether it was stopped.
 
-    The event loop stops it; the thread that does it reports each step.
-
-    Args:
-        deadline: seconds from now; None: there is none.
+    The event loop stops it; the thread that does it reports each step. The deadline is in seconds
+    from now; None: there is none.
     """
 
     def __init__(self, deadline: Seconds | None = None) -> None:
@@ -74,11 +72,7 @@ class Work:
         self._stopped.set()
 
     def step(self, stage: str, share: float) -> None:
-        """Report progress.
-
-        Args:
-            stage: what is being done.
-            share: of the stage that is done, 0 to 1.
+        """Report the stage, and the share of it that is done, 0 to 1.
 
         Raises:
             Stopped: the work was stopped.
@@ -92,12 +86,8 @@ class Work:
 
 
 class AdmissionQueue:
-    """A queue of limited length in front of something that takes one at a time.
-
-    Args:
-        max_waiting: how many may wait.
-        what: what waits, for the message.
-    """
+    """A queue of limited length in front of something that takes one at a time; `what` names what
+    waits, for the message."""
 
     def __init__(self, max_waiting: int, what: str) -> None:
         self._slot = asyncio.Semaphore(1)
@@ -107,10 +97,7 @@ class AdmissionQueue:
 
     @asynccontextmanager
     async def turn(self, *, background: bool = False) -> AsyncIterator[None]:
-        """Wait for a turn.
-
-        Args:
-            background: wait however many there are.
+        """Wait for a turn; in the background, no matter how many others wait.
 
         Raises:
             BusyError: too many are waiting.

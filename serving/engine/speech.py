@@ -132,12 +132,7 @@ class Speech:
 
 
 def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> np.ndarray:
-    """An upload's sound, float32 [samples], mono 16 kHz.
-
-    Args:
-        upload: as it was sent.
-        max_seconds: longer sound is refused.
-        what: the upload's name in messages.
+    """An upload's sound, float32 [samples], mono 16 kHz; `what` names it in messages.
 
     Raises:
         NotAudioError: it is not sound.

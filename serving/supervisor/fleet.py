@@ -30,11 +30,7 @@ SERVER_SILENT_SECONDS: Seconds = 10.0
 
 
 class ServedFailedError(NotReadyError):
-    """A served version failed while another was loaded. That says nothing about the other.
-
-    Args:
-        versions: those that failed.
-    """
+    """Served versions failed while another was loaded. That says nothing about the other."""
 
     def __init__(self, versions: Collection[int]) -> None:
         super().__init__("a served version failed while another was loaded")
@@ -42,13 +38,9 @@ class ServedFailedError(NotReadyError):
 
 
 class Fleet:
-    """Use it from one thread, which must live as long as `server`.
-
-    Args:
-        urls: host:port of each Triton's gRPC.
-        server: the Triton that this process started, if there is one. A platform restarts others.
-        host: how the Tritons run the model.
-    """
+    """The Tritons at these host:port of gRPC. `server` is the one that this process started, if
+    there is one; a platform restarts others. Use it from one thread, which must live as long as
+    `server`."""
 
     def __init__(
         self, urls: Sequence[str], server: TritonServer | None, host: HostSettings
@@ -114,11 +106,8 @@ class Fleet:
             self._silent.clear()
 
     def load(self, control: TritonControl, served: Mapping[int, list[Golden]]) -> None:
-        """Load what is configured, and watch the served versions meanwhile: a load may take long.
-
-        Args:
-            control: of the Triton that is to load.
-            served: versions that it serves already, with their golden clips.
+        """Load what is configured, and watch the served versions (each with its golden clips)
+        meanwhile: a load may take long.
 
         Raises:
             NotReadyError: it failed.
@@ -134,13 +123,7 @@ class Fleet:
         load.result()
 
     def failure(self, control: TritonControl, version: int, golden: Sequence[Golden]) -> str:
-        """Why a version does not answer a real question rightly; empty if it does or is only busy.
-
-        Args:
-            control: of the Triton that is asked.
-            version: the registry's number.
-            golden: the version's clips with their answers.
-        """
+        """Why a version does not answer a real question rightly; empty if it does or is only busy."""
         shortest = min(golden, key=lambda clip: len(clip.audio))
         key = (control.url, version)
         try:

@@ -88,9 +88,6 @@ class Rollout:
     def step(self, desired: Lineup[Served]) -> None:
         """Bring back what died, serve what is desired, unload what has drained.
 
-        Args:
-            desired: the versions that should be served.
-
         Raises:
             NotReadyError: no Triton is there, or one went away meanwhile.
             RefusedError: the only version there is fails its check.

@@ -154,11 +154,8 @@ class TritonClient:
     async def classify_all(
         self, clips: Sequence[tuple[np.ndarray, np.ndarray]], *, version: str = ""
     ) -> list[Answer]:
-        """The answers to many clips, in their order; the first failure ends the rest.
-
-        Args:
-            clips: each with its audio and its token ids, as `classify` takes them.
-            version: of the model.
+        """The answers to many clips, each as `classify` takes it, in their order; the first failure
+        ends the rest.
 
         Raises:
             TritonError: as `classify`.

@@ -68,12 +68,8 @@ def _not_ready(what: str) -> Iterator[None]:
 
 
 class TritonControl:
-    """A client for whoever runs Triton: a supervisor, a test, the command line.
-
-    Args:
-        url: host:port of Triton's gRPC.
-        load_seconds: the longest that loading what is configured may take.
-    """
+    """A client for whoever runs Triton: a supervisor, a test, the command line. Loading what is
+    configured may take `load_seconds`."""
 
     def __init__(self, url: str, *, load_seconds: Seconds = LOAD_SECONDS) -> None:
         self.url = url

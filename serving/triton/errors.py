@@ -50,11 +50,7 @@ class TritonFullError(BusyError, TritonError):
 
 @contextmanager
 def triton_errors(seconds: Seconds) -> Iterator[None]:
-    """Raise a `TritonError` where a call fails or its answer is broken.
-
-    Args:
-        seconds: the call's deadline, for the message.
-    """
+    """Raise a `TritonError` where a call with this deadline fails or its answer is broken."""
     from tritonclient.utils import InferenceServerException
 
     try:

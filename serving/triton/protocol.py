@@ -53,12 +53,7 @@ class Answer:
 
 
 def to_inputs(audio: np.ndarray, input_ids: np.ndarray) -> list[Any]:
-    """A clip as the request's tensors.
-
-    Args:
-        audio: float32 [samples], mono 16 kHz.
-        input_ids: int64 [tokens].
-    """
+    """A clip, float32 [samples] in mono 16 kHz and int64 [tokens], as the request's tensors."""
     from tritonclient.grpc import InferInput
 
     inputs = []

@@ -113,13 +113,8 @@ class Replicas:
 
     def choose(self, version: str, now: Seconds, tried: Collection[Replica] = ()) -> Replica:
         """The one to ask next. If none is usable, it is the one whose backoff ends first: some
-        request must test whether it is back.
-
-        Args:
-            version: of the model.
-            now: the time, in seconds.
-            tried: those that this request has tried; taken again only if there is no other.
-        """
+        request must test whether it is back. Those that this request has tried are taken again only
+        if there is no other."""
         untried = [replica for replica in self.all if replica not in tried] or self.all
         turn = next(self._turns) % len(untried)
         order = untried[turn:] + untried[:turn]

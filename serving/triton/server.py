@@ -125,11 +125,8 @@ class TritonServer:
             time.sleep(0.05)
 
     def stop(self, grace: Seconds = EXIT_SECONDS + 3) -> None:
-        """Stop it, with its models' processes, and clear the shared memory it used.
-
-        Args:
-            grace: how long it may go on answering requests in flight; then it is killed.
-        """
+        """Stop it, with its models' processes, and clear the shared memory it used. After `grace`
+        seconds for requests in flight it is killed."""
         if self._control:
             self._control.close()
             self._control = None
