@@ -123,7 +123,7 @@ class Fleet:
         load.result()
 
     def failure(self, control: TritonControl, version: int, golden: Sequence[Golden]) -> str:
-        """Why a version does not answer a real question rightly; empty if it does or is only busy."""
+        """Why a version does not answer a real question rightly; empty if it does, or is busy."""
         shortest = min(golden, key=lambda clip: len(clip.audio))
         key = (control.url, version)
         try:

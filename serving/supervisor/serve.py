@@ -158,7 +158,7 @@ class Serving:
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not self.ready():
+        while self._http_status("readyz") != 200:
             if not self.running:
                 output = self._service.last_words() if self._service else ""
                 raise NotReadyError(f"the service ended while it started: {output}")
@@ -177,10 +177,6 @@ class Serving:
             return error.code
         except OSError:
             return 0
-
-    def ready(self) -> bool:
-        """Whether a recording sent now would be answered."""
-        return self._http_status("readyz") == 200
 
     @property
     def running(self) -> bool:
