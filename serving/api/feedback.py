@@ -22,7 +22,9 @@ class FeedbackIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    request_id: RequestId = Field(description="The answer's header `X-Request-Id`; a job's id.")
+    request_id: RequestId = Field(
+        description="The answer's header `X-Request-Id`; of a job, its id."
+    )
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
     emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
     source: Literal["agent", "reviewer"] = Field(

@@ -41,12 +41,8 @@ class Backend:
     happens, another goes on.
 
     Args:
-        settings: where things lie.
-        pointer: the file that tells the services which versions are served.
-        traffic: which versions are served, and how closely they are watched.
-        host: how Triton runs the model.
-        log: the file for the output of a Triton that is started here; None: standard error.
-        metrics_port: where that Triton answers Prometheus; 0 takes a free one.
+        settings, pointer, traffic, host: as `Rollout` takes them, and where things lie.
+        log, metrics_port: of a Triton that is started here, as `TritonServer` takes them.
     """
 
     def __init__(
