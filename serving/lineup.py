@@ -162,7 +162,7 @@ def _read(path: Path) -> _Pointer:
         raise InputError(f"{path.name} does not say which version is served: {reason}") from None
 
 
-def pointed_to(folder: Path) -> set[int]:
+def versions_in_pointers(folder: Path) -> set[int]:
     """The versions that any service with its pointer in this folder serves, or served last."""
     versions: set[int] = set()
     for path in folder.glob("served*.json"):

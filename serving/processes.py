@@ -62,7 +62,7 @@ class Child:
         """Whether the head still runs."""
         return self._process.poll() is None
 
-    def last_words(self, lines: int = 5) -> str:
+    def last_output(self, lines: int = 5) -> str:
         """The last lines of its output since it was started, for a message."""
         if self.log is None:
             return "see its output above"

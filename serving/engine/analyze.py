@@ -94,7 +94,7 @@ class Analyzer:
         Raises:
             InputError: a model is not there.
         """
-        free_at_once()
+        return_freed_memory()
         if self._transcriber is None:
             from components.transcribe import Transcriber
 
@@ -167,7 +167,7 @@ def spoken_words(
     return tuple(replace(word, speaker=who) for word, who in zip(words, owners, strict=True))
 
 
-def free_at_once() -> None:
+def return_freed_memory() -> None:
     """Have glibc give back each freed block of a megabyte.
 
     By default it keeps them. The small results that pyannote puts in between leave each batch's

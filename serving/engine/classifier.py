@@ -239,7 +239,7 @@ class ServedClassifier:
         except InputError as error:
             raise NotReadyError("no model version is served") from error
         if lineup is not self._lineup:
-            _show(lineup, self._lineup)
+            _export_metrics(lineup, self._lineup)
             if self._lineup and lineup.revivals != self._lineup.revivals:
                 # The requests of a process that died are lost, and Triton may never say so.
                 self._client.drop(str(lineup.production.version))
@@ -247,7 +247,7 @@ class ServedClassifier:
         return lineup
 
 
-def _show(lineup: Lineup[Loaded], before: Lineup[Loaded] | None) -> None:
+def _export_metrics(lineup: Lineup[Loaded], before: Lineup[Loaded] | None) -> None:
     """Tell Prometheus which versions are served, and which not."""
     for role in ROLES:
         model = lineup.roles.get(role)

@@ -102,7 +102,7 @@ class Speech:
             future = asyncio.get_running_loop().run_in_executor(
                 self._threads, lambda: context.run(self._use_models, upload, options, work)
             )
-            return await _end_of(future, work)
+            return await _result_of(future, work)
 
     @asynccontextmanager
     async def _turn(self, queue: AdmissionQueue, background: bool) -> AsyncIterator[None]:
@@ -158,7 +158,7 @@ def read_small_wav(upload: IO[bytes]) -> np.ndarray | None:
     return plain_wav(upload) if upload.tell() <= SMALL_UPLOAD_BYTES else None
 
 
-async def _end_of(future: "asyncio.Future[T]", work: Work) -> T:
+async def _result_of(future: "asyncio.Future[T]", work: Work) -> T:
     """The thread's result. A cancelled caller stops the work and waits until the thread has ended,
     so that the queue's next recording finds a free thread."""
     try:

@@ -19,7 +19,7 @@ from serving.supervisor.registry_follower import (
     Follower,
     NoProductionError,
     fetch_production,
-    fetched,
+    fetched_folder,
 )
 from serving.supervisor.rollout import Rollout
 from serving.triton.environment import TritonEnvironment
@@ -92,7 +92,7 @@ class Backend:
         self._rollout = Rollout(
             urls.split(","),
             self._settings.model_repository,
-            fetched(self._settings),
+            fetched_folder(self._settings),
             self._pointer,
             traffic=self._traffic,
             host=self._host,

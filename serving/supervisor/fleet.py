@@ -131,7 +131,7 @@ class Fleet:
                 control.check(version, shortest, timeout=QUESTION_SECONDS)
         except (TritonFullError, TritonLateError) as error:
             try:
-                answered, now = control.answered(version), time.monotonic()
+                answered, now = control.answer_count(version), time.monotonic()
             except NotReadyError:
                 return ""  # nobody knows whether it is only busy: the next question tells
             before, since = self._silent.get(key, (-1, now))

@@ -20,7 +20,7 @@ class NoProductionError(InputError):
     """The registry says that no version is in production."""
 
 
-def fetched(settings: Settings) -> Path:
+def fetched_folder(settings: Settings) -> Path:
     """The folder that holds a folder of each fetched version."""
     return settings.home / "serving" / "models"
 
@@ -34,7 +34,7 @@ def fetch(version: int, settings: Settings) -> Served:
     """
     from components.register import download, show
 
-    folder = fetched(settings) / str(version)
+    folder = fetched_folder(settings) / str(version)
     with contextlib.suppress(FileNotFoundError):
         os.utime(folder)  # the clean-up keeps what is recent
     known = show(version, settings)

@@ -21,9 +21,9 @@ from serving.lineup import (
     Role,
     Served,
     halt_path,
-    pointed_to,
     read_halt,
     read_pointer,
+    versions_in_pointers,
     write_pointer,
 )
 from serving.settings import HostSettings, TrafficSettings
@@ -161,7 +161,7 @@ class Rollout:
         production = roles["production"].version
         if self.lineup and self.lineup.production.version != production:
             self._previous = self.lineup.production.version
-        self._point(roles)
+        self._write_lineup(roles)
         serving = {served.version for served in roles.values()}
         until = time.monotonic() + self._traffic.grace_seconds
         for number, version in self._versions.items():
@@ -171,7 +171,7 @@ class Rollout:
                 version.state, version.unload_at = State.DRAINING, until
         logger.info("version %d is in production", production)
 
-    def _point(self, roles: dict[Role, Served]) -> None:
+    def _write_lineup(self, roles: dict[Role, Served]) -> None:
         lineup = Lineup(roles, self._refused(), self._revivals)
         write_pointer(self._pointer, lineup)
         self.lineup = lineup
@@ -266,7 +266,7 @@ class Rollout:
         self._versions[number].reason = reason
         if self.lineup:
             roles = self.lineup.roles.items()
-            self._point({role: served for role, served in roles if served.version != number})
+            self._write_lineup({role: served for role, served in roles if served.version != number})
 
     def _forget_drained(self) -> bool:
         """Forget the versions that have drained, so that they are unloaded; whether any has."""
@@ -281,7 +281,7 @@ class Rollout:
         """Delete the folders that nobody needs; the production before stays for a rollback."""
         if self._previous is not None:
             folders = (self._repository, self._fetched.parent)
-            others = {version for folder in folders for version in pointed_to(folder)}
+            others = {version for folder in folders for version in versions_in_pointers(folder)}
             needed = {*self._loaded(), *desired.versions(), self._previous, *others}
             for folder in (self._repository / MODEL, self._repository / GRAPH, self._fetched):
                 drop_versions(folder, needed)
@@ -317,7 +317,7 @@ class Rollout:
         logger.info("%s serves version %s", control.url, ", ".join(map(str, sorted(loaded))))
         if missing and self.lineup:
             self._revivals += 1
-            self._point(dict(self.lineup.roles))
+            self._write_lineup(dict(self.lineup.roles))
 
     def _restart_if_failing(self, control: TritonControl) -> None:
         failing, serving = set(), self._in_state(State.SERVING)

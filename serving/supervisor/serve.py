@@ -125,7 +125,7 @@ class Serving:
             self.model = self._backend.serve(self.model)
             self._wait_ready()
         except BaseException:
-            self.hurry()  # nobody waits for an answer yet
+            self.abort_requests()  # nobody waits for an answer yet
             self.stop()
             raise
 
@@ -160,7 +160,7 @@ class Serving:
         deadline = time.monotonic() + READY_SECONDS
         while self._http_status("readyz") != 200:
             if not self.running:
-                output = self._service.last_words() if self._service else ""
+                output = self._service.last_output() if self._service else ""
                 raise NotReadyError(f"the service ended while it started: {output}")
             if self._http_status("healthz") == 503:
                 raise NotReadyError(f"the speech models cannot be loaded; see {self.log_location}")
@@ -191,8 +191,8 @@ class Serving:
         self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
 
-    def hurry(self) -> None:
-        """Make a stop wait for no request any more."""
+    def abort_requests(self) -> None:
+        """Kill the service, so that a stop waits for no request."""
         if self._service:
             self._service.kill()
 
@@ -229,7 +229,7 @@ def serve(
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stopping.is_set():  # it must not interrupt the stop
-            serving.hurry()
+            serving.abort_requests()
         else:
             stopping.set()
             raise KeyboardInterrupt

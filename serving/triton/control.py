@@ -141,7 +141,7 @@ class TritonControl:
             if model.name == MODEL and model.state == "READY" and model.version
         )
 
-    def answered(self, version: int) -> int:
+    def answer_count(self, version: int) -> int:
         """How many requests a version has answered since it was loaded.
 
         Raises:

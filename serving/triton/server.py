@@ -119,7 +119,7 @@ class TritonServer:
     def _wait(self, deadline: float) -> None:
         while not self.control.alive():
             if not self.running and self._child:
-                raise NotReadyError(f"tritonserver ended at once: {self._child.last_words()}")
+                raise NotReadyError(f"tritonserver ended at once: {self._child.last_output()}")
             if time.monotonic() > deadline:
                 raise NotReadyError(f"tritonserver is silent after {START_SECONDS:g} s")
             time.sleep(0.05)

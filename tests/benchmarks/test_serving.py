@@ -102,7 +102,7 @@ def hosted(
                 Asker(url, path).ask(form([sound(0)]))
                 break
             except (OSError, AssertionError):
-                assert child.running and time.monotonic() < deadline, child.last_words()
+                assert child.running and time.monotonic() < deadline, child.last_output()
                 time.sleep(0.5)
         yield child, url
     finally:

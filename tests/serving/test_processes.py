@@ -15,7 +15,7 @@ STUBBORN = "trap '' TERM; sleep 300 & echo ready; while :; do sleep 0.1; done"
 
 def test_what_does_not_want_to_end_is_killed_with_its_children(tmp_path: Path) -> None:
     child = Child(["sh", "-c", STUBBORN], os.environ, tmp_path / "log", "stubborn")
-    while "ready" not in child.last_words():
+    while "ready" not in child.last_output():
         assert child.running
         time.sleep(0.05)
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
@@ -31,7 +31,7 @@ def test_its_last_words_are_its_own(tmp_path: Path) -> None:
     log.write_text("somebody was here before\n")
     child = Child(["sh", "-c", "echo one; echo two >&2; exit 3"], os.environ, log, "talker")
     psutil.wait_procs([psutil.Process(child.pid)], timeout=5)
-    assert child.last_words() == "one\ntwo"
+    assert child.last_output() == "one\ntwo"
     assert not child.running
     child.stop()
 
@@ -41,7 +41,7 @@ def test_without_a_file_it_speaks_to_standard_error(capfd: pytest.CaptureFixture
     psutil.wait_procs([psutil.Process(child.pid)], timeout=5)
     child.stop()
     assert capfd.readouterr().err == "one\ntwo\n"
-    assert "above" in child.last_words()
+    assert "above" in child.last_output()
 
 
 def test_free_ports_are_all_different_and_no_connection_is_given_them() -> None:

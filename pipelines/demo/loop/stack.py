@@ -165,7 +165,7 @@ class Stack:
         """
         for child in self._children.values():
             if not child.running:
-                words = " ".join(child.last_words(2).split())
+                words = " ".join(child.last_output(2).split())
                 raise Unavailable(f"the {child.name} has ended: {words} (log: {child.log})")
 
     def stop(self) -> None:

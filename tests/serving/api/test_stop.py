@@ -32,7 +32,7 @@ def copy(models: dict[int, Path], models_home: Path, tmp_path: Path) -> Iterator
     running = Serving(settings, load_profile("demo"), port=0, model=model, serve=ServeSettings())
     running.start()
     yield running
-    running.hurry()
+    running.abort_requests()
     running.stop()
 
 
@@ -85,7 +85,7 @@ def test_whoever_is_in_a_hurry_waits_for_nobody(copy: Serving, long: bytes) -> N
         stopping.start()
         time.sleep(1)
         assert stopping.is_alive()
-        copy.hurry()
+        copy.abort_requests()
         stopping.join(15)
         assert not stopping.is_alive()
         assert wait_until(lambda: not process.is_running(), 5)

@@ -77,8 +77,8 @@ def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
 
 GROWTH = """
 import psutil, torch
-from serving.engine.analyze import free_at_once
-free_at_once()
+from serving.engine.analyze import return_freed_memory
+return_freed_memory()
 memory, kept = psutil.Process().memory_info, []
 before = memory().rss
 for _ in range(60):  # as pyannote does: a batch of sound, its small result kept, the next batch
@@ -90,7 +90,7 @@ print((memory().rss - before) >> 20)
 
 
 def test_batches_leave_no_memory_behind() -> None:
-    """Sixty of 10 megabytes each; without `free_at_once` 560 megabytes stay."""
+    """Sixty of 10 megabytes each; without `return_freed_memory` 560 megabytes stay."""
     done = subprocess.run(
         [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
     )

@@ -56,7 +56,7 @@ def test_it_spreads_over_several_and_leaves_out_the_dead(
         other.control.load()
 
         def answered(server: TritonServer) -> int:
-            return server.control.answered(3)
+            return server.control.answer_count(3)
 
         before = {server: answered(server) for server in (triton, other)}
 
