@@ -6,6 +6,7 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
 from components.conversation.recordings import (
+    AUDIO_SUFFIX,
     WHOLE,
     recording_name,
     recording_names,

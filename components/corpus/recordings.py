@@ -3,9 +3,25 @@
 from pathlib import Path
 
 from components.base import InputError
-from components.conversation import Recording, audio_duration, recording_name
+from components.conversation import AUDIO_SUFFIX, Recording, audio_duration, recording_name
 
-SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".mp4", ".webm", ".sph"}
+
+def recording_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """The sound files (and films) in a folder and the folders in it, and all other files.
+
+    Hidden files, as macOS leaves them beside each file (`._call.mp3`), are among the others.
+
+    Raises:
+        InputError: no such folder.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    taken: list[Path] = []
+    left_out: list[Path] = []
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        (left_out if hidden or not AUDIO_SUFFIX.search(path.name) else taken).append(path)
+    return taken, left_out
 
 
 def read_recordings(folder: Path) -> list[Recording]:
@@ -15,15 +31,13 @@ def read_recordings(folder: Path) -> list[Recording]:
         InputError: no such folder, none in it, one that is no audio, or two of one name.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
     recordings: dict[str, Recording] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES):
+    for path in recording_files(folder)[0]:
         name = "--".join(map(recording_name, path.relative_to(folder).parts))
         if name in recordings:
             raise InputError(f"{path} and {recordings[name].audio}: both would be named {name}")
         audio_duration(path)
         recordings[name] = Recording(name, path.resolve(), "", None, ())
     if not recordings:
-        raise InputError(f"{folder}: holds no recordings ({', '.join(sorted(SUFFIXES))})")
+        raise InputError(f"{folder}: holds no recordings (WAV, FLAC, MP3, M4A, WebM, MP4 …)")
     return list(recordings.values())

@@ -9,19 +9,23 @@ from components.reporting.page import render
 TEMPLATE = Path(__file__).with_name("turns.html.j2")
 
 
-def turns_page(turns: Sequence[Turn]) -> str:
+def turns_page(turns: Sequence[Turn], names: Sequence[str] = ()) -> str:
     """Turns of one recording or more as a self-contained HTML page.
 
     Each speaker is a row, each turn a bar in the colour of its emotion.
+
+    Args:
+        turns: of all recordings.
+        names: the recordings, those in which nobody speaks included; default: those of the turns.
     """
     recordings = []
-    for name in dict.fromkeys(turn.session_id for turn in turns):
+    for name in dict.fromkeys([*names, *(turn.session_id for turn in turns)]):
         own = [turn for turn in turns if turn.session_id == name]
         rows = [
             {"speaker": speaker, "turns": [turn for turn in own if turn.speaker == speaker]}
             for speaker in sorted({turn.speaker for turn in own})
         ]
-        end = max(turn.end for turn in own) or 1.0
+        end = max((turn.end for turn in own), default=0.0) or 1.0
         recordings.append({"name": name, "turns": own, "end": end, "rows": rows})
     return render(
         TEMPLATE,

@@ -134,7 +134,10 @@ def analyze_command(
             options = Options(names[done - 1], num_speakers, max_pause)
             turns += analyzer.analyze(read_audio(path), options).turns
             progress(done, len(audio))
-    show_turns(turns, output_format, output)
+    for name in names:
+        if not any(turn.session_id == name for turn in turns):
+            note(f"{name}: nobody speaks")
+    show_turns(turns, names, output_format, output)
 
 
 def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
@@ -154,23 +157,25 @@ def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer
     return analyzer
 
 
-def show_turns(turns: Sequence[Turn], form: Format, output: Path | None) -> None:
-    """Write turns to a file, whole or not at all, or to the screen."""
+def show_turns(
+    turns: Sequence[Turn], names: Sequence[str], form: Format, output: Path | None
+) -> None:
+    """Write the turns of the named recordings to a file, whole or not at all, or to the screen."""
     if output is None and form == "table":
-        out.print(turns_table(turns))
+        out.print(turns_table(turns, names))
     elif output is None and form == "json":
         print_json([turn_entry(turn) for turn in turns])
     elif output is None:
-        sys.stdout.write(turns_text(turns, form))
+        sys.stdout.write(turns_text(turns, names, form))
     elif form == "json":
         write_turns(output, turns)
     else:
-        text = turns_text(turns, form)
+        text = turns_text(turns, names, form)
         with atomic_path(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def turns_text(turns: Sequence[Turn], form: Format) -> str:
+def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str:
     """Turns as text of a format other than JSON."""
     if form == "rttm":
         spoken: dict[str, list[SpeakerSegment]] = {}
@@ -183,9 +188,9 @@ def turns_text(turns: Sequence[Turn], form: Format) -> str:
     if form == "html":
         from components.reporting.turns_page import turns_page
 
-        return turns_page(turns)
+        return turns_page(turns, names)
     page = StringIO()
-    Console(file=page, width=120).print(turns_table(turns))
+    Console(file=page, width=120).print(turns_table(turns, names))
     return page.getvalue()
 
 

@@ -120,14 +120,18 @@ def batch_command(
 ) -> None:
     """A folder of recordings to turns with emotions, by the version in production.
 
+    Films are taken, too. Each file that is left out is named.
+
     Recordings that were transcribed before are not transcribed again. On a cluster: moodline
     compile --pipeline batch.
     """
     if runner == "kubeflow":
         raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
+    from components.corpus import recording_files
+
     chosen, settings = profile_and_settings(profile)
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder")
+    for path in recording_files(folder)[1]:
+        note(f"left out: {path} is no sound file by its name")
     check_new_folder(output)
     diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     chosen = chosen.model_copy(update={"diarize": diarize})

@@ -31,8 +31,13 @@ def facts_table(facts: Mapping[str, object]) -> Table:
     return table
 
 
-def turns_table(turns: Sequence[Turn]) -> Table:
-    """Turns as people read them."""
+def turns_table(turns: Sequence[Turn], names: Sequence[str] = ()) -> Table:
+    """Turns as people read them, recording by recording.
+
+    Args:
+        turns: of all recordings.
+        names: the recordings, those in which nobody speaks included; default: those of the turns.
+    """
     table = plain_table(
         Column("time", justify="right", no_wrap=True),
         Column("speaker", no_wrap=True),
@@ -40,21 +45,21 @@ def turns_table(turns: Sequence[Turn]) -> Table:
         Column("sure", justify="right", no_wrap=True),
         "words",
     )
-    several = len({turn.session_id for turn in turns}) > 1
-    last = ""
-    for turn in turns:
-        if several and turn.session_id != last:
-            table.add_row("", Text(turn.session_id, style="bold"), "", "", "")
-            last = turn.session_id
-        table.add_row(
-            f"{turn.start:7.2f}–{turn.end:.2f}",
-            Text(turn.speaker),
-            Text(turn.emotion or "–", style=EMOTION_COLOURS.get(turn.emotion or "", "")),
-            "" if turn.confidence is None else f"{turn.confidence:.0%}",
-            Text(turn.words),
-        )
-    if not turns:
-        table.add_row("", "", "", "", Text("(nobody speaks)", style="dim"))
+    names = list(dict.fromkeys([*names, *(turn.session_id for turn in turns)])) or [""]
+    for name in names:
+        if len(names) > 1:
+            table.add_row("", Text(name, style="bold"), "", "", "")
+        own = [turn for turn in turns if turn.session_id == name]
+        for turn in own:
+            table.add_row(
+                f"{turn.start:7.2f}–{turn.end:.2f}",
+                Text(turn.speaker),
+                Text(turn.emotion or "–", style=EMOTION_COLOURS.get(turn.emotion or "", "")),
+                "" if turn.confidence is None else f"{turn.confidence:.0%}",
+                Text(turn.words),
+            )
+        if not own:
+            table.add_row("", "", "", "", Text("(nobody speaks)", style="dim"))
     return table
 
 

@@ -8,7 +8,7 @@ import soundfile
 
 from components.base import InputError
 from components.conversation import read_manifest, write_manifest
-from components.corpus import corpus_digest, read_recordings
+from components.corpus import corpus_digest, read_recordings, recording_files
 
 
 def tone(path: Path, seconds: float = 0.1) -> None:
@@ -24,6 +24,19 @@ def test_recordings_are_named_by_their_place(tmp_path: Path) -> None:
     assert [r.name for r in recordings] == ["monday--first_call", "second"]
     write_manifest(tmp_path / "manifest", recordings)
     assert read_manifest(tmp_path / "manifest") == recordings
+
+
+def test_films_are_taken_and_what_is_left_out_can_be_named(tmp_path: Path) -> None:
+    tone(tmp_path / "call.WAV")
+    for name in ("._call.wav", "notes.txt", ".hidden/b.wav", "film.mkv", "old.aac", "memo.3gp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    taken, left_out = recording_files(tmp_path)
+    assert {path.name for path in taken} == {"call.WAV", "film.mkv", "old.aac", "memo.3gp"}
+    assert {path.name for path in left_out} == {"._call.wav", "notes.txt", "b.wav"}
+    for path in taken[1:]:
+        path.unlink()
+    assert [r.name for r in read_recordings(tmp_path)] == ["call"]
 
 
 def test_another_sound_is_another_folder(tmp_path: Path) -> None:

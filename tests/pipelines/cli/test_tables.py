@@ -1,0 +1,31 @@
+"""Tables and pages of turns say what was heard in each recording, silence too."""
+
+from io import StringIO
+
+from rich.console import Console
+
+from components.conversation import Turn
+from components.reporting.turns_page import turns_page
+from pipelines.cli.tables import turns_table
+
+TURNS = [Turn("a", 0, 1, "A", "hello"), Turn("c", 0, 1, "B", "bye")]
+
+
+def shown(names: list[str], turns: list[Turn]) -> list[str]:
+    page = StringIO()
+    Console(width=80, file=page).print(turns_table(turns, names))
+    return [line.split()[-1] for line in page.getvalue().splitlines()[1:]]
+
+
+def test_a_silent_recording_among_others_is_named() -> None:
+    assert shown(["a", "b", "c"], TURNS) == ["a", "hello", "b", "speaks)", "c", "bye"]
+
+
+def test_one_recording_needs_no_name() -> None:
+    assert shown(["a"], TURNS[:1]) == ["hello"]
+    assert shown(["a"], []) == ["speaks)"]
+
+
+def test_the_page_names_it_too() -> None:
+    page = turns_page(TURNS, ["a", "b", "c"])
+    assert page.index("<h1>b</h1>") < page.index("Nobody speaks.") < page.index("<h1>c</h1>")
