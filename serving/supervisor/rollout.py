@@ -95,8 +95,10 @@ class Rollout:
         """
         unanswered = self._fleet.unanswered()
         if self._fleet.restart_if_ended():
-            self._blame(unanswered, "the model server ended after it left a question unanswered")
-            self._sync(self._fleet.controls[0])
+            self._count_failure(
+                unanswered, "the model server ended after it left a question unanswered"
+            )
+            self._restore_loaded(self._fleet.controls[0])
         if self.lineup is None:
             self._resume()
         try:
@@ -253,7 +255,7 @@ class Rollout:
         try:
             self._fleet.load(control, {v: serving[v].golden for v in serving if v in held})
         except ServedFailedError as error:
-            self._blame(error.versions, "it failed a real question")
+            self._count_failure(error.versions, "it failed a real question")
             raise
 
     def _configure(self) -> None:
@@ -292,14 +294,14 @@ class Rollout:
         for control in self._fleet.controls:
             try:
                 if control.alive():
-                    self._sync(control)
+                    self._restore_loaded(control)
                     self._restart_if_failing(control)
             except (NotReadyError, TritonError, InputError, OSError) as error:
                 # It must not keep us from the others.
                 logger.error("%s cannot be mended now: %s", control.url, error)
 
-    def _sync(self, control: TritonControl) -> None:
-        """Have a Triton hold what is loaded and nothing else; it may be new, or have come back."""
+    def _restore_loaded(self, control: TritonControl) -> None:
+        """Make a Triton hold exactly the loaded versions; it may be new, or have come back."""
         loaded, held = self._loaded(), set(control.versions())
         if not loaded or loaded.keys() == held:
             return
@@ -312,7 +314,7 @@ class Rollout:
         except NotReadyError as error:
             if not isinstance(error, ServedFailedError) and not control.alive():
                 on_trial = set(missing) - {self._production}
-                self._blame(on_trial, "the model server ended while it loaded this version")
+                self._count_failure(on_trial, "the model server ended while it loaded this version")
             raise
         logger.info("%s serves version %s", control.url, ", ".join(map(str, sorted(loaded))))
         if missing and self.lineup:
@@ -330,14 +332,14 @@ class Rollout:
                     break  # those that come after it cannot answer
             else:
                 serving[number].note_good_answer()
-        self._blame(failing, "it failed a real question")
+        self._count_failure(failing, "it failed a real question")
         if failing & self._in_state(State.SERVING).keys():
             self._fleet.restart(control)
-            self._sync(control)
+            self._restore_loaded(control)
 
-    def _blame(self, numbers: Collection[int], why: str) -> None:
+    def _count_failure(self, numbers: Collection[int], why: str) -> None:
         """Count a failure of those on trial; one that has failed too often is refused. Where
-        production has failed, too, none of them is to blame."""
+        production has failed, too, none of them is at fault."""
         serving = self._in_state(State.SERVING)
         on_trial = set(numbers) & serving.keys() if self._production not in numbers else ()
         for number in on_trial:
