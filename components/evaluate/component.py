@@ -28,13 +28,7 @@ def evaluate(
 
     from components.config import load_profile
     from components.conversation import read_manifest, write_turns
-    from components.evaluate import (
-        evaluate,
-        headline,
-        read_test_turns,
-        write_json,
-        write_text,
-    )
+    from components.evaluate import evaluate, headline, read_test_turns, write_json, write_text
 
     settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
     evaluation = evaluate(

@@ -8,12 +8,7 @@ from components.base import InputError, tree_digest
 from components.config import Settings
 from components.register.aliases import CANDIDATE
 from components.register.card import version_card
-from components.register.connection import (
-    MODEL,
-    ensure_registered_model,
-    in_turn,
-    mlflow_client,
-)
+from components.register.connection import MODEL, ensure_registered_model, in_turn, mlflow_client
 from components.register.evidence import Lineage, evidence_key, read_object
 from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
@@ -24,12 +19,7 @@ if TYPE_CHECKING:
 
 
 def register(
-    model: Path,
-    metrics: Path,
-    report: Path,
-    verdict: Path,
-    lineage: Lineage,
-    settings: Settings,
+    model: Path, metrics: Path, report: Path, verdict: Path, lineage: Lineage, settings: Settings
 ) -> int:
     """Register a model's folder as a new version of `moodline`, and make it the candidate.
 

@@ -12,13 +12,7 @@ from typing import TYPE_CHECKING, Any
 from components.base import InputError
 from components.config import Settings
 from components.register.connection import MODEL, faults, in_turn, mlflow_client
-from components.register.evidence import (
-    LONGEST_TAG,
-    Lineage,
-    evidence_key,
-    numbers,
-    read_object,
-)
+from components.register.evidence import LONGEST_TAG, Lineage, evidence_key, numbers, read_object
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -46,10 +40,7 @@ def record_refusal(
     """
     tags = lineage.tags() | {"verdict": read_verdict(verdict).decision}
     tags["evidence"] = evidence_key(metrics, verdict, lineage)
-    with (
-        evidence_folder(metrics, report, verdict) as evidence,
-        mlflow_client(settings) as client,
-    ):
+    with evidence_folder(metrics, report, verdict) as evidence, mlflow_client(settings) as client:
         finished = _runs_of(client, settings, tags["evidence"], "FINISHED")
         if finished:
             return finished[0]

@@ -10,12 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.base import InputError, atomic_path, tree_digest
 from components.config import Settings
-from components.register.aliases import (
-    ALIASES,
-    CANDIDATE,
-    aliases_by_ledger,
-    sync_aliases,
-)
+from components.register.aliases import ALIASES, CANDIDATE, aliases_by_ledger, sync_aliases
 from components.register.connection import MODEL, all_versions, exists, mlflow_client
 from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import production_stack, read_ledger

@@ -37,11 +37,7 @@ class EpochKeeper(TrainerCallback):
     """
 
     def __init__(
-        self,
-        module: nn.Module,
-        patience: int,
-        seconds: float,
-        on_epoch: Callable[[History], None],
+        self, module: nn.Module, patience: int, seconds: float, on_epoch: Callable[[History], None]
     ) -> None:
         self.module = module
         self.patience = patience

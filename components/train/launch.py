@@ -62,10 +62,7 @@ def _environment(settings: Settings, processes: int) -> dict[str, str]:
 
 
 def run_processes(
-    command: list[str],
-    environment: dict[str, str],
-    folder: Path,
-    progress: Progress,
+    command: list[str], environment: dict[str, str], folder: Path, progress: Progress
 ) -> None:
     """Run torchrun to its end and follow its events.
 
