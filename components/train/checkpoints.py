@@ -5,21 +5,22 @@ take longer than an epoch of a frozen model. So it is not written every epoch, b
 machine's settings say (`checkpoint_seconds`).
 """
 
-import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from accelerate.utils import broadcast_object_list
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import TrainerCallback
+from transformers import TrainerCallback, TrainerState
 
 from components.train.version import History, best_entry
 
 BEST = "best.safetensors"
+STATE = "trainer_state.json"
+"""The file of a checkpoint that the Trainer writes last."""
 
 
 class EpochKeeper(TrainerCallback):
@@ -49,7 +50,7 @@ class EpochKeeper(TrainerCallback):
     def resume(self, checkpoint: Path) -> History:
         """Take the best weights of a checkpoint; returns the history until then."""
         self.best = load_file(checkpoint / BEST)
-        history = read_history(checkpoint)
+        history = read_history(TrainerState.load_from_json(str(checkpoint / STATE)))
         self.on_epoch(history)
         return history
 
@@ -57,10 +58,6 @@ class EpochKeeper(TrainerCallback):
         """Whether there is nothing more to fit."""
         waited = len(history) - best_entry(history)["epoch"]
         return len(history) >= epochs or waited >= self.patience
-
-    def restore(self) -> None:
-        """Give the module its best epoch's weights."""
-        self.module.load_state_dict(self.best)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After each epoch's validation."""
@@ -90,26 +87,17 @@ def last_whole_checkpoint(work: Path) -> Path | None:
     whole = []
     for folder in work.glob("checkpoint-*"):
         try:
-            # The Trainer writes its state last.
-            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+            TrainerState.load_from_json(str(folder / STATE))
             whole.append(folder)
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError):
             shutil.rmtree(folder, ignore_errors=True)
     return max(whole, key=lambda folder: int(folder.name.rpartition("-")[2]), default=None)
 
 
-def read_history(source: Any) -> History:
-    """The completed epochs, from the Trainer's state or from a checkpoint's folder."""
-    if isinstance(source, Path):
-        text = (source / "trainer_state.json").read_text(encoding="utf-8")
-        return _entries(json.loads(text)["log_history"])
-    return _entries(source.log_history)
-
-
-def _entries(log: Sequence[dict[str, Any]]) -> History:
-    """One entry an epoch, without clock times, which differ between runs."""
+def read_history(state: TrainerState) -> History:
+    """One entry for each completed epoch, without clock times, which differ between runs."""
     epochs: dict[int, dict[str, float]] = {}
-    for record in log:
+    for record in state.log_history:
         epoch = round(record["epoch"])
         entry = epochs.setdefault(epoch, {"epoch": epoch})
         for name, value in record.items():

@@ -37,6 +37,11 @@ class Split:
     training: tuple[Row, ...]
     validation: tuple[Row, ...]
 
+    @property
+    def rows(self) -> list[Row]:
+        """The training examples, then the validation examples."""
+        return [*self.training, *self.validation]
+
 
 def read_rows(path: Path) -> list[Row]:
     """Read the examples of the four emotions.
@@ -56,17 +61,9 @@ def read_rows(path: Path) -> list[Row]:
         if column not in table.column_names:
             raise InputError(f"{path}: lacks the column {column}")
     return [
-        Row(
-            recording=row["recording"],
-            fold=row["fold"],
-            start=row["start"],
-            end=row["end"],
-            text=row["text"] or "",
-            label=EMOTIONS.index(row["emotion"]),
-            asr_confidence=row["asr_confidence"],
-        )
+        Row(**{**row, "text": row["text"] or "", "label": EMOTIONS.index(emotion)})
         for row in table.select(COLUMNS).to_pylist()
-        if row["emotion"] in EMOTIONS
+        if (emotion := row.pop("emotion")) in EMOTIONS
     ]
 
 
@@ -85,9 +82,10 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
         raise InputError(
             f"protocol: {protocol.test_fold} cannot be both the test and the validation fold"
         )
-    parts = [protocol.part(row.recording, row.fold) for row in rows]
-    validation = tuple(row for row, part in zip(rows, parts, strict=True) if part == "validation")
-    training = tuple(row for row, part in zip(rows, parts, strict=True) if part == "training")
+    parts: dict[str, list[Row]] = {"training": [], "validation": [], "test": []}
+    for row in rows:
+        parts[protocol.part(row.recording, row.fold)].append(row)
+    training, validation = tuple(parts["training"]), tuple(parts["validation"])
     if not validation:
         names = ", ".join(sorted({row.fold for row in rows})) or "none"
         raise InputError(
@@ -110,9 +108,8 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
             f"examples: the validation part ({protocol.validation}) has only"
             f" {EMOTIONS[validation[0].label]}; it cannot choose a model; choose another"
         )
-    parts_by_name = {f"fold {fold}": [r for r in training if r.fold == fold] for fold in folds}
-    parts_by_name.pop(f"fold {FEEDBACK}", None)
-    for name, part in {**parts_by_name, f"validation ({protocol.validation})": validation}.items():
+    checked = {f"fold {f}": [r for r in training if r.fold == f] for f in folds if f != FEEDBACK}
+    for name, part in {**checked, f"validation ({protocol.validation})": validation}.items():
         if lacking := _lacking(part):
             logger.warning("%s has no %s example", name, " and no ".join(lacking))
     return Split(training, validation)
@@ -120,8 +117,7 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
 
 def _lacking(rows: Sequence[Row]) -> list[str]:
     """The emotions that none of the rows has."""
-    labels = {row.label for row in rows}
-    return [emotion for label, emotion in enumerate(EMOTIONS) if label not in labels]
+    return [emotion for emotion, count in count_emotions(rows).items() if not count]
 
 
 def count_emotions(rows: Sequence[Row]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from components.base import EVENTS, EventReader
 from components.config import Settings, TrainStep
 from components.conversation import Progress, Recording, write_manifest
 from components.train.tracking import open_run
+from components.train.version import TrainResult
 
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 40
@@ -26,14 +27,8 @@ def launch(
     settings: Settings,
     processes: int,
     progress: Progress,
-) -> dict[str, object]:
+) -> TrainResult:
     """Train in processes that `torchrun` starts, and wait for them.
-
-    Args:
-        progress: called with the steps done and their total.
-
-    Returns:
-        The `TrainResult`'s fields.
 
     Raises:
         MoodlineError: a process said what is wrong.
@@ -51,7 +46,8 @@ def launch(
             *("--out", str(out_dir.resolve())),
         ]
         run_processes(command, _environment(settings, processes), folder, progress)
-        return json.loads((folder / "stdout").read_text(encoding="utf-8").splitlines()[-1])
+        fields = json.loads((folder / "stdout").read_text(encoding="utf-8").splitlines()[-1])
+        return TrainResult(**{**fields, "model": out_dir})
 
 
 def _environment(settings: Settings, processes: int) -> dict[str, str]:
@@ -68,11 +64,8 @@ def run_processes(
 
     Args:
         folder: takes what the processes print (`stdout`, `stderr`) and their events.
-        progress: called with the steps done and their total.
 
-    Raises:
-        MoodlineError: a process said what is wrong.
-        RuntimeError: it failed otherwise.
+    Raises: as `launch`.
     """
     events = EventReader(folder / "events.jsonl")
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:

@@ -5,14 +5,14 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import softmax
 from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, TrainingArguments
 
-from components.config import TrainSettings
+from components.config import TrainStep
 from components.conversation import EMOTIONS
 from components.scoring import classification
 from components.scoring.classification import accuracy, macro_f1, uar
@@ -29,11 +29,10 @@ def fit(
     *,
     training: Sequence[Item],
     validation: Sequence[Item],
-    settings: TrainSettings,
-    seed: int,
+    profile: TrainStep,
     work: Path,
     on_epoch: Callable[[History], None],
-    checkpoint_seconds: float = 0.0,
+    checkpoint_seconds: float,
 ) -> History:
     """Fit a module and leave it with the weights of its best epoch on the validation part.
 
@@ -46,7 +45,7 @@ def fit(
         training: windows to fit.
         validation: windows whose turns choose the epoch.
         work: a folder for checkpoints, which the caller removes; every process sees the same.
-        on_epoch: called with the history so far, after each epoch and when a run is resumed.
+        on_epoch: as of `EpochKeeper`.
         checkpoint_seconds: the least time between two checkpoints; with 0 every epoch has one.
 
     Returns:
@@ -55,10 +54,11 @@ def fit(
     Raises:
         InputError: a batch that cannot be shared out, or a precision that is not supported here.
     """
+    settings = profile.train
     keeper = EpochKeeper(module, settings.patience, checkpoint_seconds, on_epoch)
     trainer = WindowTrainer(
         model=module,
-        args=_arguments(module, settings, seed, work),
+        args=_arguments(module, profile, work),
         train_dataset=list(training),
         eval_dataset=list(validation),
         compute_metrics=_turn_scores(validation),
@@ -81,14 +81,13 @@ def fit(
         history = read_history(trainer.state)
     # Half precision is for the loop only: the model itself is exported and served.
     trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
-    keeper.restore()
+    module.load_state_dict(keeper.best)
     module.eval()
     return history
 
 
-def _arguments(
-    module: nn.Module, settings: TrainSettings, seed: int, work: Path
-) -> TrainingArguments:
+def _arguments(module: nn.Module, profile: TrainStep, work: Path) -> TrainingArguments:
+    settings = profile.train
     share = share_of_batch(settings, world_size())
     kind, gpu = precision(settings), torch.cuda.is_available()
     # The Trainer keeps its precision here, and would reuse that of an earlier training.
@@ -102,7 +101,7 @@ def _arguments(
         weight_decay=settings.weight_decay,
         warmup_ratio=0.1,
         max_grad_norm=1.0,
-        seed=seed,
+        seed=profile.seed,
         bf16=kind == "bf16",
         fp16=kind == "fp16",
         # A head over frozen states has no layers worth computing twice.
@@ -142,11 +141,9 @@ def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, 
     labels[turns] = [item["label"] for item in items]
 
     def scores(prediction: EvalPrediction) -> dict[str, float]:
-        logits: Any = np.asarray(prediction.predictions, dtype=np.float64)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-        probabilities = np.zeros((len(labels), odds.shape[1]))
-        shares = weights[:, None] * odds / odds.sum(axis=1, keepdims=True)
-        np.add.at(probabilities, turns, shares)
+        windows = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
+        probabilities = np.zeros((len(labels), windows.shape[1]))
+        np.add.at(probabilities, turns, weights[:, None] * windows)
         return classification_scores(labels, probabilities)
 
     return scores

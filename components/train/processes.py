@@ -68,17 +68,18 @@ def precision(settings: TrainSettings) -> str:
     Raises:
         InputError: fp16 without a GPU.
     """
+    gpu = torch.cuda.is_available()
+    if settings.precision == "fp16" and not gpu:
+        raise InputError("train.precision: fp16 needs a GPU; use bf16, float32 or auto")
     if settings.precision != "auto":
-        if settings.precision == "fp16" and not torch.cuda.is_available():
-            raise InputError("train.precision: fp16 needs a GPU; use bf16, float32 or auto")
         return settings.precision
-    if not torch.cuda.is_available():
+    if not gpu:
         return "float32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 @contextmanager
-def together() -> Iterator[None]:
+def process_group() -> Iterator[None]:
     """Connect the processes that `torchrun` started; a process alone needs nothing."""
     if not under_torchrun() or distributed.is_initialized():
         yield
@@ -88,19 +89,14 @@ def together() -> Iterator[None]:
         torch.cuda.set_device(device)
     else:
         # accelerate names a process's CPU "cpu:1", which torch.load does not know.
-        serialization.register_package(11, _no_tag, _numbered_cpu)
+        serialization.register_package(11, lambda _: None, _numbered_cpu)
+    backend = "nccl" if device.type == "cuda" else "gloo"
     # A long limit: the others wait while the first writes the version.
-    distributed.init_process_group(
-        "nccl" if device.type == "cuda" else "gloo", timeout=timedelta(hours=2)
-    )
+    distributed.init_process_group(backend, timeout=timedelta(hours=2))
     try:
         yield
     finally:
         distributed.destroy_process_group()
-
-
-def _no_tag(storage: Any) -> None:
-    """Nothing is saved under another name."""
 
 
 def _numbered_cpu(storage: Any, location: str) -> Any:

@@ -153,9 +153,8 @@ def answer_rows(head: MoodlineHead, encoded: Sequence[Sequence[EncodedWindow]]) 
     for windows in encoded:
         total: Any = 0.0
         for window in windows:
-            acoustic, text = (
-                torch.from_numpy(x).to(device) for x in (window.acoustic, window.text)
-            )
+            states = (window.acoustic, window.text)
+            acoustic, text = (torch.from_numpy(x).to(device) for x in states)
             output = head(acoustic[None], len(acoustic) * one, text[None], len(text) * one)
             answer = torch.cat([output.logits.softmax(-1), output.embedding], 1)[0]
             total = total + window.weight * answer.double().cpu().numpy()

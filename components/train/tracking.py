@@ -4,9 +4,14 @@ import logging
 import os
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from components.train.version import History, TrainResult
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +56,9 @@ class Curves:
             return
         from mlflow.entities import Metric
 
-        def send(client: Any) -> None:
+        with self._client() as client:
             if self._sent is None:
-                logged = client.get_metric_history(self._run, CURVE)
-                self._sent = {point.step for point in logged}
+                self._sent = {p.step for p in client.get_metric_history(self._run, CURVE)}
             now = round(1000 * time.time())
             for entry in history:
                 step = int(entry["epoch"])
@@ -64,26 +68,22 @@ class Curves:
                     client.log_batch(self._run, metrics=points)
                     self._sent.add(step)
 
-        self._try(send)
-
     def finish(self, result: TrainResult) -> None:
         """Log which epoch was best, and the version's digest."""
-        if not self._run:
-            return
-
-        def send(client: Any) -> None:
-            client.log_metric(self._run, "best_epoch", result.best_epoch)
-            client.log_param(self._run, "model_digest", result.digest)
-
         self.log(result.history)
-        self._try(send)
+        if self._run:
+            with self._client() as client:
+                client.log_metric(self._run, "best_epoch", result.best_epoch)
+                client.log_param(self._run, "model_digest", result.digest)
 
-    def _try(self, send: Any) -> None:
+    @contextmanager
+    def _client(self) -> Iterator["MlflowClient"]:
+        """Give a client; MLflow's faults in the block end it with a warning."""
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
         try:
-            send(MlflowClient())
+            yield MlflowClient()
         except MlflowException as error:
             reason = str(error).strip().splitlines()[0]
             logger.warning("MLflow: run %s has no curves for now: %s", self._run, reason)

@@ -24,8 +24,8 @@ def train(
     encoders their states are computed once and kept in the cache. Otherwise encoders and head are
     fitted together, each at its own learning rate. A killed run goes on where it stopped.
 
-    If the profile asks for several processes, or there are several GPUs, `torchrun` is started.
-    Under `torchrun` every process calls this function, and the first one writes the version.
+    If the profile asks for several processes, or there are several GPUs, `torchrun` is started:
+    every process calls this function, and the first one writes the version.
 
     Args:
         examples: the Parquet file of `components.label`.
@@ -45,33 +45,21 @@ def train(
     examples, out_dir = Path(examples), Path(out_dir)
     profile = TrainStep.of(profile)
     split = split_rows(read_rows(examples), profile.protocol)
-    total = len(split.training) + len(split.validation) + profile.train.epochs
-    sound = Sound(recordings, [*split.training, *split.validation])
+    total = len(split.rows) + profile.train.epochs
+    sound = Sound(recordings, split.rows)
     count = processes.process_count(profile.train)
     processes.share_of_batch(profile.train, count)
     processes.precision(profile.train)
     if count > 1 and not processes.under_torchrun():
         # The input was checked above, so that a fault in it is reported here, and once.
-        fields = launch(
-            examples,
-            recordings,
-            out_dir,
-            profile,
-            settings,
-            processes=count,
-            progress=progress or (lambda done, total: None),
-        )
-        return TrainResult(**{**fields, "model": out_dir})  # type: ignore[arg-type]
+        watch = progress or (lambda done, total: None)
+        return launch(examples, recordings, out_dir, profile, settings, count, watch)
 
-    from components.train.worker import train_here
+    from components.train.worker import train_in_process
 
-    with processes.together():
-        return train_here(
-            examples=examples,
-            split=split,
-            sound=sound,
-            out_dir=out_dir,
-            profile=profile,
-            settings=settings,
-            report=lambda done: progress(done, total) if progress else None,
-        )
+    def report(done: int) -> None:
+        if progress:
+            progress(done, total)
+
+    with processes.process_group():
+        return train_in_process(examples, split, sound, out_dir, profile, settings, report)

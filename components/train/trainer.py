@@ -7,7 +7,6 @@ however many processes there are.
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate.utils import reduce
 from torch import Tensor, nn
@@ -86,24 +85,15 @@ def collate(items: Sequence[Item]) -> dict[str, Tensor]:
     text = [item["text"] for item in items]
     if acoustic[0].ndim == 2:
         names = ("acoustic_states", "acoustic_lengths", "text_states", "text_lengths")
-        arrays = (*_pad_states(acoustic), *_pad_states(text))
     else:
         names = ("audio", "audio_lengths", "input_ids", "text_lengths")
-        arrays = (*pad(acoustic, np.float32), *pad(text, np.int64))
+    arrays = (*pad(acoustic, acoustic[0].dtype), *pad(text, text[0].dtype))
     batch = {n: torch.from_numpy(array) for n, array in zip(names, arrays, strict=True)}
     return {**batch, "labels": labels}
 
 
-def _pad_states(states: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    lengths = np.array([len(s) for s in states], dtype=np.int64)
-    padded = np.zeros((len(states), lengths.max(), states[0].shape[1]), dtype=np.float32)
-    for target, s in zip(padded, states, strict=True):
-        target[: len(s)] = s
-    return padded, lengths
-
-
 class WindowTrainer(Trainer):
-    """Two learning rates, weights of classes, batches in an order of their own.
+    """The Trainer with this module's losses, batches and learning rates.
 
     Args:
         batch_size: of all processes together.
@@ -124,35 +114,21 @@ class WindowTrainer(Trainer):
         self.class_weights = class_weights
         super().__init__(*args, data_collator=collate, **kwargs)
 
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
+    def compute_loss(self, model: nn.Module, inputs: Any, *_: Any, **__: Any) -> Any:
         """Cross-entropy, each class with its weight, averaged over every process's examples.
 
         Processes average their gradients. So each divides by its part of the whole batch's weight,
         and the average is that of the whole batch, however it was shared out.
         """
         labels = inputs.pop("labels")
-        outputs = model(**inputs)
-        logits = outputs.logits.float()
-        weights = torch.ones_like(logits[0])
-        if self.class_weights is not None:
-            weights = self.class_weights.to(logits.device)
+        logits, weights = model(**inputs).logits.float(), self.class_weights
+        weights = torch.ones_like(logits[0]) if weights is None else weights.to(logits.device)
         total = nn.functional.cross_entropy(logits, labels, weights, reduction="sum")
-        loss = total * self.args.world_size / reduce(weights[labels].sum(), "sum")
-        return (loss, outputs) if return_outputs else loss
+        return total * self.args.world_size / reduce(weights[labels].sum(), "sum")
 
     def prediction_step(
-        self,
-        model: nn.Module,
-        inputs: dict[str, Tensor],
-        prediction_loss_only: bool,
-        ignore_keys: list[str] | None = None,
-    ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        self, model: nn.Module, inputs: Any, *_: Any, **__: Any
+    ) -> tuple[None, Tensor, Tensor]:
         """The logits and labels of a validation batch; the loss is computed over all batches."""
         inputs = self._prepare_inputs(inputs)
         labels = inputs.pop("labels")
@@ -177,16 +153,14 @@ class WindowTrainer(Trainer):
                 if parameter.requires_grad:
                     kind = (name.startswith(("acoustic.encoder", "text.encoder")), name in decayed)
                     groups.setdefault(kind, []).append(parameter)
-            self.optimizer = torch.optim.AdamW(
-                [
-                    {
-                        "params": parameters,
-                        "lr": self.encoder_rate if encoder else self.args.learning_rate,
-                        "weight_decay": self.args.weight_decay if decay else 0.0,
-                    }
-                    for (encoder, decay), parameters in sorted(groups.items(), key=lambda g: g[0])
-                ],
-                # One pass over the weights instead of a dozen.
-                fused=True,
-            )
+            options = [
+                {
+                    "params": groups[encoder, decay],
+                    "lr": self.encoder_rate if encoder else self.args.learning_rate,
+                    "weight_decay": self.args.weight_decay if decay else 0.0,
+                }
+                for encoder, decay in sorted(groups)
+            ]
+            # Fused: one pass over the weights instead of a dozen.
+            self.optimizer = torch.optim.AdamW(options, fused=True)
         return self.optimizer

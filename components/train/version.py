@@ -31,7 +31,6 @@ class TrainResult:
     Attributes:
         model: its folder.
         digest: of the folder's files; the same for the same examples, profile and machine.
-        history: one entry an epoch: training and validation loss, learning rate, scores.
         best_epoch: the one whose weights were kept, by macro F1 on the validation fold.
         validation: that epoch's scores on the validation fold.
         training_examples: how many of each emotion were fitted.
@@ -57,9 +56,8 @@ def best_entry(history: History) -> dict[str, float]:
 
 def validation_scores(history: History) -> dict[str, float]:
     """The best epoch's scores on the validation part."""
-    prefix = "validation_"
-    scores = best_entry(history).items()
-    return {k.removeprefix(prefix): v for k, v in scores if k.startswith(prefix)}
+    prefix, best = "validation_", best_entry(history)
+    return {k.removeprefix(prefix): v for k, v in best.items() if k.startswith(prefix)}
 
 
 def write_version(
@@ -100,16 +98,10 @@ def write_version(
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
         write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
-        best_epoch = int(best_entry(history)["epoch"])
-        _write_json(folder / "history.json", {"best_epoch": best_epoch, "epochs": history})
+        best, scores = int(best_entry(history)["epoch"]), validation_scores(history)
+        _write_json(folder / "history.json", {"best_epoch": best, "epochs": history})
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
-        card = model_card(
-            profile,
-            split,
-            best_epoch=best_epoch,
-            epochs=len(history),
-            validation=validation_scores(history),
-        )
+        card = model_card(profile, split, best_epoch=best, epochs=len(history), validation=scores)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         for path in folder.iterdir():
             # safetensors writes for the owner alone; servers run as someone else.
@@ -164,12 +156,11 @@ def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> 
 def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path: Path) -> None:
     """Write what the examples looked like to the model: later traffic is compared with it.
 
-    The file is Parquet with one row an example.
-
-    Its columns: `part` ("training" or "validation"; a model is surer of what it was fitted to, so
-    compare confidence with the validation part), `recording`, `label`, `emotion` (the
-    answer), `confidence`, `probabilities` (list of 4), `embedding` (list of d), the measures of
-    `components.fusion.turn_measures` and `asr_confidence` (null where not known).
+    The file is Parquet with one row an example. Its columns: `part` ("training" or
+    "validation"; a model is surer of what it was fitted to, so compare confidence with the
+    validation part), `recording`, `label`, `emotion` (the answer), `confidence`, `probabilities`
+    (list of 4), `embedding` (list of d), the measures of `components.fusion.turn_measures` and
+    `asr_confidence` (null where not known).
 
     Args:
         answers: [n, 4 + d], the probabilities and embedding of each training, then each
@@ -178,19 +169,19 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    rows = [("training", row) for row in split.training]
-    rows += [("validation", row) for row in split.validation]
+    rows = split.rows
+    parts = ["training"] * len(split.training) + ["validation"] * len(split.validation)
     probabilities, embeddings = answers[:, : len(EMOTIONS)], answers[:, len(EMOTIONS) :]
-    measures = [turn_measures(*sound.clip(row)) for _, row in rows]
+    measures = [turn_measures(*sound.clip(row)) for row in rows]
     columns = {
-        "part": [part for part, _ in rows],
-        "recording": [row.recording for _, row in rows],
-        "label": [EMOTIONS[row.label] for _, row in rows],
+        "part": parts,
+        "recording": [row.recording for row in rows],
+        "label": [EMOTIONS[row.label] for row in rows],
         "emotion": [EMOTIONS[i] for i in probabilities.argmax(axis=1)],
         "confidence": pa.array(probabilities.max(axis=1), pa.float32()),
         "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float32())),
         "embedding": pa.array(embeddings.tolist(), pa.list_(pa.float32())),
         **{name: pa.array([m[name] for m in measures], pa.float32()) for name in measures[0]},
-        "asr_confidence": pa.array([row.asr_confidence for _, row in rows], pa.float32()),
+        "asr_confidence": pa.array([row.asr_confidence for row in rows], pa.float32()),
     }
     pq.write_table(pa.table(columns), path)

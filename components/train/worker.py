@@ -51,7 +51,7 @@ class _Training:
 
     Attributes:
         work: the folder of checkpoints.
-        report: called with the number of steps done.
+        report: called with the number of steps done (examples, epochs).
     """
 
     model: MoodlineModel
@@ -59,38 +59,37 @@ class _Training:
     split: Split
     sound: Sound
     profile: TrainStep
-    cache: Cache
+    settings: Settings
     work: Path
-    checkpoint_seconds: float
     report: Callable[[int], None]
     curves: Curves
 
-    @property
-    def rows(self) -> list[Row]:
-        """The training examples, then the validation examples."""
-        return [*self.split.training, *self.split.validation]
+    def encode(self, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
+        """The windows of each row with their states."""
+        cache = Cache(self.settings.cache)
+        return encode_rows(
+            self.model, self.tokenizer, rows, sound=self.sound, cache=cache, report=self.report
+        )
 
     def fit(self, module: nn.Module, parts: Sequence[list[Item]]) -> History:
         """Fit a module to the first part's windows; the second part's choose the epoch."""
 
         def on_epoch(history: History) -> None:
             self.curves.log(history)
-            self.report(len(self.rows) + len(history))
+            self.report(len(self.split.rows) + len(history))
 
         return fit(
             module,
             training=parts[0],
             validation=parts[1],
-            settings=self.profile.train,
-            seed=self.profile.seed,
+            profile=self.profile,
             work=self.work,
             on_epoch=on_epoch,
-            checkpoint_seconds=self.checkpoint_seconds,
+            checkpoint_seconds=self.settings.checkpoint_seconds,
         )
 
 
-def train_here(
-    *,
+def train_in_process(
     examples: Path,
     split: Split,
     sound: Sound,
@@ -99,7 +98,7 @@ def train_here(
     settings: Settings,
     report: Callable[[int], None],
 ) -> TrainResult:
-    """Train in this process, together with the others if there are any.
+    """Train in this process, as one of those that `torchrun` started or alone.
 
     Args:
         report: called with the number of steps done (examples, epochs).
@@ -109,22 +108,12 @@ def train_here(
     head = profile.fusion.model_dump(exclude={"acoustic", "text"})
     model = MoodlineModel.from_encoders(acoustic, text, seed=profile.seed, **head)
     nn.Module.to(model, own_device())
-    cache = Cache(settings.cache)
     decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
-    work = cache.path(
-        "training", VERSION, file_digest(examples), encoder_digest(model), decides, world_size()
-    )
+    key = (VERSION, file_digest(examples), encoder_digest(model), decides, world_size())
+    work = Cache(settings.cache).path("training", *key)
+    tokenizer, curves = pretrained_tokenizer(text), Curves(rank() == 0)
     training = _Training(
-        model=model,
-        tokenizer=pretrained_tokenizer(text),
-        split=split,
-        sound=sound,
-        profile=profile,
-        cache=cache,
-        work=work,
-        checkpoint_seconds=settings.checkpoint_seconds,
-        report=report,
-        curves=Curves(rank() == 0),
+        model, tokenizer, split, sound, profile, settings, work=work, report=report, curves=curves
     )
     history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
     digest = ""
@@ -151,8 +140,8 @@ def train_here(
         validation_examples=count_emotions(split.validation),
     )
     shutil.rmtree(work, ignore_errors=True)
-    training.curves.finish(result)
-    report(len(training.rows) + profile.train.epochs)
+    curves.finish(result)
+    report(len(split.rows) + profile.train.epochs)
     return result
 
 
@@ -160,64 +149,50 @@ def _item(acoustic: np.ndarray, text: np.ndarray, row: Row, turn: int, weight: f
     return {"acoustic": acoustic, "text": text, "label": row.label, "turn": turn, "weight": weight}
 
 
-def _encoded(training: _Training, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
-    return encode_rows(
-        training.model,
-        training.tokenizer,
-        rows,
-        sound=training.sound,
-        cache=training.cache,
-        report=training.report,
-    )
-
-
 def _fit_head(training: _Training) -> tuple[History, Answers]:
     """Frozen encoders: compute their states once, then fit the head alone."""
-    encoded = _encoded(training, training.rows)
-    border = len(training.split.training)
-    standardize(training.model, encoded[:border])
+    head, split = training.model.head, training.split
+    encoded = training.encode(split.rows)
+    states = encoded[: len(split.training)], encoded[len(split.training) :]
+    standardize(training.model, states[0])
     parts = [
         [
             _item(window.acoustic, window.text, row, turn, window.weight)
-            for turn, (row, windows) in enumerate(zip(rows, states, strict=True))
+            for turn, (row, windows) in enumerate(zip(rows, part, strict=True))
             for window in windows
         ]
-        for rows, states in (
-            (training.split.training, encoded[:border]),
-            (training.split.validation, encoded[border:]),
-        )
+        for rows, part in zip((split.training, split.validation), states, strict=True)
     ]
     with one_thread():
-        history = training.fit(training.model.head, parts)
+        history = training.fit(head, parts)
 
     def answers() -> np.ndarray:
         with one_thread():
-            return answer_rows(training.model.head, encoded)
+            return answer_rows(head, encoded)
 
     return history, answers
 
 
 def _fit_all(training: _Training) -> tuple[History, Answers]:
     """Fit encoders and head together, from sound and words."""
-    model, tokenizer = training.model, training.tokenizer
+    model, tokenizer, split = training.model, training.tokenizer, training.split
     limits = (model.config.max_samples, model.config.max_tokens)
     parts = []
-    for rows in (training.split.training, training.split.validation):
-        clips = [training.sound.clip(row) for row in rows]
-        windows = clip_windows(clips, tokenizer, *limits)
+    for rows in (split.training, split.validation):
+        windows = clip_windows([training.sound.clip(row) for row in rows], tokenizer, *limits)
         # Neighbours have like lengths: little of a validation batch is padding.
         windows.sort(key=lambda window: len(window.audio))
         parts.append(
             [_item(w.audio, np.array(w.input_ids), rows[w.clip], w.clip, w.weight) for w in windows]
         )
     # The head starts on the scale of the encoders' states before they are fitted.
-    standardize(model, _encoded(training, training.split.training))
-    training.report(len(training.rows))
+    standardize(model, training.encode(split.training))
+    training.report(len(split.rows))
     history = training.fit(model, parts)
 
     def answers() -> np.ndarray:
         # One at a time, so that the answers do not depend on the batches.
-        clips = [training.sound.clip(row) for row in training.rows]
+        clips = [training.sound.clip(row) for row in split.rows]
         return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
 
     return history, answers
