@@ -10,5 +10,5 @@ of its own: `fusion.model` (`MoodlineModel`, `load_model`), `fusion.config` and 
 from components.fusion.measures import turn_measures
 from components.fusion.onnx_model import OnnxModel
 from components.fusion.prediction import Classifier, predict
-from components.fusion.tokens import encode_text, load_tokenizer
+from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows, turn_clip

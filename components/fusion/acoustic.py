@@ -82,14 +82,14 @@ class WaveFrames(nn.Module):
         audio = nn.functional.pad(audio, (0, self.receptive))
         lengths = lengths.clamp_min(self.receptive)
         traced = torch.jit.is_tracing() or torch.compiler.is_compiling()
-        states, frames = (self._together if traced else self._one_by_one)(audio, lengths)
+        states, frames = (self._convolve_batch if traced else self._convolve_each)(audio, lengths)
         projected = self.encoder.feature_projection(states)
         if isinstance(projected, tuple):
             projected = projected[0]
         mask = length_mask(frames, projected.shape[1])
         return self.encoder.encoder(projected, attention_mask=mask)[0], frames
 
-    def _one_by_one(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _convolve_each(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutions over each clip alone: [B, T] and [B] → [B, F, C] and frames [B]."""
         clips = []
         for clip, length in zip(audio, lengths.tolist(), strict=True):
@@ -100,7 +100,7 @@ class WaveFrames(nn.Module):
         frames = torch.tensor([len(clip) for clip in clips], device=lengths.device)
         return pad_sequence(clips, batch_first=True), frames
 
-    def _together(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def _convolve_batch(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The same for a graph, which has no loop over clips: their padding is masked."""
         states, frames = audio[:, None], lengths
         for layer in self.encoder.feature_extractor.conv_layers:
@@ -130,10 +130,8 @@ def acoustic_encoder(config: PretrainedConfig, normalize: bool) -> WhisperFrames
         return WhisperFrames(config)
     if all(hasattr(config, name) for name in ("conv_kernel", "conv_stride")):
         wave = WaveFrames(config, normalize)
-        if all(
-            hasattr(wave.encoder, part)
-            for part in ("feature_extractor", "feature_projection", "encoder")
-        ):
+        parts = ("feature_extractor", "feature_projection", "encoder")
+        if all(hasattr(wave.encoder, part) for part in parts):
             return wave
     raise InputError(NO_SPEECH.format(config.model_type))
 
@@ -149,16 +147,15 @@ def load_acoustic_encoder(name: str, config: PretrainedConfig) -> PreTrainedMode
     try:
         if config.model_type == "whisper":
             # Checkpoints hold the decoder too; only the encoder is made and filled.
+            keys = {r"^(model\.)?encoder\.": ""}
             model, info = WhisperEncoder.from_pretrained(
-                name,
-                config=config,
-                key_mapping={r"^(model\.)?encoder\.": ""},
-                output_loading_info=True,
+                name, config=config, key_mapping=keys, output_loading_info=True
             )
         else:
             model, info = AutoModel.from_pretrained(name, config=config, output_loading_info=True)
     except OSError as error:
-        raise InputError(f"{name}: no such speech encoder: {_first_line(error)}") from error
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"{name}: no such speech encoder: {reason}") from error
     missing = [k for k in info["missing_keys"] if "masked_spec_embed" not in k]
     if missing:
         raise InputError(f"{name}: the checkpoint lacks {missing[0]} of {config.model_type}")
@@ -172,7 +169,3 @@ def normalizes_audio(name: str) -> bool:
     if Path(name).is_dir() and not (Path(name) / "preprocessor_config.json").exists():
         return False
     return bool(getattr(AutoFeatureExtractor.from_pretrained(name), "do_normalize", False))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -31,12 +31,10 @@ class MoodlineOutput(ModelOutput):
     """What the model says of a batch.
 
     Attributes:
-        loss: cross-entropy, where labels were given.
         logits: [B, 4] in the order of `EMOTIONS`.
         embedding: [B, d] the fused vector f.
     """
 
-    loss: Tensor | None = None
     logits: Tensor | None = None
     embedding: Tensor | None = None
 
@@ -66,13 +64,9 @@ class Attention(nn.Module):
             projection(x).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for projection, x in ((self.query, query), (self.key, key), (self.value, key))
         )
-        mixed = nn.functional.scaled_dot_product_attention(
-            q,
-            k,
-            v,
-            attn_mask=None if mask is None else mask[:, None, None, :],
-            dropout_p=self.dropout if self.training else 0.0,
-        )
+        mask = None if mask is None else mask[:, None, None, :]
+        dropout = self.dropout if self.training else 0.0
+        mixed = nn.functional.scaled_dot_product_attention(q, k, v, mask, dropout)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
 
@@ -170,49 +164,31 @@ class MoodlineHead(nn.Module):
         acoustic_lengths: Tensor,
         text_states: Tensor,
         text_lengths: Tensor,
-        labels: Tensor | None = None,
     ) -> MoodlineOutput:
         """Fuse the encoders' states, padded to the longest; only real positions count.
 
         Args:
-            acoustic_states: [B, T, d_a].
-            acoustic_lengths: [B] frames.
-            text_states: [B, L, d_t].
-            text_lengths: [B] tokens.
-            labels: [B] indices into `EMOTIONS`.
+            acoustic_states, acoustic_lengths: [B, T, d_a] and [B] frames.
+            text_states, text_lengths: [B, L, d_t] and [B] tokens.
         """
-        if self.attend == "pooled":
-            h_ta, h_at = self._pooled(
-                masked_mean(acoustic_states, acoustic_lengths),
-                masked_mean(text_states, text_lengths),
-            )
+        pooled = self.attend == "pooled"
+        if pooled:
+            acoustic_states = masked_mean(acoustic_states, acoustic_lengths)[:, None]
+            text_states = masked_mean(text_states, text_lengths)[:, None]
+        z_a, z_t = self.acoustic(acoustic_states), self.text(text_states)
+        frames = None if pooled else length_mask(acoustic_lengths, z_a.shape[1])
+        tokens = None if pooled else length_mask(text_lengths, z_t.shape[1])
+        h_ta = self.text_gate(z_t, self.text_asks(z_t, z_a, frames))
+        h_at = self.acoustic_gate(z_a, self.acoustic_asks(z_a, z_t, tokens))
+        if pooled:
+            h_ta, h_at = h_ta[:, 0], h_at[:, 0]
         else:
-            h_ta, h_at = self._frames(acoustic_states, acoustic_lengths, text_states, text_lengths)
+            h_ta, h_at = masked_mean(h_ta, text_lengths), masked_mean(h_at, acoustic_lengths)
         fused = self.dropout(torch.stack([h_ta, h_at], 1) + self.positions)
         for layer in self.layers:
             fused = layer(fused)
         embedding = fused.mean(1)
-        logits = self.classifier(embedding)
-        loss = None if labels is None else nn.functional.cross_entropy(logits, labels)
-        return MoodlineOutput(loss=loss, logits=logits, embedding=embedding)
-
-    def _pooled(self, acoustic: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-        """One vector each, [B, d_a] and [B, d_t] → h_ta and h_at, [B, d]."""
-        z_a, z_t = self.acoustic(acoustic)[:, None], self.text(text)[:, None]
-        h_ta = self.text_gate(z_t, self.text_asks(z_t, z_a))
-        h_at = self.acoustic_gate(z_a, self.acoustic_asks(z_a, z_t))
-        return h_ta[:, 0], h_at[:, 0]
-
-    def _frames(
-        self, acoustic: Tensor, acoustic_lengths: Tensor, text: Tensor, text_lengths: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Sequences attend to each other and are pooled then: → h_ta and h_at, [B, d]."""
-        z_a, z_t = self.acoustic(acoustic), self.text(text)
-        frames = length_mask(acoustic_lengths, z_a.shape[1])
-        tokens = length_mask(text_lengths, z_t.shape[1])
-        h_ta = self.text_gate(z_t, self.text_asks(z_t, z_a, frames))
-        h_at = self.acoustic_gate(z_a, self.acoustic_asks(z_a, z_t, tokens))
-        return masked_mean(h_ta, text_lengths), masked_mean(h_at, acoustic_lengths)
+        return MoodlineOutput(logits=self.classifier(embedding), embedding=embedding)
 
 
 def sinusoidal_positions(count: int, width: int) -> Tensor:

@@ -33,11 +33,9 @@ class TextTokens(nn.Module):
     def __init__(self, config: PretrainedConfig) -> None:
         super().__init__()
         architecture: Any = AutoModel._model_mapping[type(config)]
-        known = inspect.signature(architecture).parameters
         # A pooler would be a weight that nothing trains and nothing reads.
-        self.encoder: Any = AutoModel.from_config(
-            config, **({"add_pooling_layer": False} if "add_pooling_layer" in known else {})
-        )
+        pooler = {"add_pooling_layer"} & inspect.signature(architecture).parameters.keys()
+        self.encoder: Any = AutoModel.from_config(config, **dict.fromkeys(pooler, False))
         self.padding = config.pad_token_id or 0
 
     def forward(self, input_ids: Tensor, lengths: Tensor) -> Tensor:
@@ -140,7 +138,6 @@ class MoodlineModel(PreTrainedModel):
         audio_lengths: Tensor,
         input_ids: Tensor,
         text_lengths: Tensor,
-        labels: Tensor | None = None,
     ) -> MoodlineOutput:
         """Classify a batch of clips.
 
@@ -149,22 +146,18 @@ class MoodlineModel(PreTrainedModel):
             audio_lengths: int64 [B], samples.
             input_ids: int64 [B, L], with special tokens.
             text_lengths: int64 [B], tokens.
-            labels: int64 [B], indices into `EMOTIONS`.
         """
-        states = self.encode(audio, audio_lengths, input_ids, text_lengths)
-        return self.head(*states, labels=labels)
+        return self.head(*self.encode(audio, audio_lengths, input_ids, text_lengths))
 
     def _check(self, audio: Tensor, input_ids: Tensor) -> None:
-        if audio.shape[1] > self.config.max_samples:
-            raise InputError(
-                f"a clip of {audio.shape[1]} samples: the model takes {self.config.max_samples};"
-                " cut it into windows (clip_windows)"
-            )
-        if input_ids.shape[1] > self.config.max_tokens:
-            raise InputError(
-                f"a text of {input_ids.shape[1]} tokens: the model takes"
-                f" {self.config.max_tokens}; cut it into windows (clip_windows)"
-            )
+        for what, size, limit in (
+            (f"a clip of {audio.shape[1]} samples", audio.shape[1], self.config.max_samples),
+            (f"a text of {input_ids.shape[1]} tokens", input_ids.shape[1], self.config.max_tokens),
+        ):
+            if size > limit:
+                raise InputError(
+                    f"{what}: the model takes {limit}; cut it into windows (clip_windows)"
+                )
 
 
 def _portable(config: PretrainedConfig) -> dict[str, Any]:
@@ -265,13 +258,9 @@ def load_model(folder: Path) -> MoodlineModel:
     folder = Path(folder)
     check_kind(folder)
     try:
-        model, info = MoodlineModel.from_pretrained(
-            folder,
-            output_loading_info=True,
-            use_safetensors=True,
-            # Reported below, in one line, with whatever else does not fit.
-            ignore_mismatched_sizes=True,
-        )
+        # Sizes that do not fit are reported below, in one line, with whatever else does not.
+        options = {"output_loading_info": True, "ignore_mismatched_sizes": True}
+        model, info = MoodlineModel.from_pretrained(folder, use_safetensors=True, **options)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise InputError(f"{folder}: its weights cannot be loaded: {reason}") from error

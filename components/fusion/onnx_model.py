@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+INPUTS = ("audio", "audio_lengths", "input_ids", "text_lengths")
+OUTPUTS = ("probabilities", "embedding")
 
 
 class OnnxModel:
@@ -59,24 +63,16 @@ class OnnxModel:
         Returns:
             Probabilities [n, 4] and embeddings [n, d], float32.
         """
-        sound, sound_lengths = pad(audio, np.float32)
-        ids, id_lengths = pad(input_ids, np.int64)
-        probabilities, embedding = self.session.run(
-            ["probabilities", "embedding"],
-            {
-                "audio": sound,
-                "audio_lengths": sound_lengths,
-                "input_ids": ids,
-                "text_lengths": id_lengths,
-            },
-        )
+        arrays = (*pad(audio, np.float32), *pad(input_ids, np.int64))
+        probabilities, embedding = self.session.run(OUTPUTS, dict(zip(INPUTS, arrays, strict=True)))
         return probabilities, embedding
 
 
-def pad(rows: Sequence, dtype: type) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of any lengths → [n, longest] filled up with zeros, and their lengths [n]."""
+def pad(rows: Sequence, dtype: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of any lengths, [t] or [t, d] → [n, longest(, d)] ended by zeros, and lengths [n]."""
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    padded: np.ndarray = np.zeros((len(rows), max(int(lengths.max(initial=1)), 1)), dtype=dtype)
+    width = np.shape(rows[0])[1:]
+    padded: np.ndarray = np.zeros((len(rows), max(int(lengths.max()), 1), *width), dtype=dtype)
     for target, row in zip(padded, rows, strict=True):
         target[: len(row)] = row
     return padded, lengths

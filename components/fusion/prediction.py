@@ -88,8 +88,6 @@ def predict(
 
     Args:
         model: under torch or as a graph.
-        clips: each turn's waveform (mono, 16 kHz) and words.
-        tokenizer: of the model.
         batch_size: windows in a batch, at most; by default 8 on a GPU and 1 on a CPU, which is as
             quick with one, has nothing to pad and needs the least memory.
         progress: called with the number of windows done and their total.

@@ -21,10 +21,7 @@ def load_tokenizer(folder: Path) -> "Tokenizer":
     path = Path(folder) / "tokenizer.json"
     if not path.is_file():
         raise InputError(f"{folder}: holds no tokenizer (tokenizer.json is missing)")
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
+    return _whole(Tokenizer.from_file(str(path)))
 
 
 def pretrained_tokenizer(name: str) -> "Tokenizer":
@@ -38,34 +35,23 @@ def pretrained_tokenizer(name: str) -> "Tokenizer":
     fast = AutoTokenizer.from_pretrained(name)
     if not fast.is_fast:
         raise InputError(f"{name}: has no tokenizer.json; choose a text encoder that has one")
-    tokenizer = fast.backend_tokenizer
+    return _whole(fast.backend_tokenizer)
+
+
+def _whole(tokenizer: "Tokenizer") -> "Tokenizer":
+    """The tokenizer, with no truncation or padding."""
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
 
 
-def encode_text(tokenizer: "Tokenizer", text: str) -> list[int]:
-    """Token ids of a text with the special tokens around it; of an empty text just those."""
-    return tokenizer.encode(text).ids
-
-
 def encode_windows(tokenizer: "Tokenizer", text: str, count: int) -> list[list[int]]:
     """Token ids of a text cut into `count` nearly equal pieces, each with its special tokens."""
     words = tokenizer.encode(text, add_special_tokens=False).ids
-    opening, closing = _special_tokens(tokenizer)
-    bounds = [round(i * len(words) / count) for i in range(count + 1)]
-    return [[*opening, *words[first:last], *closing] for first, last in pairwise(bounds)]
-
-
-def special_token_count(tokenizer: "Tokenizer") -> int:
-    """How many special tokens stand around a text."""
-    return tokenizer.num_special_tokens_to_add(is_pair=False)
-
-
-def _special_tokens(tokenizer: "Tokenizer") -> tuple[list[int], list[int]]:
-    """The ids before and after a text."""
     sample = tokenizer.encode("a")
     inner = [i for i, special in enumerate(sample.special_tokens_mask) if not special]
     if not inner:
         raise InputError("the tokenizer has no token for a letter; it does not fit a text encoder")
-    return sample.ids[: inner[0]], sample.ids[inner[-1] + 1 :]
+    opening, closing = sample.ids[: inner[0]], sample.ids[inner[-1] + 1 :]
+    bounds = [round(i * len(words) / count) for i in range(count + 1)]
+    return [[*opening, *words[first:last], *closing] for first, last in pairwise(bounds)]

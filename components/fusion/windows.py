@@ -10,7 +10,7 @@ import numpy as np
 
 from components.base import InputError
 from components.conversation import SAMPLE_RATE, Turn, read_audio
-from components.fusion.tokens import encode_text, encode_windows, special_token_count
+from components.fusion.tokens import encode_windows
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -68,15 +68,13 @@ def clip_windows(
     [(15, 0.5), (15, 0.5)]
 
     Args:
-        clips: the turns.
-        tokenizer: of the model.
         max_samples: the longest sound the model takes.
         max_tokens: the longest text, special tokens included.
 
     Raises:
         InputError: a clip with samples that are not numbers, or that is not one channel.
     """
-    special = special_token_count(tokenizer)
+    special = tokenizer.num_special_tokens_to_add(is_pair=False)
     max_words = max_tokens - special
     windows = []
     for index, (audio, text) in enumerate(clips):
@@ -87,9 +85,9 @@ def clip_windows(
             raise InputError(f"clip {index}: the sound has samples that are not numbers")
         if not len(samples):
             samples = np.zeros(1, dtype=np.float32)
-        whole = encode_text(tokenizer, text)
-        tokens = len(whole) - special
-        count = max(math.ceil(len(samples) / max_samples), math.ceil(tokens / max_words), 1)
+        whole = tokenizer.encode(text).ids
+        words = len(whole) - special
+        count = max(math.ceil(len(samples) / max_samples), math.ceil(words / max_words), 1)
         bounds = [round(i * len(samples) / count) for i in range(count + 1)]
         pieces = [whole] if count == 1 else encode_windows(tokenizer, text, count)
         for i, ids in enumerate(pieces):

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from components.base import InputError
 from components.fusion import Clip, OnnxModel, predict
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
@@ -52,12 +51,6 @@ def test_the_same_model_gives_the_same_file(make_model: Make, tmp_path: Path) ->
     for file in files:
         export_onnx(make_model("hubert"), file)
     assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="holds no model"):
-        export_onnx(tmp_path, tmp_path / "model.onnx")
-    assert not list(tmp_path.iterdir())
 
 
 def test_serving_needs_no_torch(make_model: Make, tokenizer: Tokenizer, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from components.base import InputError
-from components.fusion import Clip, average_windows, clip_windows, encode_text, predict
+from components.fusion import Clip, average_windows, clip_windows, predict
 from components.fusion.model import MoodlineModel
 
 Make = Callable[..., MoodlineModel]
@@ -17,7 +17,7 @@ def test_a_short_clip_is_one_window(tokenizer: Tokenizer) -> None:
     audio = np.arange(100, dtype=np.float32)
     (window,) = clip_windows([(audio, "we will go")], tokenizer, 100, 24)
     assert np.array_equal(window.audio, audio)
-    assert window.input_ids == encode_text(tokenizer, "we will go") == [2, 11, 12, 13, 3]
+    assert window.input_ids == tokenizer.encode("we will go").ids == [2, 11, 12, 13, 3]
     assert window.weight == 1.0
 
 
