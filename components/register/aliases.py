@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.base import Unavailable
-from components.register.connection import MODEL, all_versions, in_turn
+from components.register.connection import MISSING, MODEL, all_versions, ignored, in_turn
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -44,10 +44,8 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
 
     The ledger is read again after each write. So whoever writes last has seen, after their write,
     a ledger that agrees with it: however many do this at once, and wherever one of them is killed,
-    the aliases end where the ledger stands, at the latest with the next reader.
-
-    Returns:
-        The aliases as they are now.
+    the aliases end where the ledger stands, at the latest with the next reader. Returns the aliases
+    as they are now.
 
     Raises:
         Unavailable: others keep changing them.
@@ -68,29 +66,19 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
 
 def _actual(client: "MlflowClient") -> dict[str, int]:
     """The aliases as MLflow has them."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with ignored(MISSING):
         aliases = client.get_registered_model(MODEL).aliases
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        return {}
-    return {alias: int(version) for alias, version in aliases.items()}
+        return {alias: int(version) for alias, version in aliases.items()}
+    return {}
 
 
 def _write(client: "MlflowClient", alias: str, version: int | None) -> bool:
     """Set an alias, or delete it; False if there is nothing that it could be set on."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with ignored(MISSING):
         if version is None:
             in_turn(lambda: client.delete_registered_model_alias(MODEL, alias))
         else:
             in_turn(lambda: client.set_registered_model_alias(MODEL, alias, str(version)))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        logger.warning("%s should be version %s, which is not in MLflow any more", alias, version)
-        return False
-    return True
+        return True
+    logger.warning("%s should be version %s, which is not in MLflow any more", alias, version)
+    return False

@@ -1,10 +1,12 @@
 """The model card of a version: the model's own, with the test fold's numbers and the verdict."""
 
 from collections.abc import Mapping
+from functools import reduce
+from operator import getitem
 from typing import Any
 
 from components.base import InputError
-from components.reporting.page import interval, number, percent
+from components.reporting.page import counted, interval, number, percent
 from components.scoring import DEFAULT, Verdict
 
 _ROWS = {
@@ -66,7 +68,6 @@ def version_card(card: str, metrics: Mapping[str, Any], verdict: Verdict) -> str
         card: the model's own, as training wrote it: data, protocol, limits, what it must not be
             used for.
         metrics: as in `metrics.json`.
-        verdict: the gate's.
 
     Raises:
         InputError: the metrics lack a number.
@@ -93,24 +94,10 @@ def version_card(card: str, metrics: Mapping[str, Any], verdict: Verdict) -> str
 
 def _row(name: str, metrics: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, str]:
     """One rate with what it is the quotient of."""
-    part: Any = metrics
-    for key in path:
-        part = part[key]
-    part = part or {"rate": None}
+    part: Any = reduce(getitem, path, metrics) or {"rate": None}
     return {
         "name": name,
         "rate": percent(part["rate"]),
-        "counted": _counted(part),
+        "counted": counted(part),
         "interval": interval(part.get("interval")),
     }
-
-
-def _counted(part: Mapping[str, Any]) -> str:
-    if "correct" in part:
-        return f"{part['correct']} of {part['total']}"
-    if "errors" in part:
-        return f"{part['errors']} errors in {part['length']} words"
-    if "missed" in part:
-        wrong = part["missed"] + part["false_alarm"] + part["confusion"]
-        return f"{wrong:.1f} of {part['total']:.1f} s"
-    return ""

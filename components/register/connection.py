@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 MODEL = "moodline"
 """The registered model; also the name of the experiment that holds its runs."""
+
+MISSING = "RESOURCE_DOES_NOT_EXIST"
+EXISTS = "RESOURCE_ALREADY_EXISTS"
 
 T = TypeVar("T")
 
@@ -65,8 +69,9 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
         # MLflow wraps what the system says in more lines.
         full = next((line for line in str(error).splitlines() if is_disk_full(line)), None)
         if full is not None:
-            message = f"no space left ({full.strip()[:300]}); free some and try again"
-            raise DiskFull(message) from error
+            raise DiskFull(
+                f"no space left ({full.strip()[:300]}); free some and try again"
+            ) from error
         raise Unavailable(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
 
 
@@ -106,35 +111,38 @@ def in_turn(write: Callable[[], T]) -> T:
             return write()
         except MlflowException as error:
             retryable = any(words in str(error).lower() for words in _RETRYABLE)
-            exists_already = error.error_code == "RESOURCE_ALREADY_EXISTS"
-            if exists_already or not retryable or time.monotonic() > deadline:
+            if error.error_code == EXISTS or not retryable or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.02, 0.2))
 
 
 def all_versions(client: "MlflowClient", name: str) -> list["ModelVersion"]:
     """Every version of a registered model, the newest first."""
-    versions: list[ModelVersion] = []
-    token = None
-    while True:
-        page = client.search_model_versions(
-            f"name='{name}'", max_results=_PAGE_SIZE, page_token=token
-        )
+    query = partial(client.search_model_versions, f"name='{name}'", max_results=_PAGE_SIZE)
+    page = query()
+    versions = list(page)
+    while page.token:
+        page = query(page_token=page.token)
         versions += page
-        token = page.token
-        if not token:
-            return sorted(versions, key=lambda version: -int(version.version))
+    return sorted(versions, key=lambda version: -int(version.version))
+
+
+@contextmanager
+def ignored(code: str) -> Iterator[None]:
+    """End the block at an MLflow fault with this error code, and go on after it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code != code:
+            raise
 
 
 def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:
     """Create a registered model unless it exists."""
-    from mlflow.exceptions import MlflowException
-
-    try:
+    with ignored(EXISTS):
         in_turn(lambda: client.create_registered_model(name, description=description))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
 
 
 def _check_reachable(uri: str) -> None:

@@ -6,21 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from components.base import InputError, file_digest, json_digest, read_json
+from components.base import file_digest, json_digest, read_json, validate
 from components.config import Profile
 
-LINEAGE_TAGS = (
-    "git_commit",
-    "corpus_digest",
-    "configuration",
-    "profile",
-    "validation_fold",
-    "test_fold",
-    "reason",
-    "cause",
-)
+LINEAGE_TAGS = ("git_commit", "corpus_digest", "configuration", "profile",
+                "validation_fold", "test_fold", "reason", "cause")  # fmt: skip
 """The tags of a version that say what it was made from, and why; of the last two where known."""
-
 
 LONGEST_TAG = 5000
 """Characters that MLflow takes."""
@@ -46,16 +37,10 @@ class Lineage:
 
     def tags(self) -> dict[str, str]:
         """As MLflow's tags."""
-        protocol = self.profile.protocol
-        values = (
-            self.git_commit,
-            self.corpus_digest,
-            self.profile.digest(),
-            self.profile.name,
-            protocol.validation,
-            protocol.test,
-        )
-        tags = zip(LINEAGE_TAGS, (*values, self.reason, self.cause), strict=True)
+        profile, protocol = self.profile, self.profile.protocol
+        values = [self.git_commit, self.corpus_digest, profile.digest(), profile.name]
+        values += [protocol.validation, protocol.test, self.reason, self.cause]
+        tags = zip(LINEAGE_TAGS, values, strict=True)
         return {name: text[:LONGEST_TAG] for name, text in tags if text}
 
     def parameters(self) -> dict[str, str]:
@@ -74,16 +59,13 @@ def evidence_key(metrics: Path, verdict: Path, lineage: Lineage) -> str:
     return json_digest([file_digest(metrics), file_digest(verdict), *made_from])
 
 
-def read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
+def read_metrics(path: Path) -> dict[str, Any]:
+    """Read `metrics.json`.
 
     Raises:
-        InputError: missing, or something else.
+        InputError: missing, or no JSON object.
     """
-    content = read_json(path)
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no JSON object")
-    return content
+    return validate(dict[str, Any], read_json(path), str(path))
 
 
 def numbers(metrics: Mapping[str, Any]) -> dict[str, float]:

@@ -50,10 +50,7 @@ class StageChange:
     Attributes:
         step: its place in the ledger, from 1; 0 until it is written.
         at: when, by the clock of MLflow's server.
-        actor: who.
-        action: what they did.
-        stage: where.
-        from_version: the version there when they looked; None for none.
+        from_version: the version there when the actor looked; None for none.
         to_version: the version they put there; None: it was emptied (staging only).
         verdict: of `to_version`'s gate at that time.
         reason: why, in their words; empty if not given.
@@ -118,18 +115,10 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
         "Who put which version of Moodline into which stage, when and why. Each version here is "
         "one entry; nothing here is a model. Do not edit or delete.",
     )
-    tags = {
-        "actor": change.actor,
-        "action": change.action,
-        "stage": change.stage,
-        "from": str(change.from_version or ""),
-        "to": str(change.to_version or ""),
-        "verdict": change.verdict,
-        "reason": change.reason,
-        "forced": str(change.forced).lower(),
-        "follows": str(change.follows),
-        "key": change.key,
-    }
+    names = ("actor", "action", "stage", "verdict", "reason", "follows", "key")
+    tags = {name: str(getattr(change, name)) for name in names}
+    tags |= {"from": str(change.from_version or ""), "to": str(change.to_version or "")}
+    tags["forced"] = str(change.forced).lower()
     arrow = f"{change.stage} {change.from_version or 'nothing'} → {change.to_version or 'nothing'}"
     why = f" ({change.reason})" if change.reason else ""
     in_turn(
@@ -155,10 +144,10 @@ def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | N
 def staged(entries: Sequence[StageChange]) -> int | None:
     """The version in staging. It leaves when it is taken out or goes on into production."""
     version = None
-    for entry in entries:
-        if entry.won and entry.stage == STAGING:
+    for entry in (entry for entry in entries if entry.won):
+        if entry.stage == STAGING:
             version = entry.to_version
-        elif entry.won and entry.to_version == version:
+        elif entry.to_version == version:
             version = None
     return version
 

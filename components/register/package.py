@@ -18,16 +18,9 @@ if TYPE_CHECKING:
 CARD = "model_card.md"
 """In a model's folder what training knew; in the evidence with the test fold's numbers too."""
 
-MODEL_FILES = (
-    "config.json",
-    "model.safetensors",
-    "model.onnx",
-    "tokenizer.json",
-    "preprocessor_config.json",
-    "golden.safetensors",
-    "drift_reference.parquet",
-    CARD,
-)
+MODEL_FILES = ("config.json", "model.safetensors", "model.onnx", "tokenizer.json",
+               "preprocessor_config.json", "golden.safetensors", "drift_reference.parquet",
+               CARD)  # fmt: skip
 """What a model's folder must hold before it may be registered."""
 
 MODEL_FOLDER = "artifacts/model"
@@ -85,16 +78,11 @@ def _signature() -> "ModelSignature":
     from mlflow.models import ModelSignature
     from mlflow.types.schema import Array, ColSpec, DataType, Schema
 
-    numbers = Array(DataType.double)
+    numbers, text = Array(DataType.double), DataType.string
+    outputs = [ColSpec(numbers, "probabilities"), ColSpec(numbers, "embedding")]
     return ModelSignature(
-        Schema([ColSpec(numbers, "audio"), ColSpec(DataType.string, "text")]),
-        Schema(
-            [
-                ColSpec(DataType.string, "emotion"),
-                ColSpec(numbers, "probabilities"),
-                ColSpec(numbers, "embedding"),
-            ]
-        ),
+        Schema([ColSpec(numbers, "audio"), ColSpec(text, "text")]),
+        Schema([ColSpec(text, "emotion"), *outputs]),
     )
 
 

@@ -1,8 +1,6 @@
 """What goes into production or staging, and back: by the ledger, with a name and a verdict."""
 
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base import InputError, Refused
@@ -21,7 +19,7 @@ from components.register.ledger import (
     staged,
 )
 from components.register.runs import try_to
-from components.register.versions import NO_VERDICT, fetch_model, get_version, version_verdict
+from components.register.versions import NO_VERDICT, check_files, get_version, version_verdict
 from components.scoring import INCONCLUSIVE, PASS
 
 if TYPE_CHECKING:
@@ -46,7 +44,6 @@ def promote(
 
     Args:
         version: a number, or an alias.
-        settings: where MLflow is.
         actor: who does it.
         reason: why; a must with `force`, and where the verdict is inconclusive.
         force: promote whatever the verdict says.
@@ -58,9 +55,9 @@ def promote(
     Raises:
         Refused: the verdict does not allow it, someone else was faster, or it was to go back from
             production to staging.
-        InputError: no such version, its files were changed.
+        InputError: no such version, its files were changed; no actor, no such stage, or force
+            without a reason.
         Unavailable: MLflow failed.
-        InputError: no actor, no such stage, or force without a reason.
     """
     _check_request(actor, to)
     if force and not (reason or "").strip():
@@ -69,21 +66,19 @@ def promote(
         entries = read_ledger(client)
         candidate = get_version(client, version)
         number = int(candidate.version)
-        here, serving = _present(entries, to), _present(entries, PRODUCTION)
         last = last_change(entries, to)
-        if last is not None and here == number:
+        if last is not None and _present(entries, to) == number:
             sync_aliases(client)
             return last
-        if serving == number:
+        if _present(entries, PRODUCTION) == number:
             raise Refused(f"version {number} is in production already")
         decision = _decision(client, candidate, reason, force)
-        with tempfile.TemporaryDirectory(prefix="moodline-promote-") as folder:
-            fetch_model(client, candidate, Path(folder))
+        check_files(client, candidate)
         change = StageChange(
             actor=actor,
             action="promote",
             stage=to,
-            from_version=here,
+            from_version=_present(entries, to),
             to_version=number,
             verdict=decision,
             reason=reason or "",
@@ -98,50 +93,40 @@ def rollback(
 ) -> StageChange:
     """Put the version before the present one back into production, or empty staging.
 
-    Again goes back one more: a version that was rolled back is never rolled back to. Staging has
-    no way back but out: what was tried there before was left for a reason.
-
-    Args:
-        settings: where MLflow is.
-        actor: who does it.
-        reason: why.
-        stage: which one.
+    Doing it again goes back one more: no version that was rolled back comes back by this. From
+    staging a version can only be taken out: what was tried there before was left for a reason.
 
     Returns:
         The ledger's entry of it.
 
     Raises:
         Refused: there is nothing to go back to, or someone else was faster.
-        InputError: the version is gone, its files were changed.
+        InputError: the version is gone, its files were changed; no actor, or no such stage.
         Unavailable: MLflow failed.
-        InputError: no actor, or no such stage.
     """
     _check_request(actor, stage)
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
-        target = None
+        present, target = _present(entries, stage), None
         if stage == STAGING:
-            present = staged(entries)
             if present is None:
                 raise Refused("nothing to take back: no version is in staging")
-            verdict = get_version(client, present).tags.get("verdict", NO_VERDICT)
+            version = get_version(client, present)
         else:
             stack = production_stack(entries)
             if len(stack) < 2:
                 raise Refused("nothing to roll back to: no earlier version was in production")
             target = stack[-2]
-            previous = get_version(client, target)
-            verdict = previous.tags.get("verdict", NO_VERDICT)
-            with tempfile.TemporaryDirectory(prefix="moodline-rollback-") as folder:
-                fetch_model(client, previous, Path(folder))
+            version = get_version(client, target)
+            check_files(client, version)
         last = last_change(entries, stage)
         change = StageChange(
             actor=actor,
             action="rollback",
             stage=stage,
-            from_version=_present(entries, stage),
+            from_version=present,
             to_version=target,
-            verdict=verdict,
+            verdict=version.tags.get("verdict", NO_VERDICT),
             reason=reason or "",
             follows=last.step if last else 0,
         )
@@ -197,14 +182,10 @@ def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
     if not change.won:
         position = (change.stage, change.follows)
         winner = next(e for e in ledger if e.won and (e.stage, e.follows) == position)
-        did = (
-            "emptied it" if winner.to_version is None else f"put version {winner.to_version} there"
-        )
-        result = (
-            f"{change.stage} is not emptied"
-            if change.to_version is None
-            else f"version {change.to_version} is not in {change.stage}"
-        )
+        did = f"put version {winner.to_version} there" if winner.to_version else "emptied it"
+        result = f"version {change.to_version} is not in {change.stage}"
+        if change.to_version is None:
+            result = f"{change.stage} is not emptied"
         raise Refused(
             f"{result}: {winner.actor} {did} meanwhile; look at the history and decide again"
         )

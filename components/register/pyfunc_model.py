@@ -25,13 +25,10 @@ class MoodlinePyfunc(PythonModel):
         """Classify turns.
 
         Args:
-            context: MLflow's; not used.
             model_input: a table with `audio` (mono samples at 16 kHz, in −1…1) and `text`.
-            params: not used.
 
         Returns:
-            For each row `emotion`, `probabilities` (in the order of `EMOTIONS`) and
-            `embedding`.
+            For each row `emotion`, `probabilities` (in the order of `EMOTIONS`) and `embedding`.
         """
         from components.conversation import EMOTIONS
 

@@ -9,7 +9,7 @@ from components.config import Settings
 from components.register.aliases import CANDIDATE
 from components.register.card import version_card
 from components.register.connection import MODEL, ensure_registered_model, in_turn, mlflow_client
-from components.register.evidence import Lineage, evidence_key, read_object
+from components.register.evidence import Lineage, evidence_key, read_metrics
 from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
 from components.scoring import read_verdict
@@ -36,8 +36,6 @@ def register(
         metrics: `metrics.json`; its `model` is the digest of the folder that was measured.
         report: the report for people, HTML.
         verdict: `verdict.json`, of the same folder.
-        lineage: what it was made from.
-        settings: where MLflow is.
 
     Returns:
         The version's number.
@@ -47,7 +45,7 @@ def register(
         Unavailable: MLflow failed; nothing was registered.
     """
     check_model_folder(model)
-    decided, digest, measured = read_verdict(verdict), tree_digest(model), read_object(metrics)
+    decided, digest, measured = read_verdict(verdict), tree_digest(model), read_metrics(metrics)
     for file, relation, named in (
         (metrics, "was measured on", measured.get("model")),
         (verdict, "is about", decided.model),
@@ -78,9 +76,9 @@ def register(
 def _find_version(client: "MlflowClient", tags: dict[str, str]) -> int | None:
     """The version that was made of the same evidence; its run is ended, if a kill kept it open."""
     same = client.search_model_versions(f"name='{MODEL}' and tags.evidence='{tags['evidence']}'")
-    if not same:
+    first = min(same, key=lambda version: int(version.version), default=None)
+    if first is None:
         return None
-    first = min(same, key=lambda version: int(version.version))
     if first.run_id and client.get_run(first.run_id).info.status == "RUNNING":
         try_to(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
     return int(first.version)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from components.base import InputError
 from components.config import Settings
-from components.register.connection import MODEL, faults, in_turn, mlflow_client
-from components.register.evidence import LONGEST_TAG, Lineage, evidence_key, numbers, read_object
+from components.register.connection import EXISTS, MODEL, faults, ignored, in_turn, mlflow_client
+from components.register.evidence import LONGEST_TAG, Lineage, evidence_key, numbers, read_metrics
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
         step: the step that failed.
         message: why.
         tags: what else is known of the run.
-        settings: where MLflow is.
 
     Returns:
         MLflow's id of the run.
@@ -86,7 +85,7 @@ def evidence_folder(metrics: Path, report: Path, verdict: Path) -> Iterator[Path
         folder.mkdir()
         sources = {"metrics.json": metrics, "report.html": report, "verdict.json": verdict}
         for file, source in sources.items():
-            if not Path(source).is_file():
+            if not source.is_file():
                 raise InputError(f"{source}: is missing; a version needs its {file}")
             shutil.copyfile(source, folder / file)
         yield folder
@@ -110,7 +109,7 @@ def evidence_run(
     from mlflow.entities import Metric, Param
     from mlflow.utils.time import get_current_time_millis
 
-    scores = numbers(read_object(evidence / "metrics.json"))
+    scores = numbers(read_metrics(evidence / "metrics.json"))
     experiment = _experiment(client, settings)
     for killed in _runs_of(client, settings, tags["evidence"], "RUNNING"):
         try_to(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
@@ -118,11 +117,10 @@ def evidence_run(
     try:
         now = get_current_time_millis()
         params = [Param(key, value) for key, value in lineage.parameters().items()]
-        for start in range(0, len(params), _BATCH):
-            client.log_batch(run_id, params=params[start : start + _BATCH])
         points = [Metric(key, value, now, 0) for key, value in scores.items()]
-        for start in range(0, len(points), _BATCH):
-            client.log_batch(run_id, metrics=points[start : start + _BATCH])
+        for start in range(0, max(len(params), len(points)), _BATCH):
+            batch = slice(start, start + _BATCH)
+            client.log_batch(run_id, metrics=points[batch], params=params[batch])
         client.log_artifacts(run_id, str(evidence))
         yield run_id
     except BaseException:
@@ -152,25 +150,18 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
 
     A server decides itself where artifacts go; with a database alone the settings do.
     """
-    from mlflow.exceptions import MlflowException
-
     experiment = client.get_experiment_by_name(MODEL)
     if experiment is None:
         on_server = settings.mlflow_uri.startswith(("http://", "https://"))
-        location = None if on_server else _artifact_uri(settings.mlflow_artifacts)
-        try:
-            return in_turn(lambda: client.create_experiment(MODEL, artifact_location=location))
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
-            experiment = client.get_experiment_by_name(MODEL)
+        location = settings.mlflow_artifacts
+        if "://" not in location:
+            location = Path(location).resolve().as_uri()
+        with ignored(EXISTS):
+            return in_turn(lambda: client.create_experiment(MODEL, None if on_server else location))
+        experiment = client.get_experiment_by_name(MODEL)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise InputError(
             f"MLflow's experiment {MODEL!r} has been deleted; restore it (mlflow experiments "
             "restore) and try again"
         )
     return experiment.experiment_id
-
-
-def _artifact_uri(location: str) -> str:
-    return location if "://" in location else Path(location).resolve().as_uri()

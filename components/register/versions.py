@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from components.base import InputError, atomic_path, tree_digest
 from components.config import Settings
 from components.register.aliases import ALIASES, CANDIDATE, aliases_by_ledger, sync_aliases
-from components.register.connection import MODEL, all_versions, exists, mlflow_client
+from components.register.connection import (
+    MISSING,
+    MODEL,
+    all_versions,
+    exists,
+    ignored,
+    mlflow_client,
+)
 from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import production_stack, read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
@@ -66,11 +73,7 @@ def list_versions(settings: Settings) -> list[Version]:
 
 
 def show(version: int | str, settings: Settings) -> Version:
-    """One version with its verdict's reasons.
-
-    Args:
-        version: a number or an alias.
-        settings: where MLflow is.
+    """One version, by number or alias, with its verdict's reasons.
 
     Raises:
         InputError: no such version.
@@ -90,10 +93,6 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
     Args:
         version: a number or an alias, as the ledger has it, whatever MLflow's alias says.
         target: where the folder is to stand. One that already holds this version is kept.
-        settings: where MLflow is.
-
-    Returns:
-        `target`.
 
     Raises:
         InputError: no such version, its files are not those that were registered.
@@ -109,11 +108,7 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
 
 
 def verdict_of(version: int | str, settings: Settings) -> Verdict:
-    """The verdict that a version was registered with.
-
-    Args:
-        version: a number or an alias.
-        settings: where MLflow is.
+    """The verdict that a version, by number or alias, was registered with.
 
     Raises:
         InputError: no such version, it has no verdict or another one's.
@@ -130,7 +125,6 @@ def alias_version(alias: str, settings: Settings) -> int | None:
 
     Args:
         alias: `candidate` (the newest), or by the ledger `staging`, `production`, `previous`.
-        settings: where MLflow is.
 
     Raises:
         InputError: no such alias.
@@ -152,7 +146,6 @@ def champion_of(digest: str, settings: Settings) -> Version | None:
 
     Args:
         digest: of the model's folder.
-        settings: where MLflow is.
 
     Raises:
         InputError: a version of production's is gone.
@@ -174,20 +167,13 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     Raises:
         InputError: there is none.
     """
-    from mlflow.exceptions import MlflowException
-
     name = str(version)
-    number: int | None = int(name) if name.isdecimal() else None
+    number = int(name) if name.isdecimal() else _aliased(client, name)
     if number is None:
-        number = _aliased(client, name)
-        if number is None:
-            raise InputError(f"{name}: no version of {MODEL} has this alias; see `registry list`")
-    try:
+        raise InputError(f"{name}: no version of {MODEL} has this alias; see `registry list`")
+    with ignored(MISSING):
         return client.get_model_version(MODEL, str(number))
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise
-        raise InputError(f"{version}: there is no such version of {MODEL}") from None
+    raise InputError(f"{version}: there is no such version of {MODEL}")
 
 
 def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
@@ -196,25 +182,32 @@ def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
     Raises:
         InputError: it has none, not the one that its tag says, or one of another model.
     """
-    number, tag = version.version, version.tags.get("verdict")
+    name, tag = f"version {version.version}", version.tags.get("verdict")
+    digest = version.tags.get("digest", "none")
     if tag is None:
-        raise InputError(f"version {number}: has no verdict")
-    with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as name:
+        raise InputError(f"{name}: has no verdict")
+    with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as folder:
         try:
-            verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(name)))
+            verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(folder)))
         except InputError as error:
-            raise InputError(f"version {number}: {error}") from None
+            raise InputError(f"{name}: {error}") from None
     if verdict.decision != tag:
         raise InputError(
-            f"version {number}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
+            f"{name}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
             "someone has changed one of them"
         )
-    if verdict.model != version.tags.get("digest"):
+    if verdict.model != digest:
         raise InputError(
-            f"version {number}: its verdict is of model {verdict.model[:12]}, not of the model "
-            f"that was registered, {version.tags.get('digest', 'none')[:12]}"
+            f"{name}: its verdict is of model {verdict.model[:12]}, not of the model "
+            f"that was registered, {digest[:12]}"
         )
     return verdict
+
+
+def check_files(client: "MlflowClient", version: "ModelVersion") -> None:
+    """Refuse a version whose files are not those that were registered; see `fetch_model`."""
+    with tempfile.TemporaryDirectory(prefix="moodline-check-") as folder:
+        fetch_model(client, version, Path(folder))
 
 
 def fetch_model(client: "MlflowClient", version: "ModelVersion", into: Path) -> Path:
