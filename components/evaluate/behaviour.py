@@ -22,16 +22,12 @@ FILLER = "you know"
 Change = Callable[[np.ndarray, str], Clip]
 
 
-def _silence(audio: np.ndarray, words: str) -> Clip:
-    return np.pad(audio, round(SILENCE * SAMPLE_RATE)), words
-
-
 def _unpunctuated(words: str) -> str:
     return " ".join(words.translate(str.maketrans("", "", string.punctuation)).split())
 
 
 CHANGES: dict[str, tuple[Change, ...]] = {
-    "silence": (_silence,),
+    "silence": (lambda audio, words: (np.pad(audio, round(SILENCE * SAMPLE_RATE)), words),),
     "volume": (
         lambda audio, words: (audio / 2, words),
         lambda audio, words: (np.clip(audio * 2, -1, 1), words),

@@ -9,7 +9,7 @@ import numpy as np
 
 from components.conversation import Recording, Turn
 from components.evaluate.prediction import Classify, spread
-from components.fusion import Clip, turn_clip
+from components.fusion import turn_clip
 
 SERVED = ("model.onnx", "tokenizer.json")
 """The files of a version that a server loads."""
@@ -38,10 +38,8 @@ def measure_latency(
     model in production takes every turn right after the new one, so that both meet the same load.
 
     Args:
-        classify: the model.
-        champion: the one in production, where there is one.
-        recordings: the test fold.
-        turns: its turns.
+        champion: the model in production, where there is one.
+        recordings, turns: of the test fold.
         max_turns: how many are timed, spread evenly over all.
     """
     audio = {recording.name: recording.audio for recording in recordings}
@@ -55,15 +53,11 @@ def measure_latency(
     for _ in range(_ROUNDS):
         for i, clip in enumerate(clips):
             for k, model in enumerate(models):
-                best[k, i] = min(best[k, i], _seconds(model, clip))
+                began = time.perf_counter()
+                model([clip])
+                best[k, i] = min(best[k, i], time.perf_counter() - began)
     return {
         "turns": len(clips),
         "p95_ms": float(1000 * np.quantile(best[0], 0.95)),
         "times_production": None if champion is None else float(best[0].sum() / best[1].sum()),
     }
-
-
-def _seconds(classify: Classify, clip: Clip) -> float:
-    began = time.perf_counter()
-    classify([clip])
-    return time.perf_counter() - began

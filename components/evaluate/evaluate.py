@@ -25,7 +25,6 @@ class Evaluation:
 
     Attributes:
         metrics: all numbers, ready for JSON.
-        verdict: the gate's.
         turns: the test recordings' turns with the model's emotions.
         recordings: of the test fold.
     """
@@ -84,9 +83,9 @@ def evaluate(
     missing = [recording.name for recording in tested if recording.name not in turns]
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
-    steps = 1 if champion is None else 2
+    steps = 2 if champion else 1
     challenger_model = Classifier(model_dir)
-    champion_model = None if champion is None else Classifier(champion)
+    champion_model = Classifier(champion) if champion else None
     predicted = predict_turns(challenger_model, tested, turns, _part(progress, 0, steps))
     challenger = measure(tested, predicted, profile.seed)
     metrics: dict[str, Any] = {
@@ -103,13 +102,13 @@ def evaluate(
         "champion": None,
         "comparison": None,
     }
-    if champion is not None and champion_model is not None:
+    if champion and champion_model:
         by_champion = predict_turns(champion_model, tested, turns, _part(progress, 1, steps))
         measured = measure(tested, by_champion, profile.seed)
         metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
         metrics["comparison"] = compare(challenger, measured, profile.seed)
     metrics |= _gate_measurements(
-        model_dir, challenger_model, champion_model, tested, predicted, settings=profile.gate
+        model_dir, challenger_model, champion_model, tested, predicted, profile.gate
     )
     return Evaluation(metrics, gate(metrics, profile.gate), predicted, tested)
 
@@ -159,23 +158,18 @@ def _gate_measurements(
     champion: Classify | None,
     recordings: Sequence[Recording],
     predicted: Sequence[Turn],
-    *,
     settings: GateSettings,
 ) -> dict[str, Any]:
     """Behaviour and latency. They take time, so they are measured only where the gate asks."""
-    behaviour, latency = settings.behaviour, None
-    if settings.latency is not None:
-        latency = measure_latency(
-            challenger, champion, recordings, predicted, settings.latency.max_turns
+    behaviour, latency = {}, None
+    if changes := settings.behaviour:
+        behaviour = measure_behaviour(
+            challenger, recordings, predicted, changes.shares(), changes.max_turns
         )
-    return {
-        "behaviour": {}
-        if behaviour is None
-        else measure_behaviour(
-            challenger, recordings, predicted, behaviour.shares(), behaviour.max_turns
-        ),
-        "served": {"megabytes": served_megabytes(model_dir), "latency": latency},
-    }
+    if limits := settings.latency:
+        latency = measure_latency(challenger, champion, recordings, predicted, limits.max_turns)
+    served = {"megabytes": served_megabytes(model_dir), "latency": latency}
+    return {"behaviour": behaviour, "served": served}
 
 
 def _test_part(recordings: Sequence[Recording], profile: Profile) -> list[Recording]:

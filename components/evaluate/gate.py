@@ -9,12 +9,8 @@ from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, PASS, Bound, Check, 
 ROUNDING = 1e-9
 """0.60 − 0.65 must be within a margin of 0.05."""
 
-WORDS = {
-    "accuracy": "accuracy",
-    "uar": "unweighted recall",
-    "macro_f1": "macro F1",
-    "weighted_f1": "weighted F1",
-}
+WORDS = {"accuracy": "accuracy", "uar": "unweighted recall",
+         "macro_f1": "macro F1", "weighted_f1": "weighted F1"}  # fmt: skip
 
 ERRORS = {"teer": "TEER", "steer": "sTEER"}
 """Of these, less is better."""
@@ -53,22 +49,19 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
 
 
 def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    for name in ("accuracy", "macro_f1"):
-        threshold = getattr(settings, f"min_{name}")
-        if threshold is not None:
-            yield _level(f"min_{name}", WORDS[name], metrics[name]["rate"], "at least", threshold)
+    for name, threshold in (
+        ("accuracy", settings.min_accuracy),
+        ("macro_f1", settings.min_macro_f1),
+    ):
+        yield from _limit(f"min_{name}", WORDS[name], metrics[name]["rate"], "at least", threshold)
     for emotion, threshold in (settings.min_f1 or {}).items():
         value = metrics["emotions"][emotion]["f1"]
-        yield _level(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)
-    for name, words in ERRORS.items():
-        threshold = getattr(settings, f"max_{name}")
-        if threshold is not None:
-            part = metrics["scores"][DEFAULT][name]
-            value = None if part is None else part["rate"]
-            yield _level(f"max_{name}", f"{words} ({DEFAULT})", value, "at most", threshold)
-    if settings.max_ece is not None:
-        value = metrics["calibration"]["ece"]
-        yield _level("max_ece", "calibration error", value, "at most", settings.max_ece)
+        yield from _limit(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)
+    for name, threshold in (("teer", settings.max_teer), ("steer", settings.max_steer)):
+        words, value = f"{ERRORS[name]} ({DEFAULT})", _rate(metrics, name)
+        yield from _limit(f"max_{name}", words, value, "at most", threshold)
+    value = metrics["calibration"]["ece"]
+    yield from _limit("max_ece", "calibration error", value, "at most", settings.max_ece)
 
 
 def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
@@ -93,7 +86,8 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
         bound, threshold = test["upper_bound" if error else "lower_bound"], -up * margin
         side: Bound = "below" if error else "above"
         words = {**WORDS, **ERRORS}[name]
-        says = f"{words} is {_rate(metrics, name)}, production's {_rate(metrics['champion'], name)}"
+        own, champions = _rate(metrics, name), _rate(metrics["champion"], name)
+        says = f"{words} is {_number(own)}, production's {_number(champions)}"
         # Time that no scored utterance lies in counts for an error rate, too.
         differing = metrics["comparison"]["differing_turns" if error else "differing"]
         if differing == 0:
@@ -119,97 +113,70 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
                 f"; the difference is {side} {_number(bound)} (one-sided 95 % bound), and must be"
                 f" {side} {_number(threshold)}"
             )
-        yield Check(
-            name=f"no_regression.{name}",
-            value=bound,
-            bound=side,
-            threshold=threshold,
-            result=result,
-            says=says,
-        )
+        yield Check(f"no_regression.{name}", bound, side, threshold, result, says)
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    slices = settings.slices
-    for name in type(slices).model_fields if slices else ():
-        limits = getattr(slices, name)
+    for name, limits in settings.slices or ():
         if limits is None:
             continue
-        threshold, min_count, parts = (
-            limits.min_accuracy,
-            limits.min_utterances,
-            metrics["slices"][name],
-        )
-        words = name.replace("_", " ")
+        threshold, min_count = limits.min_accuracy, limits.min_utterances
+        check, words, parts = f"slices.{name}", name.replace("_", " "), metrics["slices"][name]
         if not parts:
             says = f"{words} is not known of any utterance; it was to be looked at"
-            yield Check(
-                name=f"slices.{name}",
-                value=None,
-                bound="at least",
-                threshold=threshold,
-                result=INCONCLUSIVE,
-                says=says,
-            )
+            yield Check(check, None, "at least", threshold, INCONCLUSIVE, says)
         for part, numbers in parts.items():
             count, value = numbers["accuracy"]["total"], numbers["accuracy"]["rate"]
-            check = f"slices.{name}.{part}"
             if count < min_count:
                 says = (
                     f"accuracy where {words} is {part} is {_number(value)} of {count} utterances,"
                     f" too few to tell (fewer than {min_count})"
                 )
-                yield Check(
-                    name=check,
-                    value=value,
-                    bound="at least",
-                    threshold=threshold,
-                    result=INCONCLUSIVE,
-                    says=says,
-                )
+                yield Check(f"{check}.{part}", value, "at least", threshold, INCONCLUSIVE, says)
             else:
                 where = f"accuracy of {count} utterances where {words} is {part}"
-                yield _level(check, where, value, "at least", threshold)
+                yield from _limit(f"{check}.{part}", where, value, "at least", threshold)
 
 
 def _behaviour(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     for name, threshold in settings.behaviour.shares().items() if settings.behaviour else ():
         numbers = metrics["behaviour"][name]
         words = f"share of {numbers['total']} turns whose answer holds when {CHANGED[name]}"
-        yield _level(f"behaviour.{name}", words, numbers["rate"], "at least", threshold)
+        yield from _limit(f"behaviour.{name}", words, numbers["rate"], "at least", threshold)
 
 
 def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    served, latency = metrics["served"], settings.latency
-    if latency and latency.max_p95_ms is not None:
-        name, value = "latency.max_p95_ms", served["latency"]["p95_ms"]
+    limits, served = settings.latency, metrics["served"]
+    if limits and limits.max_p95_ms is not None:
+        value = served["latency"]["p95_ms"]
         words = f"time of 95 % of {served['latency']['turns']} turns, in milliseconds,"
-        yield _level(name, words, value, "at most", latency.max_p95_ms)
-    if latency and latency.max_times_production is not None and metrics["champion"] is not None:
-        name, value = "latency.max_times_production", served["latency"]["times_production"]
-        words = "time, as a multiple of production's,"
-        yield _level(name, words, value, "at most", latency.max_times_production)
-    if settings.max_megabytes is not None:
-        words = "size of the served files, in megabytes,"
-        yield _level("max_megabytes", words, served["megabytes"], "at most", settings.max_megabytes)
+        yield from _limit("latency.max_p95_ms", words, value, "at most", limits.max_p95_ms)
+    if limits and limits.max_times_production is not None and metrics["champion"] is not None:
+        threshold, value = limits.max_times_production, served["latency"]["times_production"]
+        name, words = "latency.max_times_production", "time, as a multiple of production's,"
+        yield from _limit(name, words, value, "at most", threshold)
+    name, words = "max_megabytes", "size of the served files, in megabytes,"
+    yield from _limit(name, words, served["megabytes"], "at most", settings.max_megabytes)
 
 
-def _rate(metrics: Metrics, name: str) -> str:
+def _rate(metrics: Metrics, name: str) -> float | None:
     part = metrics["scores"][DEFAULT][name] if name in ERRORS else metrics[name]
-    return _number(None if part is None else part["rate"])
+    return None if part is None else part["rate"]
 
 
-def _level(name: str, words: str, value: float | None, bound: Bound, threshold: float) -> Check:
-    """A number on the right side of a threshold, or on it."""
+def _limit(
+    name: str, words: str, value: float | None, bound: Bound, threshold: float | None
+) -> Iterator[Check]:
+    """A number on the right side of a threshold, or on it; no check where there is no threshold."""
+    if threshold is None:
+        return
     says = f"{words} is {_number(value)}, and must be {bound} {_number(threshold)}"
     result: Result = INCONCLUSIVE
     if value is not None:
         spare = value - threshold if bound == "at least" else threshold - value
         result = PASS if spare >= -ROUNDING else FAIL
-    return Check(name=name, value=value, bound=bound, threshold=threshold, result=result, says=says)
+    yield Check(name, value, bound, threshold, result, says)
 
 
 def _number(value: float | None) -> str:
-    if value is None:
-        return "unknown"
-    return f"{value:.4f}".replace("-", "−")
+    return "unknown" if value is None else f"{value:.4f}".replace("-", "−")

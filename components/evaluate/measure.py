@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from components.conversation import EMOTIONS, Recording, Turn
-from components.evaluate.slices import classify, measure_slices
+from components.evaluate.slices import RATES, classify, measure_slices
 from components.scoring import (
     CONVENTIONS,
     DEFAULT,
     Classification,
-    Comparison,
     Scores,
     Share,
     TimeErrors,
@@ -28,9 +27,7 @@ from components.scoring import (
     wer,
     word_speaker_accuracy,
 )
-from components.scoring.classification import accuracy, macro_f1, uar, weighted_f1
-
-RATES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
+from components.scoring.intervals import Statistic
 
 
 @dataclass(frozen=True)
@@ -66,10 +63,10 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
     ]
-    answered_by = utterance_predictions([utterance for utterance, _ in pairs], turns)
+    predictions = utterance_predictions([utterance for utterance, _ in pairs], turns)
     scored = [
         (utterance, recording, answer)
-        for (utterance, recording), answer in zip(pairs, answered_by, strict=True)
+        for (utterance, recording), answer in zip(pairs, predictions, strict=True)
         if utterance.emotion in EMOTIONS
     ]
     each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
@@ -92,14 +89,9 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
         "slices": measure_slices(scored),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
-    return Measurement(
-        metrics=metrics,
-        confusions=confusions,
-        errors=errors,
-        emotions=tuple(turn.emotion for turn in turns),
-        answers=tuple(answer.emotion for _, _, answer in scored),
-        right=right,
-    )
+    emotions = tuple(turn.emotion for turn in turns)
+    answers = tuple(answer.emotion for _, _, answer in scored)
+    return Measurement(metrics, confusions, errors, emotions, answers, right)
 
 
 def compare(first: Measurement, second: Measurement, seed: int) -> dict[str, Any]:
@@ -107,13 +99,12 @@ def compare(first: Measurement, second: Measurement, seed: int) -> dict[str, Any
 
     `differing` counts the utterances that they answered differently, `differing_turns` the turns.
     """
-    tests: dict[str, Comparison] = {
+    tests = {
         name: paired_bootstrap(first.confusions, second.confusions, rate, seed=seed)
         for name, rate in RATES.items()
-    } | {
-        name: paired_bootstrap(first.errors[name], second.errors[name], _quotient, seed=seed)
-        for name in first.errors
     }
+    for name, errors in first.errors.items():
+        tests[name] = paired_bootstrap(errors, second.errors[name], _quotient, seed=seed)
     return {
         **{name: test.to_json() for name, test in tests.items()},
         "differing": _differing(first.answers, second.answers),
@@ -130,9 +121,13 @@ def _with_intervals(whole: Classification, confusions: np.ndarray, seed: int) ->
     numbers = whole.to_json()
     for name, rate in RATES.items():
         known = numbers[name] if name == "accuracy" else {"rate": numbers[name]}
-        interval = bootstrap(confusions, rate, seed=seed)
-        numbers[name] = {**known, "interval": interval.to_json() if interval else None}
+        numbers[name] = {**known, "interval": _interval(confusions, rate, seed)}
     return numbers
+
+
+def _interval(counts: np.ndarray, rate: Statistic, seed: int) -> dict[str, float] | None:
+    interval = bootstrap(counts, rate, seed=seed)
+    return interval.to_json() if interval else None
 
 
 def _over_time(
@@ -146,26 +141,21 @@ def _over_time(
     by_convention: dict[str, Any] = {}
     for name, convention in CONVENTIONS.items():
         each = list(score_each(reference, turns, name).values())
-        numbers = sum(each[1:], start=each[0]).to_json()
+        scores = sum(each[1:], start=each[0])
+        numbers = scores.to_json()
         if name == DEFAULT:
             counts = {part: _seconds(each, part) for part in ("teer", "steer", "der")}
             for part, seconds in counts.items():
-                interval = bootstrap(seconds, _quotient, seed=seed)
-                numbers[part]["interval"] = interval.to_json() if interval else None
+                numbers[part]["interval"] = _interval(seconds, _quotient, seed)
             errors = {part: counts[part] for part in ("teer", "steer")}
+            # EERa and sEERa: confusion over speech that reference and hypothesis agree on.
+            agreed = {
+                name: part.agreed_to_json()
+                for name, part in (("eera", scores.teer), ("seera", scores.steer))
+                if part is not None
+            }
         by_convention[name] = {**numbers, "note": convention.note}
-        if name == DEFAULT:
-            agreed = _agreed(sum(each[1:], start=each[0]))
     return {"scores": by_convention, "agreed": agreed}, errors
-
-
-def _agreed(scores: Scores) -> dict[str, Any]:
-    """EERa and sEERa: confusion over speech that reference and hypothesis agree on."""
-    return {
-        name: part.agreed_to_json()
-        for name, part in (("eera", scores.teer), ("seera", scores.steer))
-        if part is not None
-    }
 
 
 def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
@@ -184,14 +174,11 @@ def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) ->
         errors["wer"] += wer(reference, own)
         errors["tcpwer"] += tcpwer(reference, own)
         speakers.append(word_speaker_accuracy(reference, own))
-    interval = bootstrap(np.array([[s.correct, s.total] for s in speakers]), _quotient, seed=seed)
-    return {
-        **{name: value.to_json() for name, value in errors.items()},
-        "speaker_accuracy": {
-            **sum(speakers, start=Share.zero()).to_json(),
-            "interval": interval.to_json() if interval else None,
-        },
-    }
+    shares = np.array([[share.correct, share.total] for share in speakers])
+    accuracy = sum(speakers, start=Share.zero()).to_json()
+    accuracy["interval"] = _interval(shares, _quotient, seed)
+    numbers = {name: value.to_json() for name, value in errors.items()}
+    return {**numbers, "speaker_accuracy": accuracy}
 
 
 def _quotient(counts: np.ndarray) -> np.ndarray:

@@ -1,13 +1,12 @@
 """A model's emotions for turns, computed in the same way as when it is served."""
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from components.conversation import Progress, Recording, Turn
-from components.fusion import Classifier, Clip, turn_clip
+from components.fusion import Clip, turn_clip
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ def spread(items: Sequence[T], max_items: int) -> list[T]:
 
 
 def predict_turns(
-    model: Path | Classify,
+    classify: Classify,
     recordings: Sequence[Recording],
     turns: Mapping[str, Sequence[Turn]],
     progress: Progress | None = None,
@@ -33,15 +32,13 @@ def predict_turns(
     Audio is read one recording's turns at a time, so memory holds one recording.
 
     Args:
-        model: a version's folder, or a model that is open.
-        recordings: what to predict for.
+        classify: the model, a `Classifier`.
         turns: each recording's turns.
         progress: called with the number of turns done and their total.
 
     Raises:
-        InputError: no model there, or audio that cannot be read.
+        InputError: audio that cannot be read.
     """
-    classify = Classifier(model) if isinstance(model, Path) else model
     total = sum(len(turns[recording.name]) for recording in recordings)
     answered: list[Turn] = []
     for recording in recordings:

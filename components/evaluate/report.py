@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.conversation import EMOTIONS, Recording, Turn
 from components.reporting.charts import ACCENT, reliability_chart, shares_chart
-from components.reporting.page import confusion_rows, render
+from components.reporting.page import confusion_rows, counted, render
 from components.reporting.timeline import timeline
 from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, turns_by_recording
 
@@ -24,14 +24,7 @@ def report_page(
     recordings: Sequence[Recording],
     turns: Sequence[Turn],
 ) -> str:
-    """Render the report.
-
-    Args:
-        metrics: as in `metrics.json`.
-        verdict: the gate's.
-        recordings: of the test fold.
-        turns: of these recordings, with the model's emotions.
-    """
+    """Render the report: the metrics, the verdict, and the test fold's turns with emotions."""
     by_name = turns_by_recording(turns)
     errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
     return render(
@@ -60,44 +53,27 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Headline numbers: name, part, and what it counts."""
     scores, words = metrics["scores"][DEFAULT], metrics["words"]
     accuracy, speakers = metrics["accuracy"], words["speaker_accuracy"]
-
-    def seconds(part: Mapping[str, Any] | None) -> str:
-        if part is None:
-            return ""
-        wrong = part["missed"] + part["false_alarm"] + part["confusion"]
-        return f"{wrong:.1f} of {part['total']:.1f} s"
-
-    def counted(part: Mapping[str, Any] | None, noun: str) -> str:
-        return "" if part is None else f"{part['errors']} errors in {part['length']} {noun}"
-
-    up = [
-        ("Accuracy (WAR)", accuracy, f"{accuracy['correct']} of {accuracy['total']} utterances"),
-        ("Unweighted recall", metrics["uar"], "mean over emotions"),
-        ("Macro F1", metrics["macro_f1"], "mean over emotions"),
-        ("Weighted F1", metrics["weighted_f1"], "weighted by utterances"),
-        (
-            "Speakers of words",
-            speakers,
-            f"{speakers['correct']} of {speakers['total']} recognised words",
-        ),
-    ]
-    down = [
-        ("TEER", scores["teer"], seconds(scores["teer"])),
-        ("sTEER", scores["steer"], seconds(scores["steer"])),
-        ("DER", scores["der"], seconds(scores["der"])),
-        ("cpWER", scores["cpwer"], counted(scores["cpwer"], "words")),
-        ("WER", words["wer"], counted(words["wer"], "words")),
+    tiles = [
+        ("Accuracy (WAR)", accuracy, f"{counted(accuracy)} utterances", "↑"),
+        ("Unweighted recall", metrics["uar"], "mean over emotions", "↑"),
+        ("Macro F1", metrics["macro_f1"], "mean over emotions", "↑"),
+        ("Weighted F1", metrics["weighted_f1"], "weighted by utterances", "↑"),
+        ("Speakers of words", speakers, f"{counted(speakers)} recognised words", "↑"),
+        ("TEER", scores["teer"], counted(scores["teer"] or {}), "↓"),
+        ("sTEER", scores["steer"], counted(scores["steer"] or {}), "↓"),
+        ("DER", scores["der"], counted(scores["der"]), "↓"),
+        ("cpWER", scores["cpwer"], counted(scores["cpwer"] or {}), "↓"),
+        ("WER", words["wer"], counted(words["wer"]), "↓"),
     ]
     return [
         {
             "name": name,
-            "rate": None if part is None else part["rate"],
-            "interval": None if part is None else part.get("interval"),
+            "rate": part and part["rate"],
+            "interval": part and part.get("interval"),
             "counts": counts,
             "arrow": arrow,
         }
-        for group, arrow in ((up, "↑"), (down, "↓"))
-        for name, part, counts in group
+        for name, part, counts, arrow in tiles
     ]
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 
 from components.base import InputError, atomic_path
@@ -46,16 +47,13 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         reference   |---- sad ----|  |- angry -|
         turn           |-------------|               sad, coverage 0.75
 
-    Turns that take none, or one that is not of the four, are left out.
+    Turns that take none, or one that is not of the four, are left out. The rest stay in order.
 
     >>> said = Utterance("u1", "call", 0.0, 4.0, "A", "F", "I am sorry", "sad")
     >>> recording = Recording("call", Path("call.wav"), "week-1", None, (said,))
     >>> turns = [Turn("call", 1.0, 5.0, "1", "am sorry"), Turn("call", 6.0, 7.0, "2", "oh")]
     >>> [(e.text, e.emotion, e.coverage) for e in label(turns, recording)]
     [('am sorry', 'sad', 0.75)]
-
-    Returns:
-        Examples in the order of the turns.
     """
     examples = []
     for turn in turns:
@@ -93,7 +91,6 @@ def label_folder(turns: Path, recordings: Sequence[Recording], out: Path) -> Cou
 
     Args:
         turns: a folder of `<recording>.json` (SegLST).
-        recordings: the corpus.
         out: the Parquet file, written whole or not at all.
 
     Returns:
@@ -114,8 +111,8 @@ def label_folder(turns: Path, recordings: Sequence[Recording], out: Path) -> Cou
         raise InputError(
             f"{turns}: no turn overlaps a labelled utterance; do turns and corpus belong together?"
         )
-    kinds = {"start": pa.float64(), "end": pa.float64(), "scripted": pa.bool_()}
-    kinds |= {"asr_confidence": pa.float64(), "coverage": pa.float64()}
+    kinds = dict.fromkeys(("start", "end", "asr_confidence", "coverage"), pa.float64())
+    kinds["scripted"] = pa.bool_()
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
     with atomic_path(out) as temporary:
         table = pa.Table.from_pylist([asdict(example) for example in examples], schema=schema)
@@ -130,12 +127,9 @@ def _overlap(turn: Turn, utterance: Utterance) -> Seconds:
 def _coverage(turn: Turn, utterances: Sequence[Utterance], emotion: str) -> float:
     """The share of the turn within the union of the emotion's utterances."""
     covered, reach = 0.0, turn.start
-    for utterance in sorted((u for u in utterances if u.emotion == emotion), key=_start):
+    own = (utterance for utterance in utterances if utterance.emotion == emotion)
+    for utterance in sorted(own, key=attrgetter("start")):
         end = min(turn.end, utterance.end)
         covered += max(0.0, end - max(reach, utterance.start))
         reach = max(reach, end)
     return covered / turn.duration
-
-
-def _start(utterance: Utterance) -> Seconds:
-    return utterance.start

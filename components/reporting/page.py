@@ -78,6 +78,22 @@ def interval(ends: Mapping[str, float] | None) -> str:
     return " to ".join(f"{100 * ends[end]:.1f}" for end in ("low", "high")).replace("-", "−")
 
 
+def counted(part: Mapping[str, Any]) -> str:
+    """What a rate is the quotient of.
+
+    >>> counted({"errors": 2, "length": 9}), counted({"correct": 7, "total": 9}), counted({})
+    ('2 errors in 9 words', '7 of 9', '')
+    """
+    if "correct" in part:
+        return f"{part['correct']} of {part['total']}"
+    if "errors" in part:
+        return f"{part['errors']} errors in {part['length']} words"
+    if "missed" in part:
+        wrong = part["missed"] + part["false_alarm"] + part["confusion"]
+        return f"{wrong:.1f} of {part['total']:.1f} s"
+    return ""
+
+
 def confusion_rows(
     references: Sequence[str], answers: Sequence[str], counts: Sequence[Sequence[float]]
 ) -> list[dict[str, Any]]:

@@ -83,6 +83,7 @@ class UnitRunner:
         progress: Progress,
     ) -> None:
         from components.evaluate import predict_turns
+        from components.fusion import Classifier
         from components.train import train
 
         model, training = folder.with_suffix(".model"), folder.with_suffix(".json")
@@ -99,7 +100,7 @@ class UnitRunner:
             with atomic_path(training) as temporary:
                 temporary.write_text(json.dumps(trained, indent=1), encoding="utf-8")
         tested = [r for r in self.recordings if r.fold == unit.test_fold]
-        turns = predict_turns(model, tested, corpus_turns.turns)
+        turns = predict_turns(Classifier(model), tested, corpus_turns.turns)
         with atomic_path(folder) as temporary:
             write_turns(temporary / "predictions.json", turns)
             shutil.copyfile(training, temporary / "training.json")

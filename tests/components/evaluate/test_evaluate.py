@@ -134,9 +134,10 @@ def test_production_is_not_the_model_itself(model, recordings, turns, profile):
 def test_the_gate_is_asked_all_that_it_can_be_asked(model, recordings, turns, profile, tmp_path):
     """Slices, behaviour, latency and size, measured on a real model and its graph."""
     from components.fusion.export import export_onnx
+    from components.fusion.model import load_model
 
     folder = shutil.copytree(model(None), tmp_path / "model")
-    export_onnx(folder, folder / "model.onnx")
+    export_onnx(load_model(folder), folder / "model.onnx")
     asked = profile.gate.model_dump() | {
         "min_f1": 0.0,
         "max_teer": 5.0,
