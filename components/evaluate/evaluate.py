@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from components.base import InputError, atomic_path, tree_digest
-from components.config import GateSettings, Profile
+from components.config import Profile
 from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns, write_turns
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
-from components.evaluate.prediction import Classify, predict_turns
+from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
 from components.fusion import Classifier
 from components.scoring import DEFAULT, Verdict
@@ -63,14 +63,12 @@ def evaluate(
     3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
     4. The model in production goes through 1–3 on the same utterances, today.
-    5. Where the gate asks for it: answers to changed turns, and times.
+    5. Where the gate asks for it, since it takes time: answers to changed turns, and times.
     6. The gate decides.
 
     Args:
-        model_dir: the model version's folder.
         recordings: the corpus, all folds.
         turns: each recording's turns; only the test fold's are read.
-        profile: says which fold is the test, and the gate's thresholds.
         champion: the folder of the model in production, where there is one.
         synthetic: the corpus is not of real people, and the report must say so.
         progress: called with the number of turns done and their total.
@@ -107,9 +105,17 @@ def evaluate(
         measured = measure(tested, by_champion, profile.seed)
         metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
         metrics["comparison"] = compare(challenger, measured, profile.seed)
-    metrics |= _gate_measurements(
-        model_dir, challenger_model, champion_model, tested, predicted, profile.gate
-    )
+    behaviour, latency = {}, None
+    if changes := profile.gate.behaviour:
+        behaviour = measure_behaviour(
+            challenger_model, tested, predicted, changes.shares(), changes.max_turns
+        )
+    if limits := profile.gate.latency:
+        latency = measure_latency(
+            challenger_model, champion_model, tested, predicted, limits.max_turns
+        )
+    metrics["behaviour"] = behaviour
+    metrics["served"] = {"megabytes": served_megabytes(model_dir), "latency": latency}
     return Evaluation(metrics, gate(metrics, profile.gate), predicted, tested)
 
 
@@ -150,26 +156,6 @@ def write_text(path: Path, text: str) -> None:
     """Write text, whole or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def _gate_measurements(
-    model_dir: Path,
-    challenger: Classify,
-    champion: Classify | None,
-    recordings: Sequence[Recording],
-    predicted: Sequence[Turn],
-    settings: GateSettings,
-) -> dict[str, Any]:
-    """Behaviour and latency. They take time, so they are measured only where the gate asks."""
-    behaviour, latency = {}, None
-    if changes := settings.behaviour:
-        behaviour = measure_behaviour(
-            challenger, recordings, predicted, changes.shares(), changes.max_turns
-        )
-    if limits := settings.latency:
-        latency = measure_latency(challenger, champion, recordings, predicted, limits.max_turns)
-    served = {"megabytes": served_megabytes(model_dir), "latency": latency}
-    return {"behaviour": behaviour, "served": served}
 
 
 def _test_part(recordings: Sequence[Recording], profile: Profile) -> list[Recording]:

@@ -36,7 +36,6 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
         metrics: as `evaluate` gives them. With a `champion`, the production model's numbers of
             the same utterances, measured today, there is the `comparison` with it; without,
             nothing is compared.
-        settings: the checks and their thresholds.
     """
     checks = (
         *_levels(metrics, settings),

@@ -56,8 +56,7 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
     """Measure turns with emotions against the recordings' references.
 
     Args:
-        recordings: what the turns are of, with at least one utterance among them.
-        turns: a system's; those of other recordings are not allowed.
+        recordings: what all the turns are of, with at least one utterance among them.
         seed: of the bootstrap.
     """
     pairs = [
@@ -166,19 +165,16 @@ def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
     by_name = turns_by_recording(turns)
-    errors = {"wer": WordErrors.zero(), "tcpwer": WordErrors.zero()}
-    speakers = []
-    for recording in recordings:
-        reference = [utterance.as_turn() for utterance in recording.utterances]
-        own = by_name.get(recording.name, [])
-        errors["wer"] += wer(reference, own)
-        errors["tcpwer"] += tcpwer(reference, own)
-        speakers.append(word_speaker_accuracy(reference, own))
+    pairs = [([u.as_turn() for u in r.utterances], by_name.get(r.name, [])) for r in recordings]
+    speakers = [word_speaker_accuracy(*pair) for pair in pairs]
     shares = np.array([[share.correct, share.total] for share in speakers])
     accuracy = sum(speakers, start=Share.zero()).to_json()
     accuracy["interval"] = _interval(shares, _quotient, seed)
-    numbers = {name: value.to_json() for name, value in errors.items()}
-    return {**numbers, "speaker_accuracy": accuracy}
+    errors = {
+        name: sum((count(*pair) for pair in pairs), start=WordErrors.zero()).to_json()
+        for name, count in (("wer", wer), ("tcpwer", tcpwer))
+    }
+    return {**errors, "speaker_accuracy": accuracy}
 
 
 def _quotient(counts: np.ndarray) -> np.ndarray:

@@ -32,7 +32,6 @@ def predict_turns(
     Audio is read one recording's turns at a time, so memory holds one recording.
 
     Args:
-        classify: the model, a `Classifier`.
         turns: each recording's turns.
         progress: called with the number of turns done and their total.
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from components.conversation import EMOTIONS, Recording, Turn
 from components.reporting.charts import ACCENT, reliability_chart, shares_chart
 from components.reporting.page import confusion_rows, counted, render
 from components.reporting.timeline import timeline
 from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, turns_by_recording
-
-if TYPE_CHECKING:
-    from markupsafe import Markup
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -27,6 +24,7 @@ def report_page(
     """Render the report: the metrics, the verdict, and the test fold's turns with emotions."""
     by_name = turns_by_recording(turns)
     errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
+    f1 = [metrics["emotions"][emotion]["f1"] or 0.0 for emotion in EMOTIONS]
     return render(
         TEMPLATE,
         m=metrics,
@@ -35,16 +33,21 @@ def report_page(
         undecided=sum(check.result == INCONCLUSIVE for check in verdict.checks),
         tiles=_tiles(metrics),
         confusion=confusion_rows(confusion["reference"], confusion["answers"], confusion["counts"]),
-        f1_chart=_f1_chart(metrics["emotions"]),
+        f1_chart=shares_chart("F1 of each emotion", EMOTIONS, {"F1": (ACCENT, f1)}, width=4.6),
         errors=errors,
-        errors_chart=_errors_chart(errors),
+        errors_chart=shares_chart(
+            "errors over time, by kind",
+            [f"{row['name']} {row['convention']}" for row in errors],
+            {
+                kind: (colour, [row[kind.replace(" ", "_")] / row["total"] for row in errors])
+                for kind, colour in ERROR_COLOURS.items()
+            },
+        ),
         error_colours=ERROR_COLOURS,
         reliability=reliability_chart(
             "share of right answers by confidence", metrics["calibration"]["bins"]
         ),
-        timelines=[
-            timeline(recording, by_name.get(recording.name, [])) for recording in recordings
-        ],
+        timelines=[timeline(r, by_name.get(r.name, [])) for r in recordings],
         default=DEFAULT,
     )
 
@@ -85,19 +88,3 @@ def _errors(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
         for key, name in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER"))
         if numbers[key] is not None and numbers[key]["total"]
     ]
-
-
-def _errors_chart(errors: Sequence[Mapping[str, Any]]) -> "Markup":
-    return shares_chart(
-        "errors over time, by kind",
-        [f"{row['name']} {row['convention']}" for row in errors],
-        {
-            kind: (colour, [row[kind.replace(" ", "_")] / row["total"] for row in errors])
-            for kind, colour in ERROR_COLOURS.items()
-        },
-    )
-
-
-def _f1_chart(emotions: Mapping[str, Mapping[str, Any]]) -> "Markup":
-    shares = [emotions[emotion]["f1"] or 0.0 for emotion in EMOTIONS]
-    return shares_chart("F1 of each emotion", EMOTIONS, {"F1": (ACCENT, shares)}, width=4.6)

@@ -95,18 +95,15 @@ class LogMel(nn.Module):
         """Waveforms [B, T], zero beyond their lengths → [B, bins, F] and frames [B], 100/s."""
         # Eight decades under the loudest point are kept: half precision has three.
         with exactly(audio):
-            return self._features(audio.float(), lengths)
-
-    def _features(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        samples = nn.functional.pad(audio, (0, N_FFT))
-        start = samples[:, 1 : N_FFT // 2 + 1].flip(1)
-        waves = torch.cat([start, samples], 1)[:, None]
-        spectrum = nn.functional.conv1d(waves, self.kernel, stride=HOP)
-        spectrum = spectrum[:, :, : (audio.shape[1] + HOP - 1) // HOP]
-        real, imaginary = spectrum.chunk(2, dim=1)
-        mel = self.filters @ (real.square() + imaginary.square())
-        log = mel.clamp_min(1e-10).log10()
-        frames = (lengths + HOP - 1) // HOP
-        mask = length_mask(frames, log.shape[2])[:, None]
-        loudest = log.masked_fill(~mask, -math.inf).amax((1, 2), keepdim=True)
-        return ((torch.maximum(log, loudest - 8.0) + 4.0) / 4.0) * mask, frames
+            samples = nn.functional.pad(audio.float(), (0, N_FFT))
+            start = samples[:, 1 : N_FFT // 2 + 1].flip(1)
+            waves = torch.cat([start, samples], 1)[:, None]
+            spectrum = nn.functional.conv1d(waves, self.kernel, stride=HOP)
+            spectrum = spectrum[:, :, : (audio.shape[1] + HOP - 1) // HOP]
+            real, imaginary = spectrum.chunk(2, dim=1)
+            mel = self.filters @ (real.square() + imaginary.square())
+            log = mel.clamp_min(1e-10).log10()
+            frames = (lengths + HOP - 1) // HOP
+            mask = length_mask(frames, log.shape[2])[:, None]
+            loudest = log.masked_fill(~mask, -math.inf).amax((1, 2), keepdim=True)
+            return ((torch.maximum(log, loudest - 8.0) + 4.0) / 4.0) * mask, frames

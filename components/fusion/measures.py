@@ -15,7 +15,6 @@ def turn_measures(audio: np.ndarray, words: str) -> dict[str, float]:
 
     Args:
         audio: float32 [samples], mono at 16 kHz.
-        words: the turn's text.
 
     Returns:
         `duration` in seconds, `words_per_second`, `loudness_db` (root mean square against full

@@ -82,8 +82,7 @@ class MoodlineModel(PreTrainedModel):
         """Pretrained encoders under a fresh head.
 
         Args:
-            acoustic: the speech encoder, a folder or a hub name.
-            text: the text encoder, likewise.
+            acoustic, text: the speech and the text encoder: a folder or a hub name.
             acoustic_layers: how many of the speech encoder's Transformer layers are used, from
                 below; None takes all. Its upper layers know words rather than how they are said.
             seed: of the head's first weights.
@@ -142,10 +141,8 @@ class MoodlineModel(PreTrainedModel):
         """Classify a batch of clips.
 
         Args:
-            audio: float32 [B, T], 16 kHz.
-            audio_lengths: int64 [B], samples.
-            input_ids: int64 [B, L], with special tokens.
-            text_lengths: int64 [B], tokens.
+            audio, audio_lengths: float32 [B, T] at 16 kHz, and int64 [B] samples.
+            input_ids, text_lengths: int64 [B, L] with special tokens, and [B] tokens.
         """
         return self.head(*self.encode(audio, audio_lengths, input_ids, text_lengths))
 
@@ -233,12 +230,13 @@ def text_positions(config: PretrainedConfig) -> int:
     return positions - (config.pad_token_id or 0) - 1 if offset else positions
 
 
-def check_kind(folder: Path) -> None:
-    """Refuse a folder that holds no Moodline model.
+def load_model(folder: Path) -> MoodlineModel:
+    """Load a model version's folder, for inference.
 
     Raises:
-        InputError: no model there, or one of another architecture.
+        InputError: no model there, one of another architecture, or weights that do not fit it.
     """
+    folder = Path(folder)
     try:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
     except FileNotFoundError:
@@ -247,16 +245,6 @@ def check_kind(folder: Path) -> None:
         raise InputError(f"{folder / 'config.json'}: is not a model's configuration") from None
     if kind != MoodlineConfig.model_type:
         raise InputError(f"{folder}: is a {kind} checkpoint, not a Moodline model")
-
-
-def load_model(folder: Path) -> MoodlineModel:
-    """Load a model version's folder, for inference.
-
-    Raises:
-        InputError: no model there, one of another architecture, or weights that do not fit it.
-    """
-    folder = Path(folder)
-    check_kind(folder)
     try:
         # Sizes that do not fit are reported below, in one line, with whatever else does not.
         options = {"output_loading_info": True, "ignore_mismatched_sizes": True}

@@ -24,8 +24,7 @@ class OnnxModel:
 
     Attributes:
         emotions: the order of the probabilities.
-        max_samples: the longest clip the graph takes.
-        max_tokens: the longest text, special tokens included.
+        max_samples, max_tokens: the longest clip and text (with special tokens) the graph takes.
         hidden_size: d, the width of the embedding.
     """
 

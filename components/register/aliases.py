@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.base import Unavailable
-from components.register.connection import MISSING, MODEL, all_versions, ignored, in_turn
+from components.register.connection import MODEL, all_versions, ignored, in_turn
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -66,7 +66,7 @@ def sync_aliases(client: "MlflowClient") -> dict[str, int]:
 
 def _actual(client: "MlflowClient") -> dict[str, int]:
     """The aliases as MLflow has them."""
-    with ignored(MISSING):
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
         aliases = client.get_registered_model(MODEL).aliases
         return {alias: int(version) for alias, version in aliases.items()}
     return {}
@@ -74,7 +74,7 @@ def _actual(client: "MlflowClient") -> dict[str, int]:
 
 def _write(client: "MlflowClient", alias: str, version: int | None) -> bool:
     """Set an alias, or delete it; False if there is nothing that it could be set on."""
-    with ignored(MISSING):
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
         if version is None:
             in_turn(lambda: client.delete_registered_model_alias(MODEL, alias))
         else:

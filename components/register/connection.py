@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 MODEL = "moodline"
 """The registered model; also the name of the experiment that holds its runs."""
 
-MISSING = "RESOURCE_DOES_NOT_EXIST"
-EXISTS = "RESOURCE_ALREADY_EXISTS"
-
 T = TypeVar("T")
 
 _PAGE_SIZE = 1000
@@ -111,7 +108,8 @@ def in_turn(write: Callable[[], T]) -> T:
             return write()
         except MlflowException as error:
             retryable = any(words in str(error).lower() for words in _RETRYABLE)
-            if error.error_code == EXISTS or not retryable or time.monotonic() > deadline:
+            exists_already = error.error_code == "RESOURCE_ALREADY_EXISTS"
+            if exists_already or not retryable or time.monotonic() > deadline:
                 raise
         time.sleep(random.uniform(0.02, 0.2))
 
@@ -141,7 +139,7 @@ def ignored(code: str) -> Iterator[None]:
 
 def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:
     """Create a registered model unless it exists."""
-    with ignored(EXISTS):
+    with ignored("RESOURCE_ALREADY_EXISTS"):
         in_turn(lambda: client.create_registered_model(name, description=description))
 
 

@@ -19,13 +19,11 @@ LONGEST_TAG = 5000
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a model was made from.
+    """What a model was made from, and why.
 
     Attributes:
         git_commit: of the code; with `-dirty` where files were changed since.
         corpus_digest: of the corpus it learned from and was tested on.
-        profile: every name and number of the run.
-        reason: why it was made.
         cause: what started the run, where nobody did: an alert's key and its address.
     """
 
@@ -42,10 +40,6 @@ class Lineage:
         values += [protocol.validation, protocol.test, self.reason, self.cause]
         tags = zip(LINEAGE_TAGS, values, strict=True)
         return {name: text[:LONGEST_TAG] for name, text in tags if text}
-
-    def parameters(self) -> dict[str, str]:
-        """The profile's entries, flat: `train.epochs` and so on."""
-        return {key: str(value) for key, value in flat(self.profile.model_dump(mode="json"))}
 
 
 def evidence_key(metrics: Path, verdict: Path, lineage: Lineage) -> str:

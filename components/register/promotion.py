@@ -47,7 +47,6 @@ def promote(
         actor: who does it.
         reason: why; a must with `force`, and where the verdict is inconclusive.
         force: promote whatever the verdict says.
-        to: the stage.
 
     Returns:
         The ledger's entry that put it there.

@@ -32,10 +32,7 @@ def register(
     passed. What is registered with the very same evidence already stays the version that it is.
 
     Args:
-        model: the model's folder.
-        metrics: `metrics.json`; its `model` is the digest of the folder that was measured.
-        report: the report for people, HTML.
-        verdict: `verdict.json`, of the same folder.
+        model: the model's folder; `metrics.json` and `verdict.json` must be of its digest.
 
     Returns:
         The version's number.

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from components.base import InputError
 from components.config import Settings
-from components.register.connection import EXISTS, MODEL, faults, ignored, in_turn, mlflow_client
-from components.register.evidence import LONGEST_TAG, Lineage, evidence_key, numbers, read_metrics
+from components.register.connection import MODEL, faults, ignored, in_turn, mlflow_client
+from components.register.evidence import (
+    LONGEST_TAG,
+    Lineage,
+    evidence_key,
+    flat,
+    numbers,
+    read_metrics,
+)
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -49,12 +56,7 @@ def record_refusal(
 
 
 def record_failure(step: str, message: str, tags: Mapping[str, str], settings: Settings) -> str:
-    """Keep a trace of a pipeline run that failed: an MLflow run with status FAILED.
-
-    Args:
-        step: the step that failed.
-        message: why.
-        tags: what else is known of the run.
+    """Keep a trace of a pipeline run whose `step` failed: an MLflow run with status FAILED.
 
     Returns:
         MLflow's id of the run.
@@ -116,7 +118,7 @@ def evidence_run(
     run_id = in_turn(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
     try:
         now = get_current_time_millis()
-        params = [Param(key, value) for key, value in lineage.parameters().items()]
+        params = [Param(key, str(v)) for key, v in flat(lineage.profile.model_dump(mode="json"))]
         points = [Metric(key, value, now, 0) for key, value in scores.items()]
         for start in range(0, max(len(params), len(points)), _BATCH):
             batch = slice(start, start + _BATCH)
@@ -156,7 +158,7 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
         location = settings.mlflow_artifacts
         if "://" not in location:
             location = Path(location).resolve().as_uri()
-        with ignored(EXISTS):
+        with ignored("RESOURCE_ALREADY_EXISTS"):
             return in_turn(lambda: client.create_experiment(MODEL, None if on_server else location))
         experiment = client.get_experiment_by_name(MODEL)
     if experiment is None or experiment.lifecycle_stage != "active":

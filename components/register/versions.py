@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING
 from components.base import InputError, atomic_path, tree_digest
 from components.config import Settings
 from components.register.aliases import ALIASES, CANDIDATE, aliases_by_ledger, sync_aliases
-from components.register.connection import (
-    MISSING,
-    MODEL,
-    all_versions,
-    exists,
-    ignored,
-    mlflow_client,
-)
+from components.register.connection import MODEL, all_versions, exists, ignored, mlflow_client
 from components.register.evidence import LINEAGE_TAGS
 from components.register.ledger import production_stack, read_ledger
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
@@ -38,7 +31,6 @@ class Version:
 
     Attributes:
         number: its number; Triton's version is the same.
-        created: when it was registered.
         aliases: production, previous, staging (by the ledger), candidate (the newest).
         digest: of the model's folder.
         verdict: "pass", "fail" or "inconclusive"; `NO_VERDICT` for none.
@@ -171,7 +163,7 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     number = int(name) if name.isdecimal() else _aliased(client, name)
     if number is None:
         raise InputError(f"{name}: no version of {MODEL} has this alias; see `registry list`")
-    with ignored(MISSING):
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
         return client.get_model_version(MODEL, str(number))
     raise InputError(f"{version}: there is no such version of {MODEL}")
 

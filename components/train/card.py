@@ -1,15 +1,16 @@
 """The model card: what a version is, what it was made from, what it must not be used for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from components.config import TrainStep
 from components.conversation import EMOTIONS
-from components.train.data import Row, Split, count_emotions
+from components.train.data import Split, count_emotions
 
 _CARD = """\
 # Moodline: emotion of a speaker turn
 
-Who said what is given; this model says with which emotion: {{ emotions }}. It reads a turn's sound
+Who said what is given; this model says with which emotion: \
+{{ emotions | join(", ") }}. It reads a turn's sound
 (mono, 16 kHz) and its words, and answers with four probabilities.
 
 | | |
@@ -22,8 +23,8 @@ Who said what is given; this model says with which emotion: {{ emotions }}. It r
 
 ## Data and protocol
 
-| part | recordings | {% for e in emotions_list %}{{ e }} | {% endfor %}all |
-|---|---|{% for e in emotions_list %}---|{% endfor %}---|
+| part | recordings | {% for e in emotions %}{{ e }} | {% endfor %}all |
+|---|---|{% for e in emotions %}---|{% endfor %}---|
 {% for part in parts -%}
 | {{ part.name }} | {{ part.recordings }} | {% for n in part.counts %}{{ n }} | {% endfor %}\
 {{ part.total }} |
@@ -79,6 +80,15 @@ def model_card(
     """
     from jinja2 import Environment, StrictUndefined
 
+    parts = [
+        {
+            "name": name,
+            "recordings": len({row.recording for row in rows}),
+            "counts": list(count_emotions(rows).values()),
+            "total": len(rows),
+        }
+        for name, rows in (("training", split.training), ("validation", split.validation))
+    ]
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(_CARD)
     return template.render(
         profile=profile,
@@ -87,16 +97,6 @@ def model_card(
         best_epoch=best_epoch,
         epochs=epochs,
         validation=validation,
-        emotions=", ".join(EMOTIONS),
-        emotions_list=EMOTIONS,
-        parts=[_part("training", split.training), _part("validation", split.validation)],
+        emotions=EMOTIONS,
+        parts=parts,
     )
-
-
-def _part(name: str, rows: Sequence[Row]) -> dict[str, object]:
-    return {
-        "name": name,
-        "recordings": len({row.recording for row in rows}),
-        "counts": list(count_emotions(rows).values()),
-        "total": len(rows),
-    }

@@ -31,7 +31,6 @@ class EpochKeeper(TrainerCallback):
     `load_best_model_at_end` need a checkpoint every epoch.)
 
     Args:
-        module: what is fitted.
         patience: epochs without a better score before it stops.
         seconds: the least time between two checkpoints.
         on_epoch: called with the history so far, after each epoch and when a run is resumed.

@@ -42,7 +42,6 @@ def fit(
 
     Args:
         module: a `MoodlineHead` over states, or a whole `MoodlineModel`.
-        training: windows to fit.
         validation: windows whose turns choose the epoch.
         work: a folder for checkpoints, which the caller removes; every process sees the same.
         on_epoch: as of `EpochKeeper`.
@@ -150,11 +149,7 @@ def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, 
 
 
 def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
-    """The scores of an epoch, counted as the report and the gate count them.
-
-    Args:
-        labels: [n] reference classes.
-        probabilities: [n, k].
+    """The scores of an epoch from labels [n] and probabilities [n, k], counted as the gate does.
 
     Returns:
         The cross-entropy (`loss`, in nats), `accuracy`, and `unweighted_recall` and `macro_f1`

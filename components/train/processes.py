@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 import torch
 from torch import distributed, serialization
@@ -89,7 +88,9 @@ def process_group() -> Iterator[None]:
         torch.cuda.set_device(device)
     else:
         # accelerate names a process's CPU "cpu:1", which torch.load does not know.
-        serialization.register_package(11, lambda _: None, _numbered_cpu)
+        serialization.register_package(
+            11, lambda _: None, lambda storage, name: storage if name.startswith("cpu:") else None
+        )
     backend = "nccl" if device.type == "cuda" else "gloo"
     # A long limit: the others wait while the first writes the version.
     distributed.init_process_group(backend, timeout=timedelta(hours=2))
@@ -97,7 +98,3 @@ def process_group() -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
-
-
-def _numbered_cpu(storage: Any, location: str) -> Any:
-    return storage if location.startswith("cpu:") else None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -149,14 +148,11 @@ def answer_rows(head: MoodlineHead, encoded: Sequence[Sequence[EncodedWindow]]) 
     """The head's answers on these states, windows averaged: [rows, 4 + d]."""
     device = head.positions.device
     one = torch.ones(1, dtype=torch.int64, device=device)
-    answers = []
-    for windows in encoded:
-        total: Any = 0.0
-        for window in windows:
-            states = (window.acoustic, window.text)
-            acoustic, text = (torch.from_numpy(x).to(device) for x in states)
-            output = head(acoustic[None], len(acoustic) * one, text[None], len(text) * one)
-            answer = torch.cat([output.logits.softmax(-1), output.embedding], 1)[0]
-            total = total + window.weight * answer.double().cpu().numpy()
-        answers.append(total)
-    return np.stack(answers)
+
+    def share(window: EncodedWindow) -> np.ndarray:
+        acoustic, text = (torch.from_numpy(x).to(device) for x in (window.acoustic, window.text))
+        output = head(acoustic[None], len(acoustic) * one, text[None], len(text) * one)
+        answer = torch.cat([output.logits.softmax(-1), output.embedding], 1)[0]
+        return window.weight * answer.double().cpu().numpy()
+
+    return np.stack([sum(map(share, windows)) for windows in encoded])

@@ -24,16 +24,13 @@ def open_run() -> dict[str, str]:
     A run is open if this process opened it, or if `MLFLOW_RUN_ID` names it.
     """
     run = os.environ.get("MLFLOW_RUN_ID")
-    if "mlflow" in sys.modules:
-        import mlflow
-
-        active = mlflow.active_run()
-        run = active.info.run_id if active else run
-    if not run:
+    if not run and "mlflow" not in sys.modules:
         return {}
     import mlflow
 
-    return {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()}
+    active = mlflow.active_run()
+    run = active.info.run_id if active else run
+    return {"MLFLOW_RUN_ID": run, "MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()} if run else {}
 
 
 class Curves:

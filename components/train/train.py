@@ -32,7 +32,6 @@ def train(
         recordings: the corpus that the examples were cut from.
         out_dir: the version's folder, written whole or not at all.
         profile: the models and numbers; a version depends only on the parts of `TrainStep`.
-        settings: where models and cache lie.
         progress: called with the steps done (examples read, epochs) and their total.
 
     Raises:
