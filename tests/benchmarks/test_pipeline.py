@@ -44,12 +44,12 @@ trained = train(out / "examples.parquet", recordings, out / "model", profile, se
 turns = read_test_turns(out / "turns", recordings, profile)
 found = evaluate(out / "model", recordings, turns, profile, synthetic=report.synthetic)
 found.write(out / "evidence")
-papers = [out / "evidence" / name for name in ("metrics.json", "report.html", "verdict.json")]
+evidence = [out / "evidence" / name for name in ("metrics.json", "report.html", "verdict.json")]
 lineage = Lineage("unknown", report.digest, profile)
 if found.verdict.decision == "fail":
-    record_refusal(*papers, lineage, settings)
+    record_refusal(*evidence, lineage, settings)
 else:
-    register(out / "model", *papers, lineage, settings)
+    register(out / "model", *evidence, lineage, settings)
 print(json.dumps(trained.digest))
 """
 

@@ -10,7 +10,7 @@ from safetensors.numpy import save_file
 
 from components.config import Settings, load_profile
 from components.register import Lineage, register
-from tests.components.register.conftest import write_papers
+from tests.components.register.conftest import write_evidence
 
 
 def as_version(folder: Path) -> Path:
@@ -25,6 +25,6 @@ def as_version(folder: Path) -> Path:
 
 def add(folder: Path, settings: Settings) -> int:
     """Register a model's folder; its version."""
-    papers = write_papers(folder.with_name(f"{folder.name}-papers"), folder)
+    evidence = write_evidence(folder.with_name(f"{folder.name}-papers"), folder)
     lineage = Lineage("0123abcd", "corpus", load_profile("demo"))
-    return register(folder, **papers, lineage=lineage, settings=settings)
+    return register(folder, **evidence, lineage=lineage, settings=settings)

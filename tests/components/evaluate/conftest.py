@@ -47,7 +47,7 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     """
     home = tmp_path_factory.mktemp("corpus")
     random = np.random.default_rng(0)
-    found = []
+    corpus = []
     for name, fold, scripted, emotions in (
         ("learned", "one", None, ["sad", "happy"]),
         ("calm", "two", False, ["sad", "sad", "angry", "sad"]),
@@ -58,8 +58,8 @@ def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
         tone = 0.3 * np.sin(2 * np.pi * np.cumsum(pitch) / SAMPLE_RATE)
         sound = tone + random.normal(0, 0.01, len(tone))
         soundfile.write(path, sound.astype(np.float32), SAMPLE_RATE)
-        found.append(Recording(name, path, fold, scripted, _utterances(name, emotions)))
-    return found
+        corpus.append(Recording(name, path, fold, scripted, _utterances(name, emotions)))
+    return corpus
 
 
 @pytest.fixture(scope="session")
@@ -120,7 +120,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Pa
 
 
 @pytest.fixture(scope="session")
-def found(
+def evaluation(
     model: Callable[[str | None], Path],
     recordings: list[Recording],
     turns: dict[str, list[Turn]],

@@ -46,10 +46,10 @@ def test_each_change_finds_the_model_that_minds_it(
             for n, c in MINDS.items()}  # fmt: skip
     for mind, classify in MINDS.items():
         predicted = [replace(turn, emotion=base[mind]) for turn in said]
-        found = measure_behaviour(classify, tested, predicted, [name], max_turns=100)
-        assert found[name]["total"] == 7
-        assert found[name]["kept"] == (0 if mind == name else 7), mind
-        assert found[name]["rate"] == found[name]["kept"] / 7
+        measured = measure_behaviour(classify, tested, predicted, [name], max_turns=100)
+        assert measured[name]["total"] == 7
+        assert measured[name]["kept"] == (0 if mind == name else 7), mind
+        assert measured[name]["rate"] == measured[name]["kept"] / 7
 
 
 def test_louder_or_softer_both_count(recordings: list[Recording], turns: Turns) -> None:
@@ -68,8 +68,8 @@ def test_few_turns_stand_for_many(recordings: list[Recording], turns: Turns) -> 
         heard.append(len(clips))
         return np.tile(np.eye(4)[0], (len(clips), 1))
 
-    found = measure_behaviour(classify, tested, predicted, ["filler", "silence"], max_turns=3)
-    assert found["filler"] == {"kept": 3, "total": 3, "rate": 1.0}
+    measured = measure_behaviour(classify, tested, predicted, ["filler", "silence"], max_turns=3)
+    assert measured["filler"] == {"kept": 3, "total": 3, "rate": 1.0}
     assert sum(heard) == 6
     assert spread(list(range(7)), 3) == [0, 2, 4]
     assert spread([1, 2], 3) == [1, 2]
@@ -104,15 +104,15 @@ def test_latency_is_the_best_of_three_beside_production(
 
         return classify
 
-    ours, theirs = takes("ours", 0.030), takes("theirs", 0.020)
-    found = measure_latency(ours, theirs, tested, own, max_turns=4)
-    assert found["turns"] == 4
-    assert found["p95_ms"] == pytest.approx(30)
-    assert found["times_production"] == pytest.approx(1.5)
-    assert calls[2:] == ["ours", "theirs"] * 12
-    alone = measure_latency(ours, None, tested, own, max_turns=4)
+    challenger, champion = takes("challenger", 0.030), takes("champion", 0.020)
+    measured = measure_latency(challenger, champion, tested, own, max_turns=4)
+    assert measured["turns"] == 4
+    assert measured["p95_ms"] == pytest.approx(30)
+    assert measured["times_production"] == pytest.approx(1.5)
+    assert calls[2:] == ["challenger", "champion"] * 12
+    alone = measure_latency(challenger, None, tested, own, max_turns=4)
     assert (alone["p95_ms"], alone["times_production"]) == (pytest.approx(30), None)
-    assert measure_latency(ours, None, tested, [], 4) == {
+    assert measure_latency(challenger, None, tested, [], 4) == {
         "turns": 0, "p95_ms": None, "times_production": None
     }  # fmt: skip
 

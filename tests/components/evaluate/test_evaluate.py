@@ -29,10 +29,10 @@ from components.fusion import Classifier
 from components.scoring import read_verdict
 
 
-def test_the_numbers_by_hand(found):
+def test_the_numbers_by_hand(evaluation):
     # reference  calm: sad sad angry sad      loud: angry sad [other] happy
     # answers    calm: sad sad sad   sad      loud: sad   sad  sad    none
-    metrics = found.metrics
+    metrics = evaluation.metrics
     assert (metrics["recordings"], metrics["utterances"], metrics["unscored_utterances"]) == (
         (2, 7, 1)
     )
@@ -57,8 +57,8 @@ def test_the_numbers_by_hand(found):
     assert metrics["calibration"]["ece"] == pytest.approx(abs(4 / 6 - sure), abs=1e-6)
 
 
-def test_seconds_and_words(found):
-    scores, words = found.metrics["scores"], found.metrics["words"]
+def test_seconds_and_words(evaluation):
+    scores, words = evaluation.metrics["scores"], evaluation.metrics["words"]
     # collar0: 7 scored utterances of 1.9 s; 2 confused, the last one missed
     assert scores["collar0"]["teer"]["total"] == pytest.approx(7 * 1.9)
     assert scores["collar0"]["teer"]["confusion"] == pytest.approx(2 * 1.9)
@@ -73,11 +73,11 @@ def test_seconds_and_words(found):
     assert scores["wu2023"]["cpwer"]["errors"] == words["wer"]["errors"] == 2
     assert words["wer"]["length"] == words["tcpwer"]["length"] == 20
     assert (words["speaker_accuracy"]["correct"], words["speaker_accuracy"]["total"]) == (18, 18)
-    assert found.metrics["agreed"]["eera"]["confusion"] == pytest.approx(2 * 1.4)
+    assert evaluation.metrics["agreed"]["eera"]["confusion"] == pytest.approx(2 * 1.4)
 
 
-def test_slices(found):
-    slices = found.metrics["slices"]
+def test_slices(evaluation):
+    slices = evaluation.metrics["slices"]
     assert slices["sex"]["F"]["accuracy"] == {"correct": 1, "total": 3, "rate": 1 / 3}
     assert slices["sex"]["M"]["accuracy"] == {"correct": 3, "total": 4, "rate": 3 / 4}
     assert slices["style"]["improvised"]["accuracy"]["total"] == 4
@@ -89,11 +89,11 @@ def test_slices(found):
     assert slices["asr_confidence"]["low"]["accuracy"] == {"correct": 1, "total": 2, "rate": 1 / 2}
 
 
-def test_production_is_evaluated_again_on_the_same_utterances(found, model):
-    champion, comparison = found.metrics["champion"], found.metrics["comparison"]
+def test_production_is_evaluated_again_on_the_same_utterances(evaluation, model):
+    champion, comparison = evaluation.metrics["champion"], evaluation.metrics["comparison"]
     assert champion["accuracy"]["correct"] == 2
     assert champion["accuracy"]["total"] == 7
-    assert champion["model"] != found.metrics["model"]
+    assert champion["model"] != evaluation.metrics["model"]
     assert comparison["accuracy"]["difference"] == pytest.approx(2 / 7)
     # All six answers; the seventh utterance neither answered.
     assert comparison["differing"] == 6
@@ -104,24 +104,26 @@ def test_production_is_evaluated_again_on_the_same_utterances(found, model):
     assert comparison["differing_turns"] == 7
     # 4 only we got right, 2 only production did
     assert comparison["mcnemar"] == {"p_value": pytest.approx(44 / 64), "utterances": 7}
-    assert found.verdict.passed
-    assert len(found.verdict.checks) == 5
+    assert evaluation.verdict.passed
+    assert len(evaluation.verdict.checks) == 5
 
 
 def test_a_worse_model_does_not_pass(model, recordings, turns, profile):
-    found = evaluate(model("happy"), recordings, turns, profile, champion=model("sad"))
-    assert found.verdict.decision == "fail"
-    assert [check.result for check in found.verdict.checks] == ["fail"] * 5
-    assert found.metrics["accuracy"]["correct"] == 0
-    assert "accuracy is 0.0000, and must be at least 0.3000" in found.verdict.reasons
+    evaluation = evaluate(model("happy"), recordings, turns, profile, champion=model("sad"))
+    assert evaluation.verdict.decision == "fail"
+    assert [check.result for check in evaluation.verdict.checks] == ["fail"] * 5
+    assert evaluation.metrics["accuracy"]["correct"] == 0
+    assert "accuracy is 0.0000, and must be at least 0.3000" in evaluation.verdict.reasons
 
 
 def test_production_is_not_the_model_itself(model, recordings, turns, profile):
     """The same two models, in both roles: one is better, and only one passes."""
     rates, errors = [], []
-    for ours, theirs in (("sad", "angry"), ("angry", "sad"), ("sad", "sad")):
-        found = evaluate(model(ours), recordings, turns, profile, champion=model(theirs))
-        checks = {c.name: c for c in found.verdict.checks}
+    for challenger, champion in (("sad", "angry"), ("angry", "sad"), ("sad", "sad")):
+        evaluation = evaluate(
+            model(challenger), recordings, turns, profile, champion=model(champion)
+        )
+        checks = {c.name: c for c in evaluation.verdict.checks}
         rates.append(checks["no_regression.accuracy"])
         errors.append(checks["no_regression.teer"])
     for better, worse, same in (rates, errors):
@@ -147,51 +149,51 @@ def test_the_gate_is_asked_all_that_it_can_be_asked(model, recordings, turns, pr
         "max_megabytes": 0.001,
     }
     asking = profile.model_validate(profile.model_dump() | {"gate": asked})
-    found = evaluate(folder, recordings, turns, asking, champion=model("sad"))
-    results = {check.name: check for check in found.verdict.checks}
-    measured = found.metrics["behaviour"]
+    evaluation = evaluate(folder, recordings, turns, asking, champion=model("sad"))
+    results = {check.name: check for check in evaluation.verdict.checks}
+    measured = evaluation.metrics["behaviour"]
     assert {part["total"] for part in measured.values()} == {7}
     for name, part in measured.items():
         check = results[f"behaviour.{name}"]
         assert (check.value, check.result) == (part["kept"] / 7, "pass")
-    assert found.metrics["served"]["latency"]["turns"] == 7
-    assert found.metrics["served"]["latency"]["times_production"] > 0
+    assert evaluation.metrics["served"]["latency"]["turns"] == 7
+    assert evaluation.metrics["served"]["latency"]["times_production"] > 0
     served = sum((folder / name).stat().st_size for name in ("model.onnx", "tokenizer.json"))
     assert results["max_megabytes"].value == served / 1e6
     assert results["max_megabytes"].result == "fail"
     assert {"slices.sex.F", "slices.sex.M", "min_f1.sad", "max_teer"} < set(results)
-    page = found.report()
+    page = evaluation.report()
     assert "behaviour.case" in page
     assert "Refused." in page
 
 
 def test_without_production_nothing_is_compared(model, recordings, turns, profile):
-    found = evaluate(model("sad"), recordings, turns, profile)
-    assert found.metrics["champion"] is None
-    assert found.metrics["comparison"] is None
-    assert [check.name for check in found.verdict.checks] == ["min_accuracy", "min_macro_f1"]
-    assert "nothing in production yet" in found.report()
+    evaluation = evaluate(model("sad"), recordings, turns, profile)
+    assert evaluation.metrics["champion"] is None
+    assert evaluation.metrics["comparison"] is None
+    assert [check.name for check in evaluation.verdict.checks] == ["min_accuracy", "min_macro_f1"]
+    assert "nothing in production yet" in evaluation.report()
 
 
-def test_it_is_the_same_each_time(found, model, recordings, turns, profile):
+def test_it_is_the_same_each_time(evaluation, model, recordings, turns, profile):
     again = evaluate(
         model("sad"), recordings, turns, profile, champion=model("angry"), synthetic=True
     )
-    assert json.dumps(again.metrics) == json.dumps(found.metrics)
-    assert again.report() == found.report()
+    assert json.dumps(again.metrics) == json.dumps(evaluation.metrics)
+    assert again.report() == evaluation.report()
 
 
 def test_each_turn_is_heard_where_it_stands(model, recordings, turns):
     classify = Classifier(model(None))
     tested = recordings[1:]
-    found = predict_turns(classify, tested, turns)
+    predicted = predict_turns(classify, tested, turns)
     expected = [
         classify([(read_audio(r.audio, t.start, t.end), t.words)])[0]
         for r in tested
         for t in turns[r.name]
     ]
     assert np.ptp(np.array(expected), axis=0).max() > 0.05
-    for turn, row in zip(found, expected, strict=True):
+    for turn, row in zip(predicted, expected, strict=True):
         assert list(turn.probabilities.values()) == pytest.approx(row, abs=1e-4)
         assert turn.emotion == EMOTIONS[int(row.argmax())]
         assert turn.confidence == pytest.approx(row.max(), abs=1e-4)
@@ -226,33 +228,33 @@ def test_progress_counts_the_turns_of_both_models(model, recordings, turns, prof
     assert seen == [(4, 14), (7, 14), (11, 14), (14, 14)]
 
 
-def test_what_is_written_can_be_read(found, tmp_path):
-    found.write(tmp_path / "out")
+def test_what_is_written_can_be_read(evaluation, tmp_path):
+    evaluation.write(tmp_path / "out")
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"metrics.json", "verdict.json", "report.html", "predictions.json"}
-    assert json.loads((tmp_path / "out/metrics.json").read_text()) == found.metrics
+    assert json.loads((tmp_path / "out/metrics.json").read_text()) == evaluation.metrics
     verdict = json.loads((tmp_path / "out/verdict.json").read_text())
     assert verdict["verdict"] == "pass"
-    assert verdict["model"] == found.metrics["model"]
-    assert read_verdict(tmp_path / "out/verdict.json") == found.verdict
-    assert read_turns(tmp_path / "out/predictions.json") == found.turns
+    assert verdict["model"] == evaluation.metrics["model"]
+    assert read_verdict(tmp_path / "out/verdict.json") == evaluation.verdict
+    assert read_turns(tmp_path / "out/predictions.json") == evaluation.turns
 
 
-def test_headline(found):
-    rates = headline(found.metrics)
+def test_headline(evaluation):
+    rates = headline(evaluation.metrics)
     assert rates["accuracy"] == pytest.approx(4 / 7)
     assert rates["word_speaker_accuracy"] == 1
     assert {"teer", "steer", "der", "cpwer", "wer", "macro_f1", "uar"} < set(rates)
 
 
 def test_speech_that_nobody_found_is_all_wrong(model, recordings, profile):
-    found = evaluate(model("sad"), recordings, {"calm": [], "loud": []}, profile)
-    assert found.metrics["accuracy"]["rate"] == 0
-    assert found.metrics["scores"]["wu2023"]["teer"]["rate"] == 1
-    assert found.metrics["calibration"]["ece"] is None
-    assert found.metrics["words"]["speaker_accuracy"]["rate"] is None
-    assert "word_speaker_accuracy" not in headline(found.metrics)
-    assert "Moodline evaluation" in found.report()
+    evaluation = evaluate(model("sad"), recordings, {"calm": [], "loud": []}, profile)
+    assert evaluation.metrics["accuracy"]["rate"] == 0
+    assert evaluation.metrics["scores"]["wu2023"]["teer"]["rate"] == 1
+    assert evaluation.metrics["calibration"]["ece"] is None
+    assert evaluation.metrics["words"]["speaker_accuracy"]["rate"] is None
+    assert "word_speaker_accuracy" not in headline(evaluation.metrics)
+    assert "Moodline evaluation" in evaluation.report()
 
 
 def test_bad_input(model, recordings, turns, profile, tmp_path):
@@ -269,8 +271,8 @@ def test_bad_input(model, recordings, turns, profile, tmp_path):
 def test_turns_are_read_from_a_folder(recordings, turns, profile, tmp_path):
     for name in ("calm", "loud"):
         write_turns(tmp_path / f"{name}.json", turns[name])
-    found = read_test_turns(tmp_path, recordings, profile)
-    assert found == {name: turns[name] for name in ("calm", "loud")}
+    read = read_test_turns(tmp_path, recordings, profile)
+    assert read == {name: turns[name] for name in ("calm", "loud")}
     write_turns(tmp_path / "loud.json", [Turn("noise", 0, 1, "S0", "")])
     with pytest.raises(InputError, match=r"loud.json: holds a turn of recording noise"):
         read_test_turns(tmp_path, recordings, profile)
@@ -297,7 +299,7 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
         "verdict": dsl.Artifact(uri=str(tmp_path / "verdict")),
         "predictions": dsl.Dataset(uri=str(tmp_path / "predictions")),
     }
-    found = component.python_func(
+    answer = component.python_func(
         model=dsl.Model(uri=str(model(answer))),
         champion=dsl.Model(uri=str(champion)),
         corpus=dsl.Dataset(uri=str(tmp_path / "corpus"), metadata={"synthetic": True}),
@@ -305,7 +307,7 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
         profile=profile.model_dump_json(),
         **outputs,
     )
-    assert found == decision
+    assert answer == decision
     metrics = json.loads((tmp_path / "metrics").read_text())
     verdict = json.loads((tmp_path / "verdict").read_text())
     assert verdict["verdict"] == outputs["verdict"].metadata["verdict"] == decision

@@ -16,7 +16,7 @@ def part(rate: float, total: int) -> dict[str, Any]:
 
 def numbers(**changes: Any) -> dict[str, Any]:
     """Metrics as `evaluate` gives them, with changes by their path (`__` between the steps)."""
-    found: dict[str, Any] = {
+    metrics: dict[str, Any] = {
         "model": "d1",
         "accuracy": {"rate": 0.70},
         "macro_f1": {"rate": 0.60},
@@ -59,11 +59,11 @@ def numbers(**changes: Any) -> dict[str, Any]:
     }
     for path, value in changes.items():
         *way, last = path.split("__")
-        place = found
+        parent = metrics
         for key in way:
-            place = place[key]
-        place[last] = value
-    return found
+            parent = parent[key]
+        parent[last] = value
+    return metrics
 
 
 EVERY_CHECK: dict[str, Any] = {
@@ -293,10 +293,10 @@ def test_fail_outweighs_inconclusive() -> None:
 
 
 def test_json_has_every_number() -> None:
-    found = json.loads(json.dumps(gate(numbers(macro_f1__rate=0.3), SETTINGS).to_json()))
-    assert (found["verdict"], found["model"]) == ("fail", "d1")
-    assert found["reasons"] == ["macro F1 is 0.3000, and must be at least 0.4000"]
-    assert found["checks"][1] == {
+    verdict = json.loads(json.dumps(gate(numbers(macro_f1__rate=0.3), SETTINGS).to_json()))
+    assert (verdict["verdict"], verdict["model"]) == ("fail", "d1")
+    assert verdict["reasons"] == ["macro F1 is 0.3000, and must be at least 0.4000"]
+    assert verdict["checks"][1] == {
         "name": "min_macro_f1",
         "value": 0.3,
         "bound": "at least",

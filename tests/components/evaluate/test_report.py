@@ -16,30 +16,30 @@ class Elements(HTMLParser):
 
     def __init__(self, page):
         super().__init__()
-        self.found, self.open = [], []
+        self.tags, self.open = [], []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
         if tag not in ("meta", "br"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag
 
 
 @pytest.fixture(scope="module")
-def page(found):
-    return found.report()
+def page(evaluation):
+    return evaluation.report()
 
 
 def test_the_page_is_whole_and_self_contained(page):
     elements = Elements(page)
     assert elements.open == []
-    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in elements.found}
+    assert not {"script", "link", "img", "iframe"} & {tag for tag, _ in elements.tags}
     assert not re.search(r"https?://|@import|url\([^#]", page)
     assert "prefers-color-scheme: dark" in page
 
@@ -69,9 +69,9 @@ def test_real_speech_is_not_called_synthetic(model, recordings, turns, profile):
 def test_the_page_says_when_a_person_must_decide(model, recordings, turns, profile):
     gate = profile.gate.model_copy(update={"no_regression": None, "max_megabytes": 1.0})
     asking = profile.model_copy(update={"gate": gate})
-    found = evaluate(model("sad"), recordings, turns, asking)
-    page = found.report()
-    assert found.verdict.decision == "inconclusive", "the tiny model has no graph to weigh"
+    evaluation = evaluate(model("sad"), recordings, turns, asking)
+    page = evaluation.report()
+    assert evaluation.verdict.decision == "inconclusive", "the tiny model has no graph to weigh"
     assert Elements(page).open == []
     assert "gate: inconclusive" in page
     assert "A person must decide." in page
@@ -80,7 +80,7 @@ def test_the_page_says_when_a_person_must_decide(model, recordings, turns, profi
 
 
 def test_every_turn_and_utterance_is_drawn(page):
-    rectangles = [attrs for tag, attrs in Elements(page).found if tag == "rect"]
+    rectangles = [attrs for tag, attrs in Elements(page).tags if tag == "rect"]
     bars = [attrs for attrs in rectangles if "class" in attrs]  # the charts' have none
     # 8 utterances and 7 turns
     assert len(bars) == 15
@@ -112,9 +112,9 @@ def test_lanes_stand_under_the_speaker_they_are_mapped_to(tmp_path):
         Turn("talk", 9, 20, "2", "", "sad"),
         Turn("talk", 15, 16, "unknown", "", "sad"),
     ]
-    found = timeline(Recording("talk", tmp_path / "x", "one", None, utterances), turns)
-    assert [lane.name for lane in found.lanes] == ["A", "↳ 1", "B", "↳ 2", "unmapped unknown"]
-    assert [bar.mark for lane in found.lanes for bar in lane.bars] == ["✓", "", "✗", "", ""]
-    assert (found.lanes[3].bars[0].left, found.lanes[3].bars[0].width) == (45, 55)
-    assert (found.right, found.scored) == (1, 2)
-    assert found.ticks[1] == (10, "0:02")
+    drawn = timeline(Recording("talk", tmp_path / "x", "one", None, utterances), turns)
+    assert [lane.name for lane in drawn.lanes] == ["A", "↳ 1", "B", "↳ 2", "unmapped unknown"]
+    assert [bar.mark for lane in drawn.lanes for bar in lane.bars] == ["✓", "", "✗", "", ""]
+    assert (drawn.lanes[3].bars[0].left, drawn.lanes[3].bars[0].width) == (45, 55)
+    assert (drawn.right, drawn.scored) == (1, 2)
+    assert drawn.ticks[1] == (10, "0:02")

@@ -12,39 +12,42 @@ from components.fusion.model import MoodlineModel
 Make = Callable[..., MoodlineModel]
 
 
-def torch_attention(ours: Attention) -> nn.MultiheadAttention:
+def torch_attention(module: Attention) -> nn.MultiheadAttention:
     """torch's multi-head attention with our weights."""
-    width = ours.query.in_features
-    theirs = nn.MultiheadAttention(width, ours.heads, batch_first=True)
+    width = module.query.in_features
+    reference = nn.MultiheadAttention(width, module.heads, batch_first=True)
     with torch.no_grad():
-        parts = (ours.query, ours.key, ours.value)
-        theirs.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
-        theirs.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
-        theirs.out_proj.load_state_dict(ours.out.state_dict())
-    return theirs.eval()
+        parts = (module.query, module.key, module.value)
+        reference.in_proj_weight.copy_(torch.cat([p.weight for p in parts]))
+        reference.in_proj_bias.copy_(torch.cat([p.bias for p in parts]))
+        reference.out_proj.load_state_dict(module.out.state_dict())
+    return reference.eval()
 
 
-def torch_layer(ours: FusionLayer) -> nn.TransformerEncoderLayer:
+def torch_layer(module: FusionLayer) -> nn.TransformerEncoderLayer:
     """torch's Transformer encoder layer with our weights."""
-    theirs = nn.TransformerEncoderLayer(
-        ours.inner.in_features, ours.attention.heads, ours.inner.out_features, batch_first=True
+    reference = nn.TransformerEncoderLayer(
+        module.inner.in_features,
+        module.attention.heads,
+        module.inner.out_features,
+        batch_first=True,
     )
-    theirs.self_attn = torch_attention(ours.attention)
-    theirs.linear1, theirs.linear2 = ours.inner, ours.outer
-    theirs.norm1, theirs.norm2 = ours.attention_norm, ours.feed_forward_norm
-    return theirs.eval()
+    reference.self_attn = torch_attention(module.attention)
+    reference.linear1, reference.linear2 = module.inner, module.outer
+    reference.norm1, reference.norm2 = module.attention_norm, module.feed_forward_norm
+    return reference.eval()
 
 
-def attended(ours: nn.Module, z: Tensor, other: Tensor) -> Tensor:
+def attended(module: nn.Module, z: Tensor, other: Tensor) -> Tensor:
     """a = LayerNorm(MHA(z, other, other) + z)."""
-    mixed, _ = torch_attention(ours.attention)(z, other, other, need_weights=False)
+    mixed, _ = torch_attention(module.attention)(z, other, other, need_weights=False)
     normed = nn.functional.layer_norm(mixed + z, z.shape[-1:])
-    return normed * ours.norm.weight + ours.norm.bias
+    return normed * module.norm.weight + module.norm.bias
 
 
-def gated(ours: nn.Module, z: Tensor, a: Tensor) -> Tensor:
+def gated(module: nn.Module, z: Tensor, a: Tensor) -> Tensor:
     """h = ReLU(z + σ(W[z; a]) ⊙ V a)."""
-    w, v = ours.gate, ours.value
+    w, v = module.gate, module.value
     gate = 1 / (1 + torch.exp(-(torch.cat([z, a], -1) @ w.weight.T + w.bias)))
     return torch.clamp(z + gate * (a @ v.weight.T + v.bias), min=0)
 
@@ -120,6 +123,6 @@ def test_the_paper_has_eight_heads_two_layers_and_2048() -> None:
 def test_positions_are_sines_and_cosines() -> None:
     table = sinusoidal_positions(2, 4)
     assert torch.allclose(table[0], torch.tensor([0.0, 1.0, 0.0, 1.0]))
-    wanted = torch.tensor([1.0, 1.0, 0.01, 0.01])
-    assert torch.allclose(table[1, ::2], torch.sin(wanted[::2]))
-    assert torch.allclose(table[1, 1::2], torch.cos(wanted[1::2]))
+    rates = torch.tensor([1.0, 1.0, 0.01, 0.01])
+    assert torch.allclose(table[1, ::2], torch.sin(rates[::2]))
+    assert torch.allclose(table[1, 1::2], torch.cos(rates[1::2]))

@@ -12,8 +12,8 @@ def test_by_definition(samples: int) -> None:
     sound = (dice.normal(size=samples) * np.linspace(0.01, 0.3, samples)).astype("f4")
     power = np.square(sound.astype("f8"))
     frames = power[: samples // 320 * 320].reshape(-1, 320).mean(axis=1)
-    found = turn_measures(sound, "one two three")
-    assert found == pytest.approx(
+    measures = turn_measures(sound, "one two three")
+    assert measures == pytest.approx(
         {
             "duration": samples / 16_000,
             "words_per_second": 3 * 16_000 / samples,

@@ -60,9 +60,9 @@ def test_one_clip_gives_hugging_faces_own_states(make_model: Make, kind: str) ->
     normed = (audio - audio.mean()) / torch.sqrt(audio.var(unbiased=False) + 1e-7)
     with torch.inference_mode():
         states, frames = model.acoustic(audio, torch.tensor([16000]))
-        theirs = model.acoustic.encoder(normed).last_hidden_state
-    assert int(frames) == theirs.shape[1] == 49
-    assert torch.allclose(states[:, :49], theirs, atol=1e-4)
+        reference = model.acoustic.encoder(normed).last_hidden_state
+    assert int(frames) == reference.shape[1] == 49
+    assert torch.allclose(states[:, :49], reference, atol=1e-4)
 
 
 def test_log_mel_is_whispers(tmp_path: Path) -> None:
@@ -70,12 +70,12 @@ def test_log_mel_is_whispers(tmp_path: Path) -> None:
 
     torch.manual_seed(0)
     audio = 0.1 * torch.randn(1, 24_000)
-    wanted = WhisperFeatureExtractor()(
+    expected = WhisperFeatureExtractor()(
         audio[0].numpy(), sampling_rate=16_000, return_tensors="pt"
     ).input_features
     given, frames = LogMel(80)(audio, torch.tensor([24_000]))
     assert int(frames) == given.shape[2] == 150
-    assert torch.allclose(given, wanted[:, :, :150], atol=1e-4)
+    assert torch.allclose(given, expected[:, :, :150], atol=1e-4)
 
 
 def test_whisper_over_30_seconds_is_hugging_faces_encoder(make_model: Make) -> None:
@@ -85,9 +85,9 @@ def test_whisper_over_30_seconds_is_hugging_faces_encoder(make_model: Make) -> N
     with torch.inference_mode():
         features, _ = model.acoustic.log_mel(audio, torch.tensor([480_000]))
         states, frames = model.acoustic(audio, torch.tensor([480_000]))
-        theirs = model.acoustic.encoder(features).last_hidden_state
+        reference = model.acoustic.encoder(features).last_hidden_state
     assert int(frames) == 1500
-    assert torch.allclose(states, theirs, atol=1e-4)
+    assert torch.allclose(states, reference, atol=1e-4)
 
 
 def test_saved_and_loaded_it_answers_the_same(

@@ -62,8 +62,8 @@ import numpy as np
 from components.fusion import OnnxModel, load_tokenizer, predict
 clips = [(np.zeros(5000, "f4"), "we will"), (np.ones(9, "f4"), "")]
 folder = {str(tmp_path)!r}
-found = predict(OnnxModel(folder + "/model.onnx"), clips, tokenizer=load_tokenizer(folder))
-assert found[0].shape == (2, 4)
+answers = predict(OnnxModel(folder + "/model.onnx"), clips, tokenizer=load_tokenizer(folder))
+assert answers[0].shape == (2, 4)
 assert not {{"torch", "transformers"}} & set(sys.modules), "heavy"
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -23,8 +23,8 @@ def test_long_sums_are_exact_under_autocast() -> None:
     for index, length in enumerate([2999, 1501]):
         real = states[index, :length]
         assert torch.allclose(mean[index], real.mean(0), atol=1e-5)
-        wanted = norm(real.T[None])[0]
-        assert torch.allclose(normed[index, :, :length], wanted, atol=1e-4)
+        expected = norm(real.T[None])[0]
+        assert torch.allclose(normed[index, :, :length], expected, atol=1e-4)
     assert torch.equal(mel, LogMel(80)(audio, torch.tensor([8000, 5000]))[0])
 
 

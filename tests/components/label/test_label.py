@@ -25,10 +25,10 @@ def turn(start: float, end: float) -> Turn:
 def test_the_emotion_that_covers_most() -> None:
     #   |---- sad ----|-- angry --|      0–3, 3–4
     #      |--- turn -----|              1–4
-    found = label(
+    examples = label(
         [turn(1, 4)], recording(utterance("a", 0, 3, "sad"), utterance("b", 3, 4, "angry", "M"))
     )
-    (example,) = found
+    (example,) = examples
     assert (example.emotion, example.utterance_id, example.speaker) == ("sad", "a", "F")
     assert example.coverage == pytest.approx(2 / 3)
     assert (example.text, example.asr_confidence, example.fold) == ("so it is", 0.5, "Session1")

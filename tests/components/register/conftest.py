@@ -25,7 +25,7 @@ from tests.tiny import word_tokenizer
 Make = Callable[..., Path]
 """A model's folder, made at the path that is given."""
 
-Papers = Callable[..., dict[str, Path]]
+Evidence = Callable[..., dict[str, Path]]
 """What goes with a model into the registry, as `register` takes it."""
 
 SEEDS = itertools.count(1)
@@ -86,17 +86,17 @@ def write_model(folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def write_papers(folder: Path, model: Path | None, verdict: str = "pass") -> dict[str, Path]:
+def write_evidence(folder: Path, model: Path | None, verdict: str = "pass") -> dict[str, Path]:
     """Metrics, a report and a verdict, as `evaluate` leaves them: three of four right."""
     folder.mkdir(parents=True, exist_ok=True)
-    papers = {name: folder / name for name in ("metrics", "report", "verdict")}
+    evidence = {name: folder / name for name in ("metrics", "report", "verdict")}
     digest = "" if model is None else tree_digest(model)
-    said = [
+    utterances = [
         Utterance(f"u{i}", "call", 2.0 * i, 2.0 * i + 1.9, "A", "F", "how are you", emotion)
         for i, emotion in enumerate(("sad", "sad", "sad", "happy"))
     ]
-    recording = Recording("call", folder / "call.flac", "two", False, tuple(said))
-    turns = [replace(u.as_turn(), emotion="sad", confidence=0.8) for u in said]
+    recording = Recording("call", folder / "call.flac", "two", False, tuple(utterances))
+    turns = [replace(u.as_turn(), emotion="sad", confidence=0.8) for u in utterances]
     metrics = {
         "model": digest,
         "synthetic": True,
@@ -110,10 +110,10 @@ def write_papers(folder: Path, model: Path | None, verdict: str = "pass") -> dic
         Check("min_accuracy", 0.75, "at least", 0.5, "pass", "accuracy is 0.7500"),
         Check("min_macro_f1", 0.43, "at least", 0.5, verdict, "macro F1 is 0.43"),  # type: ignore[arg-type]
     ]
-    papers["metrics"].write_text(json.dumps(metrics))
-    papers["report"].write_text("<html>report</html>")
-    papers["verdict"].write_text(json.dumps(Verdict(digest, tuple(checks)).to_json()))
-    return papers
+    evidence["metrics"].write_text(json.dumps(metrics))
+    evidence["report"].write_text("<html>report</html>")
+    evidence["verdict"].write_text(json.dumps(Verdict(digest, tuple(checks)).to_json()))
+    return evidence
 
 
 @pytest.fixture(scope="session")
@@ -122,8 +122,8 @@ def make_model() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def make_papers() -> Callable[..., dict[str, Path]]:
-    return write_papers
+def make_evidence() -> Callable[..., dict[str, Path]]:
+    return write_evidence
 
 
 @pytest.fixture(scope="session")
@@ -153,8 +153,8 @@ def settings(tmp_path: Path, empty_database: Path) -> Settings:
 @pytest.fixture(scope="session")
 def s3() -> Iterator[SimulatedS3]:
     """moto's S3 simulator with an empty bucket."""
-    with simulated_s3() as found:
-        yield found
+    with simulated_s3() as store:
+        yield store
 
 
 @pytest.fixture
@@ -164,7 +164,7 @@ def add_version(tmp_path: Path, lineage: Lineage) -> Callable[..., int]:
     def add(settings: Settings, verdict: str = "pass") -> int:
         count = next(SEEDS)
         model = write_model(tmp_path / f"model-{count}", seed=count)
-        papers = write_papers(tmp_path / f"papers-{count}", model, verdict)
-        return register(model, **papers, lineage=lineage, settings=settings)
+        evidence = write_evidence(tmp_path / f"papers-{count}", model, verdict)
+        return register(model, **evidence, lineage=lineage, settings=settings)
 
     return add

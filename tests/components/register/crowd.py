@@ -38,9 +38,9 @@ def twenty_versions(settings: Settings, add_version: Add) -> list[int]:
 
     first = add_version(settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
-    found = client.get_model_version("moodline", str(first))
-    (logged,) = client.search_logged_models([client.get_run(found.run_id).info.experiment_id])
-    same = (found.source, found.run_id, found.tags)
+    version = client.get_model_version("moodline", str(first))
+    (logged,) = client.search_logged_models([client.get_run(version.run_id).info.experiment_id])
+    same = (version.source, version.run_id, version.tags)
     return [first] + [
         int(client.create_model_version("moodline", *same, model_id=logged.model_id).version)
         for _ in range(19)
@@ -58,15 +58,15 @@ def check_twenty_at_once(settings: Settings, versions: list[int]) -> None:
         told_apart = list(pool.map(attempts, *zip(*jobs, strict=True), timeout=300))
     answers = {version: text for part in told_apart for version, text in part.items()}
 
-    told = history(settings)
-    won = [entry for entry in told if entry.won]
+    entries = history(settings)
+    won = [entry for entry in entries if entry.won]
     # Every attempt is in the ledger; those that won follow each other without a gap.
-    assert sorted(entry.to_version for entry in told) == versions
+    assert sorted(entry.to_version for entry in entries) == versions
     assert [entry.follows for entry in won] == [0, *(entry.step for entry in won[:-1])]
     assert [entry.from_version for entry in won] == [None, *(e.to_version for e in won[:-1])]
     # Each was told the truth.
     for version, answer in answers.items():
-        entry = next(entry for entry in told if entry.to_version == version)
+        entry = next(entry for entry in entries if entry.to_version == version)
         assert answer == str(entry.step) if entry.won else "there meanwhile" in answer
     assert len(won) < 20, "nobody was in anybody's way: the test did not test"
     # And there is one production.

@@ -20,11 +20,11 @@ def refused(work: Callable[[], object]) -> str:
         return str(error)
 
 
-def main(disk: Path, database: Path, model: Path, papers: Path) -> None:
+def main(disk: Path, database: Path, model: Path, folder: Path) -> None:
     shutil.copyfile(database, disk / "mlflow.db")
     settings = Settings(home=disk)
     lineage = Lineage("0123abcd", "corpus-digest", load_profile("demo"))
-    evidence = [papers / name for name in ("metrics", "report", "verdict")]
+    evidence = [folder / name for name in ("metrics", "report", "verdict")]
 
     def enter() -> int:
         return register(model, *evidence, lineage, settings)
@@ -32,14 +32,14 @@ def main(disk: Path, database: Path, model: Path, papers: Path) -> None:
     def put() -> int:
         return promote(1, settings, actor="ann").step
 
-    said = {"register": refused(enter), "registered": len(list_versions(settings))}
+    outcome = {"register": refused(enter), "registered": len(list_versions(settings))}
     resize(disk, 64)
-    said |= {"version": enter()}
+    outcome |= {"version": enter()}
     ballast = fill(disk)
-    said |= {"promote": refused(put), "promoted": len(history(settings))}
+    outcome |= {"promote": refused(put), "promoted": len(history(settings))}
     ballast.unlink()
-    said |= {"step": put(), "versions": len(list_versions(settings))}
-    print(json.dumps(said))
+    outcome |= {"step": put(), "versions": len(list_versions(settings))}
+    print(json.dumps(outcome))
 
 
 if __name__ == "__main__":

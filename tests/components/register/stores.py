@@ -23,9 +23,11 @@ BUCKET = "moodline"
 
 def postgres_programs() -> Path:
     """Where Debian puts PostgreSQL's server programs: the newest there are."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3]))
-    assert found, "PostgreSQL is not installed; infra/setup/system.sh installs it"
-    return found[-1].parent
+    installed = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[-3])
+    )
+    assert installed, "PostgreSQL is not installed; infra/setup/system.sh installs it"
+    return installed[-1].parent
 
 
 @contextmanager
@@ -38,16 +40,16 @@ def postgres() -> Iterator[Callable[[str], str]]:
     programs = postgres_programs()
     # pytest's folders are closed to other users, and PostgreSQL refuses to run as root.
     with tempfile.TemporaryDirectory(prefix="moodline-pg-") as name:
-        place = Path(name)
+        folder = Path(name)
         user = "postgres" if os.geteuid() == 0 else None
         if user:
-            shutil.chown(place, user)
+            shutil.chown(folder, user)
 
         def run(program: str, *arguments: str) -> None:
             command = [programs / program, *arguments]
-            subprocess.run(command, user=user, cwd=place, check=True, capture_output=True)
+            subprocess.run(command, user=user, cwd=folder, check=True, capture_output=True)
 
-        data = str(place / "data")
+        data = str(folder / "data")
         run("initdb", "-D", data, "-A", "trust", "-U", "moodline", "--locale=C", "-E", "UTF8", "-N")
         settings = {
             "listen_addresses": "",
@@ -59,7 +61,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
         server = subprocess.Popen(
             [programs / "postgres", "-D", data, *options],
             user=user,
-            cwd=place,
+            cwd=folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -183,6 +185,6 @@ def wait_until(
     """Wait at most three minutes, as long as the process lives."""
     deadline = time.monotonic() + 180
     while not ready():
-        told = log.read_text() if log else ""
-        assert process.poll() is None and time.monotonic() < deadline, told
+        output = log.read_text() if log else ""
+        assert process.poll() is None and time.monotonic() < deadline, output
         time.sleep(0.2)

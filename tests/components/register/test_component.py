@@ -38,8 +38,8 @@ def runs(settings: Settings, status: str) -> list[Any]:
 
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     experiment = client.get_experiment_by_name("moodline")
-    found = client.search_runs([experiment.experiment_id]) if experiment else []
-    return [run for run in found if run.info.status == status]
+    all_runs = client.search_runs([experiment.experiment_id]) if experiment else []
+    return [run for run in all_runs if run.info.status == status]
 
 
 def failures(settings: Settings) -> list[dict[str, str]]:
@@ -47,13 +47,13 @@ def failures(settings: Settings) -> list[dict[str, str]]:
     return [run.data.tags for run in runs(settings, "FAILED")]
 
 
-def run_register(model: Path, papers: dict[str, Path]) -> int:
+def run_register(model: Path, evidence: dict[str, Path]) -> int:
     """Register as the pipeline does."""
     number = component.register.python_func(
         model=dsl.Model(uri=str(model)),
-        metrics=dsl.Metrics(uri=str(papers["metrics"])),
-        report=dsl.HTML(uri=str(papers["report"])),
-        verdict=dsl.Artifact(uri=str(papers["verdict"])),
+        metrics=dsl.Metrics(uri=str(evidence["metrics"])),
+        report=dsl.HTML(uri=str(evidence["report"])),
+        verdict=dsl.Artifact(uri=str(evidence["verdict"])),
         corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
         profile=PROFILE,
         git_commit="0123abcd",
@@ -66,15 +66,15 @@ def test_a_model_goes_into_production_and_becomes_the_champion(
     at_home: Settings,
     tmp_path: Path,
     make_model: Callable[..., Path],
-    make_papers: Callable[..., dict[str, Path]],
+    make_evidence: Callable[..., dict[str, Path]],
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
+    evidence = make_evidence(tmp_path / "papers", model)
     with pytest.raises(Exception, match="nothing is in production; train a version and promote"):
         component.champion.python_func(required=True)
     assert component.champion.python_func(besides="new") == ""
 
-    assert (run_register(model, papers), run_register(model, papers)) == (1, 1)
+    assert (run_register(model, evidence), run_register(model, evidence)) == (1, 1)
     (version,) = list_versions(at_home)
     assert version.lineage["corpus_digest"] == "corpus-digest"
     for _ in range(2):
@@ -96,11 +96,11 @@ def test_of_a_refused_model_the_evidence_is_kept(
     at_home: Settings,
     tmp_path: Path,
     make_model: Callable[..., Path],
-    make_papers: Callable[..., dict[str, Path]],
+    make_evidence: Callable[..., dict[str, Path]],
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model, verdict="fail")
-    assert run_register(model, papers) == 0
+    evidence = make_evidence(tmp_path / "papers", model, verdict="fail")
+    assert run_register(model, evidence) == 0
     assert list_versions(at_home) == []
     assert [run.data.tags["verdict"] for run in runs(at_home, "FINISHED")] == ["fail"]
 

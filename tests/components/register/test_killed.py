@@ -20,7 +20,7 @@ from components.register import (
     record_refusal,
     register,
 )
-from tests.components.register.conftest import Make, Papers
+from tests.components.register.conftest import Evidence, Make
 
 
 def die(method: str, when: str, work: Callable[[], object]) -> None:
@@ -80,11 +80,11 @@ def test_a_registration_killed_anywhere_is_one_version_when_done_again(
     settings: Settings,
     lineage: Lineage,
     make_model: Make,
-    make_papers: Papers,
+    make_evidence: Evidence,
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
-    work = functools.partial(register, model, **papers, lineage=lineage, settings=settings)
+    evidence = make_evidence(tmp_path / "papers", model)
+    work = functools.partial(register, model, **evidence, lineage=lineage, settings=settings)
     kill(method, when, work)
     assert (work(), work()) == (1, 1)
     (version,) = list_versions(settings)
@@ -116,10 +116,10 @@ def test_a_promotion_killed_anywhere_is_one_entry_when_done_again(
 
 
 def test_a_refusal_is_kept_once(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_evidence: Evidence
 ) -> None:
-    papers = make_papers(tmp_path / "papers", None, "fail")
-    work = functools.partial(record_refusal, **papers, lineage=lineage, settings=settings)
+    evidence = make_evidence(tmp_path / "papers", None, "fail")
+    work = functools.partial(record_refusal, **evidence, lineage=lineage, settings=settings)
     kill("log_artifacts", "after", work)
     assert work() == work()
     assert runs(settings) == ["FINISHED", "KILLED"]

@@ -39,17 +39,17 @@ def test_promote_and_roll_back(settings: Settings, add_version: Add) -> None:
     with pytest.raises(Refused, match="nothing to roll back to"):
         rollback(settings, actor="cem")
 
-    told = history(settings)
-    assert [(e.step, e.actor, e.action, e.from_version, e.to_version) for e in told] == [
+    entries = history(settings)
+    assert [(e.step, e.actor, e.action, e.from_version, e.to_version) for e in entries] == [
         (1, "ann", "promote", None, one),
         (2, "bob", "promote", one, two),
         (3, "ann", "promote", two, three),
         (4, "cem", "rollback", three, two),
         (5, "cem", "rollback", two, one),
     ]
-    assert all(entry.won and not entry.forced for entry in told)
-    assert (told[0].reason, told[3].reason) == ("first", "angry is never found")
-    assert abs((datetime.now(UTC) - told[-1].at).total_seconds()) < 60
+    assert all(entry.won and not entry.forced for entry in entries)
+    assert (entries[0].reason, entries[3].reason) == ("first", "angry is never found")
+    assert abs((datetime.now(UTC) - entries[-1].at).total_seconds()) < 60
 
 
 def test_promoting_production_changes_nothing(settings: Settings, add_version: Add) -> None:
@@ -130,8 +130,8 @@ def test_every_alias_by_name(settings: Settings, add_version: Add) -> None:
     promote(one, settings, actor="ann")
     promote(two, settings, actor="ann")
     promote(one, settings, actor="ann", to="staging")
-    told = {a: alias_version(a, settings) for a in ("candidate", "staging", "production")}
-    assert told == {"candidate": three, "staging": one, "production": two}
+    versions = {a: alias_version(a, settings) for a in ("candidate", "staging", "production")}
+    assert versions == {"candidate": three, "staging": one, "production": two}
     assert alias_version("previous", settings) == one
     with pytest.raises(InputError, match="champion: no such alias; there are candidate, "):
         alias_version("champion", settings)
@@ -145,8 +145,8 @@ def test_a_model_is_held_against_what_was_there_before_it(
 
     def champions() -> list[int | None]:
         """Of a new model, and of each version's."""
-        found = [champion_of(digest, settings) for digest in ("new", *digests.values())]
-        return [version.number if version else None for version in found]
+        versions = [champion_of(digest, settings) for digest in ("new", *digests.values())]
+        return [version.number if version else None for version in versions]
 
     assert champions() == [None, None, None, None]
     promote(1, settings, actor="ann")

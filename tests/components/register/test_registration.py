@@ -29,16 +29,16 @@ from components.register import (
     show,
 )
 from components.register.package import MODEL_FILES
-from tests.components.register.conftest import Make, Papers
+from tests.components.register.conftest import Evidence, Make
 from tests.small_disk import on_small_disk
 
 
 def test_a_version_holds_everything(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
-    number = register(model, **papers, lineage=lineage, settings=settings)
+    evidence = make_evidence(tmp_path / "papers", model)
+    number = register(model, **evidence, lineage=lineage, settings=settings)
     version = show(number, settings)
     assert (version.number, version.verdict, version.aliases) == (1, "pass", ("candidate",))
     assert version.digest == tree_digest(model)
@@ -59,8 +59,8 @@ def test_a_version_holds_everything(
     run = client.get_run(version.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.params["train.epochs"] == str(lineage.profile.train.epochs)
-    papers = {file.path for file in client.list_artifacts(version.run_id)}
-    assert papers == {"metrics.json", "report.html", "verdict.json", "model_card.md"}
+    evidence = {file.path for file in client.list_artifacts(version.run_id)}
+    assert evidence == {"metrics.json", "report.html", "verdict.json", "model_card.md"}
 
 
 def test_the_card_has_the_test_folds_numbers(
@@ -156,12 +156,12 @@ def test_half_a_model_is_not_registered(
     settings: Settings,
     lineage: Lineage,
     make_model: Make,
-    make_papers: Papers,
+    make_evidence: Evidence,
 ) -> None:
     model = make_model(tmp_path / "model")
     (model / name).unlink()
     with pytest.raises(InputError, match=name):
-        register(model, **make_papers(tmp_path / "p", model), lineage=lineage, settings=settings)
+        register(model, **make_evidence(tmp_path / "p", model), lineage=lineage, settings=settings)
     assert list_versions(settings) == []
 
 
@@ -182,57 +182,57 @@ def test_a_version_needs_a_verdict(
     settings: Settings,
     lineage: Lineage,
     make_model: Make,
-    make_papers: Papers,
+    make_evidence: Evidence,
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
-    papers["verdict"].unlink() if verdict is None else papers["verdict"].write_text(verdict)
+    evidence = make_evidence(tmp_path / "papers", model)
+    evidence["verdict"].unlink() if verdict is None else evidence["verdict"].write_text(verdict)
     with pytest.raises(InputError, match="verdict"):
-        register(model, **papers, lineage=lineage, settings=settings)
+        register(model, **evidence, lineage=lineage, settings=settings)
     assert list_versions(settings) == []
 
 
 def test_numbers_of_another_model_are_refused(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
     model, other = make_model(tmp_path / "model"), make_model(tmp_path / "other", seed=1)
-    papers = make_papers(tmp_path / "papers", other)
+    evidence = make_evidence(tmp_path / "papers", other)
     with pytest.raises(InputError, match=r"metrics: was measured on a model of digest"):
-        register(model, **papers, lineage=lineage, settings=settings)
+        register(model, **evidence, lineage=lineage, settings=settings)
     # Numbers of this model, a verdict on the other one.
-    papers |= {"metrics": make_papers(tmp_path / "own", model)["metrics"]}
+    evidence |= {"metrics": make_evidence(tmp_path / "own", model)["metrics"]}
     with pytest.raises(InputError, match=r"verdict: is about a model of digest .* nothing was"):
-        register(model, **papers, lineage=lineage, settings=settings)
+        register(model, **evidence, lineage=lineage, settings=settings)
     assert list_versions(settings) == []
 
 
 def test_a_verdict_that_contradicts_its_checks_is_none(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model, "fail")
-    changed = json.loads(papers["verdict"].read_text()) | {"verdict": "pass"}
-    papers["verdict"].write_text(json.dumps(changed))
+    evidence = make_evidence(tmp_path / "papers", model, "fail")
+    changed = json.loads(evidence["verdict"].read_text()) | {"verdict": "pass"}
+    evidence["verdict"].write_text(json.dumps(changed))
     with pytest.raises(InputError, match="says 'pass', its checks say 'fail'"):
-        register(model, **papers, lineage=lineage, settings=settings)
+        register(model, **evidence, lineage=lineage, settings=settings)
     assert list_versions(settings) == []
 
 
 def test_the_same_evidence_is_the_same_version(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
+    evidence = make_evidence(tmp_path / "papers", model)
 
     def again(**changes: Any) -> int:
-        told = {"model": model, **papers, "lineage": lineage, "settings": settings} | changes
-        return register(**told)
+        arguments = {"model": model, **evidence, "lineage": lineage, "settings": settings} | changes
+        return register(**arguments)
 
     assert again() == 1
     # A page of the documentation was changed meanwhile, and so is the commit.
     assert again(lineage=replace(lineage, git_commit="4567")) == 1
     # The same model, judged anew or of another corpus, is another version.
-    other = make_papers(tmp_path / "other", model, "inconclusive")
+    other = make_evidence(tmp_path / "other", model, "inconclusive")
     assert again(**other) == 2
     assert again(lineage=replace(lineage, corpus_digest="another")) == 3
     assert (again(), again(**other)) == (1, 2)
@@ -241,18 +241,18 @@ def test_the_same_evidence_is_the_same_version(
 
 
 def test_a_failure_half_way_leaves_no_version(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
     """The database breaks when the model's upload is done, before the version is written."""
     model = make_model(tmp_path / "model")
-    papers = make_papers(tmp_path / "papers", model)
+    evidence = make_evidence(tmp_path / "papers", model)
     with closing(sqlite3.connect(settings.home / "mlflow.db")) as database:
         database.execute(
             "CREATE TRIGGER broken BEFORE UPDATE ON logged_models WHEN NEW.status = 2 "
             "BEGIN SELECT RAISE(ABORT, 'the disk is full'); END"
         )
         with pytest.raises(DiskFull, match="the disk is full") as caught:
-            register(model, **papers, lineage=lineage, settings=settings)
+            register(model, **evidence, lineage=lineage, settings=settings)
     assert "\n" not in str(caught.value)
     assert list_versions(settings) == []
 
@@ -266,12 +266,12 @@ def test_a_failure_half_way_leaves_no_version(
 
 
 def test_a_full_disk_is_one_line(
-    tmp_path: Path, empty_database: Path, make_model: Make, make_papers: Papers
+    tmp_path: Path, empty_database: Path, make_model: Make, make_evidence: Evidence
 ) -> None:
     """On a disk that the model has no room on; then with room; then full to the last byte."""
     model = make_model(tmp_path / "model")
     (model / "large").write_bytes(bytes(5_000_000))
-    make_papers(tmp_path / "papers", model)
+    make_evidence(tmp_path / "papers", model)
     disk = tmp_path / "disk"
     disk.mkdir()
     script = [sys.executable, "-m", "tests.components.register.full_disk"]
@@ -280,21 +280,21 @@ def test_a_full_disk_is_one_line(
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
+    outcome = json.loads(done.stdout)
     for step in ("register", "promote"):
-        assert re.search(r"^no space left \(.+\); free some and try again$", said[step]), said
-    assert (said["registered"], said["promoted"]) == (0, 0)
-    assert (said["version"], said["step"], said["versions"]) == (1, 1, 1)
+        assert re.search(r"^no space left \(.+\); free some and try again$", outcome[step]), outcome
+    assert (outcome["registered"], outcome["promoted"]) == (0, 0)
+    assert (outcome["version"], outcome["step"], outcome["versions"]) == (1, 1, 1)
 
 
 def test_refusals_and_failures_are_kept(
-    tmp_path: Path, settings: Settings, lineage: Lineage, make_papers: Papers
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_evidence: Evidence
 ) -> None:
     from mlflow import MlflowClient
 
     why = replace(lineage, reason="trigger 1: it drifted", cause="alert:ab12 http://prometheus")
     refused = record_refusal(
-        **make_papers(tmp_path / "papers", None, "fail"), lineage=why, settings=settings
+        **make_evidence(tmp_path / "papers", None, "fail"), lineage=why, settings=settings
     )
     failed = record_failure("train", "out of memory", {"pipeline": "retrain"}, settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)

@@ -52,12 +52,12 @@ def server(
 ) -> Iterator[MlflowServer]:
     """`mlflow server` on PostgreSQL and the S3 simulator."""
     folder = tmp_path_factory.mktemp("server")
-    found = MlflowServer(folder, database("served"), "s3://moodline/served", s3.environment)
+    server = MlflowServer(folder, database("served"), "s3://moodline/served", s3.environment)
     try:
-        found.start()
-        yield found
+        server.start()
+        yield server
     finally:
-        found.kill()
+        server.kill()
 
 
 def test_postgresql_and_a_simulated_s3_without_a_server(
@@ -115,10 +115,10 @@ def test_the_registry_on_a_server(
 
     with ThreadPoolExecutor(5) as pool:
         won = dict(zip(versions[1:], pool.map(attempt, versions[1:]), strict=True))
-    told = history(settings)
-    assert sorted(e.to_version or 0 for e in told) == versions
-    assert all(entry.won == won[entry.to_version or 0] for entry in told[1:])
-    production = next(e.to_version for e in reversed(told) if e.won)
+    entries = history(settings)
+    assert sorted(e.to_version or 0 for e in entries) == versions
+    assert all(entry.won == won[entry.to_version or 0] for entry in entries[1:])
+    production = next(e.to_version for e in reversed(entries) if e.won)
     assert production is not None
     assert "production" in show(production, settings).aliases
 
@@ -138,7 +138,7 @@ def test_drift_is_held_against_the_version_in_production(
     tmp_path: Path,
     lineage: Lineage,
     make_model: Callable[..., Path],
-    make_papers: Callable[..., dict[str, Path]],
+    make_evidence: Callable[..., dict[str, Path]],
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
@@ -147,8 +147,8 @@ def test_drift_is_held_against_the_version_in_production(
     every = traffic(40, seed=0)
     held = every.where(np.arange(len(every)) >= 20 * 14)
     model = to_version(make_model(tmp_path / "made", 7), Reference(every, held))
-    papers = make_papers(tmp_path / "papers", model)
-    number = register(model, **papers, lineage=lineage, settings=settings)
+    evidence = make_evidence(tmp_path / "papers", model)
+    number = register(model, **evidence, lineage=lineage, settings=settings)
     promote(number, settings, actor="ann")
     log = TurnLog(settings.log, settings.feedback_url)
     for snr, version in ((15.0, number), (30.0, number + 1)):
@@ -159,8 +159,12 @@ def test_drift_is_held_against_the_version_in_production(
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", server.url)
     capfd.readouterr()
     assert run(["drift", "--json", "--prom", str(tmp_path / "drift.prom")]) == 1
-    told = json.loads(capfd.readouterr().out)
-    assert (told["version"], told["turns"], told["drifted"]) == (number, 36 * 14, ["snr_db"])
+    printed = json.loads(capfd.readouterr().out)
+    assert (printed["version"], printed["turns"], printed["drifted"]) == (
+        number,
+        36 * 14,
+        ["snr_db"],
+    )
     gauge = f'moodline_version_registered_timestamp_seconds{{version="{number}"}} '
     lines = (tmp_path / "drift.prom").read_text().splitlines()
     (since,) = (float(line.removeprefix(gauge)) for line in lines if line.startswith(gauge))
@@ -227,7 +231,7 @@ def test_a_server_that_dies_in_the_middle_leaves_no_half_version(
     from mlflow import MlflowClient
 
     settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
-    before, told = list_versions(settings), history(settings)
+    before, entries = list_versions(settings), history(settings)
     finalize = MlflowClient.finalize_logged_model
 
     def die_first(client: MlflowClient, *arguments: object) -> object:
@@ -245,5 +249,5 @@ def test_a_server_that_dies_in_the_middle_leaves_no_half_version(
         assert "\n" not in str(away.value)
 
     server.start()
-    assert (list_versions(settings), history(settings)) == (before, told)
+    assert (list_versions(settings), history(settings)) == (before, entries)
     assert add_version(settings) == before[0].number + 1

@@ -49,8 +49,8 @@ def test_the_loss_weighs_each_class_as_its_weight_says(tmp_path: Path) -> None:
             class_weights=given,
         )
         loss = trainer.compute_loss(trainer.model, {"logits": logits, "labels": labels.clone()})
-        wanted = nn.functional.cross_entropy(logits, labels, given)
-        assert loss.item() == pytest.approx(wanted.item())
+        expected = nn.functional.cross_entropy(logits, labels, given)
+        assert loss.item() == pytest.approx(expected.item())
 
 
 def test_class_weights_change_what_is_learnt(

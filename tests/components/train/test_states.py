@@ -34,8 +34,10 @@ def test_encoders_are_run_once(
     model.text.register_forward_hook(lambda *_: runs.append("text"))
 
     def encode() -> list[np.ndarray]:
-        found = encode_rows(model, tokenizer, rows, sound=sound, cache=cache, report=lambda _: None)
-        return [array for windows in found for w in windows for array in (w.acoustic, w.text)]
+        encoded = encode_rows(
+            model, tokenizer, rows, sound=sound, cache=cache, report=lambda _: None
+        )
+        return [array for windows in encoded for w in windows for array in (w.acoustic, w.text)]
 
     first = encode()
     assert sorted(runs) == ["acoustic"] * len(rows) + ["text"] * len(rows)

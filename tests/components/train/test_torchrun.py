@@ -85,8 +85,8 @@ def test_two_processes_killed_and_started_again_compute_what_one_does(
     assert first["training_loss"] == 123.0
     first["training_loss"] = alone.history[0]["training_loss"]
     assert len(together.history) == len(alone.history) == HOW["epochs"]
-    for ours, theirs in zip(together.history, alone.history, strict=True):
-        assert ours == pytest.approx(theirs, abs=2e-4)
+    for shared, single in zip(together.history, alone.history, strict=True):
+        assert shared == pytest.approx(single, abs=2e-4)
     one = load_file(alone.model / "model.safetensors")
     two = load_file(together.model / "model.safetensors")
     assert max(np.abs(two[name] - one[name]).max() for name in one) < 1e-4

@@ -65,8 +65,8 @@ def test_a_killed_and_resumed_training_has_whole_curves_without_doubles(
         result = train(*corpus, tmp_path / "model", profile, settings)
         assert mlflow.active_run() is not None
     for metric in ("training_loss", "learning_rate", "validation_macro_f1", "validation_loss"):
-        wanted = [(int(entry["epoch"]), entry[metric]) for entry in result.history]
-        assert curve(name, metric) == wanted
+        expected = [(int(entry["epoch"]), entry[metric]) for entry in result.history]
+        assert curve(name, metric) == expected
     logged = mlflow.MlflowClient().get_run(name).data
     assert logged.metrics["best_epoch"] == result.best_epoch
     assert logged.params == {"model_digest": result.digest}

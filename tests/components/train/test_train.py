@@ -69,8 +69,8 @@ def test_history_has_the_curves_and_the_best_epoch(trained: TrainResult) -> None
     history = json.loads((trained.model / "history.json").read_text())
     assert history["epochs"] == trained.history
     assert [entry["epoch"] for entry in trained.history] == list(range(1, len(trained.history) + 1))
-    wanted = {"epoch", "training_loss", "learning_rate", "validation_loss", "validation_accuracy"}
-    assert all(wanted <= entry.keys() for entry in trained.history)
+    expected = {"epoch", "training_loss", "learning_rate", "validation_loss", "validation_accuracy"}
+    assert all(expected <= entry.keys() for entry in trained.history)
     scores = [entry["validation_macro_f1"] for entry in trained.history]
     assert history["best_epoch"] == trained.best_epoch == 1 + int(np.argmax(scores))
     assert trained.validation["macro_f1"] == max(scores)
@@ -79,17 +79,17 @@ def test_history_has_the_curves_and_the_best_epoch(trained: TrainResult) -> None
 def check_golden(version: Path) -> None:
     """The version's graph gives its golden answers, alone and all together in one padded batch."""
     arrays = load_file(version / "golden.safetensors")
-    wanted, vectors = arrays["probabilities"], arrays["embedding"]
-    audio = [arrays[f"audio.{i}"] for i in range(len(wanted))]
-    ids = [arrays[f"input_ids.{i}"] for i in range(len(wanted))]
-    assert len(wanted) >= 4
+    expected, vectors = arrays["probabilities"], arrays["embedding"]
+    audio = [arrays[f"audio.{i}"] for i in range(len(expected))]
+    ids = [arrays[f"input_ids.{i}"] for i in range(len(expected))]
+    assert len(expected) >= 4
     graph = OnnxModel(version / "model.onnx")
-    for i in range(len(wanted)):
+    for i in range(len(expected)):
         given, embedding = graph.run([audio[i]], [ids[i]])
-        assert np.abs(given[0] - wanted[i]).max() < 1e-4
+        assert np.abs(given[0] - expected[i]).max() < 1e-4
         assert np.abs(embedding[0] - vectors[i]).max() < 1e-4
     given, embedding = graph.run(audio, ids)
-    assert np.abs(given - wanted).max() < 1e-4
+    assert np.abs(given - expected).max() < 1e-4
     assert np.abs(embedding - vectors).max() < 1e-4
 
 

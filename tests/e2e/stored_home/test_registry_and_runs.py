@@ -88,13 +88,13 @@ def test_what_was_registered_is_not_registered_again(
     home: Path, moodline: Json, tmp_path: Path
 ) -> None:
     folder = download(2, tmp_path / "version", Settings())
-    papers = home / "runs" / "20261122-080000-000002" / "evaluate"
+    evidence = home / "runs" / "20261122-080000-000002" / "evaluate"
     lineage = Lineage("later", "corpus-digest", load_profile((folder / "profile.json").read_text()))
     version = register(
         folder,
-        papers / "metrics.json",
-        papers / "report.html",
-        papers / "verdict.json",
+        evidence / "metrics.json",
+        evidence / "report.html",
+        evidence / "verdict.json",
         lineage,
         Settings(),
     )
