@@ -48,11 +48,9 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
 
 
 def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    for name, threshold in (
-        ("accuracy", settings.min_accuracy),
-        ("macro_f1", settings.min_macro_f1),
-    ):
-        yield from _limit(f"min_{name}", WORDS[name], metrics[name]["rate"], "at least", threshold)
+    for name in ("accuracy", "macro_f1"):
+        check, threshold = f"min_{name}", getattr(settings, f"min_{name}")
+        yield from _limit(check, WORDS[name], metrics[name]["rate"], "at least", threshold)
     for emotion, threshold in (settings.min_f1 or {}).items():
         value = metrics["emotions"][emotion]["f1"]
         yield from _limit(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)

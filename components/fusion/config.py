@@ -12,14 +12,12 @@ class MoodlineConfig(PretrainedConfig):
     """The two encoders' configurations and the head's sizes.
 
     Args:
-        acoustic: the speech encoder's configuration as a dictionary, with its `model_type`.
-        text: the text encoder's, likewise.
+        acoustic, text: the encoders' configurations as dictionaries, with their `model_type`.
         attend: "pooled" (the paper: each modality is pooled to one vector, then attends) or
             "frames" (attends over frames and tokens, pools afterwards).
         hidden_size: d, the width of the head; 0 takes the text encoder's width.
         heads: of every attention in the head.
-        layers: of the fusion Transformer.
-        feed_forward: width inside the fusion Transformer's layers.
+        layers, feed_forward: of the fusion Transformer, and the width inside them.
         dropout: in the head.
         max_seconds: the longest clip the model takes whole.
         max_tokens: the longest text, special tokens included.

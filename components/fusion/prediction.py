@@ -30,9 +30,6 @@ class Classifier:
     It answers in the form that is fastest here: with torch on a GPU, otherwise with its ONNX graph.
     A folder without a graph answers with torch. The graph needs no torch.
 
-    Args:
-        folder: the version's folder.
-
     Raises:
         InputError: a folder without a model, or with another kind of model.
     """

@@ -50,7 +50,6 @@ def packed(model: Path, evidence: Path) -> Iterator[Path]:
     """Pack a model's folder as an MLflow pyfunc model, in a temporary folder.
 
     Args:
-        model: the model's folder.
         evidence: a folder named `evidence`, with the files that go with the model.
 
     Yields:

@@ -33,7 +33,6 @@ class EpochBatches(Sampler[list[int]]):
     The order depends only on the seed and the epoch, so a resumed run sees the same batches.
 
     Args:
-        items: all windows.
         batch_size: of all processes together.
         rank: this process.
         processes: how many there are; the last batch is never smaller than that.

@@ -79,10 +79,8 @@ def write_version(
     and `model_card.md`. No file holds a time or a path, so the same training gives the same folder.
 
     Args:
-        model: the fitted model.
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
-        acoustic: the speech encoder's folder or hub name; its preprocessor is written too.
-        text: the text encoder's folder or hub name; its tokenizer is written too.
+        acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
     """
     from transformers import AutoFeatureExtractor, AutoTokenizer
 
