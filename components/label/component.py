@@ -7,7 +7,9 @@ from components.config import SLIM_IMAGE
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def label(
-    turns: dsl.Input[dsl.Dataset], corpus: dsl.Input[dsl.Dataset], examples: dsl.Output[dsl.Dataset]
+    turns: dsl.Input[dsl.Dataset],
+    corpus: dsl.Input[dsl.Dataset],
+    examples: dsl.Output[dsl.Dataset],
 ) -> None:
     """Turns to labelled examples."""
     from pathlib import Path
