@@ -299,7 +299,7 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
         "verdict": dsl.Artifact(uri=str(tmp_path / "verdict")),
         "predictions": dsl.Dataset(uri=str(tmp_path / "predictions")),
     }
-    answer = component.python_func(
+    returned = component.python_func(
         model=dsl.Model(uri=str(model(answer))),
         champion=dsl.Model(uri=str(champion)),
         corpus=dsl.Dataset(uri=str(tmp_path / "corpus"), metadata={"synthetic": True}),
@@ -307,7 +307,7 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
         profile=profile.model_dump_json(),
         **outputs,
     )
-    assert answer == decision
+    assert returned == decision
     metrics = json.loads((tmp_path / "metrics").read_text())
     verdict = json.loads((tmp_path / "verdict").read_text())
     assert verdict["verdict"] == outputs["verdict"].metadata["verdict"] == decision
