@@ -152,8 +152,9 @@ def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
         threshold, value = limits.max_times_production, served["latency"]["times_production"]
         name, words = "latency.max_times_production", "time, as a multiple of production's,"
         yield from _limit(name, words, value, "at most", threshold)
-    name, words = "max_megabytes", "size of the served files, in megabytes,"
-    yield from _limit(name, words, served["megabytes"], "at most", settings.max_megabytes)
+    if settings.max_megabytes is not None:
+        name, words = "max_megabytes", "size of the served files, in megabytes,"
+        yield from _limit(name, words, served["megabytes"], "at most", settings.max_megabytes)
 
 
 def _rate(metrics: Metrics, name: str) -> float | None:
