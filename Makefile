@@ -62,6 +62,10 @@ test-containers: setup ## the pipeline, the service and the Bento in containers;
 	env $$bases bash infra/images/build.sh $(TAGS) slim cpu serve triton; \
 	$(BIN)/python -m pytest tests/containers -s
 
+.PHONY: fuzz
+fuzz: setup ## ten minutes of random sound, words and scores: no crash, no two answers
+	MOODLINE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s
+
 .PHONY: lint
 lint: setup ## style and types
 	$(BIN)/ruff check .

@@ -69,7 +69,7 @@ def test_requests_are_finished_and_the_job_is_given_back(copy: Serving, long: by
     with ThreadPoolExecutor() as pool:
         answer = begin(copy, long, pool)  # it waits until the job is done
         stopping = pool.submit(copy.stop)
-        assert wait_until(lambda: state() == "queued", 20)
+        assert wait_until(lambda: state() == "queued", 60)
         assert not stopping.done()
         assert answer.result().status_code == 200
         assert answer.result().json()["turns"]
