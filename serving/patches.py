@@ -1,7 +1,7 @@
 """Changes to BentoML's behaviour that no setting of it reaches, each with its reason.
 
-Both were needed with BentoML 1.4.39. Tests hold that they work:
-`supervisor/test_replicas.py` for the first, `api/test_soak.py` for the second.
+All were needed with BentoML 1.4.39. Tests hold that they work: `supervisor/test_replicas.py` for
+dead workers, `api/test_paths.py` for the metrics, `api/test_soak.py` for the timeout.
 """
 
 from functools import partial
@@ -23,9 +23,21 @@ def replace_dead_workers_soon() -> None:
     )
 
 
-def without_timeout(app: Any, timeout: float) -> Any:
-    """In place of the middleware: the application behind it."""
+def without_middleware(app: Any, **_: Any) -> Any:
+    """In place of a middleware: the application behind it."""
     return app
+
+
+def turn_off_request_metrics() -> None:
+    """Leave the counting of requests to `serving.api.app`; call it before the service is defined.
+
+    Upstream: `RunnerTrafficMetricsMiddleware` labels its series with the path as it was sent. So
+    `/metrics` shows everybody the ids of jobs and the names of recordings, and grows for good with
+    each path that a sender makes up. Only `/metrics` as a whole can be turned off.
+    """
+    from bentoml._internal.server.http import instruments
+
+    instruments.RunnerTrafficMetricsMiddleware = without_middleware  # type: ignore[misc,assignment]
 
 
 def turn_off_request_timeout() -> None:
@@ -37,4 +49,4 @@ def turn_off_request_timeout() -> None:
     """
     from bentoml._internal.server.http import traffic
 
-    traffic.TimeoutMiddleware = without_timeout  # type: ignore[misc,assignment]
+    traffic.TimeoutMiddleware = without_middleware  # type: ignore[misc,assignment]

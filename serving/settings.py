@@ -65,6 +65,8 @@ class ServeSettings(ChildEnvironment):
         triton_metrics_port: where a Triton that is started here shows Prometheus its queue and its
             batches; 0: any free port.
         keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
+        hosts: names, separated by commas, by which browsers may ask, beside addresses and
+            `localhost`; `*`: any. Where there are keys, any name will do.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_SERVE_", frozen=True, extra="ignore")
@@ -89,6 +91,12 @@ class ServeSettings(ChildEnvironment):
     triton_metrics_port: int = Field(default=0, ge=0, le=65_535)
     logs: Literal["files", "stderr"] = "files"
     keys: str = ""
+    hosts: str = ""
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names of `hosts`, in lower case."""
+        return frozenset(name.strip().lower() for name in self.hosts.split(",")) - {""}
 
     def log_file(self, home: Path, name: str) -> Path | None:
         """The file that a child process writes its log to; None: standard error."""

@@ -8,13 +8,11 @@ import logging
 import re
 import time
 import uuid
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.docs import get_swagger_ui_html
-from fastapi.responses import HTMLResponse, JSONResponse
+from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -23,23 +21,20 @@ from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
+from serving.api.origin import ANY_HOST, OriginCheck
+from serving.api.pages import PAGES
 from serving.api.routes import OWN_DEADLINE, ROUTES
 from serving.engine.scheduling import Work
 
 logger = logging.getLogger(__name__)
 
-PAGE = Path(__file__).with_name("page.html")
 SMALLER = {  # what is parsed in the event loop is kept small
     "/v1/align": 10_000_000,  # a hundred thousand words
     "/v1/feedback": 10_000,
 }
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-        "connect-src 'self'; media-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
-    ),
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+KINDER = {  # than the framework's own words
+    "Not Found": "there is nothing at this path; GET /docs lists what there is",
+    "Method Not Allowed": "this path does not take this method; GET /docs lists those it takes",
 }
 DESCRIPTION = """
 Send a recording, get back who said what, when, and with which emotion:
@@ -75,9 +70,11 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.keys = None
+    app.state.hosts = {ANY_HOST}
     app.add_middleware(ConcurrentUploads, max_uploads=max_uploads)
     app.add_middleware(MaxBodySize, max_bytes=max_upload_bytes, smaller=SMALLER)
     app.add_middleware(KeyCheck)
+    app.add_middleware(OriginCheck)
     app.add_middleware(RequestRecord)
     app.add_exception_handler(MoodlineError, _known_error)
     app.add_exception_handler(OSError, _system_error)
@@ -86,21 +83,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.add_exception_handler(Exception, _internal_error)
     app.include_router(ROUTES)
     app.include_router(FEEDBACK)
-
-    @app.get("/", include_in_schema=False)
-    async def page() -> HTMLResponse:
-        return HTMLResponse(PAGE.read_text(encoding="utf-8"), headers=PAGE_HEADERS)
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        # BentoML serves these two files itself: nothing is fetched from elsewhere.
-        return get_swagger_ui_html(
-            openapi_url="openapi.json",
-            title="Moodline",
-            swagger_js_url="static_content/swagger-ui-bundle.js",
-            swagger_css_url="static_content/swagger-ui.css",
-            swagger_favicon_url="static_content/favicon-light-32x32.png",
-        )
+    app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -141,7 +124,11 @@ class RequestRecord:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+                own_headers = [
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+                message["headers"] = [*message["headers"], *own_headers]
             await send(message)
 
         with traces.request(scope["method"], headers) as span:
@@ -201,7 +188,8 @@ async def _http_error(request: Request, error: Any) -> JSONResponse:
         return await _known_error(request, Stopped("the sender has gone"))
     if isinstance(cause, OSError):
         return await _system_error(request, cause)
-    return JSONResponse({"detail": str(error.detail)}, error.status_code, error.headers)
+    detail = KINDER.get(error.detail, error.detail)
+    return JSONResponse({"detail": str(detail)}, error.status_code, error.headers)
 
 
 async def _internal_error(_: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import FrameType
 
 import bentoml
+from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from components.config import Settings
 from components.traffic import FeedbackStore
@@ -22,7 +24,7 @@ from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
-from serving.patches import turn_off_request_timeout
+from serving.patches import turn_off_request_metrics, turn_off_request_timeout
 from serving.processes import end_with_parent
 from serving.settings import ServeSettings
 from serving.traces import start_traces
@@ -39,13 +41,21 @@ def _settings() -> Settings:
 SERVE = ServeSettings()
 SETTINGS = _settings()
 APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000, SERVE.uploads)
+SWAGGER = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
+APP.mount("/static_content", StaticFiles(directory=SWAGGER))
 
-
+turn_off_request_metrics()
 turn_off_request_timeout()
 
 SWITCH_SECONDS = 0.001
 """How often Python switches between threads. With its own default, five milliseconds, a clip's
 answer takes three times as long while a recording is analysed."""
+
+
+async def every_path(scope: Scope, receive: Receive, send: Send) -> None:
+    """The application, for BentoML: to an application that it knows it leaves known paths only,
+    and answers and counts the others by itself."""
+    await APP(scope, receive, send)
 
 
 @bentoml.service(
@@ -56,7 +66,7 @@ answer takes three times as long while a recording is analysed."""
     logging={"access": {"enabled": False}},
     tracing={"excluded_urls": ".*"},
 )
-@bentoml.asgi_app(APP, path="/")
+@bentoml.asgi_app(every_path, path="/")
 class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
@@ -67,6 +77,7 @@ class MoodlineService:
         self.jobs = Jobs(JobStore(self.database), uploads, self.runtime, SERVE)
         APP.state.jobs = self.jobs
         APP.state.timeout = SERVE.timeout
+        APP.state.hosts = SERVE.host_names
         APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 

@@ -165,6 +165,8 @@ def test_a_recording_without_speech_has_no_turns(service: Serving, samples: np.n
 def test_wrong_paths_and_methods_are_refused_kindly(service: Serving) -> None:
     assert get(service, "/v1/nothing").status_code == 404
     assert get(service, "/v1/analyze").status_code == 405
+    foreign = httpx.get(f"{service.url}/v1/model", headers={"host": "evil.example"})
+    assert (foreign.status_code, list(foreign.json())) == (403, ["detail"])
 
 
 def test_the_page_and_the_description_come_from_here_alone(service: Serving) -> None:
