@@ -7,9 +7,16 @@ from components.config import CPU_IMAGE
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
 def diarize(
-    corpus: dsl.Input[dsl.Dataset], shard: str, profile: str, speakers: dsl.Output[dsl.Dataset]
+    corpus: dsl.Input[dsl.Dataset],
+    shard: str,
+    profile: str,
+    models: str,
+    speakers: dsl.Output[dsl.Dataset],
 ) -> None:
-    """A shard of a corpus ("0/4" is the first of four) to speaker segments."""
+    """A shard of a corpus ("0/4" is the first of four) to speaker segments.
+
+    The model's digest is an input so that KFP's cache tells weights apart.
+    """
     from pathlib import Path
 
     from components.config import DiarizeStep, Settings

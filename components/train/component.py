@@ -10,10 +10,14 @@ def train(
     corpus: dsl.Input[dsl.Dataset],
     examples: dsl.Input[dsl.Dataset],
     profile: str,
+    models: str,
     model: dsl.Output[dsl.Model],
     metrics: dsl.Output[dsl.Metrics],
 ) -> str:
-    """Labelled examples to a model version; its digest."""
+    """Labelled examples to a model version; its digest.
+
+    The encoders' digest is an input so that KFP's cache tells weights apart.
+    """
     import json
     from pathlib import Path
 

@@ -3,11 +3,12 @@
 1. champion           which version is in production
 2. recordings_digest  what is in the folder today
 3. recordings         its recordings, as a manifest
-4. transcribe         each shard's audio to words (WhisperX); shards side by side
-5. diarize            each shard's audio to speaker segments (pyannote.audio)
-6. align              words and speaker segments of all shards to turns
-7. fetch              the champion's folder
-8. predict            each turn its emotion
+4. model_digests      which weights the profile's names stand for today
+5. transcribe         each shard's audio to words (WhisperX); shards side by side
+6. diarize            each shard's audio to speaker segments (pyannote.audio)
+7. align              words and speaker segments of all shards to turns
+8. fetch              the champion's folder
+9. predict            each turn its emotion
 """
 
 from typing import Any
@@ -39,7 +40,7 @@ def batch_pipeline(profile: Profile) -> Any:
         configure_lookup(digest, "Look at the recordings", cluster)
         read = read_recordings(folder=folder, digest=digest.output)
         configure_task(read, "Read the recordings", cluster)
-        turns = listen(read.outputs["manifest"], profile)
+        turns, _ = listen(read.outputs["manifest"], profile)
         fetched = configure_task(fetch(name=best.output), "Fetch the champion", cluster)
         predicted = predict(
             model=fetched.outputs["model"],

@@ -2,10 +2,11 @@
 
 1. corpus_digest  what is in the corpus' folder today
 2. corpus         read and check it; write its manifest
-3. transcribe     each shard's audio to words (WhisperX); shards side by side
-4. diarize        each shard's audio to speaker segments (pyannote.audio)
-5. align          words and speaker segments of all shards to turns
-6. label          turns and reference utterances to labelled examples
+3. model_digests  which weights the profile's names stand for today
+4. transcribe     each shard's audio to words (WhisperX); shards side by side
+5. diarize        each shard's audio to speaker segments (pyannote.audio)
+6. align          words and speaker segments of all shards to turns
+7. label          turns and reference utterances to labelled examples
 """
 
 from typing import Any, NamedTuple
@@ -13,7 +14,8 @@ from typing import Any, NamedTuple
 from kfp import dsl
 
 from components.align.component import align
-from components.config import DiarizeStep, Profile, TranscribeStep
+from components.config import DiarizeStep, Profile, TrainStep, TranscribeStep
+from components.config.component import model_digests
 from components.corpus.component import corpus as read_corpus
 from components.corpus.component import corpus_digest
 from components.diarize.component import diarize
@@ -26,10 +28,14 @@ class Preprocessed(NamedTuple):
     corpus: dsl.Dataset
     turns: dsl.Dataset
     examples: dsl.Dataset
+    encoders: str
 
 
-def listen(manifest: Any, profile: Profile) -> Any:
-    """Add the steps from recordings to turns, in shards; returns the task `align`.
+def listen(manifest: Any, profile: Profile) -> tuple[Any, Any]:
+    """Add the steps from recordings to turns, in shards.
+
+    Returns:
+        The tasks `align` and `model_digests`.
 
     Args:
         manifest: the output that names the recordings.
@@ -37,19 +43,26 @@ def listen(manifest: Any, profile: Profile) -> Any:
     """
     cluster = profile.cluster
     shards = [f"{index}/{cluster.shards}" for index in range(cluster.shards)]
+    models = model_digests(profile=TrainStep.of(profile).model_dump_json())
+    configure_lookup(models, "Look at the models", cluster)
+    digests = models.outputs
     for_words = TranscribeStep.of(profile).model_dump_json()
     for_speakers = DiarizeStep.of(profile).model_dump_json()
     with dsl.ParallelFor(shards, name="shards", parallelism=cluster.parallel) as shard:
-        words = transcribe(corpus=manifest, shard=shard, profile=for_words)
+        words = transcribe(
+            corpus=manifest, shard=shard, profile=for_words, models=digests["transcribe"]
+        )
         configure_task(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
-        spoken = diarize(corpus=manifest, shard=shard, profile=for_speakers)
+        spoken = diarize(
+            corpus=manifest, shard=shard, profile=for_speakers, models=digests["diarize"]
+        )
         configure_task(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),
         speakers=dsl.Collected(spoken.outputs["speakers"]),
         profile=profile.align.model_dump_json(),
     )
-    return configure_task(turns, "Align", cluster)
+    return configure_task(turns, "Align", cluster), models
 
 
 def preprocess_pipeline(profile: Profile) -> Any:
@@ -67,8 +80,10 @@ def preprocess_pipeline(profile: Profile) -> Any:
         read = read_corpus(folder=corpus, digest=digest.output)
         configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
-        turns = listen(manifest, profile).outputs["turns"]
+        aligned, models = listen(manifest, profile)
+        turns = aligned.outputs["turns"]
         labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
-        return Preprocessed(manifest, turns, labelled.outputs["examples"])
+        examples, encoders = labelled.outputs["examples"], models.outputs["train"]
+        return Preprocessed(manifest, turns, examples, encoders)
 
     return preprocess

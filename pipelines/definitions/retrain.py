@@ -14,7 +14,8 @@ that person. A step that fails fails the run; then `record_failure`, which alway
 a trace of it in MLflow.
 
 **Never twice.** A pipeline is built for a profile, and each step is given the parts of the profile
-that it needs, digests of what lies outside (`corpus_digest`, `champion`), and an image whose tag is
+that it needs, digests of what lies outside (`corpus_digest`, `model_digests`, `champion`), and an
+image whose tag is
 the code's digest. KFP's caches, on a cluster and in the local runner, know a step by these and by
 the artifacts of the steps before. A finished step is not done again, and a killed run continues in
 the step that was cut short. Steps that look at the outside world or change it are never taken from
@@ -74,6 +75,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 corpus=manifest,
                 examples=prepared.outputs["examples"],
                 profile=TrainStep.of(profile).model_dump_json(),
+                models=prepared.outputs["encoders"],
             )
             configure_task(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
 

@@ -1,0 +1,35 @@
+"""The Kubeflow Pipelines component `model_digests`."""
+
+from typing import NamedTuple
+
+from kfp import dsl
+
+from components.config.cluster import CPU_IMAGE
+
+
+@dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)
+def model_digests(
+    profile: str,
+) -> NamedTuple("Digests", transcribe=str, diarize=str, train=str):  # type: ignore[valid-type]
+    """What identifies the models that a profile names, for each of the steps that load them.
+
+    A profile holds names, so KFP's cache would take what was made by other weights of that name.
+    """
+    from typing import NamedTuple
+
+    from components.config import Settings, TrainStep, model_digest
+
+    options, settings = TrainStep.model_validate_json(profile), Settings()
+    words = [options.transcribe.model, options.transcribe.align_model]
+    encoders = [options.fusion.acoustic, options.fusion.text]
+
+    class Digests(NamedTuple):
+        transcribe: str
+        diarize: str
+        train: str
+
+    return Digests(
+        " ".join(model_digest(name, settings) for name in words if name),
+        model_digest(options.diarize.pipeline, settings),
+        " ".join(model_digest(name, settings) for name in encoders),
+    )

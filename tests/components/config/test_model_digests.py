@@ -1,0 +1,29 @@
+"""Steps are known by the weights of their models, not by the models' names alone."""
+
+from pathlib import Path
+
+import pytest
+
+from components.config import TrainStep, load_profile
+from components.config.component import model_digests
+
+
+def test_changed_weights_are_other_work_for_the_steps_that_load_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODLINE_MODELS", str(tmp_path))
+    profile = load_profile("demo")
+    step = TrainStep.of(profile).model_dump_json()
+    names = profile.transcribe.model, profile.diarize.pipeline, profile.fusion.text
+    for name in names:
+        (tmp_path / name).mkdir(parents=True)
+        (tmp_path / name / "weights").write_text("before")
+    before = model_digests.python_func(step)
+    assert model_digests.python_func(step) == before
+    for changed, name in enumerate(names):
+        (tmp_path / name / "weights").write_text(f"after {changed}")
+        after = model_digests.python_func(step)
+        assert [a != b for a, b in zip(after, before, strict=True)] == [
+            changed == field for field in range(3)
+        ]
+        before = after
