@@ -4,14 +4,31 @@ Nothing here changes what a step computes, so it is not part of a profile's dige
 machine uses only `shards`.
 """
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from components.config.parts import Count, Frozen
 
 Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
 """As Kubernetes writes amounts: 500m, 4, 16Gi."""
+
+_SECRET_NAME = re.compile(
+    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)$", re.IGNORECASE
+)
+_URL_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+
+
+def _no_secrets(env: dict[str, str]) -> dict[str, str]:
+    """Refuse passwords: a compiled pipeline holds `env` in plain text for all who may read it."""
+    for name, value in env.items():
+        if _SECRET_NAME.search(name) or _URL_PASSWORD.search(value):
+            raise ValueError(
+                f"{name} holds a password or token, which the compiled pipeline would show; put it"
+                " into a Kubernetes secret and name that under `secrets`"
+            )
+    return env
 
 
 # The container images that the components run in; `infra/images` builds them. A pipeline puts the
@@ -69,7 +86,8 @@ class ClusterSettings(Frozen):
         tolerations: taints that these steps tolerate.
         volume: for corpus and state; None where an object store holds everything.
         secrets: the hub's token, MLflow's and the object store's credentials.
-        env: plain environment variables: MOODLINE_MLFLOW_URI, MLFLOW_S3_ENDPOINT_URL, …
+        env: plain environment variables: MOODLINE_MLFLOW_URI, MLFLOW_S3_ENDPOINT_URL, …; one that
+            holds a password is refused.
         pipeline_root: where KFP keeps artifacts ("s3://bucket/path"); empty: its own default.
         namespace: of the runs; empty: KFP's own.
         service_account: that the pods run as; empty: KFP's own.
@@ -91,7 +109,7 @@ class ClusterSettings(Frozen):
     tolerations: tuple[Toleration, ...] = ()
     volume: Volume | None = None
     secrets: tuple[Secret, ...] = ()
-    env: dict[str, str] = Field(default_factory=dict)
+    env: Annotated[dict[str, str], AfterValidator(_no_secrets)] = Field(default_factory=dict)
     pipeline_root: str = ""
     namespace: str = ""
     service_account: str = ""

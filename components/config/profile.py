@@ -7,6 +7,7 @@ own: what a step cannot see cannot change what it makes. So another gate, say, l
 model as it is. A profile has the parts of every step; where a step is asked for, a profile will do.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,6 +26,9 @@ from components.config.parts import (
     TranscribeSettings,
 )
 from components.conversation import Recording, Seconds
+
+MAX_NAME = 40
+"""Characters of a profile's name: Kubernetes' names, which begin with it, hold 63."""
 
 
 class SpeechStep(Frozen):
@@ -112,7 +116,13 @@ def load_profile(name: str | Path) -> Profile:
     content, location, folder = _read(name)
     if isinstance(content, dict) and isinstance(content.get("gate"), str):
         content["gate"] = load_gate(folder / content["gate"])
-    return validate_settings(Profile, content, location, ("gate",))
+    profile = validate_settings(Profile, content, location, ("gate",))
+    if not re.fullmatch(rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NAME - 2}}}[a-z0-9])?", profile.name):
+        raise InputError(
+            f"{location}: name: is “{profile.name[:60]}”; take small letters, digits and hyphens,"
+            f" {MAX_NAME} at most, no hyphen at an end: names on a cluster begin with it"
+        )
+    return profile
 
 
 def load_train_step(name: str | Path) -> TrainStep:

@@ -40,7 +40,8 @@ class MaxBodySize:
             return
         limit = self.smaller.get(scope["path"], self.max_bytes)
         size = f"{limit / 1e6:g} megabytes" if limit >= 1e6 else f"{limit / 1e3:g} kilobytes"
-        detail = f"the upload is larger than {size}"
+        setting = "" if limit < self.max_bytes else " (MOODLINE_MAX_UPLOAD_MEGABYTES)"
+        detail = f"the upload is larger than {size}{setting}"
         announced = announced_bytes(scope)
         if announced is not None and announced > limit:
             await refuse(receive, send, 413, detail, drain=2 * limit)

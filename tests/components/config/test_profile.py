@@ -49,12 +49,20 @@ def test_wrong_profiles_say_where(tmp_path: Path) -> None:
         ({"gate": data["gate"] | {"min_accuracy": 55}}, "gate.min_accuracy"),
         ({"train": data["train"] | {"epoch": 3}}, "train.epoch"),
         ({"fusion": data["fusion"] | {"attend": "all"}}, "fusion.attend"),
+        ({"name": ""}, "name: is “”"),
+        ({"name": "x" * 41}, "40 at most"),
+        ({"name": "My team: retrain"}, "small letters"),
+        ({"name": "a/b"}, "small letters"),
+        ({"cluster": {"env": {"DATABASE": "postgresql://u:geheim@db/m"}}}, "DATABASE holds a pass"),
+        ({"cluster": {"env": {"MOODLINE_TRIGGER_TOKEN": "x"}}}, "Kubernetes secret"),
+        ({"cluster": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, "Kubernetes secret"),
     ):
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump(data | change))
         with pytest.raises(InputError, match=message) as error:
             load_profile(path)
         assert "\n" not in str(error.value)
+        assert "geheim" not in str(error.value)
     with pytest.raises(InputError, match="no such profile"):
         load_profile("dem")
     (tmp_path / "broken.yaml").write_text("name: [")
