@@ -158,7 +158,7 @@ class Analyzer:
 def spoken_words(
     segments: Sequence[AsrSegment], speakers: Sequence[SpeakerSegment], max_pause: Seconds
 ) -> tuple[Word, ...]:
-    """All words in order of start, each with its times and the speaker who says it."""
+    """All words in the order of speech, each with its times and the speaker who says it."""
     words = flatten(segments)
     if not words:
         return ()

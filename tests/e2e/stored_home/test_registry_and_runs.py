@@ -10,6 +10,7 @@ import pytest
 from components.config import Settings, load_profile
 from components.conversation import Recording, Turn, read_audio
 from components.evaluate import predict_turns
+from components.fusion import Classifier
 from components.register import Lineage, download, register
 from components.traffic import TurnLog, kept_audio
 from components.traffic.turn_log import find_request
@@ -64,7 +65,7 @@ def test_a_version_answers_as_it_did(home: Path, tmp_path: Path) -> None:
     before = [pytest.approx(row["probabilities"], abs=0.01) for row in rows]
 
     def answers(folder: Path) -> list[list[float]]:
-        answered = predict_turns(folder, [recording], {"call-1": turns})
+        answered = predict_turns(Classifier(folder), [recording], {"call-1": turns})
         return [list((turn.probabilities or {}).values()) for turn in answered]
 
     folder = download(1, tmp_path / "version", Settings())

@@ -138,10 +138,10 @@ def test_words_and_speakers_become_the_turns_of_the_library(
 @pytest.mark.parametrize(
     ("change", "status", "words"),
     [
-        ({"speakers": RTTM + RTTM.replace("call", "other")}, 422, "several recordings (call, oth"),
+        ({"speakers": RTTM + RTTM.replace("call", "other")}, 422, "2 recordings (call, oth"),
         ({"speakers": "hello"}, 422, "line 1: is not RTTM"),
         ({"speakers": [{"start": 2, "end": 1, "speaker": "A"}]}, 422, "ends before it starts"),
-        ({"words": {"segments": [{"start": 2, "end": 1, "text": "a"}]}}, 422, "segment 1"),
+        ({"words": {"segments": [{"start": 2, "text": "a"}]}}, 422, "words.segments.0.end"),
         ({"words": {"segments": [{"start": 2, "end": 3}]}}, 422, "segment 1"),
         ({"words": {"segments": [{"start": -1, "end": 3}]}}, 422, "words.segments.0.start"),
         ({"words": {}}, 422, "words.segments"),
