@@ -66,6 +66,10 @@ test-containers: setup ## the pipeline, the service and the Bento in containers;
 fuzz: setup ## ten minutes of random sound, words and scores: no crash, no two answers
 	MOODLINE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s
 
+.PHONY: test-attack
+test-attack: setup ## 2,000 hostile requests, then 100 honest ones; poisoned feedback end to end
+	$(BIN)/python -m pytest tests/attack -s
+
 .PHONY: lint
 lint: setup ## style and types
 	$(BIN)/ruff check .
