@@ -9,14 +9,14 @@ import numpy as np
 from components.conversation import EMOTIONS
 from components.drift.sample import FEATURES, Reference, Sample
 from components.drift.statistics import (
-    below,
     by_recording,
     compare,
+    cumulative,
+    fourier_features,
     holm,
     largest_difference,
     population_stability,
     squared_mmd,
-    waves,
 )
 
 Decision = Literal["ok", "drift", "too_small"]
@@ -218,9 +218,9 @@ def _compare(feature: FeatureDrift, sides: list[Sample], settings: DriftSettings
     values = [side.features[feature.name] for side in sides]
     both = np.concatenate(values)
     if feature.name == "embedding":
-        values = [waves(vectors, both, seed=settings.seed) for vectors in values]
+        values = [fourier_features(vectors, both, seed=settings.seed) for vectors in values]
     elif feature.name != "emotion":
-        values = [below(numbers, both) for numbers in values]
+        values = [cumulative(numbers, both) for numbers in values]
     first, second = (by_recording(s.recordings, v) for s, v in zip(sides, values, strict=True))
     difference = compare(
         first,

@@ -92,8 +92,8 @@ def population_stability(first: np.ndarray, second: np.ndarray) -> float:
 def largest_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The largest difference between two groups' means.
 
-    Of `below` it is the Kolmogorov–Smirnov statistic at the grid's points. Of probabilities it is
-    the largest change of an emotion's share: it sees one emotion grow better than PSI, which
+    Of `cumulative` it is the Kolmogorov–Smirnov statistic at the grid's points. Of probabilities
+    it is the largest change of an emotion's share: it sees one emotion grow better than PSI, which
     averages over all of them, and mean probabilities vary less between recordings than counts of
     answers, where a tiny change flips a whole count.
     """
@@ -101,7 +101,7 @@ def largest_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def squared_mmd(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Squared maximum mean discrepancy (Gretton et al., 2012, eq. 5), of sums of waves."""
+    """Squared maximum mean discrepancy (Gretton et al., 2012, eq. 5), of Fourier features."""
     return np.square(_mean_difference(first, second)).sum(-1)
 
 
@@ -109,13 +109,13 @@ def _mean_difference(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return first[..., :-1] / first[..., -1:] - second[..., :-1] / second[..., -1:]
 
 
-def below(values: np.ndarray, both: np.ndarray) -> np.ndarray:
+def cumulative(values: np.ndarray, both: np.ndarray) -> np.ndarray:
     """Whether each value is at most each quantile of `both`: [n, GRID] of 0 and 1."""
     points = np.quantile(both, np.arange(1, GRID + 1) / (GRID + 1))
     return (values[:, None] <= points).astype(float)
 
 
-def waves(vectors: np.ndarray, both: np.ndarray, *, seed: int) -> np.ndarray:
+def fourier_features(vectors: np.ndarray, both: np.ndarray, *, seed: int) -> np.ndarray:
     """Random Fourier features of a Gaussian kernel (Rahimi & Recht, 2007): [n, 2 · WAVES].
 
     Dimensions are scaled by their spread in `both`; the kernel's width is the median distance

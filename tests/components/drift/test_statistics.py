@@ -5,14 +5,14 @@ import pytest
 from scipy.stats import false_discovery_control, ks_2samp, permutation_test
 
 from components.drift.statistics import (
-    below,
     by_recording,
     compare,
+    cumulative,
+    fourier_features,
     holm,
     largest_difference,
     population_stability,
     squared_mmd,
-    waves,
 )
 
 
@@ -38,13 +38,13 @@ def test_ks_is_scipys_at_the_grid() -> None:
     for shift in (0.0, 0.3, 1.0):
         a, b = rng.normal(size=300), rng.normal(shift, size=400)
         both = np.concatenate([a, b])
-        sums = [by_recording(np.arange(len(v)), below(v, both)).sum(0) for v in (a, b)]
+        sums = [by_recording(np.arange(len(v)), cumulative(v, both)).sum(0) for v in (a, b)]
         ours, theirs = float(largest_difference(*sums)), ks_2samp(a, b).statistic
         assert theirs - 0.05 <= ours <= theirs + 1e-12
 
 
 def test_mmd_is_the_kernels() -> None:
-    """Random waves stand for the Gaussian kernel: MMD² as its definition has it."""
+    """Random fourier_features stand for the Gaussian kernel: MMD² as its definition has it."""
     rng = np.random.default_rng(2)
     a, b = rng.normal(size=(120, 5)), rng.normal(0.7, size=(90, 5))
     both = np.concatenate([a, b])
@@ -54,7 +54,9 @@ def test_mmd_is_the_kernels() -> None:
     kernel = np.exp(-np.square(distances / width) / 2)
     n = len(a)
     exact = kernel[:n, :n].mean() + kernel[n:, n:].mean() - 2 * kernel[:n, n:].mean()
-    sums = [by_recording(np.arange(len(v)), waves(v, both, seed=3)).sum(0) for v in (a, b)]
+    sums = [
+        by_recording(np.arange(len(v)), fourier_features(v, both, seed=3)).sum(0) for v in (a, b)
+    ]
     assert float(squared_mmd(*sums)) == pytest.approx(exact, rel=0.15)
 
 
@@ -87,7 +89,7 @@ def test_turns_of_a_recording_are_alike_and_prove_little() -> None:
                 for own in [rng.normal()] for x in rng.normal(size=12)]  # fmt: skip
         names, values = np.array([r for r, _ in rows]), np.array([v for _, v in rows])
         side = names < 8
-        vectors = below(values, values)
+        vectors = cumulative(values, values)
         groups = [by_recording(names[s], vectors[s]) for s in (side, ~side)]
         difference = compare(*groups, largest_difference, draws=199, seed=seed)
         ours += difference.p_value <= 0.05
