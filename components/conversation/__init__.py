@@ -3,7 +3,15 @@
 Words and speaker segments come in, turns go out; utterances are what people labelled.
 """
 
-from components.conversation.audio import SAMPLE_RATE, audio_duration, check_audio, read_audio
+from components.conversation.audio import (
+    SAMPLE_RATE,
+    Length,
+    Sound,
+    audio_duration,
+    listen,
+    measure,
+    read_audio,
+)
 from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
 from components.conversation.recordings import (
     AUDIO_SUFFIX,

@@ -1,58 +1,75 @@
 """Reading sound: any file becomes mono 16 kHz float32.
 
-WAV, FLAC and Ogg are read by soundfile, which seeks; what it cannot read (MP3, M4A, WebM) by
-PyAV. Channels are averaged, since each may carry one side of the conversation.
+Uncompressed files, and FLAC and Ogg that are what their headers say, are read by soundfile, which
+seeks; everything else by PyAV. Channels are averaged, since each may carry one side of the
+conversation. No length that a header states is believed: samples are counted.
 """
 
-import sys
+import os
 import wave
-from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TypeVar
 
 import numpy as np
 
 from components.base.errors import InputError
+from components.conversation.audio_blocks import (
+    SAMPLE_RATE,
+    Block,
+    between,
+    finite,
+    gathered,
+    seconds,
+    without_offset,
+)
+from components.conversation.audio_headers import sizes
+from components.conversation.audio_ogg import Link, part, read_links
+from components.conversation.audio_soundfile import (
+    LostError,
+    is_honest_flac,
+    kind_of,
+    open_soundfile,
+    soundfile_blocks,
+)
+from components.conversation.audio_tracks import is_longer, track_blocks
 from components.conversation.types import Seconds
-
-SAMPLE_RATE = 16_000
-"""Hz, of everything inside."""
-
-MAX_CHANNELS = 32
-BLOCK = 1 << 16  # frames decoded at once
-
-# A playlist (HLS, ffconcat) would make PyAV open what it names: other files here, other servers.
-AV_OPTIONS = {
-    "format_whitelist": "mp3,mov,matroska,webm,ogg,wav,w64,flac,aac,aiff,amr,caf,asf,mp2,mpegts",
-    "protocol_whitelist": "file",
-}
-
-if TYPE_CHECKING:
-    import soundfile
 
 Source = Path | str | IO[bytes]
 T = TypeVar("T")
-Use = Callable[[Iterator[np.ndarray], int], T]
+
+REMEMBERED = 10_000
+"""Files whose length is not counted again by this process while they are unchanged."""
 
 
-def _name(source: Source) -> str:
-    return str(source) if isinstance(source, (str, Path)) else "the audio"
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording, or a stretch of one, as it was heard.
+
+    Attributes:
+        samples: float32 [samples], mono at `SAMPLE_RATE`, nominally within ±1.
+        notes: what the listener should know, a line each: damage, gaps, a header that lies, tracks
+            that were mixed. Complete only where all was read.
+    """
+
+    samples: np.ndarray
+    notes: tuple[str, ...] = ()
 
 
-def _check_readable(source: Source) -> None:
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        if not path.exists():
-            raise InputError(f"{path}: no such file")
-        if path.is_dir():
-            raise InputError(f"{path}: is a folder, not an audio file")
-        size = path.stat().st_size
-    else:
-        size = source.seek(0, 2)
-        source.seek(0)
-    if size == 0:
-        raise InputError(f"{_name(source)}: the file is empty")
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A whole recording, counted.
+
+    Attributes:
+        seconds: by its samples, on its container's clock.
+        notes: as those of `Sound`.
+    """
+
+    seconds: Seconds
+    notes: tuple[str, ...] = ()
 
 
 def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> np.ndarray:
@@ -69,7 +86,71 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
     Raises:
         InputError: no such file, empty, not audio, or samples that are not numbers.
     """
-    return _decoded(source, _gathered, start, end)
+    return listen(source, start, end).samples
+
+
+def listen(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> Sound:
+    """Read a stretch of a recording, and what is to be said of it; see `read_audio`."""
+    notes: list[str] = []
+    samples = _decoded(source, gathered, notes, start, end)
+    return Sound(samples, tuple(dict.fromkeys(notes)))
+
+
+def audio_duration(source: Source) -> Seconds:
+    """The length of a recording in seconds; see `measure`."""
+    return measure(source).seconds
+
+
+def measure(source: Source) -> Length:
+    """Read every sample of a recording, and keep none.
+
+    A file is read once by a process, unless it changes.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    if not isinstance(source, (str, Path)):
+        return _measure(source)
+    _check_readable(source)
+    state = Path(source).stat()
+    return _measured(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(REMEMBERED)
+def _measured(path: str, _inode: int, _size: int, _changed: int) -> Length:
+    return _measure(path)
+
+
+def _measure(source: Source) -> Length:
+    notes: list[str] = []
+    length = _decoded(source, seconds, notes)
+    return Length(length, tuple(dict.fromkeys(notes)))
+
+
+def seconds_up_to(source: Source, limit: Seconds) -> Seconds:
+    """The length of a recording, counted no further than a little beyond a limit.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    return _decoded(source, seconds, [], 0.0, limit + 1)
+
+
+def is_longer_than(source: Source, limit: Seconds) -> bool:
+    """Whether a recording is longer than a limit, told from its packets without decoding them.
+
+    So a file of a megabyte that unpacks to days is refused at once. False is no promise.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    import soundfile
+
+    with _Opened(source) as file:
+        if kind_of(file) == "unpacked":
+            with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
+                return sound.frames > limit * sound.samplerate
+        return is_longer(file, _name(source), limit)
 
 
 def plain_wav(file: IO[bytes]) -> np.ndarray | None:
@@ -90,178 +171,125 @@ def plain_wav(file: IO[bytes]) -> np.ndarray | None:
             whole = len(content) == 2 * sound.getnframes() > 0
     except (wave.Error, EOFError, RuntimeError):  # the last: a chunk ends beyond the file
         return None
-    return np.frombuffer(content, "<i2").astype(np.float32) / 32_768 if whole else None
-
-
-def check_audio(source: Source) -> Seconds:
-    """Read every sample of a recording, and keep none.
-
-    Returns:
-        Its length in seconds.
-
-    Raises:
-        InputError: as `read_audio`.
-    """
-    return _decoded(source, lambda blocks, rate: sum(map(len, blocks)) / rate)
-
-
-def _decoded(source: Source, use: Use[T], start: Seconds = 0.0, end: Seconds | None = None) -> T:
-    """What `use` makes of a stretch's checked blocks of samples and their rate."""
-    import soundfile
-
-    _check_readable(source)
-    try:
-        with soundfile.SoundFile(source) as sound:
-            rate = sound.samplerate
-            _check_shape(source, rate, sound.channels)
-            first = min(max(round(start * rate), 0), sound.frames)
-            last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
-            sound.seek(first)
-            return use(_finite(source, _soundfile_blocks(sound, last - first), first, rate), rate)
-    except soundfile.LibsndfileError:
-        rate, blocks = _open_with_av(source)
-        first = max(round(start * rate), 0)
-        last = sys.maxsize if end is None else max(round(end * rate), first)
-        return use(_finite(source, _between(blocks, first, last), first, rate), rate)
-
-
-def audio_duration(source: Source) -> Seconds:
-    """The length of a recording in seconds.
-
-    Raises:
-        InputError: as `read_audio`.
-    """
-    seconds = _soundfile_duration(source)
-    if seconds is None:
-        rate, blocks = _open_with_av(source)
-        seconds = sum(map(len, blocks)) / rate
-    return seconds
-
-
-def announced_duration(source: Source) -> Seconds | None:
-    """The length of a recording as its header has it, at no cost; None where it has none.
-
-    A header can be wrong: use it to plan, not to enforce a limit.
-    """
-    import av
-
-    try:
-        seconds = _soundfile_duration(source)
-        if seconds is None:
-            with _av_open(source) as container:
-                seconds = container.duration / av.time_base if container.duration else None
-    except (InputError, av.FFmpegError, ValueError, OSError):
+    said = sizes(file)
+    if not whole or said is None or said.header:
         return None
-    return seconds
+    return without_offset(np.frombuffer(content, "<i2").astype(np.float32) / 32_768)
 
 
-def _soundfile_duration(source: Source) -> Seconds | None:
-    """A length as soundfile reads it from the header; None where only PyAV can read the file."""
-    import soundfile
+class _Opened:
+    """A source as a binary file, which is closed again only if it was a path."""
 
-    _check_readable(source)
-    try:
-        with soundfile.SoundFile(source) as sound:
-            return sound.frames / sound.samplerate
-    except soundfile.LibsndfileError:
-        return None
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._file: IO[bytes] | None = None
 
+    def __enter__(self) -> IO[bytes]:
+        _check_readable(self._source)
+        if isinstance(self._source, (str, Path)):
+            self._file = Path(self._source).open("rb")
+            return self._file
+        return self._source
 
-def _check_shape(source: Source, rate: int, channels: int) -> None:
-    name = _name(source)
-    if channels > MAX_CHANNELS:
-        raise InputError(f"{name}: has {channels} channels; at most {MAX_CHANNELS} are read")
-    if not 1_000 <= rate <= 768_000:
-        raise InputError(f"{name}: a sample rate of {rate} Hz is not believable")
-
-
-def _finite(
-    source: Source, blocks: Iterable[np.ndarray], first: int, rate: int
-) -> Iterator[np.ndarray]:
-    """The blocks, checked: every sample is a number. `first` is the first sample's index."""
-    for block in blocks:
-        bad = np.flatnonzero(~np.isfinite(block))
-        if len(bad):
-            raise InputError(
-                f"{_name(source)}: has samples that are not numbers, the first at"
-                f" {(first + int(bad[0])) / rate:.3f} s; record or export it again"
-            )
-        first += len(block)
-        yield block
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
 
 
-def _gathered(blocks: Iterable[np.ndarray], rate: int) -> np.ndarray:
-    """Mono blocks as one array at `SAMPLE_RATE`; memory holds that array and one block."""
-    import soxr
-
-    sound = bytearray()  # grows in place
-    stream = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1)
-    for block in blocks:
-        sound += (stream.resample_chunk(block) if stream else block).data.cast("B")
-    if stream:
-        sound += stream.resample_chunk(np.zeros(0, np.float32), last=True).data.cast("B")
-    return np.frombuffer(sound, np.float32)
+def _name(source: Source) -> str:
+    return str(source) if isinstance(source, (str, Path)) else "the audio"
 
 
-def _soundfile_blocks(sound: "soundfile.SoundFile", count: int) -> Iterator[np.ndarray]:
-    """The next `count` frames, averaged over channels; fewer where the header promised more."""
-    while count > 0:
-        frames = sound.read(min(count, BLOCK), dtype="float32", always_2d=True)
-        if not len(frames):
-            return
-        count -= len(frames)
-        yield frames[:, 0] if sound.channels == 1 else frames.mean(axis=1, dtype=np.float32)
-
-
-def _between(blocks: Iterable[np.ndarray], first: int, last: int) -> Iterator[np.ndarray]:
-    """The samples from `first` to `last` of a stream of blocks, which is read no further."""
-    index = 0
-    for block in blocks:
-        yield block[max(first - index, 0) : max(last - index, 0)]
-        index += len(block)
-        if index >= last:
-            return
-
-
-def _av_open(source: Source) -> Any:
-    import av
-
-    if not isinstance(source, (str, Path)):
+def _check_readable(source: Source) -> None:
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        if not path.exists():
+            raise InputError(f"{path}: no such file")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder, not an audio file")
+        if path.stat().st_size == 0:
+            raise InputError(f"{path}: the file is empty")
+    else:
+        if source.seek(0, os.SEEK_END) == 0:
+            raise InputError("the audio: the file is empty")
         source.seek(0)
-    # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
-    return av.open(source, "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
 
 
-def _open_with_av(source: Source) -> tuple[int, Iterator[np.ndarray]]:
-    """A file's sample rate by PyAV, and its sound: float32 blocks averaged over channels."""
-    blocks = _av_blocks(source)
-    return int(next(blocks)[0]), blocks
+def _decoded(
+    source: Source,
+    use: Callable[[Iterator[Block]], T],
+    notes: list[str],
+    start: Seconds = 0.0,
+    end: Seconds | None = None,
+) -> T:
+    """What `use` makes of a stretch's checked blocks."""
+    import soundfile
+
+    name, start = _name(source), max(start, 0.0)
+    with _Opened(source) as file:
+        try:
+            if _is_for_soundfile(source, file):
+                return use(finite(soundfile_blocks(file, name, notes, start, end), start, name))
+        except (soundfile.LibsndfileError, LostError):  # PyAV tells what is lost
+            notes.clear()
+        if kind_of(file) == "ogg":
+            blocks = _ogg_blocks(file, _links(source, file), name, notes)
+        else:
+            given = source if isinstance(source, (str, Path)) else file
+            blocks = track_blocks(given, name, notes)
+        return use(finite(between(blocks, start, end), start, name))
 
 
-def _av_blocks(source: Source) -> Iterator[np.ndarray]:
-    """The sample rate as the first block, then the sound."""
-    import av
+def _is_for_soundfile(source: Source, file: IO[bytes]) -> bool:
+    """Whether soundfile hears all of a file."""
+    kind = kind_of(file)
+    if kind == "ogg":
+        links = _links(source, file)
+        return len(links) == 1 and _is_plain(links[0]) and links[0].ended
+    if kind == "flac":
+        return is_honest_flac(file)
+    return kind == "unpacked"
 
-    empty = True
-    try:
-        with _av_open(source) as container:
-            if not container.streams.audio:
-                raise InputError(f"{_name(source)}: has no sound in it")
-            stream = container.streams.audio[0]
-            rate = stream.rate
-            _check_shape(source, rate, stream.channels)
-            yield np.array([rate])
-            planar = av.AudioResampler(format="fltp", layout=stream.layout, rate=rate)
-            for frame in chain(container.decode(stream), [None]):
-                for out in planar.resample(frame):
-                    empty = False
-                    samples = np.asarray(out.to_ndarray(), dtype=np.float32)
-                    yield samples.mean(axis=0, dtype=np.float32)
-    except InputError:
-        raise
-    except (av.FFmpegError, ValueError, OSError) as error:
-        raise InputError(
-            f"{_name(source)}: is not audio that can be read (WAV, FLAC, Ogg, MP3, M4A, WebM)"
-        ) from error
-    if empty:
-        raise InputError(f"{_name(source)}: holds no sound that can be decoded")
+
+def _links(source: Source, file: IO[bytes]) -> list[Link]:
+    if not isinstance(source, (str, Path)):
+        return read_links(file)
+    state = Path(source).stat()
+    return _known_links(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(REMEMBERED)
+def _known_links(path: str, _inode: int, _size: int, _changed: int) -> list[Link]:
+    with Path(path).open("rb") as file:
+        return read_links(file)
+
+
+def _is_plain(link: Link) -> bool:
+    return link.streams == 1 and not link.damaged
+
+
+def _ogg_blocks(file: IO[bytes], links: list[Link], name: str, notes: list[str]) -> Iterator[Block]:
+    """The sound of all recordings that an Ogg file joins, one after the other."""
+    import soundfile
+
+    failed: list[InputError] = []
+    for number, link in enumerate(links, start=1):
+        which = f"in part {number} " if len(links) > 1 else ""
+        told: list[str] = []
+        source = part(file, link)
+        try:
+            if _is_plain(link):
+                yield from soundfile_blocks(source, name, told, 0.0, None)
+            else:
+                yield from track_blocks(source, name, told)
+        except (InputError, LostError, soundfile.LibsndfileError) as error:
+            failed.append(InputError(f"{name}: holds no sound that can be decoded"))
+            failed[-1].__cause__ = error
+            told.append("holds nothing that can be decoded")
+        if link.damaged and link.ended and not told:
+            told.append("is damaged: sound is lost")
+        if not link.ended:
+            told.append("is cut or damaged at its end, which has no mark")
+        notes += (which + line for line in told)
+    if len(failed) == len(links):
+        raise failed[0]

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from components.base import InputError, file_digest, json_digest
-from components.conversation import Progress, Recording, Seconds, check_audio
+from components.base import file_digest, json_digest
+from components.conversation import Progress, Recording, Seconds, measure
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
 
@@ -49,14 +49,16 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
         progress: called after each recording.
 
     Raises:
-        InputError: it has a fault; see `read_corpus` and `check_audio`.
+        InputError: it has a fault; see `read_corpus` and `measure`.
     """
     folder = Path(folder)
     recordings = read_corpus(folder)
     utterances = [u for recording in recordings for u in recording.utterances]
-    seconds = 0.0
+    seconds, notes = 0.0, []
     for number, recording in enumerate(recordings, start=1):
-        seconds += _checked_seconds(recording)
+        length = measure(recording.audio)
+        seconds += length.seconds
+        notes += [f"{recording.name}: {note}" for note in length.notes]
         if progress:
             progress(number, len(recordings))
     findings = manifest_findings if is_manifest(folder) else iemocap_findings
@@ -71,15 +73,8 @@ def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport
         overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
         digest=corpus_digest(recordings),
         synthetic=(folder / "voices.json").is_file(),
-        findings=tuple(findings(recordings)),
+        findings=(*findings(recordings), *notes),
     )
-
-
-def _checked_seconds(recording: Recording) -> Seconds:
-    try:
-        return check_audio(recording.audio)
-    except InputError as error:
-        raise InputError(f"recording {recording.name}: {error}") from None
 
 
 def _counts(labels: Iterable[str]) -> dict[str, int]:

@@ -63,7 +63,10 @@ def _one_voice_each(recording: Recording) -> Recording:
 
 
 def _inside_its_sound(recording: Recording) -> Recording:
-    length = audio_duration(recording.audio)
+    try:
+        length = audio_duration(recording.audio)
+    except InputError as error:
+        raise InputError(f"recording {recording.name}: {error}") from None
     for utterance in recording.utterances:
         if not 0 <= utterance.start < length or utterance.end > length + MAX_OVERHANG:
             raise InputError(

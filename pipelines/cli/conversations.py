@@ -16,7 +16,7 @@ from components.conversation import (
     UNKNOWN,
     SpeakerSegment,
     Turn,
-    audio_duration,
+    measure,
     only_recording,
     read_audio,
     read_rttm,
@@ -45,6 +45,7 @@ def transcribe_command(
     profile: ProfileName = "demo",
 ) -> None:
     """What was said: WhisperX's words with their times."""
+    _listen_to(audio)
     samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile)
     from components.transcribe import Transcriber
@@ -66,6 +67,7 @@ def diarize_command(
     profile: ProfileName = "demo",
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
+    _listen_to(audio)
     samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile)
     from components.diarize import Diarizer
@@ -121,7 +123,7 @@ def analyze_command(
     if output_format == "vtt" and len(audio) > 1:
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
-        audio_duration(path)  # a bad file is refused before any model is loaded
+        _listen_to(path)  # a bad file is refused before any model is loaded
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
@@ -192,6 +194,12 @@ def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str
     page = StringIO()
     Console(file=page, width=120).print(turns_table(turns, names))
     return page.getvalue()
+
+
+def _listen_to(path: Path) -> None:
+    """Read a recording to its end, and say what is odd in it."""
+    for line in measure(path).notes:
+        note(f"{path}: {line}")
 
 
 def corpus_check(

@@ -117,6 +117,7 @@ async def analyze(
     "/classify",
     tags=["turns"],
     summary="The emotions of turns that are cut already",
+    response_model_exclude_none=True,
     responses=problems(*BODY_PROBLEMS, 415, 504),
 )
 async def classify(
@@ -133,9 +134,9 @@ async def classify(
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
     classification = runtime.classify(files, text, work, _request_info(request))
-    version, turns = await run_while_wanted(request, work, classification)
+    version, turns, notes = await run_while_wanted(request, work, classification)
     clips = [ClipOut.model_validate(turn) for turn in turns]
-    return ClassifiedOut(model=ModelOut(version=str(version)), clips=clips)
+    return ClassifiedOut(model=ModelOut(version=str(version)), clips=clips, notes=notes or None)
 
 
 @ROUTES.post(

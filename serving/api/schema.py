@@ -16,6 +16,8 @@ from serving.engine.runtime import Result
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST)]
 
 EMOTION = "angry, happy, neutral or sad: a statistical guess."
+NOTES = "What is odd in the sound, a sentence each: damage, gaps, a cut end, mixed tracks."
+EXAMPLE_NOTES = ["the recording is cut: its header announces 61.20 s, and it holds 40.00 s"]
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 
@@ -87,6 +89,7 @@ class AnalysisOut(_Out):
     duration: float = Field(description="Of the recording, in seconds.", examples=[61.2])
     turns: list[TurnOut]
     words: list[WordOut] | None = Field(None, description="Where they were asked for.")
+    notes: list[str] | None = Field(None, description=NOTES, examples=[EXAMPLE_NOTES])
 
 
 def analysis_out(result: Result, words: bool) -> AnalysisOut:
@@ -97,6 +100,7 @@ def analysis_out(result: Result, words: bool) -> AnalysisOut:
         duration=analysis.duration,
         turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
         words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
+        notes=list(analysis.notes) or None,
     )
 
 
@@ -113,6 +117,7 @@ class ClassifiedOut(_Out):
 
     model: ModelOut
     clips: list[ClipOut]
+    notes: list[str] | None = Field(None, description=NOTES)
 
 
 class JobOut(_Out):

@@ -63,6 +63,7 @@ class Analysis:
         speakers: who spoke when, overlapping speech kept.
         words: in order of start, each with its speaker; only on request.
         words_without_times: how many; they share their neighbours' gap.
+        notes: what is to be said of the sound; see `components.conversation.Sound`.
     """
 
     duration: Seconds
@@ -70,6 +71,7 @@ class Analysis:
     speakers: tuple[SpeakerSegment, ...]
     words: tuple[Word, ...] = ()
     words_without_times: int = 0
+    notes: tuple[str, ...] = ()
 
 
 class Analyzer:

@@ -158,7 +158,7 @@ class Runtime:
         texts: Sequence[str],
         work: Work,
         request_info: RequestInfo,
-    ) -> tuple[int, tuple[Turn, ...]]:
+    ) -> tuple[int, tuple[Turn, ...], list[str]]:
         """The emotions of turns that are cut already.
 
         Args:
@@ -168,7 +168,7 @@ class Runtime:
             request_info: the request, for its id and the prediction log.
 
         Returns:
-            The model version that answered, and its answers, each as a turn.
+            The model version that answered, its answers, each as a turn, and notes on the sound.
 
         Raises:
             InputError: not one text for each sound, or an upload that is no sound.
@@ -186,7 +186,8 @@ class Runtime:
             raise TooLongError(f"{len(uploads)} clips were sent; send at most {MAX_CLIPS} at once")
         if self._clips + len(uploads) > self._max_clips:
             raise BusyError("too many clips are under way; try again later")
-        async with self._decoded(uploads) as sounds:
+        notes: list[str] = []
+        async with self._decoded(uploads, notes) as sounds:
             clips = list(zip(sounds, texts, strict=True))
             with traces.stage("classify"):
                 answer = await self.classifier.classify(
@@ -198,11 +199,13 @@ class Runtime:
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
             turns = _with_emotions(spoken, answer)
             await asyncio.to_thread(self._count_and_log, request_info, name, answer, clips, turns)
-        return answer.version, turns
+        return answer.version, turns, notes
 
     @asynccontextmanager
-    async def _decoded(self, uploads: Sequence[IO[bytes]]) -> AsyncIterator[list[np.ndarray]]:
-        """The clips' sound, counted as under way until the block ends.
+    async def _decoded(
+        self, uploads: Sequence[IO[bytes]], notes: list[str]
+    ) -> AsyncIterator[list[np.ndarray]]:
+        """The clips' sound, counted as under way until the block ends, and what is odd in it.
 
         A small upload may unpack to minutes, so each is counted before the next is decoded.
         """
@@ -214,7 +217,9 @@ class Runtime:
                     sound = read_small_wav(upload)
                     if sound is None:
                         what = f"clip {number}"
-                        sound = await asyncio.to_thread(decode, upload, MAX_CLIP_SECONDS, what)
+                        heard = await asyncio.to_thread(decode, upload, MAX_CLIP_SECONDS, what)
+                        sound = heard.samples
+                        notes += (f"{what} {note}" for note in heard.notes)
                     sounds.append(sound)
                     self._samples += len(sound)
                     if sum(map(len, sounds)) > self._max_request_seconds * SAMPLE_RATE:

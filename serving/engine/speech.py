@@ -9,17 +9,18 @@ import contextvars
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from typing import IO, TypeVar
 
 import numpy as np
 
 from components.base import InputError
 from components.config import Settings, load_profile
-from components.conversation import SAMPLE_RATE, Seconds, read_audio
-from components.conversation.audio import announced_duration, plain_wav
+from components.conversation import SAMPLE_RATE, Seconds, Sound, listen
+from components.conversation.audio import is_longer_than, plain_wav, seconds_up_to
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Analyzer, Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Work
@@ -95,14 +96,19 @@ class Speech:
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        duration = await asyncio.to_thread(announced_duration, upload)
-        short = duration is not None and duration <= self._short_seconds
+        short = await asyncio.to_thread(self._is_short, upload)
         async with self._turn(self._short if short else self._long, background):
             context = contextvars.copy_context()
             future = asyncio.get_running_loop().run_in_executor(
                 self._threads, lambda: context.run(self._use_models, upload, options, work)
             )
             return await _result_of(future, work)
+
+    def _is_short(self, upload: IO[bytes]) -> bool:
+        """Whether a recording goes into the queue of the short ones, whatever its header says."""
+        with _refusals("the recording"):
+            _check_length(upload, self._max_seconds, "the recording")
+            return seconds_up_to(upload, self._short_seconds) <= self._short_seconds
 
     @asynccontextmanager
     async def _turn(self, queue: AdmissionQueue, background: bool) -> AsyncIterator[None]:
@@ -121,32 +127,54 @@ class Speech:
         """In a thread: decode, then take turns with the other queue's recording."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
-            audio = decode(upload, self._max_seconds)
+            sound = decode(upload, self._max_seconds)
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
             self._models.let_others_go()
 
         with self._models:
-            return audio, self._analyzer.find_turns(audio, options, step)
+            analysis = self._analyzer.find_turns(sound.samples, options, step)
+        notes = tuple(f"the recording {note}" for note in sound.notes)
+        return sound.samples, replace(analysis, notes=notes)
 
 
-def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> np.ndarray:
-    """An upload's sound, float32 [samples], mono 16 kHz; `what` names it in messages.
+def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> Sound:
+    """An upload's sound; `what` names it in messages.
 
     Raises:
         NotAudioError: it is not sound.
         TooLongError: it is too long.
     """
+    with _refusals(what):
+        _check_length(upload, max_seconds, what)
+        # One second more shows that the limit is exceeded, where packets did not.
+        sound = listen(upload, 0.0, max_seconds + 1)
+    if len(sound.samples) > max_seconds * SAMPLE_RATE:
+        raise _too_long(max_seconds, what)
+    return sound
+
+
+def _check_length(upload: IO[bytes], max_seconds: Seconds, what: str) -> None:
+    """Refuse, before it is decoded, what unpacks to more than the limit."""
+    if is_longer_than(upload, max_seconds):
+        raise _too_long(max_seconds, what)
+
+
+def _too_long(max_seconds: Seconds, what: str) -> TooLongError:
+    return TooLongError(f"{what} is longer than {max_seconds:g} seconds; send it in parts")
+
+
+@contextmanager
+def _refusals(what: str) -> Iterator[None]:
+    """What cannot be read is refused as that, with the upload's name."""
     try:
-        # One second more shows that the limit is exceeded; a decompression bomb unpacks no further.
-        audio = read_audio(upload, 0.0, max_seconds + 1)
+        yield
+    except TooLongError:
+        raise
     except InputError as error:
         reason = str(error).removeprefix("the audio: ")
         raise NotAudioError(f"{what} {reason}") from error
-    if len(audio) > max_seconds * SAMPLE_RATE:
-        raise TooLongError(f"{what} is longer than {max_seconds:g} seconds; send it in parts")
-    return audio
 
 
 def read_small_wav(upload: IO[bytes]) -> np.ndarray | None:

@@ -1,0 +1,219 @@
+"""Headers of uncompressed sound that lie: the recorder died, or the size outgrew its field.
+
+WAV, RF64, W64, AIFF, AU and CAF say how many bytes of sound follow. A writer fills that in at the
+end. One that is killed leaves 0, and above 4 GB a field of 32 bits starts again from 0. Libraries
+believe the header, so a size that is too small is corrected here before they see it.
+"""
+
+import io
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Literal
+
+MAX_CHUNKS = 1_000
+"""A file with more is not walked to its end."""
+
+MAX_HEADER = 1 << 24
+"""Bytes before the sound; a longer header is not corrected."""
+
+DS64 = b"ds64" + (28).to_bytes(4, "little") + bytes(28)
+"""RF64's chunk of sizes (EBU Tech 3306): of the file, of the sound, and of samples."""
+
+MIN_EXTRA = 1_024
+"""Bytes behind the sound that are not worth a correction: 32 ms of 16 bit mono at 16 kHz."""
+
+UNKNOWN = 0x7FFF_0000
+"""Writers that cannot go back put a size from here on into a field of 32 bits."""
+
+UNPACKED = (b"RIFF", b"RIFX", b"RF64", b"BW64", b"riff", b"FORM", b".snd", b"dns.", b"caff",
+            b"NIST", b"Crea")  # fmt: skip
+"""How files begin that libsndfile reads by counting bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What a header says of its sound, and what is so, in bytes.
+
+    Attributes:
+        announced: None where it does not say.
+        present: from the sound's first byte to its last.
+        begin: where the sound begins in the file.
+        header: what should stand before it, where it has to be corrected before it can be read.
+    """
+
+    announced: int | None
+    present: int
+    begin: int = 0
+    header: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """How a format lays out its chunks."""
+
+    order: Literal["little", "big"]
+    first: int  # where the first chunk begins
+    id_bytes: int = 4
+    size_bytes: int = 4
+    align: int = 2
+    counts_itself: bool = False  # a chunk's size holds its header, too
+    sound: bytes = b"data"
+
+
+_LAYOUTS = {
+    b"RIFF": _Layout("little", 12),
+    b"RF64": _Layout("little", 12),
+    b"BW64": _Layout("little", 12),
+    b"RIFX": _Layout("big", 12),
+    b"FORM": _Layout("big", 12, sound=b"SSND"),
+    b"caff": _Layout("big", 8, size_bytes=8, align=1),
+    b"riff": _Layout("little", 40, 16, 8, align=8, counts_itself=True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    name: bytes  # four bytes
+    field: int  # where its size stands
+    size: int  # of its content, as announced
+    begin: int  # of its content
+    end: int  # of its content, as announced
+
+
+def sizes(file: IO[bytes]) -> Sizes | None:
+    """What the header of an uncompressed file says of its length; None for other files."""
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    magic = file.read(4)
+    if magic in (b".snd", b"dns."):
+        return _au_sizes(file, length, "big" if magic == b".snd" else "little")
+    layout = _LAYOUTS.get(magic)
+    if layout is None:
+        return None
+    before: dict[bytes, _Chunk] = {}
+    for chunk in _chunks(file, layout, layout.first, length):
+        if chunk.name == layout.sound:
+            return _chunk_sizes(file, layout, chunk, before, length)
+        before[chunk.name] = chunk
+    return None
+
+
+def corrected(file: IO[bytes], said: Sizes) -> IO[bytes]:
+    """The file as it reads with its header corrected; the file itself stays as it is."""
+    return io.BufferedReader(_Corrected(file, said), 1 << 16) if said.header else file
+
+
+def _au_sizes(file: IO[bytes], length: int, order: Literal["little", "big"]) -> Sizes:
+    begin, announced = (int.from_bytes(file.read(4), order) for _ in range(2))
+    present = max(length - begin, 0)
+    if announced >= UNKNOWN:
+        return Sizes(None, present)
+    if present < announced + MIN_EXTRA:
+        return Sizes(announced, min(present, announced))
+    file.seek(0)
+    header = bytearray(file.read(begin))
+    header[8:12] = b"\xff" * 4
+    return Sizes(announced or None, present, begin, bytes(header))
+
+
+def _chunk_sizes(
+    file: IO[bytes], layout: _Layout, sound: _Chunk, before: dict[bytes, _Chunk], length: int
+) -> Sizes:
+    field, width, announced = sound.field, layout.size_bytes, sound.size
+    unknown = UNKNOWN if width == 4 else 1 << 62
+    if b"ds64" in before and announced == 0xFFFF_FFFF:
+        field, width = before[b"ds64"].begin + 8, 8
+        file.seek(field)
+        announced, unknown = int.from_bytes(file.read(8), layout.order), 1 << 62
+    present = length - sound.begin
+    if announced >= unknown and width == 4:
+        return Sizes(None, present)
+    end = sound.begin + announced
+    if announced < unknown and (
+        present < announced + MIN_EXTRA or _is_whole(file, layout, end, length)
+    ):
+        return Sizes(announced, min(present, announced))
+    if sound.begin > MAX_HEADER:
+        return Sizes(announced, announced)
+    file.seek(0)
+    header = bytearray(file.read(sound.begin))
+    size = present + (sound.begin - sound.field + layout.id_bytes) * layout.counts_itself
+    if size < 1 << 8 * width:
+        header[field : field + width] = size.to_bytes(width, layout.order)
+    elif (
+        bytes(header[:4]) == b"RIFF"
+    ):  # a WAV of more than 4 GB is read as what it should have been
+        header[field : field + width] = b"\xff" * width
+        header[:4] = b"RF64"
+        header[12:12] = DS64[:16] + size.to_bytes(8, "little") + DS64[24:]
+    if b"COMM" in before:  # AIFF counts its samples a second time
+        at = before[b"COMM"].begin + 2
+        header[at : at + 4] = b"\x7f" + b"\xff" * 3
+    known = announced if 0 < announced < unknown else None
+    return Sizes(known, present, sound.begin, bytes(header))
+
+
+def _chunks(file: IO[bytes], layout: _Layout, position: int, length: int) -> Iterator[_Chunk]:
+    head = layout.id_bytes + layout.size_bytes
+    for _ in range(MAX_CHUNKS):
+        file.seek(position)
+        header = file.read(head)
+        if len(header) < head:
+            return
+        size = int.from_bytes(header[layout.id_bytes :], layout.order)
+        size = max(size - head, 0) if layout.counts_itself else size
+        begin = position + head
+        end = begin + size
+        yield _Chunk(header[:4], position + layout.id_bytes, size, begin, end)
+        position = end + (-end) % layout.align
+        if position > length:
+            return
+
+
+def _is_whole(file: IO[bytes], layout: _Layout, end: int, length: int) -> bool:
+    """Whether what follows the sound is something else: chunks, tags or padding."""
+    file.seek(end)
+    rest = file.read(1 << 20)
+    if rest[:3] in (b"ID3", b"TAG") or rest[:8] == b"APETAGEX":
+        return True
+    if end + len(rest) == length and not any(rest):
+        return True
+    start, last = end + (-end) % layout.align, None
+    for last in _chunks(file, layout, start, length):
+        if not all(32 <= byte < 127 or byte == 169 for byte in last.name) or last.end > length + 1:
+            return False
+    return last is not None and length - last.end < layout.id_bytes + layout.size_bytes
+
+
+class _Corrected(io.RawIOBase):
+    """A file with another header."""
+
+    def __init__(self, file: IO[bytes], said: Sizes) -> None:
+        self._file, self._header = file, said.header
+        self._shift = said.begin - len(said.header)
+        self._length = said.present + len(said.header)
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        self._position = max(base + offset, 0)
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
+        content = self._header[self._position : self._position + len(buffer)]
+        if not content:
+            self._file.seek(self._position + self._shift)
+            content = self._file.read(len(buffer))
+        buffer[: len(content)] = content
+        self._position += len(content)
+        return len(content)

@@ -1,0 +1,88 @@
+"""Sound that soundfile reads, and when it may: it seeks, and it believes headers."""
+
+import os
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING
+
+from components.conversation.audio_blocks import BLOCK, Block, Downmix
+from components.conversation.audio_headers import MIN_EXTRA, UNPACKED, Sizes, corrected, sizes
+from components.conversation.audio_track import check_shape
+from components.conversation.types import Seconds
+
+if TYPE_CHECKING:
+    import soundfile
+
+
+class LostError(Exception):
+    """Less sound came than a packed file says that it holds."""
+
+
+def kind_of(file: IO[bytes]) -> str:
+    """How a file begins: unpacked, flac, ogg or other."""
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] == b"fLaC":
+        return "flac"
+    if head[:4] == b"OggS":
+        return "ogg"
+    return "unpacked" if head[:4] in UNPACKED else "other"
+
+
+def is_honest_flac(file: IO[bytes]) -> bool:
+    """Whether the last sample that the header counts is the last one in the file."""
+    import soundfile
+
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    try:
+        with soundfile.SoundFile(file) as sound:
+            sound.seek(sound.frames - 1)
+            return len(sound.read(1)) == 1 and file.tell() == length
+    except (soundfile.LibsndfileError, OverflowError):
+        return False
+
+
+def open_soundfile(file: IO[bytes], said: Sizes | None = None) -> "soundfile.SoundFile":
+    """A file opened by soundfile, as if its header told the truth."""
+    import soundfile
+
+    said = said or sizes(file)
+    file = corrected(file, said) if said else file
+    file.seek(0)
+    return soundfile.SoundFile(file)
+
+
+def soundfile_blocks(
+    file: IO[bytes], name: str, notes: list[str], start: Seconds, end: Seconds | None
+) -> Iterator[Block]:
+    """A stretch of what soundfile reads; it seeks to it."""
+    said = sizes(file)
+    with open_soundfile(file, said) as sound:
+        rate = sound.samplerate
+        check_shape(name, rate, sound.channels)
+        if said:
+            notes += _told(said, sound.frames / rate)
+        first = min(max(round(start * rate), 0), sound.frames)
+        last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
+        if first:
+            sound.seek(first)
+        downmix, place = Downmix(), first
+        while place < last:
+            frames = sound.read(min(last - place, BLOCK), dtype="float32", always_2d=True)
+            if not len(frames):
+                if sound.format == "FLAC":
+                    raise LostError
+                break
+            yield rate, downmix(frames, place / rate, rate)
+            place += len(frames)
+    if downmix.cancelled:
+        notes.append(downmix.told())
+
+
+def _told(said: Sizes, held: Seconds) -> Iterator[str]:
+    """A line, if the header states another length than the file has."""
+    if said.announced is None or abs(said.announced - said.present) < MIN_EXTRA:
+        return
+    announced = held * said.announced / max(said.present, 1)
+    ends = "is cut" if announced > held else "is longer than it says"
+    yield f"{ends}: its header announces {announced:.2f} s, and it holds {held:.2f} s"

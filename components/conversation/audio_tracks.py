@@ -1,0 +1,215 @@
+"""Compressed sound, by PyAV: every track of it, at the times of its container's clock.
+
+Frame by frame, since a recording may change its rate, lose packets, be damaged or be joined of
+several ones. What has no sound on the clock becomes silence, so the times are those that a player
+shows.
+"""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from components.base.errors import InputError
+from components.conversation.audio_blocks import (
+    Block,
+    Mixer,
+    Resampler,
+)
+from components.conversation.audio_clock import HOUR, JITTER, Clock
+from components.conversation.audio_track import Track, check_shape
+from components.conversation.types import Seconds
+
+if TYPE_CHECKING:
+    from av.audio.stream import AudioStream
+    from av.container import InputContainer
+
+MAX_TRACKS = 16
+
+# A playlist (HLS, ffconcat) would make PyAV open what it names: other files here, other servers.
+AV_OPTIONS = {
+    "format_whitelist": "mp3,mov,matroska,webm,ogg,wav,w64,flac,aac,aiff,amr,caf,asf,mp2,mpegts",
+    "protocol_whitelist": "file",
+}
+
+WITH_CLOCK = ("matroska,webm", "mov,mp4,m4a,3gp,3g2,mj2", "asf")
+"""Containers whose clock has a zero of its own, so that sound may begin after it."""
+
+EXACT = ("flac",)
+"""Formats in which the place of each frame is known to the sample."""
+
+
+def track_blocks(source: Path | str | IO[bytes], name: str, notes: list[str]) -> Iterator[Block]:
+    """The sound of all tracks, mixed, from the beginning.
+
+    Args:
+        source: a path, or an open binary file.
+        name: of the recording, in messages.
+        notes: gets a line on each thing that the listener should know, once all is read.
+
+    Raises:
+        InputError: it is not sound, or nothing of it can be decoded.
+    """
+    with _opened(source, name) as container:
+        tracks = [Track(s, c, name) for s, c in _clocks(container, name)]
+        heard = False
+        for block in _mixed(container, tracks, notes):
+            heard = heard or bool(len(block[1]))
+            yield block
+        if not heard:
+            raise InputError(f"{name}: holds no sound that can be decoded")
+        notes += _told(container, tracks)
+
+
+def is_longer(source: Path | str | IO[bytes], name: str, limit: Seconds) -> bool:
+    """Whether the packets of a recording last longer than a limit, which costs little to tell.
+
+    Raises:
+        InputError: it is not sound.
+    """
+    import av
+
+    with _opened(source, name) as container, suppress(av.FFmpegError, ValueError):
+        clocks = {stream.index: clock for stream, clock in _clocks(container, name)}
+        for packet in container.demux([container.streams[index] for index in clocks]):
+            clock, base = clocks[packet.stream.index], packet.time_base
+            if packet.size and packet.duration:
+                time = None if packet.pts is None else float(packet.pts * base)
+                gap = clock.gap(time)
+                clock.add(round((gap + float(packet.duration * base)) * 1_000_000), 1_000_000)
+                if clock.position > limit:
+                    return True
+    return False
+
+
+def _opened(source: Path | str | IO[bytes], name: str) -> "InputContainer":
+    import av
+
+    if not isinstance(source, (str, Path)):
+        source.seek(0)
+    try:
+        # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
+        return av.open(
+            str(source) if isinstance(source, Path) else source, "r", metadata_errors="ignore",
+            options=dict(AV_OPTIONS),
+        )  # fmt: skip
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise InputError(_why_not(source, name)) from error
+
+
+def _why_not(source: Path | str | IO[bytes], name: str) -> str:
+    """Why a file cannot be opened, in a line."""
+    if isinstance(source, (str, Path)):
+        with Path(source).open("rb") as file:
+            head = file.read(12)
+    else:
+        source.seek(0)
+        head = source.read(12)
+    if head[4:8] == b"ftyp":
+        return (
+            f"{name}: is damaged, or was cut before its end: the index that says where its sound"
+            " lies cannot be read; take a whole copy of it"
+        )
+    return f"{name}: is not audio that can be read (WAV, FLAC, Ogg, MP3, M4A, WebM)"
+
+
+def _clocks(container: "InputContainer", name: str) -> list[tuple["AudioStream", Clock]]:
+    """The tracks of sound that can be decoded, each with its clock."""
+    from av.stream import Discard
+
+    if not container.streams.audio:
+        raise InputError(f"{name}: has no sound in it")
+    streams = [s for s in container.streams.audio if s.codec_context is not None]
+    if not streams:
+        raise InputError(f"{name}: its sound is coded in a way that cannot be read")
+    if len(streams) > MAX_TRACKS:
+        raise InputError(f"{name}: has {len(streams)} tracks; at most {MAX_TRACKS} are read")
+    for other in container.streams:
+        if other not in streams:
+            other.discard = Discard.all
+    form = container.format.name
+    begin = None if container.start_time is None else container.start_time / 1e6
+    zero = begin if form not in WITH_CLOCK or (begin or 0.0) > HOUR else 0.0
+    jitter = 0.005 if form in EXACT else JITTER
+    pairs = []
+    for stream in streams:
+        check_shape(name, stream.rate or 16_000, stream.channels or 1)
+        # A block of Vorbis has up to 2048 samples, and only pages have times.
+        coarse = 2 * 2048 / (stream.rate or 16_000) if form == "ogg" else 0.0
+        pairs.append((stream, Clock(zero, max(jitter, coarse))))
+    return pairs
+
+
+def _mixed(container: "InputContainer", tracks: list[Track], notes: list[str]) -> Iterator[Block]:
+    by_index = {track.stream.index: number for number, track in enumerate(tracks)}
+    pieces = _pieces(container, tracks, by_index, notes)
+    if len(tracks) == 1:
+        yield from (block for _, block in pieces)
+        return
+    mixer, resamplers = Mixer(len(tracks)), [Resampler() for _ in tracks]
+    for number, block in pieces:
+        for samples in resamplers[number](block):
+            yield from mixer(number, samples)
+    for number, resampler in enumerate(resamplers):
+        for samples in resampler.rest():
+            yield from mixer(number, samples)
+    yield from mixer.rest()
+
+
+def _pieces(
+    container: "InputContainer", tracks: list[Track], by_index: dict[int, int], notes: list[str]
+) -> Iterator[tuple[int, Block]]:
+    """Blocks as they come, each with its track's number."""
+    import av
+
+    packets = container.demux([track.stream for track in tracks])
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.FFmpegError, OSError):  # the file ends inside something
+            notes.append("is damaged or cut: it cannot be read to its end")
+            for number, track in enumerate(tracks):
+                for block in track.rest():
+                    yield number, block
+            return
+        number = by_index[packet.stream.index]
+        for block in tracks[number].take(packet):
+            yield number, block
+
+
+def _told(container: "InputContainer", tracks: list[Track]) -> Iterator[str]:
+    """What a listener should know, once all is read."""
+    if len(tracks) > 1:
+        yield f"has {len(tracks)} tracks of sound; they are mixed"
+    clocked = container.format.name in (*WITH_CLOCK, "mpegts")
+    for number, track in enumerate(tracks, start=1):
+        yield from track.told(f"track {number} " if len(tracks) > 1 else "", clocked)
+    announced, heard = _announced(container, tracks), max(t.clock.position for t in tracks)
+    if announced is not None and abs(announced - heard) > max(0.5, 0.01 * heard):
+        ends = "is cut" if announced > heard else "is longer than it says"
+        yield f"{ends}: its header announces {announced:.2f} s, and it holds {heard:.2f} s"
+    elif any(track.failed_last for track in tracks):
+        yield f"is cut: it ends inside a packet, at {heard:.2f} s"
+
+
+def _announced(container: "InputContainer", tracks: list[Track]) -> Seconds | None:
+    """The length that a header states; None where FFmpeg only guessed it."""
+    form = container.format.name
+    if form in ("flac", "mp3", "mov,mp4,m4a,3gp,3g2,mj2"):
+        lengths = []
+        for stream in (track.stream for track in tracks):
+            if stream.duration and stream.time_base:
+                late = max(stream.start_time or 0, 0) if form.startswith("mov") else 0
+                lengths.append(float((stream.duration + late) * stream.time_base))
+        announced = max(lengths, default=None)
+    elif form in ("matroska,webm", "asf") and len(container.streams) == len(tracks):
+        announced = container.duration / 1e6 if container.duration else None
+    else:
+        announced = None
+    if announced is None:
+        return None
+    clock = tracks[0].clock
+    begin = clock.first if form in WITH_CLOCK and (clock.first or 0.0) > HOUR else 0.0
+    return announced - (begin or 0.0) - sum(jump for _, jump in clock.jumps)
