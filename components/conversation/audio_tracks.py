@@ -82,17 +82,22 @@ def is_longer(source: Path | str | IO[bytes], name: str, limit: Seconds) -> bool
     return False
 
 
+class _Nameless:
+    """A file by its content alone: FFmpeg would guess by its name's end, which an upload lacks."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 def _opened(source: Path | str | IO[bytes], name: str) -> "InputContainer":
     import av
 
-    if not isinstance(source, (str, Path)):
-        source.seek(0)
+    # Garbage collection closes it with the container that reads it.
+    file = Path(source).open("rb") if isinstance(source, (str, Path)) else source  # noqa: SIM115
+    file.seek(0)
     try:
         # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
-        return av.open(
-            str(source) if isinstance(source, Path) else source, "r", metadata_errors="ignore",
-            options=dict(AV_OPTIONS),
-        )  # fmt: skip
+        return av.open(_Nameless(file), "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
     except (av.FFmpegError, ValueError, OSError) as error:
         raise InputError(_why_not(source, name)) from error
 
