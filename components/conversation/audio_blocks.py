@@ -226,8 +226,9 @@ def without_offset(samples: np.ndarray) -> np.ndarray:
     """
     if not len(samples):
         return samples
-    mean = float(samples.mean())
-    if abs(mean) > OFFSET and mean**2 > float(np.dot(samples, samples)) / len(samples) - mean**2:
+    with np.errstate(over="ignore"):  # samples far beyond full scale: nothing constant stands out
+        mean, power = float(samples.mean()), float(np.dot(samples, samples)) / len(samples)
+    if abs(mean) > OFFSET and mean**2 > power - mean**2:
         samples -= np.float32(mean)
     return samples
 
