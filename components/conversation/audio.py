@@ -8,7 +8,6 @@ conversation. No length that a header states is believed: samples are counted.
 import os
 import wave
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +22,6 @@ from components.conversation.audio_blocks import (
     between,
     finite,
     gathered,
-    seconds,
     without_offset,
 )
 from components.conversation.audio_headers import sizes
@@ -32,10 +30,9 @@ from components.conversation.audio_soundfile import (
     LostError,
     is_honest_flac,
     kind_of,
-    open_soundfile,
     soundfile_blocks,
 )
-from components.conversation.audio_tracks import is_longer, track_blocks
+from components.conversation.audio_tracks import track_blocks
 from components.conversation.types import Seconds
 
 Source = Path | str | IO[bytes]
@@ -59,19 +56,6 @@ class Sound:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Length:
-    """A whole recording, counted.
-
-    Attributes:
-        seconds: by its samples, on its container's clock.
-        notes: as those of `Sound`.
-    """
-
-    seconds: Seconds
-    notes: tuple[str, ...] = ()
-
-
 def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> np.ndarray:
     """Read a stretch of a recording.
 
@@ -92,65 +76,8 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
 def listen(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> Sound:
     """Read a stretch of a recording, and what is to be said of it; see `read_audio`."""
     notes: list[str] = []
-    samples = _decoded(source, gathered, notes, start, end)
+    samples = decoded(source, gathered, notes, start, end)
     return Sound(samples, tuple(dict.fromkeys(notes)))
-
-
-def audio_duration(source: Source) -> Seconds:
-    """The length of a recording in seconds; see `measure`."""
-    return measure(source).seconds
-
-
-def measure(source: Source) -> Length:
-    """Read every sample of a recording, and keep none.
-
-    A file is read once by a process, unless it changes.
-
-    Raises:
-        InputError: as `read_audio`.
-    """
-    if not isinstance(source, (str, Path)):
-        return _measure(source)
-    _check_readable(source)
-    state = Path(source).stat()
-    return _measured(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(REMEMBERED)
-def _measured(path: str, _inode: int, _size: int, _changed: int) -> Length:
-    return _measure(path)
-
-
-def _measure(source: Source) -> Length:
-    notes: list[str] = []
-    length = _decoded(source, seconds, notes)
-    return Length(length, tuple(dict.fromkeys(notes)))
-
-
-def seconds_up_to(source: Source, limit: Seconds) -> Seconds:
-    """The length of a recording, counted no further than a little beyond a limit.
-
-    Raises:
-        InputError: as `read_audio`.
-    """
-    return _decoded(source, seconds, [], 0.0, limit + 1)
-
-
-def is_longer_than(source: Source, limit: Seconds) -> bool:
-    """Whether a recording is longer than a limit, told from its packets without decoding them.
-
-    So a file of a megabyte that unpacks to days is refused at once. False is no promise.
-
-    Raises:
-        InputError: as `read_audio`.
-    """
-    import soundfile
-
-    with _Opened(source) as file:
-        if kind_of(file) == "unpacked":
-            with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
-                return sound.frames > limit * sound.samplerate
-        return is_longer(file, _name(source), limit)
 
 
 def plain_wav(file: IO[bytes]) -> np.ndarray | None:
@@ -177,7 +104,7 @@ def plain_wav(file: IO[bytes]) -> np.ndarray | None:
     return without_offset(np.frombuffer(content, "<i2").astype(np.float32) / 32_768)
 
 
-class _Opened:
+class Opened:
     """A source as a binary file, which is closed again only if it was a path."""
 
     def __init__(self, source: Source) -> None:
@@ -185,7 +112,7 @@ class _Opened:
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> IO[bytes]:
-        _check_readable(self._source)
+        check_readable(self._source)
         if isinstance(self._source, (str, Path)):
             self._file = Path(self._source).open("rb")
             return self._file
@@ -196,11 +123,13 @@ class _Opened:
             self._file.close()
 
 
-def _name(source: Source) -> str:
+def name_of(source: Source) -> str:
+    """What a source is called in messages."""
     return str(source) if isinstance(source, (str, Path)) else "the audio"
 
 
-def _check_readable(source: Source) -> None:
+def check_readable(source: Source) -> None:
+    """Refuse what is missing, a folder or empty."""
     if isinstance(source, (str, Path)):
         path = Path(source)
         if not path.exists():
@@ -215,7 +144,7 @@ def _check_readable(source: Source) -> None:
         source.seek(0)
 
 
-def _decoded(
+def decoded(
     source: Source,
     use: Callable[[Iterator[Block]], T],
     notes: list[str],
@@ -225,8 +154,8 @@ def _decoded(
     """What `use` makes of a stretch's checked blocks."""
     import soundfile
 
-    name, start = _name(source), max(start, 0.0)
-    with _Opened(source) as file:
+    name, start = name_of(source), max(start, 0.0)
+    with Opened(source) as file:
         try:
             if _is_for_soundfile(source, file):
                 return use(finite(soundfile_blocks(file, name, notes, start, end), start, name))

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from components.base import file_digest, json_digest
+from components.base import Cache, file_digest, json_digest
 from components.conversation import Progress, Recording, Seconds, measure
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
@@ -41,22 +41,25 @@ class CorpusReport:
     findings: tuple[str, ...]
 
 
-def check_corpus(folder: Path, progress: Progress | None = None) -> CorpusReport:
+def check_corpus(
+    folder: Path, progress: Progress | None = None, cache: Cache | None = None
+) -> CorpusReport:
     """Read a whole corpus and count what is in it.
 
     Args:
         folder: as `read_corpus` takes it.
         progress: called after each recording.
+        cache: keeps how long recordings are.
 
     Raises:
         InputError: it has a fault; see `read_corpus` and `measure`.
     """
     folder = Path(folder)
-    recordings = read_corpus(folder)
+    recordings = read_corpus(folder, cache)
     utterances = [u for recording in recordings for u in recording.utterances]
     seconds, notes = 0.0, []
     for number, recording in enumerate(recordings, start=1):
-        length = measure(recording.audio)
+        length = measure(recording.audio, cache)
         seconds += length.seconds
         notes += [f"{recording.name}: {note}" for note in length.notes]
         if progress:

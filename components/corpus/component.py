@@ -11,9 +11,11 @@ def corpus_digest(folder: str) -> str:
     import logging
     from pathlib import Path
 
+    from components.base import Cache
+    from components.config import Settings
     from components.corpus import check_corpus
 
-    report = check_corpus(Path(folder))
+    report = check_corpus(Path(folder), cache=Cache(Settings().cache))
     for line in report.findings:
         logging.warning(line)
     return report.digest
@@ -28,15 +30,16 @@ def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.base import InputError
+    from components.base import Cache, InputError
+    from components.config import Settings
     from components.conversation import write_manifest
     from components.corpus import check_corpus, read_corpus
 
-    report = check_corpus(Path(folder))
+    report = check_corpus(Path(folder), cache=Cache(Settings().cache))
     if report.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(asdict(report))
-    write_manifest(Path(manifest.path), read_corpus(Path(folder)))
+    write_manifest(Path(manifest.path), read_corpus(Path(folder), Cache(Settings().cache)))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -44,9 +47,11 @@ def recordings_digest(folder: str) -> str:
     """The digest of a folder's recordings; a file that is no audio is refused here."""
     from pathlib import Path
 
+    from components.base import Cache
+    from components.config import Settings
     from components.corpus import corpus_digest, read_recordings
 
-    return corpus_digest(read_recordings(Path(folder)))
+    return corpus_digest(read_recordings(Path(folder), Cache(Settings().cache)))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -54,11 +59,12 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     """A folder of recordings to a manifest without references. For the digest see `corpus`."""
     from pathlib import Path
 
-    from components.base import InputError
+    from components.base import Cache, InputError
+    from components.config import Settings
     from components.conversation import write_manifest
     from components.corpus import corpus_digest, read_recordings
 
-    content = read_recordings(Path(folder))
+    content = read_recordings(Path(folder), Cache(Settings().cache))
     if corpus_digest(content) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(recordings=len(content), digest=digest)

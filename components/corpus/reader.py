@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from components.base import InputError
+from components.base import Cache, InputError
 from components.conversation import FEEDBACK, Recording, Seconds, audio_duration, read_manifest
 from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
@@ -12,11 +12,12 @@ MAX_OVERHANG: Seconds = 0.5
 """How far an utterance may end after its recording does; it is cut back to the recording's end."""
 
 
-def read_corpus(folder: Path) -> list[Recording]:
+def read_corpus(folder: Path, cache: Cache | None = None) -> list[Recording]:
     """Read a corpus: IEMOCAP's layout, or a manifest.
 
     Args:
         folder: holds `manifest.jsonl`, or `Session1`, `Session2`, …
+        cache: keeps how long recordings are.
 
     Returns:
         The recordings, every utterance of them inside its recording's sound.
@@ -29,11 +30,13 @@ def read_corpus(folder: Path) -> list[Recording]:
     """
     folder = Path(folder)
     if is_manifest(folder):
-        return [_one_voice_each(_inside_its_sound(_labelled(r))) for r in read_manifest(folder)]
+        return [
+            _one_voice_each(_inside_its_sound(_labelled(r), cache)) for r in read_manifest(folder)
+        ]
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if is_iemocap(folder):
-        return [_inside_its_sound(r) for r in read_iemocap(folder)]
+        return [_inside_its_sound(r, cache) for r in read_iemocap(folder)]
     raise InputError(
         f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
     )
@@ -62,9 +65,9 @@ def _one_voice_each(recording: Recording) -> Recording:
     return recording
 
 
-def _inside_its_sound(recording: Recording) -> Recording:
+def _inside_its_sound(recording: Recording, cache: Cache | None) -> Recording:
     try:
-        length = audio_duration(recording.audio)
+        length = audio_duration(recording.audio, cache)
     except InputError as error:
         raise InputError(f"recording {recording.name}: {error}") from None
     for utterance in recording.utterances:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.base import InputError
+from components.base import Cache, InputError
 from components.conversation import AUDIO_SUFFIX, Recording, audio_duration, recording_name
 
 
@@ -24,7 +24,7 @@ def recording_files(folder: Path) -> tuple[list[Path], list[Path]]:
     return taken, left_out
 
 
-def read_recordings(folder: Path) -> list[Recording]:
+def read_recordings(folder: Path, cache: Cache | None = None) -> list[Recording]:
     """The recordings in a folder and the folders in it, each named by its path in there.
 
     Raises:
@@ -36,7 +36,7 @@ def read_recordings(folder: Path) -> list[Recording]:
         name = "--".join(map(recording_name, path.relative_to(folder).parts))
         if name in recordings:
             raise InputError(f"{path} and {recordings[name].audio}: both would be named {name}")
-        audio_duration(path)
+        audio_duration(path, cache)
         recordings[name] = Recording(name, path.resolve(), "", None, ())
     if not recordings:
         raise InputError(f"{folder}: holds no recordings (WAV, FLAC, MP3, M4A, WebM, MP4 …)")

@@ -18,7 +18,7 @@ from components.conversation import (
 )
 from components.diarize.diarizer import Diarizer
 
-VERSION = 2  # of this folder's results from the same audio and models: part of cache keys
+VERSION = 3  # of this folder's results from the same audio and models: part of cache keys
 
 
 def diarize_corpus(

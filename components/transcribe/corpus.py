@@ -17,7 +17,7 @@ from components.conversation import (
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 2  # of this folder's results from the same audio and models: part of cache keys
+VERSION = 3  # of this folder's results from the same audio and models: part of cache keys
 
 
 def transcribe_corpus(

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from components.align import align, align_baseline
-from components.base import InputError, atomic_path
+from components.base import Cache, InputError, atomic_path
 from components.config import Profile, Settings
 from components.conversation import (
     UNKNOWN,
@@ -45,7 +45,7 @@ def transcribe_command(
     profile: ProfileName = "demo",
 ) -> None:
     """What was said: WhisperX's words with their times."""
-    _listen_to(audio)
+    tell_what_is_odd(audio)
     samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile)
     from components.transcribe import Transcriber
@@ -67,7 +67,7 @@ def diarize_command(
     profile: ProfileName = "demo",
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
-    _listen_to(audio)
+    tell_what_is_odd(audio)
     samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile)
     from components.diarize import Diarizer
@@ -123,7 +123,7 @@ def analyze_command(
     if output_format == "vtt" and len(audio) > 1:
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
-        _listen_to(path)  # a bad file is refused before any model is loaded
+        tell_what_is_odd(path)  # a bad file is refused before any model is loaded
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
@@ -196,9 +196,9 @@ def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str
     return page.getvalue()
 
 
-def _listen_to(path: Path) -> None:
-    """Read a recording to its end, and say what is odd in it."""
-    for line in measure(path).notes:
+def tell_what_is_odd(path: Path) -> None:
+    """Read a recording to its end, so that a bad one is refused, and say what is odd in it."""
+    for line in measure(path, Cache(Settings().cache)).notes:
         note(f"{path}: {line}")
 
 
@@ -215,7 +215,7 @@ def corpus_check(
     from components.corpus import check_corpus
 
     with bar("reading") as progress:
-        report = asdict(check_corpus(folder, progress))
+        report = asdict(check_corpus(folder, progress, Cache(Settings().cache)))
     for line in report["findings"]:
         note(line)
     if as_json:

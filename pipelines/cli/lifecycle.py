@@ -11,6 +11,7 @@ import typer
 from components.base import InputError, atomic_path, check_new_folder
 from components.config import Profile, Settings, load_profile
 from pipelines.cli.console import file_option, note, out, print_json, spinner
+from pipelines.cli.conversations import tell_what_is_odd
 from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
     DEMO_CORPUS,
@@ -130,8 +131,11 @@ def batch_command(
     from components.corpus import recording_files
 
     chosen, settings = profile_and_settings(profile)
-    for path in recording_files(folder)[1]:
+    taken, left_out = recording_files(folder)
+    for path in left_out:
         note(f"left out: {path} is no sound file by its name")
+    for path in taken:
+        tell_what_is_odd(path)
     check_new_folder(output)
     diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     chosen = chosen.model_copy(update={"diarize": diarize})

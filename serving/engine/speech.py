@@ -20,7 +20,8 @@ import numpy as np
 from components.base import InputError
 from components.config import Settings, load_profile
 from components.conversation import SAMPLE_RATE, Seconds, Sound, listen
-from components.conversation.audio import is_longer_than, plain_wav, seconds_up_to
+from components.conversation.audio import plain_wav
+from components.conversation.audio_length import is_longer_than, seconds_up_to
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Analyzer, Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Work
@@ -96,7 +97,7 @@ class Speech:
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        short = await asyncio.to_thread(self._is_short, upload)
+        short = await asyncio.to_thread(self.is_short, upload)
         async with self._turn(self._short if short else self._long, background):
             context = contextvars.copy_context()
             future = asyncio.get_running_loop().run_in_executor(
@@ -104,7 +105,7 @@ class Speech:
             )
             return await _result_of(future, work)
 
-    def _is_short(self, upload: IO[bytes]) -> bool:
+    def is_short(self, upload: IO[bytes]) -> bool:
         """Whether a recording goes into the queue of the short ones, whatever its header says."""
         with _refusals("the recording"):
             _check_length(upload, self._max_seconds, "the recording")

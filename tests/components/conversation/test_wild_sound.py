@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.base import InputError
-from components.conversation import SAMPLE_RATE, listen, measure, read_audio
-from components.conversation.audio import is_longer_than, plain_wav, seconds_up_to
+from components.base import Cache, InputError
+from components.conversation import SAMPLE_RATE, Length, listen, measure, read_audio
+from components.conversation.audio import plain_wav
 from components.conversation.audio_headers import sizes
+from components.conversation.audio_length import is_longer_than, seconds_up_to
 from tests.sounds import CODECS, beeps, packed, padded, unpacked, written
 
 SECONDS = 6
@@ -268,6 +269,21 @@ def test_days_of_silence_in_a_megabyte_are_refused_by_their_packets(tmp_path: Pa
     assert path.stat().st_size < 200_000
     assert is_longer_than(path, 1_800)
     assert seconds_up_to(path, 60) < 70
+
+
+def test_a_length_is_counted_once_and_kept_with_the_files_digest(tmp_path: Path) -> None:
+    content = with_zeros(packed("opus", [SOUND]))
+    cache = Cache(tmp_path / "cache")
+    first = measure(written(tmp_path, "a.opus", content), cache)
+    assert first.notes
+    (kept,) = cache.root.rglob("*.json")
+    kept.write_text(kept.read_text().replace(str(first.seconds), "99.0"))  # is it read again?
+    assert measure(written(tmp_path, "b.opus", content), cache) == Length(99.0, first.notes)
+    kept.write_text("not JSON")
+    assert measure(written(tmp_path, "c.opus", content), cache) == first
+    (tmp_path / "file").touch()
+    elsewhere = Cache(tmp_path / "file" / "cache")  # cannot be written
+    assert measure(written(tmp_path, "d.opus", content), elsewhere) == first
 
 
 def test_a_file_that_changes_is_measured_again(tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""How long a recording is, by its samples: counted once, and kept with the file's digest."""
+
+import json
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from components.base.cache import Cache, file_digest
+from components.base.errors import MoodlineError
+from components.base.files import atomic_path
+from components.conversation.audio import Opened, Source, check_readable, decoded, name_of
+from components.conversation.audio_blocks import seconds
+from components.conversation.audio_soundfile import kind_of, open_soundfile
+from components.conversation.audio_tracks import is_longer
+from components.conversation.types import Seconds
+
+VERSION = 1  # of what is counted in the same file: part of the cache's keys
+
+REMEMBERED = 10_000
+"""Files whose length this process knows while they are unchanged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """A whole recording, counted.
+
+    Attributes:
+        seconds: by its samples, on its container's clock.
+        notes: what is odd in it, a line each; as those of `Sound`.
+    """
+
+    seconds: Seconds
+    notes: tuple[str, ...] = ()
+
+
+def audio_duration(source: Source, cache: Cache | None = None) -> Seconds:
+    """The length of a recording in seconds; see `measure`."""
+    return measure(source, cache).seconds
+
+
+def measure(source: Source, cache: Cache | None = None) -> Length:
+    """Read every sample of a recording, and keep none.
+
+    A process reads a file once, unless it changes.
+
+    Args:
+        source: a file's path, or an open binary file.
+        cache: where the length of a packed file is kept for other processes, by its digest.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    if not isinstance(source, (str, Path)):
+        return _measure(source)
+    check_readable(source)
+    state = Path(source).stat()
+    root = cache and str(cache.root)
+    return _measured(str(source), state.st_ino, state.st_size, state.st_mtime_ns, root)
+
+
+@lru_cache(REMEMBERED)
+def _measured(path: str, _inode: int, _size: int, _changed: int, root: str | None) -> Length:
+    with Opened(path) as file:
+        if root is None or kind_of(file) == "unpacked":  # is counted as fast as its digest
+            return _measure(path)
+    kept = Cache(Path(root)).path("lengths", VERSION, file_digest(Path(path)), suffix=".json")
+    with suppress(OSError, ValueError, TypeError):
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        return Length(float(known["seconds"]), tuple(map(str, known["notes"])))
+    length = _measure(path)
+    with suppress(OSError, MoodlineError), atomic_path(kept) as temporary:  # it is only a memory
+        temporary.write_text(json.dumps(asdict(length)), encoding="utf-8")
+    return length
+
+
+def _measure(source: Source) -> Length:
+    notes: list[str] = []
+    length = decoded(source, seconds, notes)
+    return Length(length, tuple(dict.fromkeys(notes)))
+
+
+def seconds_up_to(source: Source, limit: Seconds) -> Seconds:
+    """The length of a recording, counted no further than a little beyond a limit.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    return decoded(source, seconds, [], 0.0, limit + 1)
+
+
+def is_longer_than(source: Source, limit: Seconds) -> bool:
+    """Whether a recording is longer than a limit, told from its packets without decoding them.
+
+    So a file of a megabyte that unpacks to days is refused at once. False is no promise.
+
+    Raises:
+        InputError: as `read_audio`.
+    """
+    import soundfile
+
+    with Opened(source) as file:
+        if kind_of(file) == "unpacked":
+            with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
+                return sound.frames > limit * sound.samplerate
+        return is_longer(file, name_of(source), limit)
