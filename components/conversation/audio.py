@@ -32,11 +32,14 @@ from components.conversation.audio_soundfile import (
     kind_of,
     soundfile_blocks,
 )
-from components.conversation.audio_tracks import track_blocks
+from components.conversation.audio_tracks import is_steady, track_blocks
 from components.conversation.types import Seconds
 
 Source = Path | str | IO[bytes]
 T = TypeVar("T")
+
+PREROLL: Seconds = 2.0
+"""Read before a stretch of packed sound, since decoders need some packets to find in."""
 
 REMEMBERED = 10_000
 """Files whose length is not counted again by this process while they are unchanged."""
@@ -164,8 +167,8 @@ def decoded(
         if kind_of(file) == "ogg":
             blocks = _ogg_blocks(file, _links(source, file), name, notes)
         else:
-            given = source if isinstance(source, (str, Path)) else file
-            blocks = track_blocks(given, name, notes)
+            begin = start - PREROLL if start > PREROLL and _can_seek(source) else 0.0
+            blocks = track_blocks(file, name, notes, begin)
         return use(finite(between(blocks, start, end), start, name))
 
 
@@ -191,6 +194,19 @@ def _links(source: Source, file: IO[bytes]) -> list[Link]:
 def _known_links(path: str, _inode: int, _size: int, _changed: int) -> list[Link]:
     with Path(path).open("rb") as file:
         return read_links(file)
+
+
+def _can_seek(source: Source) -> bool:
+    if not isinstance(source, (str, Path)):
+        return False
+    state = Path(source).stat()
+    return _known_steady(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(REMEMBERED)
+def _known_steady(path: str, _inode: int, _size: int, _changed: int) -> bool:
+    with Path(path).open("rb") as file:
+        return is_steady(file, path)
 
 
 def _is_plain(link: Link) -> bool:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from components.conversation.audio_blocks import BLOCK, Block, Downmix
@@ -11,6 +12,27 @@ from components.conversation.types import Seconds
 
 if TYPE_CHECKING:
     import soundfile
+
+
+class _Calm:
+    """A file that stays where it is, if a damaged header sends it to where nothing is.
+
+    libsndfile calls back to seek, and an error in a callback is a traceback on standard error.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with suppress(OSError, OverflowError, ValueError):
+            return self._file.seek(offset, whence)
+        return self._file.tell()
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        return self._file.read(size)
 
 
 class LostError(Exception):
@@ -33,9 +55,8 @@ def is_honest_flac(file: IO[bytes]) -> bool:
     import soundfile
 
     length = file.seek(0, os.SEEK_END)
-    file.seek(0)
     try:
-        with soundfile.SoundFile(file) as sound:
+        with open_soundfile(file) as sound:
             sound.seek(sound.frames - 1)
             return len(sound.read(1)) == 1 and file.tell() == length
     except (soundfile.LibsndfileError, OverflowError):
@@ -49,7 +70,7 @@ def open_soundfile(file: IO[bytes], said: Sizes | None = None) -> "soundfile.Sou
     said = said or sizes(file)
     file = corrected(file, said) if said else file
     file.seek(0)
-    return soundfile.SoundFile(file)
+    return soundfile.SoundFile(_Calm(file))
 
 
 def soundfile_blocks(

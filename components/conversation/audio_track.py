@@ -26,6 +26,7 @@ class Track:
         self.gaps: list[tuple[Seconds, Seconds]] = []
         self.damage: list[Seconds] = []
         self.failed_last = False
+        self.sought = False  # the next frame is not the first one
         self._name = name
         self._frames: list[np.ndarray] = []  # [n, channels], of one rate
         self._rate = 0
@@ -65,6 +66,9 @@ class Track:
             yield from self._whole()
             self._rate = rate
         time = frame.time
+        if self.sought:
+            self.sought = False
+            yield self._left_out((time or 0.0) - (self.clock.zero or 0.0), rate)
         gap = self.clock.gap(time, 0.005 if self.failed_last else None)
         self.failed_last = False
         if gap:
@@ -94,6 +98,12 @@ class Track:
             yield f"{which}has a clock that jumps by {jump / HOUR:.1f} h at {begin:.2f} s, left out"
         if self.downmix.cancelled:
             yield which + self.downmix.told()
+
+    def _left_out(self, seconds: Seconds, rate: int) -> Block:
+        """A block that takes no memory in place of what was not read."""
+        count = max(round(seconds * rate), 0)
+        self.clock.add(count, rate)
+        return rate, np.broadcast_to(np.float32(0), (count,))
 
     def _silence(self, rate: int, gap: Seconds) -> Iterator[Block]:
         for block in silence(rate, gap):

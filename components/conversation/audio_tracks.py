@@ -7,7 +7,6 @@ shows.
 
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from components.base.errors import InputError
@@ -39,47 +38,74 @@ EXACT = ("flac",)
 """Formats in which the place of each frame is known to the sample."""
 
 
-def track_blocks(source: Path | str | IO[bytes], name: str, notes: list[str]) -> Iterator[Block]:
+def track_blocks(
+    file: IO[bytes], name: str, notes: list[str], begin: Seconds = 0.0
+) -> Iterator[Block]:
     """The sound of all tracks, mixed, from the beginning.
 
     Args:
-        source: a path, or an open binary file.
+        file: open; read by its content, never by its name.
         name: of the recording, in messages.
         notes: gets a line on each thing that the listener should know, once all is read.
+        begin: what stands before may be silence instead, in seconds; only where `is_steady`.
 
     Raises:
         InputError: it is not sound, or nothing of it can be decoded.
     """
-    with _opened(source, name) as container:
+    with _opened(file, name) as container:
         tracks = [Track(s, c, name) for s, c in _clocks(container, name)]
+        if begin > 0:
+            container.seek(round((begin + (tracks[0].clock.zero or 0.0)) * 1e6))
+            tracks[0].sought = True
         heard = False
         for block in _mixed(container, tracks, notes):
             heard = heard or bool(len(block[1]))
             yield block
-        if not heard:
+        if not heard and not begin:
             raise InputError(f"{name}: holds no sound that can be decoded")
         notes += _told(container, tracks)
 
 
-def is_longer(source: Path | str | IO[bytes], name: str, limit: Seconds) -> bool:
+def is_longer(file: IO[bytes], name: str, limit: Seconds) -> bool:
     """Whether the packets of a recording last longer than a limit, which costs little to tell.
 
     Raises:
         InputError: it is not sound.
     """
+    return any(clock.position > limit for clock, _ in _walk(file, name))
+
+
+def is_steady(file: IO[bytes], name: str) -> bool:
+    """Whether a packet's time tells where its sound stands, so that one may seek.
+
+    It is not so with several tracks, with joined recordings, and where time stamps jump.
+
+    Raises:
+        InputError: it is not sound.
+    """
+    first: Clock | None = None
+    for clock, end in _walk(file, name):
+        first = first or clock
+        if clock is not first or clock.zero != clock.first or end is None:
+            return False
+        if abs(end - clock.position) > JITTER:
+            return False
+    return first is not None
+
+
+def _walk(file: IO[bytes], name: str) -> Iterator[tuple[Clock, Seconds | None]]:
+    """The clock of each packet's track after it, and the packet's end by its own time."""
     import av
 
-    with _opened(source, name) as container, suppress(av.FFmpegError, ValueError):
+    with _opened(file, name) as container, suppress(av.FFmpegError, ValueError):
         clocks = {stream.index: clock for stream, clock in _clocks(container, name)}
         for packet in container.demux([container.streams[index] for index in clocks]):
             clock, base = clocks[packet.stream.index], packet.time_base
             if packet.size and packet.duration:
                 time = None if packet.pts is None else float(packet.pts * base)
-                gap = clock.gap(time)
-                clock.add(round((gap + float(packet.duration * base)) * 1_000_000), 1_000_000)
-                if clock.position > limit:
-                    return True
-    return False
+                length = float(packet.duration * base)
+                clock.add(round((clock.gap(time) + length) * 1_000_000), 1_000_000)
+                yield clock, None if time is None else time - (clock.first or 0.0) + length
 
 
 class _Nameless:
@@ -89,28 +115,21 @@ class _Nameless:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
-def _opened(source: Path | str | IO[bytes], name: str) -> "InputContainer":
+def _opened(file: IO[bytes], name: str) -> "InputContainer":
     import av
 
-    # Garbage collection closes it with the container that reads it.
-    file = Path(source).open("rb") if isinstance(source, (str, Path)) else source  # noqa: SIM115
     file.seek(0)
     try:
         # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
         return av.open(_Nameless(file), "r", metadata_errors="ignore", options=dict(AV_OPTIONS))
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise InputError(_why_not(source, name)) from error
+        raise InputError(_why_not(file, name)) from error
 
 
-def _why_not(source: Path | str | IO[bytes], name: str) -> str:
+def _why_not(file: IO[bytes], name: str) -> str:
     """Why a file cannot be opened, in a line."""
-    if isinstance(source, (str, Path)):
-        with Path(source).open("rb") as file:
-            head = file.read(12)
-    else:
-        source.seek(0)
-        head = source.read(12)
-    if head[4:8] == b"ftyp":
+    file.seek(0)
+    if file.read(12)[4:8] == b"ftyp":
         return (
             f"{name}: is damaged, or was cut before its end: the index that says where its sound"
             " lies cannot be read; take a whole copy of it"
@@ -205,7 +224,7 @@ def _announced(container: "InputContainer", tracks: list[Track]) -> Seconds | No
     if form in ("flac", "mp3", "mov,mp4,m4a,3gp,3g2,mj2"):
         lengths = []
         for stream in (track.stream for track in tracks):
-            if stream.duration and stream.time_base:
+            if stream.duration and stream.time_base and not _is_guess(form, stream):
                 late = max(stream.start_time or 0, 0) if form.startswith("mov") else 0
                 lengths.append(float((stream.duration + late) * stream.time_base))
         announced = max(lengths, default=None)
@@ -218,3 +237,10 @@ def _announced(container: "InputContainer", tracks: list[Track]) -> Seconds | No
     clock = tracks[0].clock
     begin = clock.first if form in WITH_CLOCK and (clock.first or 0.0) > HOUR else 0.0
     return announced - (begin or 0.0) - sum(jump for _, jump in clock.jumps)
+
+
+def _is_guess(form: str, stream: "AudioStream") -> bool:
+    """Whether FFmpeg took an MP3's length from its size; a header counts whole frames."""
+    assert stream.duration and stream.time_base
+    samples = stream.duration * stream.time_base * (stream.rate or 1)
+    return form == "mp3" and bool(samples % 576)

@@ -58,6 +58,22 @@ def test_every_form_gives_one_answer_whichever_way_it_comes(tmp_path: Path, suff
     assert is_longer_than(path, SECONDS - 1)
 
 
+@pytest.mark.parametrize("suffix", ["mp3", "m4a", "webm", "ts", "opus", "flac", "mka"])
+def test_a_stretch_is_that_part_of_the_whole(tmp_path: Path, suffix: str) -> None:
+    path = written(tmp_path, f"a.{suffix}", packed(suffix, [SOUND], hole=(1.0, 1.0)))
+    if suffix in ("mp3", "opus", "flac"):  # without a clock of their own
+        path = written(tmp_path, f"a.{suffix}", packed(suffix, [SOUND]))
+    whole = read_audio(path)
+    for start, end in ((0.0, 1.0), (1.25, 3.0), (4.1, 5.3), (5.2, 99.0), (50.0, 60.0)):
+        part = read_audio(path, start, end)
+        expected = whole[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)]
+        assert abs(len(part) - len(expected)) <= 32
+        shared = min(len(part), len(expected))
+        if shared:
+            same = np.corrcoef(part[:shared], expected[:shared])[0, 1]
+            assert same > 0.8  # a millisecond of Matroska's clock apart at most
+
+
 @pytest.mark.parametrize("suffix", ["mp3", "m4a", "webm", "mka", "flac"])
 def test_the_size_of_a_file_does_not_matter(suffix: str) -> None:
     content = packed(suffix, [SOUND])
@@ -141,6 +157,11 @@ class TestHeadersThatLie:
         assert measure(path).seconds == SECONDS
         assert len(read_audio(path, 4.0, 5.0)) == SAMPLE_RATE
         assert not is_longer_than(path, SECONDS + 1)
+
+    def test_mp3_without_a_count(self) -> None:
+        content = packed("mp3", [SOUND], options={"write_xing": "0"})
+        assert heard(content) == ([0, 1, 2, 3, 4, 5], "")
+        assert "header" not in heard(content + content[: len(content) // 3])[1]
 
     @pytest.mark.parametrize("count", [50, 100_000])
     def test_mp3(self, tmp_path: Path, count: int) -> None:
