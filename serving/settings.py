@@ -6,9 +6,10 @@ From the environment: `MOODLINE_SERVE_*`, `MOODLINE_TRAFFIC_*` and `MOODLINE_TRI
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
+from components.base import database_address
 from components.config import Environment
 from components.conversation import Seconds
 
@@ -97,6 +98,11 @@ class ServeSettings(ChildEnvironment):
     def host_names(self) -> frozenset[str]:
         """The names of `hosts`, in lower case."""
         return frozenset(name.strip().lower() for name in self.hosts.split(",")) - {""}
+
+    @field_validator("store")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        return database_address(url) if url else url
 
     def log_file(self, home: Path, name: str) -> Path | None:
         """The file that a child process writes its log to; None: standard error."""

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.base.addresses import masked
 from components.base.errors import InputError, Unavailable
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def database_errors(name: str = "the database") -> Iterator[None]:
     except DataError:
         raise  # it answers; a value is wrong
     except (DBAPIError, PoolTimeoutError) as error:
-        raise DatabaseAwayError(f"{name}: {str(error).splitlines()[0]}") from error
+        raise DatabaseAwayError(masked(f"{name}: {str(error).splitlines()[0]}")) from error
 
 
 class Database:
@@ -73,8 +74,8 @@ class Database:
             options = {"pool_pre_ping": True, "connect_args": _connect_arguments(address)}
             # Hidden, because an error's text must not hold what people said.
             self._engine = create_engine(address, hide_parameters=True, **options)
-        except (ArgumentError, NoSuchModuleError, ImportError) as error:
-            raise InputError(f"{self.name}: {str(error).splitlines()[0]}") from None
+        except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
+            raise InputError(masked(f"{self.name}: {str(error).splitlines()[0]}")) from None
         self._path = _sqlite_path(address)
         if self.is_sqlite:
             event.listen(self._engine, "connect", partial(_set_up_sqlite, synchronous))

@@ -1,13 +1,12 @@
 """Where things lie on this machine: `MOODLINE_*` in the environment, defaults under `.moodline`."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from components.base import InputError, tree_digest
+from components.base import InputError, database_address, masked, server_address, tree_digest
 
 
 def _in_home(name: str) -> Any:
@@ -20,6 +19,9 @@ def _sqlite_in_home(name: str) -> Any:
     return Field(default_factory=lambda data: f"sqlite:///{(data['home'] / name).resolve()}")
 
 
+_SECRETS = {"hub_token", "kfp_token", "signing_key", "trigger_token"}
+
+
 class Environment(BaseSettings):
     """Settings from the environment; a wrong one is one line that names its variable."""
 
@@ -30,7 +32,7 @@ class Environment(BaseSettings):
             first = error.errors()[0]
             name = f"{self.model_config.get('env_prefix', '')}{first['loc'][0]}".upper()
             fault = first["msg"].removeprefix("Value error, ")
-            raise InputError(f"{name}={first['input']}: {fault}") from None
+            raise InputError(masked(f"{name}={first['input']}: {fault}")) from None
 
 
 class Settings(Environment):
@@ -42,6 +44,11 @@ class Settings(Environment):
             `postgresql://…`); default SQLite under `home`.
         mlflow_artifacts: where files go if that is a database: a folder, or `s3://bucket/path`;
             default `<home>/mlartifacts`. (A server decides itself.)
+        signing_key: the private Ed25519 key (PEM) that signs what is registered, from a cluster's
+            Secret; never logged; default: the file `<home>/signing/private.pem`, which is made when
+            it is first needed.
+        trusted_keys: public keys (OpenSSH, separated by commas or lines) whose signatures count
+            besides the home's own.
         models: prepared models; default `<home>/models`.
         cache: finished work by content; default `<home>/cache`.
         log: the prediction log's folder: kept sound and the key; several replicas may share it.
@@ -74,6 +81,8 @@ class Settings(Environment):
     mlflow_artifacts: str = Field(
         default_factory=lambda data: str((data["home"] / "mlartifacts").resolve())
     )
+    signing_key: SecretStr | None = None
+    trusted_keys: str = ""
     models: Path = _in_home("models")
     cache: Path = _in_home("cache")
     log: Path = _in_home("log")
@@ -113,15 +122,21 @@ class Settings(Environment):
         message = " ".join(str(error).split()) or type(error).__name__
         return message.replace(self.token, "…") if self.token else message
 
-    @field_validator("mlflow_uri", "feedback_url", "trigger_url")
+    @field_validator("mlflow_uri")
     @classmethod
-    def _installed_driver(cls, uri: str) -> str:
-        """SQLAlchemy takes another driver for PostgreSQL than the one that is installed."""
-        return re.sub("^postgres(ql)?://", "postgresql+psycopg2://", uri)
+    def _server_or_database(cls, uri: str) -> str:
+        if uri.startswith(("sqlite:", "postgres")) or "+" in uri.partition(":")[0]:
+            return database_address(uri)
+        return server_address(uri)
+
+    @field_validator("feedback_url", "trigger_url")
+    @classmethod
+    def _database(cls, url: str) -> str:
+        return database_address(url)
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""
-        values = self.model_dump(exclude={"hub_token", "kfp_token", "trigger_token"})
+        values = self.model_dump(exclude=_SECRETS)
         return {
             f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
             for name, value in values.items()

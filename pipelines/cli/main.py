@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from components.base import MoodlineError, StepFailed, is_disk_full
+from components.base import MoodlineError, StepFailed, is_disk_full, masked
 from pipelines.cli import (
     conversations,
     demo,
@@ -101,6 +101,8 @@ GROUPS = {
         promote=registry.promote_command,
         rollback=registry.rollback_command,
         history=registry.history_command,
+        sign=registry.sign_command,
+        key=registry.key_command,
     ),
 }
 
@@ -146,7 +148,7 @@ def _report(error: Exception) -> int:
         for line in error.tail[-SHOWN_LINES:]:
             note(f"  {line.strip()}")
     if isinstance(error, MoodlineError):
-        note(f"moodline: {error}")
+        note(masked(f"moodline: {error}"))
         return error.exit_status
     if is_disk_full(error):
         note(f"moodline: the disk is full ({error}); free some space and start again")
@@ -155,6 +157,6 @@ def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
         note(f"moodline: {error.filename}: {str(error.strerror).lower()}")
         return 2
-    traceback.print_exception(error)
+    sys.stderr.write(masked("".join(traceback.format_exception(error))))
     note("moodline: this is a fault in Moodline; please report it with the lines above")
     return 70
