@@ -11,7 +11,6 @@ PYTHON ?= $(shell for p in python3.11 python3 /usr/bin/python3.11; do \
 VENV := .venv
 BIN := $(VENV)/bin
 HOME_DIR := $(or $(MOODLINE_HOME),.moodline)
-UV_VERSION := 0.13.9
 UV := $(BIN)/uv
 
 IMAGES ?= slim cpu gpu serve triton
@@ -106,15 +105,27 @@ lock: $(VENV)/.ready ## resolve all environments anew
 	$(LOCK) pyproject.toml --extra dev --upgrade -o requirements.lock
 	$(LOCK) pyproject.toml -c requirements.lock -o infra/locks/images.lock
 	$(LOCK) infra/locks/slim.in -c requirements.lock -o infra/locks/slim.lock
-	set -e; for name in models tools triton; do \
+	set -e; for name in models tools triton uv; do \
 		$(LOCK) infra/locks/$$name.in --no-deps -o infra/locks/$$name.lock; done
+
+.PHONY: audit
+audit: $(VENV)/.ready ## ask a database of known vulnerabilities about all that is installed (DATABASE=pypi|osv)
+	$(BIN)/python infra/setup/audit.py -s $(or $(DATABASE),pypi)
+
+.PHONY: sbom
+sbom: $(VENV)/.ready ## what is installed, as CycloneDX files in $(HOME_DIR)/sbom, one for each lock
+	mkdir -p $(HOME_DIR)/sbom
+	set -e; for lock in requirements.lock infra/locks/*.lock; do name=$$(basename $$lock .lock); \
+		$(BIN)/python -W ignore -m cyclonedx_py requirements $$lock --pyproject pyproject.toml \
+		--mc-type application --output-reproducible --of JSON -o $(HOME_DIR)/sbom/$$name.cdx.json; \
+		echo $(HOME_DIR)/sbom/$$name.cdx.json; done
 
 .PHONY: rules
 rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of infra/prometheus/rules.yaml
 	$(BIN)/python infra/setup/rules.py
 
 .PHONY: images
-images: setup ## build the container images (IMAGES="slim cpu gpu serve triton"; BASE_IMAGE, BUILD_IMAGE, REGISTRY)
+images: setup ## build the container images (IMAGES="slim cpu gpu serve triton"; with REGISTRY=… to publish: BASE_IMAGE, BUILD_IMAGE by digest)
 	bash infra/images/build.sh $(TAGS) $(IMAGES)
 
 ##@ Set it up
@@ -131,11 +142,11 @@ help: ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
 		/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(VENV)/.ready: requirements.lock pyproject.toml infra/setup/system.sh
+$(VENV)/.ready: requirements.lock infra/locks/uv.lock pyproject.toml infra/setup/system.sh
 	@test -n "$(PYTHON)" || { echo "Moodline needs Python 3.11: apt-get install python3.11" >&2; exit 2; }
 	bash infra/setup/system.sh "$(PYTHON)"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check uv==$(UV_VERSION)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r infra/locks/uv.lock
 	$(UV) pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
 	$(UV) pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	touch $@

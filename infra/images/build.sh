@@ -1,10 +1,19 @@
 #!/usr/bin/env bash
 # Builds images, named as the pipelines ask for them: by the code's digest, and by the release.
+# With REGISTRY the base images must be named by digest.
 # usage: [BASE_IMAGE=… BUILD_IMAGE=… REGISTRY=…] build.sh DIGEST RELEASE slim|cpu|gpu|serve|serve-gpu|triton…
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 digest=$1 release=$2
 shift 2
+# What is published must be known to the byte; a tag is whatever its registry says today.
+for argument in BASE_IMAGE BUILD_IMAGE; do
+  if [ -n "${REGISTRY:-}" ] && ! [[ ${!argument:-} =~ ^[^@]+@sha256:[0-9a-f]{64}$ ]]; then
+    echo "REGISTRY=$REGISTRY: $argument=${!argument:-} is no digest; give name@sha256:…" \
+      "(docker buildx imagetools inspect NAME:TAG prints it)" >&2
+    exit 2
+  fi
+done
 docker=$(for d in /usr/bin/docker docker; do command -v $d && break; done | head -1)
 [ -n "$docker" ] || { echo "there is no docker; see make test-containers" >&2; exit 2; }
 

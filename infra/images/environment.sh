@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Makes /opt/moodline, the Python environment of an image.  usage: environment.sh VARIANT UV_VERSION
+# Makes /opt/moodline, the Python environment of an image.  usage: environment.sh VARIANT
 set -euo pipefail
 variant=$1
 python3 -m venv /tmp/uv
-/tmp/uv/bin/pip install -q --disable-pip-version-check "uv==$2"
+/tmp/uv/bin/pip install -q --disable-pip-version-check --require-hashes -r /locks/uv.lock
 # --without-pip: nothing is installed later.
 python3 -m venv --without-pip /opt/moodline
 
