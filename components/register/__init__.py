@@ -9,13 +9,16 @@ from components.register.ledger import StageChange
 from components.register.promotion import history, promote, rollback
 from components.register.registration import register
 from components.register.runs import record_failure, record_refusal
+from components.register.signing import public_key, sign_version
 from components.register.versions import (
     Version,
     alias_version,
     champion_of,
     download,
+    gone_versions,
     list_versions,
     show,
     verdict_of,
 )
+from components.register.words import LONGEST_REASON, check_actor, check_reason, clipped
 from components.scoring import Verdict, read_verdict

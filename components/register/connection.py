@@ -9,9 +9,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
-from components.base import DiskFull, Unavailable, is_disk_full
+from components.base import DiskFull, InputError, Unavailable, is_disk_full, masked
 from components.config import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +33,13 @@ _MLFLOW_DEFAULTS = {
 
 _MAX_WAIT_SECONDS = 60.0
 """How long a write waits its turn while others write (SQLite lets one at a time)."""
+
+_ACCOUNT = {
+    "UNAUTHENTICATED": "asks who you are; set MLFLOW_TRACKING_USERNAME and "
+    "MLFLOW_TRACKING_PASSWORD: ",
+    "PERMISSION_DENIED": "this account may not do that: ",
+}
+"""What to do about an answer of MLflow's authentication; its own words follow."""
 
 # What databases say of a write that lost to another: SQLite's lock, a version number or an alias
 # that someone else inserted first (MLflow looks before it inserts), PostgreSQL's deadlock.
@@ -69,7 +75,8 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
             raise DiskFull(
                 f"no space left ({full.strip()[:300]}); free some and try again"
             ) from error
-        raise Unavailable(f"MLflow at {_without_password(uri)}: {_one_line(error)}") from error
+        why = _ACCOUNT.get(getattr(error, "error_code", ""), "") + _one_line(error)
+        raise Unavailable(masked(f"MLflow at {uri}: {why}")) from error
 
 
 def faults() -> tuple[type[Exception], ...]:
@@ -137,6 +144,24 @@ def ignored(code: str) -> Iterator[None]:
             raise
 
 
+def check_not_deleted(client: "MlflowClient", ledger: str) -> None:
+    """Refuse a registry whose ledger names versions of a model that was deleted whole.
+
+    MLflow would count a new one from 1 again, and the ledger would mean other versions by it.
+
+    Raises:
+        InputError: it is one.
+    """
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
+        client.get_registered_model(MODEL)
+        return
+    if all_versions(client, ledger):
+        raise InputError(
+            f"someone has deleted {MODEL} with all its versions from MLflow; delete {ledger}, "
+            "which still names them, to begin anew"
+        )
+
+
 def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:
     """Create a registered model unless it exists."""
     with ignored("RESOURCE_ALREADY_EXISTS"):
@@ -151,15 +176,9 @@ def _check_reachable(uri: str) -> None:
         httpx.get(f"{uri.rstrip('/')}/health", timeout=10)
     except httpx.HTTPError as error:
         raise Unavailable(
-            f"MLflow at {_without_password(uri)}: does not answer ({_one_line(error)}); "
-            "start it or set MOODLINE_MLFLOW_URI"
+            masked(f"MLflow at {uri}: does not answer ({_one_line(error)})")
+            + "; start it or set MOODLINE_MLFLOW_URI"
         ) from error
-
-
-def _without_password(uri: str) -> str:
-    """The address as it may be shown."""
-    parts = urlsplit(uri)
-    return uri.replace(f":{parts.password}@", ":…@") if parts.password else uri
 
 
 def _one_line(error: Exception) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.base import file_digest, json_digest, read_json, validate
 from components.config import Profile
+from components.register.words import clipped
 
 LINEAGE_TAGS = ("git_commit", "corpus_digest", "configuration", "profile",
                 "validation_fold", "test_fold", "reason", "cause")  # fmt: skip
@@ -39,7 +40,7 @@ class Lineage:
         values = [self.git_commit, self.corpus_digest, profile.digest(), profile.name]
         values += [protocol.validation, protocol.test, self.reason, self.cause]
         tags = zip(LINEAGE_TAGS, values, strict=True)
-        return {name: text[:LONGEST_TAG] for name, text in tags if text}
+        return {name: clipped(text, LONGEST_TAG) for name, text in tags if text}
 
 
 def evidence_key(metrics: Path, verdict: Path, lineage: Lineage) -> str:

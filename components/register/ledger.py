@@ -22,7 +22,13 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from components.base import InputError, Unavailable
-from components.register.connection import MODEL, all_versions, ensure_registered_model, in_turn
+from components.register.connection import (
+    MODEL,
+    all_versions,
+    ensure_registered_model,
+    ignored,
+    in_turn,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -121,10 +127,11 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
     tags["forced"] = str(change.forced).lower()
     arrow = f"{change.stage} {change.from_version or 'nothing'} → {change.to_version or 'nothing'}"
     why = f" ({change.reason})" if change.reason else ""
+    source = _source(client, change.to_version or change.from_version)
     in_turn(
         lambda: client.create_model_version(
             LEDGER,
-            source=f"models:/{MODEL}/{change.to_version or change.from_version}",
+            source=source,
             tags=tags,
             description=f"{change.actor}: {change.action} {arrow}{why}",
         )
@@ -134,6 +141,14 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
     if not written:
         raise Unavailable("the ledger lost an entry right after it was written; try again")
     return next((entry for entry in written if entry.won), written[0]), ledger
+
+
+def _source(client: "MlflowClient", version: int | None) -> str:
+    """What an entry is about, as MLflow's link; MLflow refuses a link to a deleted version."""
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
+        client.get_model_version(MODEL, str(version))
+        return f"models:/{MODEL}/{version}"
+    return f"deleted:/{MODEL}/{version}"
 
 
 def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | None:

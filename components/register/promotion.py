@@ -7,6 +7,7 @@ from components.base import InputError, Refused
 from components.config import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
+from components.register.files import check_files, version_verdict
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -19,7 +20,9 @@ from components.register.ledger import (
     staged,
 )
 from components.register.runs import try_to
-from components.register.versions import NO_VERDICT, check_files, get_version, version_verdict
+from components.register.trust import check_signed
+from components.register.versions import NO_VERDICT, get_version
+from components.register.words import check_actor, check_reason
 from components.scoring import INCONCLUSIVE, PASS
 
 if TYPE_CHECKING:
@@ -54,11 +57,11 @@ def promote(
     Raises:
         Refused: the verdict does not allow it, someone else was faster, or it was to go back from
             production to staging.
-        InputError: no such version, its files were changed; no actor, no such stage, or force
-            without a reason.
+        InputError: no such version, its files were changed, or nobody who is trusted has signed
+            it; no actor, no such stage, force without a reason, or a reason too long.
         Unavailable: MLflow failed.
     """
-    _check_request(actor, to)
+    _check_request(actor, to, reason)
     if force and not (reason or "").strip():
         raise InputError("--force needs a --reason")
     with mlflow_client(settings) as client:
@@ -72,6 +75,7 @@ def promote(
         if _present(entries, PRODUCTION) == number:
             raise Refused(f"version {number} is in production already")
         decision = _decision(client, candidate, reason, force)
+        check_signed(client, candidate, settings)
         check_files(client, candidate)
         change = StageChange(
             actor=actor,
@@ -100,23 +104,26 @@ def rollback(
 
     Raises:
         Refused: there is nothing to go back to, or someone else was faster.
-        InputError: the version is gone, its files were changed; no actor, or no such stage.
+        InputError: the version is gone, its files were changed, or nobody who is trusted has
+            signed it; no actor, no such stage, or a reason too long.
         Unavailable: MLflow failed.
     """
-    _check_request(actor, stage)
+    _check_request(actor, stage, reason)
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
         present, target = _present(entries, stage), None
         if stage == STAGING:
             if present is None:
                 raise Refused("nothing to take back: no version is in staging")
-            version = get_version(client, present)
+            verdict = _verdict_tag(client, present)
         else:
             stack = production_stack(entries)
             if len(stack) < 2:
                 raise Refused("nothing to roll back to: no earlier version was in production")
             target = stack[-2]
             version = get_version(client, target)
+            verdict = version.tags.get("verdict", NO_VERDICT)
+            check_signed(client, version, settings)
             check_files(client, version)
         last = last_change(entries, stage)
         change = StageChange(
@@ -125,7 +132,7 @@ def rollback(
             stage=stage,
             from_version=present,
             to_version=target,
-            verdict=version.tags.get("verdict", NO_VERDICT),
+            verdict=verdict,
             reason=reason or "",
             follows=last.step if last else 0,
         )
@@ -155,7 +162,7 @@ def _decision(
     """
     if "verdict" not in version.tags and force:
         return NO_VERDICT
-    verdict, number = version_verdict(client, version), version.version
+    (verdict, _), number = version_verdict(client, version), version.version
     if verdict.decision == PASS or force:
         return verdict.decision
     if verdict.decision != INCONCLUSIVE:
@@ -193,8 +200,16 @@ def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
     return change
 
 
-def _check_request(actor: str, stage: str) -> None:
-    if not actor.strip():
-        raise InputError("a change of what is served needs the name of who makes it")
+def _verdict_tag(client: "MlflowClient", number: int) -> str:
+    """The verdict of a version as its tag has it; of one that was deleted nothing is known."""
+    try:
+        return get_version(client, number).tags.get("verdict", NO_VERDICT)
+    except InputError:
+        return NO_VERDICT
+
+
+def _check_request(actor: str, stage: str, reason: str | None) -> None:
+    check_actor(actor)
+    check_reason(reason or "")
     if stage not in (STAGING, PRODUCTION):
         raise InputError(f"{stage}: no such stage; there are {STAGING} and {PRODUCTION}")

@@ -1,21 +1,33 @@
 """A model becomes a version in MLflow: whole, or not at all."""
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.base import InputError, tree_digest
+from components.base import InputError, file_digest, tree_digest
 from components.config import Settings
 from components.register.aliases import CANDIDATE
 from components.register.card import version_card
-from components.register.connection import MODEL, ensure_registered_model, in_turn, mlflow_client
+from components.register.connection import (
+    MODEL,
+    check_not_deleted,
+    ensure_registered_model,
+    in_turn,
+    mlflow_client,
+)
 from components.register.evidence import Lineage, evidence_key, read_metrics
+from components.register.ledger import LEDGER
 from components.register.package import CARD, check_model_folder, packed
 from components.register.runs import evidence_folder, evidence_run, try_to
+from components.register.signature import SIGNATURE_TAG, sign
+from components.register.trust import check_tags, keys_here, signing_key
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
 
 
 def register(
@@ -28,8 +40,10 @@ def register(
     created last, in one transaction, with its tags: before that there is no version, after it the
     version is whole.
 
-    Any verdict may be registered, since a person may want to decide; `promote` asks for one that
-    passed. What is registered with the very same evidence already stays the version that it is.
+    This machine's key signs the model's digest together with the verdict; what is not signed is
+    neither promoted nor served. Any verdict may be registered, since a person may want to decide;
+    `promote` asks for one that passed. What is registered with the very same evidence already
+    stays the version that it is.
 
     Args:
         model: the model's folder; `metrics.json` and `verdict.json` must be of its digest.
@@ -57,12 +71,15 @@ def register(
     card = version_card((model / CARD).read_text(encoding="utf-8"), measured, decided)
     with mlflow_client(settings) as client, evidence_folder(metrics, report, verdict) as evidence:
         (evidence / CARD).write_text(card, encoding="utf-8")
+        check_not_deleted(client, LEDGER)
         ensure_registered_model(
             client, MODEL, "Emotions of speaker turns, from their sound and words."
         )
-        known = _find_version(client, tags)
+        known = _find_version(client, tags, keys_here(client, settings))
         if known is not None:
             return known
+        key = signing_key(client, settings)
+        tags[SIGNATURE_TAG] = sign(key, digest, file_digest(verdict), how="moodline registered it")
         with (
             packed(model, evidence) as package,
             evidence_run(client, settings, evidence, lineage, tags) as run_id,
@@ -70,15 +87,28 @@ def register(
             return _create_version(client, run_id, package, tags)
 
 
-def _find_version(client: "MlflowClient", tags: dict[str, str]) -> int | None:
+def _find_version(
+    client: "MlflowClient", tags: dict[str, str], trusted: "Mapping[str, Ed25519PublicKey]"
+) -> int | None:
     """The version that was made of the same evidence; its run is ended, if a kill kept it open."""
-    same = client.search_model_versions(f"name='{MODEL}' and tags.evidence='{tags['evidence']}'")
+    found = client.search_model_versions(f"name='{MODEL}' and tags.evidence='{tags['evidence']}'")
+    same = [version for version in found if _is_ours(version, tags["digest"], trusted)]
     first = min(same, key=lambda version: int(version.version), default=None)
     if first is None:
         return None
     if first.run_id and client.get_run(first.run_id).info.status == "RUNNING":
         try_to(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
     return int(first.version)
+
+
+def _is_ours(
+    version: "ModelVersion", digest: str, trusted: "Mapping[str, Ed25519PublicKey]"
+) -> bool:
+    """Anybody who may write MLflow can give a version the evidence's tag."""
+    try:
+        return check_tags(version.version, version.tags, trusted).digest == digest
+    except InputError:
+        return False
 
 
 def _create_version(

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base import InputError
+from components.base import InputError, masked
 from components.config import Settings
 from components.register.connection import MODEL, faults, ignored, in_turn, mlflow_client
 from components.register.evidence import (
@@ -20,6 +20,7 @@ from components.register.evidence import (
     numbers,
     read_metrics,
 )
+from components.register.words import clipped
 from components.scoring import read_verdict
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
         Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        tags = {**tags, "failed_step": step, "failure": message[:LONGEST_TAG]}
+        tags = {**tags, "failed_step": step, "failure": clipped(message, LONGEST_TAG)}
         experiment = _experiment(client, settings)
         run_id = in_turn(lambda: client.create_run(experiment, tags=tags)).info.run_id
         in_turn(lambda: client.set_terminated(run_id, "FAILED"))
@@ -138,7 +139,7 @@ def try_to(action: Callable[[], Any], name: str) -> None:
     try:
         in_turn(action)
     except faults() as error:
-        logger.warning("could not %s: %s", name, error)
+        logger.warning("could not %s: %s", name, masked(str(error)))
 
 
 def _runs_of(client: "MlflowClient", settings: Settings, evidence: str, status: str) -> list[str]:

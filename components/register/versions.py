@@ -11,13 +11,23 @@ from typing import TYPE_CHECKING
 from components.base import InputError, atomic_path, tree_digest
 from components.config import Settings
 from components.register.aliases import ALIASES, CANDIDATE, aliases_by_ledger, sync_aliases
-from components.register.connection import MODEL, all_versions, exists, ignored, mlflow_client
+from components.register.connection import (
+    MODEL,
+    all_versions,
+    check_not_deleted,
+    exists,
+    ignored,
+    mlflow_client,
+)
 from components.register.evidence import LINEAGE_TAGS
-from components.register.ledger import production_stack, read_ledger
-from components.register.package import MODEL_FOLDER, VERDICT_FILE
-from components.scoring import Verdict, read_verdict
+from components.register.files import fetch_model, version_verdict
+from components.register.ledger import LEDGER, production_stack, read_ledger
+from components.register.signature import SIGNATURE_TAG
+from components.register.trust import check_signed, check_tags, keys_here
+from components.scoring import Verdict
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -38,6 +48,7 @@ class Version:
         run_id: of the MLflow run with its parameters, metrics and evidence.
         metrics: its scores, flat: `accuracy`, `accuracy.correct` and so on.
         reasons: of a verdict that is not "pass"; only `show` fills them.
+        signature: of model and verdict: "valid", "none", or in a line what is wrong with it.
     """
 
     number: int
@@ -49,6 +60,7 @@ class Version:
     run_id: str
     metrics: dict[str, float]
     reasons: tuple[str, ...] = ()
+    signature: str = "none"
 
 
 def list_versions(settings: Settings) -> list[Version]:
@@ -60,8 +72,23 @@ def list_versions(settings: Settings) -> list[Version]:
     if not exists(settings):
         return []
     with mlflow_client(settings) as client:
-        aliases = sync_aliases(client)
-        return [_version(client, version, aliases) for version in all_versions(client, MODEL)]
+        aliases, trusted = sync_aliases(client), keys_here(client, settings)
+        versions = all_versions(client, MODEL)
+        return [_version(client, version, aliases, trusted) for version in versions]
+
+
+def gone_versions(settings: Settings) -> dict[str, int]:
+    """The versions that have a stage by the ledger, but have been deleted from MLflow; by alias.
+
+    Raises:
+        Unavailable: MLflow failed.
+    """
+    if not exists(settings):
+        return {}
+    with mlflow_client(settings) as client:
+        there = {int(version.version) for version in all_versions(client, MODEL)}
+        staged = aliases_by_ledger(read_ledger(client))
+        return {alias: number for alias, number in staged.items() if number not in there}
 
 
 def show(version: int | str, settings: Settings) -> Version:
@@ -72,11 +99,12 @@ def show(version: int | str, settings: Settings) -> Version:
         Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
+        trusted = keys_here(client, settings)
         registered = get_version(client, version)
-        brief = _version(client, registered, sync_aliases(client))
+        brief = _version(client, registered, sync_aliases(client), trusted)
         if brief.verdict == NO_VERDICT:
             return brief
-        return replace(brief, reasons=version_verdict(client, registered).reasons)
+        return replace(brief, reasons=version_verdict(client, registered)[0].reasons)
 
 
 def download(version: int | str, target: Path, settings: Settings) -> Path:
@@ -87,11 +115,13 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
         target: where the folder is to stand. One that already holds this version is kept.
 
     Raises:
-        InputError: no such version, its files are not those that were registered.
+        InputError: no such version, its files are not those that were registered, or nobody who is
+            trusted here has signed it.
         Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
         registered = get_version(client, version)
+        check_signed(client, registered, settings)
         if target.is_dir() and tree_digest(target) == registered.tags.get("digest"):
             return target
         with atomic_path(target) as path, tempfile.TemporaryDirectory(dir=path.parent) as folder:
@@ -103,13 +133,17 @@ def verdict_of(version: int | str, settings: Settings) -> Verdict:
     """The verdict that a version, by number or alias, was registered with.
 
     Raises:
-        InputError: no such version, it has no verdict or another one's.
+        InputError: no such version, it has no verdict or another one's, or nobody who is trusted
+            here has signed it.
         Unavailable: MLflow failed.
     """
     if not exists(settings):
         raise InputError(f"{version}: no version of {MODEL} is registered yet")
     with mlflow_client(settings) as client:
-        return version_verdict(client, get_version(client, version))
+        registered = get_version(client, version)
+        verdict = version_verdict(client, registered)[0]
+        check_signed(client, registered, settings)
+        return verdict
 
 
 def alias_version(alias: str, settings: Settings) -> int | None:
@@ -149,7 +183,8 @@ def champion_of(digest: str, settings: Settings) -> Version | None:
         for number in reversed(production_stack(read_ledger(client))):
             version = get_version(client, number)
             if version.tags.get("digest") != digest:
-                return _version(client, version, sync_aliases(client))
+                trusted = keys_here(client, settings)
+                return _version(client, version, sync_aliases(client), trusted)
     return None
 
 
@@ -165,66 +200,12 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
         raise InputError(f"{name}: no version of {MODEL} has this alias; see `registry list`")
     with ignored("RESOURCE_DOES_NOT_EXIST"):
         return client.get_model_version(MODEL, str(number))
+    check_not_deleted(client, LEDGER)
+    if number in {entry.to_version for entry in read_ledger(client)}:
+        raise InputError(
+            f"version {number} is gone: someone has deleted it from MLflow; promote another one"
+        )
     raise InputError(f"{version}: there is no such version of {MODEL}")
-
-
-def version_verdict(client: "MlflowClient", version: "ModelVersion") -> Verdict:
-    """The verdict that was registered with a version.
-
-    Raises:
-        InputError: it has none, not the one that its tag says, or one of another model.
-    """
-    name, tag = f"version {version.version}", version.tags.get("verdict")
-    digest = version.tags.get("digest", "none")
-    if tag is None:
-        raise InputError(f"{name}: has no verdict")
-    with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as folder:
-        try:
-            verdict = read_verdict(fetch(client, version, VERDICT_FILE, Path(folder)))
-        except InputError as error:
-            raise InputError(f"{name}: {error}") from None
-    if verdict.decision != tag:
-        raise InputError(
-            f"{name}: its tag says {tag!r}, its verdict.json {verdict.decision!r}; "
-            "someone has changed one of them"
-        )
-    if verdict.model != digest:
-        raise InputError(
-            f"{name}: its verdict is of model {verdict.model[:12]}, not of the model "
-            f"that was registered, {digest[:12]}"
-        )
-    return verdict
-
-
-def check_files(client: "MlflowClient", version: "ModelVersion") -> None:
-    """Refuse a version whose files are not those that were registered; see `fetch_model`."""
-    with tempfile.TemporaryDirectory(prefix="moodline-check-") as folder:
-        fetch_model(client, version, Path(folder))
-
-
-def fetch_model(client: "MlflowClient", version: "ModelVersion", into: Path) -> Path:
-    """Download a version's model folder into `into` and compare it with what was registered.
-
-    Raises:
-        InputError: it is not the same.
-    """
-    folder = fetch(client, version, MODEL_FOLDER, into)
-    registered, actual = version.tags.get("digest", "none"), tree_digest(folder)
-    if actual != registered:
-        raise InputError(
-            f"version {version.version}: its files have digest {actual[:12]}, registered was "
-            f"{registered[:12]}; they were changed or damaged, so nothing was done"
-        )
-    return folder
-
-
-def fetch(client: "MlflowClient", version: "ModelVersion", path: str, into: Path) -> Path:
-    """Download a file or folder of a version's package; where it is now."""
-    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
-
-    source = client.get_model_version_download_uri(MODEL, version.version)
-    repository = get_artifact_repository(source, client.tracking_uri, client.tracking_uri)
-    return Path(repository.download_artifacts(path, str(into)))
 
 
 def _aliased(client: "MlflowClient", alias: str) -> int | None:
@@ -235,7 +216,10 @@ def _aliased(client: "MlflowClient", alias: str) -> int | None:
 
 
 def _version(
-    client: "MlflowClient", version: "ModelVersion", aliases: Mapping[str, int]
+    client: "MlflowClient",
+    version: "ModelVersion",
+    aliases: Mapping[str, int],
+    trusted: "Mapping[str, Ed25519PublicKey]",
 ) -> Version:
     """MLflow's record of a version as ours."""
     number, tags = int(version.version), version.tags
@@ -249,4 +233,15 @@ def _version(
         lineage={key: tags[key] for key in LINEAGE_TAGS if key in tags},
         run_id=version.run_id or "",
         metrics=dict(metrics),
+        signature=_signature(version, trusted),
     )
+
+
+def _signature(version: "ModelVersion", trusted: "Mapping[str, Ed25519PublicKey]") -> str:
+    if SIGNATURE_TAG not in version.tags:
+        return "none"
+    try:
+        check_tags(version.version, version.tags, trusted)
+    except InputError as error:
+        return str(error).removeprefix(f"version {version.version}: ")
+    return "valid"

@@ -1,6 +1,7 @@
 """Commands that run pipelines, and the service: retrain, batch, compile, serve."""
 
 import getpass
+import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -193,5 +194,8 @@ def serve_command(
         version = serving.model.version if serving.model else "?"
         note(f"Serving version {version} on {serving.url} (API: {serving.url}/docs)")
 
+    if not logging.getLogger("serving").isEnabledFor(logging.WARNING):
+        # What the supervisor warns of, nobody else says: a version that is gone from MLflow, say.
+        logging.getLogger("serving").setLevel(logging.WARNING)
     note("Starting Triton and the service, half a minute …")
     serve(settings, chosen, host, port, on_ready=ready)

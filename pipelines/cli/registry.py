@@ -12,7 +12,7 @@ from rich.text import Text
 from components.base import Refused
 from components.config import Settings
 from components.scoring import read_verdict
-from pipelines.cli.console import out, print_json, spinner
+from pipelines.cli.console import note, out, print_json, spinner
 from pipelines.cli.options import AsJson
 from pipelines.cli.tables import RESULT_COLOURS, checks_table, facts_table, plain_table
 
@@ -30,15 +30,17 @@ def list_command(as_json: AsJson = False) -> None:
 
     with spinner("asking the registry"):
         versions = list_versions(Settings())
+        _say_what_is_gone()
     if as_json:
         return print_json([asdict(version) for version in versions])
-    table = plain_table("version", "aliases", "verdict", "accuracy", "made", "commit")
+    table = plain_table("version", "aliases", "verdict", "signed", "accuracy", "made", "commit")
     for version in versions:
         accuracy = version.metrics.get("accuracy")
         table.add_row(
             str(version.number),
             ", ".join(version.aliases),
             _verdict(version.verdict),
+            "yes" if version.signature == "valid" else "no",
             "" if accuracy is None else f"{accuracy:.1%}",
             f"{version.created:%Y-%m-%d %H:%M}",
             version.lineage.get("git_commit", "")[:10],
@@ -61,6 +63,7 @@ def show_command(
         "aliases": ", ".join(shown.aliases) or "–",
         "made": f"{shown.created:%Y-%m-%d %H:%M:%S}",
         "verdict": _verdict(shown.verdict),
+        "signature": shown.signature,
         "digest": shown.digest,
         "run": shown.run_id,
         **shown.lineage,
@@ -113,6 +116,7 @@ def history_command(as_json: AsJson = False) -> None:
 
     with spinner("asking the registry"):
         entries = history(Settings())
+        _say_what_is_gone()
     if as_json:
         return print_json([asdict(entry) for entry in entries])
     columns = ("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
@@ -155,6 +159,50 @@ def gate_command(
         out.print(checks_table(judged))
     if not judged.passed:
         raise Refused(f"the gate says {judged.decision}: {'; '.join(judged.reasons)}")
+
+
+def sign_command(
+    version: Annotated[str, typer.Argument(help="A number or an alias.")],
+    reason: Annotated[str, typer.Option("--reason", help="How you know where it comes from.")],
+    actor: Actor = None,
+) -> None:
+    """Vouch for a version that nobody who is trusted here has signed: one of before, say."""
+    from components.register import sign_version
+
+    with spinner("signing"):
+        number, signed = sign_version(
+            version, Settings(), actor=actor or getpass.getuser(), reason=reason
+        )
+    out.print(f"Version {number} is signed with the key {signed.key}.", markup=False)
+
+
+def key_command(
+    new: Annotated[
+        bool, typer.Option("--new", help="Sign with a new key from now on; the old one counts.")
+    ] = False,
+) -> None:
+    """The public key of this home; with it in MOODLINE_TRUSTED_KEYS, others trust what it made."""
+    from components.register import public_key
+
+    out.print(public_key(Settings(), new=new), markup=False, soft_wrap=True)
+
+
+def _say_what_is_gone() -> None:
+    """Versions that the ledger names in a stage and that somebody has deleted in MLflow."""
+    from components.register import gone_versions
+
+    for alias, number in gone_versions(Settings()).items():
+        note(
+            f"moodline: version {number} is {_PLACES[alias]} by the history, but someone has "
+            "deleted it from MLflow"
+        )
+
+
+_PLACES = {
+    "production": "in production",
+    "staging": "in staging",
+    "previous": "what a rollback goes back to",
+}
 
 
 def _verdict(decision: str) -> Text:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.register import check_actor, check_reason
 from pipelines.definitions.code_version import git_commit
 
 
@@ -18,6 +19,9 @@ class RetrainRequest:
         actor: who is named for that.
         reason: why; kept with the version, too.
         cause: what started it, where nobody did: an alert's key and its address.
+
+    Raises:
+        InputError: the actor or the reason is longer than the registry keeps.
     """
 
     corpus: Path
@@ -26,6 +30,10 @@ class RetrainRequest:
     actor: str = "pipeline"
     reason: str = ""
     cause: str = ""
+
+    def __post_init__(self) -> None:
+        check_actor(self.actor)
+        check_reason(self.reason)
 
     def arguments(self) -> dict[str, Any]:
         """The parameters of the pipeline, which sees one corpus: `feedback` is joined before."""

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from components.base import InputError
+from components.register import clipped
 
 Kind = Literal["alert", "data"]
 
@@ -87,8 +88,8 @@ def alert_cause(alert: Alert) -> Cause:
     """What an alert stands for."""
     name = alert.labels.get("alertname", "unnamed")
     summary = " ".join(alert.annotations.get("summary", "").split())
-    reason = (summary or name)[:300]
-    return Cause(key=alert.key, kind="alert", name=name[:200], reason=reason, url=alert.url)
+    reason = clipped(summary or name, 300)
+    return Cause(key=alert.key, kind="alert", name=clipped(name, 200), reason=reason, url=alert.url)
 
 
 def data_cause(data: NewData, root: Path | None) -> Cause:

@@ -71,6 +71,7 @@ class Follower:
         self._traffic = traffic
         self._halt = halt_path(pointer)
         self.desired = first
+        self._said: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
 
@@ -96,6 +97,7 @@ class Follower:
                 return
 
     def _ask(self) -> None:
+        self._say_what_is_gone()
         self._roll_back_halted()
         production = self._aliased("production") or self.desired.production
         self.desired = Lineup({**self.desired.roles, "production": production})
@@ -106,6 +108,22 @@ class Follower:
         if candidate and candidate.version not in {served.version for served in roles.values()}:
             roles["candidate"] = candidate  # else it answers already
         self.desired = Lineup(roles)
+
+    def _say_what_is_gone(self) -> None:
+        """What was deleted from MLflow by hand is still served; the log says so, once."""
+        from components.register import alias_version, gone_versions
+
+        going_on = f"version {self.desired.production.version} stays served"
+        said = {
+            alias: f"version {number}, which the history names, has been deleted from MLflow"
+            for alias, number in gone_versions(self._settings).items()
+        }
+        if alias_version("production", self._settings) is None:
+            said["production"] = "the registry names no version any more"
+        for alias, line in said.items():
+            if self._said.get(alias) != line:
+                logger.warning("%s: %s; %s", alias, line, going_on)
+        self._said = said
 
     def _aliased(self, alias: Role) -> Served | None:
         from components.register import alias_version
@@ -118,7 +136,7 @@ class Follower:
     def _roll_back_halted(self) -> None:
         """Take a halted canary out of staging in the registry, with the reason. Once the registry
         says that it has left, the version may come again."""
-        from components.register import alias_version, rollback
+        from components.register import LONGEST_REASON, alias_version, clipped, rollback
 
         halt = read_halt(self._halt)
         if halt is None:
@@ -129,7 +147,9 @@ class Follower:
             return
         try:
             reason = f"canary: {halt.reason}"
-            rollback(self._settings, actor=ACTOR, reason=reason, stage="staging")
+            rollback(
+                self._settings, actor=ACTOR, reason=clipped(reason, LONGEST_REASON), stage="staging"
+            )
             logger.warning("took version %d out of staging: %s", halt.version, halt.reason)
         except Refused as error:
             logger.info("somebody else took it out: %s", error)

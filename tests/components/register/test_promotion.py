@@ -11,6 +11,8 @@ from components.config import Settings
 from components.register import (
     alias_version,
     champion_of,
+    download,
+    gone_versions,
     history,
     list_versions,
     promote,
@@ -227,9 +229,84 @@ def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> 
     promote(two, settings, actor="ann")
     MlflowClient(settings.mlflow_uri, settings.mlflow_uri).delete_model_version("moodline", "1")
     assert [version.number for version in list_versions(settings)] == [two]
-    with pytest.raises(InputError, match="no such version"):
+    with pytest.raises(InputError, match=f"version {one} is gone: someone has deleted it"):
         rollback(settings, actor="ann")
     assert alias_version("production", settings) == two
+    assert gone_versions(settings) == {"previous": one}
+
+    # What was in staging leaves it all the same.
+    three = add_version(settings)
+    promote(three, settings, actor="ann", to="staging")
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.delete_model_version("moodline", str(three))
+    assert gone_versions(settings) == {"previous": one, "staging": three}
+    assert rollback(settings, actor="ann", stage="staging").verdict == "none"
+
+    # And where production's own is gone, every way to it says so, and another can be promoted.
+    client.delete_model_version("moodline", str(two))
+    assert list_versions(settings) == []
+    for ask in (
+        lambda: download("production", settings.home / "model", settings),
+        lambda: champion_of("new", settings),
+        lambda: show("production", settings),
+    ):
+        with pytest.raises(InputError, match=f"version {two} is gone"):
+            ask()
+    four = add_version(settings)
+    assert promote(four, settings, actor="ann").from_version == two
+    assert gone_versions(settings) == {"previous": two}
+
+
+def test_a_model_deleted_whole_is_not_counted_anew(settings: Settings, add_version: Add) -> None:
+    """Else the next version would be in production by its number, and nobody had promoted it."""
+    from mlflow import MlflowClient
+
+    promote(add_version(settings), settings, actor="ann")
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.delete_registered_model("moodline")
+    for ask in (
+        lambda: add_version(settings),
+        lambda: champion_of("new", settings),
+        lambda: download("production", settings.home / "model", settings),
+    ):
+        with pytest.raises(InputError, match="deleted moodline with all its versions from MLflow"):
+            ask()
+    assert list_versions(settings) == []
+    client.delete_registered_model("moodline-ledger")
+    assert add_version(settings) == 1
+    assert alias_version("production", settings) is None
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_reason_of_any_length_is_kept_whole_or_refused_before_anything_is_written(
+    store: str, request: pytest.FixtureRequest, tmp_path: Path, add_version: Add
+) -> None:
+    """PostgreSQL's column for it is short, SQLite's has no end: both answer alike."""
+    if store == "sqlite":
+        settings: Settings = request.getfixturevalue("settings")
+    else:
+        address = request.getfixturevalue("database")("reasons")
+        settings = Settings(home=tmp_path / "home", mlflow_uri=address)
+    one, two = add_version(settings), add_version(settings)
+    whole = "ß😀\n" * 1333 + "."
+    assert len(whole) == 4000
+    for actor, reason, message in (
+        ("ann", "x" * 4001, "the reason has 4001 characters; at most 4000"),
+        ("ann", "x" * 20_000, "the reason has 20000 characters; at most 4000"),
+        ("ann", "a\0b", "the reason holds characters that are no text"),
+        ("ann", "a\udce4b", "the reason holds characters that are no text"),
+        ("a" * 201, "why", "the actor has 201 characters; at most 200"),
+    ):
+        with pytest.raises(InputError, match=message):
+            promote(one, settings, actor=actor, reason=reason)
+    assert (history(settings), alias_version("production", settings)) == ([], None)
+    promote(one, settings, actor="ann", reason="first")
+    promote(two, settings, actor="a" * 200, reason=whole)
+    with pytest.raises(InputError, match="the reason has 4001"):
+        rollback(settings, actor="ann", reason="x" * 4001)
+    assert rollback(settings, actor="a" * 200, reason=whole).won
+    assert [entry.reason for entry in history(settings)] == ["first", whole, whole]
+    assert aliases(settings) == {"production": one, "candidate": two}
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])

@@ -22,7 +22,9 @@ Json = Callable[..., Any]
 
 
 def test_the_registry_says_what_it_said(moodline: Json, expected: dict[str, Any]) -> None:
-    assert moodline("registry", "list") == expected["versions"]
+    listed = moodline("registry", "list")
+    assert [version.pop("signature") for version in listed] == ["valid"] * 3
+    assert listed == expected["versions"]
     assert moodline("registry", "history") == expected["history"]
     assert [entry["won"] for entry in expected["history"]].count(False) == 1
     shown = moodline("registry", "show", "staging")
@@ -49,6 +51,25 @@ def test_the_registry_goes_on(moodline: Json, home: Path, expected: dict[str, An
         ("rollback", "staging", None),
         ("promote", "production", 2),
     ]
+
+
+def test_what_it_registered_is_signed_once_and_then_served(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It had no keys. The first command that asks the registry signs what is there, in one line."""
+    from components.register import list_versions
+    from serving.supervisor.registry_follower import fetch_production
+
+    assert run(["registry", "history"]) == 0
+    served = fetch_production(Settings())
+    assert run(["registry", "list"]) == 0
+    (line,) = [r.message for r in caplog.records if "its key signed" in r.message]
+    assert (
+        line == f"migrated {home}/signing: its key signed what was registered here before: 1, 2, 3"
+    )
+    assert (served.version, served.verdict) == (2, "pass")
+    assert {version.signature for version in list_versions(Settings())} == {"valid"}
+    assert (home / "signing" / "private.pem").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_version_answers_as_it_did(home: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from components.base import InputError
 from pipelines.cli.main import run
 
 WORD = {"word": "hello", "start": 0.0, "end": 0.5}
@@ -247,6 +248,67 @@ def test_settings_that_are_wrong(refused, monkeypatch: pytest.MonkeyPatch) -> No
     assert "MOODLINE_MAX_SECONDS=long: " in refused("registry", "list")
     monkeypatch.setenv("MOODLINE_HOME", "words.json")
     assert "MOODLINE_HOME=words.json: is a file; name a folder" in refused("registry", "list")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("htp://bob:s3cr%40et@h", "is no address; an example: http://127.0.0.1:5000"),
+        ("http://", "is no address"),
+        ("nonsense", "is no address"),
+        ("http://bob:s3cr@et@[::1", "is no address: invalid ipv6 url"),
+        ("http://bob:s3cret@h:port", "is no address: port could not be cast"),
+        ("postgresql://bob:s3cret@[::1/x", "is no database"),
+        ("postgresql://bob:s3cret@h:port/x", "is no database"),
+        ("mysql+pymysql://bob:s3cret@h/x", "no driver for mysql+pymysql is installed"),
+        ("http://bob:s3cret@127.0.0.1:9", "http://bob:…@127.0.0.1:9: does not answer"),
+    ],
+)
+def test_a_registry_s_address_that_is_none_shows_no_password(
+    refused, monkeypatch: pytest.MonkeyPatch, address: str, message: str
+) -> None:
+    monkeypatch.setenv("MOODLINE_MLFLOW_URI", address)
+    said = refused("registry", "list")
+    assert message in said
+    assert "s3cr" not in said and "et@" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("MOODLINE_FEEDBACK_URL", ("feedback", "show")),
+        ("MOODLINE_TRIGGER_URL", ("trigger", "history")),
+    ],
+)
+def test_a_database_s_address_that_is_none_shows_no_password(
+    refused, monkeypatch: pytest.MonkeyPatch, name: str, command: tuple[str, ...]
+) -> None:
+    for address, message in (
+        ("mysql://bob:s3cret@h/x", f"{name}=mysql://bob:…@h/x: no driver for mysql is installed"),
+        ("postgresql://bob:s3cret@[::1/x", "is no database; an example: postgresql://user@host"),
+        ("rubbish", "is no database"),
+    ):
+        monkeypatch.setenv(name, address)
+        said = refused(*command)
+        assert message in said
+        assert "s3cret" not in said
+
+
+def test_the_services_store_is_looked_at_before_anything_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from serving.settings import ServeSettings
+
+    monkeypatch.setenv("MOODLINE_SERVE_STORE", "mysql://bob:s3cret@h/x")
+    with pytest.raises(InputError, match="MOODLINE_SERVE_STORE=mysql://bob:…@h/x: no driver for"):
+        ServeSettings()
+
+
+def test_a_reason_that_no_registry_keeps(refused) -> None:
+    for command in (("registry", "promote", "1"), ("registry", "rollback"), ("retrain",)):
+        said = refused(*command, "--reason", "x" * 6000)
+        assert said == "moodline: the reason has 6000 characters; at most 4000\n"
+    assert "needs a --reason" in refused("registry", "sign", "1", "--reason", " ")
 
 
 def test_drift_windows_and_logs_that_are_none(refused) -> None:

@@ -105,6 +105,24 @@ def test_where_a_version_is_refused_at_the_start_what_was_served_last_is_served(
     assert two[0].control.versions() == [1]
 
 
+def test_a_version_that_was_deleted_by_hand_stays_served_and_the_log_says_so(
+    settings: Settings, copy: Callable[[Settings], Backend], caplog: pytest.LogCaptureFixture
+) -> None:
+    from mlflow import MlflowClient
+
+    backend = copy(settings)
+    assert backend.serve().version == 1
+    MlflowClient(settings.mlflow_uri, settings.mlflow_uri).delete_model_version("moodline", "1")
+    gone = (
+        "version 1, which the history names, has been deleted from MLflow; version 1 stays served"
+    )
+    assert wait_until(lambda: gone in caplog.text, 20)
+    backend.stop()
+    assert caplog.text.count(gone) == 1
+    assert copy(settings).serve().version == 1
+    assert "what was served last is served again: version 1 is gone: someone has" in caplog.text
+
+
 def test_it_waits_for_tritons_that_are_away(
     settings: Settings, two: list[TritonServer], copy: Callable[[Settings], Backend]
 ) -> None:

@@ -1,0 +1,161 @@
+"""Which versions are trusted: those whose model and verdict a trusted key has signed together."""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from components.base import InputError, migrated
+from components.config import Settings
+from components.register.connection import MODEL, all_versions, faults, in_turn
+from components.register.files import version_verdict
+from components.register.keys import (
+    keep_public,
+    make_key,
+    private_key,
+    signing_folder,
+    trusted_keys,
+)
+from components.register.signature import SIGNATURE_TAG, Signed, read_signature, sign
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+_OLDER = "it stood in this home's own registry before there were signatures"
+
+logger = logging.getLogger(__name__)
+
+
+def check_signed(client: "MlflowClient", version: "ModelVersion", settings: Settings) -> Signed:
+    """See that a trusted key has signed a version's model together with its verdict.
+
+    Returns:
+        What the signature says.
+
+    Raises:
+        InputError: it is not signed by anybody who is trusted here, or it is signed for another
+            model or verdict.
+    """
+    trusted, location = keys_here(client, settings), f"version {version.version}"
+    # Just signed, where the home is an older one.
+    tags = client.get_model_version(MODEL, version.version).tags
+    signed = check_tags(version.version, tags, trusted)
+    if signed.verdict != verdict_digest(client, version):
+        raise InputError(f"{location}: its signature is of another verdict, not of its own")
+    return signed
+
+
+def check_tags(
+    number: str, tags: Mapping[str, str], trusted: "Mapping[str, Ed25519PublicKey]"
+) -> Signed:
+    """As `check_signed`, but for the verdict's file, which is not looked at.
+
+    Raises:
+        InputError: as `check_signed`.
+    """
+    location = f"version {number}"
+    if SIGNATURE_TAG not in tags:
+        raise InputError(
+            f"{location}: is not signed; if you know where it comes from: "
+            f"moodline registry sign {number} --reason …"
+        )
+    signed = read_signature(tags[SIGNATURE_TAG], trusted, location)
+    if signed.digest != tags.get("digest"):
+        raise InputError(
+            f"{location}: its signature is of model {signed.digest[:12]}, not of its own, "
+            f"{tags.get('digest', 'none')[:12]}"
+        )
+    return signed
+
+
+def verdict_digest(client: "MlflowClient", version: "ModelVersion") -> str:
+    """SHA-256 of a version's `verdict.json`; empty if it has no verdict.
+
+    Raises:
+        InputError: as `version_verdict`.
+    """
+    return version_verdict(client, version)[1] if "verdict" in version.tags else ""
+
+
+def signing_key(client: "MlflowClient", settings: Settings) -> "Ed25519PrivateKey":
+    """The key that this machine signs with; it is made when there is none.
+
+    Raises:
+        InputError: the key that there is cannot be used.
+    """
+    keys_here(client, settings)
+    return private_key(settings) or make_key(signing_folder(settings))
+
+
+def keys_here(client: "MlflowClient", settings: Settings) -> "dict[str, Ed25519PublicKey]":
+    """The public keys that are trusted here, by fingerprint.
+
+    A home from before there were signatures signs what it registered itself, once: the versions in
+    the database that lies in it. What lies on a server may come from anybody.
+    """
+    if _holds_the_registry(settings) and not signing_folder(settings).exists():
+        with _alone(settings.home):
+            if not signing_folder(settings).exists():
+                _sign_older(client, settings)
+    return trusted_keys(settings)
+
+
+def _holds_the_registry(settings: Settings) -> bool:
+    if not settings.mlflow_uri.startswith("sqlite:"):
+        return False
+    from sqlalchemy.engine import make_url
+
+    path = make_url(settings.mlflow_uri).database
+    return path is not None and Path(path).resolve().parent == settings.home.resolve()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sign_older(client: "MlflowClient", settings: Settings) -> None:
+    """Sign all versions, then give the key its place. If this is killed, the next goes on."""
+    older = [v for v in reversed(all_versions(client, MODEL)) if SIGNATURE_TAG not in v.tags]
+    folder = signing_folder(settings)
+    new = folder.with_name(f"{folder.name}.new")
+    if not older and not new.exists():
+        return
+    key = private_key(settings)
+    if key is None:
+        key = make_key(new)
+    else:
+        new.mkdir(mode=0o700, exist_ok=True)
+        keep_public(new, key.public_key())
+    numbers: list[str] = []
+    damaged: tuple[type[Exception], ...] = (InputError, *faults())
+    for version in older:
+        try:
+            verdict = verdict_digest(client, version)
+        except damaged as error:  # one of them must not keep the others
+            logger.warning("version %s is not signed: %s", version.version, error)
+            continue
+        envelope = sign(key, version.tags.get("digest", ""), verdict, how=_OLDER)
+        put_signature(client, version.version, envelope)
+        numbers.append(str(version.version))
+    new.rename(folder)
+    migrated(folder, f"its key signed what was registered here before: {', '.join(numbers)}")
+
+
+def put_signature(client: "MlflowClient", number: str, envelope: str) -> None:
+    """Keep a version's signature with it."""
+    in_turn(lambda: client.set_model_version_tag(MODEL, number, SIGNATURE_TAG, envelope))
