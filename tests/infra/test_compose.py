@@ -1,5 +1,6 @@
 """The Compose file: of its schema, closed to the network, and of settings and files that exist."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -45,13 +46,26 @@ def test_nothing_is_open_to_the_network(services: dict[str, Any]) -> None:
     assert all(port.startswith("127.0.0.1:") for port in ports)
 
 
-def test_our_containers_may_do_little(services: dict[str, Any]) -> None:
-    ours = [s for s in services.values() if s["image"].startswith("moodline/")]
-    assert len(ours) == 5
-    for service in ours:
+def test_containers_may_do_little(services: dict[str, Any]) -> None:
+    assert len(services) == 8
+    for service in services.values():
         assert service["read_only"] is True
         assert service["cap_drop"] == ["ALL"]
         assert not service["user"].startswith("0")
+
+
+def test_what_is_pulled_is_named_by_a_digest_of_the_operator_s(services: dict[str, Any]) -> None:
+    asked = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text(encoding="utf-8")))
+    pulled = [s["image"] for s in services.values() if not s["image"].startswith("moodline/")]
+    assert len(pulled) == 3
+    for image in pulled:
+        digest = re.fullmatch(r"[\w/]+@\$\{(\w+_DIGEST):\?[^}]*\}", image)
+        assert digest and digest[1] in asked, image
+    example = COMPOSE.with_name("env.example").read_text(encoding="utf-8")
+    given = re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE)
+    assert {name for name, _ in given} == asked
+    assert not any(value for _, value in given)
+    assert "infra/compose/.env\n" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
 def test_its_settings_and_files_exist(services: dict[str, Any]) -> None:

@@ -204,6 +204,30 @@ def test_the_network_is_closed_but_for_open_doors(documents: Documents) -> None:
     assert guests == [{"app.kubernetes.io/name": "moodline"}]
 
 
+def test_only_who_works_with_the_registry_reaches_it(documents: Documents) -> None:
+    """Who may call the service may not write the registry, which decides what the service is."""
+    guests: dict[str, list[Any]] = {}
+    for name in ("moodline", "trigger", "mlflow"):
+        policy = named(documents, "NetworkPolicy", name)
+        guests[name] = [g for door in policy["spec"]["ingress"] for g in door["from"]]
+    callers = {"namespaceSelector": {"matchLabels": {"moodline/client": "true"}}}
+    assert callers in guests["moodline"]
+    assert callers not in guests["mlflow"]
+    assert {"namespaceSelector": {"matchLabels": {"moodline/registry": "true"}}} in guests["mlflow"]
+    (ours,) = (g["podSelector"]["matchExpressions"] for g in guests["mlflow"] if "podSelector" in g)
+    (rule,) = ours
+    assert (rule["key"], rule["operator"]) == ("app.kubernetes.io/name", "In")
+    to_mlflow = {
+        policy["metadata"]["name"]
+        for policy in of_kind(documents, "NetworkPolicy")
+        for door in policy["spec"].get("egress", [])
+        for host in door.get("to", [])
+        if host.get("podSelector", {}).get("matchLabels", {}).get("app.kubernetes.io/name")
+        == "mlflow"
+    }
+    assert set(rule["values"]) == to_mlflow == {"moodline", "drift", "trigger"}
+
+
 def test_settings_in_the_manifests_exist(documents: Documents) -> None:
     known = {
         f"{settings.model_config['env_prefix']}{name.upper()}"
