@@ -97,9 +97,14 @@ def test_servers_are_probed_and_spread(documents: Documents) -> None:
         spec = pod(deployment)["spec"]
         for container in spec["containers"]:
             assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
-            ports = {port["name"] for port in container["ports"]}
+            ports = {port[key] for port in container["ports"] for key in ("name", "containerPort")}
             for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-                assert container[probe]["httpGet"]["port"] in ports
+                ((how, what),) = (
+                    (key, value)
+                    for key, value in container[probe].items()
+                    if key in ("httpGet", "grpc", "exec")
+                )
+                assert how == "exec" or what["port"] in ports
         assert spec["topologySpreadConstraints"]
         for rule in spec["topologySpreadConstraints"]:
             assert _matches(rule["labelSelector"], pod(deployment))
@@ -138,6 +143,29 @@ def test_on_a_gpu_the_repository_is_for_it_and_engines_have_room(
     assert f"--model-repository={repository}" in container["args"]
     (engines,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "engines")
     assert engines == "/var/cache/moodline-tensorrt"
+
+
+def test_uploads_find_room(documents: Documents) -> None:
+    """Those that arrive, and those that wait or are worked on, in both lanes: else: eviction."""
+    spec = pod(named(documents, "Deployment", "moodline"))["spec"]
+    (room,) = (v["emptyDir"]["sizeLimit"] for v in spec["volumes"] if v["name"] == "temporary")
+    serve = ServeSettings()
+    at_once = serve.uploads + 2 * (serve.waiting + 1)
+    assert room.endswith("Gi")
+    assert at_once * Settings().max_upload_megabytes * 1e6 < int(room[:-2]) * 2**30
+
+
+def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
+    overlays: dict[str, Documents],
+) -> None:
+    for documents in overlays.values():
+        ports = {p["name"] for p in named(documents, "Service", "triton")["spec"]["ports"]}
+        assert ports == {"grpc", "metrics"}
+        (container,) = pod(named(documents, "StatefulSet", "triton"))["spec"]["containers"]
+        if container["image"].startswith("nvcr.io"):
+            year, month = re.findall(r":(\d+)\.(\d+)-", container["image"])[0]
+            assert (int(year), int(month)) >= (25, 7)
+            assert {"--allow-http=false", "--strict-readiness=false"} <= {*container["args"]}
 
 
 def test_a_file_of_api_keys_can_be_given(documents: Documents) -> None:
