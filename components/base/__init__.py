@@ -5,7 +5,15 @@ It knows nothing of conversations, models or pipelines.
 
 from components.base.addresses import database_address, masked, server_address
 from components.base.cache import Cache, file_digest, json_digest, tree_digest
-from components.base.database import Database, DatabaseAwayError, database_errors, in_utc
+from components.base.database import (
+    Database,
+    DatabaseAwayError,
+    check_database,
+    database_errors,
+    in_utc,
+    sqlite_path,
+    sqlite_url,
+)
 from components.base.errors import (
     DiskFull,
     InputError,
@@ -21,6 +29,7 @@ from components.base.files import (
     atomic_path,
     check_new_folder,
     check_writable,
+    close_to_others,
     is_disk_full,
     link_or_copy,
 )

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from components.base.addresses import masked
 from components.base.errors import InputError, Unavailable
@@ -29,6 +30,45 @@ class DatabaseAwayError(Unavailable):
     """A database does not answer; later it may."""
 
     answer = "the database does not answer"
+
+
+def sqlite_url(path: Path) -> str:
+    """SQLAlchemy's URL of a SQLite file: a name may hold `?`, `%` or `#`, which a URL may not."""
+    return f"sqlite:///{quote(str(path.resolve()))}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite URL; None for other databases, and for SQLite's own addresses, as
+    `:memory:`."""
+    if not url.startswith("sqlite:///"):
+        return None
+    name = unquote(url.removeprefix("sqlite:///").partition("?")[0])
+    return Path(name) if name and not name.startswith((":", "file:")) else None
+
+
+def check_database(url: str, name: str) -> None:
+    """Find out within seconds whether a database lets us in; nothing is written.
+
+    Args:
+        url: SQLAlchemy's.
+        name: whose it is, for the error's line.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
+        DatabaseAwayError: nobody answers there, or it refuses us.
+    """
+    from sqlalchemy import MetaData
+
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return  # made when it is first used
+    database = Database(url, name, MetaData())
+    try:
+        database.open()
+        with database_errors(database.name), database._engine.connect():
+            pass
+    finally:
+        database.close()
 
 
 @contextmanager
@@ -76,7 +116,7 @@ class Database:
             self._engine = create_engine(address, hide_parameters=True, **options)
         except (ArgumentError, NoSuchModuleError, ImportError, ValueError) as error:
             raise InputError(masked(f"{self.name}: {str(error).splitlines()[0]}")) from None
-        self._path = _sqlite_path(address)
+        self._path = sqlite_path(url)
         if self.is_sqlite:
             event.listen(self._engine, "connect", partial(_set_up_sqlite, synchronous))
 
@@ -159,12 +199,6 @@ def _set_up_sqlite(synchronous: str, connection: Any, _: Any) -> None:
     connection.execute("PRAGMA journal_mode=WAL")  # readers beside a writer
     connection.execute(f"PRAGMA synchronous={synchronous}")
     connection.execute("PRAGMA secure_delete=ON")  # what is deleted is overwritten
-
-
-def _sqlite_path(address: "URL") -> Path | None:
-    """SQLite's file; None for a server, and for SQLite's own addresses, as `:memory:`."""
-    name = address.database if address.get_backend_name() == "sqlite" else None
-    return Path(name) if name and not name.startswith((":", "file:")) else None
 
 
 def _connect_arguments(address: "URL") -> dict[str, Any]:

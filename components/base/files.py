@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, and what a full disk looks like."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from components.base.errors import InputError
+from components.base.migration import migrated
 
 STDOUT = Path("/dev/stdout")
 
@@ -150,6 +152,21 @@ def is_disk_full(error: BaseException | str) -> bool:
     if isinstance(error, OSError) and error.errno in _DISK_FULL:
         return True
     return any(words in str(error) for words in _DISK_FULL_WORDS)
+
+
+def close_to_others(folder: Path) -> None:
+    """Make a folder that only its owner can enter, or close one that is there.
+
+    A folder of somebody else's, a cluster's volume say, stays as it is.
+    """
+    if not folder.exists():
+        folder.mkdir(parents=True, mode=0o700)
+        return
+    mode = folder.stat().st_mode & 0o777
+    with contextlib.suppress(OSError):
+        folder.chmod(mode & 0o700)
+        if mode & 0o077:
+            migrated(folder, f"only its owner can enter it (its mode was {mode:o})")
 
 
 def link_or_copy(source: Path | str, target: Path | str) -> None:

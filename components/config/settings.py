@@ -6,7 +6,14 @@ from typing import Any
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from components.base import InputError, database_address, masked, server_address, tree_digest
+from components.base import (
+    InputError,
+    database_address,
+    masked,
+    server_address,
+    sqlite_url,
+    tree_digest,
+)
 
 
 def _in_home(name: str) -> Any:
@@ -16,7 +23,7 @@ def _in_home(name: str) -> Any:
 
 def _sqlite_in_home(name: str) -> Any:
     """The URL of a SQLite database below `home`."""
-    return Field(default_factory=lambda data: f"sqlite:///{(data['home'] / name).resolve()}")
+    return Field(default_factory=lambda data: sqlite_url(data["home"] / name))
 
 
 _SECRETS = {"hub_token", "kfp_token", "signing_key", "trigger_token"}

@@ -4,6 +4,7 @@ The truth about what is in production is a ledger in MLflow (`ledger.py`); alias
 MLflow is imported inside functions only.
 """
 
+from components.register.connection import check_mlflow
 from components.register.evidence import Lineage
 from components.register.ledger import StageChange
 from components.register.promotion import history, promote, rollback

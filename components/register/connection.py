@@ -7,10 +7,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from components.base import DiskFull, InputError, Unavailable, is_disk_full, masked
+from components.base import (
+    DiskFull,
+    InputError,
+    Unavailable,
+    check_database,
+    is_disk_full,
+    masked,
+    sqlite_path,
+)
 from components.config import Settings
 
 if TYPE_CHECKING:
@@ -54,18 +61,18 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
 
     Raises:
         DiskFull: there was no room for what was written.
+        InputError: the uri names no server and no database.
         Unavailable: MLflow, its database or its artifact store did not answer or failed; the
             block's own faults of other kinds pass through.
     """
     for name, value in _MLFLOW_DEFAULTS.items():
         os.environ.setdefault(name, value)
+    check_mlflow(settings)
     from mlflow import MlflowClient
 
     uri = settings.mlflow_uri
     try:
-        if uri.startswith(("http://", "https://")):
-            _check_reachable(uri)
-        elif uri.startswith("sqlite:"):
+        if uri.startswith("sqlite:"):
             settings.home.mkdir(parents=True, exist_ok=True)
         yield MlflowClient(uri, uri)
     except faults() as error:
@@ -97,8 +104,8 @@ def faults() -> tuple[type[Exception], ...]:
 
 def exists(settings: Settings) -> bool:
     """False if MLflow is a SQLite file that nobody has written yet: importing it takes seconds."""
-    path = settings.mlflow_uri.removeprefix("sqlite:///")
-    return path == settings.mlflow_uri or Path(path).exists()
+    path = sqlite_path(settings.mlflow_uri)
+    return path is None or path.exists()
 
 
 def in_turn(write: Callable[[], T]) -> T:
@@ -168,11 +175,21 @@ def ensure_registered_model(client: "MlflowClient", name: str, description: str)
         in_turn(lambda: client.create_registered_model(name, description=description))
 
 
-def _check_reachable(uri: str) -> None:
-    """Find out within seconds that nobody is there; any answer at all will do."""
+def check_mlflow(settings: Settings) -> None:
+    """Find out within seconds that nobody is there; MLflow itself would try for minutes.
+
+    Raises:
+        InputError: the uri names no server and no database.
+        Unavailable: nobody answers there.
+    """
+    uri = settings.mlflow_uri
+    if not uri.startswith(("http://", "https://")):
+        if not uri.startswith("sqlite:"):
+            check_database(uri, "MOODLINE_MLFLOW_URI: MLflow's")
+        return
     import httpx
 
-    try:
+    try:  # any answer at all will do
         httpx.get(f"{uri.rstrip('/')}/health", timeout=10)
     except httpx.HTTPError as error:
         raise Unavailable(

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from components.base import DiskFull, InputError, Unavailable, tree_digest
+from components.base import DiskFull, InputError, Unavailable, sqlite_path, tree_digest
 from components.config import Settings
 from components.fusion import OnnxModel, load_tokenizer
 from components.register import (
@@ -76,6 +76,19 @@ def test_the_card_has_the_test_folds_numbers(
     assert "| TEER | 25.0 % | 1.4 of 5.6 s |" in text
     assert "## The gate's verdict: pass" in text
     assert "| min_macro_f1 | 0.43 | at least | 0.5 | pass |" in text
+
+
+def test_a_homes_name_may_hold_what_ends_a_url(
+    settings: Settings, add_version: Callable[..., int], tmp_path: Path
+) -> None:
+    odd = settings.home.rename(tmp_path / "my home #1, 50%20 für ?")
+    settings = Settings(home=odd)
+    promote(add_version(settings), settings, actor="ann")
+    assert show("production", settings).number == 1
+    assert (download("production", tmp_path / "down", settings) / "model.onnx").is_file()
+    assert {path.name for path in odd.iterdir()} >= {"mlflow.db", "mlartifacts"}
+    assert sqlite_path(settings.feedback_url) == odd / "feedback.db"
+    assert [path for path in tmp_path.iterdir() if path.name.startswith("my home")] == [odd]
 
 
 def test_pyfunc_answers_as_the_graph_does(
