@@ -1,6 +1,11 @@
 """What the service counts, for Prometheus; BentoML adds its own and sums over workers."""
 
+import os
+from pathlib import Path
+
+import psutil
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.multiprocess import mark_process_dead
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
@@ -109,3 +114,15 @@ SHADOW_DIFFERENCE = Histogram(
     "The largest difference of a clip's probabilities from the ones that were returned.",
     buckets=(0.0001, 0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1),
 )
+
+
+def forget_dead_workers() -> None:
+    """Take the gauges of workers that were killed out of the sum; what they counted stays in it.
+
+    A worker that ends in peace leaves them, too. So each new one does this for those before it.
+    """
+    if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        for path in Path(folder).glob("gauge_live*_*.db"):
+            pid = int(path.stem.rpartition("_")[2])
+            if not psutil.pid_exists(pid):
+                mark_process_dead(pid, folder)

@@ -1,26 +1,65 @@
 """Changes to BentoML's behaviour that no setting of it reaches, each with its reason.
 
-All were needed with BentoML 1.4.39. Tests hold that they work: `supervisor/test_replicas.py` for
-dead workers, `api/test_paths.py` for the metrics, `api/test_soak.py` for the timeout.
+All were needed with BentoML 1.4.39. Tests hold that they work: `supervisor/test_replicas.py` and
+`supervisor/test_private.py` for the arbiter, `supervisor/test_serve.py` for its workers,
+`api/test_paths.py` for the metrics, `api/test_soak.py` for the timeout.
 """
 
-from functools import partial
+import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 LOOK_SECONDS = 1.0
 """How often to look for a dead worker."""
 
 
-def replace_dead_workers_soon() -> None:
-    """Have a dead worker replaced within a second.
+def keep_arbiter_private(folder: Path) -> None:
+    """Have the arbiter, which runs the workers, listen in a folder, and replace a dead worker
+    within a second.
 
-    Upstream: `create_standalone_arbiter` looks every ten seconds, and no setting changes that.
+    Upstream: it takes commands, to start a program too, from whoever reaches one of two TCP ports;
+    and it looks every ten seconds. No setting changes either.
+
+    Args:
+        folder: that nobody else can enter; its path is short.
     """
     from bentoml._internal.utils import circus
 
-    circus.create_standalone_arbiter = partial(
-        circus.create_standalone_arbiter, check_delay=LOOK_SECONDS
-    )
+    class PrivateArbiter(circus.Arbiter):
+        def __init__(self, watchers: list[Any], **options: Any) -> None:
+            options |= {
+                "endpoint": f"ipc://{folder}/control",
+                "pubsub_endpoint": f"ipc://{folder}/events",
+                "check_delay": LOOK_SECONDS,
+            }
+            super().__init__(watchers, **options)
+
+    circus.Arbiter = PrivateArbiter  # type: ignore[misc]
+
+
+def tie_workers(tie: Callable[[int], None]) -> None:
+    """Tie each worker to the arbiter before it begins.
+
+    Upstream: a worker gets a session of its own, so that one whose arbiter is killed goes on.
+
+    Args:
+        tie: called in the worker with the arbiter's process id.
+    """
+    from circus import process
+
+    start = process.Popen
+
+    def start_tied(*args: Any, preexec_fn: Callable[[], None], **options: Any) -> Any:
+        arbiter = os.getpid()
+
+        def begin() -> None:
+            preexec_fn()
+            tie(arbiter)
+
+        return start(*args, preexec_fn=begin, **options)
+
+    process.Popen = start_tied
 
 
 def without_middleware(app: Any, **_: Any) -> Any:

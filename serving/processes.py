@@ -1,23 +1,41 @@
 """Child processes that end when they should, and never outlive their parent."""
 
+import contextlib
 import ctypes
 import itertools
 import logging
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
+
+import psutil
+
+from components.conversation import Seconds
 
 logger = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1
 STANDARD_ERROR = 2
+
+FOR_THE_OWNER_ONLY = 0o077
+"""The umask of our servers: what they write holds what people said."""
+
+MAX_LOG_BYTES = 10_000_000
+KEPT_LOGS = 3
+"""A log beyond that size becomes `<name>.1`, and so many older ones are kept."""
+
+LOOK_SECONDS: Seconds = 10.0
+"""Between two looks at a log's size."""
 
 
 class Child:
@@ -38,6 +56,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
+        self._ended = threading.Event()
         setpriv = shutil.which("setpriv")
         prefix = [setpriv, "--pdeathsig", "TERM"] if setpriv else []
         with _output(log) as output:
@@ -49,7 +68,10 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                umask=FOR_THE_OWNER_ONLY,
             )
+        if log:
+            threading.Thread(target=self._keep_small, args=(log,), daemon=True).start()
         logger.info("started %s (process %d)", name, self._process.pid)
 
     @property
@@ -67,7 +89,8 @@ class Child:
         if self.log is None:
             return "see its output above"
         with self.log.open("rb") as output:
-            output.seek(self._log_start)
+            if self._log_start <= self.log.stat().st_size:  # else it was rotated meanwhile
+                output.seek(self._log_start)
             return "\n".join(output.read().decode(errors="replace").splitlines()[-lines:])
 
     def stop(self, grace: float = 15.0) -> None:
@@ -81,27 +104,78 @@ class Child:
         # The rest of the group has lost its head, however the head ended.
         self.kill()
         self._process.wait()
+        self._ended.set()
         logger.info("%s has ended", self.name)
 
     def kill(self) -> None:
         """Kill it with all that it started; a `stop` under way then ends at once."""
+        family: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):  # some have sessions of their own
+            family = psutil.Process(self._process.pid).children(recursive=True)
         try:
             os.killpg(self._process.pid, signal.SIGKILL)
         except ProcessLookupError:
             logger.debug("%s left nothing behind", self.name)
+        for one in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+
+    def _keep_small(self, log: Path) -> None:
+        while not self._ended.wait(LOOK_SECONDS):
+            rotate(log)
 
 
 def _output(log: Path | None) -> IO[bytes]:
     if log is None:
         return os.fdopen(os.dup(STANDARD_ERROR), "ab")
     log.parent.mkdir(parents=True, exist_ok=True)
+    log.touch(0o600)
+    log.chmod(0o600)
     return log.open("ab")
 
 
-def end_with_parent() -> None:
-    """Have the kernel end this process when its parent dies (Linux), however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def rotate(log: Path) -> None:
+    """Make a log that has grown beyond `MAX_LOG_BYTES` the first of the older ones.
+
+    Its writers go on: they append, so they write on at the beginning of the emptied file. What they
+    write between the copy and the cut, a moment, is lost.
+    """
+    with contextlib.suppress(OSError):  # no room, say: the next look tries again
+        if log.stat().st_size <= MAX_LOG_BYTES:
+            return
+        older = [log.with_name(f"{log.name}.{number}") for number in range(1, KEPT_LOGS + 1)]
+        for newer, place in reversed(list(itertools.pairwise(older))):
+            if newer.exists():
+                newer.replace(place)
+        shutil.copy(log, older[0])
+        os.truncate(log, 0)
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Have the kernel end this process when its parent dies (Linux), however that happens.
+
+    Args:
+        parent: the parent's process id, if known: one that has died before ends this process, too.
+    """
+    if sys.platform != "linux":
+        return
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def private_folder() -> Path:
+    """Make a folder for sockets that only this user can enter.
+
+    A socket's address has at most 107 bytes, and programs that are given one split it at spaces,
+    `:`, `%` or `#`. So a folder for temporary files with such a name is not taken.
+    """
+    usual = tempfile.gettempdir()
+    is_plain = re.fullmatch(r"[\w./-]{1,70}", usual, re.ASCII)
+    return Path(tempfile.mkdtemp(prefix="moodline-sockets-", dir=usual if is_plain else "/tmp"))
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:

@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from components.base import database_address
+from components.base import database_address, sqlite_url
 from components.config import Environment
 from components.conversation import Seconds
 
@@ -114,7 +114,7 @@ class ServeSettings(ChildEnvironment):
 
     def store_url(self, home: Path) -> str:
         """The database of jobs and of the use of keys."""
-        return self.store or f"sqlite:///{(self.shared_folder(home) / 'store.db').resolve()}"
+        return self.store or sqlite_url(self.shared_folder(home) / "store.db")
 
 
 class TrafficSettings(ChildEnvironment):

@@ -1,5 +1,6 @@
 """`moodline trigger`: retraining that starts by itself, and what started it."""
 
+import os
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
@@ -9,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
-from components.base import InputError
+from components.base import InputError, close_to_others
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import (
@@ -52,6 +53,8 @@ def serve_command(
     asks brings MOODLINE_TRIGGER_TOKEN (“Authorization: Bearer …”). Ctrl-C stops it; runs go on.
     """
     settings = Settings()
+    os.umask(0o077)  # what it writes holds what people said
+    close_to_others(settings.home)
     token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
     if token is None and not dry_run:
         raise InputError("set MOODLINE_TRIGGER_TOKEN, or anybody could start runs; or --dry-run")

@@ -24,6 +24,7 @@ from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
+from serving.metrics import forget_dead_workers
 from serving.patches import turn_off_request_metrics, turn_off_request_timeout
 from serving.processes import end_with_parent
 from serving.settings import ServeSettings
@@ -84,7 +85,8 @@ class MoodlineService:
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to load the speech models, and to do jobs."""
-        end_with_parent()  # BentoML gives its workers sessions of their own
+        end_with_parent()  # `bentoml serve` gives its workers sessions of their own
+        forget_dead_workers()
         sys.setswitchinterval(SWITCH_SECONDS)
         logging.getLogger("serving").setLevel(logging.INFO)  # BentoML shows warnings only
         self.traces = start_traces()

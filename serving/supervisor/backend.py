@@ -76,7 +76,7 @@ class Backend:
             The address of its gRPC; of several, separated by commas.
 
         Raises:
-            InputError: it is not set up, or an address is wrong.
+            InputError: it is not set up, its port is taken, or an address is wrong.
             NotReadyError: it does not come up.
         """
         urls = ",".join(addresses(self._settings.triton_url))
@@ -183,7 +183,7 @@ class Backend:
             self.server.stop()  # ends what the other thread waits for
         self._thread.shutdown(wait=True, cancel_futures=True)
         if self.server:
-            self.server.stop()
+            self.server.close()
         if self._rollout:
             self._rollout.close()
         if self._lock:

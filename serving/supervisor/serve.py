@@ -23,14 +23,15 @@ from pathlib import Path
 from types import FrameType
 
 import serving as package
-from components.base import InputError
+from components.base import close_to_others
 from components.config import Profile, Settings
 from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.lineup import Served
-from serving.processes import Child, free_ports, port_is_free
+from serving.processes import FOR_THE_OWNER_ONLY, Child, free_ports, private_folder
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
+from serving.supervisor.checks import check_configuration
 from serving.triton.server import TritonServer
 
 logger = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class Serving:
             metrics_port=self._serve.triton_metrics_port,
         )
         self._service: Child | None = None
+        self._sockets: Path | None = None
 
     @property
     def url(self) -> str:
@@ -113,10 +115,11 @@ class Serving:
 
         Raises:
             InputError: no version is in production, or something is not set up.
+            Unavailable: a database does not answer.
             NotReadyError: a part does not come up; nothing is left running.
         """
-        if not port_is_free(self.host, self.port):
-            raise InputError(f"{self.host}:{self.port} cannot be listened on; choose another port")
+        check_configuration(self.settings, self._serve, self.host, self.port)
+        close_to_others(self.settings.home)
         if self._log is None:  # then this process's log goes there, too
             logging.getLogger("serving").setLevel(logging.INFO)
         try:
@@ -131,6 +134,7 @@ class Serving:
 
     def _start_service(self, triton_url: str) -> None:
         self._state.mkdir(parents=True, exist_ok=True)
+        self._sockets = private_folder()
         environment = {
             **os.environ,
             **self.settings.environment(),
@@ -146,7 +150,8 @@ class Serving:
         root = Path(package.__file__).parents[1]
         self._service = Child(
             [
-                *(sys.executable, "-m", "serving.supervisor.host", SERVICE),
+                *(sys.executable, "-m", "serving.supervisor.host"),
+                *(str(self._sockets), SERVICE),
                 *("--working-dir", str(root)),
                 *("--host", self.host, "--port", str(self.port)),
                 *("--timeout-graceful-shutdown", str(self._serve.finish_seconds)),
@@ -190,6 +195,8 @@ class Serving:
             self._service = None
         self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
+        if self._sockets:
+            shutil.rmtree(self._sockets, ignore_errors=True)
 
     def abort_requests(self) -> None:
         """Kill the service, so that a stop waits for no request."""
@@ -222,8 +229,10 @@ def serve(
 
     Raises:
         InputError: no version is in production, or something is not set up.
+        Unavailable: a database does not answer.
         NotReadyError: a part does not come up, or ended by itself.
     """
+    umask = os.umask(FOR_THE_OWNER_ONLY)
     stopping = threading.Event()
     serving = Serving(settings, profile, host, port, model=model)
 
@@ -251,3 +260,4 @@ def serve(
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        os.umask(umask)

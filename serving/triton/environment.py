@@ -63,21 +63,17 @@ class TritonEnvironment:
         """A folder with a link to the interpreter's libpython, if the system's folders lack it."""
         return self.root / "lib" / "libpython"
 
-    def variables(self, inherited: dict[str, str]) -> dict[str, str]:
-        """The environment variables to start tritonserver with.
+    def variables(self) -> dict[str, str]:
+        """The environment variables to start tritonserver with, all of them: nothing of the
+        caller's, which may hold passwords and another Python.
 
         The stub takes the first `python3` on PATH, and libpython from `libraries` or from the
-        system's folders. Nothing else of the caller's Python may leak into it.
+        system's folders.
         """
-        variables = {
-            name: value
-            for name, value in inherited.items()
-            if not name.startswith("PYTHON") and name != "VIRTUAL_ENV"
+        return {
+            "PATH": f"{self.python.parent}:/usr/bin:/bin",
+            "LD_LIBRARY_PATH": str(self.libraries),
         }
-        variables["PATH"] = f"{self.python.parent}:{inherited.get('PATH', '/usr/bin:/bin')}"
-        paths = [str(self.libraries), inherited.get("LD_LIBRARY_PATH", "")]
-        variables["LD_LIBRARY_PATH"] = ":".join(path for path in paths if path)
-        return variables
 
     def check(self) -> None:
         """Make sure that it is whole.
@@ -131,7 +127,7 @@ def _link_libpython(environment: TritonEnvironment) -> None:
 
 
 def _check_libraries(environment: TritonEnvironment) -> None:
-    variables = environment.variables({})
+    variables = environment.variables()
     for binary in (environment.server, environment.stub):
         listing = subprocess.run(
             ["ldd", str(binary)], env=variables, capture_output=True, text=True, check=True

@@ -19,16 +19,20 @@ MAX_BACKOFF_SECONDS: Seconds = 5.0
 
 
 def addresses(urls: str) -> tuple[str, ...]:
-    """The host:port of each Triton in a comma-separated list, in order, each once.
+    """The host:port of each Triton in a comma-separated list, in order, each once; or, of one on
+    this host, unix:/path of its socket.
 
     Raises:
-        InputError: one is not host:port.
+        InputError: one is neither.
     """
     parts = dict.fromkeys(part.strip() for part in urls.split(",") if part.strip())
     for url in parts:
         host, colon, port = url.rpartition(":")
-        if not (host and colon and port.isdecimal()) or "/" in host:
-            raise InputError(f"MOODLINE_TRITON_URL: {url} is not host:port of Triton's gRPC")
+        is_socket = url.startswith("unix:/")
+        if not is_socket and (not (host and colon and port.isdecimal()) or "/" in host):
+            raise InputError(
+                f"MOODLINE_TRITON_URL: {url} is neither host:port of Triton's gRPC nor unix:/path"
+            )
     return tuple(parts)
 
 

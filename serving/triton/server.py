@@ -1,16 +1,26 @@
-"""Run tritonserver on loopback, with models loaded on request, and leave nothing behind."""
+"""Run tritonserver for this user alone, with models loaded on request, and leave nothing behind.
+
+Who can reach Triton's API can run code as its user (a model is a Python file), and its 24.10 has
+published faults. It has no authentication but a key on its command line, which everybody can read
+in `/proc`. So its HTTP API is off, and gRPC listens on a socket in a folder that only this user can
+enter. Metrics are on a port of the loopback, where nothing but `GET /metrics` is answered.
+"""
 
 import logging
-import os
+import shutil
+import sys
 import time
 import uuid
 from pathlib import Path
 
+from components.base import InputError
 from components.conversation import Seconds
 from serving.errors import NotReadyError
-from serving.processes import Child, free_ports
+from serving.processes import Child, free_ports, port_is_free, private_folder
 from serving.triton.control import TritonControl
 from serving.triton.environment import TritonEnvironment
+
+PRIVATE = Path(__file__).with_name("private.py")
 
 logger = logging.getLogger(__name__)
 
@@ -47,9 +57,9 @@ class TritonServer:
         self.environment = environment
         self.repository = repository
         self.log = log
-        self.http_url = self.grpc_url = self.metrics_url = ""
+        self.grpc_url = self.metrics_url = ""
         self._metrics_port = metrics_port
-        self._ports: list[int] = []
+        self._folder: Path | None = None
         self._child: Child | None = None
         self._control: TritonControl | None = None
         # The prefix of its shared memory, which a killed tritonserver leaves behind.
@@ -73,38 +83,48 @@ class TritonServer:
         return self._child.pid if self._child else None
 
     def start(self) -> None:
-        """Start it and wait until it answers.
+        """Start it and wait until it answers. After a restart its addresses are the same.
 
         Raises:
-            InputError: its environment is not set up.
+            InputError: its environment is not set up, or its port is taken.
             NotReadyError: it ended at once or does not answer in time; with its last output.
         """
         self.environment.check()
         self.repository.mkdir(parents=True, exist_ok=True)
         host = "127.0.0.1"
-        # After a restart it listens on the same ports, where its clients look for it.
-        if not self._ports:
-            http, grpc, metrics = free_ports(3)
-            self._ports = [http, grpc, self._metrics_port or metrics]
-        http, grpc, metrics = self._ports
-        self.http_url = f"http://{host}:{http}"
-        self.grpc_url = f"{host}:{grpc}"
-        self.metrics_url = f"http://{host}:{metrics}/metrics"
+        if self._folder is None:
+            self._metrics_port = self._metrics_port or free_ports(1, host)[0]
+            self._folder = private_folder()
+            # By short names without spaces, at which the Python backend splits a command.
+            (self._folder / "triton").symlink_to(self.environment.root)
+            (self._folder / "models").symlink_to(self.repository.resolve())
+        if not port_is_free(host, self._metrics_port):
+            raise InputError(
+                f"{host}:{self._metrics_port} cannot be listened on, where Triton shows its "
+                "metrics; set MOODLINE_SERVE_TRITON_METRICS_PORT to a free port"
+            )
+        environment = TritonEnvironment(self._folder / "triton")
+        # Triton puts a port behind every address: here it is the end of the socket's name.
+        socket = f"unix:{self._folder}/grpc"
+        self.grpc_url = f"{socket}:1"
+        self.metrics_url = f"http://{host}:{self._metrics_port}/metrics"
         began = time.monotonic()
         self._child = Child(
             [
-                str(self.environment.server),
-                f"--model-repository={self.repository.resolve()}",
-                f"--backend-directory={self.environment.backends}",
+                *(sys.executable, "-I", str(PRIVATE)),
+                str(environment.server),
+                f"--model-repository={self._folder / 'models'}",
+                f"--backend-directory={environment.backends}",
                 "--model-control-mode=explicit",
                 f"--exit-timeout-secs={EXIT_SECONDS}",
-                *(f"--http-address={host}", f"--http-port={http}"),
-                *(f"--grpc-address={host}", f"--grpc-port={grpc}"),
-                *(f"--metrics-address={host}", f"--metrics-port={metrics}"),
+                "--allow-http=false",
+                "--strict-readiness=false",
+                *(f"--grpc-address={socket}", "--grpc-port=1"),
+                *(f"--metrics-address={host}", f"--metrics-port={self._metrics_port}"),
                 "--allow-gpu-metrics=false",
                 f"--backend-config=python,shm-region-prefix-name={self._region}",
             ],
-            self.environment.variables(dict(os.environ)),
+            environment.variables(),
             self.log,
             "tritonserver",
         )
@@ -136,9 +156,20 @@ class TritonServer:
         for path in SHARED_MEMORY.glob(f"{self._region}*"):
             path.unlink(missing_ok=True)
 
+    def close(self) -> None:
+        """Stop it for good."""
+        self.stop()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
     def __enter__(self) -> "TritonServer":
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        self.close()

@@ -194,7 +194,7 @@ def service(
     models: dict[int, Path], models_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Serving]:
     """The whole service, real speech models and Triton included, small limits."""
-    home = tmp_path_factory.mktemp("service")
+    home = tmp_path_factory.mktemp("my service #1, 50%20 für ?")
     (home / "tmp").mkdir()
     settings = Settings(
         home=home,

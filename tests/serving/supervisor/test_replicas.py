@@ -19,7 +19,7 @@ from serving.lineup import Served
 from serving.settings import ServeSettings
 from serving.supervisor.serve import Serving
 from tests.serving.collector import Collector, Span
-from tests.serving.helpers import LEASE, SHORT, wait_until, wav, worker
+from tests.serving.helpers import LEASE, SHORT, metric, wait_until, wav, worker
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(400)]
 
@@ -206,6 +206,8 @@ def test_a_killed_worker_is_back_and_its_job_is_done(
         for thread in threads:
             thread.join(60)
     assert [_job(web, job)["state"] for job in jobs] == ["done", "done"]
+    assert wait_until(lambda: metric(other.url, "moodline_waiting") == 0, 20)
+    assert metric(other.url, 'moodline_served_version{role="production"}') == 3
     assert all(_job(web, job)["result"]["turns"] for job in jobs)
     assert wrong == []
     assert set(outcomes) <= {"200", "429", "503", "dropped"}, outcomes

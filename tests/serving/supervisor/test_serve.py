@@ -15,7 +15,7 @@ import pytest
 from components.base import InputError
 from components.config import Settings, load_profile
 from serving.lineup import Served
-from serving.processes import free_ports
+from serving.processes import free_ports, port_is_free
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import wait_until
 
@@ -55,6 +55,33 @@ def alive(port: int) -> bool:
         return httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code < 500
     except httpx.HTTPError:
         return False
+
+
+@pytest.mark.parametrize("how", ["its start fails", "its head is killed"])
+def test_a_worker_that_has_just_begun_ends_too(
+    how: str, models: dict[int, Path], tmp_path: Path
+) -> None:
+    """It has a session of its own, and for seconds it only imports."""
+    serving = Serving(
+        Settings(home=tmp_path), load_profile("demo"), port=0, model=Served(3, models[3])
+    )
+    serving._start_service("127.0.0.1:1")  # nobody is there, which it finds out later
+    try:
+        assert serving._service
+        head = psutil.Process(serving._service.pid)
+        assert wait_until(lambda: len(head.children(recursive=True)) > 0, 60)
+        (born,) = head.children()
+        if how == "its head is killed":
+            head.kill()
+        else:  # as `start` does
+            serving.abort_requests()
+            serving.stop()
+        _, left = psutil.wait_procs([born], timeout=20)
+        assert not left
+        assert port_is_free("127.0.0.1", serving.port)
+    finally:
+        serving.stop()
+    assert serving._sockets and not serving._sockets.exists()
 
 
 @pytest.mark.parametrize(

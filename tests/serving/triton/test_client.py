@@ -25,6 +25,7 @@ from serving.triton.replicas import Replicas
 from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
 from tests.serving.steered import HOST, stubs
+from tests.serving.triton.forward import forwarded
 from tests.serving.triton.names import NameServer
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -102,8 +103,8 @@ def test_one_that_falls_silent_costs_no_clip(
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as other:
         other.control.load()
 
-        async def ask() -> None:
-            async with TritonClient(f"{triton.grpc_url},{other.grpc_url}") as client:
+        async def ask(port: int) -> None:
+            async with TritonClient(f"{triton.grpc_url},127.0.0.1:{port}") as client:
                 await client.classify_all(clips, version="3")
                 assert other.pid
                 os.killpg(other.pid, signal.SIGSTOP)
@@ -112,7 +113,8 @@ def test_one_that_falls_silent_costs_no_clip(
                 finally:
                     os.killpg(other.pid, signal.SIGCONT)
 
-        asyncio.run(ask())
+        with forwarded(other.grpc_url.removeprefix("unix:")) as port:
+            asyncio.run(ask(port))
 
 
 def test_one_that_does_not_even_refuse_costs_no_clip(
@@ -174,8 +176,8 @@ def test_a_name_that_was_nobodys_for_long_is_found_at_once(
             return False
         return True
 
-    async def ask(names: NameServer) -> None:
-        url = names.url(int(triton.grpc_url.rpartition(":")[2]))
+    async def ask(names: NameServer, port: int) -> None:
+        url = names.url(port)
         control = TritonControl(url)
         async with TritonClient("triton.test:8001") as client:
             client._replicas = Replicas([url])  # the setting names no name server
@@ -190,5 +192,5 @@ def test_a_name_that_was_nobodys_for_long_is_found_at_once(
             assert control.alive()
             control.close()
 
-    with NameServer() as names:
-        asyncio.run(ask(names))
+    with NameServer() as names, forwarded(triton.grpc_url.removeprefix("unix:")) as port:
+        asyncio.run(ask(names, port))

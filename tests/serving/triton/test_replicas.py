@@ -13,6 +13,7 @@ from serving.triton.replicas import MAX_BACKOFF_SECONDS, Replicas, addresses
 def test_addresses_are_read_from_one_line() -> None:
     assert addresses("") == ()
     assert addresses("a:8001, 127.0.0.1:9 ,a:8001") == ("a:8001", "127.0.0.1:9")
+    assert addresses("unix:/run/grpc:1") == ("unix:/run/grpc:1",)
     for wrong in ("a", "http://a:8001", "a:b", ":8001"):
         with pytest.raises(InputError, match="MOODLINE_TRITON_URL"):
             addresses(f"a:1,{wrong}")

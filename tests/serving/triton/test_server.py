@@ -4,10 +4,13 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import httpx
 import numpy as np
 import psutil
@@ -26,11 +29,16 @@ from serving.triton.repository import export_version, serve_versions
 from serving.triton.server import TritonServer
 from tests.infra.queries import queries, selected
 from tests.serving.conftest import LARGE, tiny_model
+from tests.serving.helpers import wait_until
 from tests.serving.steered import HOST, stubs
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
-AUTOSCALING = Path(__file__).parents[3] / "infra/kubernetes/base/autoscaling.yaml"
+BASE = Path(__file__).parents[3] / "infra/kubernetes/base"
+AUTOSCALING, MANIFEST = BASE / "autoscaling.yaml", BASE / "triton.yaml"
+
+SERVING = b"\x08\x01"
+"""`HealthCheckResponse(status=SERVING)`."""
 
 Clip = tuple[np.ndarray, np.ndarray]
 MakeClip = Callable[[int], Clip]
@@ -156,6 +164,32 @@ def test_versions_come_and_go_and_a_broken_one_takes_nothing_down(
     assert control.prove(3, read_golden(models[3])) < 1e-4
     serve_versions(repository, [3], HOST)
     control.load()
+
+
+def test_a_platform_may_probe_it(triton: TritonServer) -> None:
+    """As the manifests do: gRPC's own health check, and the model's counters."""
+    documents = yaml.safe_load_all(MANIFEST.read_text(encoding="utf-8"))
+    (workload,) = (one for one in documents if one["kind"] == "StatefulSet")
+    (container,) = workload["spec"]["template"]["spec"]["containers"]
+    code = container["readinessProbe"]["exec"]["command"][-1]
+    port = triton.metrics_url.split(":")[-1].removesuffix("/metrics")
+    probe = [sys.executable, "-c", code.replace("8002", port)]
+
+    def healthy() -> bytes:
+        with grpc.insecure_channel(triton.grpc_url) as channel:
+            answer: bytes = channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=5)
+        return answer
+
+    def loaded() -> bool:
+        return subprocess.run(probe, check=False).returncode == 0
+
+    assert loaded() and healthy() == SERVING
+    triton.control.unload()
+    try:
+        assert wait_until(lambda: not loaded(), 10)
+        assert healthy() == SERVING
+    finally:
+        triton.control.load()
 
 
 def test_a_dead_model_process_is_noticed_only_by_asking(

@@ -1,0 +1,46 @@
+"""What is wrong with the settings is told before anything is started: in one line, in seconds."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from components.base import InputError, check_database
+from components.config import Settings
+from components.register import check_mlflow
+from serving.keys import Keys
+from serving.processes import port_is_free
+from serving.settings import ServeSettings
+
+
+def check_configuration(settings: Settings, serve: ServeSettings, host: str, port: int) -> None:
+    """Check what the service would only stumble over after its start.
+
+    A worker that is replaced while a database is away starts without it. The whole service does
+    not: then its address is more likely to be wrong. The registry may be away where a version was
+    served before (see `Backend`).
+
+    Args:
+        settings: where things lie.
+        serve: the service's settings.
+        host: the address to listen on.
+        port: the port to listen on.
+
+    Raises:
+        InputError: a port is taken, the file of keys is wrong, or a database's URL is.
+        Unavailable: a database or MLflow does not answer, or refuses us.
+    """
+    if not port_is_free(host, port):
+        raise InputError(f"{host}:{port} cannot be listened on; choose another port")
+    if port == serve.triton_metrics_port:
+        raise InputError(f"MOODLINE_SERVE_TRITON_METRICS_PORT={port}: is the service's own port")
+    if serve.keys:
+        Keys(Path(serve.keys))
+    databases = {
+        serve.store_url(settings.home): "MOODLINE_SERVE_STORE: the job",
+        settings.feedback_url: "MOODLINE_FEEDBACK_URL: the feedback",
+    }
+    with ThreadPoolExecutor() as threads:  # one that is silent takes seconds
+        checks = [threads.submit(check_database, *one) for one in databases.items()]
+        if not serve.pointer.exists():
+            checks.append(threads.submit(check_mlflow, settings))
+        for check in checks:
+            check.result()
