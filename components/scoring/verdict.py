@@ -6,7 +6,7 @@ the model reads it, and people read it.
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
 
@@ -40,6 +40,10 @@ class Check:
     result: Result
     says: str
     __pydantic_config__: ClassVar = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        if self.result not in get_args(Result):
+            raise ValueError(f"“{self.result}” is no result of a check")
 
 
 @dataclass(frozen=True, slots=True)

@@ -309,5 +309,5 @@ def test_json_has_every_number() -> None:
 def test_a_verdict_without_a_check_is_none() -> None:
     with pytest.raises(ValueError):
         Verdict("d1", ())
-    with pytest.raises(ValueError, match="no result"):
+    with pytest.raises(ValueError, match="is no result"):
         Check("x", 1.0, "at least", 0.5, "maybe", "")  # type: ignore[arg-type]
