@@ -11,7 +11,7 @@ from components.base.errors import MoodlineError
 from components.base.files import atomic_path
 from components.conversation.audio import Opened, Source, check_readable, decoded, name_of
 from components.conversation.audio_blocks import seconds
-from components.conversation.audio_soundfile import kind_of, open_soundfile
+from components.conversation.audio_soundfile import is_honest_flac, kind_of, open_soundfile
 from components.conversation.audio_tracks import is_longer
 from components.conversation.types import Seconds
 
@@ -100,7 +100,8 @@ def is_longer_than(source: Source, limit: Seconds) -> bool:
     import soundfile
 
     with Opened(source) as file:
-        if kind_of(file) == "unpacked":
+        kind = kind_of(file)
+        if kind == "unpacked" or (kind == "flac" and is_honest_flac(file)):
             with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
                 return sound.frames > limit * sound.samplerate
         return is_longer(file, name_of(source), limit)

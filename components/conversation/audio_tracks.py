@@ -5,6 +5,7 @@ several ones. What has no sound on the clock becomes silence, so the times are t
 shows.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
@@ -112,7 +113,14 @@ class _Nameless:
     """A file by its content alone: FFmpeg would guess by its name's end, which an upload lacks."""
 
     def __init__(self, file: IO[bytes]) -> None:
-        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+        self.read, self.tell = file.read, file.tell
+        self._seek = file.seek
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """-1 where a damaged file points to no place; an exception would be printed."""
+        with suppress(OSError, OverflowError, ValueError):
+            return self._seek(offset, whence)
+        return -1
 
 
 def _opened(file: IO[bytes], name: str) -> "InputContainer":

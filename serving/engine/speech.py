@@ -128,7 +128,7 @@ class Speech:
         """In a thread: decode, then take turns with the other queue's recording."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
-            sound = decode(upload, self._max_seconds)
+            sound = _heard(upload, self._max_seconds, "the recording")
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
@@ -140,7 +140,7 @@ class Speech:
         return sound.samples, replace(analysis, notes=notes)
 
 
-def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording") -> Sound:
+def decode(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:
     """An upload's sound; `what` names it in messages.
 
     Raises:
@@ -149,7 +149,13 @@ def decode(upload: IO[bytes], max_seconds: Seconds, what: str = "the recording")
     """
     with _refusals(what):
         _check_length(upload, max_seconds, what)
-        # One second more shows that the limit is exceeded, where packets did not.
+    return _heard(upload, max_seconds, what)
+
+
+def _heard(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:
+    """An upload's sound. One second more than is allowed shows that it is too long, where its
+    packets did not."""
+    with _refusals(what):
         sound = listen(upload, 0.0, max_seconds + 1)
     if len(sound.samples) > max_seconds * SAMPLE_RATE:
         raise _too_long(max_seconds, what)

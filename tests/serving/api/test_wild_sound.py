@@ -138,4 +138,4 @@ class TestLanes:
 def test_decoding_stops_at_the_limit_though_the_packets_lie() -> None:
     """An Xing header that counts little, and a hole of fifty minutes."""
     with pytest.raises(TooLongError):
-        decode(io.BytesIO(packed("webm", [SOUND], hole=(1.0, 3_000.0))), 60)
+        decode(io.BytesIO(packed("webm", [SOUND], hole=(1.0, 3_000.0))), 60, "it")
