@@ -125,7 +125,9 @@ class _Nameless:
 
 def _opened(file: IO[bytes], name: str) -> "InputContainer":
     import av
+    import av.logging
 
+    av.logging.set_libav_level(av.logging.PANIC)  # what is wrong is told in our words
     file.seek(0)
     try:
         # "r" by name: PyAV would take the mode of a small upload, held in memory, which is "w+b".
