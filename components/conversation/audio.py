@@ -32,7 +32,7 @@ from components.conversation.audio_soundfile import (
     kind_of,
     soundfile_blocks,
 )
-from components.conversation.audio_tracks import is_steady, track_blocks
+from components.conversation.audio_tracks import Pace, find_pace, track_blocks
 from components.conversation.types import Seconds
 
 Source = Path | str | IO[bytes]
@@ -165,10 +165,12 @@ def decoded(
         except (soundfile.LibsndfileError, LostError):  # PyAV tells what is lost
             notes.clear()
         if kind_of(file) == "ogg":
-            blocks = _ogg_blocks(file, _links(source, file), name, notes)
+            blocks = _ogg_blocks(file, _asked(read_links, source, file), name, notes)
         else:
-            begin = start - PREROLL if start > PREROLL and _can_seek(source) else 0.0
-            blocks = track_blocks(file, name, notes, begin)
+            # Only of a file at a path is this asked once; an upload is read from its beginning.
+            seek = start > PREROLL and isinstance(source, (str, Path))
+            seek = seek and _asked(_pace, source, file).steady
+            blocks = track_blocks(file, name, notes, start - PREROLL if seek else 0.0)
         return use(finite(between(blocks, start, end), start, name))
 
 
@@ -176,58 +178,48 @@ def _is_for_soundfile(source: Source, file: IO[bytes]) -> bool:
     """Whether soundfile hears all of a file."""
     kind = kind_of(file)
     if kind == "ogg":
-        links = _links(source, file)
-        return len(links) == 1 and _is_plain(links[0]) and links[0].ended
+        link, *others = _asked(read_links, source, file)
+        whole = link.ended and not link.damaged and link.streams == 1
+        # libopusfile makes up sound in a gap; of Vorbis too little comes, which is noticed.
+        return not others and whole and not (link.opus and _asked(_pace, source, file).gaps)
     if kind == "flac":
         return is_honest_flac(file)
     return kind == "unpacked"
 
 
-def _links(source: Source, file: IO[bytes]) -> list[Link]:
+def _asked(question: Callable[[IO[bytes]], T], source: Source, file: IO[bytes]) -> T:
+    """A question on a file's content, asked once while the file at a path is unchanged."""
     if not isinstance(source, (str, Path)):
-        return read_links(file)
+        return question(file)
     state = Path(source).stat()
-    return _known_links(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
+    return _remembered(question, str(source), state.st_ino, state.st_size, state.st_mtime_ns)
 
 
 @lru_cache(REMEMBERED)
-def _known_links(path: str, _inode: int, _size: int, _changed: int) -> list[Link]:
+def _remembered(
+    question: Callable[[IO[bytes]], T], path: str, _inode: int, _size: int, _changed: int
+) -> T:
     with Path(path).open("rb") as file:
-        return read_links(file)
+        return question(file)
 
 
-def _can_seek(source: Source) -> bool:
-    if not isinstance(source, (str, Path)):
-        return False
-    state = Path(source).stat()
-    return _known_steady(str(source), state.st_ino, state.st_size, state.st_mtime_ns)
-
-
-@lru_cache(REMEMBERED)
-def _known_steady(path: str, _inode: int, _size: int, _changed: int) -> bool:
-    with Path(path).open("rb") as file:
-        return is_steady(file, path)
-
-
-def _is_plain(link: Link) -> bool:
-    return link.streams == 1 and not link.damaged
+def _pace(file: IO[bytes]) -> Pace:
+    try:
+        return find_pace(file, "")
+    except InputError:
+        return Pace(steady=False, gaps=False)
 
 
 def _ogg_blocks(file: IO[bytes], links: list[Link], name: str, notes: list[str]) -> Iterator[Block]:
     """The sound of all recordings that an Ogg file joins, one after the other."""
-    import soundfile
-
     failed: list[InputError] = []
     for number, link in enumerate(links, start=1):
         which = f"in part {number} " if len(links) > 1 else ""
         told: list[str] = []
         source = part(file, link)
         try:
-            if _is_plain(link):
-                yield from soundfile_blocks(source, name, told, 0.0, None)
-            else:
-                yield from track_blocks(source, name, told)
-        except (InputError, LostError, soundfile.LibsndfileError) as error:
+            yield from track_blocks(source, name, told)
+        except InputError as error:
             failed.append(InputError(f"{name}: holds no sound that can be decoded"))
             failed[-1].__cause__ = error
             told.append("holds nothing that can be decoded")

@@ -24,6 +24,7 @@ class Clock:
         self.first = self.zero = zero
         self.jitter = jitter
         self.jumps: list[tuple[Seconds, Seconds]] = []
+        self.gaps = 0
         self._base, self._count, self._rate = 0.0, 0, 1
 
     @property
@@ -43,7 +44,10 @@ class Clock:
                 self.jumps.append((self.position, late))
             self.zero += late
             return 0.0
-        return late if late > (self.jitter if jitter is None else jitter) else 0.0
+        if late <= (self.jitter if jitter is None else jitter):
+            return 0.0
+        self.gaps += 1
+        return late
 
     def add(self, count: int, rate: int) -> None:
         """So many samples came."""

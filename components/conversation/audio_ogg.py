@@ -27,6 +27,7 @@ class Link:
         streams: how many streams of pages are in it.
         damaged: pages are missing or broken, or something else lies between them.
         ended: the last page carries the mark of the end.
+        opus: its sound is Opus.
     """
 
     begin: int
@@ -34,6 +35,7 @@ class Link:
     streams: int = 0
     damaged: bool = False
     ended: bool = False
+    opus: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class _Page:
     flags: int
     serial: bytes
     number: int
+    opus: bool
 
 
 def read_links(file: IO[bytes]) -> list[Link]:
@@ -63,6 +66,7 @@ def read_links(file: IO[bytes]) -> list[Link]:
         gap = page.begin != (before.end if before else 0)
         link.damaged = link.damaged or gap or page.number != expected
         link.ended = bool(page.flags & LAST)
+        link.opus = link.opus or page.opus
         numbers[page.serial] = page.number
         before = page
     links[-1].end = length
@@ -89,7 +93,7 @@ def _pages(file: IO[bytes]) -> Iterator[_Page]:
         end = position + HEADER + len(table) + len(body)
         if header[:5] == b"OggS\0" and len(body) == sum(table) and _is_whole(header, table, body):
             number = int.from_bytes(header[18:22], "little")
-            yield _Page(position, end, header[5], header[14:18], number)
+            yield _Page(position, end, header[5], header[14:18], number, body[:8] == b"OpusHead")
             position = end
             continue
         position = _next(file, position + 1)

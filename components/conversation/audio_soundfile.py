@@ -91,7 +91,7 @@ def soundfile_blocks(
         while place < last:
             frames = sound.read(min(last - place, BLOCK), dtype="float32", always_2d=True)
             if not len(frames):
-                if sound.format == "FLAC":
+                if sound.format in ("FLAC", "OGG"):
                     raise LostError
                 break
             yield rate, downmix(frames, place / rate, rate)

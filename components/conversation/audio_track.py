@@ -88,7 +88,8 @@ class Track:
             which: the track, as a sentence begins with it.
             clocked: a gap is no damage, for the container has a clock of its own.
         """
-        damage = self.damage[:-1] if self.failed_last else self.damage
+        end = self.clock.position - (0.001 if self.failed_last else 0.0)
+        damage = [at for at in self.damage if at <= end]
         if damage or (self.gaps and not clocked):
             places = self.gaps or [(at, 0.0) for at in damage]
             yield which + summary(places, "is damaged: sound is lost", exact=not damage)

@@ -8,6 +8,7 @@ shows.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING
 
 from components.base.errors import InputError
@@ -17,6 +18,7 @@ from components.conversation.audio_blocks import (
     Resampler,
 )
 from components.conversation.audio_clock import HOUR, JITTER, Clock
+from components.conversation.audio_matroska import is_cut
 from components.conversation.audio_track import Track, check_shape
 from components.conversation.types import Seconds
 
@@ -39,6 +41,20 @@ EXACT = ("flac",)
 """Formats in which the place of each frame is known to the sample."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How a recording's packets follow each other.
+
+    Attributes:
+        steady: a packet's time tells where its sound stands, so that one may seek. It is not so
+            with several tracks, with joined recordings, and where time stamps jump.
+        gaps: its clock goes on without sound somewhere.
+    """
+
+    steady: bool
+    gaps: bool
+
+
 def track_blocks(
     file: IO[bytes], name: str, notes: list[str], begin: Seconds = 0.0
 ) -> Iterator[Block]:
@@ -48,7 +64,7 @@ def track_blocks(
         file: open; read by its content, never by its name.
         name: of the recording, in messages.
         notes: gets a line on each thing that the listener should know, once all is read.
-        begin: what stands before may be silence instead, in seconds; only where `is_steady`.
+        begin: what stands before may be silence instead, in seconds; only where its pace is steady.
 
     Raises:
         InputError: it is not sound, or nothing of it can be decoded.
@@ -65,6 +81,8 @@ def track_blocks(
         if not heard and not begin:
             raise InputError(f"{name}: holds no sound that can be decoded")
         notes += _told(container, tracks)
+        if not any("is cut" in note for note in notes) and is_cut(file):
+            notes.append("is cut: it has fewer bytes than its header says")
 
 
 def is_longer(file: IO[bytes], name: str, limit: Seconds) -> bool:
@@ -73,25 +91,24 @@ def is_longer(file: IO[bytes], name: str, limit: Seconds) -> bool:
     Raises:
         InputError: it is not sound.
     """
-    return any(clock.position > limit for clock, _ in _walk(file, name))
+    for clock, end in _walk(file, name):
+        if min(clock.position, clock.position if end is None else end) > limit:
+            return True
+    return False
 
 
-def is_steady(file: IO[bytes], name: str) -> bool:
-    """Whether a packet's time tells where its sound stands, so that one may seek.
-
-    It is not so with several tracks, with joined recordings, and where time stamps jump.
+def find_pace(file: IO[bytes], name: str) -> Pace:
+    """How a recording's packets follow each other by their times, without decoding them.
 
     Raises:
         InputError: it is not sound.
     """
-    first: Clock | None = None
+    steady, first = True, None
     for clock, end in _walk(file, name):
         first = first or clock
-        if clock is not first or clock.zero != clock.first or end is None:
-            return False
-        if abs(end - clock.position) > JITTER:
-            return False
-    return first is not None
+        steady = steady and clock is first and clock.zero == clock.first and end is not None
+        steady = steady and abs((end or 0.0) - clock.position) <= clock.jitter
+    return Pace(steady and first is not None, bool(first and first.gaps))
 
 
 def _walk(file: IO[bytes], name: str) -> Iterator[tuple[Clock, Seconds | None]]:

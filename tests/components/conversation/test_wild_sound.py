@@ -13,6 +13,7 @@ from components.conversation import SAMPLE_RATE, Length, listen, measure, read_a
 from components.conversation.audio import plain_wav
 from components.conversation.audio_headers import sizes
 from components.conversation.audio_length import is_longer_than, seconds_up_to
+from components.conversation.audio_matroska import is_cut
 from tests.sounds import CODECS, beeps, packed, padded, unpacked, written
 
 SECONDS = 6
@@ -147,6 +148,12 @@ class TestHeadersThatLie:
         content[40:44] = (12_000).to_bytes(4, "little")
         assert plain_wav(io.BytesIO(bytes(content))) is None
 
+    def test_a_codec_in_which_libsndfile_cannot_seek(self) -> None:
+        file = io.BytesIO()
+        soundfile.write(file, SOUND[::2], 8_000, format="WAV", subtype="GSM610")
+        assert len(read_audio(file)) == pytest.approx(len(SOUND), abs=500)  # whole frames
+        assert len(read_audio(file, 3.0, 5.0)) == 2 * SAMPLE_RATE
+
     @pytest.mark.parametrize("samples", [0, 20_000, 2 * len(SOUND), (1 << 36) - 1])
     def test_flac(self, tmp_path: Path, samples: int) -> None:
         content = bytearray(unpacked(SOUND, "FLAC"))
@@ -185,7 +192,7 @@ class TestTracksAndClocks:
             assert times == [0, 1, 2, 3, 4, 5]
             assert notes == "has 2 tracks of sound; they are mixed"
 
-    @pytest.mark.parametrize("suffix", ["webm", "mkv", "mka", "mp4", "ts"])
+    @pytest.mark.parametrize("suffix", ["webm", "mkv", "mka", "mp4", "ts", "opus"])
     def test_a_hole_stays_where_the_clock_has_it(self, suffix: str) -> None:
         times, notes = heard(packed(suffix, [SOUND], hole=(2.0, 3.0)))
         assert times == [0, 1, 5, 6, 7, 8]
@@ -225,6 +232,14 @@ class TestTracksAndClocks:
 
 
 class TestDamage:
+    def test_a_film_is_cut_if_it_has_fewer_bytes_than_it_says(self) -> None:
+        content = packed("mkv", [SOUND])
+        for lost in (300, len(content) // 2):
+            assert is_cut(io.BytesIO(content[:-lost]))
+        assert not is_cut(io.BytesIO(content))
+        assert not is_cut(io.BytesIO(packed("webm", [SOUND], options={"live": "1"})))
+        assert not is_cut(io.BytesIO(b"\x1a\x45\xdf\xa3"))
+
     @pytest.mark.parametrize("suffix", ["mp3", "aac", "webm", "mka", "opus", "flac", "m4a"])
     def test_what_is_left_is_heard_and_the_loss_is_told(self, suffix: str) -> None:
         times, notes = heard(with_zeros(packed(suffix, [SOUND])))
@@ -240,6 +255,9 @@ class TestDamage:
         times, notes = heard(content[: len(content) * 6 // 10 + 3])
         assert times[:2] == [0, 1] and times[-1] < 4
         assert "is cut" in notes
+
+    def test_a_live_recording_is_no_cut_one(self) -> None:
+        assert heard(packed("webm", [SOUND], options={"live": "1"}))[1] == ""
 
     def test_a_film_without_its_index_is_refused_in_a_line_that_says_so(self) -> None:
         with pytest.raises(InputError, match="was cut before its end"):
