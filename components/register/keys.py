@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.base import InputError
+from components.base import InputError, read_text
 from components.config import Settings
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def make_key(folder: Path) -> "Ed25519PrivateKey":
         PrivateFormat,
     )
 
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)  # who only serves reads the public half in it
     new = Ed25519PrivateKey.generate()
     pem = new.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     temporary = folder / f".{uuid.uuid4().hex}"
@@ -119,20 +119,21 @@ def trusted_keys(settings: Settings) -> "dict[str, Ed25519PublicKey]":
     """The public keys whose signatures count here, by fingerprint.
 
     Raises:
-        InputError: one of them is no Ed25519 key.
+        InputError: one of them is no Ed25519 key, or cannot be read.
     """
     files = sorted(signing_folder(settings).glob("*.pub"))
     sources = [("MOODLINE_TRUSTED_KEYS", settings.trusted_keys)]
-    sources += [(str(path), path.read_text(encoding="utf-8", errors="replace")) for path in files]
+    sources += [(str(path), read_text(path)) for path in files]
     keys = [
         _read_public(line.strip(), source)
         for source, text in sources
         for line in re.split(r"[,\n]", text)
         if line.strip() and not line.strip().startswith("#")
     ]
-    own = private_key(settings)
-    if own is not None:
-        keys.append(own.public_key())
+    if settings.signing_key:
+        key = private_key(settings)
+        assert key is not None
+        keys.append(key.public_key())
     return {fingerprint(key): key for key in keys}
 
 

@@ -92,7 +92,12 @@ def signing_key(client: "MlflowClient", settings: Settings) -> "Ed25519PrivateKe
         InputError: the key that there is cannot be used.
     """
     keys_here(client, settings)
-    return private_key(settings) or make_key(signing_folder(settings))
+    key = private_key(settings)
+    if key is None:
+        return make_key(signing_folder(settings))
+    if not settings.signing_key:
+        keep_public(signing_folder(settings), key.public_key())
+    return key
 
 
 def keys_here(client: "MlflowClient", settings: Settings) -> "dict[str, Ed25519PublicKey]":
@@ -139,7 +144,7 @@ def _sign_older(client: "MlflowClient", settings: Settings) -> None:
     if key is None:
         key = make_key(new)
     else:
-        new.mkdir(mode=0o700, exist_ok=True)
+        new.mkdir(exist_ok=True)
         keep_public(new, key.public_key())
     numbers: list[str] = []
     damaged: tuple[type[Exception], ...] = (InputError, *faults())

@@ -196,8 +196,7 @@ def test_a_home_of_before_signs_what_it_registered_once(
 def test_keys(settings: Settings, add_version: Add, tmp_path: Path, monkeypatch: Any) -> None:
     one = add_version(settings)
     folder = signing_folder(settings)
-    modes = {p.name: oct(p.stat().st_mode & 0o777) for p in (folder, folder / PRIVATE)}
-    assert modes == {"signing": "0o700", "private.pem": "0o600"}
+    assert oct((folder / PRIVATE).stat().st_mode & 0o777) == "0o600"
     first = public_key(settings)
     assert first.startswith("ssh-ed25519 ")
     (public,) = folder.glob("*.pub")
@@ -237,6 +236,8 @@ def test_keys(settings: Settings, add_version: Add, tmp_path: Path, monkeypatch:
         (folder / PRIVATE).chmod(mode)
         with pytest.raises(InputError, match=message):
             add_version(settings)
+        # Who only serves needs no more than the public half.
+        assert download(one, tmp_path / "served", settings)
     with pytest.raises(InputError, match="holds “rubbish”, which is no public key"):
         download(one, tmp_path / "again", elsewhere.model_copy(update={"trusted_keys": "rubbish"}))
 

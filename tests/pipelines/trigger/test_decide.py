@@ -1,10 +1,14 @@
 """Known, cooling down, budget spent: by what the ledger says, to the minute."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from pipelines.runners.request import RetrainRequest
 from pipelines.trigger import Entry, Policy, decide
+from pipelines.trigger.causes import Alert, alert_cause
+from pipelines.trigger.start import request_for
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -51,3 +55,21 @@ def test_a_dry_run_counts_its_own() -> None:
     before = [entry(1, "b", "rehearsed")]
     assert decide("a", before, Policy(dry_run=True), NOON).outcome == "cooldown"
     assert decide("a", [], Policy(dry_run=True), NOON).outcome == "rehearsed"
+
+
+def test_an_alert_s_words_are_cut_and_always_make_a_reason() -> None:
+    """Nobody can be asked for fewer; the registry must take what comes of them."""
+    summary = "the traffic\n  has\0 drifted \ud800 " + "x" * 20_000
+    alert = Alert(
+        status="firing",
+        labels={"alertname": "n" * 5000, "retrain": "true"},
+        annotations={"summary": summary},
+        startsAt=NOON,
+        fingerprint="ab12",
+    )
+    cause = alert_cause(alert)
+    assert (len(cause.name), cause.name[-1]) == (200, "…")
+    assert cause.reason.startswith("the traffic has drifted ? x")
+    assert (len(cause.reason), cause.reason[-1]) == (300, "…")
+    request = request_for(cause, 7, RetrainRequest(Path("corpus"), actor="trigger"))
+    assert request.reason.startswith("trigger 7, alert nnn")
