@@ -15,7 +15,8 @@ Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 """As Kubernetes writes amounts: 500m, 4, 16Gi."""
 
 _SECRET_NAME = re.compile(
-    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT)_?KEY)$", re.IGNORECASE
+    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT|SIGNING)_?KEY)$",
+    re.IGNORECASE,
 )
 _URL_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
 

@@ -85,7 +85,7 @@ def test_what_goes_to_a_registry_is_built_on_digests(bases: dict[str, str], refu
 
 def test_the_bill_of_materials_names_every_release(tmp_path: Path) -> None:
     """CycloneDX, and valid: the tool that makes it checks it against the schema."""
-    lock, bill = ROOT / "infra" / "locks" / "slim.lock", tmp_path / "slim.cdx.json"
+    lock, bill = ROOT / "infra" / "locks" / "triton.lock", tmp_path / "triton.cdx.json"
     recipe = (ROOT / "Makefile").read_text(encoding="utf-8")
     options = re.search(r"cyclonedx_py requirements \$\$lock (.*?)-o ", recipe, re.DOTALL)
     assert options

@@ -56,6 +56,7 @@ def test_wrong_profiles_say_where(tmp_path: Path) -> None:
         ({"cluster": {"env": {"DATABASE": "postgresql://u:geheim@db/m"}}}, "DATABASE holds a pass"),
         ({"cluster": {"env": {"MOODLINE_TRIGGER_TOKEN": "x"}}}, "Kubernetes secret"),
         ({"cluster": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, "Kubernetes secret"),
+        ({"cluster": {"env": {"MOODLINE_SIGNING_KEY": "x"}}}, "Kubernetes secret"),
     ):
         path = tmp_path / "mine.yaml"
         path.write_text(yaml.safe_dump(data | change))
