@@ -57,6 +57,11 @@ class Keys:
             return None
         return stat.st_mtime_ns, stat.st_ino
 
+    @property
+    def several(self) -> bool:
+        """Whether there is more than one key."""
+        return len(self._keys) > 1
+
     def find(self, token: str) -> Key | None:
         """The key with this text, if there is one; compared in constant time.
 

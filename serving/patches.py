@@ -2,7 +2,7 @@
 
 All were needed with BentoML 1.4.39. Tests hold that they work: `supervisor/test_replicas.py` and
 `supervisor/test_private.py` for the arbiter, `supervisor/test_serve.py` for its workers,
-`api/test_paths.py` for the metrics, `api/test_soak.py` for the timeout.
+`api/test_paths.py` for metrics and connections, `api/test_soak.py` for the timeout.
 """
 
 import os
@@ -65,6 +65,16 @@ def tie_workers(tie: Callable[[int], None]) -> None:
 def without_middleware(app: Any, **_: Any) -> Any:
     """In place of a middleware: the application behind it."""
     return app
+
+
+def close_half_open_connections() -> None:
+    """Have uvicorn use `serving.api.slow_senders.Connection`; call it before the server starts.
+
+    Upstream: BentoML passes no protocol on, and uvicorn waits for a request's head for ever.
+    """
+    from uvicorn import config
+
+    config.HTTP_PROTOCOLS["auto"] = "serving.api.slow_senders:Connection"
 
 
 def turn_off_request_metrics() -> None:

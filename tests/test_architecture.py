@@ -27,7 +27,7 @@ VERBS = {
 FLOORS = {
     "components": (*NOUNS, VERBS),
     "serving": (
-        {"settings", "errors", "processes", "metrics", "patches", "keys", "bento"},
+        {"settings", "errors", "threads", "processes", "metrics", "patches", "keys", "bento"},
         {"traces"},
         {"triton"},
         {"lineup"},

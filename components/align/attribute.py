@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.conversation import UNKNOWN, Seconds, SpeakerSegment
+from components.base import InputError
+from components.conversation import MAX_VOICES, UNKNOWN, Seconds, SpeakerSegment
 
 DIGITS = 6
 """Lengths are compared after rounding to a microsecond, so that equal ones are equal."""
@@ -41,11 +42,19 @@ def attribute(
 
     Returns:
         A speaker label a word.
+
+    Raises:
+        InputError: there are more than `MAX_VOICES` speakers.
     """
     speakers: dict[str, list[SpeakerSegment]] = {}
     for segment in sorted(segments):
         speakers.setdefault(segment.speaker, []).append(segment)
     labels = sorted(speakers)
+    if len(labels) > MAX_VOICES:
+        raise InputError(
+            f"the speaker segments name {len(labels):,} speakers; at most {MAX_VOICES} can be told"
+            " apart in a recording"
+        )
     speech = [_Speech(speakers[label]) for label in labels]
 
     owner = np.full(len(starts), -1)

@@ -31,6 +31,8 @@ from components.conversation.types import (
     LATEST,
     MAX_PAUSE,
     MAX_SPEAKERS,
+    MAX_VOICES,
+    MAX_WORDS,
     UNKNOWN,
     AsrSegment,
     Emotion,

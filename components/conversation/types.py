@@ -29,6 +29,13 @@ EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
 MAX_SPEAKERS = 20
 """How many speakers may be asked for: command line and service take the same."""
 
+MAX_VOICES = 100
+"""The most speakers that segments of one recording may tell apart: every word is compared with
+each of them."""
+
+MAX_WORDS = 300_000
+"""The most words of one transcript: a day of talk has fewer."""
+
 MAX_PAUSE: Seconds = 3600
 """The longest pause that may be asked to belong to a turn."""
 

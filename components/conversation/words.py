@@ -16,7 +16,7 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 from components.base import InputError, atomic_path, read_json, validate
 from components.base.reading import no_bool
 from components.conversation.spacing import join_words, joins, split_words
-from components.conversation.types import EARLIEST, LATEST, AsrSegment, Seconds, Word
+from components.conversation.types import EARLIEST, LATEST, MAX_WORDS, AsrSegment, Seconds, Word
 
 
 def _known(value: Any) -> Any:
@@ -110,16 +110,22 @@ def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegme
     words, else the gap between its neighbours.
 
     Raises:
-        InputError: a segment has neither words nor text.
+        InputError: a segment has neither words nor text, or there are more than `MAX_WORDS`.
     """
     language = transcript.get("language")
     entries = transcript["segments"]
     segments: list[AsrSegment] = []
-    before = ""
+    before, count = "", 0
+    too_many = InputError(f"{location}: holds more than {MAX_WORDS:,} words; give it in parts")
     starts = _next_starts(entries)
     for number, entry in enumerate(entries):
+        if (entry.get("text") or "").count(" ") > 2 * MAX_WORDS:
+            raise too_many  # before they are made
         words, text = _words_of(entry, before, language, f"{location}: segment {number + 1}")
         before = words[-1].text if words else before
+        count += len(words)
+        if count > MAX_WORDS:
+            raise too_many
         start, end = _possible(entry["start"], entry["end"])
         times = [time for word in words for time in (word.start, word.end) if time is not None]
         if start is None:

@@ -1,14 +1,16 @@
 """The format of an answer, by the header `Accept`; and turns as RTTM or WebVTT."""
 
+import json
 import re
+from collections.abc import Sequence
 from enum import StrEnum
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from components.conversation import SpeakerSegment, Turn, turns_to_vtt
+from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 
 
@@ -37,14 +39,20 @@ def choose_format(header: str | None) -> TurnsFormat:
     return TurnsFormat(best)
 
 
-def as_text(chosen: TurnsFormat, session_id: str, turns: list[Turn]) -> Response:
-    """Turns as RTTM, which carries no emotions, or as WebVTT."""
+def is_json(content_type: str) -> bool:
+    """Whether a body is sent as JSON."""
+    kind = content_type.partition(";")[0].strip().lower()
+    return re.fullmatch(r"application/(.+\+)?json", kind) is not None
+
+
+def turns_text(chosen: TurnsFormat, session_id: str, turns: Sequence[Turn]) -> str:
+    """Turns as JSON, as RTTM, which carries no emotions, or as WebVTT."""
+    if chosen is TurnsFormat.json:
+        return json.dumps([turn_entry(turn) for turn in turns], ensure_ascii=False)
     if chosen is TurnsFormat.vtt:
-        text = turns_to_vtt(turns)
-    else:
-        spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
-        text = rttm_text(_one_word(session_id), spans)
-    return Response(text, media_type=chosen.value)
+        return turns_to_vtt(turns)
+    spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
+    return rttm_text(_one_word(session_id), spans)
 
 
 def _one_word(name: str) -> str:

@@ -19,17 +19,21 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
+from serving.api.alignment import Alignment
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
 from serving.api.origin import ANY_HOST, OriginCheck
 from serving.api.pages import PAGES
 from serving.api.routes import OWN_DEADLINE, ROUTES
+from serving.api.schema import SCHEMAS, AlignIn
+from serving.api.slow_senders import LeastRate
 from serving.engine.scheduling import Work
+from serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
 
 SMALLER = {  # what is parsed in the event loop is kept small
-    "/v1/align": 10_000_000,  # a hundred thousand words
+    "/v1/align": 10_000_000,  # a hundred thousand words; a thread parses it
     "/v1/feedback": 10_000,
 }
 KINDER = {  # than the framework's own words
@@ -71,10 +75,13 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     )
     app.state.keys = None
     app.state.hosts = {ANY_HOST}
+    app.state.timeout = ServeSettings().timeout
+    app.state.alignment = Alignment()
     app.add_middleware(ConcurrentUploads, max_uploads=max_uploads)
     app.add_middleware(MaxBodySize, max_bytes=max_upload_bytes, smaller=SMALLER)
     app.add_middleware(KeyCheck)
     app.add_middleware(OriginCheck)
+    app.add_middleware(LeastRate)
     app.add_middleware(RequestRecord)
     app.add_exception_handler(MoodlineError, _known_error)
     app.add_exception_handler(OSError, _system_error)
@@ -89,6 +96,8 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
         if app.openapi_schema is None:
             schema = FastAPI.openapi(app)  # it keeps the schema
             schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+            own = AlignIn.model_json_schema(ref_template=SCHEMAS)
+            schema["components"]["schemas"] |= own.pop("$defs") | {"AlignIn": own}
             schema["security"] = [{}, {"key": []}]  # keys only where the operator wants them
         return FastAPI.openapi(app)
 

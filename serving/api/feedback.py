@@ -1,6 +1,5 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
-import asyncio
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request, Response
@@ -11,6 +10,7 @@ from components.traffic import Correction, UnknownRequestError
 from serving import metrics
 from serving.api.limits import OWNER
 from serving.api.schema import Printable, problems
+from serving.threads import FEEDBACK as FEEDBACK_THREADS
 
 FEEDBACK = APIRouter(prefix="/v1")
 
@@ -64,7 +64,7 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     correction = Correction(**body.model_dump() | {"author": author})
     state: Any = request.app.state
     try:
-        recorded = await asyncio.to_thread(state.feedback.record, correction)
+        recorded = await FEEDBACK_THREADS.run(state.feedback.record, correction)
     except UnknownRequestError:
         metrics.FEEDBACK.labels("unknown").inc()
         raise

@@ -11,13 +11,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Row
+from sqlalchemy.engine import Connection, Row
 from sqlalchemy.types import TypeDecorator
 
 from serving.api.database import METADATA, ServiceDatabase
+from serving.engine.scheduling import has_room
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
+
+UNFINISHED = ("queued", "running")
 
 GIVEN_UP = "the service ended three times while it worked on this recording"
 
@@ -69,13 +72,23 @@ class JobStore:
     def __init__(self, database: ServiceDatabase) -> None:
         self._database = database
 
-    def add_job(
-        self, job: str, owner: str, recording: str, options: Mapping[str, Any], max_unfinished: int
-    ) -> bool:
-        """Queue a job whose upload lies in the folder; False where too many are unfinished."""
-        unfinished = sa.select(sa.func.count()).where(JOBS.c.state.in_(("queued", "running")))
+    def has_room(self, owner: str, max_unfinished: int, shares: bool = False) -> bool:
+        """Whether one more job may be queued; one who shares leaves room for others."""
         with self._database.begin() as connection:
-            if connection.execute(unfinished).scalar_one() >= max_unfinished:
+            return _has_room(connection, owner, max_unfinished, shares)
+
+    def add_job(
+        self,
+        job: str,
+        owner: str,
+        recording: str,
+        options: Mapping[str, Any],
+        max_unfinished: int,
+        shares: bool = False,
+    ) -> bool:
+        """Queue a job whose upload lies in the folder; False where `has_room` says no."""
+        with self._database.begin() as connection:
+            if not _has_room(connection, owner, max_unfinished, shares):
                 return False
             now = self._database.now(connection)
             queued = sa.insert(JOBS).values(state="queued", created=now, updated=now)
@@ -90,8 +103,9 @@ class JobStore:
             return connection.execute(query).first()
 
     def claim(self, process: str, lease: float) -> Job | None:
-        """Lease the oldest job that waits, or whose process gave no sign of life in time, to this
-        process for so many seconds."""
+        """Lease the next job that waits, or whose process gave no sign of life in time, to this
+        process for so many seconds. The owners take turns: first comes a job whose owner has the
+        fewest unfinished ones that are older, of those the oldest."""
         with self._database.begin() as connection:
             now = self._database.now(connection)
             lost = sa.and_(JOBS.c.state == "running", JOBS.c.leased_until < now)
@@ -101,10 +115,17 @@ class JobStore:
                 .where(free, JOBS.c.attempts >= ATTEMPTS)
                 .values(state="failed", reason=GIVEN_UP, updated=now)
             )
-            oldest = sa.select(JOBS.c.id).where(free).order_by(JOBS.c.created).limit(1)
+            other = JOBS.alias()
+            older = sa.select(sa.func.count()).where(
+                other.c.owner == JOBS.c.owner,
+                other.c.state.in_(UNFINISHED),
+                other.c.created < JOBS.c.created,
+            )
+            turn = older.correlate(JOBS).scalar_subquery()
+            first = sa.select(JOBS.c.id).where(free).order_by(turn, JOBS.c.created).limit(1)
             if not self._database.is_sqlite:  # two who look at the same time see different ones
-                oldest = oldest.with_for_update(skip_locked=True)
-            claim = sa.update(JOBS).where(JOBS.c.id == oldest.scalar_subquery(), free)
+                first = first.with_for_update(skip_locked=True, of=JOBS)
+            claim = sa.update(JOBS).where(JOBS.c.id == first.scalar_subquery(), free)
             claim = claim.values(leased_by=process, leased_until=now + lease, updated=now)
             claim = claim.values(state="running", stage="", share=0.0)
             claim = claim.values(attempts=JOBS.c.attempts + 1)
@@ -159,9 +180,16 @@ class JobStore:
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
-        query = sa.select(JOBS.c.id).where(JOBS.c.state.in_(("queued", "running")))
+        query = sa.select(JOBS.c.id).where(JOBS.c.state.in_(UNFINISHED))
         with self._database.begin() as connection:
             return set(connection.execute(query).scalars())
+
+
+def _has_room(connection: Connection, owner: str, max_unfinished: int, shares: bool) -> bool:
+    own = sa.func.count().filter(JOBS.c.owner == owner)
+    query = sa.select(own, sa.func.count()).where(JOBS.c.state.in_(UNFINISHED))
+    mine, unfinished = connection.execute(query).one()
+    return has_room(mine, unfinished, max_unfinished, shares=shares)
 
 
 def new_id() -> str:

@@ -25,6 +25,7 @@ from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.errors import BusyError
 from serving.settings import ServeSettings
+from serving.threads import LEASES, STORE, UPLOADS
 
 logger = logging.getLogger(__name__)
 
@@ -97,20 +98,22 @@ class Jobs:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def submit(self, upload: IO[bytes], options: Options, owner: str) -> Job:
-        """Queue a recording.
+    async def submit(
+        self, upload: IO[bytes], options: Options, owner: str, *, shares: bool = False
+    ) -> Job:
+        """Queue a recording; where its owner shares the service with others, if they leave room.
 
         Raises:
             BusyError: too many jobs are unfinished.
         """
         id, limit = new_id(), self._serve.jobs_waiting
         full = BusyError("too many jobs are waiting; try again later")
-        if len(await asyncio.to_thread(self._store.unfinished)) >= limit:
+        if not await STORE.run(self._store.has_room, owner, limit, shares):
             raise full
         try:
-            await asyncio.to_thread(self._uploads.put, id, upload)
-            row = (id, owner, options.session_id, asdict(options), limit)
-            if not await asyncio.to_thread(self._store.add_job, *row):
+            await UPLOADS.run(self._uploads.put, id, upload)
+            row = (id, owner, options.session_id, asdict(options), limit, shares)
+            if not await STORE.run(self._store.add_job, *row):
                 raise full
         except BaseException:
             self._uploads.delete(id)
@@ -124,18 +127,18 @@ class Jobs:
         """A job of that owner, if there is one."""
         if not is_id(job):
             return None
-        return await asyncio.to_thread(self._store.job, job, owner)
+        return await STORE.run(self._store.job, job, owner)
 
     async def delete(self, job: str, owner: str) -> bool:
         """Forget a job with its upload and its result; stop it if this process works on it."""
-        if not is_id(job) or not await asyncio.to_thread(self._store.delete_job, job, owner):
+        if not is_id(job) or not await STORE.run(self._store.delete_job, job, owner):
             return False
         self._forget(job)
         return True
 
     async def erase(self, recording: str, owner: str) -> int:
         """Forget all jobs about a recording of that owner; how many there were."""
-        jobs = await asyncio.to_thread(self._store.erase, owner, recording)
+        jobs = await STORE.run(self._store.erase, owner, recording)
         for job in jobs:
             self._forget(job)
         return len(jobs)
@@ -151,7 +154,7 @@ class Jobs:
             try:
                 if self._runtime.speech.loaded():
                     lease = self._serve.job_lease
-                    job = await asyncio.to_thread(self._store.claim, self._process, lease)
+                    job = await LEASES.run(self._store.claim, self._process, lease)
                 if job is not None:
                     await self._do(job)
             except Exception:
@@ -173,9 +176,9 @@ class Jobs:
                 )
             answer = analysis_out(result, options.words)
             body = answer.model_dump(mode="json", exclude_none=True)
-            ended = await asyncio.to_thread(self._store.finish, job.id, self._process, body)
+            ended = await LEASES.run(self._store.finish, job.id, self._process, body)
         except asyncio.CancelledError:
-            await asyncio.shield(asyncio.to_thread(self._store.give_back, job.id, self._process))
+            await asyncio.shield(LEASES.run(self._store.give_back, job.id, self._process))
             raise
         except Stopped:
             logger.info("a job was deleted, or went to another process")
@@ -186,7 +189,7 @@ class Jobs:
             else:
                 logger.exception("a job failed")
                 reason = "something went wrong here; it has been logged"
-            ended = await asyncio.to_thread(self._store.fail, job.id, self._process, reason)
+            ended = await LEASES.run(self._store.fail, job.id, self._process, reason)
         finally:
             lease.cancel()
             del self._under_way[job.id]
@@ -200,9 +203,7 @@ class Jobs:
             await asyncio.sleep(min(lease / 3, 1.0))
             try:
                 progress = (lease, work.stage, work.share)
-                renewed = await asyncio.to_thread(
-                    self._store.renew, job.id, self._process, *progress
-                )
+                renewed = await LEASES.run(self._store.renew, job.id, self._process, *progress)
             except Exception:
                 logger.exception("the store does not answer; the job goes on while its lease lasts")
                 continue
@@ -213,9 +214,9 @@ class Jobs:
     async def _sweep(self) -> None:
         while True:
             try:
-                await asyncio.to_thread(self._store.expire, self._serve.job_hours * 3600)
-                needed = await asyncio.to_thread(self._store.unfinished)
-                await asyncio.to_thread(self._uploads.delete_orphans, needed)
+                await LEASES.run(self._store.expire, self._serve.job_hours * 3600)
+                needed = await LEASES.run(self._store.unfinished)
+                await LEASES.run(self._uploads.delete_orphans, needed)
             except Exception:
                 logger.exception("what has expired cannot be deleted now")
             await asyncio.sleep(SWEEP_SECONDS)

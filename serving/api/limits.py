@@ -1,27 +1,28 @@
 """Checks before a request's body is read: its sender, its sender's rate, its size."""
 
-import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import ExitStack
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import DatabaseAwayError, InputError
-from components.conversation import Seconds
 from serving.api.rate_limit import count_request
+from serving.engine.scheduling import NOBODY, Places, Sender
 from serving.keys import Keys
 from serving.settings import SMALL_UPLOAD_BYTES
+from serving.threads import KEYS
 
 logger = logging.getLogger(__name__)
 
 OWNER = "moodline.owner"
 """The scope's key for the name of the API key that was sent; empty where there are no keys."""
 
-RETRY_SECONDS = "5"
+SENDER = "moodline.sender"
+"""The scope's key for the same as a `Sender`."""
 
-MAX_SILENT_SECONDS: Seconds = 60.0
-"""The sender of a large upload who sends no byte for so long is taken for gone."""
+RETRY_SECONDS = "5"
 
 
 class MaxBodySize:
@@ -68,50 +69,36 @@ class MaxBodySize:
 
 class ConcurrentUploads:
     """ASGI middleware: answers 429 while `max_uploads` large bodies, or bodies without an announced
-    length, are being received.
+    length, are being received, or the share of the sender's key in them.
 
     A body is written to the disk before anything can say that too many recordings are waiting.
     """
 
     def __init__(self, app: ASGIApp, max_uploads: int) -> None:
         self.app = app
-        self.max_uploads = max_uploads
-        self._receiving = 0
+        self._receiving = Places(max_uploads)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http" or not _is_large(scope):
             await self.app(scope, receive, send)
             return
-        if self._receiving >= self.max_uploads:
+        sender = sender_of(scope)
+        if not self._receiving.has_room(sender):
             detail = "too many uploads are being received; try again later"
             drain = announced_bytes(scope) or 2 * SMALL_UPLOAD_BYTES
             await refuse(receive, send, 429, detail, {"retry-after": RETRY_SECONDS}, drain=drain)
             return
-        self._receiving += 1
-        receiving = True
+        with ExitStack() as place:
+            place.enter_context(self._receiving.taken(sender))
 
-        def received() -> None:
-            nonlocal receiving
-            self._receiving -= receiving
-            receiving = False
+            async def receive_and_leave() -> Message:
+                message = await receive()
+                if not message.get("more_body", False):
+                    place.close()
+                return message
 
-        async def receive_in_time() -> Message:
-            if not receiving:
-                return await receive()
-            try:
-                async with asyncio.timeout(MAX_SILENT_SECONDS):
-                    message = await receive()
-            except TimeoutError:
-                message = {"type": "http.disconnect"}
-            if not message.get("more_body", False):
-                received()
-            return message
-
-        try:
-            await self.app(scope, receive_in_time, send)
-        finally:
-            received()
+            await self.app(scope, receive_and_leave, send)
 
 
 class KeyCheck:
@@ -144,7 +131,7 @@ class KeyCheck:
         if key.per_minute is not None:
             database = scope["app"].state.database
             try:
-                count, seconds_left = await asyncio.to_thread(count_request, database, key.name)
+                count, seconds_left = await KEYS.run(count_request, database, key.name)
             except DatabaseAwayError as error:
                 logger.error("%s", error)
                 detail = f"{error.answer}; try again in a moment"
@@ -156,7 +143,14 @@ class KeyCheck:
                 await refuse(receive, send, 429, detail, headers)
                 return
         scope[OWNER] = key.name
+        scope[SENDER] = Sender(key.name, shares=keys.several)
         await self.app(scope, receive, send)
+
+
+def sender_of(scope: Scope) -> Sender:
+    """Whose key was sent."""
+    sender: Sender = scope.get(SENDER, NOBODY)
+    return sender
 
 
 def announced_bytes(scope: Scope) -> int | None:

@@ -1,30 +1,16 @@
 """The endpoints under `/v1`."""
 
-import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
-from components.align import align
-from components.base import InputError
-from components.conversation import (
-    MAX_PAUSE,
-    MAX_SPEAKERS,
-    SpeakerSegment,
-    Turn,
-    asr_segments,
-    only_recording,
-    parse_rttm,
-    recording_name,
-    recording_names,
-)
-from components.conversation.seglst import turn_entry
-from serving.api.accept import TurnsFormat, as_text, choose_format
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS, recording_name, recording_names
+from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
 from serving.api.jobs import Jobs
-from serving.api.limits import OWNER
+from serving.api.limits import OWNER, sender_of
 from serving.api.schema import (
-    AlignIn,
+    SCHEMAS,
     AnalysisOut,
     ClassifiedOut,
     ClipOut,
@@ -81,6 +67,9 @@ Deadline = Annotated[
 ]
 Accept = Annotated[str | None, Header(alias="accept", include_in_schema=False)]
 
+ALIGN_BODY = {"application/json": {"schema": {"$ref": SCHEMAS.format(model="AlignIn")}}}
+"""The endpoint reads its body itself, and `serving.api.app` describes its type."""
+
 BODY_PROBLEMS = (400, 401, 413, 422, 429, 503)
 JOB_PROBLEMS = (401, 404, 429, 503)
 
@@ -109,7 +98,8 @@ async def analyze(
     analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
     result = await run_while_wanted(request, work, analysis)
     if chosen is not TurnsFormat.json:
-        return as_text(chosen, options.session_id, list(result.analysis.turns))
+        text = turns_text(chosen, options.session_id, result.analysis.turns)
+        return Response(text, media_type=chosen.value)
     return analysis_out(result, words)
 
 
@@ -145,18 +135,23 @@ async def classify(
     summary="Words and speaker segments become turns",
     response_model=list[TurnOut],
     response_model_exclude_none=True,
-    responses=problems(*BODY_PROBLEMS, 406) | {200: {"content": TURNS_AS_TEXT}},
+    responses=problems(*BODY_PROBLEMS, 406, 504) | {200: {"content": TURNS_AS_TEXT}},
+    openapi_extra={"requestBody": {"content": ALIGN_BODY, "required": True}},
 )
-async def align_words(body: AlignIn, accept_header: Accept = None) -> Any:
+async def align_words(
+    request: Request, x_deadline_seconds: Deadline = None, accept_header: Accept = None
+) -> Any:
     """Anyone's transcript (WhisperX's JSON) and anyone's speakers (segments, or RTTM) → SegLST.
 
     No audio and no model is needed; every word that goes in is in exactly one turn.
     """
     chosen = choose_format(accept_header)
-    turns = await asyncio.to_thread(_aligned, body)
-    if chosen is not TurnsFormat.json:
-        return as_text(chosen, turns[0].session_id if turns else "recording", turns)
-    return [TurnOut(**turn_entry(turn)) for turn in turns]
+    if not is_json(request.headers.get("content-type", "")):
+        raise HTTPException(422, "send JSON, and say so: “Content-Type: application/json”")
+    work = _work(request, x_deadline_seconds)
+    answer = request.app.state.alignment.answer(await request.body(), chosen, work)
+    text = await run_while_wanted(request, work, answer)
+    return Response(text, media_type=chosen.value)
 
 
 @ROUTES.get(
@@ -192,7 +187,8 @@ async def create_job(
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
     options = _options(audio, num_speakers, max_pause, words)
-    job = await _jobs(request).submit(audio.file, options, _owner(request))
+    sender = sender_of(request.scope)
+    job = await _jobs(request).submit(audio.file, options, sender.name, shares=sender.shares)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobOut.model_validate(job)
 
@@ -263,7 +259,7 @@ def _request_info(request: Request) -> RequestInfo:
 
 def _work(request: Request, deadline: float | None) -> Work:
     timeout = float(request.app.state.timeout)
-    work = Work(min(timeout, deadline or timeout))
+    work = Work(min(timeout, deadline or timeout), sender_of(request.scope))
     if deadline is not None and deadline < timeout:
         request.scope[OWN_DEADLINE] = work
     return work
@@ -275,18 +271,3 @@ def _options(
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
     return Options(recording_name(audio.filename or ""), num_speakers, max_pause, words)
-
-
-def _aligned(body: AlignIn) -> list[Turn]:
-    segments = asr_segments(body.words, "words")
-    name = body.session_id
-    if isinstance(body.speakers, str):
-        recordings = parse_rttm(body.speakers, "speakers")
-    else:
-        try:
-            spoken = [SpeakerSegment(s.start, s.end, s.speaker) for s in body.speakers]
-        except ValueError as error:
-            raise InputError(f"speakers: {error}") from None
-        recordings = {"recording": sorted(spoken)}
-    recording, speakers = only_recording(recordings, "speakers", "recording")
-    return align(segments, speakers, session_id=name or recording, max_pause=body.max_pause)

@@ -21,6 +21,10 @@ EXAMPLE_NOTES = ["the recording is cut: its header announces 61.20 s, and it hol
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 
+SCHEMAS = "#/components/schemas/{model}"
+"""Where the description of the API has its types."""
+
+
 def _printable(text: str) -> str:
     """Databases take no NUL, and nobody needs the others."""
     if re.search(r"[\x00-\x1f\x7f]", text):

@@ -25,7 +25,11 @@ from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
 from serving.metrics import forget_dead_workers
-from serving.patches import turn_off_request_metrics, turn_off_request_timeout
+from serving.patches import (
+    close_half_open_connections,
+    turn_off_request_metrics,
+    turn_off_request_timeout,
+)
 from serving.processes import end_with_parent
 from serving.settings import ServeSettings
 from serving.traces import start_traces
@@ -45,6 +49,7 @@ APP = create_app(SETTINGS.max_upload_megabytes * 1_000_000, SERVE.uploads)
 SWAGGER = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 APP.mount("/static_content", StaticFiles(directory=SWAGGER))
 
+close_half_open_connections()
 turn_off_request_metrics()
 turn_off_request_timeout()
 

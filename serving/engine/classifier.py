@@ -20,6 +20,7 @@ from serving.engine.shadow import Shadow
 from serving.errors import LateError, NotReadyError
 from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, Served, halt_path
 from serving.settings import ServeSettings, TrafficSettings
+from serving.threads import WINDOWS
 from serving.triton.client import TritonClient
 from serving.triton.errors import TritonError, TritonFullError, TritonGoneError, TritonLateError
 
@@ -179,7 +180,7 @@ class ServedClassifier:
         cut = (clips, model.tokenizer, model.max_samples, model.max_tokens)
         # The turns of hours would hold up the event loop; a few are not worth a thread.
         few = sum(len(text) for _, text in clips) <= MAX_LOOP_CHARACTERS
-        windows = clip_windows(*cut) if few else await asyncio.to_thread(clip_windows, *cut)
+        windows = clip_windows(*cut) if few else await WINDOWS.run(clip_windows, *cut)
         async with asyncio.timeout(None if until is None else until - began):
             inputs = [(window.audio, np.array(window.input_ids)) for window in windows]
             answers = await self._client.classify_all(inputs, version=str(model.version))

@@ -4,7 +4,6 @@ It never fails an answer: what cannot be written is counted. The service's log f
 it fails, and once that it works again.
 """
 
-import asyncio
 import logging
 import threading
 import time
@@ -32,6 +31,7 @@ from components.traffic import (
 )
 from serving import metrics
 from serving.engine.classifier import Classified
+from serving.threads import ERASURE
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +177,7 @@ class PredictionLog:
             Unavailable: the database does not answer; nothing was erased.
         """
         recordings = [self.recording(name, owner) for name in names]
-        logged, _ = await asyncio.to_thread(self._log.erase, recordings)
+        logged, _ = await ERASURE.run(self._log.erase, recordings)
         return logged
 
     def _sweep(self) -> None:
@@ -190,5 +190,5 @@ class PredictionLog:
     async def close(self) -> None:
         """Write what waits, and let go of the database."""
         self._stop.set()
-        await asyncio.to_thread(self._writer.close)
+        await ERASURE.run(self._writer.close)
         self._log.close()

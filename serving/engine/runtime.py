@@ -6,7 +6,7 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -21,10 +21,11 @@ from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classifier import Classified, ServedClassifier
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
-from serving.engine.scheduling import Work
+from serving.engine.scheduling import Places, Sender, Work
 from serving.engine.speech import Speech, decode, read_small_wav
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.settings import ServeSettings
+from serving.threads import CLIPS, RECORDINGS
 
 MAX_CLIP_SECONDS: Seconds = 300.0
 """Of one clip; a longer one should be analysed as a recording."""
@@ -58,11 +59,9 @@ class Runtime:
         is_logging = allowed.on or settings.log.is_dir()
         log = PredictionLog(settings.log, settings.feedback_url, allowed) if is_logging else None
         self.log = log
-        self._max_clips = serve.clips_waiting
-        self._max_seconds = serve.clip_seconds_waiting
+        self._clips = Places(serve.clips_waiting)
+        self._samples = Places(round(serve.clip_seconds_waiting * SAMPLE_RATE))
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
-        self._clips = 0  # under way
-        self._samples = 0  # of the clips under way
         self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -123,7 +122,7 @@ class Runtime:
         analysis = replace(analysis, turns=turns)
         count_recording(analysis)
         about = (request_info, options.session_id, answer)
-        await asyncio.to_thread(self._count_and_log, *about, clips, turns, audio)
+        await RECORDINGS.run(self._count_and_log, *about, clips, turns, audio)
         return Result(answer.version, analysis)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
@@ -184,10 +183,10 @@ class Runtime:
             )
         if len(uploads) > MAX_CLIPS:
             raise TooLongError(f"{len(uploads)} clips were sent; send at most {MAX_CLIPS} at once")
-        if self._clips + len(uploads) > self._max_clips:
+        if not self._clips.has_room(work.sender, len(uploads)):
             raise BusyError("too many clips are under way; try again later")
         notes: list[str] = []
-        async with self._decoded(uploads, notes) as sounds:
+        async with self._decoded(uploads, work.sender, notes) as sounds:
             clips = list(zip(sounds, texts, strict=True))
             with traces.stage("classify"):
                 answer = await self.classifier.classify(
@@ -198,41 +197,38 @@ class Runtime:
             name = request_info.request_id
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
             turns = _with_emotions(spoken, answer)
-            await asyncio.to_thread(self._count_and_log, request_info, name, answer, clips, turns)
+            await CLIPS.run(self._count_and_log, request_info, name, answer, clips, turns)
         return answer.version, turns, notes
 
     @asynccontextmanager
     async def _decoded(
-        self, uploads: Sequence[IO[bytes]], notes: list[str]
+        self, uploads: Sequence[IO[bytes]], sender: Sender, notes: list[str]
     ) -> AsyncIterator[list[np.ndarray]]:
         """The clips' sound, counted as under way until the block ends, and what is odd in it.
 
         A small upload may unpack to minutes, so each is counted before the next is decoded.
         """
         sounds: list[np.ndarray] = []
-        self._clips += len(uploads)
-        try:
+        with ExitStack() as places:
+            places.enter_context(self._clips.taken(sender, len(uploads)))
             with traces.stage("decode"):
                 for number, upload in enumerate(uploads, start=1):
                     sound = read_small_wav(upload)
                     if sound is None:
                         what = f"clip {number}"
-                        heard = await asyncio.to_thread(decode, upload, MAX_CLIP_SECONDS, what)
+                        heard = await CLIPS.run(decode, upload, MAX_CLIP_SECONDS, what)
                         sound = heard.samples
                         notes += (f"{what} {note}" for note in heard.notes)
                     sounds.append(sound)
-                    self._samples += len(sound)
                     if sum(map(len, sounds)) > self._max_request_seconds * SAMPLE_RATE:
                         raise TooLongError(
                             f"the clips are longer than {self._max_request_seconds:g} seconds "
                             "together; send fewer at once"
                         )
-                    if self._samples > self._max_seconds * SAMPLE_RATE:
+                    if not self._samples.has_room(sender, len(sound)):
                         raise BusyError("too many seconds of clips are under way; try again later")
+                    places.enter_context(self._samples.taken(sender, len(sound)))
             yield sounds
-        finally:
-            self._clips -= len(uploads)
-            self._samples -= sum(map(len, sounds))
 
 
 def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:

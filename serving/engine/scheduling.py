@@ -10,13 +10,17 @@ Work that nobody waits for any more ends at its next step.
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
 
 from components.base import Stopped
 from components.conversation import Seconds
 from serving.errors import BusyError, LateError
+
+T = TypeVar("T")
 
 
 class FairLock:
@@ -50,14 +54,64 @@ class FairLock:
             self.__enter__()
 
 
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Who wants something done.
+
+    Attributes:
+        name: of the API key; empty where there are no keys.
+        shares: whether there are other keys, which must find a place, too.
+    """
+
+    name: str = ""
+    shares: bool = False
+
+
+NOBODY = Sender()
+
+
+def has_room(own: int, taken: int, places: int, *, shares: bool, more: int = 1) -> bool:
+    """Whether somebody with `own` of the places that are taken may take `more`.
+
+    Who shares may take as many as stay free: of 16 places one key alone takes 8, two take 5 each,
+    and there is always room for another. (Choudhury and Hahne, "Dynamic queue length thresholds
+    for shared-memory packet switches", 1998, with alpha = 1.)
+    """
+    return (own if shares else 0) + more <= places - taken
+
+
+class Places:
+    """So many places, shared fairly by the senders who take them; use it from one event loop."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._taken: Counter[str] = Counter()
+
+    def has_room(self, sender: Sender, more: int = 1) -> bool:
+        """Whether the sender may take so many more."""
+        own, taken = self._taken[sender.name], self._taken.total()
+        return has_room(own, taken, self.count, shares=sender.shares, more=more)
+
+    @contextmanager
+    def taken(self, sender: Sender, count: int = 1) -> Iterator[None]:
+        """Take so many, whether or not there is room, until the block ends."""
+        self._taken[sender.name] += count
+        try:
+            yield
+        finally:
+            self._taken[sender.name] -= count
+            self._taken += Counter()  # forgets those with none
+
+
 class Work:
-    """The work on one request: its progress, its deadline, and whether it was stopped.
+    """The work on one request: its sender, its progress, its deadline, and whether it was stopped.
 
     The event loop stops it; the thread that does it reports each step. The deadline is in seconds
     from now; None: there is none.
     """
 
-    def __init__(self, deadline: Seconds | None = None) -> None:
+    def __init__(self, deadline: Seconds | None = None, sender: Sender = NOBODY) -> None:
+        self.sender = sender
         self._end = None if deadline is None else time.monotonic() + deadline
         self._stopped = threading.Event()
         self.stage = ""
@@ -91,22 +145,31 @@ class AdmissionQueue:
 
     def __init__(self, max_waiting: int, what: str) -> None:
         self._slot = asyncio.Semaphore(1)
-        self._max_waiting = max_waiting
+        self._places = Places(max_waiting + 1)
         self._what = what
-        self._admitted = 0
 
     @asynccontextmanager
-    async def turn(self, *, background: bool = False) -> AsyncIterator[None]:
+    async def turn(
+        self, sender: Sender = NOBODY, *, background: bool = False
+    ) -> AsyncIterator[None]:
         """Wait for a turn; in the background, no matter how many others wait.
 
         Raises:
             BusyError: too many are waiting.
         """
-        if not background and self._admitted > self._max_waiting:
+        if not background and not self._places.has_room(sender):
             raise BusyError(f"too many {self._what} are waiting; try again later")
-        self._admitted += 1
-        try:
+        with self._places.taken(sender):
             async with self._slot:
                 yield
-        finally:
-            self._admitted -= 1
+
+
+async def result_of(future: "asyncio.Future[T]", work: Work) -> T:
+    """The result of a thread. A cancelled caller stops the work and waits until the thread has
+    ended, so that the next one finds a free thread."""
+    try:
+        return await asyncio.shield(future)
+    except asyncio.CancelledError:
+        work.stop()
+        await asyncio.wait([future])
+        raise

@@ -5,12 +5,10 @@ queue each. One recording of each queue is worked on, and these two take turns, 
 """
 
 import asyncio
-import contextvars
 import gc
 import logging
 import time
 from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import IO, TypeVar
@@ -24,9 +22,10 @@ from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Analyzer, Options
-from serving.engine.scheduling import AdmissionQueue, FairLock, Work
+from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, result_of
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
+from serving.threads import RECORDINGS, Threads
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +43,7 @@ class Speech:
         self._short = AdmissionQueue(serve.waiting, "recordings")
         self._long = AdmissionQueue(serve.waiting, "long recordings")
         self._models = FairLock()
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="speech")  # one for each queue
+        self._threads = Threads("speech", 2)  # one for each queue
         self._loading: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -54,7 +53,7 @@ class Speech:
     async def _load(self) -> None:
         began = time.monotonic()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, self._analyzer.load)
+            await self._threads.run(self._analyzer.load)
         except Exception as error:
             self.failure = error
             logger.exception("the speech models cannot be loaded")
@@ -67,7 +66,7 @@ class Speech:
 
     def stop(self) -> None:
         """Start no more work."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
     def loaded(self) -> bool:
         """Whether the models can be used."""
@@ -97,13 +96,11 @@ class Speech:
         """
         if not self.loaded():
             raise NotReadyError("the speech models are still being loaded")
-        short = await asyncio.to_thread(self.is_short, upload)
-        async with self._turn(self._short if short else self._long, background):
-            context = contextvars.copy_context()
-            future = asyncio.get_running_loop().run_in_executor(
-                self._threads, lambda: context.run(self._use_models, upload, options, work)
+        short = await RECORDINGS.run(self.is_short, upload)
+        async with self._turn(self._short if short else self._long, work.sender, background):
+            return await result_of(
+                self._threads.start(self._use_models, upload, options, work), work
             )
-            return await _result_of(future, work)
 
     def is_short(self, upload: IO[bytes]) -> bool:
         """Whether a recording goes into the queue of the short ones, whatever its header says."""
@@ -112,11 +109,13 @@ class Speech:
             return seconds_up_to(upload, self._short_seconds) <= self._short_seconds
 
     @asynccontextmanager
-    async def _turn(self, queue: AdmissionQueue, background: bool) -> AsyncIterator[None]:
+    async def _turn(
+        self, queue: AdmissionQueue, sender: Sender, background: bool
+    ) -> AsyncIterator[None]:
         metrics.WAITING.inc()
         try:
             began = time.monotonic()
-            async with queue.turn(background=background):
+            async with queue.turn(sender, background=background):
                 metrics.STAGES.labels("wait").observe(time.monotonic() - began)
                 yield
         finally:
@@ -191,14 +190,3 @@ def read_small_wav(upload: IO[bytes]) -> np.ndarray | None:
     """
     upload.seek(0, 2)
     return plain_wav(upload) if upload.tell() <= SMALL_UPLOAD_BYTES else None
-
-
-async def _result_of(future: "asyncio.Future[T]", work: Work) -> T:
-    """The thread's result. A cancelled caller stops the work and waits until the thread has ended,
-    so that the queue's next recording finds a free thread."""
-    try:
-        return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        work.stop()
-        await asyncio.wait([future])
-        raise

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvicorn
 
 from serving.api.job_store import new_id
 from serving.api.service import MoodlineService
@@ -44,6 +45,9 @@ async def main(count: int) -> dict[str, Any]:
         odd = await client.get(f"/{SECRET}")
         shown = [await client.request(method, "/") for method in ("GET", "HEAD")]
         last = (await client.get("/metrics")).text
+    config = uvicorn.Config(app)
+    config.load()
+    connection = config.http_protocol_class
     series = [line for line in last.splitlines() if line and not line.startswith("#")]
     folder = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     return {
@@ -54,6 +58,7 @@ async def main(count: int) -> dict[str, Any]:
         "told": SECRET in last or re.search("[0-9a-f]{32}", last) is not None,
         "counted": sum(float(one.split()[-1]) for one in series if 'path="other",status' in one),
         "odd": [odd.status_code, odd.headers["content-type"], sorted(odd.json())],
+        "connection": connection.__name__,
         "odd has an id": "x-request-id" in odd.headers,
         "lengths": [one.headers["content-length"] for one in shown],
         "policies": [one.headers["content-security-policy"] for one in shown],

@@ -33,6 +33,12 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
     "a time beyond any recording": ([SEGMENT | {"end": 2e7}], RTTM, "less than or equal to"),
     "a space in a name": ([SEGMENT], RTTM.replace("call", "my call"), "names hold no spaces"),
     "two recordings": ([SEGMENT], RTTM + RTTM.replace("call", "b"), "holds 2 recordings"),
+    "too many speakers": (
+        [SEGMENT],
+        "".join(RTTM.splitlines()[0].replace(" A ", f" A{n} ") + "\n" for n in range(101)),
+        "at most 100",
+    ),
+    "too many words": ([{"start": 0, "end": 9e6, "text": "a " * 600_001}], RTTM, "in parts"),
     "speech before 0": ([SEGMENT], RTTM.replace(" 0.0 3.0", " -1.0 3.0"), "before 0"),
 }
 

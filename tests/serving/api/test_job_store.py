@@ -126,6 +126,19 @@ def test_there_is_a_limit_and_what_is_erased_is_gone(url: str) -> None:
     assert store.unfinished() == set()
 
 
+def test_keys_share_the_room_and_take_turns(url: str) -> None:
+    store = make_store(url)
+    finish_all(store)
+    crowd = [store.add_job(new_id(), "crowd", f"c{n}", {}, 8, shares=True) for n in range(6)]
+    assert crowd == [True] * 4 + [False] * 2
+    assert store.has_room("late", 8, shares=True) and not store.has_room("crowd", 8, shares=True)
+    for n in range(2):
+        assert store.add_job(new_id(), "late", f"l{n}", {}, 8, shares=True)
+    taken = [store.claim("me", 60) for _ in range(6)]
+    assert [job.recording for job in taken if job] == ["c0", "l0", "c1", "l1", "c2", "c3"]
+    finish_all(make_store(url))
+
+
 def test_uses_are_counted_together(url: str) -> None:
     databases, key = [ServiceDatabase(url), ServiceDatabase(url)], new_id()
     with ThreadPoolExecutor(4) as pool:

@@ -5,7 +5,7 @@ import io
 import json
 import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -14,9 +14,8 @@ import pytest
 import soundfile
 from starlette.types import Message
 
-from serving.api import limits
 from serving.api.app import create_app
-from serving.api.limits import ConcurrentUploads
+from serving.keys import Keys, add_key
 from tests.serving.helpers import start_log_service, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -108,19 +107,39 @@ def test_only_so_many_large_uploads_are_received_at_a_time(url: str) -> None:
     assert wait_until(lambda: send().status_code == 503, 10), "a sender who went makes room"
 
 
-def test_a_sender_who_falls_silent_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "MAX_SILENT_SECONDS", 0.05)
-    seen: list[Any] = []
+def test_a_key_leaves_room_for_uploads_of_others(tmp_path: Path) -> None:
+    """Of four places one key gets two, as long as there is another key."""
+    keys = {name: add_key(tmp_path / "keys", name) for name in ("one", "two")}
+    app = create_app(10_000_000, 4)
+    app.state.keys = Keys(tmp_path / "keys")
 
-    async def app(_: Any, receive: Any, send: Any) -> None:
-        seen.append(await receive())
-        seen.append(await receive())
+    async def scene() -> list[int]:
+        go, statuses = asyncio.Event(), []
 
-    async def scene() -> None:
-        sent = asyncio.Queue[Message]()
-        sent.put_nowait({"type": "http.request", "body": b"x", "more_body": True})
-        scope = {"type": "http", "headers": [(b"content-length", b"2000000")]}
-        await ConcurrentUploads(app, 1)(scope, sent.get, lambda _: asyncio.sleep(0))
+        async def upload(name: str) -> None:
+            async def receive() -> Message:
+                await go.wait()
+                return {"type": "http.disconnect"}
 
-    asyncio.run(scene())
-    assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]
+            async def send(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+
+            headers = {"authorization": f"Bearer {keys[name]}", "content-length": "5000000"}
+            form = {"content-type": "multipart/form-data; boundary=x"}
+            await app(
+                {
+                    "type": "http", "method": "POST", "path": "/v1/analyze", "query_string": b"",
+                    "headers": [(k.encode(), v.encode()) for k, v in {**headers, **form}.items()],
+                },
+                receive,
+                send,
+            )  # fmt: skip
+
+        tasks = [asyncio.create_task(upload(name)) for name in ("one", "one", "one", "two")]
+        await asyncio.sleep(0.05)
+        go.set()
+        await asyncio.gather(*tasks)
+        return statuses
+
+    assert sorted(asyncio.run(scene())) == [429, 499, 499, 499]

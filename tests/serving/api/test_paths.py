@@ -55,6 +55,10 @@ def test_a_path_that_is_not_there_is_answered_and_counted_as_others_are(
     assert asked["counted"] > 5_000
 
 
+def test_bentoml_serves_by_our_connections(asked: dict[str, Any]) -> None:
+    assert asked["connection"] == "Connection"
+
+
 def test_head_of_the_page_is_that_of_get(asked: dict[str, Any]) -> None:
     assert len(set(asked["lengths"])) == 1
     assert len(set(asked["policies"])) == 1

@@ -2,11 +2,12 @@
 
 import asyncio
 import threading
+from contextlib import ExitStack
 
 import pytest
 
 from components.base import Stopped
-from serving.engine.scheduling import AdmissionQueue, FairLock, Work
+from serving.engine.scheduling import AdmissionQueue, FairLock, Places, Sender, Work
 from serving.errors import BusyError, LateError
 
 
@@ -52,6 +53,32 @@ def test_late_work_ends_at_its_next_step() -> None:
     with pytest.raises(LateError, match="deadline"):
         Work(0.0).step("diarize", 0.1)
     Work(60.0).step("diarize", 0.1)
+
+
+def test_who_shares_leaves_room_for_others() -> None:
+    places, taken = Places(16), ExitStack()
+    one, two, three = (Sender(name, shares=True) for name in ("one", "two", "three"))
+
+    def fill(sender: Sender) -> int:
+        count = 0
+        while places.has_room(sender):
+            taken.enter_context(places.taken(sender))
+            count += 1
+        return count
+
+    assert [fill(one), fill(two), fill(three)] == [8, 4, 2]
+    assert not places.has_room(one) and places.has_room(Sender("four", shares=True))
+    taken.close()
+    assert fill(Sender("alone")) == 16
+    assert not places.has_room(one)
+
+
+def test_of_many_at_once_none_or_all_find_room() -> None:
+    places, sharing = Places(10), Sender("one", shares=True)
+    assert places.has_room(sharing, 10) and not places.has_room(sharing, 11)
+    with places.taken(sharing, 4):
+        assert not places.has_room(sharing, 3)
+        assert places.has_room(sharing) and places.has_room(Sender("two", shares=True), 6)
 
 
 def test_a_queue_takes_one_and_lets_so_many_wait() -> None:
