@@ -98,7 +98,7 @@ REVIVALS = Gauge(
     multiprocess_mode="livemax",
 )  # fmt: skip
 CANARY = Counter(
-    "moodline_canary", "Requests to the version in staging: answered, failed.",
+    "moodline_canary", "Requests to the version in staging: answered, failed, late.",
     ["outcome", "version"],
 )  # fmt: skip
 CANARY_HALTED = Counter(

@@ -53,9 +53,17 @@ class Canary:
 
     def canary_answered(self, version: int, seconds: Seconds | None) -> None:
         """The version in staging answered a request, or failed where production did not (None)."""
+        self._count(version, seconds, "failed" if seconds is None else "answered")
+
+    def canary_late(self, version: int, seconds: Seconds) -> None:
+        """The version in staging did not answer within so many seconds, which a sender's own
+        deadline left it. That is no failure, and counts as an answer after that time."""
+        self._count(version, seconds, "late")
+
+    def _count(self, version: int, seconds: Seconds | None, outcome: str) -> None:
         if self._trial is None or self._trial[0] != version:
             self._trial = (version, Trial(self._settings))
-        metrics.CANARY.labels("failed" if seconds is None else "answered", version).inc()
+        metrics.CANARY.labels(outcome, version).inc()
         reason = self._trial[1].canary_answered(seconds)
         if reason and not self._halted(version):
             logger.warning("version %d gets no more traffic: %s", version, reason)

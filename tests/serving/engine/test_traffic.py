@@ -57,6 +57,22 @@ def test_a_slow_canary_is_stopped_once_there_is_enough_to_judge() -> None:
     assert "2.0 times production's" in trial.canary_answered(0.2)
 
 
+def test_senders_own_deadlines_are_no_failures_but_a_hanging_canary_is_slow(
+    tmp_path: Path,
+) -> None:
+    canary = Canary(LIMITS, tmp_path / "halt.json")
+    request = next(f"{i}" for i in range(99) if canary.answers(5, f"{i}"))
+    for _ in range(100):
+        canary.canary_answered(5, 0.1)
+        canary.production_answered(0.1)
+        canary.canary_late(5, 0.02)  # nobody would answer within that
+    assert canary.answers(5, request)
+    for _ in range(300):
+        canary.canary_late(5, 5.0)
+    assert "times production's" in (read_halt(tmp_path / "halt.json") or Halt(0, "")).reason
+    assert not canary.answers(5, request)
+
+
 def test_a_canary_as_quick_as_production_goes_on() -> None:
     trial = Trial(LIMITS)
     for _ in range(100):
