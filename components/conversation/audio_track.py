@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
 MAX_CHANNELS = 32
+MAX_DAMAGE = 10_000  # packets that cannot be decoded
 
 
 class Track:
@@ -46,6 +47,9 @@ class Track:
         except (av.FFmpegError, ValueError):
             self.damage.append(self.clock.position)
             self.failed_last = True
+            if len(self.damage) > MAX_DAMAGE:
+                too_many = f"is damaged in more than {MAX_DAMAGE:,} places; take another copy"
+                raise InputError(f"{self._name}: {too_many}") from None
             frames = []
         for frame in frames:
             yield from self._frame(cast("av.AudioFrame", frame))

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from typing import IO, TYPE_CHECKING
 
 from components.base.errors import InputError
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 MAX_TRACKS = 16
+
+MAX_PACKETS = 1_000_000
+"""Walked through to tell whether a recording is too long: 5.6 hours of Opus' usual packets."""
 
 # A playlist (HLS, ffconcat) would make PyAV open what it names: other files here, other servers.
 AV_OPTIONS = {
@@ -91,7 +95,7 @@ def is_longer(file: IO[bytes], name: str, limit: Seconds) -> bool:
     Raises:
         InputError: it is not sound.
     """
-    for clock, end in _walk(file, name):
+    for clock, end in islice(_walk(file, name), MAX_PACKETS):
         if min(clock.position, clock.position if end is None else end) > limit:
             return True
     return False
@@ -116,14 +120,17 @@ def _walk(file: IO[bytes], name: str) -> Iterator[tuple[Clock, Seconds | None]]:
     import av
 
     with _opened(file, name) as container, suppress(av.FFmpegError, ValueError):
-        clocks = {stream.index: clock for stream, clock in _clocks(container, name)}
-        for packet in container.demux([container.streams[index] for index in clocks]):
-            clock, base = clocks[packet.stream.index], packet.time_base
-            if packet.size and packet.duration:
-                time = None if packet.pts is None else float(packet.pts * base)
-                length = float(packet.duration * base)
+        pairs = _clocks(container, name)
+        clocks = {s.index: (clock, float(s.time_base or 0)) for s, clock in pairs}
+        for packet in container.demux([stream for stream, _ in pairs]):
+            if not packet.size:  # the decoders' sign that nothing follows
+                continue
+            clock, base = clocks[packet.stream_index]
+            length = (packet.duration or 0) * base
+            time = None if packet.pts is None else packet.pts * base
+            if length:
                 clock.add(round((clock.gap(time) + length) * 1_000_000), 1_000_000)
-                yield clock, None if time is None else time - (clock.first or 0.0) + length
+            yield clock, None if time is None else time - (clock.first or 0.0) + length
 
 
 class _Nameless:

@@ -268,6 +268,13 @@ class TestDamage:
         with pytest.raises(InputError, match=r"no sound that can be decoded|is not audio"):
             listen(io.BytesIO(content[:200]))
 
+    def test_a_file_of_nothing_but_damage_is_refused_early(self) -> None:
+        cluster, block = b"\x1f\x43\xb6\x75\x01" + b"\xff" * 7, b"\xa3\x85\x81\0\1\x80\x55"
+        content = packed("mka", [SOUND[:8_000]], options={"live": "1"})
+        content += cluster + b"\xe7\x81\x02" + block * 11_000
+        with pytest.raises(InputError, match="damaged in more than 10,000 places"):
+            listen(io.BytesIO(content))
+
 
 class TestChannels:
     @pytest.mark.parametrize("other", [-1.0, -0.8])
