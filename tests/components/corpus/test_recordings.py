@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.base import InputError
+from components.base import Cache, InputError
 from components.conversation import read_manifest, write_manifest
 from components.corpus import corpus_digest, read_recordings, recording_files
+from tests.sounds import CODECS, beeps, packed, written
 
 
 def tone(path: Path, seconds: float = 0.1) -> None:
@@ -60,3 +61,13 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "a b.wav").unlink()
     with pytest.raises(InputError, match=r"a_b\.wav"):
         read_recordings(tmp_path)
+
+
+def test_every_form_of_sound_is_taken_and_its_length_kept(tmp_path: Path) -> None:
+    suffixes = sorted(set(CODECS) - {"ts"})  # which is a program's source far more often
+    names = [f"{suffix}.{suffix}" for suffix in suffixes]
+    for name, suffix in zip(names, suffixes, strict=True):
+        written(tmp_path, name, packed(suffix, [beeps(1)]))
+    cache = Cache(tmp_path / "cache")
+    assert [r.audio.name for r in read_recordings(tmp_path, cache)] == names
+    assert len(list(cache.root.rglob("*.json"))) == len(names)
