@@ -152,6 +152,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     diarize.python_func(
         corpus=dsl.Dataset(uri=str(tmp_path / "manifest")),
         shard="0/1",
+        models="",
         profile=DiarizeStep.of(profile).model_dump_json(),
         speakers=speakers,
     )
