@@ -25,6 +25,7 @@ from components.base import (
     Failure,
     MoodlineError,
     StepFailed,
+    close_to_others,
     is_disk_full,
 )
 from components.config import ClusterSettings, Profile, Settings, resolve_model
@@ -78,6 +79,7 @@ def run_pipeline(
         check_engine()
     folder = settings.runs / f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:6]}"
     folder = folder.resolve()
+    close_to_others(settings.home)
     folder.mkdir(parents=True)
     request, log = folder / "request.json", folder / "run.log"
     # Nothing of a cluster but the shards is meant for this machine.

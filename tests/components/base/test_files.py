@@ -6,7 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from components.base import InputError, atomic_path, check_new_folder, check_writable
+from components.base import (
+    InputError,
+    atomic_path,
+    check_new_folder,
+    check_writable,
+    close_to_others,
+)
 from components.conversation import Turn, read_turns, write_turns
 
 TURNS = [Turn("r", 0.5, 1.25, "A", "hello there", "sad"), Turn("r", 2.0, 3.0, "unknown", "x")]
@@ -107,3 +113,17 @@ def test_a_name_of_full_length(tmp_path: Path) -> None:
     check_writable(target)
     write_turns(target, TURNS)
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_home_is_closed_and_an_older_one_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, older = tmp_path / "a" / "new", tmp_path / "older"
+    older.mkdir()
+    older.chmod(0o755)
+    for _ in range(2):
+        for folder in (new, older):
+            close_to_others(folder)
+            assert folder.stat().st_mode & 0o777 == 0o700
+    (line,) = (r.getMessage() for r in caplog.records if r.name == "moodline.migration")
+    assert line == f"migrated {older}: only its owner can enter it (its mode was 755)"

@@ -57,31 +57,37 @@ def alive(port: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("how", ["its start fails", "its head is killed"])
-def test_a_worker_that_has_just_begun_ends_too(
-    how: str, models: dict[int, Path], tmp_path: Path
-) -> None:
+def test_a_worker_that_has_just_begun_ends_too(models: dict[int, Path], tmp_path: Path) -> None:
     """It has a session of its own, and for seconds it only imports."""
-    serving = Serving(
-        Settings(home=tmp_path), load_profile("demo"), port=0, model=Served(3, models[3])
+    failing, killed = (
+        Serving(
+            Settings(home=tmp_path / home),
+            load_profile("demo"),
+            port=0,
+            model=Served(3, models[3]),
+        )
+        for home in ("failing", "killed")
     )
-    serving._start_service("127.0.0.1:1")  # nobody is there, which it finds out later
+    born: list[psutil.Process] = []
     try:
-        assert serving._service
-        head = psutil.Process(serving._service.pid)
-        assert wait_until(lambda: len(head.children(recursive=True)) > 0, 60)
-        (born,) = head.children()
-        if how == "its head is killed":
-            head.kill()
-        else:  # as `start` does
-            serving.abort_requests()
-            serving.stop()
-        _, left = psutil.wait_procs([born], timeout=20)
-        assert not left
-        assert port_is_free("127.0.0.1", serving.port)
+        for serving in (failing, killed):
+            serving._start_service("127.0.0.1:1")  # nobody is there, which it finds out later
+        for serving in (failing, killed):
+            assert serving._service
+            head = psutil.Process(serving._service.pid)
+            assert wait_until(lambda head=head: len(head.children()) > 0, 60)  # type: ignore[misc]
+            born += head.children()
+        failing.abort_requests()  # as `start` does
+        failing.stop()
+        assert killed._service
+        psutil.Process(killed._service.pid).kill()
+        _, left = psutil.wait_procs(born, timeout=20)
+        assert len(born) == 2 and not left
+        assert all(port_is_free("127.0.0.1", one.port) for one in (failing, killed))
     finally:
-        serving.stop()
-    assert serving._sockets and not serving._sockets.exists()
+        for serving in (failing, killed):
+            serving.stop()
+    assert failing._sockets and not failing._sockets.exists()
 
 
 @pytest.mark.parametrize(
