@@ -12,14 +12,21 @@ class Cache:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
 
-    def path(self, kind: str, *key: Any, suffix: str = "") -> Path:
+    def path(self, kind: str, *key: Any, suffix: str = "", owner: str = "") -> Path:
         """Where the result of `kind` for `key` lies, or is to be written (with `atomic_path`).
 
         Args:
             key: everything that decides the result; anything JSON can hold.
+            owner: whose it is, where that must be found again to be erased: one word.
         """
         digest = json_digest(key)
-        return self.root / kind / digest[:2] / f"{digest}{suffix}"
+        folder = owned_folder(owner) if owner else digest[:2]
+        return self.root / kind / folder / f"{digest}{suffix}"
+
+
+def owned_folder(owner: str) -> str:
+    """The name of the folders that hold what is cached of an owner, one in each kind's."""
+    return f"of-{owner}"
 
 
 def json_digest(value: Any) -> str:

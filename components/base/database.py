@@ -1,5 +1,7 @@
 """A database named by a URL, which several processes write."""
 
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,6 +16,12 @@ from components.base.errors import InputError, Unavailable
 if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine, MetaData
     from sqlalchemy.schema import DDLElement
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+_PAUSE = 0.2
+"""Of emptying SQLite's write-ahead log, and the seconds between two of them."""
 
 POSTGRESQL = {
     "connect_timeout": 3,
@@ -145,12 +153,13 @@ class Database:
         return self._engine
 
     def _missing(self) -> "list[DDLElement]":
-        """What makes the tables and indexes that are not there.
+        """What makes the tables, columns and indexes that are not there.
 
         Even with “if not exists” PostgreSQL waits for writers, and refuses all but the owner.
+        A column that came later is empty in the rows of before, so it must be nullable.
         """
-        from sqlalchemy import inspect
-        from sqlalchemy.schema import CreateIndex, CreateTable
+        from sqlalchemy import DDL, inspect
+        from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
 
         statements: list[DDLElement] = []
         with self._engine.connect() as connection:
@@ -159,6 +168,11 @@ class Database:
                 indexes = set()
                 if inspector.has_table(table.name):
                     indexes = {index["name"] for index in inspector.get_indexes(table.name)}
+                    known = {column["name"] for column in inspector.get_columns(table.name)}
+                    for column in table.columns:
+                        if column.name not in known:
+                            added = CreateColumn(column).compile(dialect=self._engine.dialect)
+                            statements.append(DDL(f"ALTER TABLE {table.name} ADD COLUMN {added}"))
                 else:
                     statements.append(CreateTable(table, if_not_exists=True))
                 statements += [
@@ -169,15 +183,18 @@ class Database:
         return statements
 
     def _create(self, statement: "DDLElement") -> None:
-        from sqlalchemy.exc import IntegrityError, ProgrammingError
+        from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
         try:
             with self._engine.begin() as connection:
                 connection.execute(statement)
-        except (IntegrityError, ProgrammingError):
-            # PostgreSQL's “if not exists” does not hold against another process.
-            with self._engine.begin() as connection:
-                connection.execute(statement)
+        except (IntegrityError, ProgrammingError, OperationalError):
+            # Another process may have been faster: PostgreSQL's “if not exists” does not hold
+            # against it, and a column knows none.
+            missing = {str(other) for other in self._missing()}
+            if str(statement) in missing:
+                with self._engine.begin() as connection:
+                    connection.execute(statement)
 
     @contextmanager
     def begin(self) -> "Iterator[Connection]":
@@ -188,6 +205,27 @@ class Database:
         """
         with database_errors(self.name), self.open().begin() as connection:
             yield connection
+
+    def empty_wal(self) -> None:
+        """SQLite: what was deleted is not to stay in the write-ahead log either.
+
+        It cannot be emptied while somebody reads. Writers wait for an attempt, so attempts are
+        short.
+
+        Raises:
+            DatabaseAwayError: the database does not answer.
+        """
+        if not self.is_sqlite:
+            return
+        with database_errors(self.name), self.open().connect() as connection:
+            connection.detach()  # no other use has this timeout
+            connection.exec_driver_sql("PRAGMA busy_timeout=0")
+            for _ in range(_ATTEMPTS):
+                if not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
+                    return
+                time.sleep(_PAUSE)
+        stays = "what was deleted stays in its write-ahead log until the next erasure or sweep"
+        logger.warning("%s: somebody reads it, so %s", self.name, stays)
 
     def close(self) -> None:
         """Let go of the connections."""

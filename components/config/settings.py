@@ -61,6 +61,10 @@ class Settings(Environment):
         log: the prediction log's folder: kept sound and the key; several replicas may share it.
         feedback_url: SQLAlchemy URL of the database of prediction log and feedback; default SQLite
             under `home`.
+        feedback_contradictions: the share of an API key's labels that may contradict the model;
+            beyond it the labels wait for a person (`moodline feedback review`).
+        feedback_share: the largest share of the labels that are trained on which may come from one
+            API key; more are left out.
         trigger_url: SQLAlchemy URL of the trigger's database; default SQLite under `home`.
         trigger_token: bearer token for the trigger; never logged.
         runs: outputs of local pipeline runs; default `<home>/runs`.
@@ -94,6 +98,8 @@ class Settings(Environment):
     cache: Path = _in_home("cache")
     log: Path = _in_home("log")
     feedback_url: str = _sqlite_in_home("feedback.db")
+    feedback_contradictions: float = Field(default=0.8, gt=0, le=1)
+    feedback_share: float = Field(default=0.5, gt=0, lt=1)
     trigger_url: str = _sqlite_in_home("trigger.db")
     trigger_token: SecretStr | None = None
     runs: Path = _in_home("runs")

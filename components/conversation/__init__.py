@@ -5,7 +5,7 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 
 from components.conversation.audio import SAMPLE_RATE, Sound, listen, read_audio
 from components.conversation.audio_length import Length, audio_duration, measure
-from components.conversation.manifest import FEEDBACK, read_manifest, write_manifest
+from components.conversation.manifest import FEEDBACK, SOURCES, read_manifest, write_manifest
 from components.conversation.recordings import (
     AUDIO_SUFFIX,
     WHOLE,

@@ -26,6 +26,12 @@ FEEDBACK = "feedback"
 """The fold of recordings that came back from traffic: only ever trained on."""
 
 
+SOURCES = "sources.json"
+"""The file beside the manifest of what came back from traffic: who gave each label, and the log's
+name of each recording. {"feedback-…": {"recording": "…", "labels": {"<utterance id>": "web-team"}}}
+"""
+
+
 class _Row(BaseModel):
     recording: str
     audio: str

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base import Cache, InputError, atomic_path
+from components.conversation.manifest import FEEDBACK
 from components.conversation.types import Progress, Recording
 
 WHOLE = (0, 1)
@@ -120,7 +121,11 @@ def work_through(
         paths = {kind: folder / f"{recording.name}{suffix}" for kind, folder in folders.items()}
         if not all(path.exists() for path in paths.values()):
             names = key(recording)
-            cached = {kind: cache.path(kind, *names, suffix=suffix) for kind in folders}
+            # What came back from traffic must be found again when it is erased.
+            owner = recording.name if recording.fold == FEEDBACK else ""
+            cached = {
+                kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in folders
+            }
             if not all(path.exists() for path in cached.values()):
                 for kind, text in make(recording).items():
                     with atomic_path(cached[kind]) as temporary:

@@ -1,24 +1,43 @@
 """A corpus with what came back from traffic beside it, as one corpus."""
 
+import json
+import logging
 import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from components.base import Cache, InputError, atomic_path
-from components.conversation import FEEDBACK, read_manifest, write_manifest
+from components.base import Cache, InputError, atomic_path, json_digest, read_json
+from components.conversation import FEEDBACK, SOURCES, Recording, read_manifest, write_manifest
 from components.corpus.check import corpus_digest
 from components.corpus.reader import read_corpus
 
 SYNTHETIC = "voices.json"
 """A corpus' mark that nobody speaks in it (see `check_corpus`)."""
 
+MAX_SHARE = 0.5
+"""Of the labels that are trained on, the share that may come from one source."""
 
-def join_feedback(corpus: Path, feedback: Path, cache: Cache) -> Path:
+logger = logging.getLogger("moodline.feedback")
+logger.setLevel(logging.INFO)
+
+
+def join_feedback(
+    corpus: Path, feedback: Path, cache: Cache, *, max_share: float = MAX_SHARE
+) -> Path:
     """A corpus and the feedback as one corpus, its audio linked or copied; the result is cached.
+
+    No source gives more than its share of the labels: which of them are left out is decided by
+    digests, so nobody can choose. How many were is logged in one line.
 
     Args:
         corpus: the labelled corpus' folder.
         feedback: of `moodline feedback export`; all its recordings are of the fold `FEEDBACK`,
-            which is only ever trained on.
+            which is only ever trained on. Where it does not say who gave a label, all are of one
+            source.
+        max_share: of all labels, the corpus' among them, that may come from one source.
         cache: where the new corpus lies.
 
     Returns:
@@ -38,10 +57,67 @@ def join_feedback(corpus: Path, feedback: Path, cache: Cache) -> Path:
     both = {r.name for r in labelled} & {r.name for r in corrected}
     if both:
         raise InputError(f"{feedback}: {min(both)} is in {corpus} too")
+    sources = read_json(feedback / SOURCES) if (feedback / SOURCES).is_file() else {}
+    own = sum(len(recording.utterances) for recording in labelled)
+    corrected = _capped(corrected, _origins(corrected, sources), own, max_share)
     out = cache.path("corpora", corpus_digest(labelled), corpus_digest(corrected))
     if not out.is_dir():
         with atomic_path(out) as temporary:
             write_manifest(temporary, [*labelled, *corrected], take_audio=True)
+            # What is erased later must be found.
+            known = {r.name: sources[r.name] for r in corrected if r.name in sources}
+            text = json.dumps(known, ensure_ascii=False, indent=1)
+            (temporary / SOURCES).write_text(text, encoding="utf-8")
             if (corpus / SYNTHETIC).is_file():
                 shutil.copyfile(corpus / SYNTHETIC, temporary / SYNTHETIC)
     return out
+
+
+def _origins(recordings: Sequence[Recording], sources: Mapping[str, Any]) -> dict[str, str]:
+    """Who gave each utterance's label."""
+    return {
+        utterance.id: sources.get(recording.name, {}).get("labels", {}).get(utterance.id, "")
+        for recording in recordings
+        for utterance in recording.utterances
+    }
+
+
+def _capped(
+    recordings: Sequence[Recording], origins: Mapping[str, str], own: int, max_share: float
+) -> list[Recording]:
+    """The recordings with at most so many labels of each source as its share allows."""
+    counts = Counter(origins.values())
+    limit = most_labels(counts.values(), own, max_share)
+    kept: set[str] = set()
+    for origin, count in counts.items():
+        ids = [name for name, source in origins.items() if source == origin]
+        kept.update(sorted(ids, key=json_digest)[:limit])
+        if count > limit:
+            logger.warning(
+                "%d of %d labels of %s are left out: one source gives at most %g %% of the labels",
+                count - limit, count, origin or "one source", 100 * max_share,
+            )  # fmt: skip
+    parts = [
+        replace(r, utterances=tuple(u for u in r.utterances if u.id in kept)) for r in recordings
+    ]
+    if not (remaining := [part for part in parts if part.utterances]):
+        raise InputError("the corpus has too few labels to train on feedback beside it")
+    return remaining
+
+
+def most_labels(counts: Iterable[int], own: int, max_share: float) -> int:
+    """How many labels each source may give, so that none gives more than its share of all.
+
+    Args:
+        counts: the labels that each source has given.
+        own: labels of the corpus itself.
+    """
+    counts = list(counts)
+    low, high = 0, max(counts, default=0)
+    while low < high:  # if so many are allowed, fewer are, too
+        middle = (low + high + 1) // 2
+        if middle <= max_share * (own + sum(min(count, middle) for count in counts)):
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -4,7 +4,7 @@ Both are tables of one database, SQLite or PostgreSQL, that the replicas of a se
 
     moodline_turns            what was answered; a row a turn
     moodline_feedback         what people say a turn's emotion is
-    moodline_erased           recordings that were erased
+    moodline_under_way        recordings that are being analysed
 
 The log's folder holds what is no table:
 
@@ -12,24 +12,32 @@ The log's folder holds what is no table:
     key                       what recordings' names are hashed with
 """
 
+from components.traffic.answers import AmbiguousRequestError, Asker
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.export import export_feedback, export_log, read_export
-from components.traffic.feedback import (
+from components.traffic.copies import Copies
+from components.traffic.entries import (
+    NO_KEY,
     Correction,
     Feedback,
-    FeedbackStore,
-    UnknownRequestError,
     contradicted,
     standing,
 )
+from components.traffic.export import export_feedback, export_log, read_export
+from components.traffic.feedback import (
+    FeedbackStore,
+    TooManyStatementsError,
+    UnknownRequestError,
+)
+from components.traffic.review import Held, held
 from components.traffic.rows import (
     MEASURES,
     LoggedRequest,
     LoggedTurn,
     entropy,
+    owner_id,
     recording_id,
     recording_key,
     schema,
 )
-from components.traffic.turn_log import TurnLog
+from components.traffic.turn_log import ErasedTurns, TurnLog
 from components.traffic.writer import LogWriter

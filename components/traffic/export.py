@@ -1,5 +1,6 @@
 """What leaves the database: feedback as a labelled corpus, for training only; turns as Parquet."""
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
@@ -9,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base import InputError, atomic_path
-from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
+from components.conversation import FEEDBACK, SOURCES, Recording, Utterance, write_manifest
 from components.traffic.audio import kept_audio
-from components.traffic.feedback import Feedback, standing
+from components.traffic.copies import mixed_name
+from components.traffic.entries import Feedback, standing
+from components.traffic.review import without_held
 from components.traffic.rows import schema
 from components.traffic.turn_log import TurnLog
 
@@ -27,51 +30,98 @@ class Exported:
         recordings: how many requests' sound.
         turns: labelled turns in them.
         without_audio: labelled turns whose sound was not kept, or is no longer.
+        held: entries that wait for a person (see `components.traffic.review`).
     """
 
     recordings: int
     turns: int
     without_audio: int
+    held: int = 0
 
 
-def export_feedback(entries: Iterable[Feedback], log: Path, out: Path) -> Exported:
+def export_feedback(
+    entries: Iterable[Feedback], log: Path, out: Path, *, limit: float = 1.0
+) -> Exported:
     """Write a corpus with a manifest: the sound that was kept and the labels that stand.
 
-    Every recording's fold is `FEEDBACK`, which is never tested on nor chosen by.
+    Every recording's fold is `FEEDBACK`, which is never tested on nor chosen by. Beside the
+    manifest stands who gave each label, and the log's name of each recording.
 
     Args:
         log: the log's folder, where the sound lies.
         out: the corpus' folder, written whole or not at all.
+        limit: the share of a key's labels that may contradict the model; beyond it they are held.
 
     Raises:
         InputError: there is nothing that could be exported.
     """
+    entries = list(entries)
+    free = without_held(entries, limit)
     recordings: list[Recording] = []
+    sources: dict[str, dict[str, object]] = {}
     labelled = missing = 0
-    for _, group in groupby(standing(entries), key=lambda entry: entry.request_id):
-        turns = list(group)
+    for turns, name in _by_answer(standing(free)):
         sound = kept_audio(log, asdict(turns[0]))
         labelled += len(turns)
-        if sound is None:
+        if sound is None or name is None:
             missing += len(turns)
-        else:
-            recordings.append(_recording(turns, sound))
+            continue
+        recordings.append(_recording(name, turns, sound))
+        labels = {_utterance_id(name, turn): turn.origin for turn in turns}
+        sources[name] = {"recording": turns[0].recording, "labels": labels}
+    waiting = len(entries) - len(free)
     if not labelled:
-        raise InputError("there is no feedback yet; nothing was exported")
+        _refuse_none(waiting)
     if not recordings:
         raise InputError(
             f"of none of the {labelled} labelled turns the sound was kept; nothing was exported"
             " (MOODLINE_LOG_AUDIO=true keeps it from now on)"
         )
-    write_manifest(out, recordings, take_audio=True)
-    return Exported(len(recordings), labelled - missing, missing)
+    with atomic_path(out) as temporary:
+        write_manifest(temporary, recordings, take_audio=True)
+        text = json.dumps(sources, ensure_ascii=False, indent=1)
+        (temporary / SOURCES).write_text(text, encoding="utf-8")
+    return Exported(len(recordings), labelled - missing, missing, waiting)
 
 
-def _recording(turns: list[Feedback], sound: Path) -> Recording:
-    name = f"{FEEDBACK}-{turns[0].request_id}"
+def _refuse_none(waiting: int) -> None:
+    if waiting:
+        raise InputError(
+            f"all feedback is held for a person ({waiting} entries; see `moodline feedback"
+            " review`); nothing was exported"
+        )
+    raise InputError("there is no feedback yet; nothing was exported")
+
+
+def _by_answer(entries: Iterable[Feedback]) -> Iterator[tuple[list[Feedback], str | None]]:
+    """The entries on each answer, with the name of its recording in the export.
+
+    Version 0.1 knew a request by its sender's id. Of two answers to one id about one recording only
+    the later one's sound is there: the earlier one has no name.
+    """
+    answers = [list(g) for _, g in groupby(entries, key=lambda e: e.answered[:3])]
+    recordings: dict[str, set[str]] = {}
+    latest: dict[tuple[str, str], datetime] = {}
+    for turns in answers:
+        request_id, recording, time, _ = turns[0].answered
+        recordings.setdefault(request_id, set()).add(recording)
+        latest[request_id, recording] = time  # they are in order of time
+    for turns in answers:
+        request_id, recording, time, _ = turns[0].answered
+        name = f"{FEEDBACK}-{request_id}"
+        if len(recordings[request_id]) > 1:
+            name = mixed_name(request_id, recording)
+        yield turns, name if time == latest[request_id, recording] else None
+
+
+def _utterance_id(name: str, turn: Feedback) -> str:
+    return f"{name}_{turn.turn:04d}"
+
+
+def _recording(name: str, turns: list[Feedback], sound: Path) -> Recording:
     utterances = tuple(
         Utterance(
-            id=f"{name}_{turn.turn:04d}",
+            id=_utterance_id(name, turn),
             recording=name,
             start=turn.start,
             end=turn.end,

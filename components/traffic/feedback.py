@@ -1,26 +1,29 @@
-"""What people say a turn's emotion is, kept with what the model had said.
+"""Feedback in the database: kept with what it corrects, read, accepted, dropped."""
 
-Entries are only ever added. Of several on one turn **the latest of a reviewer stands, else the
-latest of an agent**: a reviewer listens to the recording, an agent remembers the call.
-"""
-
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any, Literal, get_args
+from typing import Any
 
-from sqlalchemy import insert, select
+import sqlalchemy as sa
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from components.base import InputError, in_utc
-from components.conversation import EMOTIONS, Seconds
+from components.traffic.answers import Asker, find_request
+from components.traffic.entries import (
+    NO_KEY,
+    Correction,
+    Feedback,
+    Recorded,
+    standing,
+    votes,
+)
 from components.traffic.tables import FEEDBACK, traffic_database
-from components.traffic.turn_log import find_request
 
-Source = Literal["agent", "reviewer"]
-SOURCES: tuple[str, ...] = get_args(Source)
-"""Who may say so; a later one outranks an earlier one."""
+MAX_STATEMENTS = 20
+"""Of one voter on one turn; all of them are kept."""
 
 _ATTEMPTS = 20
 
@@ -31,76 +34,10 @@ class UnknownRequestError(InputError):
     http_status = 404
 
 
-@dataclass(frozen=True, slots=True)
-class Correction:
-    """What somebody says.
+class TooManyStatementsError(InputError):
+    """One voter has said too many things of one turn."""
 
-    Attributes:
-        request_id: of the answer that held the turn.
-        turn: its place in that answer, from 0.
-        emotion: the right one; the model's own confirms it.
-        source: who says so: an agent or a reviewer.
-        author: which one, where the caller tells.
-    """
-
-    request_id: str
-    turn: int
-    emotion: str
-    source: str
-    author: str = ""
-
-    def __post_init__(self) -> None:
-        if self.emotion not in EMOTIONS:
-            raise InputError(f"emotion {self.emotion!r}: name one of {', '.join(EMOTIONS)}")
-        if self.source not in SOURCES:
-            raise InputError(f"source {self.source!r}: name one of {', '.join(SOURCES)}")
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """An entry: a correction and the turn it corrects, as it was answered.
-
-    Attributes:
-        number: of the entry on its turn, from 1.
-        given: when it was.
-        recording: hashed, as in the log.
-        time: of the answer.
-        version: of the model that answered.
-        predicted: its emotion.
-    """
-
-    request_id: str
-    turn: int
-    number: int
-    emotion: str
-    source: str
-    author: str
-    given: datetime
-    recording: str
-    time: datetime
-    version: int
-    predicted: str
-    confidence: float
-    speaker: str
-    start: Seconds
-    end: Seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What became of a correction.
-
-    Attributes:
-        entry: as it is kept.
-        new: False where the same source's last feedback was the same; nothing was added.
-        contradicts: how many entries on this turn name another emotion.
-        stands: the turn's emotion by the rule.
-    """
-
-    entry: Feedback
-    new: bool
-    contradicts: int
-    stands: str
+    http_status = 409
 
 
 class FeedbackStore:
@@ -116,21 +53,30 @@ class FeedbackStore:
     def __init__(self, url: str) -> None:
         self._database = traffic_database(url)
 
-    def record(self, correction: Correction) -> Recorded:
+    def record(self, correction: Correction, asker: Asker | None = None) -> Recorded:
         """Keep a correction, with the turn that it corrects.
 
+        Args:
+            asker: whose answer it must be; None: anybody's.
+
         Raises:
-            UnknownRequestError: the log holds no such request or turn.
+            UnknownRequestError: the asker was given no such answer, or it has no such turn.
+            AmbiguousRequestError: the sender gave that id to several recordings.
+            TooManyStatementsError: the voter has said too many things of this turn.
             Unavailable: the database does not answer.
         """
-        row = _answer(correction, find_request(self._database, correction.request_id))
+        row = _answer(correction, find_request(self._database, correction.request_id, asker))
         for _ in range(_ATTEMPTS):
-            before = self.of_turn(correction.request_id, correction.turn)
-            author = (correction.source, correction.author)
-            same = next((e for e in reversed(before) if (e.source, e.author) == author), None)
-            if same is not None and same.emotion == correction.emotion:
-                return _recorded(same, before, new=False)
-            entry = _entry(correction, row, len(before) + 1)
+            before = self._of_turn(row["request_id"], correction.turn)
+            entry = _entry(correction, row, max((e.number for e in before), default=0) + 1)
+            before = [other for other in before if other.answered == entry.answered]
+            own = [other for other in before if other.vote == entry.vote]
+            if own and own[-1].emotion == entry.emotion:
+                return _recorded(own[-1], before, new=False)
+            if len(own) >= MAX_STATEMENTS:
+                raise TooManyStatementsError(
+                    f"turn {correction.turn} has {len(own)} statements by this sender already"
+                )
             with self._database.begin() as connection:
                 try:
                     connection.execute(insert(FEEDBACK).values(asdict(entry)))
@@ -140,9 +86,53 @@ class FeedbackStore:
             return _recorded(entry, [*before, entry], new=True)
         raise TimeoutError("too many write feedback on one turn at the same time")
 
-    def of_turn(self, request_id: str, turn: int) -> list[Feedback]:
+    def _of_turn(self, request_id: str, turn: int) -> list[Feedback]:
         """A turn's entries, in the order in which they came."""
         return self._select(FEEDBACK.c.request_id == request_id, FEEDBACK.c.turn == turn)
+
+    def drop(
+        self,
+        *,
+        author: str | None = None,
+        request: str | None = None,
+        since: datetime | None = None,
+    ) -> int:
+        """Delete the entries to which all of this applies; how many there were.
+
+        Args:
+            author: who said so: an author, or the name of an API key.
+            request: the request_id of the answer.
+            since: given then or later.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        conditions = []
+        if author is not None:
+            conditions.append(or_(FEEDBACK.c.author == author, FEEDBACK.c.voter == author))
+        if request is not None:
+            conditions.append(FEEDBACK.c.request_id == request)
+        if since is not None:
+            conditions.append(FEEDBACK.c.given >= since.astimezone(UTC))
+        return self._delete(*conditions)
+
+    def drop_origin(self, origin: str) -> int:
+        """Delete what came from one key and was not accepted; how many entries there were."""
+        return self._delete(*_pending(origin))
+
+    def accept(self, origin: str) -> int:
+        """Mark what came from one key as accepted by a person; how many entries there were."""
+        with self._database.begin() as connection:
+            accepted = update(FEEDBACK).where(*_pending(origin)).values(accepted=True)
+            return connection.execute(accepted).rowcount
+
+    def _delete(self, *conditions: sa.ColumnElement[bool]) -> int:
+        if not self._database.exists:
+            return 0
+        with self._database.begin() as connection:
+            dropped = connection.execute(delete(FEEDBACK).where(*conditions)).rowcount
+        self._database.empty_wal()
+        return dropped
 
     def entries(self, since: datetime | None = None) -> list[Feedback]:
         """All entries on what was answered since then, by request and turn.
@@ -171,23 +161,17 @@ class FeedbackStore:
         with self._database.begin() as connection:
             rows = connection.execute(select(FEEDBACK).where(*conditions).order_by(*order))
             entries = [Feedback(**row._asdict()) for row in rows]
-        return [replace(e, given=in_utc(e.given), time=in_utc(e.time)) for e in entries]
+        return [
+            replace(e, given=in_utc(e.given), time=in_utc(e.time), accepted=bool(e.accepted))
+            for e in entries
+        ]
 
 
-def standing(entries: Iterable[Feedback]) -> list[Feedback]:
-    """The entry that stands on each turn: the latest of a reviewer, else the latest of an agent."""
-    best: dict[tuple[str, int], Feedback] = {}
-    for entry in sorted(entries, key=lambda e: (SOURCES.index(e.source), e.number)):
-        best[entry.request_id, entry.turn] = entry
-    return [best[key] for key in sorted(best)]
-
-
-def contradicted(entries: Iterable[Feedback]) -> int:
-    """How many turns people disagree on."""
-    emotions: dict[tuple[str, int], set[str]] = {}
-    for entry in entries:
-        emotions.setdefault((entry.request_id, entry.turn), set()).add(entry.emotion)
-    return sum(len(different) > 1 for different in emotions.values())
+def _pending(origin: str) -> tuple[sa.ColumnElement[bool], ...]:
+    """Conditions: an entry comes from that key, and nobody has accepted it."""
+    voter = FEEDBACK.c.voter
+    mine = or_(voter.is_(None), voter == "") if origin == NO_KEY else voter == origin
+    return mine, FEEDBACK.c.accepted.is_not(True)
 
 
 def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
@@ -203,11 +187,12 @@ def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mappin
 
 
 def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedback:
-    names = ("recording", "time", "version", "confidence", "speaker", "start", "end")
+    names = ("request_id", "recording", "time", "version", "confidence", "speaker", "start", "end")
     answer = {name: row[name] for name in names} | {"predicted": row["emotion"]}
-    return Feedback(**asdict(correction), **answer, number=number, given=datetime.now(UTC))
+    said = asdict(correction) | answer
+    return Feedback(**said, number=number, given=datetime.now(UTC))
 
 
 def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Recorded:
-    against = sum(other.emotion != entry.emotion for other in entries)
+    against = sum(other.emotion != entry.emotion for other in votes(entries))
     return Recorded(entry, new, against, standing(entries)[0].emotion)

@@ -82,6 +82,7 @@ def migrate(folder: Path, database: Database) -> None:
         with database.begin() as connection:
             connection.execute(delete(TURNS).where(*is_late()))
             if not has_older_log(folder):  # no file can be met again
+                connection.execute(delete(ERASED))
                 mine = MIGRATED.c.name.startswith(_prefix(folder), autoescape=True)
                 connection.execute(delete(MIGRATED).where(mine))
         if files:

@@ -6,7 +6,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,7 +49,7 @@ class LoggedRequest:
     """A request that is answered.
 
     Attributes:
-        request_id: the caller gives it back with feedback.
+        request_id: names this answer and no other one; the caller gives it back with feedback.
         recording: the recording's name, hashed (see `recording_id`).
         time: of the answer.
         route: of the API.
@@ -57,6 +57,8 @@ class LoggedRequest:
         alias: that the version had: production, staging or candidate.
         audio: whether the recording was kept.
         turns: in the order of the answer; none where nobody speaks.
+        owner: the API key that asked, hashed (see `owner_id`).
+        correlation: the sender's own id of the request; several requests may share one.
     """
 
     request_id: str
@@ -67,10 +69,12 @@ class LoggedRequest:
     alias: str
     audio: bool
     turns: tuple[LoggedTurn, ...]
+    owner: str = ""
+    correlation: str | None = None
 
     def rows(self) -> list[dict[str, Any]]:
         """As rows of the database; a request without turns is one row without a turn."""
-        names = ("request_id", "recording", "route", "version", "alias", "audio")
+        names = [field.name for field in fields(self) if field.name not in ("time", "turns")]
         request = {name: getattr(self, name) for name in names}
         request["time"] = self.time.astimezone(UTC)
         turns = [_turn_columns(turn) | {"turn": n} for n, turn in enumerate(self.turns)]
@@ -180,3 +184,8 @@ def recording_key(folder: Path) -> bytes:
 def recording_id(name: str, key: bytes) -> str:
     """A recording's name as the log holds it: hashed with the log's key."""
     return hmac.digest(key, name.encode(), "sha256").hex()[:32]
+
+
+def owner_id(owner: str, key: bytes) -> str:
+    """The name of an API key as the log holds it, hashed with the log's key; none stays none."""
+    return recording_id(f"owner of recordings\0{owner}", key) if owner else ""

@@ -1,4 +1,7 @@
-"""The tables of the database: turns as they were answered, feedback on them, what was erased."""
+"""The tables of the database: turns as they were answered, feedback on them, what is under way.
+
+A column that a table got after version 0.1 is nullable: it is null in what that version wrote.
+"""
 
 import sqlalchemy as sa
 
@@ -35,11 +38,18 @@ TURNS = sa.Table(
     sa.Column("snr_db", sa.Float),
     sa.Column("asr_confidence", sa.Float),
     sa.Column("text", sa.Text),
+    sa.Column("owner", sa.Text),
+    sa.Column("correlation", sa.Text, index=True),
 )
 """A row a turn; a request without turns has one row, `turn` null. Vectors are float32, little
-endian."""
+endian. `owner` is the API key that asked, hashed (see `owner_id`), and "" where no key was needed.
+`correlation` is the id that the sender gave the request; several requests may share one. Both are
+null in what version 0.1 logged, and its `request_id` may be the sender's."""
 
 COLUMNS = tuple(column.name for column in TURNS.c if column.name != "id")
+
+EXPORTED = tuple(name for name in COLUMNS if name not in ("owner", "correlation"))
+"""The columns that Arrow and Parquet hold."""
 
 _HAS_TEXT = TURNS.c.text.is_not(None)
 sa.Index("ix_moodline_turns_text", TURNS.c.time, sqlite_where=_HAS_TEXT, postgresql_where=_HAS_TEXT)
@@ -62,7 +72,21 @@ FEEDBACK = sa.Table(
     sa.Column("speaker", sa.String(100), nullable=False),
     sa.Column("start", sa.Float, nullable=False),
     sa.Column("end", sa.Float, nullable=False),
+    sa.Column("voter", sa.String(100)),
+    sa.Column("accepted", sa.Boolean),
 )
+"""An entry a row. `voter` is the name of the API key that said it, "" where none was needed, and
+null in what version 0.1 wrote. `accepted` is true once a person has accepted the entry."""
+
+UNDER_WAY = sa.Table(
+    "moodline_under_way",
+    METADATA,
+    sa.Column("request_id", sa.String(100), primary_key=True),
+    sa.Column("recording", sa.Text, nullable=False, index=True),
+    sa.Column("began", _TIME, nullable=False),
+    sa.Column("erased", sa.Boolean, nullable=False),
+)
+"""Recordings that are being analysed. An erasure marks them, and a marked one is not kept."""
 
 ERASED = sa.Table(
     "moodline_erased",
@@ -71,8 +95,8 @@ ERASED = sa.Table(
     sa.Column("recording", sa.Text, nullable=False, index=True),
     sa.Column("time", _TIME, nullable=False),
 )
-"""Erasures. A turn of such a recording that was answered before one does not count, even if a
-writer adds it afterwards."""
+"""Erasures by version 0.1, while some of its files are not in the database yet. A turn of such a
+recording that was answered before its erasure does not count."""
 
 MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, primary_key=True))
 """Files of an older log whose rows are in `TURNS`."""

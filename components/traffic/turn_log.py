@@ -4,25 +4,26 @@ Sound that the operator keeps lies beside it, in the log's folder (see `componen
 """
 
 import logging
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from glob import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from components.base import Database, database_errors
-from components.conversation import Seconds
+from components.base import Database
 from components.traffic.audio import audio_of, audio_path
 from components.traffic.older_log import has_older_log, migrate
 from components.traffic.rows import schema, to_table
 from components.traffic.tables import (
-    COLUMNS,
     ERASED,
+    EXPORTED,
     FEEDBACK,
     TURNS,
+    UNDER_WAY,
     counts,
     is_late,
     traffic_database,
@@ -36,11 +37,25 @@ logger = logging.getLogger(__name__)
 _ROWS = 4096
 """That are read at a time."""
 
-_ATTEMPTS = 5
-_PAUSE: Seconds = 0.2
-"""Of emptying SQLite's write-ahead log, and between two of them."""
+ABANDONED = timedelta(days=2)
+"""No analysis takes so long: its process has died."""
 
-_SELECT = select(*(TURNS.c[name] for name in COLUMNS))
+_SELECT = select(*(TURNS.c[name] for name in EXPORTED))
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedTurns:
+    """What an erasure found in the log.
+
+    Attributes:
+        logged: turns and sound files.
+        feedback: entries.
+        under_way: analyses that go on now; nothing of them will be kept.
+    """
+
+    logged: int
+    feedback: int
+    under_way: int
 
 
 class TurnLog:
@@ -130,38 +145,113 @@ class TurnLog:
         batches = self.batches(since, until, version=version)
         return pa.concat_tables([schema().empty_table(), *batches])
 
-    def erase(self, recordings: Iterable[str], now: datetime | None = None) -> tuple[int, int]:
-        """Erase recordings: turns, sound and feedback. What is answered later is kept.
+    def begin(self, request_id: str, recording: str) -> None:
+        """Note that a recording is being analysed, so that `erase` reaches it.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        row = {"request_id": request_id, "recording": recording, "erased": False}
+        mine = UNDER_WAY.c.request_id == request_id
+        with self.open().begin() as connection:
+            connection.execute(delete(UNDER_WAY).where(mine))  # of a process that died in the job
+            connection.execute(insert(UNDER_WAY), row | {"began": datetime.now(UTC)})
+
+    def end(self, request_id: str) -> bool:
+        """Note that the analysis has ended, and what is to be kept of it is written.
+
+        Returns:
+            True where the recording was erased meanwhile; nothing of this request is kept then.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        mine = UNDER_WAY.c.request_id == request_id
+        with self._database.begin() as connection:
+            ended = delete(UNDER_WAY).where(mine).returning(UNDER_WAY.c.erased)
+            erased = bool(connection.execute(ended).scalar())
+        if erased:
+            self._forget([request_id])
+        return erased
+
+    def _forget(self, request_ids: Sequence[str]) -> None:
+        """Delete the turns and the sound of requests."""
+        with self._database.begin() as connection:
+            connection.execute(delete(TURNS).where(TURNS.c.request_id.in_(request_ids)))
+        for request_id in request_ids:
+            for path in (self.folder / "audio").glob(f"day=*/*.{escape(request_id)}.flac"):
+                path.unlink(missing_ok=True)
+        self._database.empty_wal()
+
+    def requests(self, recordings: Collection[str]) -> set[str]:
+        """The ids of the requests that something is kept of, by their recordings.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        sound = (path for recording in recordings for path in audio_of(self.folder, recording))
+        found = {path.stem.partition(".")[2] for path in sound}
+        if self.exists:
+            with self.open().begin() as connection:
+                for table in (TURNS, FEEDBACK):
+                    query = select(table.c.request_id).where(table.c.recording.in_(recordings))
+                    found.update(connection.execute(query.distinct()).scalars())
+        return found
+
+    def clips(self, correlation: str, owner: str) -> set[str]:
+        """The recordings that stand for the clips of requests to which the sender gave that id.
+
+        Args:
+            owner: as `owner_id` gives it.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not self.exists:
+            return set()
+        query = select(TURNS.c.recording).where(
+            TURNS.c.correlation == correlation,
+            TURNS.c.owner == owner,
+            TURNS.c.route == "/v1/classify",
+        )
+        with self.open().begin() as connection:
+            return set(connection.execute(query).scalars())
+
+    def erase(self, recordings: Collection[str]) -> ErasedTurns:
+        """Erase recordings: turns, sound, feedback, and what is being analysed now.
+
+        Nothing is left of a recording that is not known. What is sent later is kept.
 
         Args:
             recordings: as they stand in the log (see `recording_id`).
 
-        Returns:
-            How many turns and sound files there were, and how many entries of feedback.
-
         Raises:
             Unavailable: the database does not answer; nothing was erased.
         """
-        recordings, now = list(recordings), now or datetime.now(UTC)
-        turns = feedback = 0
+        turns = feedback = under_way = 0
         if self.exists:
-            erasures = [{"recording": recording, "time": now} for recording in recordings]
             with self.open().begin() as connection:
-                connection.execute(insert(ERASED), erasures)
-                answered = (TURNS.c.recording.in_(recordings), TURNS.c.time <= now)
-                turns = connection.execute(delete(TURNS).where(*answered)).rowcount
+                # Committed before the rest: an analysis writes its turns first, and then looks
+                # whether it was erased.
+                mine = UNDER_WAY.c.recording.in_(recordings)
+                marked = update(UNDER_WAY).where(mine).values(erased=True)
+                under_way = connection.execute(marked).rowcount
+            with self.open().begin() as connection:
+                logged = TURNS.c.recording.in_(recordings)
+                turns = connection.execute(delete(TURNS).where(logged)).rowcount
                 corrected = FEEDBACK.c.recording.in_(recordings)
                 feedback = connection.execute(delete(FEEDBACK).where(corrected)).rowcount
-            _empty_wal(self._database)
+            self._database.empty_wal()
         files = [path for recording in recordings for path in audio_of(self.folder, recording)]
         for path in files:
             path.unlink(missing_ok=True)
-        return turns + len(files), feedback
+        return ErasedTurns(turns + len(files), feedback, under_way)
 
     def sweep(
         self, *, content_days: float, days: float, now: datetime | None = None
     ) -> tuple[int, int]:
-        """Delete what is too old, the content (words, sound) first; and late rows of the erased.
+        """Delete what is too old, the content (words, sound) first; and what an analysis that died
+        has left of an erased recording.
 
         Args:
             content_days: how long words and sound are kept.
@@ -185,11 +275,16 @@ class TurnLog:
                     audio_path(self.folder, recording, request_id, time).unlink(missing_ok=True)
                 deleted += connection.execute(delete(TURNS).where(*is_late())).rowcount
                 deleted += connection.execute(delete(TURNS).where(TURNS.c.time < whole)).rowcount
-                connection.execute(delete(ERASED).where(ERASED.c.time < whole))
+                if not has_older_log(self.folder):
+                    connection.execute(delete(ERASED))
+                died = UNDER_WAY.c.began < now - ABANDONED
+                gone = select(UNDER_WAY.c.request_id).where(died, UNDER_WAY.c.erased)
+                abandoned = list(connection.execute(gone).scalars())
+                connection.execute(delete(UNDER_WAY).where(died))
                 has_old_text = (TURNS.c.time < content, TURNS.c.text.is_not(None))
                 without_text = update(TURNS).where(*has_old_text).values(text=None)
                 emptied = connection.execute(without_text).rowcount
-            _empty_wal(self._database)
+            self._forget(abandoned)
         for path in (self.folder / "audio").glob("day=*/[!.]*.flac"):
             day = datetime.strptime(path.parent.name, "day=%Y-%m-%d").replace(tzinfo=UTC)
             if day + timedelta(days=1) <= min(content, now):
@@ -200,33 +295,3 @@ class TurnLog:
     def close(self) -> None:
         """Let go of the connections."""
         self._database.close()
-
-
-def find_request(database: Database, request_id: str) -> list[dict[str, Any]]:
-    """The rows of a request, by turn; none if it is not in the log.
-
-    Callers may name two requests alike; the later one counts.
-    """
-    query = _SELECT.where(TURNS.c.request_id == request_id, counts())
-    with database.begin() as connection:
-        rows = to_table(connection.execute(query).all()).to_pylist()
-    last = max((row["time"] for row in rows), default=None)
-    return sorted((row for row in rows if row["time"] == last), key=lambda row: row["turn"] or 0)
-
-
-def _empty_wal(database: Database) -> None:
-    """SQLite: what was deleted is not to stay in the write-ahead log either.
-
-    It cannot be emptied while somebody reads. Writers wait for an attempt, so attempts are short.
-    """
-    if not database.is_sqlite:
-        return
-    with database_errors(database.name), database.open().connect() as connection:
-        connection.detach()  # no other use has this timeout
-        connection.exec_driver_sql("PRAGMA busy_timeout=0")
-        for _ in range(_ATTEMPTS):
-            if not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]:
-                return
-            time.sleep(_PAUSE)
-    stays = "what was deleted stays in its write-ahead log until the next erasure or sweep"
-    logger.warning("%s: somebody reads it, so %s", database.name, stays)

@@ -14,6 +14,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from components.base import Cache, atomic_path, json_digest
+from components.conversation import FEEDBACK
 from components.fusion import clip_windows
 from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
@@ -71,7 +72,9 @@ def encode_rows(
 
     def states(row: Row) -> list[EncodedWindow]:
         key = (*encoder, sound.digest(row), row.start, row.end, row.text)
-        path = cache.path("states", *key, suffix=".safetensors")
+        # What came back from traffic must be found again when it is erased.
+        owner = row.recording if row.fold == FEEDBACK else ""
+        path = cache.path("states", *key, suffix=".safetensors", owner=owner)
         if not path.exists():
             windows = _encode(model, tokenizer, row, sound)
             arrays = {}

@@ -85,6 +85,8 @@ GROUPS = {
         "What people said of the answers.",
         export=traffic.export_feedback_command,
         show=traffic.show_feedback_command,
+        review=traffic.review_feedback_command,
+        drop=traffic.drop_feedback_command,
     ),
     "log": _group(
         "The prediction log.", export=traffic.export_log_command, erase=traffic.erase_command

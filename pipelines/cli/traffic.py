@@ -1,15 +1,16 @@
 """`moodline log` and `moodline feedback`: what the service keeps, taken out, erased, counted."""
 
 from collections import Counter
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from components.base import InputError, check_new_folder, check_writable
+from components.base import InputError, check_new_folder, check_writable, in_utc
 from components.config import Settings
 from pipelines.cli.console import note, out, print_json, spinner
 from pipelines.cli.options import AsJson, Window, start_of
@@ -49,29 +50,39 @@ def erase_command(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Erase a recording: its turns, sound and feedback. An export is a copy: see to it yourself.
+    """Erase a recording: jobs, turns, sound, feedback, copies of retrainings, what is under way.
 
     Recordings of two API keys are two, whatever their names: of one that came with a key only
-    `--owner` finds the turns. Exit status 2: nothing is kept of such a recording.
+    `--owner` finds anything. What you exported is a copy: see to it yourself. Exit status 2:
+    nothing is kept of such a recording.
     """
-    from components.conversation import recording_names
-    from components.traffic import TurnLog, recording_id, recording_key
+    from components.traffic import Copies, TurnLog
+    from serving.api.database import ServiceDatabase
+    from serving.api.erasure import erase_recording
+    from serving.api.job_store import JobStore
+    from serving.api.uploads import UploadFolder
+    from serving.settings import ServeSettings
 
-    settings = Settings()
-    nothing = f"{recording}: nothing is kept of a recording of that name" + (
-        f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
-    )
-    if not settings.log.is_dir():
-        raise InputError(nothing)
-    key = recording_key(settings.log)
-    ids = [recording_id(f"{owner}/{name}", key) for name in recording_names(recording)]
-    with closing(TurnLog(settings.log, settings.feedback_url)) as log:
-        logged, feedback = log.erase(ids)
-    if not logged and not feedback:
-        raise InputError(nothing)
+    settings, serve = Settings(), ServeSettings()
+    copies = Copies(settings.runs, settings.cache)
+    uploads = UploadFolder(serve.shared_folder(settings.home))
+    with ExitStack() as stack:
+        store = stack.enter_context(closing(ServiceDatabase(serve.store_url(settings.home))))
+        log = None
+        if settings.log.is_dir():
+            log = stack.enter_context(closing(TurnLog(settings.log, settings.feedback_url)))
+        done = erase_recording(recording, owner, log, JobStore(store), uploads, copies)
+    if not done:
+        hint = f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
+        raise InputError(f"{recording}: nothing is kept of a recording of that name{hint}")
+    counts = done.counts()
     if as_json:
-        return print_json({"recording": ids[0], "logged": logged, "feedback": feedback})
-    return out.print(f"Erased: {logged} turns and sound files, {feedback} entries of feedback.")
+        return print_json({"recording": next(iter(done.recordings), None), **counts})
+    what = "{jobs} jobs, {logged} turns and sound files, {feedback} entries of feedback, {copies}"
+    out.print(f"Erased: {(what + ' copies').format(**counts)}.")
+    if counts["under_way"]:
+        note(f"{counts['under_way']} analyses are under way; nothing of them will be kept")
+    return None
 
 
 def export_feedback_command(
@@ -86,11 +97,14 @@ def export_feedback_command(
 
     check_new_folder(output)
     settings = Settings()
-    done = export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, output)
+    entries, limit = FeedbackStore.read(settings.feedback_url), settings.feedback_contradictions
+    done = export_feedback(entries, settings.log, output, limit=limit)
     if as_json:
         return print_json(asdict(done))
     exported = f"{done.turns} labelled turns of {done.recordings} recordings"
     out.print(f"{output}: {exported}", markup=False)
+    if done.held:
+        note(f"{done.held} entries are held for a person: moodline feedback review")
     if done.without_audio:
         note(f"{done.without_audio} labelled turns were left out: their sound was not kept")
     return None
@@ -99,9 +113,10 @@ def export_feedback_command(
 def show_feedback_command(as_json: AsJson = False) -> None:
     """How much feedback there is, and how right the model was, by version."""
     from components.drift import live_scores
-    from components.traffic import FeedbackStore
+    from components.traffic import FeedbackStore, held
 
-    entries = FeedbackStore.read(Settings().feedback_url)
+    settings = Settings()
+    entries = FeedbackStore.read(settings.feedback_url)
     live = live_scores(entries)
     if as_json:
         return print_json({"entries": len(entries), "live": live})
@@ -116,6 +131,98 @@ def show_feedback_command(as_json: AsJson = False) -> None:
             f"{interval['low']:.1%}–{interval['high']:.1%}" if interval else "–",
             f"{scores['macro_f1']:.3f}",
         )
+    for one in held(entries, settings.feedback_contradictions):
+        note(f"{one.labels} labels of {one.origin} wait for a person: moodline feedback review")
     sources = Counter(entry.source for entry in entries)
     out.print(table if live else "No feedback yet.")
     return note(f"{len(entries)} entries: {dict(sources)}")
+
+
+def review_feedback_command(
+    accept: Annotated[
+        str, typer.Option("--accept", metavar="KEY", help="Train on what this key said.")
+    ] = "",
+    drop: Annotated[
+        str, typer.Option("--drop", metavar="KEY", help="Delete what this key said.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List the API keys whose labels contradict the model far too often; accept or drop them.
+
+    Such labels are held: they are not trained on until a person has looked at them. A decision is
+    about what was said until now. What came without a key is named "no key".
+    """
+    from components.traffic import FeedbackStore, held
+
+    settings = Settings()
+    if accept and drop:
+        raise InputError("--accept and --drop: name one of them at a time")
+    with closing(FeedbackStore(settings.feedback_url)) as store:
+        waiting = held(store.entries(), settings.feedback_contradictions)
+        if accept or drop:
+            origin = accept or drop
+            if origin not in {one.origin for one in waiting}:
+                names = ", ".join(repr(one.origin) for one in waiting) or "nobody"
+                raise InputError(f"{origin}: nothing of this key is held; held is: {names}")
+            count = store.accept(origin) if accept else store.drop_origin(origin)
+            told = {"key": origin, "accepted" if accept else "dropped": count}
+            if as_json:
+                return print_json(told)
+            done = f"{'Accepted' if accept else 'Dropped'}: {count} entries of {origin}."
+            return out.print(done, markup=False)
+    if as_json:
+        return print_json([asdict(one) for one in waiting])
+    table = plain_table("key", *right("labels", "contradict", "recordings"), "from", "to")
+    for one in waiting:
+        counts = (one.labels, f"{one.contradictions / one.labels:.0%}", one.recordings)
+        days = (f"{time:%Y-%m-%d %H:%M}" for time in (one.since, one.until))
+        table.add_row(escape(one.origin), *map(str, counts), *days)
+    return out.print(table if waiting else "Nothing is held.")
+
+
+def drop_feedback_command(
+    author: Annotated[
+        str, typer.Option("--author", help="Who said so: an author, or an API key's name.")
+    ] = "",
+    request: Annotated[
+        str, typer.Option("--request", help="The request_id of the answer it was about.")
+    ] = "",
+    since: Annotated[
+        str, typer.Option("--since", help="Given since: 7d, 2026-05-12 or 2026-05-12T08:00.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Delete feedback by author, request or time; of several options, all must apply.
+
+    Exit status 2: there is no such feedback. What was trained on before stays trained on.
+    """
+    from components.traffic import FeedbackStore
+
+    if not (author or request or since):
+        raise InputError("name what to drop: --author, --request or --since")
+    with closing(FeedbackStore(Settings().feedback_url)) as store:
+        dropped = store.drop(
+            author=author or None, request=request or None, since=_time_of(since) if since else None
+        )
+    if not dropped:
+        raise InputError("there is no such feedback; nothing was dropped")
+    if as_json:
+        return print_json({"dropped": dropped})
+    return out.print(f"Dropped: {dropped} entries of feedback.")
+
+
+def _time_of(text: str) -> datetime | None:
+    """A day, a time (UTC where it names no zone), or how far back.
+
+    Raises:
+        InputError: it is none of them.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return start_of(text, datetime.now(UTC))
+        except InputError:
+            hint = "name a day as 2026-05-12, a time as 2026-05-12T08:00, or a length as 7d"
+            raise InputError(f"--since {text}: {hint}") from None
+    return in_utc(time)

@@ -66,10 +66,22 @@ def retrain(
     if not request.corpus.is_dir():
         raise InputError(f"{request.corpus}: no such folder; name a corpus")
     corpus = request.corpus.resolve()
-    if request.feedback is not None:
-        from components.corpus import join_feedback
+    if request.feedback is None:
+        return _retrain(profile, request, corpus, settings, in_containers, on_step)
+    from components.corpus import join_feedback
+    from components.traffic import Copies
 
-        corpus = join_feedback(corpus, request.feedback, Cache(settings.cache)).resolve()
+    with Copies(settings.runs, settings.cache).in_use():
+        share = settings.feedback_share
+        joined = join_feedback(corpus, request.feedback, Cache(settings.cache), max_share=share)
+        return _retrain(profile, request, joined.resolve(), settings, in_containers, on_step)
+
+
+def _retrain(
+    profile: Profile, request: RetrainRequest, corpus: Path, settings: Settings,
+    in_containers: bool, on_step: OnStep | None,
+) -> RetrainResult:  # fmt: skip
+    """Retrain on the corpus that the steps see."""
     outcomes = settings.metrics / "retrain.prom"
     arguments = replace(request, corpus=corpus).arguments()
     mounts = (corpus,) if in_containers else None

@@ -88,11 +88,16 @@ def start_on_kubeflow(
 
 def _export_feedback(settings: Settings, folder: Path) -> tuple[Path | None, str]:
     """The feedback so far as a corpus; None, and why, if there is none to train on."""
-    from components.traffic import FeedbackStore, export_feedback
+    from components.traffic import Copies, FeedbackStore, export_feedback
 
-    entries = FeedbackStore.read(settings.feedback_url)
-    try:
-        exported = export_feedback(entries, settings.log, folder)
-    except InputError as error:
-        return None, str(error)
-    return folder, f"{exported.turns} labelled turns of {exported.recordings} recordings"
+    limit = settings.feedback_contradictions
+    with Copies(settings.runs, settings.cache).in_use():
+        entries = FeedbackStore.read(settings.feedback_url)
+        try:
+            exported = export_feedback(entries, settings.log, folder, limit=limit)
+        except InputError as error:
+            return None, str(error)
+    note = f"{exported.turns} labelled turns of {exported.recordings} recordings"
+    if exported.held:
+        note += f"; {exported.held} entries are held: moodline feedback review"
+    return folder, note

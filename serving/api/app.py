@@ -24,7 +24,7 @@ from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
 from serving.api.origin import ANY_HOST, OriginCheck
 from serving.api.pages import PAGES
-from serving.api.routes import OWN_DEADLINE, ROUTES
+from serving.api.routes import CORRELATION, OWN_DEADLINE, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
 from serving.engine.scheduling import Work
@@ -108,6 +108,9 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
 class RequestRecord:
     """ASGI middleware: gives each request an id, a span, its counts and one line in the log.
 
+    The id is the service's own. The one that the sender gave the request correlates it with the
+    sender's own records; it names nothing here, because senders give one id to several requests.
+
     Requests are counted by their route, never by a path that a sender made up. The line holds
     nothing of a request's content.
     """
@@ -125,16 +128,18 @@ class RequestRecord:
         headers = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        request_id = scope[REQUEST] = uuid.uuid4().hex
         given = headers.get("x-request-id", "")
-        request_id = given if re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII) else uuid.uuid4().hex
-        scope["moodline.request"] = request_id
+        known = re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII)
+        correlation = scope[CORRELATION] = given if known else ""
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 own_headers = [
-                    (b"x-request-id", request_id.encode()),
+                    (b"x-request-id", (correlation or request_id).encode()),
+                    (b"x-moodline-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
                 ]
                 message["headers"] = [*message["headers"], *own_headers]
@@ -144,12 +149,14 @@ class RequestRecord:
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
-                path = getattr(scope.get("route"), "path", "") or "other"
+                path = getattr(scope.get("route"), "path_format", "") or "other"
                 span.update_name(f"{scope['method']} {path}")
                 span.set_attribute("http.request.method", scope["method"])
                 span.set_attribute("http.route", path)
                 span.set_attribute("http.response.status_code", status)
                 span.set_attribute("moodline.request", request_id)
+                if correlation:
+                    span.set_attribute("moodline.correlation", correlation)
                 own: Work | None = scope.get(OWN_DEADLINE)
                 # A deadline that the sender set itself is no failure of the service.
                 given_up = status == 504 and own is not None and own.remaining() == 0
@@ -158,7 +165,8 @@ class RequestRecord:
                 metrics.REQUEST_SECONDS.labels(path).observe(seconds)
                 owner = scope.get(OWNER, "")
                 # Within the span, so that the line carries its id.
-                logger.info("%s %s %d in %.3f s %s", request_id, path, status, seconds, owner)
+                said = (request_id, path, status, seconds, owner, correlation)
+                logger.info("%s %s %d in %.3f s %s %s", *said)
 
 
 async def _known_error(_: Request, error: Any) -> JSONResponse:

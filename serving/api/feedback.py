@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.conversation import Emotion
-from components.traffic import Correction, UnknownRequestError
+from components.traffic import Asker, Correction, UnknownRequestError
 from serving import metrics
-from serving.api.limits import OWNER
+from serving.api.limits import OWNER, REVIEWER
 from serving.api.schema import Printable, problems
 from serving.threads import FEEDBACK as FEEDBACK_THREADS
 
@@ -23,12 +23,21 @@ class FeedbackIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     request_id: RequestId = Field(
-        description="The answer's header `X-Request-Id`; of a job, its id."
+        description="The answer's `request_id`; of a job, its id. The id that you gave the request"
+        " is taken, too, while it means one recording."
+    )
+    recording: Printable = Field(
+        "",
+        max_length=200,
+        description="The turns' `session_id`. Needed only for what was answered before keys were"
+        " asked for, or by version 0.1, and where one id means several recordings.",
     )
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
     emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
     source: Literal["agent", "reviewer"] = Field(
-        "agent", description="Who says so; a reviewer's word outranks agents'."
+        "agent",
+        description="Who says so; a reviewer's word outranks agents'. The operator decides which"
+        " keys may say reviewer.",
     )
     author: Printable = Field(
         "", max_length=100, description="Which one. With an API key, the key's owner counts."
@@ -40,7 +49,7 @@ class FeedbackOut(BaseModel):
 
     number: int = Field(description="Of the entry on this turn, from 1.")
     new: bool = Field(description="False where the same source had said the same last.")
-    contradicts: int = Field(description="Entries on this turn that name another emotion.")
+    contradicts: int = Field(description="Votes on this turn that name another emotion.")
     predicted: str = Field(description="What the model had answered.")
     stands: str = Field(
         description="The turn's emotion: the latest of a reviewer, else the latest of an agent."
@@ -55,16 +64,21 @@ REPEATED = {"model": FeedbackOut, "description": "It had been said before; nothi
     tags=["feedback"],
     summary="Say what a turn's emotion really was",
     status_code=201,
-    responses={200: REPEATED, **problems(400, 401, 404, 413, 422, 429, 503)},
+    responses={200: REPEATED, **problems(400, 401, 403, 404, 409, 413, 422, 429, 503)},
 )
 async def feedback(request: Request, response: Response, body: FeedbackIn) -> FeedbackOut:
-    """The entry is kept with the answer that it corrects. Contradictory entries are all kept. A
-    repeated entry is kept once."""
-    author = request.scope.get(OWNER, "") or body.author
-    correction = Correction(**body.model_dump() | {"author": author})
+    """The entry is kept with the answer that it corrects, which must have been given to the same
+    key. A key has one vote on a turn: its latest. A repeated entry is kept once."""
+    owner = request.scope.get(OWNER, "")
+    if body.source == "reviewer" and not request.scope.get(REVIEWER):
+        raise HTTPException(403, "this key gives feedback as an agent; ask the operator for more")
+    said = body.model_dump(exclude={"recording"})
+    correction = Correction(**said | {"author": owner or body.author, "voter": owner})
     state: Any = request.app.state
+    log = state.runtime.log
+    asker = log.asker(owner, body.recording) if log else Asker(owner)
     try:
-        recorded = await FEEDBACK_THREADS.run(state.feedback.record, correction)
+        recorded = await FEEDBACK_THREADS.run(state.feedback.record, correction, asker)
     except UnknownRequestError:
         metrics.FEEDBACK.labels("unknown").inc()
         raise

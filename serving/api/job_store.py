@@ -160,23 +160,29 @@ class JobStore:
 
     def delete_job(self, job: str, owner: str) -> bool:
         """Forget a job of that owner; its process stops. False if there is none."""
-        mine = sa.delete(JOBS).where(JOBS.c.id == job, JOBS.c.owner == owner)
-        with self._database.begin() as connection:
-            return connection.execute(mine).rowcount == 1
+        return bool(self._delete(JOBS.c.id == job, JOBS.c.owner == owner))
 
     def erase(self, owner: str, recording: str) -> list[str]:
         """Forget all jobs about a recording of that owner; their files are to be deleted."""
-        own = sa.and_(JOBS.c.owner == owner, JOBS.c.recording == recording)
+        return self._delete(JOBS.c.owner == owner, JOBS.c.recording == recording)
+
+    def _delete(self, *conditions: sa.ColumnElement[bool]) -> list[str]:
+        """Delete jobs, and what SQLite's write-ahead log holds of them; which ones there were."""
+        if not self._database.exists:
+            return []
         with self._database.begin() as connection:
-            gone = connection.execute(sa.delete(JOBS).where(own).returning(JOBS.c.id))
-            return [str(job) for job in gone.scalars()]
+            deleted = sa.delete(JOBS).where(*conditions).returning(JOBS.c.id)
+            gone = [str(job) for job in connection.execute(deleted).scalars()]
+        if gone:
+            self._database.empty_wal()
+        return gone
 
     def expire(self, job_seconds: float) -> None:
         """Forget jobs that ended longer ago than that."""
         with self._database.begin() as connection:
             now = self._database.now(connection)
-            finished = JOBS.c.state.in_(("done", "failed"))
-            connection.execute(sa.delete(JOBS).where(finished, JOBS.c.updated < now - job_seconds))
+        finished = JOBS.c.state.in_(("done", "failed"))
+        self._delete(finished, JOBS.c.updated < now - job_seconds)
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""

@@ -9,23 +9,22 @@ The upload of a job is kept until the job has ended, and no longer.
 import asyncio
 import contextlib
 import logging
-import shutil
-import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import IO
 
 from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
+from serving.api.erasure import Erased, erase_recording
 from serving.api.job_store import Job, JobStore, is_id, new_id
 from serving.api.schema import analysis_out
+from serving.api.uploads import UploadFolder
 from serving.engine.analyze import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.errors import BusyError
 from serving.settings import ServeSettings
-from serving.threads import LEASES, STORE, UPLOADS
+from serving.threads import ERASURE, LEASES, STORE, UPLOADS
 
 logger = logging.getLogger(__name__)
 
@@ -34,40 +33,6 @@ POLL_SECONDS: Seconds = 1.0
 
 SWEEP_SECONDS: Seconds = 60.0
 """How often expired jobs and orphaned uploads are deleted."""
-
-ORPHAN_SECONDS: Seconds = 600.0
-"""The age at which an upload without a row is deleted; an upload is written before its row."""
-
-
-class UploadFolder:
-    """The folder of uploads that copies of the service share; made when first written to."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder / "uploads"
-
-    def path(self, job: str) -> Path:
-        """Where a job's upload lies."""
-        return self._folder / job
-
-    def put(self, job: str, upload: IO[bytes]) -> None:
-        """Copy an upload into the folder."""
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        upload.seek(0)
-        with self.path(job).open("wb") as copy:
-            shutil.copyfileobj(upload, copy, 1 << 20)
-
-    def delete(self, job: str) -> None:
-        """Delete an upload, if it is there."""
-        self.path(job).unlink(missing_ok=True)
-
-    def delete_orphans(self, needed: set[str]) -> None:
-        """Delete old uploads of no job: a process died between the file and its row."""
-        if not self._folder.is_dir():
-            return
-        for path in self._folder.iterdir():
-            with contextlib.suppress(FileNotFoundError):  # another copy was faster
-                if path.name not in needed and path.stat().st_mtime < time.time() - ORPHAN_SECONDS:
-                    path.unlink()
 
 
 class Jobs:
@@ -136,12 +101,18 @@ class Jobs:
         self._forget(job)
         return True
 
-    async def erase(self, recording: str, owner: str) -> int:
-        """Forget all jobs about a recording of that owner; how many there were."""
-        jobs = await STORE.run(self._store.erase, owner, recording)
-        for job in jobs:
+    async def erase(self, name: str, owner: str) -> Erased:
+        """Erase all that is kept of a recording of that owner, and what is under way of it.
+
+        Raises:
+            Unavailable: a database does not answer; ask again, until all is erased.
+        """
+        log = self._runtime.log.turns if self._runtime.log else None
+        stores = (log, self._store, self._uploads, self._runtime.copies)
+        erased = await ERASURE.run(erase_recording, name, owner, *stores)
+        for job in erased.jobs:
             self._forget(job)
-        return len(jobs)
+        return erased
 
     def _forget(self, job: str) -> None:
         self._uploads.delete(job)
@@ -174,7 +145,7 @@ class Jobs:
                 result = await self._runtime.analyze(
                     upload, options, work, request_info, background=True
                 )
-            answer = analysis_out(result, options.words)
+            answer = analysis_out(result, options.words, job.id)
             body = answer.model_dump(mode="json", exclude_none=True)
             ended = await LEASES.run(self._store.finish, job.id, self._process, body)
         except asyncio.CancelledError:

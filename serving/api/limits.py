@@ -22,6 +22,9 @@ OWNER = "moodline.owner"
 SENDER = "moodline.sender"
 """The scope's key for the same as a `Sender`."""
 
+REVIEWER = "moodline.reviewer"
+"""The scope's key for whether the sender may give a reviewer's feedback."""
+
 RETRY_SECONDS = "5"
 
 
@@ -114,6 +117,7 @@ class KeyCheck:
         """Handle one connection."""
         checked = scope["type"] == "http" and scope["path"].startswith("/v1/")
         keys: Keys | None = scope["app"].state.keys if checked else None
+        scope[REVIEWER] = keys is None
         if keys is None:
             await self.app(scope, receive, send)
             return
@@ -142,7 +146,7 @@ class KeyCheck:
                 headers = {"retry-after": str(int(seconds_left) + 1)}
                 await refuse(receive, send, 429, detail, headers)
                 return
-        scope[OWNER] = key.name
+        scope[OWNER], scope[REVIEWER] = key.name, key.reviewer
         scope[SENDER] = Sender(key.name, shares=keys.several)
         await self.app(scope, receive, send)
 

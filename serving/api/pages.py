@@ -3,11 +3,14 @@
 import base64
 import hashlib
 import re
+from html import escape
 from pathlib import Path
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+
+from serving.engine.prediction_log import LogSettings
 
 PAGES = APIRouter(include_in_schema=False)
 
@@ -36,8 +39,9 @@ def _shown(html: str, policy: str) -> HTMLResponse:
 
 @PAGES.api_route("/", methods=["GET", "HEAD"])
 async def page() -> HTMLResponse:
-    """Drop a recording, see its turns."""
-    return _shown(PAGE.read_text(encoding="utf-8"), PAGE_POLICY)
+    """Drop a recording, see its turns; and what the settings keep of it."""
+    html = PAGE.read_text(encoding="utf-8").replace("{{kept}}", escape(LogSettings().sentence()))
+    return _shown(html, PAGE_POLICY)
 
 
 @PAGES.api_route("/docs", methods=["GET", "HEAD"])

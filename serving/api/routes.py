@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS, recording_name, recording_names
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS, recording_name
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
 from serving.api.jobs import Jobs
@@ -31,6 +31,12 @@ from serving.engine.scheduling import Work
 
 OWN_DEADLINE = "moodline.deadline"
 """Where the scope holds the work whose deadline the sender set."""
+
+REQUEST = "moodline.request"
+"""The scope's key for the request's id."""
+
+CORRELATION = "moodline.correlation"
+"""The scope's key for the id that the sender gave the request; empty where it gave none."""
 
 ROUTES = APIRouter(prefix="/v1")
 
@@ -100,7 +106,7 @@ async def analyze(
     if chosen is not TurnsFormat.json:
         text = turns_text(chosen, options.session_id, result.analysis.turns)
         return Response(text, media_type=chosen.value)
-    return analysis_out(result, words)
+    return analysis_out(result, words, request.scope[REQUEST])
 
 
 @ROUTES.post(
@@ -126,7 +132,9 @@ async def classify(
     classification = runtime.classify(files, text, work, _request_info(request))
     version, turns, notes = await run_while_wanted(request, work, classification)
     clips = [ClipOut.model_validate(turn) for turn in turns]
-    return ClassifiedOut(model=ModelOut(version=str(version)), clips=clips, notes=notes or None)
+    model = ModelOut(version=str(version))
+    name = request.scope[REQUEST]
+    return ClassifiedOut(request_id=name, model=model, clips=clips, notes=notes or None)
 
 
 @ROUTES.post(
@@ -223,21 +231,18 @@ async def delete_job(request: Request, id: str) -> None:
 
 
 @ROUTES.delete(
-    "/recordings/{name}",
+    "/recordings/{name:path}",  # a file's name may bring its folders
     tags=["recordings"],
     summary="Delete all that is kept of a recording",
     responses=problems(*JOB_PROBLEMS, 422),
 )
 async def erase(request: Request, name: Printable) -> ErasedOut:
-    """The name is the turns' `session_id`, or that of the file that was sent."""
-    log, owner = _runtime(request).log, _owner(request)
-    names = recording_names(name)
-    # First, for the database may be away: a second request then erases everything.
-    logged = await log.erase(names, owner) if log else 0
-    jobs = sum([await _jobs(request).erase(known, owner) for known in names])
-    if not jobs and not logged:
+    """The name is the turns' `session_id`, or that of the file that was sent. What is under way
+    of it is erased, too."""
+    erased = await _jobs(request).erase(name, _owner(request))
+    if not erased:
         raise HTTPException(404, "nothing is kept of a recording of that name")
-    return ErasedOut(recording=name, jobs=jobs, logged=logged)
+    return ErasedOut(recording=name, **erased.counts())
 
 
 def _runtime(request: Request) -> Runtime:
@@ -253,8 +258,8 @@ def _owner(request: Request) -> str:
 
 
 def _request_info(request: Request) -> RequestInfo:
-    request_id, path = request.scope["moodline.request"], request.scope["route"].path
-    return RequestInfo(request_id, path, _owner(request))
+    scope = request.scope
+    return RequestInfo(scope[REQUEST], scope["route"].path, _owner(request), scope[CORRELATION])
 
 
 def _work(request: Request, deadline: float | None) -> Work:

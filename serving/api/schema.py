@@ -89,6 +89,9 @@ class WordOut(_Out):
 class AnalysisOut(_Out):
     """A recording's turns."""
 
+    request_id: str | None = Field(
+        None, description="Names this answer, for feedback.", examples=["9f0c6a…"]
+    )
     model: ModelOut
     duration: float = Field(description="Of the recording, in seconds.", examples=[61.2])
     turns: list[TurnOut]
@@ -96,10 +99,11 @@ class AnalysisOut(_Out):
     notes: list[str] | None = Field(None, description=NOTES, examples=[EXAMPLE_NOTES])
 
 
-def analysis_out(result: Result, words: bool) -> AnalysisOut:
+def analysis_out(result: Result, words: bool, request_id: str) -> AnalysisOut:
     """An analysis as it is answered, with or without its words."""
     analysis = result.analysis
     return AnalysisOut(
+        request_id=request_id,
         model=ModelOut(version=str(result.version)),
         duration=analysis.duration,
         turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
@@ -119,6 +123,9 @@ class ClipOut(_Out):
 class ClassifiedOut(_Out):
     """The emotions of clips, in the order in which they were sent."""
 
+    request_id: str = Field(
+        description="Names this answer, for feedback: a clip is a turn of it.", examples=["9f0c6a…"]
+    )
     model: ModelOut
     clips: list[ClipOut]
     notes: list[str] | None = Field(None, description=NOTES)
@@ -144,6 +151,9 @@ class ErasedOut(_Out):
     recording: str
     jobs: int = Field(description="With their uploads and results.")
     logged: int = Field(description="Turns and sound files in the prediction log.")
+    feedback: int = Field(description="Entries of feedback.")
+    under_way: int = Field(description="Analyses that go on now; nothing of them will be kept.")
+    copies: int = Field(description="Files that retraining had made of it.")
 
 
 class Problem(_Out):

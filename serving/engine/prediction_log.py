@@ -4,10 +4,12 @@ It never fails an answer: what cannot be written is counted. The service's log f
 it fails, and once that it works again.
 """
 
+import asyncio
 import logging
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,20 +20,24 @@ from pydantic_settings import SettingsConfigDict
 
 from components.base import MoodlineError
 from components.config import Environment
-from components.conversation import Seconds, Turn
+from components.conversation import Seconds, Turn, recording_names
 from components.traffic import (
+    Asker,
+    Copies,
     LoggedRequest,
     LoggedTurn,
     LogWriter,
     TurnLog,
     audio_path,
     keep_audio,
+    owner_id,
     recording_id,
     recording_key,
 )
+from components.traffic.writer import MAX_WAIT
 from serving import metrics
 from serving.engine.classifier import Classified
-from serving.threads import ERASURE
+from serving.threads import ERASURE, RECORDINGS
 
 logger = logging.getLogger(__name__)
 
@@ -60,20 +66,38 @@ class LogSettings(Environment):
     content_days: float = Field(default=30.0, gt=0)
     days: float = Field(default=365.0, gt=0)
 
+    def sentence(self) -> str:
+        """What is kept of a recording that is analysed, in plain words."""
+        if not self.on:
+            return "It is analysed and forgotten: nothing is kept."
+        vector = ", and the model's vector" if self.embedding else ""
+        kept = f"times, speaker label, emotion and measures of each turn{vector}"
+        told = [f"Kept for {self.days:g} days: {kept}."]
+        content = {"words": self.text, "sound": self.audio}
+        if any(content.values()):
+            names = " and ".join(name for name, is_kept in content.items() if is_kept)
+            told.append(f"Kept for {min(self.content_days, self.days):g} days: its {names}.")
+        if not all(content.values()):
+            names = " and ".join(name for name, is_kept in content.items() if not is_kept)
+            told.append(f"Not kept: its {names}.")
+        return " ".join(told)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
     """A request, as far as its answer's log needs it.
 
     Attributes:
-        request_id: names it, and is given back with feedback.
+        request_id: the service's own, which names it; given back with feedback.
         route: of the API.
         owner: name of the API key. Recordings of two owners differ, even under one name.
+        correlation: the id that the sender gave it; several requests may share one.
     """
 
     request_id: str
     route: str
     owner: str = ""
+    correlation: str = ""
 
 
 class PredictionLog:
@@ -83,25 +107,49 @@ class PredictionLog:
         folder: of the key and the sound; several processes may share it.
         url: of the database (see `Settings.feedback_url`), which may be away at first.
         allowed: what is logged. Recordings can be erased even if nothing is logged any more.
+        copies: that retraining made of recordings; they are kept no longer than the sound.
 
     Raises:
         InputError: the URL is none, or its driver is not installed.
     """
 
-    def __init__(self, folder: Path, url: str, allowed: LogSettings) -> None:
+    def __init__(
+        self, folder: Path, url: str, allowed: LogSettings, copies: Copies | None = None
+    ) -> None:
         self.folder = folder
         self.allowed = allowed
         self._key = recording_key(folder)
-        self._log = TurnLog(folder, url)
+        self._copies = copies
+        self.turns = self._log = TurnLog(folder, url)
         try:
             self._log.open()
         except (OSError, MoodlineError) as error:
             logger.error("the prediction log waits: %s", error)
         self._writer = LogWriter(self._log)
         self._failing = False
+        self._begun: set[str] = set()
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="log-sweeper", daemon=True)
         self._sweeper.start()
+
+    @asynccontextmanager
+    async def under_way(self, request_info: RequestInfo, name: str) -> AsyncIterator[None]:
+        """A recording is analysed, and recorded, in this block. If it is erased meanwhile, nothing
+        of it is left after the block."""
+        request_id = request_info.request_id
+        if self.allowed.on and not self._failing:
+            begin = (self._log.begin, request_id, self.recording(name, request_info.owner))
+            task = RECORDINGS.start(_tried, *begin)
+            # A database that is slow delays no answer for longer than the writer would.
+            await asyncio.wait({task}, timeout=MAX_WAIT)
+            if task.done() and task.result():
+                self._begun.add(request_id)
+        try:
+            yield
+        finally:
+            if request_id in self._begun:
+                self._begun.discard(request_id)
+                await asyncio.shield(RECORDINGS.start(_tried, self._log.end, request_id))
 
     def record(
         self,
@@ -135,6 +183,8 @@ class PredictionLog:
             version=answer.version,
             alias=answer.alias,
             audio=keep.audio and audio is not None,
+            owner=owner_id(request_info.owner, self._key),
+            correlation=request_info.correlation or None,
             turns=tuple(
                 LoggedTurn(turn, vector if keep.embedding else None, measured, words)
                 for turn, measured, vector, words in rows
@@ -170,20 +220,20 @@ class PredictionLog:
         """A recording's name as it stands in the log."""
         return recording_id(f"{owner}/{name}", self._key)
 
-    async def erase(self, names: Sequence[str], owner: str) -> int:
-        """Erase recordings and their feedback; how many turns and sound files there were.
-
-        Raises:
-            Unavailable: the database does not answer; nothing was erased.
-        """
-        recordings = [self.recording(name, owner) for name in names]
-        logged, _ = await ERASURE.run(self._log.erase, recordings)
-        return logged
+    def asker(self, owner: str, recording: str = "") -> Asker:
+        """Who gives feedback: an API key, with the name of the recording that is meant, if told."""
+        owners = {owner, ""}  # the latter from before there were keys
+        names = recording_names(recording) if recording else ()
+        known = {self.recording(name, who) for name in names for who in owners}
+        return Asker(owner_id(owner, self._key), known)
 
     def _sweep(self) -> None:
         while not self._stop.wait(SWEEP):
             try:
                 self._log.sweep(content_days=self.allowed.content_days, days=self.allowed.days)
+                if self._copies:
+                    self._copies.sweep(self.allowed.content_days)
+                    self._copies.finish()
             except (OSError, MoodlineError) as error:
                 logger.error("what is too old cannot be deleted now: %s", error)
 
@@ -192,3 +242,13 @@ class PredictionLog:
         self._stop.set()
         await ERASURE.run(self._writer.close)
         self._log.close()
+
+
+def _tried(call: Callable[..., object], *arguments: str) -> bool:
+    """Whether a call to the log went well; the answer does not depend on it."""
+    try:
+        call(*arguments)
+    except (OSError, MoodlineError) as error:
+        logger.warning("an erasure does not reach what is under way: %s", error)
+        return False
+    return True

@@ -6,7 +6,7 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import IO
 
@@ -16,6 +16,7 @@ from components.base import InputError
 from components.config import Settings
 from components.conversation import SAMPLE_RATE, Seconds, Turn
 from components.fusion import Clip, turn_clip, turn_measures
+from components.traffic import Copies
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
@@ -57,8 +58,9 @@ class Runtime:
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
         is_logging = allowed.on or settings.log.is_dir()
-        log = PredictionLog(settings.log, settings.feedback_url, allowed) if is_logging else None
-        self.log = log
+        self.copies = Copies(settings.runs, settings.cache)
+        about_log = (settings.log, settings.feedback_url, allowed, self.copies)
+        self.log = PredictionLog(*about_log) if is_logging else None
         self._clips = Places(serve.clips_waiting)
         self._samples = Places(round(serve.clip_seconds_waiting * SAMPLE_RATE))
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
@@ -112,18 +114,24 @@ class Runtime:
         """
         if not background:
             self.classifier.model()  # without one there is no need to begin
-        audio, analysis = await self.speech.find_turns(upload, options, work, background=background)
-        work.step("classify", 0.0)
-        with traces.stage("classify"):
-            # Only now is a version chosen: another one may have taken over in the meantime.
-            clips = [turn_clip(audio, turn) for turn in analysis.turns]
-            answer = await self._classify(clips, work, background)
-        turns = _with_emotions(analysis.turns, answer)
-        analysis = replace(analysis, turns=turns)
-        count_recording(analysis)
-        about = (request_info, options.session_id, answer)
-        await RECORDINGS.run(self._count_and_log, *about, clips, turns, audio)
+        async with self._under_way(request_info, options.session_id):
+            found = await self.speech.find_turns(upload, options, work, background=background)
+            audio, analysis = found
+            work.step("classify", 0.0)
+            with traces.stage("classify"):
+                # Only now is a version chosen: another one may have taken over in the meantime.
+                clips = [turn_clip(audio, turn) for turn in analysis.turns]
+                answer = await self._classify(clips, work, background)
+            turns = _with_emotions(analysis.turns, answer)
+            analysis = replace(analysis, turns=turns)
+            count_recording(analysis)
+            about = (request_info, options.session_id, answer)
+            await RECORDINGS.run(self._count_and_log, *about, clips, turns, audio)
         return Result(answer.version, analysis)
+
+    def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:
+        """While a recording is analysed, an erasure reaches it."""
+        return self.log.under_way(request_info, name) if self.log else nullcontext()
 
     async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
         until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)

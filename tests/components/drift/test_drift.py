@@ -26,7 +26,7 @@ from components.drift import (
 )
 from components.drift.gauges import NAMES
 from components.traffic import Correction, FeedbackStore, TurnLog
-from components.traffic.turn_log import find_request
+from components.traffic.answers import find_request
 from tests.components.drift.made_up import to_log, to_version
 
 MakeTraffic = Callable[..., Sample]

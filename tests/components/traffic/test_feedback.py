@@ -14,6 +14,7 @@ from components.base import InputError, Unavailable
 from components.conversation import FEEDBACK, read_audio, read_manifest
 from components.traffic import (
     Correction,
+    ErasedTurns,
     Feedback,
     FeedbackStore,
     TurnLog,
@@ -94,11 +95,11 @@ def test_contradictions_are_kept_and_a_reviewer_outranks_agents(
     store: FeedbackStore,
 ) -> None:
     assert say(store, "sad") == (True, 0, "sad")
-    assert say(store, "happy") == (True, 1, "happy")  # the latest of the agents
-    assert say(store, "angry", "reviewer") == (True, 2, "angry")
-    assert say(store, "sad") == (True, 2, "angry")  # an agent does not outrank a reviewer
-    assert say(store, "neutral", "reviewer") == (True, 4, "neutral")
-    assert say(store, "neutral", "reviewer") == (False, 4, "neutral")
+    assert say(store, "happy") == (True, 0, "happy")  # the agent's vote is its latest
+    assert say(store, "angry", "reviewer") == (True, 1, "angry")
+    assert say(store, "sad") == (True, 1, "angry")  # an agent does not outrank a reviewer
+    assert say(store, "neutral", "reviewer") == (True, 1, "neutral")
+    assert say(store, "neutral", "reviewer") == (False, 1, "neutral")
     entries = store.entries()
     assert [entry.number for entry in entries] == [1, 2, 3, 4, 5]
     assert [entry.emotion for entry in standing(entries)] == ["neutral"]
@@ -138,7 +139,7 @@ def test_entries_are_found_by_time_and_erased_by_recording(
         say(store, "sad", request=request)
     assert len(store.entries(since=now)) == 2
     assert store.entries(since=now + timedelta(seconds=1)) == []
-    assert log.erase([answer(0).recording]) == (2 + 1, 1)  # turns and sound, feedback
+    assert log.erase([answer(0).recording]) == ErasedTurns(2 + 1, 1, 0)  # turns and sound
     assert [entry.request_id for entry in store.entries()] == ["request-0001"]
 
 
@@ -170,7 +171,7 @@ def test_export_makes_a_corpus_of_the_sound_that_was_kept(
     say(store, "angry", turn=1)
     say(store, "angry", request="request-0001")  # its sound was not kept
     done = export_feedback(store.entries(), log.folder, tmp_path / "out")
-    assert asdict(done) == {"recordings": 1, "turns": 2, "without_audio": 1}
+    assert asdict(done) == {"recordings": 1, "turns": 2, "without_audio": 1, "held": 0}
     (tmp_path / "out").rename(tmp_path / "elsewhere")  # it needs nothing of the log
     (recording,) = read_manifest(tmp_path / "elsewhere")
     assert (recording.name, recording.fold) == ("feedback-request-0000", FEEDBACK)

@@ -17,6 +17,7 @@ import pytest
 from components.base import InputError, Unavailable
 from components.conversation import EMOTIONS
 from components.traffic import (
+    ErasedTurns,
     LogWriter,
     TurnLog,
     audio_path,
@@ -28,8 +29,8 @@ from components.traffic import (
     recording_key,
     schema,
 )
-from components.traffic.tables import COLUMNS
-from components.traffic.turn_log import find_request
+from components.traffic.answers import find_request
+from components.traffic.tables import EXPORTED, METADATA
 from tests.components.traffic.conftest import MakeAnswer, Write, watched_statements
 from tests.serving.helpers import running_postgres
 from tests.small_disk import on_small_disk
@@ -63,7 +64,7 @@ def test_a_row_holds_what_was_answered_and_no_words(
     write(sent)
     table = log.window()
     assert table.schema.equals(schema())
-    assert tuple(table.column_names) == COLUMNS
+    assert tuple(table.column_names) == EXPORTED
     row, other = table.to_pylist()
     turn = sent.turns[0].turn
     assert (row["request_id"], row["turn"], row["time"]) == (sent.request_id, 0, sent.time)
@@ -233,12 +234,9 @@ def test_a_window_is_cut_by_time_and_version(
     assert numbers(since=now + hour, until=now + 4 * hour, version=4) == [1, 3]
 
 
-def test_a_request_is_found_and_of_two_of_one_name_the_later(
-    log: TurnLog, write: Write, answer: MakeAnswer, now: datetime
-) -> None:
-    write(answer(1, turns=3), answer(2), answer(2, time=now + timedelta(seconds=1), turns=1))
+def test_a_request_is_found_by_its_id(log: TurnLog, write: Write, answer: MakeAnswer) -> None:
+    write(answer(1, turns=3), answer(2))
     assert [row["turn"] for row in find_request(log.open(), "request-0001")] == [0, 1, 2]
-    assert [row["turn"] for row in find_request(log.open(), "request-0002")] == [0]
     assert find_request(log.open(), "request-000") == []
 
 
@@ -253,8 +251,7 @@ def test_a_recording_is_erased_everywhere(
         )
     write(*sent)
     assert b"secret words" in stored(log) or not address.startswith("sqlite")
-    minute = timedelta(minutes=1)
-    assert log.erase(["a", "another name of a"], now=now + minute) == (4 + 2, 0)  # turns + files
+    assert log.erase(["a", "another name of a"]) == ErasedTurns(4 + 2, 0, 0)  # turns and files
     assert {*log.window()["recording"].to_pylist()} == {"b"}
     assert (
         find_request(log.open(), "request-0000") == find_request(log.open(), "request-0002") == []
@@ -263,26 +260,58 @@ def test_a_recording_is_erased_everywhere(
     assert len({*kept}) == 2
     assert None not in kept
     assert len(list(log.folder.glob("audio/*/*"))) == 2
-
-    # A replica that was about to write what it had answered before the erasure.
-    write(answer(8, recording="a", audio=True))
-    late = audio_path(log.folder, "a", "request-0008", now)
-    keep_audio(late, np.zeros(1600, "f4"))
-    assert {*log.window()["recording"].to_pylist()} == {"b"}
-    assert find_request(log.open(), "request-0008") == []
-    assert log.sweep(content_days=7, days=90, now=now + minute) == (0, 2)
-    assert not late.exists()
-
-    # The same recording sent again later is another matter.
-    write(answer(9, recording="a", time=now + 2 * minute))
-    assert {*log.window()["recording"].to_pylist()} == {"a", "b"}
-    log.erase(["b"], now=now + minute)
+    log.erase(["b"])
     assert b"secret words" not in stored(log)  # nor in SQLite's free pages
+
+
+def test_what_is_being_analysed_is_erased_and_a_clock_has_no_say(
+    log: TurnLog, write: Write, answer: MakeAnswer, now: datetime
+) -> None:
+    """Begun before an erasure, and written after it; then the same recording again."""
+    log.begin("request-0001", "a")
+    log.begin("request-0002", "b")
+    assert log.erase(["a"]) == ErasedTurns(0, 0, 1)
+    for number, recording in ((1, "a"), (2, "b")):
+        request = answer(number, recording=recording, audio=True, text="secret words")
+        keep_audio(audio_path(log.folder, recording, request.request_id, now), np.zeros(1600, "f4"))
+        write(request)
+    assert [log.end("request-0001"), log.end("request-0002")] == [True, False]
+    assert {*log.window()["recording"].to_pylist()} == {"b"}
+    (path,) = log.folder.glob("audio/*/*")
+    assert path.name == "b.request-0002.flac"
+    # The clock was set back since: what is sent now was not sent before the erasure.
+    write(answer(3, recording="a", time=now - timedelta(hours=1)))
+    assert len(find_request(log.open(), "request-0003")) == 2
+    log.erase(["b"])
+    assert b"secret words" not in stored(log)
+
+
+def test_an_analysis_that_died_leaves_nothing_of_an_erased_recording(
+    log: TurnLog, write: Write, answer: MakeAnswer, now: datetime
+) -> None:
+    log.begin("request-0001", "a")
+    log.erase(["a"])
+    write(answer(1, recording="a"))  # its process was killed after this
+    log.sweep(content_days=7, days=90, now=now + timedelta(days=3))
+    assert len(log.window()) == 0
+    assert log.erase(["a"]) == ErasedTurns(0, 0, 0)
+
+
+def test_an_erasure_of_an_unknown_name_leaves_nothing(log: TurnLog, address: str) -> None:
+    log.open()
+    before = [table.name for table in METADATA.sorted_tables]
+    for number in range(20):
+        assert log.erase([f"never was {number}"]) == ErasedTurns(0, 0, 0)
+    with log.open().begin() as connection:
+        counts = [connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar()
+                  for name in before]  # fmt: skip
+    assert counts == [0] * len(before)
+    assert not log.folder.exists() or not list(log.folder.rglob("*"))
 
 
 def test_sound_without_a_database_is_erased(log: TurnLog, now: datetime) -> None:
     keep_audio(audio_path(log.folder, "a", "request-0000", now), np.zeros(1600, "f4"))
-    assert log.erase(["a"]) == (1, 0)
+    assert log.erase(["a"]) == ErasedTurns(1, 0, 0)
     assert not list(log.folder.glob("audio/*/*"))
 
 
@@ -295,7 +324,7 @@ def test_a_reader_keeps_what_was_erased_in_the_wal_and_that_is_logged(
             writer.write(answer(1, recording="a"))
             reader.execute("BEGIN")
             reader.execute("SELECT count(*) FROM moodline_turns").fetchone()
-            assert log.erase(["a"]) == (2, 0)
+            assert log.erase(["a"]) == ErasedTurns(2, 0, 0)
         assert "stays in its write-ahead log" in caplog.text
         caplog.clear()
         log.erase(["a"])

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from components.traffic import LoggedRequest, TurnLog
 from components.traffic.rows import to_table
-from components.traffic.tables import COLUMNS, MIGRATED, TURNS
+from components.traffic.tables import EXPORTED, MIGRATED, TURNS
 from tests.components.traffic.conftest import MakeAnswer, watched_statements
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -26,7 +26,7 @@ DAY = "2026-03-02"
 
 def line(request: LoggedRequest) -> bytes:
     """A journal's line."""
-    table = to_table([[row[name] for name in COLUMNS] for row in request.rows()])
+    table = to_table([[row[name] for name in EXPORTED] for row in request.rows()])
     rows = table.to_pylist()
     for number, row in enumerate(rows):
         row["embedding"] = base64.b64encode(request.rows()[number]["embedding"]).decode()
@@ -46,7 +46,7 @@ def add_journal(folder: Path, name: str, *lines: bytes) -> Path:
 def add_parquet(folder: Path, name: str, *requests: LoggedRequest, day: str = DAY) -> Path:
     path = folder / "turns" / f"day={day}" / f"{name}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [[row[column] for column in COLUMNS] for request in requests for row in request.rows()]
+    rows = [[row[column] for column in EXPORTED] for request in requests for row in request.rows()]
     pq.write_table(to_table(rows), path)
     return path
 
@@ -72,7 +72,7 @@ def test_it_is_in_the_database_at_first_use_and_says_so_in_one_line(
     before = answer(2).rows()
     assert ids(log) == ["request-0000", "request-0002"]
     rows = [row for row in log.window().to_pylist() if row["request_id"] == "request-0002"]
-    assert rows == to_table([[row[name] for name in COLUMNS] for row in before]).to_pylist()
+    assert rows == to_table([[row[name] for name in EXPORTED] for row in before]).to_pylist()
     assert [path.name for path in folder.iterdir()] == ["key"]
     assert [record.getMessage() for record in caplog.records] == [
         f"migrated {folder}: 8 turns of 3 files are in the database now"

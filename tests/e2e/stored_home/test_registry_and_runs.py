@@ -13,7 +13,7 @@ from components.evaluate import predict_turns
 from components.fusion import Classifier
 from components.register import Lineage, download, register
 from components.traffic import TurnLog, kept_audio
-from components.traffic.turn_log import find_request
+from components.traffic.answers import find_request
 from pipelines.cli.main import run
 from pipelines.runners.outcome_metrics import record_outcome
 from pipelines.trigger import Cause, Ledger, Policy, Trigger
