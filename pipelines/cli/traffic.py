@@ -78,8 +78,8 @@ def erase_command(
     counts = done.counts()
     if as_json:
         return print_json({"recording": next(iter(done.recordings), None), **counts})
-    what = "{jobs} jobs, {logged} turns and sound files, {feedback} entries of feedback, {copies}"
-    out.print(f"Erased: {(what + ' copies').format(**counts)}.")
+    what = "{logged} turns and sound files, {feedback} entries of feedback, {jobs} jobs, {copies}"
+    out.print(f"Erased: {what.format(**counts)} copies of retrainings.")
     if counts["under_way"]:
         note(f"{counts['under_way']} analyses are under way; nothing of them will be kept")
     return None

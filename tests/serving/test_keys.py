@@ -54,6 +54,15 @@ def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
         Keys(path)
 
 
+def test_who_may_be_a_reviewer_stands_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    assert main([str(path), "listeners", "--reviewer"]) == 0
+    add_key(path, "both", 60, reviewer=True)
+    add_key(path, "web", 60)
+    told = [(key.name, key.per_minute, key.reviewer) for key in read_keys(path)]
+    assert told == [("listeners", None, True), ("both", 60, True), ("web", 60, False)]
+
+
 def test_a_name_is_one_word(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is no name"):
         add_key(tmp_path / "keys.txt", "two words")

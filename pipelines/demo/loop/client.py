@@ -51,7 +51,7 @@ class ServiceClient(httpx.Client):
         response = self._post("/v1/analyze", files={"audio": sound}, data=form)
         body: dict[str, Any] = response.json()
         return AnalyzedRecording(
-            request_id=response.headers["X-Request-Id"],
+            request_id=str(body["request_id"]),
             version=int(body["model"]["version"]),
             recording=recording,
             turns=tuple(turn_from(entry, "the service’s answer") for entry in body["turns"]),

@@ -16,6 +16,7 @@ from components.align import align
 from components.conversation import EMOTIONS, SpeakerSegment, parse_words, read_audio
 from components.conversation.seglst import turn_entry
 from components.fusion import load_tokenizer
+from components.traffic import TurnLog
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import MEGABYTES, metric, wait_until, wav
 
@@ -198,7 +199,34 @@ def test_a_request_keeps_its_name(service: Serving) -> None:
     for given in ("my-request.1", "not a name"):
         answer = httpx.get(f"{service.url}/v1/model", headers={"x-request-id": given})
         assert (answer.headers["x-request-id"] == given) is (" " not in given)
-        assert answer.headers["x-request-id"]
+        own = answer.headers["x-moodline-request-id"]
+        assert own and own != given
+
+
+def test_what_is_being_analysed_is_erased_too(service: Serving, piece: bytes) -> None:
+    """Its sender gets the answer, and nothing of it is kept."""
+    log = TurnLog(service.settings.log, service.settings.feedback_url)
+
+    def is_under_way() -> bool:
+        with log.open().begin() as connection:
+            return (
+                connection.exec_driver_sql("SELECT * FROM moodline_under_way").first() is not None
+            )
+
+    before = len(log.window())
+    with ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(post, service, "analyze", files=upload(piece, "erased soon.wav"))
+        assert wait_until(is_under_way, 60)
+        erased = httpx.delete(f"{service.url}/v1/recordings/erased soon.wav")
+        answer = sent.result()
+    assert (erased.status_code, erased.json()["under_way"]) == (200, 1), erased.text
+    assert answer.status_code == 200
+    assert answer.json()["request_id"] == answer.headers["x-moodline-request-id"]
+    assert not is_under_way()
+    assert len(log.window()) == before
+    log.close()
+    again = httpx.delete(f"{service.url}/v1/recordings/erased soon.wav")
+    assert again.status_code == 404
 
 
 def heard(service: Serving, stage: str) -> float:

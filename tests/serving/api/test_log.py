@@ -22,6 +22,7 @@ from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
+from serving.keys import add_key
 from serving.lineup import Lineup, Served, write_pointer
 from serving.triton.server import TritonServer
 from tests.serving.helpers import start_log_service
@@ -75,7 +76,8 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
     client = httpx.Client()
     answer = classify(client, url, [wav(1), wav(2, 1.5)], ["hello there yes", "a"])
     assert answer.status_code == 200, answer.text
-    name = answer.headers["x-request-id"]
+    name = answer.json()["request_id"]
+    assert name == answer.headers["x-moodline-request-id"] == answer.headers["x-request-id"]
 
     rows = logged(tmp_path).to_pylist()
     assert [(row["request_id"], row["turn"]) for row in rows] == [(name, 0), (name, 1)]
@@ -124,8 +126,8 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
     child, url = start(MOODLINE_LOG_ON="false")  # what was logged before is erased all the same
     assert classify(client, url, [wav(1)], ["hello"]).status_code == 200
     assert len(logged(tmp_path)) == 2
-    erased = client.delete(f"{url}/v1/recordings/{name}")
-    assert (erased.status_code, erased.json()["logged"]) == (200, 2)
+    erased = client.delete(f"{url}/v1/recordings/{name}").json()
+    assert (erased["logged"], erased["feedback"]) == (2, 2)
     assert len(logged(tmp_path)) == 0
     assert store.entries() == []
     assert client.delete(f"{url}/v1/recordings/{name}").status_code == 404
@@ -151,13 +153,51 @@ def test_a_recording_is_erased_under_every_name_it_had(
     if by_service:
         _, url = start()
         with httpx.Client(base_url=f"{url}/v1/recordings/") as client:
-            assert client.delete("my call (1).wav").json()["logged"] == 2
+            assert client.delete("calls%2Fmy call (1).wav").json()["logged"] == 2
             assert client.delete("my call (1).wav").status_code == 404
     else:
         monkeypatch.setenv("MOODLINE_HOME", str(tmp_path))
         assert run(["log", "erase", "calls/my call (1).wav"]) == 0
         assert run(["log", "erase", "my_call_1"]) == 2
     assert logged(tmp_path)["request_id"].to_pylist() == ["my_call"]
+
+
+def test_feedback_belongs_to_the_key_and_an_id_to_one_answer(start: Start, tmp_path: Path) -> None:
+    """Two tenants and a reviewer; one id for two of a tenant's requests."""
+    keys = tmp_path / "keys.txt"
+    own, other = (add_key(keys, name, reviewer=name == "a") for name in ("a", "b"))
+    _, url = start(MOODLINE_SERVE_KEYS=str(keys))
+    tenants = {name: {"authorization": f"Bearer {key}"} for name, key in (("a", own), ("b", other))}
+    with httpx.Client(base_url=url) as client:
+
+        def ask(correlation: str) -> str:
+            client.headers.update(tenants["a"] | {"x-request-id": correlation})
+            answer = classify(client, url, [wav(1)], ["hello"])
+            assert answer.headers["x-request-id"] == correlation
+            return str(answer.json()["request_id"])
+
+        def say(tenant: str, request: str, **more: str) -> tuple[int, str]:
+            body = {"request_id": request, "turn": 0, "emotion": "sad", **more}
+            answer = client.post("/v1/feedback", json=body, headers=tenants[tenant])
+            return answer.status_code, answer.json().get("detail", "")
+
+        first = ask("call-42")
+        assert say("b", "call-42")[0] == say("b", first)[0] == 404
+        assert say("b", first, recording=first)[0] == 404
+        assert say("b", first, source="reviewer")[0] == 403
+        assert say("a", "call-42", source="reviewer")[0] == 201
+        second = ask("call-42")
+        assert second != first
+        status, told = say("a", "call-42")
+        assert status == 409
+        assert first in told
+        assert second in told
+        assert [say("a", one, emotion="angry")[0] for one in (first, second)] == [201, 201]
+        # The clips of a request are erased by the sender's id, too; and nobody else's are.
+        assert client.delete("/v1/recordings/call-42", headers=tenants["b"]).status_code == 404
+        erased = client.delete("/v1/recordings/call-42", headers=tenants["a"]).json()
+        assert (erased["logged"], erased["feedback"]) == (2, 3)
+    assert len(logged(tmp_path)) == 0
 
 
 def test_a_database_that_is_away_fails_no_answer_and_is_used_once_it_is_back(
@@ -167,7 +207,7 @@ def test_a_database_that_is_away_fails_no_answer_and_is_used_once_it_is_back(
     in_the_way.mkdir()
     _, url = start(MOODLINE_FEEDBACK_URL=f"sqlite:///{in_the_way}")
     with httpx.Client(base_url=url) as client:
-        name = classify(client, url, [wav(1)], ["hello"]).headers["x-request-id"]
+        name = classify(client, url, [wav(1)], ["hello"]).json()["request_id"]
         assert client.delete(f"/v1/recordings/{name}").status_code == 503
         in_the_way.rmdir()
         while not in_the_way.exists() or not len(logged(tmp_path, "away.db")):

@@ -1,0 +1,183 @@
+"""Erasing erases: nothing of a recording is left in the whole home, by whichever way."""
+
+import asyncio
+import json
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from components.base import Cache
+from components.config import Settings
+from components.conversation import (
+    Recording,
+    Turn,
+    Utterance,
+    read_manifest,
+    recording_name,
+    work_through,
+    write_manifest,
+)
+from components.corpus import join_feedback
+from components.fusion import turn_measures
+from components.traffic import Copies, Correction, FeedbackStore, export_feedback
+from pipelines.cli.main import run
+from serving.api.database import ServiceDatabase
+from serving.api.job_store import JobStore, new_id
+from serving.api.jobs import Jobs
+from serving.api.uploads import UploadFolder
+from serving.engine.classifier import Classified
+from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
+from serving.settings import ServeSettings
+
+SECRET = "the parcel never arrived and nobody called me"
+
+
+class Home:
+    """A home whose service and loop have worked on recordings, each under its file's name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.settings, serve = folder, Settings(home=folder), ServeSettings()
+        self.database = ServiceDatabase(serve.store_url(folder))
+        self.store = JobStore(self.database)
+        self.uploads = UploadFolder(serve.shared_folder(folder))
+        self.copies = Copies(self.settings.runs, self.settings.cache)
+        allowed = LogSettings(text=True, audio=True)
+        self.log = PredictionLog(self.settings.log, self.settings.feedback_url, allowed)
+        runtime: Any = SimpleNamespace(log=self.log, copies=self.copies)
+        self.jobs = Jobs(self.store, self.uploads, runtime, serve)
+
+    def fill(self, name: str) -> None:
+        """Jobs, log, sound, feedback, the trigger's copies, caches."""
+        for recording in (name, "kept"):
+            said = f"{SECRET} in {recording}"
+            done, queued = new_id(), new_id()
+            for job in (done, queued):
+                self.uploads.put(job, self._upload(said))
+                self.store.add_job(job, "", recording, {"session_id": recording}, 100)
+                if job == done:
+                    self.store.claim("process", 60)
+                    self.store.finish(job, "process", {"words": said})
+            request = f"to-{recording}"
+            turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0])
+            sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype("f4")
+            answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+            measures = turn_measures(sound, said)
+            info = RequestInfo(request, "/v1/analyze")
+            self.log.record(info, recording, answer, [turn], [measures], sound)
+            with closing(FeedbackStore(self.settings.feedback_url)) as store:
+                store.record(Correction(request, 0, "sad", "reviewer"))
+        self._retrain()
+
+    def _upload(self, said: str) -> Any:
+        path = self.folder.parent / "upload"
+        path.write_text(said)
+        return path.open("rb")
+
+    def _retrain(self) -> None:
+        """What the trigger and the steps of its run leave; the steps' models are left out."""
+        run = self.settings.runs / "trigger-000001"
+        entries = FeedbackStore.read(self.settings.feedback_url)
+        export_feedback(entries, self.settings.log, run / "feedback")
+        sound = self.folder.parent / "labelled.flac"
+        soundfile.write(sound, np.zeros(16_000), 16_000)
+        spoken = [
+            Utterance(f"call_{n}", "call", n / 4, n / 4 + 0.25, "A", None, "", "sad")
+            for n in (0, 1)
+        ]
+        labelled = Recording("call", sound, "week-1", None, tuple(spoken))
+        write_manifest(self.folder.parent / "corpus", [labelled])
+        cache = Cache(self.settings.cache)
+        joined = read_manifest(
+            join_feedback(self.folder.parent / "corpus", run / "feedback", cache)
+        )
+
+        def words(recording: Recording) -> str:
+            return f"{SECRET} in {recording.name.removeprefix('feedback-to-')}"
+
+        def make(recording: Recording) -> dict[str, str]:
+            return {"transcripts": json.dumps({"text": words(recording)})}
+
+        folders = {"transcripts": run / "step" / "transcripts"}
+        work_through(joined, folders, lambda r: [r.name], make, suffix=".json", cache=cache)
+        rows = [{"recording": r.name, "text": words(r)} for r in joined]
+        pq.write_table(pa.Table.from_pylist(rows), run / "step" / "examples.parquet")
+
+    def close(self) -> None:
+        asyncio.run(self.log.close())
+        self.database.close()
+
+    def holds(self, text: str) -> list[str]:
+        """The files whose name or content has it: databases with their write-ahead logs, too."""
+        found = []
+        for path in self.folder.rglob("*"):
+            if path.is_file():
+                content = path.read_bytes()
+                if path.suffix == ".parquet":
+                    content = str(pq.read_table(path).to_pylist()).encode()
+                if text.encode() in content or text in path.name:
+                    found.append(path.relative_to(self.folder).as_posix())
+        return sorted(found)
+
+
+@pytest.mark.parametrize("by", ["the service", "the command line"])
+def test_nothing_is_left_in_the_whole_home(
+    by: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    home = Home(tmp_path / "home")
+    home.fill("zoom_call")
+    secret, sound = f"{SECRET} in zoom_call", "to-zoom_call"
+    places = {path.split("/")[0] for path in home.holds(secret)}
+    assert {"serving", "runs", "cache"} < places
+    assert len(home.holds(sound)) > 8
+    kept = home.holds(f"{SECRET} in kept"), home.holds("to-kept")
+    name = "calls/zoom call.MOV"
+    counts = {"jobs": 2, "logged": 2, "feedback": 1, "under_way": 0}
+    if by == "the service":
+        assert home.log.recording("zoom_call") in {
+            *home.log.turns.window()["recording"].to_pylist()
+        }
+        erased = asyncio.run(home.jobs.erase(name, ""))
+        assert erased.counts() | counts == erased.counts()
+        assert not asyncio.run(home.jobs.erase(name, ""))
+    else:  # beside the service, which goes on
+        assert run(["log", "erase", name, "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told | counts == told
+        assert run(["log", "erase", name]) == 2
+        assert "nothing is kept of a recording of that name" in capsys.readouterr().err
+    assert home.holds(secret) == []
+    assert home.holds(sound) == []
+    assert home.holds("zoom_call") == []
+    rest = home.holds(f"{SECRET} in kept"), home.holds("to-kept")
+    for before, after in zip(kept, rest, strict=True):
+        databases = {path for path in before if ".db" in path}
+        assert {*before} - databases <= {*after}
+    home.close()
+
+
+@pytest.mark.parametrize("name", ["obs.mkv", "a b;c$d.wav", "Zoë.2026.MP4", "notes.xyz", "call.v2"])
+def test_a_file_of_any_suffix_is_erased_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    home = Home(tmp_path / "home")
+    recording = recording_name(name)
+    home.store.add_job("a" * 32, "", recording, {}, 100)
+    assert run(["log", "erase", f"some where/{name}"]) == 0
+    home.store.add_job("b" * 32, "", recording, {}, 100)
+    assert asyncio.run(home.jobs.erase(name, "")).jobs == ("b" * 32,)
+    home.close()
+
+
+def test_an_unknown_name_makes_no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    assert run(["log", "erase", "never was"]) == 2
+    assert not (tmp_path / "home").exists()
