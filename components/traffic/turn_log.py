@@ -231,11 +231,14 @@ class TurnLog:
         turns = feedback = under_way = 0
         if self.exists:
             with self.open().begin() as connection:
-                # Committed before the rest: an analysis writes its turns first, and then looks
-                # whether it was erased.
+                # Committed first: an analysis writes its turns, and then looks for the mark.
                 mine = UNDER_WAY.c.recording.in_(recordings)
                 marked = update(UNDER_WAY).where(mine).values(erased=True)
                 under_way = connection.execute(marked).rowcount
+                if recordings and has_older_log(self.folder):  # a writer of version 0.1 lives
+                    now = datetime.now(UTC)
+                    marks = [{"recording": recording, "time": now} for recording in recordings]
+                    connection.execute(insert(ERASED), marks)
             with self.open().begin() as connection:
                 logged = TURNS.c.recording.in_(recordings)
                 turns = connection.execute(delete(TURNS).where(logged)).rowcount

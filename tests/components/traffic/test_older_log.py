@@ -17,7 +17,7 @@ from sqlalchemy import Connection, insert, select
 
 from components.traffic import LoggedRequest, TurnLog
 from components.traffic.rows import to_table
-from components.traffic.tables import EXPORTED, MIGRATED, TURNS
+from components.traffic.tables import ERASED, EXPORTED, MIGRATED, TURNS
 from tests.components.traffic.conftest import MakeAnswer, watched_statements
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -157,6 +157,19 @@ def test_a_journal_whose_writer_lives_waits(log: TurnLog, answer: MakeAnswer) ->
         writer.write(line(answer(1)))
     log.sweep(content_days=7, days=90)
     assert ids(log) == ["request-0000", "request-0001"]
+
+
+def test_what_an_older_writer_has_not_given_yet_is_erased_all_the_same(
+    log: TurnLog, answer: MakeAnswer
+) -> None:
+    path = add_journal(log.folder, "a", line(answer(0)), line(answer(1)))
+    with path.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        log.erase([answer(1).recording])
+    log.sweep(content_days=7, days=90)
+    assert ids(log) == ["request-0000"]
+    with log.open().begin() as connection:  # and no mark is left
+        assert connection.execute(ERASED.select()).all() == []
 
 
 def test_processes_that_start_together_migrate_it_once(
