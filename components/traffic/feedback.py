@@ -67,7 +67,7 @@ class FeedbackStore:
         """
         row = _answer(correction, find_request(self._database, correction.request_id, asker))
         for _ in range(_ATTEMPTS):
-            before = self._of_turn(row["request_id"], correction.turn)
+            before = self.of_turn(row["request_id"], correction.turn)
             entry = _entry(correction, row, max((e.number for e in before), default=0) + 1)
             before = [other for other in before if other.answered == entry.answered]
             own = [other for other in before if other.vote == entry.vote]
@@ -86,7 +86,7 @@ class FeedbackStore:
             return _recorded(entry, [*before, entry], new=True)
         raise TimeoutError("too many write feedback on one turn at the same time")
 
-    def _of_turn(self, request_id: str, turn: int) -> list[Feedback]:
+    def of_turn(self, request_id: str, turn: int) -> list[Feedback]:
         """A turn's entries, in the order in which they came."""
         return self._select(FEEDBACK.c.request_id == request_id, FEEDBACK.c.turn == turn)
 
