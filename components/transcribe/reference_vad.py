@@ -1,7 +1,8 @@
-"""A reference's stretches of speech in place of WhisperX's voice activity detector."""
+"""In place of WhisperX's voice activity detector: a reference's stretches, or one that reports."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 from components.conversation import Seconds
@@ -57,3 +58,17 @@ def reference_vad(stretches: Sequence[tuple[Seconds, Seconds]], length: Seconds)
             return [{"start": a, "end": b, "segments": [(a, b)]} for a, b in segments]
 
     return ReferenceVad(vad_onset=0.5)
+
+
+def reporting_vad(detector: Any, report: Callable[[float], None]) -> Any:
+    """The detector, which reports 0 percent of the words when it is through."""
+
+    class ReportingVad(type(detector)):  # type: ignore[misc]
+        def __call__(self, audio: Any, **options: Any) -> Any:
+            found = super().__call__(audio, **options)
+            report(0.0)
+            return found
+
+    twin = copy(detector)
+    twin.__class__ = ReportingVad
+    return twin

@@ -38,7 +38,10 @@ Aligner = Callable[[np.ndarray, Sequence[str]], list[WordTime | None]]
 
 
 def add_word_times(
-    audio: np.ndarray, segments: Sequence[AsrSegment], aligners: Sequence[Aligner]
+    audio: np.ndarray,
+    segments: Sequence[AsrSegment],
+    aligners: Sequence[Aligner],
+    step: Callable[[float], None] | None = None,
 ) -> list[AsrSegment]:
     """Give the words of each segment their times.
 
@@ -48,6 +51,7 @@ def add_word_times(
         audio: the recording, mono at 16 kHz.
         segments: as recognised, in order, their words without times.
         aligners: the best first.
+        step: called after each segment with the share that is done; it may raise to end the work.
 
     Returns:
         The same segments with the same words; a segment's bounds cover its words.
@@ -62,6 +66,8 @@ def add_word_times(
         end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
         sound = audio[int(start * SAMPLE_RATE) : int(max(end, start) * SAMPLE_RATE)]
         result.append(_aligned(sound, start, segment, aligners))
+        if step:
+            step(len(result) / len(segments))
     return result
 
 

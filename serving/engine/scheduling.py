@@ -1,9 +1,10 @@
-"""Recordings share the models fairly: their work is cut into steps, and after each another may go.
+"""Recordings share the models: their work is cut into steps, and a long one gives way after each.
 
-    long   |step|    |step|    |step|step|step|
-    short       |step|    |step|
+    long   |step|                 |step|step|step|
+    short       |step|step|step|
 
-A long recording's steps take a few seconds each, so a short recording does not wait for its end.
+A long recording's steps take a few seconds each, so a short one waits for one of them, and not for
+its end. Between two short ones the long one has a step.
 Work that nobody waits for any more ends at its next step.
 """
 

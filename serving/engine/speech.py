@@ -1,7 +1,7 @@
 """The speech models of one service process, and the queues in front of them.
 
 The models run in threads, so the event loop goes on answering. Short and long recordings have a
-queue each. One recording of each queue is worked on, and these two take turns, step by step.
+queue each. One recording of each queue is worked on; the long one gives way after each step.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class Speech:
         short = await RECORDINGS.run(self.is_short, upload)
         async with self._turn(self._short if short else self._long, work.sender, background):
             return await result_of(
-                self._threads.start(self._use_models, upload, options, work), work
+                self._threads.start(self._use_models, upload, options, work, not short), work
             )
 
     def is_short(self, upload: IO[bytes]) -> bool:
@@ -122,16 +122,18 @@ class Speech:
             metrics.WAITING.dec()
 
     def _use_models(
-        self, upload: IO[bytes], options: Options, work: Work
+        self, upload: IO[bytes], options: Options, work: Work, gives_way: bool
     ) -> tuple[np.ndarray, Analysis]:
-        """In a thread: decode, then take turns with the other queue's recording."""
+        """In a thread: decode, then use the models. A recording that gives way lets the other
+        queue's go before each of its steps; one that does not goes through to its end."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
             sound = _heard(upload, self._max_seconds, "the recording")
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
-            self._models.let_others_go()
+            if gives_way:
+                self._models.let_others_go()
 
         with self._models:
             analysis = self._analyzer.find_turns(sound.samples, options, step)

@@ -18,13 +18,9 @@ import psutil
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.config import Settings, load_profile, resolve_model
+from components.config import Settings
 from components.fusion import Clip, OnnxModel, load_tokenizer
-from components.fusion.export import export_onnx
-from components.fusion.model import MoodlineModel
 from components.traffic import TurnLog
-from components.train.version import write_golden
-from serving.lineup import Served
 from serving.processes import Child, free_ports
 from serving.supervisor.backend import pointer_path
 from serving.supervisor.serve import Serving
@@ -41,39 +37,6 @@ CLIENTS = 16
 BATCH = 8
 SECONDS = 3.0
 """Of a clip."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo's encoders under a fresh head: as large and as quick as a trained one."""
-    from transformers import AutoTokenizer
-
-    settings, profile = Settings(), load_profile("demo")
-    acoustic, text = (
-        resolve_model(name, settings) for name in (profile.fusion.acoustic, profile.fusion.text)
-    )
-    folder = tmp_path_factory.mktemp("bench") / "model"
-    fresh = MoodlineModel.from_encoders(
-        acoustic, text, acoustic_layers=profile.fusion.acoustic_layers
-    ).eval()
-    fresh.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(text).save_pretrained(folder)
-    export_onnx(fresh, folder / "model.onnx")
-    write_golden(fresh, load_tokenizer(folder), folder / "golden.safetensors")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    home = tmp_path_factory.mktemp("service")
-    here = Settings()
-    settings = Settings(home=home, models=here.models, triton_env=here.triton_env)
-    running = Serving(settings, load_profile("demo"), port=0, model=Served(1, model))
-    running.start()
-    try:
-        yield running
-    finally:
-        running.stop()
 
 
 @pytest.fixture(scope="module")

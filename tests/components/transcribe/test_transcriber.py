@@ -41,6 +41,19 @@ def test_the_words_of_a_dialogue(
     assert jiwer.wer(truth, said(transcript)) < 0.15
 
 
+def test_steps_are_short_and_change_nothing(
+    transcriber: Transcriber,
+    dialogue: tuple[np.ndarray, list[Word]],
+    transcript: list[AsrSegment],
+) -> None:
+    """One after voice activity detection, one a batch of words, one a stretch of word times."""
+    shares: list[float] = []
+    assert transcriber.transcribe(dialogue[0], step=shares.append) == transcript
+    assert shares == sorted(shares)
+    assert shares[0] == 0 and shares[-1] == 1
+    assert any(0 < share <= 0.5 for share in shares)
+
+
 def test_words_have_times_in_order_and_are_those_of_the_text(
     transcript: list[AsrSegment],
 ) -> None:

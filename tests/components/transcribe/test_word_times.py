@@ -45,6 +45,20 @@ def test_the_first_aligner_that_can_places_the_words() -> None:
     assert all(word.start is not None for part in placed for word in part.words)
 
 
+def test_each_segment_is_reported_and_the_report_may_end_the_work() -> None:
+    segments, steps = [segment(1, 3, "so it is"), segment(10, 12, "as I said")], list[float]()
+    add_word_times(AUDIO, segments, [Even()], steps.append)
+    assert steps == [0.5, 1.0]
+    aligner = Even()
+
+    def end(_: float) -> None:
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        add_word_times(AUDIO, segments, [aligner], end)
+    assert len(aligner.heard) == 1
+
+
 def test_where_all_fail_the_words_stay_without_times() -> None:
     before = [segment(1, 3, "so it is")]
     assert add_word_times(AUDIO, before, [Even("is"), Even("so")]) == before
