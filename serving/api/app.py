@@ -149,7 +149,10 @@ class RequestRecord:
             try:
                 await self.app(scope, receive, send_with_id)
             finally:
-                path = getattr(scope.get("route"), "path_format", "") or "other"
+                route: Any = scope.get(
+                    "route"
+                )  # BentoML's mount, without a path, where none of ours is
+                path = route.path_format if getattr(route, "path", "") else "other"
                 span.update_name(f"{scope['method']} {path}")
                 span.set_attribute("http.request.method", scope["method"])
                 span.set_attribute("http.route", path)
