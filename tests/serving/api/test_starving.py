@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -40,6 +41,7 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
     app.state.feedback = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
     uploads = UploadFolder(tmp_path)
     app.state.jobs = Jobs(JobStore(database), uploads, None, serve)  # type: ignore[arg-type]
+    app.state.runtime = SimpleNamespace(log=None)
     app.state.key = add_key(tmp_path / "keys", "web", 1_000_000)
     app.state.keys = Keys(tmp_path / "keys")
     yield app
