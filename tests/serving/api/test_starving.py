@@ -13,6 +13,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
+from components.config import Settings
 from components.traffic import FeedbackStore
 from serving import threads
 from serving.api.alignment import MAX_WAITING
@@ -20,6 +21,7 @@ from serving.api.app import create_app
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs, UploadFolder
+from serving.engine.runtime import Runtime
 from serving.keys import Keys, add_key
 from serving.settings import ServeSettings
 from serving.threads import Threads
@@ -38,6 +40,7 @@ def app(tmp_path: Path) -> Iterator[FastAPI]:
     serve = ServeSettings()
     app = create_app(10_000_000, 2)
     app.state.database = database = ServiceDatabase(f"sqlite:///{tmp_path}/store.db")
+    app.state.runtime = Runtime(Settings(home=tmp_path), serve)  # not started: no models
     app.state.feedback = FeedbackStore(f"sqlite:///{tmp_path}/feedback.db")
     uploads = UploadFolder(tmp_path)
     app.state.jobs = Jobs(JobStore(database), uploads, None, serve)  # type: ignore[arg-type]
