@@ -61,7 +61,13 @@ class Track:
         yield from self._whole()
 
     def _frame(self, frame: "av.AudioFrame") -> Iterator[Block]:
-        samples, rate = _samples(frame), frame.sample_rate
+        import av
+
+        try:
+            samples, rate = _samples(frame), frame.sample_rate
+        except (av.FFmpegError, ValueError):
+            self.damage.append(self.clock.position)
+            return
         check_shape(self._name, rate, samples.shape[1])
         changed = rate != self._rate or (
             bool(self._frames) and self._frames[0].shape[1] != samples.shape[1]
@@ -122,6 +128,11 @@ class Track:
             yield self._rate, self.downmix(frames, self._begin, self._rate)
 
 
+SAFE_PLANES = 7
+"""Channels that PyAV 18 can take out of a frame one by one. It looks for a null pointer behind the
+last; with eight or more there is none, and it reads memory that is not the frame's."""
+
+
 def check_shape(name: str, rate: int, channels: int) -> None:
     """Refuse what is no recording of a conversation.
 
@@ -134,11 +145,25 @@ def check_shape(name: str, rate: int, channels: int) -> None:
         raise InputError(f"{name}: a sample rate of {rate} Hz is not believable")
 
 
+def _interleaved(frame: "av.AudioFrame") -> "av.AudioFrame":
+    """The same frame as floats of all channels in turn."""
+    import av
+
+    packed = av.AudioResampler("flt", frame.layout, frame.sample_rate)
+    (whole,) = packed.resample(frame)
+    return whole
+
+
 def _samples(frame: "av.AudioFrame") -> np.ndarray:
     """A frame as float32 [samples, channels], nominally within ±1."""
-    raw: np.ndarray[Any, Any] = frame.to_ndarray()
     channels = frame.layout.nb_channels
-    raw = raw.T if frame.format.is_planar else raw.reshape(-1, channels)
+    raw: Any
+    if frame.format.is_planar and channels > SAFE_PLANES:
+        raw = _interleaved(frame).to_ndarray().reshape(-1, channels)
+    elif frame.format.is_planar:
+        raw = frame.to_ndarray().T
+    else:
+        raw = frame.to_ndarray().reshape(-1, channels)
     if raw.dtype == np.uint8:
         return (raw.astype(np.float32) - 128) / 128
     if raw.dtype.kind in "iu":
