@@ -34,6 +34,10 @@ _OLDER = "it stood in this home's own registry before there were signatures"
 logger = logging.getLogger(__name__)
 
 
+class NotTrustedError(InputError):
+    """A version is not signed, or not as it is, by anybody who is trusted here."""
+
+
 def check_signed(client: "MlflowClient", version: "ModelVersion", settings: Settings) -> Signed:
     """See that a trusted key has signed a version's model together with its verdict.
 
@@ -41,15 +45,15 @@ def check_signed(client: "MlflowClient", version: "ModelVersion", settings: Sett
         What the signature says.
 
     Raises:
-        InputError: it is not signed by anybody who is trusted here, or it is signed for another
-            model or verdict.
+        NotTrustedError: it is not signed by anybody who is trusted here, or it is signed for
+            another model or verdict.
     """
     trusted, location = keys_here(client, settings), f"version {version.version}"
     # Just signed, where the home is an older one.
     tags = client.get_model_version(MODEL, version.version).tags
     signed = check_tags(version.version, tags, trusted)
     if signed.verdict != verdict_digest(client, version):
-        raise InputError(f"{location}: its signature is of another verdict, not of its own")
+        raise NotTrustedError(f"{location}: its signature is of another verdict, not of its own")
     return signed
 
 
@@ -63,13 +67,16 @@ def check_tags(
     """
     location = f"version {number}"
     if SIGNATURE_TAG not in tags:
-        raise InputError(
+        raise NotTrustedError(
             f"{location}: is not signed; if you know where it comes from: "
             f"moodline registry sign {number} --reason …"
         )
-    signed = read_signature(tags[SIGNATURE_TAG], trusted, location)
+    try:
+        signed = read_signature(tags[SIGNATURE_TAG], trusted, location)
+    except InputError as error:
+        raise NotTrustedError(str(error)) from None
     if signed.digest != tags.get("digest"):
-        raise InputError(
+        raise NotTrustedError(
             f"{location}: its signature is of model {signed.digest[:12]}, not of its own, "
             f"{tags.get('digest', 'none')[:12]}"
         )
@@ -139,6 +146,7 @@ def _sign_older(client: "MlflowClient", settings: Settings) -> None:
     folder = signing_folder(settings)
     new = folder.with_name(f"{folder.name}.new")
     if not older and not new.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)  # so that nothing that comes later counts as older
         return
     key = private_key(settings)
     if key is None:

@@ -12,6 +12,7 @@ from typing import IO
 from components.base import InputError, MoodlineError
 from components.config import Settings
 from components.conversation import Seconds
+from components.register import NotTrustedError
 from serving.errors import NotReadyError, RefusedError
 from serving.lineup import Lineup, Served, read_pointer
 from serving.settings import HostSettings, TrafficSettings
@@ -133,7 +134,7 @@ class Backend:
         """What is in production; if it cannot be fetched, what was served last."""
         try:
             return Lineup({"production": fetch_production(self._settings)})
-        except NoProductionError:
+        except (NoProductionError, NotTrustedError):  # a key that leaked is trusted no longer
             raise
         except MoodlineError as error:
             with contextlib.suppress(InputError):
