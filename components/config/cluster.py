@@ -15,16 +15,19 @@ Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 """As Kubernetes writes amounts: 500m, 4, 16Gi."""
 
 _SECRET_NAME = re.compile(
-    r"(TOKEN|PASSWORD|PASSWD|SECRET|CREDENTIALS?|(API|ACCESS|PRIVATE|ACCOUNT|SIGNING)_?KEY)$",
+    r"(^|_)(TOKEN|PASS(WORD|WD)?|PWD|PGPASS|SECRET|CREDENTIALS?)(_?\d*$|_(?!FILE$|PATH$|DIR$|NAME$))"
+    r"|(API|ACCESS|PRIVATE|ACCOUNT|SIGNING)_?KEY$",
     re.IGNORECASE,
 )
-_URL_PASSWORD = re.compile(r"://[^/@\s]*:[^/@\s]+@")
+_SECRET_VALUE = re.compile(
+    r"://[^@\s]*:[^@\s]+@|[?&;]pass(word|wd)?=|PRIVATE KEY-----", re.IGNORECASE
+)
 
 
 def _no_secrets(env: dict[str, str]) -> dict[str, str]:
     """Refuse passwords: a compiled pipeline holds `env` in plain text for all who may read it."""
     for name, value in env.items():
-        if _SECRET_NAME.search(name) or _URL_PASSWORD.search(value):
+        if _SECRET_NAME.search(name) or _SECRET_VALUE.search(value):
             raise ValueError(
                 f"{name} holds a password or token, which the compiled pipeline would show; put it"
                 " into a Kubernetes secret and name that under `secrets`"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from components.conversation import FEEDBACK, Seconds
+from components.conversation import FEEDBACK, MAX_PAUSE, MAX_SPEAKERS, Seconds
 
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -49,7 +49,7 @@ class DiarizeSettings(Frozen):
     """
 
     pipeline: str
-    num_speakers: Count | None = None
+    num_speakers: Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None = None
     device: Device = "auto"
 
 
@@ -61,7 +61,7 @@ class AlignSettings(Frozen):
         baseline: no alignment; each ASR segment goes to one speaker as a whole.
     """
 
-    max_pause: Annotated[Seconds, Field(ge=0)] = 1.5
+    max_pause: Annotated[Seconds, Field(ge=0, le=MAX_PAUSE)] = 1.5
     baseline: bool = False
 
 

@@ -13,6 +13,9 @@ from typing import IO
 
 HEADER = 27  # bytes before a page's table of segments
 FIRST, LAST = 2, 4  # flags of a page
+MAX_BROKEN = 1_000
+"""Of what only looks like a page; a file with more of them is read no further."""
+
 PIECE = 1 << 20  # bytes searched at once for the next page
 
 _REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
@@ -58,7 +61,7 @@ def read_links(file: IO[bytes]) -> list[Link]:
         begins = bool(page.flags & FIRST)
         if begins and before and not before.flags & FIRST:
             links[-1].end = before.end
-            links.append(Link(before.end))
+            links.append(Link(page.begin))
             numbers = {}
         link = links[-1]
         link.streams += begins
@@ -82,8 +85,8 @@ def part(file: IO[bytes], link: Link) -> IO[bytes]:
 
 def _pages(file: IO[bytes]) -> Iterator[_Page]:
     """All whole pages; what lies between them is left out."""
-    position = 0
-    while True:
+    position, broken = 0, 0
+    while broken <= MAX_BROKEN:
         file.seek(position)
         header = file.read(HEADER)
         if len(header) < HEADER:
@@ -96,7 +99,7 @@ def _pages(file: IO[bytes]) -> Iterator[_Page]:
             yield _Page(position, end, header[5], header[14:18], number, body[:8] == b"OpusHead")
             position = end
             continue
-        position = _next(file, position + 1)
+        position, broken = _next(file, position + 1), broken + 1
         if position < 0:
             return
 

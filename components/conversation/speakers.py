@@ -60,7 +60,7 @@ def parse_rttm(text: str, location: str) -> dict[str, list[SpeakerSegment]]:
     {'call': [SpeakerSegment(start=0.5, end=2.0, speaker='A')]}
     """
     recordings: dict[str, list[SpeakerSegment]] = {}
-    for line, fields in _lines(text, location):
+    for line, fields in _lines(text.removeprefix("\ufeff"), location):
         if fields[0] in OTHER_LINES:
             continue
         if fields[0] != "SPEAKER":
@@ -96,6 +96,8 @@ def _check_fields(fields: Sequence[str]) -> None:
                     f"“{value}” stands behind its speaker, where a number or {NOTHING} belongs;"
                     " names hold no spaces"
                 ) from None
+    if rest and rest[0].isdigit() and int(rest[0]) > 1:  # “Speaker 2”, and no look-ahead time
+        raise ValueError(f"its confidence is {rest[0]}, which is above 1; names hold no spaces")
     if name == NOTHING:
         raise ValueError("it names no speaker; names hold no spaces")
 

@@ -149,11 +149,12 @@ def _words_of(
 ) -> tuple[tuple[Word, ...], str]:
     """A segment's words and its text, each made of the other where it is missing."""
     text, spoken = entry.get("text"), entry.get("words")
-    if spoken is None:
+    if spoken is None or (text and not spoken):  # WhisperX gives no words where it placed none
         if text is None:
             raise InputError(f"{location}: lacks 'text' and 'words'; give one of them")
         words = spaced_words(text, language, before=before)
     else:
+        spoken = [word for word in spoken if word["word"]]
         befores = [before, *(word["word"] for word in spoken)]
         words = tuple(
             _word(word, joins(before, word["word"], language))

@@ -55,6 +55,8 @@ def test_wrong_profiles_say_where(tmp_path: Path) -> None:
         ({"name": "a/b"}, "small letters"),
         ({"cluster": {"env": {"DATABASE": "postgresql://u:geheim@db/m"}}}, "DATABASE holds a pass"),
         ({"cluster": {"env": {"MOODLINE_TRIGGER_TOKEN": "x"}}}, "Kubernetes secret"),
+        ({"cluster": {"env": {"DB_PWD": "x"}}}, "Kubernetes secret"),
+        ({"cluster": {"env": {"D": "postgresql://h/d?password=geheim"}}}, "Kubernetes secret"),
         ({"cluster": {"env": {"AWS_SECRET_ACCESS_KEY": "x"}}}, "Kubernetes secret"),
         ({"cluster": {"env": {"MOODLINE_SIGNING_KEY": "x"}}}, "Kubernetes secret"),
     ):

@@ -126,6 +126,12 @@ class TestText:
         (turn,) = turns(segment(0, 1, entry | {"start": 0.1, "end": 0.4}))
         assert (turn.words, turn.asr_confidence) == ("me", 0.5)
 
+    def test_a_segment_whose_words_were_not_placed_keeps_its_text(self) -> None:
+        assert texts({"start": 0, "end": 2, "text": "one two", "words": []}) == [("A", "one two")]
+
+    def test_blank_words_are_none(self) -> None:
+        assert texts(segment(0, 1, word(" "), word("b"), word(""))) == [("A", "b")]
+
     def test_a_bare_list_and_numbers_are_read(self) -> None:
         (one,) = parse_words([{"start": -0.12, "end": 1, "words": [{"word": 911}]}], "words")
         assert one.words[0].text == "911"
@@ -141,12 +147,16 @@ class TestSpeakers:
             "SPEAKER call 1 0.5 1.5 <NA> <NA> Ann Lee <NA> <NA>",
             "SPEAKER call 1 0.5 1.5 <NA> <NA> Ann Lee <NA>",
             "SPEAKER call 1 0.5 1.5 <NA> <NA> <NA> <NA> <NA>",
+            "SPEAKER call 1 0.5 1.5 <NA> <NA> Speaker 2 <NA>",
         ],
     )
     def test_a_space_in_a_name_is_refused_by_its_line(self, line: str) -> None:
         good = "SPEAKER call 1 0 0.5 <NA> <NA> A <NA> <NA>\n"
         with pytest.raises(InputError, match=r"^x: line 2: .*names hold no spaces$"):
             parse_rttm(good + line, "x")
+
+    def test_a_byte_order_mark_is_no_part_of_the_text(self) -> None:
+        assert parse_rttm("\ufeffSPEAKER c 1 0 1 <NA> <NA> A <NA>", "x").keys() == {"c"}
 
     def test_nine_and_ten_fields_confidences_tabs_and_crlf_are_read(self) -> None:
         text = (
