@@ -77,7 +77,7 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
 
 
 def listen(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> Sound:
-    """Read a stretch of a recording, and what is to be said of it; see `read_audio`."""
+    """Read a stretch of a recording, and notes on what is odd in it; see `read_audio`."""
     notes: list[str] = []
     samples = decoded(source, gathered, notes, start, end)
     return Sound(samples, tuple(dict.fromkeys(notes)))
@@ -101,8 +101,8 @@ def plain_wav(file: IO[bytes]) -> np.ndarray | None:
             whole = len(content) == 2 * sound.getnframes() > 0
     except (wave.Error, EOFError, RuntimeError):  # the last: a chunk ends beyond the file
         return None
-    said = sizes(file)
-    if not whole or said is None or said.header:
+    header_sizes = sizes(file)
+    if not whole or header_sizes is None or header_sizes.header:
         return None
     return without_offset(np.frombuffer(content, "<i2").astype(np.float32) / 32_768)
 
@@ -215,18 +215,18 @@ def _ogg_blocks(file: IO[bytes], links: list[Link], name: str, notes: list[str])
     failed: list[InputError] = []
     for number, link in enumerate(links, start=1):
         which = f"in part {number} " if len(links) > 1 else ""
-        told: list[str] = []
+        link_notes: list[str] = []
         source = part(file, link)
         try:
-            yield from track_blocks(source, name, told)
+            yield from track_blocks(source, name, link_notes)
         except InputError as error:
             failed.append(InputError(f"{name}: holds no sound that can be decoded"))
             failed[-1].__cause__ = error
-            told.append("holds nothing that can be decoded")
-        if link.damaged and link.ended and not told:
-            told.append("is damaged: sound is lost")
+            link_notes.append("holds nothing that can be decoded")
+        if link.damaged and link.ended and not link_notes:
+            link_notes.append("is damaged: sound is lost")
         if not link.ended:
-            told.append("is cut or damaged at its end, which has no mark")
-        notes += (which + line for line in told)
+            link_notes.append("is cut or damaged at its end, which has no mark")
+        notes += (which + line for line in link_notes)
     if len(failed) == len(links):
         raise failed[0]

@@ -75,7 +75,7 @@ class Downmix:
                 self._channel = None
         return mean if self._channel is None else np.ascontiguousarray(frames[:, self._channel])
 
-    def told(self) -> str:
+    def note(self) -> str:
         """A line on the channels, if they cancelled each other."""
         assert self.cancelled
         channel, since = self.cancelled

@@ -5,11 +5,12 @@ end. One that is killed leaves 0, and above 4 GB a field of 32 bits starts again
 believe the header, so a size that is too small is corrected here before they see it.
 """
 
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Literal
+
+from components.conversation.audio_views import view
 
 MAX_CHUNKS = 1_000
 """A file with more is not walked to its end."""
@@ -99,9 +100,11 @@ def sizes(file: IO[bytes]) -> Sizes | None:
     return None
 
 
-def corrected(file: IO[bytes], said: Sizes) -> IO[bytes]:
+def corrected(file: IO[bytes], header_sizes: Sizes) -> IO[bytes]:
     """The file as it reads with its header corrected; the file itself stays as it is."""
-    return io.BufferedReader(_Corrected(file, said), 1 << 16) if said.header else file
+    if not header_sizes.header:
+        return file
+    return view(file, header_sizes.begin, header_sizes.present, header_sizes.header)
 
 
 def _au_sizes(file: IO[bytes], length: int, order: Literal["little", "big"]) -> Sizes:
@@ -184,36 +187,3 @@ def _is_whole(file: IO[bytes], layout: _Layout, end: int, length: int) -> bool:
         if not all(32 <= byte < 127 or byte == 169 for byte in last.name) or last.end > length + 1:
             return False
     return last is not None and length - last.end < layout.id_bytes + layout.size_bytes
-
-
-class _Corrected(io.RawIOBase):
-    """A file with another header."""
-
-    def __init__(self, file: IO[bytes], said: Sizes) -> None:
-        self._file, self._header = file, said.header
-        self._shift = said.begin - len(said.header)
-        self._length = said.present + len(said.header)
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        content = self._header[self._position : self._position + len(buffer)]
-        if not content:
-            self._file.seek(self._position + self._shift)
-            content = self._file.read(len(buffer))
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)

@@ -4,12 +4,13 @@ They tell where joined recordings begin, of which libraries read the first or st
 second, and whether a page is missing or broken, which libsndfile leaves out without a word.
 """
 
-import io
 import os
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO
+
+from components.conversation.audio_views import view
 
 HEADER = 27  # bytes before a page's table of segments
 FIRST, LAST = 2, 4  # flags of a page
@@ -80,7 +81,7 @@ def read_links(file: IO[bytes]) -> list[Link]:
 
 def part(file: IO[bytes], link: Link) -> IO[bytes]:
     """The link as a file of its own."""
-    return io.BufferedReader(_Part(file, link.begin, link.end), 1 << 16)
+    return view(file, link.begin, link.end - link.begin)
 
 
 def _pages(file: IO[bytes]) -> Iterator[_Page]:
@@ -125,33 +126,3 @@ def _is_whole(header: bytes, table: bytes, body: bytes) -> bool:
     page = (header[:22] + bytes(4) + header[26:] + table + body).translate(_REVERSED)
     mirrored = zlib.crc32(page, 0xFFFF_FFFF) ^ 0xFFFF_FFFF
     return int(f"{mirrored:032b}"[::-1], 2) == int.from_bytes(header[22:26], "little")
-
-
-class _Part(io.RawIOBase):
-    """Some bytes of a file."""
-
-    def __init__(self, file: IO[bytes], begin: int, end: int) -> None:
-        self._file, self._begin, self._length = file, begin, end - begin
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(base + offset, 0)
-        return self._position
-
-    def tell(self) -> int:
-        return self._position
-
-    def readinto(self, buffer: memoryview, /) -> int:  # type: ignore[override]
-        self._file.seek(self._begin + self._position)
-        count = min(len(buffer), max(self._length - self._position, 0))
-        content = self._file.read(count)
-        buffer[: len(content)] = content
-        self._position += len(content)
-        return len(content)

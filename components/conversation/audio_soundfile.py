@@ -63,12 +63,12 @@ def is_honest_flac(file: IO[bytes]) -> bool:
         return False
 
 
-def open_soundfile(file: IO[bytes], said: Sizes | None = None) -> "soundfile.SoundFile":
+def open_soundfile(file: IO[bytes], header_sizes: Sizes | None = None) -> "soundfile.SoundFile":
     """A file opened by soundfile, as if its header told the truth."""
     import soundfile
 
-    said = said or sizes(file)
-    file = corrected(file, said) if said else file
+    header_sizes = header_sizes or sizes(file)
+    file = corrected(file, header_sizes) if header_sizes else file
     file.seek(0)
     return soundfile.SoundFile(_Calm(file))
 
@@ -77,12 +77,12 @@ def soundfile_blocks(
     file: IO[bytes], name: str, notes: list[str], start: Seconds, end: Seconds | None
 ) -> Iterator[Block]:
     """A stretch of what soundfile reads; it seeks to it."""
-    said = sizes(file)
-    with open_soundfile(file, said) as sound:
+    header_sizes = sizes(file)
+    with open_soundfile(file, header_sizes) as sound:
         rate = sound.samplerate
         check_shape(name, rate, sound.channels)
-        if said:
-            notes += _told(said, sound.frames / rate)
+        if header_sizes:
+            notes += _size_notes(header_sizes, sound.frames / rate)
         first = min(max(round(start * rate), 0), sound.frames)
         last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
         if first:
@@ -97,13 +97,13 @@ def soundfile_blocks(
             yield rate, downmix(frames, place / rate, rate)
             place += len(frames)
     if downmix.cancelled:
-        notes.append(downmix.told())
+        notes.append(downmix.note())
 
 
-def _told(said: Sizes, held: Seconds) -> Iterator[str]:
+def _size_notes(stated: Sizes, held: Seconds) -> Iterator[str]:
     """A line, if the header states another length than the file has."""
-    if said.announced is None or abs(said.announced - said.present) < MIN_EXTRA:
+    if stated.announced is None or abs(stated.announced - stated.present) < MIN_EXTRA:
         return
-    announced = held * said.announced / max(said.present, 1)
+    announced = held * stated.announced / max(stated.present, 1)
     ends = "is cut" if announced > held else "is longer than it says"
     yield f"{ends}: its header announces {announced:.2f} s, and it holds {held:.2f} s"

@@ -91,7 +91,7 @@ class Track:
         self._waiting += len(samples)
         self.clock.add(len(samples), rate)
 
-    def told(self, which: str, clocked: bool) -> Iterator[str]:
+    def notes(self, which: str, clocked: bool) -> Iterator[str]:
         """What a listener should know, once all is read.
 
         Args:
@@ -108,7 +108,7 @@ class Track:
         for begin, jump in self.clock.jumps[:1]:
             yield f"{which}has a clock that jumps by {jump / HOUR:.1f} h at {begin:.2f} s, left out"
         if self.downmix.cancelled:
-            yield which + self.downmix.told()
+            yield which + self.downmix.note()
 
     def _left_out(self, seconds: Seconds, rate: int) -> Block:
         """A block that takes no memory in place of what was not read."""

@@ -84,7 +84,7 @@ def track_blocks(
             yield block
         if not heard and not begin:
             raise InputError(f"{name}: holds no sound that can be decoded")
-        notes += _told(container, tracks)
+        notes += _track_notes(container, tracks)
         if not any("is cut" in note for note in notes) and is_cut(file):
             notes.append("is cut: it has fewer bytes than its header says")
 
@@ -237,13 +237,13 @@ def _pieces(
             yield number, block
 
 
-def _told(container: "InputContainer", tracks: list[Track]) -> Iterator[str]:
+def _track_notes(container: "InputContainer", tracks: list[Track]) -> Iterator[str]:
     """What a listener should know, once all is read."""
     if len(tracks) > 1:
         yield f"has {len(tracks)} tracks of sound; they are mixed"
     clocked = container.format.name in (*WITH_CLOCK, "mpegts")
     for number, track in enumerate(tracks, start=1):
-        yield from track.told(f"track {number} " if len(tracks) > 1 else "", clocked)
+        yield from track.notes(f"track {number} " if len(tracks) > 1 else "", clocked)
     announced, heard = _announced(container, tracks), max(t.clock.position for t in tracks)
     if announced is not None and abs(announced - heard) > max(0.5, 0.01 * heard):
         ends = "is cut" if announced > heard else "is longer than it says"
