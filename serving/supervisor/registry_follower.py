@@ -71,7 +71,8 @@ class Follower:
         self._traffic = traffic
         self._halt = halt_path(pointer)
         self.desired = first
-        self._said: dict[str, str] = {}
+        self._logged_gone: dict[str, str] = {}
+        self._refused: dict[str, str] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="registry", daemon=True)
 
@@ -97,33 +98,33 @@ class Follower:
                 return
 
     def _ask(self) -> None:
-        self._say_what_is_gone()
+        self._log_what_is_gone()
         self._roll_back_halted()
         production = self._aliased("production") or self.desired.production
         self.desired = Lineup({**self.desired.roles, "production": production})
         roles: dict[Role, Served] = {"production": production}
-        if self._traffic.canary_share and (staging := self._aliased("staging")):
+        if self._traffic.canary_share and (staging := self._on_trial("staging")):
             roles["staging"] = staging
-        candidate = self._aliased("candidate") if self._traffic.shadow_share else None
+        candidate = self._on_trial("candidate") if self._traffic.shadow_share else None
         if candidate and candidate.version not in {served.version for served in roles.values()}:
             roles["candidate"] = candidate  # else it answers already
         self.desired = Lineup(roles)
 
-    def _say_what_is_gone(self) -> None:
+    def _log_what_is_gone(self) -> None:
         """What was deleted from MLflow by hand is still served; the log says so, once."""
         from components.register import alias_version, gone_versions
 
         going_on = f"version {self.desired.production.version} stays served"
-        said = {
+        gone = {
             alias: f"version {number}, which the history names, has been deleted from MLflow"
             for alias, number in gone_versions(self._settings).items()
         }
         if alias_version("production", self._settings) is None:
-            said["production"] = "the registry names no version any more"
-        for alias, line in said.items():
-            if self._said.get(alias) != line:
+            gone["production"] = "the registry names no version any more"
+        for alias, line in gone.items():
+            if self._logged_gone.get(alias) != line:
                 logger.warning("%s: %s; %s", alias, line, going_on)
-        self._said = said
+        self._logged_gone = gone
 
     def _aliased(self, alias: Role) -> Served | None:
         from components.register import alias_version
@@ -132,6 +133,16 @@ class Follower:
         if version is None:
             return None
         return self.desired.versions().get(version) or fetch(version, self._settings)
+
+    def _on_trial(self, alias: Role) -> Served | None:
+        """As `_aliased`; None if it is refused, so that the others are followed all the same."""
+        try:
+            return self._aliased(alias)
+        except InputError as error:
+            if self._refused.get(alias) != str(error):  # once, not every few seconds
+                logger.warning("%s is not served: %s", alias, error)
+            self._refused[alias] = str(error)
+            return None
 
     def _roll_back_halted(self) -> None:
         """Take a halted canary out of staging in the registry, with the reason. Once the registry
