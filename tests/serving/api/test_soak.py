@@ -4,6 +4,7 @@ Half a minute in the ordinary tests; `make test-soak` makes it ten minutes.
 """
 
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -32,9 +33,10 @@ class Needs:
     """What the service and Triton need together.
 
     Attributes:
-        megabytes: of memory, unshared.
+        megabytes: of memory: each process' own, and the pieces that they share.
         handles: open files and sockets.
-        shared: mapped regions of shared memory.
+        shared: pieces of shared memory. Triton makes one longer under load, and maps it
+            once more without letting the first mapping go: so by name, not by mapping.
     """
 
     megabytes: int
@@ -46,13 +48,18 @@ def needs(service: Serving) -> Needs:
     """Of the service's whole family, and of Triton's."""
     assert service.triton and service._service
     heads = [psutil.Process(service._service.pid), psutil.Process(service.triton.pid)]
-    memory = handles = shared = 0
+    memory = handles = 0
+    pieces: set[str] = set()
     for one in [*heads, *(child for head in heads for child in head.children(recursive=True))]:
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             memory += one.memory_full_info().uss
             handles += one.num_fds()
-            shared += Path(f"/proc/{one.pid}/maps").read_text().count("/dev/shm/")
-    return Needs(memory >> 20, handles, shared)
+            maps = Path(f"/proc/{one.pid}/maps").read_text()
+            pieces |= set(re.findall(r"/dev/shm/\S+", maps))
+    for piece in pieces:
+        with suppress(FileNotFoundError):
+            memory += os.stat(piece).st_size
+    return Needs(memory >> 20, handles, len(pieces))
 
 
 def test_what_it_needs_stays_flat(service: Serving, piece: bytes) -> None:
@@ -103,4 +110,4 @@ def test_what_it_needs_stays_flat(service: Serving, piece: bytes) -> None:
     assert outcomes[200] > SECONDS, told
     assert least(late, "megabytes") < 1.03 * least(early, "megabytes") + 20, told
     assert least(late, "handles") <= least(early, "handles") + 8, told
-    assert least(late, "shared") <= least(early, "shared") + 2, told
+    assert least(late, "shared") <= least(early, "shared"), told
