@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.base import Unavailable
-from components.register.connection import MODEL, all_versions, ignored, in_turn
+from components.register.connection import MODEL, all_versions, ignored, with_retries
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -76,9 +76,9 @@ def _write(client: "MlflowClient", alias: str, version: int | None) -> bool:
     """Set an alias, or delete it; False if there is nothing that it could be set on."""
     with ignored("RESOURCE_DOES_NOT_EXIST"):
         if version is None:
-            in_turn(lambda: client.delete_registered_model_alias(MODEL, alias))
+            with_retries(lambda: client.delete_registered_model_alias(MODEL, alias))
         else:
-            in_turn(lambda: client.set_registered_model_alias(MODEL, alias, str(version)))
+            with_retries(lambda: client.set_registered_model_alias(MODEL, alias, str(version)))
         return True
     logger.warning("%s should be version %s, which is not in MLflow any more", alias, version)
     return False

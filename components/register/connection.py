@@ -108,7 +108,7 @@ def exists(settings: Settings) -> bool:
     return path is None or path.exists()
 
 
-def in_turn(write: Callable[[], T]) -> T:
+def with_retries(write: Callable[[], T]) -> T:
     """Do a small write, again and again for a minute while it loses to other writers.
 
     Args:
@@ -172,7 +172,7 @@ def check_not_deleted(client: "MlflowClient", ledger: str) -> None:
 def ensure_registered_model(client: "MlflowClient", name: str, description: str) -> None:
     """Create a registered model unless it exists."""
     with ignored("RESOURCE_ALREADY_EXISTS"):
-        in_turn(lambda: client.create_registered_model(name, description=description))
+        with_retries(lambda: client.create_registered_model(name, description=description))
 
 
 def check_mlflow(settings: Settings) -> None:

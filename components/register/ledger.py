@@ -27,7 +27,7 @@ from components.register.connection import (
     all_versions,
     ensure_registered_model,
     ignored,
-    in_turn,
+    with_retries,
 )
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
     arrow = f"{change.stage} {change.from_version or 'nothing'} → {change.to_version or 'nothing'}"
     why = f" ({change.reason})" if change.reason else ""
     source = _source(client, change.to_version or change.from_version)
-    in_turn(
+    with_retries(
         lambda: client.create_model_version(
             LEDGER,
             source=source,

@@ -46,7 +46,7 @@ def check_model_folder(folder: Path) -> None:
 
 
 @contextmanager
-def packed(model: Path, evidence: Path) -> Iterator[Path]:
+def model_package(model: Path, evidence: Path) -> Iterator[Path]:
     """Pack a model's folder as an MLflow pyfunc model, in a temporary folder.
 
     Args:

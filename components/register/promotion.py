@@ -19,7 +19,7 @@ from components.register.ledger import (
     read_ledger,
     staged,
 )
-from components.register.runs import try_to
+from components.register.runs import best_effort
 from components.register.trust import check_signed
 from components.register.versions import NO_VERDICT, get_version
 from components.register.words import check_actor, check_reason
@@ -196,7 +196,7 @@ def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
             f"{result}: {winner.actor} {did} meanwhile; look at the history and decide again"
         )
     # It is there from here on; aliases that could not be set now, the next reader repairs.
-    try_to(lambda: sync_aliases(client), "set the aliases")
+    best_effort(lambda: sync_aliases(client), "set the aliases")
     return change
 
 

@@ -13,13 +13,13 @@ from components.register.connection import (
     MODEL,
     check_not_deleted,
     ensure_registered_model,
-    in_turn,
     mlflow_client,
+    with_retries,
 )
 from components.register.evidence import Lineage, evidence_key, read_metrics
 from components.register.ledger import LEDGER
-from components.register.package import CARD, check_model_folder, packed
-from components.register.runs import evidence_folder, evidence_run, try_to
+from components.register.package import CARD, check_model_folder, model_package
+from components.register.runs import best_effort, evidence_folder, evidence_run
 from components.register.signature import SIGNATURE_TAG, sign
 from components.register.trust import check_tags, keys_here, signing_key
 from components.scoring import read_verdict
@@ -81,7 +81,7 @@ def register(
         key = signing_key(client, settings)
         tags[SIGNATURE_TAG] = sign(key, digest, file_digest(verdict), how="moodline registered it")
         with (
-            packed(model, evidence) as package,
+            model_package(model, evidence) as package,
             evidence_run(client, settings, evidence, lineage, tags) as run_id,
         ):
             return _create_version(client, run_id, package, tags)
@@ -97,7 +97,7 @@ def _find_version(
     if first is None:
         return None
     if first.run_id and client.get_run(first.run_id).info.status == "RUNNING":
-        try_to(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
+        best_effort(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
     return int(first.version)
 
 
@@ -123,7 +123,7 @@ def _create_version(
         client.log_model_artifacts(logged.model_id, str(package))
         client.finalize_logged_model(logged.model_id, "READY")
         try:
-            version = in_turn(
+            version = with_retries(
                 lambda: client.create_model_version(
                     MODEL,
                     source=logged.artifact_location,
@@ -140,9 +140,11 @@ def _create_version(
             version = created[0]
     except BaseException:
         name = f"delete model {logged.model_id}"
-        try_to(lambda: client.delete_logged_model(logged.model_id), name)
+        best_effort(lambda: client.delete_logged_model(logged.model_id), name)
         raise
     # The alias only mirrors "the newest version": reading the registry repairs it.
     number = str(version.version)
-    try_to(lambda: client.set_registered_model_alias(MODEL, CANDIDATE, number), "set candidate")
+    best_effort(
+        lambda: client.set_registered_model_alias(MODEL, CANDIDATE, number), "set candidate"
+    )
     return int(number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.base import InputError, masked
 from components.config import Settings
-from components.register.connection import MODEL, faults, ignored, in_turn, mlflow_client
+from components.register.connection import MODEL, faults, ignored, mlflow_client, with_retries
 from components.register.evidence import (
     LONGEST_TAG,
     Lineage,
@@ -68,8 +68,8 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
     with mlflow_client(settings) as client:
         tags = {**tags, "failed_step": step, "failure": clipped(message, LONGEST_TAG)}
         experiment = _experiment(client, settings)
-        run_id = in_turn(lambda: client.create_run(experiment, tags=tags)).info.run_id
-        in_turn(lambda: client.set_terminated(run_id, "FAILED"))
+        run_id = with_retries(lambda: client.create_run(experiment, tags=tags)).info.run_id
+        with_retries(lambda: client.set_terminated(run_id, "FAILED"))
         return run_id
 
 
@@ -115,8 +115,8 @@ def evidence_run(
     scores = numbers(read_metrics(evidence / "metrics.json"))
     experiment = _experiment(client, settings)
     for killed in _runs_of(client, settings, tags["evidence"], "RUNNING"):
-        try_to(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
-    run_id = in_turn(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
+        best_effort(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
+    run_id = with_retries(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
     try:
         now = get_current_time_millis()
         params = [Param(key, str(v)) for key, v in flat(lineage.profile.model_dump(mode="json"))]
@@ -127,17 +127,17 @@ def evidence_run(
         client.log_artifacts(run_id, str(evidence))
         yield run_id
     except BaseException:
-        try_to(lambda: client.set_terminated(run_id, "FAILED"), f"end run {run_id}")
-        try_to(lambda: client.delete_run(run_id), f"delete run {run_id}")
+        best_effort(lambda: client.set_terminated(run_id, "FAILED"), f"end run {run_id}")
+        best_effort(lambda: client.delete_run(run_id), f"delete run {run_id}")
         raise
     # A version that exists by now is not undone because its run still says "running".
-    try_to(lambda: client.set_terminated(run_id), f"end run {run_id}")
+    best_effort(lambda: client.set_terminated(run_id), f"end run {run_id}")
 
 
-def try_to(action: Callable[[], Any], name: str) -> None:
+def best_effort(action: Callable[[], Any], name: str) -> None:
     """Do something whose failure must not hide what went before; a failure is logged."""
     try:
-        in_turn(action)
+        with_retries(action)
     except faults() as error:
         logger.warning("could not %s: %s", name, masked(str(error)))
 
@@ -160,7 +160,9 @@ def _experiment(client: "MlflowClient", settings: Settings) -> str:
         if "://" not in location:
             location = Path(location).resolve().as_uri()
         with ignored("RESOURCE_ALREADY_EXISTS"):
-            return in_turn(lambda: client.create_experiment(MODEL, None if on_server else location))
+            return with_retries(
+                lambda: client.create_experiment(MODEL, None if on_server else location)
+            )
         experiment = client.get_experiment_by_name(MODEL)
     if experiment is None or experiment.lifecycle_stage != "active":
         raise InputError(

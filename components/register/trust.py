@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.base import InputError, migrated
 from components.config import Settings
-from components.register.connection import MODEL, all_versions, faults, in_turn
+from components.register.connection import MODEL, all_versions, faults, with_retries
 from components.register.files import version_verdict
 from components.register.keys import (
     keep_public,
@@ -171,4 +171,4 @@ def _sign_older(client: "MlflowClient", settings: Settings) -> None:
 
 def put_signature(client: "MlflowClient", number: str, envelope: str) -> None:
     """Keep a version's signature with it."""
-    in_turn(lambda: client.set_model_version_tag(MODEL, number, SIGNATURE_TAG, envelope))
+    with_retries(lambda: client.set_model_version_tag(MODEL, number, SIGNATURE_TAG, envelope))

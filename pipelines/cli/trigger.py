@@ -70,7 +70,7 @@ def serve_command(
         Trigger,
         build_app,
         data_cause,
-        listen,
+        listening_socket,
         serve,
         start_here,
         start_on_kubeflow,
@@ -89,7 +89,7 @@ def serve_command(
     ledger = Ledger(settings.trigger_url)
     trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
     root = None if on_cluster else data
-    with listen(host, port) as address:
+    with listening_socket(host, port) as address:
         note(f"The trigger listens on http://{host}:{address.getsockname()[1]}")
         app = build_app(trigger, token, lambda new: data_cause(new, root), settings.metrics)
         serve(app, address)

@@ -7,6 +7,6 @@ before (`decide`, a pure function over the `ledger`), and started (`start`): her
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_cause
 from pipelines.trigger.decide import Decision, Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger
-from pipelines.trigger.receiver import build_app, listen, serve
+from pipelines.trigger.receiver import build_app, listening_socket, serve
 from pipelines.trigger.start import PID, Start, request_for, start_here, start_on_kubeflow
 from pipelines.trigger.trigger import Trigger

@@ -126,7 +126,7 @@ def _refuse(status: int, reason: str, message: str) -> JSONResponse:
     return JSONResponse({"error": message}, status)
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listening_socket(host: str, port: int) -> socket.socket:
     """Take an address; port 0 is any free one.
 
     Raises:

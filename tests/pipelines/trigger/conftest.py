@@ -20,7 +20,7 @@ from pipelines.trigger import (
     Trigger,
     build_app,
     data_cause,
-    listen,
+    listening_socket,
 )
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -69,7 +69,7 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
         trigger = Trigger(ledger, starts, Policy(**policy))
         gauges = tmp_path / "metrics"
         app = build_app(trigger, token, lambda new: data_cause(new, tmp_path), gauges)
-        address = listen("127.0.0.1", 0)
+        address = listening_socket("127.0.0.1", 0)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})
         thread.start()

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.base import InputError
 from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from pipelines.runners.outcome_metrics import FINISHED, record_outcome
-from pipelines.trigger import listen
+from pipelines.trigger import listening_socket
 
 Entries = Callable[[], list[tuple[str, str]]]
 ANYWHERE = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
@@ -231,7 +231,7 @@ def test_it_shows_the_gauges_of_what_ends_before_it_is_asked(listening, tmp_path
 
 
 def test_an_address_that_is_taken_is_one_line() -> None:
-    with listen("127.0.0.1", 0) as taken:
+    with listening_socket("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port}: .*another --host or --port"):
-            listen("127.0.0.1", port)
+            listening_socket("127.0.0.1", port)
