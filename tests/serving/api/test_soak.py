@@ -58,7 +58,7 @@ def needs(service: Serving) -> Needs:
             pieces |= set(re.findall(r"/dev/shm/\S+", maps))
     for piece in pieces:
         with suppress(FileNotFoundError):
-            memory += os.stat(piece).st_size
+            memory += Path(piece).stat().st_size
     return Needs(memory >> 20, handles, len(pieces))
 
 
