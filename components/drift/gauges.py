@@ -10,7 +10,7 @@ NAMES = {
     "moodline_drift_checked_timestamp_seconds": "When a window was compared last.",
     "moodline_version_registered_timestamp_seconds": "When the version compared was registered.",
     "moodline_drift_judged": "1 if the last window was large enough to judge, else 0.",
-    "moodline_drift_detected": "1 if the last window that was judged has drifted, else 0.",
+    "moodline_drift_detected": "1 if the last window has drifted from this version's, else 0.",
     "moodline_drift_feature_detected": "1 if this feature has drifted, else 0.",
     "moodline_drift_effect": "How far a feature is from the reference, beyond chance.",
     "moodline_drift_p_value": "Of a feature's difference, corrected for the number of features.",
@@ -25,6 +25,7 @@ NAMES = {
 
 LABELS: dict[str, tuple[str, ...]] = {
     "moodline_version_registered_timestamp_seconds": ("version",),
+    "moodline_drift_detected": ("version",),
     "moodline_drift_feature_detected": ("feature",),
     "moodline_drift_effect": ("feature", "statistic"),
     "moodline_drift_p_value": ("feature",),
@@ -63,7 +64,8 @@ def drift_gauges(
         name = "moodline_version_registered_timestamp_seconds"
         gauges[name].labels(version).set(registered.timestamp())
     gauges["moodline_drift_judged"].set(verdict.decision != "too_small")
-    gauges["moodline_drift_detected"].set(verdict.decision == "drift")
+    compared = "unknown" if version is None else str(version)
+    gauges["moodline_drift_detected"].labels(compared).set(verdict.decision == "drift")
     gauges["moodline_drift_window_turns"].set(verdict.turns)
     gauges["moodline_drift_window_recordings"].set(verdict.recordings)
     for feature in verdict.features:

@@ -1,7 +1,9 @@
 """Causes of a retraining: as they are sent, and with the key that a repetition shares."""
 
+import hashlib
+import json
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +13,12 @@ from components.base import InputError
 from components.register import clipped
 
 Kind = Literal["alert", "data"]
+
+_WHERE = {
+    "pod", "instance", "container", "endpoint", "job", "service", "node",
+    "prometheus", "prometheus_replica",
+}  # fmt: skip
+"""Labels that say who was asked. A pod that starts anew changes them, and the cause stays."""
 
 
 class Alert(BaseModel):
@@ -25,8 +33,14 @@ class Alert(BaseModel):
 
     @property
     def key(self) -> str:
-        """The same for every repetition of one firing: its labels, and since when."""
-        return f"alert:{self.fingerprint}:{self.starts.astimezone(UTC).isoformat()}"
+        """The same for the same alert on the same thing (a version, say), whoever was asked.
+
+        Alertmanager's fingerprint covers every label, so it changes with a pod's name.
+        """
+        name = clipped(self.labels.get("alertname", "unnamed"), 100)
+        about = {label: text for label, text in self.labels.items() if label not in _WHERE}
+        digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+        return f"alert:{name}:{digest[:16]}"
 
 
 class Webhook(BaseModel):
@@ -66,6 +80,7 @@ class Cause:
         name: the alert's, or the data's folder.
         reason: one line.
         url: where the alert can be looked at; "" for data.
+        since: when the alert began to fire; None for data, which comes once.
         corpus: to train on; None: the usual one.
         feedback: to train on beside it; None: what has come back so far.
     """
@@ -75,6 +90,7 @@ class Cause:
     name: str
     reason: str
     url: str = ""
+    since: datetime | None = None
     corpus: Path | None = None
     feedback: Path | None = None
 
@@ -89,7 +105,10 @@ def alert_cause(alert: Alert) -> Cause:
     name = alert.labels.get("alertname", "unnamed")
     summary = " ".join(alert.annotations.get("summary", "").split())
     reason = clipped(summary or name, 300)
-    return Cause(key=alert.key, kind="alert", name=clipped(name, 200), reason=reason, url=alert.url)
+    return Cause(
+        key=alert.key, kind="alert", name=clipped(name, 200), reason=reason, url=alert.url,
+        since=alert.starts,
+    )  # fmt: skip
 
 
 def data_cause(data: NewData, root: Path | None) -> Cause:

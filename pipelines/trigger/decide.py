@@ -9,6 +9,10 @@ from pipelines.trigger.ledger import Entry
 CLAIM = timedelta(minutes=10)
 """How long a start may take; after that it counts as failed, and the cause may start again."""
 
+PAUSE = timedelta(hours=1)
+"""How long an alert must have been over before it is a new cause: while a pod starts anew, its
+gauges are missing, and the alert is over for a minute."""
+
 _DAY = timedelta(days=1)
 
 
@@ -44,14 +48,23 @@ class Decision:
     run: str = ""
 
 
-def decide(cause: str, entries: Sequence[Entry], policy: Policy, now: datetime) -> Decision:
+def decide(
+    cause: str,
+    entries: Sequence[Entry],
+    policy: Policy,
+    now: datetime,
+    since: datetime | None = None,
+) -> Decision:
     """Decide on a cause, named by its key: known, cooldown, budget, rehearsed or starting.
 
-    `entries` are those of the ledger so far, in order.
+    Args:
+        entries: of the ledger so far, in order.
+        since: when the alert began to fire; None for what comes once. An alert that had been over
+            for `PAUSE` before is a new cause.
     """
     runs = started_runs(entries, policy, now)
-    before = next((entry for entry in runs if entry.cause == cause), None)
-    if before is not None:
+    before = next((entry for entry in reversed(runs) if entry.cause == cause), None)
+    if before is not None and not _was_over(before, entries, since):
         why = f"it came before, on {before.time:%d %B at %H:%M} UTC"
         return Decision("known", why, before.run)
     if runs and now < (free := runs[-1].time + policy.cooldown):
@@ -67,21 +80,34 @@ def decide(cause: str, entries: Sequence[Entry], policy: Policy, now: datetime) 
 
 
 def started_runs(entries: Sequence[Entry], policy: Policy, now: datetime) -> list[Entry]:
-    """The last entry of each cause whose run was started or is just being started, in order.
+    """An entry for each run that was started or is just being started, in order.
 
     A start that failed, or was cut short by the receiver's end, is none: its cause may come again.
     """
-    last: dict[str, Entry] = {}
+    runs: list[Entry] = []
     for entry in entries:
-        if entry.outcome in ("starting", "started", "failed", "rehearsed"):
-            last.pop(entry.cause, None)
-            last[entry.cause] = entry
+        if entry.outcome in ("starting", "started", "failed"):  # it takes the place of its start
+            runs = [run for run in runs if (run.cause, run.outcome) != (entry.cause, "starting")]
+        if entry.outcome in ("starting", "started", "rehearsed"):
+            runs.append(entry)
     counted = {"started", "rehearsed"} if policy.dry_run else {"started"}
     return [
-        entry
-        for entry in last.values()
-        if entry.outcome in counted or (entry.outcome == "starting" and now < entry.time + CLAIM)
+        run
+        for run in runs
+        if run.outcome in counted or (run.outcome == "starting" and now < run.time + CLAIM)
     ]
+
+
+def _was_over(run: Entry, entries: Sequence[Entry], since: datetime | None) -> bool:
+    """Whether the alert that a run was started for had been over, and for how long."""
+    fired = [
+        entry
+        for entry in entries
+        if entry.cause == run.cause
+        and (entry is run or (entry.time >= run.time and entry.outcome in ("known", "resolved")))
+    ]
+    last = fired[-1]
+    return last.outcome == "resolved" and since is not None and since > last.time + PAUSE
 
 
 def _not_before(time: datetime) -> str:

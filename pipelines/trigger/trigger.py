@@ -28,10 +28,12 @@ class Trigger:
 
         def make(entries: Sequence[Entry]) -> Entry | None:
             nonlocal decision
-            decision = decide(cause.key, entries, self.policy, datetime.now(UTC))
+            decision = decide(cause.key, entries, self.policy, datetime.now(UTC), cause.since)
             outcome = decision.outcome
             before = next((e.outcome for e in reversed(entries) if e.cause == cause.key), "")
-            if outcome == "known" or (outcome in ("cooldown", "budget") and outcome == before):
+            if outcome == "known" and before != "resolved":
+                return None
+            if outcome in ("cooldown", "budget") and outcome == before:
                 return None
             return _entry(cause, outcome, decision.why or cause.reason)
 

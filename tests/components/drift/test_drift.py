@@ -147,7 +147,7 @@ def test_from_the_log_to_a_verdict_and_its_files(
         for sample in family.samples
     }
     assert {name for name, *_ in gauges} <= set(NAMES)
-    assert gauges["moodline_drift_detected",] == 1
+    assert gauges["moodline_drift_detected", "3"] == 1
     assert gauges["moodline_drift_judged",] == 1
     assert gauges["moodline_drift_feature_detected", "snr_db"] == 1
     assert gauges["moodline_drift_feature_detected", "duration"] == 0

@@ -113,7 +113,7 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
     assert run([*command, "-o", str(home / "report.html"), "--prom", str(home / "d.prom")]) == 0
     assert "as before" in capfd.readouterr().out
     assert json.loads((home / "log" / "drift.json").read_text())["decision"] == "ok"
-    assert "moodline_drift_detected 0.0" in (home / "d.prom").read_text()
+    assert 'moodline_drift_detected{version="unknown"} 0.0' in (home / "d.prom").read_text()
     assert "<h1>Moodline drift</h1>" in (home / "report.html").read_text()
 
     for option in ("-o", "--prom"):  # what goes to standard output goes there alone
@@ -150,7 +150,10 @@ def test_the_cluster_s_job_takes_drift_for_an_answer(home: Path, log: Log) -> No
 
     log(15.0)
     assert ends() == 0
-    assert "moodline_drift_detected 1.0" in (home / "metrics" / "drift.prom").read_text()
+    assert (
+        'moodline_drift_detected{version="unknown"} 1.0'
+        in (home / "metrics" / "drift.prom").read_text()
+    )
     assert ends("--window", "yesterday") != 0
 
 

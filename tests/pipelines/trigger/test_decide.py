@@ -1,5 +1,6 @@
 """Known, cooling down, budget spent: by what the ledger says, to the minute."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -40,6 +41,66 @@ def entry(hours: float, cause: str, outcome: str) -> Entry:
 )
 def test_decide(before: list[Entry], outcome: str) -> None:
     assert decide("a", before, Policy(), NOON).outcome == outcome
+
+
+RAN = (entry(30, "a", "starting"), entry(30, "a", "started"))
+
+
+@pytest.mark.parametrize(
+    ("after", "since", "outcome"),
+    [
+        ([], 1, "known"),  # nobody said that it was over
+        ([entry(9, "a", "resolved")], 8.9, "known"),  # a pod that started anew
+        ([entry(9, "a", "resolved")], 7.9, "starting"),
+        ([entry(9, "a", "resolved"), entry(8.9, "a", "known")], 1, "known"),
+        ([entry(20, "a", "resolved"), entry(19.9, "a", "known"), entry(9, "a", "resolved")], 8.9,
+         "known"),
+        ([entry(20, "a", "resolved"), entry(19.9, "a", "known"), entry(9, "a", "resolved")], 7,
+         "starting"),
+        ([entry(9, "a", "resolved"), entry(7, "a", "cooldown")], 7, "starting"),
+        ([entry(9, "a", "resolved"), entry(7, "a", "starting"), entry(7, "a", "failed")], 7,
+         "starting"),
+        ([entry(9, "a", "resolved"), entry(7, "a", "starting"), entry(7, "a", "started")], 7,
+         "known"),
+        ([entry(9, "b", "resolved")], 7, "known"),
+    ],
+)  # fmt: skip
+def test_an_alert_is_a_new_cause_once_it_had_been_over(
+    after: list[Entry], since: float, outcome: str
+) -> None:
+    began = NOON - timedelta(hours=since)
+    assert decide("a", [*RAN, *after], Policy(), NOON, began).outcome == outcome
+
+
+def test_each_run_of_a_cause_counts_against_the_budget() -> None:
+    twice = [
+        entry(20, "a", "starting"), entry(20, "a", "started"), entry(15, "a", "resolved"),
+        entry(10, "a", "starting"), entry(10, "a", "started"), entry(5, "a", "resolved"),
+    ]  # fmt: skip
+    began = NOON - timedelta(hours=1)
+    assert decide("a", twice, Policy(), NOON, began).outcome == "budget"
+    assert decide("b", twice, Policy(), NOON, began).outcome == "budget"
+
+
+def alert(**labels: str) -> Alert:
+    """MoodlineDrift, with a fingerprint that is Alertmanager's: of all labels."""
+    every = {"alertname": "MoodlineDrift", "retrain": "true", "version": "3"} | labels
+    digest = hashlib.sha256(repr(sorted(every.items())).encode()).hexdigest()
+    return Alert(status="firing", labels=every, startsAt=NOON, fingerprint=digest[:16])
+
+
+def test_a_pod_that_starts_anew_is_no_new_cause() -> None:
+    one = alert(pod="trigger-7d9f-abcde", instance="10.0.0.7:3100")
+    other = alert(pod="trigger-7d9f-fghij", instance="10.0.0.8:3100")
+    assert one.fingerprint != other.fingerprint
+    assert alert_cause(one).key == alert_cause(other).key
+
+
+@pytest.mark.parametrize(
+    "labels", [{"version": "4"}, {"alertname": "MoodlineLabelShift"}, {"customer": "a"}]
+)
+def test_another_version_or_alert_is_another_cause(labels: dict[str, str]) -> None:
+    assert alert_cause(alert(**labels)).key != alert_cause(alert()).key
 
 
 def test_a_refusal_says_until_when() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def webhook(
         "alerts": [
             {
                 "status": status,
-                "labels": labels,
+                "labels": labels | {"version": fingerprint},
                 "annotations": {"summary": "The traffic has drifted", "runbook": "Look."},
                 "startsAt": starts,
                 "endsAt": "0001-01-01T00:00:00Z",
@@ -98,10 +98,31 @@ def test_an_alert_that_fires_anew_is_a_new_cause(listening, starts, entries) -> 
     for _ in range(2):
         done = client.post("/v1/alerts", json=webhook("ab12", status="resolved"))
         assert outcomes(done) == ["resolved"]
-    client.post("/v1/alerts", json=webhook("ab12", starts="2026-12-24T20:00:00Z"))
+    later = datetime.now(UTC) + timedelta(hours=2)
+    client.post("/v1/alerts", json=webhook("ab12", starts=later.isoformat()))
     assert len(starts.causes) == 2
     assert [outcome for _, outcome in entries()] == [
         "starting", "started", "resolved", "starting", "started",
+    ]  # fmt: skip
+
+
+def test_a_trigger_that_starts_anew_is_no_new_cause(listening, starts, entries) -> None:
+    """For a minute nobody shows the gauges: the alert is over, then fires for a new pod."""
+    client = listening()
+    for pod in ("trigger-a", "trigger-b", "trigger-c"):
+        fires = webhook("ab12", starts=datetime.now(UTC).isoformat())
+        fires["alerts"][0]["labels"]["pod"] = pod
+        fires["alerts"][0]["fingerprint"] = pod.encode().hex()
+        (alert,) = client.post("/v1/alerts", json=fires).json()["alerts"]
+        assert (alert["outcome"], alert["run"]) == (
+            "started" if pod == "trigger-a" else "known",
+            "runs/trigger-1",
+        )
+        over = fires["alerts"][0] | {"status": "resolved"}
+        client.post("/v1/alerts", json=fires | {"alerts": [over]})
+    assert len(starts.causes) == 1
+    assert [outcome for _, outcome in entries()] == [
+        "starting", "started", "resolved", "known", "resolved", "known", "resolved",
     ]  # fmt: skip
 
 
