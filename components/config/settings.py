@@ -79,6 +79,7 @@ class Settings(Environment):
         kfp_experiment: that the runs belong to.
         checkpoint_seconds: how much work a killed training may lose; 0 keeps every epoch.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
+        git_commit: of the code in an image, which has no git; the image sets it.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
     """
@@ -115,6 +116,7 @@ class Settings(Environment):
     kfp_token: SecretStr | None = None
     kfp_namespace: str = ""
     kfp_experiment: str = "moodline"
+    git_commit: str = ""
     max_upload_megabytes: int = 200
     max_seconds: float = 4 * 3600
 

@@ -17,6 +17,7 @@ done
 docker=$(for d in /usr/bin/docker docker; do command -v $d && break; done | head -1)
 [ -n "$docker" ] || { echo "there is no docker; see make test-containers" >&2; exit 2; }
 
+commit=$(git describe --always --dirty --abbrev=40 '--exclude=*' 2>/dev/null || true)
 for name in "$@"; do
   case $name in
     serve) target=serve variant=cpu ;;
@@ -25,7 +26,8 @@ for name in "$@"; do
     *) target=step variant=$name ;;
   esac
   image=${REGISTRY:+$REGISTRY/}moodline/$name
-  options=(--target "$target" --build-arg "VARIANT=$variant" -t "$image:$digest" -t "$image:$release")
+  options=(--target "$target" --build-arg "VARIANT=$variant" --build-arg "GIT_COMMIT=$commit"
+    -t "$image:$digest" -t "$image:$release")
   for argument in BASE_IMAGE BUILD_IMAGE; do
     [ -n "${!argument:-}" ] && options+=(--build-arg "$argument=${!argument}")
   done

@@ -1,5 +1,6 @@
 """What every command shares: results to standard output, everything else to standard error."""
 
+import getpass
 import json
 import logging
 import os
@@ -64,6 +65,14 @@ def _checked(path: Path | None) -> Path | None:
     path = STDOUT if path == Path("-") else path
     check_writable(path)
     return path
+
+
+def user_name() -> str:
+    """Who runs this: the login name; in a container that has none for its number, `uid 10001`."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError: from Python 3.13 on
+        return f"uid {os.getuid()}"
 
 
 def stdout_taken(as_json: bool, *files: Path | None) -> bool:

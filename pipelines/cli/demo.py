@@ -1,6 +1,5 @@
 """`moodline demo` and `moodline demo-loop`: the whole loop, once by command, once by itself."""
 
-import getpass
 import shutil
 import time
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 from components.config import Profile, Settings
 from components.conversation import audio_duration, read_audio
 from components.register import alias_version
-from pipelines.cli.console import bar, err, out, spinner, title
+from pipelines.cli.console import bar, err, out, spinner, title, user_name
 from pipelines.cli.conversations import open_analyzer
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
@@ -35,7 +34,7 @@ def demo_command(
     began = time.monotonic()
     chosen, settings = profile_and_settings(profile)
     title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
-    request = RetrainRequest(corpus, promote=True, actor=getpass.getuser(), reason="moodline demo")
+    request = RetrainRequest(corpus, promote=True, actor=user_name(), reason="moodline demo")
     result = show_retraining(chosen, request, settings)
     show_result(result)
     if result.decision == "inconclusive" and alias_version("production", settings) is not None:
@@ -143,7 +142,7 @@ def demo_loop_command(
         # Finished steps stay where other runs find them: they are done once.
         shared = own.model_copy(update={"runs": settings.runs})
         request = RetrainRequest(
-            corpus=corpus, promote=True, actor=getpass.getuser(), reason="moodline demo-loop"
+            corpus=corpus, promote=True, actor=user_name(), reason="moodline demo-loop"
         )
         first = show_retraining(chosen, request, shared)
         refuse_unless_passed(first)

@@ -1,6 +1,5 @@
 """Commands that run pipelines, and the service: retrain, batch, compile, serve."""
 
-import getpass
 import logging
 import shutil
 from dataclasses import asdict
@@ -11,7 +10,7 @@ import typer
 
 from components.base import InputError, atomic_path, check_new_folder
 from components.config import Profile, Settings, load_profile
-from pipelines.cli.console import file_option, note, out, print_json, spinner
+from pipelines.cli.console import file_option, note, out, print_json, spinner, user_name
 from pipelines.cli.conversations import tell_what_is_odd
 from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
@@ -77,7 +76,7 @@ def retrain_command(
         raise InputError("--feedback: not in containers, which see one corpus' folder only")
     request = RetrainRequest(
         corpus=corpus or DEMO_CORPUS, feedback=feedback, promote=promote,
-        actor=getpass.getuser(), reason=reason, cause=cause,
+        actor=user_name(), reason=reason, cause=cause,
     )  # fmt: skip
     if runner == "kubeflow":
         options = {"kfp_host": host, "kfp_namespace": namespace, "kfp_experiment": experiment}

@@ -1,6 +1,5 @@
 """`moodline registry`: the versions, what is in production, and back; `moodline gate`."""
 
-import getpass
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -12,7 +11,7 @@ from rich.text import Text
 from components.base import Refused
 from components.config import Settings
 from components.scoring import read_verdict
-from pipelines.cli.console import note, out, print_json, spinner
+from pipelines.cli.console import note, out, print_json, spinner, user_name
 from pipelines.cli.options import AsJson
 from pipelines.cli.tables import RESULT_COLOURS, checks_table, facts_table, plain_table
 
@@ -88,7 +87,7 @@ def promote_command(
     from components.register import promote
 
     with spinner("promoting"):
-        who = actor or getpass.getuser()
+        who = actor or user_name()
         entry = promote(version, Settings(), actor=who, reason=reason, force=force, to=to)
     out.print(f"Version {entry.to_version} is in {entry.stage}.")
 
@@ -102,7 +101,7 @@ def rollback_command(
     from components.register import rollback
 
     with spinner("rolling back"):
-        who = actor or getpass.getuser()
+        who = actor or user_name()
         entry = rollback(Settings(), actor=who, reason=reason, stage=stage)
     if entry.to_version is None:
         out.print(f"Version {entry.from_version} is not in {entry.stage} any more.")
@@ -171,7 +170,7 @@ def sign_command(
 
     with spinner("signing"):
         number, signed = sign_version(
-            version, Settings(), actor=actor or getpass.getuser(), reason=reason
+            version, Settings(), actor=actor or user_name(), reason=reason
         )
     out.print(f"Version {number} is signed with the key {signed.key}.", markup=False)
 

@@ -37,12 +37,15 @@ def image(name: str, registry: str = "") -> str:
 
 
 def git_commit() -> str:
-    """The commit of the code that runs, with `-dirty` where files were changed since."""
+    """The commit of the code that runs, with `-dirty` where files were changed since.
+
+    In an image, which has no git, it is the one that the image was built from.
+    """
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return Settings().git_commit or "unknown"
     return done.stdout.decode().strip()
 
 
