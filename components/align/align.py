@@ -149,7 +149,7 @@ def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray
 def _turn(
     session_id: str, start: Seconds, end: Seconds, speaker: str, words: Sequence[Word]
 ) -> Turn:
-    """Rule 4: words joined by single spaces, or by nothing in languages written without them."""
+    """Rule 4: words joined by spaces, or by nothing in languages written without them."""
     scores = [word.score for word in words if word.score is not None]
     confidence = sum(scores) / len(scores) if scores else None
     end = max(end, start + SHORTEST)

@@ -1,25 +1,32 @@
 """Rule 1: one stream of words, every one with times, none lost."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import groupby
 from operator import attrgetter
 
 from components.conversation import AsrSegment, Seconds, Word
+
+HALF_KNOWN: Seconds = 0.5
+"""How long a word lasts at most of which only the start or only the end is known: few last longer,
+and one that filled its whole gap would be given to whoever speaks longest in there."""
+
+Times = tuple[Seconds | None, Seconds | None]
 
 
 def flatten(segments: Sequence[AsrSegment]) -> list[Word]:
     """All words of all segments: segments by start, then end; a segment's words in their order.
 
     A recogniser's times are off by some hundredths of a second, and its segments may overlap, so
-    order by time alone would mix up sentences. Words without times share the gap between their
-    timed neighbours evenly::
+    order by time alone would mix up sentences. A time that is known is never changed. Words
+    without times share the gap between their neighbours evenly::
 
         timed        |ab|              |cd|
         untimed         | one |two |three|
 
-    Where a segment has no neighbour on a side, its own bound stands for it. A start or an end that
-    is known without the other bounds the gap. A gap that is not there, as when neighbours overlap,
-    leaves its words as instants.
+    Where a segment has no neighbour on a side, its own bound stands for it. A word with a start and
+    no end, or the reverse, lasts `HALF_KNOWN`, or its even share of the gap where that is less. A
+    gap that is not there, as when neighbours overlap, leaves its words as instants.
 
     >>> words = (Word("ab", 0.0, 1.0), Word("one", None, None), Word("two", None, None))
     >>> for word in flatten([AsrSegment(0.0, 2.0, "ab one two", words)]):
@@ -37,13 +44,14 @@ def flatten(segments: Sequence[AsrSegment]) -> list[Word]:
 
 def _timed(segment: AsrSegment) -> Sequence[Word]:
     """The segment's words in spoken order, missing times filled in."""
-    words = segment.words
-    if not any(_untimed(word) for word in words):
-        return words
+    if not any(map(_untimed, segment.words)):
+        return segment.words
+    words = _completed(segment)
     result: list[Word] = []
-    for first, last in _groups(words):
-        group: Sequence[Word] = words[first:last]
-        if _untimed(group[0]):
+    for untimed, run in groupby(words, key=_untimed):
+        group = list(run)
+        if untimed:
+            last = len(result) + len(group)
             before = result[-1].end if result else None
             after = words[last].start if last < len(words) else None
             group = _share(group, before, after, segment)
@@ -55,39 +63,57 @@ def _untimed(word: Word) -> bool:
     return word.start is None or word.end is None
 
 
-def _groups(words: Sequence[Word]) -> Iterator[tuple[int, int]]:
-    """From and to of each timed word, and of each run of words that share one gap.
+def _completed(segment: AsrSegment) -> list[Word]:
+    """The segment's words; those of which one time is known have the other as well."""
+    times = [(word.start, word.end) for word in segment.words]
+    ends = _ends(times, segment.end)
+    mirrored = _ends([(_minus(end), _minus(start)) for start, end in times[::-1]], -segment.start)
+    starts = map(_minus, mirrored[::-1])
+    return [
+        replace(word, start=start, end=end)
+        for word, start, end in zip(segment.words, starts, ends, strict=True)
+    ]
 
-    Inside a run only the first may have a start, and only the last an end.
+
+def _ends(times: Sequence[Times], bound: Seconds) -> list[Seconds | None]:
+    """The end of each word: as it is, or made of its start, else None.
+
+    Args:
+        times: start and end of each, either of them None.
+        bound: where the last one ends at the latest.
     """
-    first = 0
-    for last in range(1, len(words) + 1):
-        word = words[last - 1]
-        ends = last == len(words) or word.end is not None or words[last].start is not None
-        if ends or not _untimed(word):
-            yield first, last
-            first = last
+    ends: list[Seconds | None] = []
+    sharing = 0  # words between this one's start and the next time that is known
+    for start, end in reversed(times):
+        sharing += 1
+        if start is not None and end is None:
+            share = min((bound - start) / sharing, HALF_KNOWN)
+            ends.append(max(start, min(start + share, bound)))
+        else:
+            ends.append(end)
+        if start is not None:
+            bound, sharing = start, 0
+        elif end is not None:
+            bound, sharing = end, 1
+    return ends[::-1]
+
+
+def _minus(time: Seconds | None) -> Seconds | None:
+    return None if time is None else 0.0 - time  # never -0.0
 
 
 def _share(
     words: Sequence[Word], before: Seconds | None, after: Seconds | None, segment: AsrSegment
 ) -> list[Word]:
-    """Spread words evenly between what is known: their own bounds, the neighbours', the segment's.
+    """Spread words without times evenly between their neighbours, or the segment's bounds.
 
     Args:
-        words: a run of `_groups`.
         before: the end of the word before, None where there is none.
-        after: the start of the word behind, None where there is none or it is not known.
+        after: the start of the word behind, None where there is none.
         segment: that they are of.
     """
-    start, end = words[0].start, words[-1].end
-    high = end if end is not None else segment.end if after is None else after
-    if start is not None:
-        low = start
-    elif before is not None:
-        low = before
-    else:
-        low = min(segment.start, high)
+    high = segment.end if after is None else after
+    low = min(segment.start, high) if before is None else before
     high = max(low, high)
     edges = [low + (high - low) * i / len(words) for i in range(len(words))] + [high]
     return [

@@ -61,7 +61,8 @@ class Word:
     """A word as recognised. Times and score are None where the recogniser gave none.
 
     Attributes:
-        joined: it is written to the word before it without a space (Chinese, Japanese, Thai …).
+        space: what stands between it and the word before: a space, or nothing in languages that
+            are written without (Chinese, Japanese, Thai …).
     """
 
     text: str
@@ -69,7 +70,7 @@ class Word:
     end: Seconds | None
     score: float | None = None
     speaker: str | None = None
-    joined: bool = False
+    space: str = " "
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None:
@@ -113,7 +114,7 @@ class Turn:
 
     Attributes:
         session_id: the recording's name.
-        words: the text, words joined by single spaces.
+        words: the text: each word behind its `space`.
         emotion: one of `EMOTIONS`, or another label in a reference; None where not known.
         confidence: the probability of `emotion`.
         probabilities: the probability of each of `EMOTIONS`.

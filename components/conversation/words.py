@@ -6,7 +6,7 @@ Its relatives are read, too: faster-whisper's `probability`, whisper-timestamped
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NotRequired
 
@@ -15,7 +15,13 @@ from typing_extensions import TypedDict  # pydantic needs it before Python 3.12
 
 from components.base import InputError, atomic_path, read_json, validate
 from components.base.reading import no_bool
-from components.conversation.spacing import join_words, joins, split_words
+from components.conversation.spacing import (
+    SPACES,
+    join_words,
+    joins,
+    spaces_between,
+    split_words,
+)
 from components.conversation.types import EARLIEST, LATEST, MAX_WORDS, AsrSegment, Seconds, Word
 
 
@@ -35,10 +41,14 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True), Field(coerce_num
 """Some writers give numbers. Stripping refuses half of a character, which JSON can escape."""
 
 
+Spoken = Annotated[str, Field(min_length=0, coerce_numbers_to_str=True)]
+"""A word with the space before it, where its writer put it there; half a character is refused."""
+
+
 class WhisperXWord(TypedDict):
     """A word; its times may be unknown."""
 
-    word: Annotated[Text, Field(validation_alias=AliasChoices("word", "text"))]
+    word: Annotated[Spoken, Field(validation_alias=AliasChoices("word", "text"))]
     start: NotRequired[MaybeTime]
     end: NotRequired[MaybeTime]
     score: NotRequired[
@@ -75,19 +85,22 @@ Transcript = Annotated[WhisperXTranscript, BeforeValidator(_whole)]
 """A transcript as it is read: an object with `segments`, or their list."""
 
 
-def read_words(path: Path) -> list[AsrSegment]:
+def read_words(path: Path, notes: list[str] | None = None) -> list[AsrSegment]:
     """Read a transcript as WhisperX writes it.
 
     Words may lack times, score and speaker. A segment without `words` gets the words of its
     text, without times, so no word is lost.
 
+    Args:
+        notes: gets a line where times cannot be, and so are not used.
+
     Raises:
         InputError: no such file, not JSON, or not of this form.
     """
-    return parse_words(read_json(path), str(path))
+    return parse_words(read_json(path), str(path), notes)
 
 
-def parse_words(data: Any, location: str) -> list[AsrSegment]:
+def parse_words(data: Any, location: str, notes: list[str] | None = None) -> list[AsrSegment]:
     """As `read_words`, from the JSON's content: an object with `segments`, or their list.
 
     >>> words = [{"word": "Hello", "start": 0.2, "end": 0.6}, {"word": "there"}]
@@ -99,15 +112,17 @@ def parse_words(data: Any, location: str) -> list[AsrSegment]:
     components.base.errors.InputError: words.json: segment 1: lacks 'end'
     """
     transcript: WhisperXTranscript = validate(Transcript, data, location)
-    return asr_segments(transcript, location)
+    return asr_segments(transcript, location, notes)
 
 
-def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegment]:
+def asr_segments(
+    transcript: WhisperXTranscript, location: str, notes: list[str] | None = None
+) -> list[AsrSegment]:
     """A transcript that `validate` or FastAPI has validated, as segments.
 
-    A time that cannot be (an end before its start) counts as unknown: recognisers are off by a
-    few hundredths of a second now and then. A segment without its own times takes those of its
-    words, else the gap between its neighbours.
+    Times that cannot be (an end before its start) count as unknown, and `notes` gets a line:
+    recognisers are off by a few hundredths of a second now and then. A segment without its own
+    times takes those of its words, else the gap between its neighbours.
 
     Raises:
         InputError: a segment has neither words nor text, or there are more than `MAX_WORDS`.
@@ -133,7 +148,20 @@ def asr_segments(transcript: WhisperXTranscript, location: str) -> list[AsrSegme
         if end is None:
             end = max(times) if times else starts[number]
         segments.append(AsrSegment(start, max(start, end or start), text, words))
+    if notes is not None and (wrong := sum(map(_ends_first, _entries(entries)))):
+        notes.append(f"{wrong} words or segments end before they start; these times are not used")
     return segments
+
+
+def _entries(entries: Sequence[WhisperXSegment]) -> Iterator[WhisperXSegment | WhisperXWord]:
+    for entry in entries:
+        yield entry
+        yield from entry.get("words") or ()
+
+
+def _ends_first(entry: WhisperXSegment | WhisperXWord) -> bool:
+    start, end = entry.get("start"), entry.get("end")
+    return start is not None and end is not None and end < start
 
 
 def _next_starts(entries: Sequence[WhisperXSegment]) -> list[Seconds | None]:
@@ -152,47 +180,61 @@ def _words_of(
     if spoken is None or (text and not spoken):  # WhisperX gives no words where it placed none
         if text is None:
             raise InputError(f"{location}: lacks 'text' and 'words'; give one of them")
-        words = spaced_words(text, language, before=before)
-    else:
-        spoken = [word for word in spoken if word["word"]]
-        befores = [before, *(word["word"] for word in spoken)]
-        words = tuple(
-            _word(word, joins(before, word["word"], language))
-            for word, before in zip(spoken, befores, strict=False)
-        )
-    if text is None:
-        text = join_words(words)
-    return words, text
+        return spaced_words(text, language, before=before), text
+    texts = [entry["word"].strip(SPACES) for entry in spoken]
+    known = spaces_between(text or "", filter(None, texts))
+    if len(known) < len(texts):  # faster-whisper's words have their spaces
+        own = spaces_between("".join(entry["word"] for entry in spoken), filter(None, texts))
+        known = own if any(own[1:]) else known
+    spaces = _spaces(list(filter(None, texts)), known, language, before)
+    words = tuple(
+        _word(entry, word, next(spaces)) for entry, word in zip(spoken, texts, strict=True) if word
+    )
+    return words, join_words(words) if text is None else text
 
 
 def spaced_words(
     text: str, language: str | None, *, score: float | None = None, before: str = ""
 ) -> tuple[Word, ...]:
-    """A text's words, without times.
+    """A text's words, without times. Joined again they are the text.
+
+    >>> [word.text for word in spaced_words("今日は OK", "ja")]
+    ['今', '日', 'は', 'OK']
+    >>> join_words(spaced_words("今日は OK", "ja"))
+    '今日は OK'
 
     Args:
         text: as it is written.
-        language: its ISO code; None where it is not known.
+        language: its code or name; None where it is not known.
         score: of each word.
         before: the word before the text.
     """
     parts = split_words(text)
+    spaces = _spaces(parts, spaces_between(text, parts), language, before)
     return tuple(
-        Word(part, None, None, score, joined=joins(last, part, language))
-        for part, last in zip(parts, [before, *parts], strict=False)
+        Word(part, None, None, score, space=space)
+        for part, space in zip(parts, spaces, strict=True)
     )
 
 
-def _word(entry: WhisperXWord, joined: bool) -> Word:
+def _spaces(
+    words: Sequence[str], known: Sequence[str], language: str | None, before: str
+) -> Iterator[str]:
+    """What stands before each word: what is known, else by the rules of the language.
+
+    What the first follows is in another segment, so the rules decide.
+    """
+    for at, (last, word) in enumerate(zip([before, *words], words, strict=False)):
+        if 0 < at < len(known):
+            yield known[at]
+        else:
+            yield "" if joins(last, word, language) else " "
+
+
+def _word(entry: WhisperXWord, text: str, space: str) -> Word:
     start, end = _possible(entry.get("start"), entry.get("end"))
-    return Word(
-        text=entry["word"],
-        start=start,
-        end=end,
-        score=entry.get("score"),
-        speaker=entry.get("speaker"),
-        joined=joined,
-    )
+    score, speaker = entry.get("score"), entry.get("speaker")
+    return Word(text, start, end, score, speaker, space)
 
 
 def _possible(start: Seconds | None, end: Seconds | None) -> tuple[Seconds | None, Seconds | None]:

@@ -89,7 +89,10 @@ def align_command(
     ] = False,
 ) -> None:
     """Words and speaker segments to turns, by the four rules. Needs no model."""
-    segments = read_words(words)
+    notes: list[str] = []
+    segments = read_words(words, notes)
+    for line in notes:
+        note(f"{words}: {line}")
     session_id, spoken = only_recording(
         read_rttm(speakers), str(speakers), recording_name(words.stem)
     )

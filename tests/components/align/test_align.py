@@ -17,6 +17,7 @@ from components.conversation import (
     Word,
     read_turns,
     read_words,
+    turns_to_vtt,
     write_rttm,
     write_words,
 )
@@ -113,8 +114,8 @@ class TestFlatten:
         )
         assert [w.text for w in words] == ["never", "arrived", "and", "nobody"]
 
-    def test_half_of_a_time_bounds_what_is_shared(self) -> None:
-        # |a|   |look x| end |   : “look” starts at 5, “x” ends at 7, the next two share the rest
+    def test_a_word_of_which_half_is_known_does_not_fill_its_gap(self) -> None:
+        # |a|  |look  x|  y  z|  : “look” starts at 5, “x” ends at 7, “z” at 11; “y” gets the rest
         words = flatten(
             [
                 segment(
@@ -126,7 +127,26 @@ class TestFlatten:
                 )
             ]
         )
-        assert [(w.start, w.end) for w in words] == [(0, 1), (5, 6), (6, 7), (7, 9), (9, 11)]
+        assert [(w.start, w.end) for w in words] == [
+            *[(0, 1), (5, 5.5), (6.5, 7), (7, 10.5), (10.5, 11)]
+        ]
+
+    def test_words_of_which_half_is_known_share_a_gap_that_is_narrow(self) -> None:
+        # starts at 1.0, the next ends at 1.5; between them one without times
+        words = flatten(
+            [segment(Word("so", 1.0, None), Word("it", None, None), Word("is", None, 1.75))]
+        )
+        assert [(w.start, w.end) for w in words] == [(1.0, 1.25), (1.25, 1.5), (1.5, 1.75)]
+
+    def test_a_known_time_that_goes_back_is_kept(self) -> None:
+        words = flatten([segment(Word("a", 5, 6), Word("b", None, 3), Word("c", 2, None))])
+        assert [(w.start, w.end) for w in words] == [(5, 6), (3, 3), (2, 2.5)]
+
+    def test_a_word_with_a_start_alone_belongs_to_who_speaks_there(self) -> None:
+        words = segment(Word("look", 2.2, None), end=60.0)
+        speakers = [SpeakerSegment(2.0, 4.0, "B"), SpeakerSegment(4.0, 60.0, "A")]
+        (turn,) = align([words], speakers, session_id="r")
+        assert (turn.speaker, turn.start, turn.end) == ("B", 2.2, 2.7)
 
 
 class TestAttribute:
@@ -270,6 +290,48 @@ def conversations(draw: st.DrawFn) -> tuple[list[AsrSegment], list[SpeakerSegmen
         )
     ]
     return segments, speakers
+
+
+@st.composite
+def half_known(draw: st.DrawFn) -> list[AsrSegment]:
+    """Segments whose words have both times, one of them, or none; in order of time, or not."""
+    segments = []
+    ordered = draw(st.booleans())
+    for _ in range(draw(st.integers(1, 3))):
+        count = draw(st.integers(0, 7))
+        edges = draw(st.lists(st.floats(0, 30), min_size=2 * count + 2, max_size=2 * count + 2))
+        edges = sorted(edges) if ordered else edges
+        low, high = min(edges[0], edges[-1]), max(edges[0], edges[-1])
+        spans = [sorted(edges[i : i + 2]) for i in range(1, 2 * count, 2)]
+        words = [
+            Word(str(index), *(edge if draw(st.booleans()) else None for edge in span))
+            for index, span in enumerate(spans)
+        ]
+        segments.append(segment(*words, start=low, end=high))
+    return segments
+
+
+@given(half_known())
+def test_known_times_are_kept_and_what_is_filled_in_is_in_order(segments: list[AsrSegment]) -> None:
+    filled = flatten(segments)
+    given = [word for s in sorted(segments, key=lambda s: (s.start, s.end)) for word in s.words]
+    assert [word.text for word in filled] == [word.text for word in given]
+    for before, after in zip(given, filled, strict=True):
+        assert before.start in (None, after.start)
+        assert before.end in (None, after.end)
+        assert after.start <= after.end
+    for one in segments:
+        known = [t for w in one.words for t in (w.start, w.end) if t is not None]
+        if [one.start, *known, one.end] == sorted([one.start, *known, one.end]):
+            edges = [t for w in flatten([one]) for t in (w.start, w.end)]
+            assert all(b >= a - 1e-9 for a, b in pairwise([one.start, *edges, one.end]))
+    speakers = [SpeakerSegment(0.0, 9.0, "A"), SpeakerSegment(9.0, 30.0, "B")]
+    for join in (align, align_baseline):
+        turns = join(segments, speakers, session_id="r")
+        assert all(turn.duration > 0 for turn in turns)
+        for line in turns_to_vtt(turns).splitlines():
+            start, arrow, end = line.partition(" --> ")
+            assert not arrow or start < end  # as texts of one length
 
 
 def slow_attribute(

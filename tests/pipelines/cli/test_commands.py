@@ -93,6 +93,16 @@ def test_align_options(words: Path, speakers: Path, tmp_path: Path) -> None:
     assert [(t.speaker, t.words) for t in read_turns(tmp_path / "t.json")][-1] == ("unknown", "yes")
 
 
+def test_align_tells_of_times_that_cannot_be(words: Path, speakers: Path, tmp_path: Path) -> None:
+    words.write_text(json.dumps(WORDS).replace('"end": 0.9', '"end": 0.4'))
+    done = moodline("align", words, speakers, "-o", tmp_path / "t.json")
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[0] == (
+        f"{words}: 1 words or segments end before they start; these times are not used"
+    )
+    assert [t.words for t in read_turns(tmp_path / "t.json")] == ["hello you 2", "yes"]
+
+
 def test_align_refuses_an_rttm_of_several_recordings(
     words: Path, speakers: Path, tmp_path: Path
 ) -> None:
