@@ -25,6 +25,13 @@ class BusyError(MoodlineError):
     http_status = 429
 
 
+class ErasedError(MoodlineError):
+    """The recording was erased while it was being sent."""
+
+    exit_status = 2
+    http_status = 409
+
+
 class TooLongError(InputError):
     """The recording is longer than this service takes."""
 

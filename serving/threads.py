@@ -34,6 +34,14 @@ class Threads:
         """As `start`: what the function returns or raises."""
         return await self.start(function, *args, **kwargs)
 
+    async def run_through(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """As `run`, and a caller that is cancelled goes on only once the function has ended."""
+        call = self.start(function, *args, **kwargs)
+        try:
+            return await asyncio.shield(call)
+        finally:
+            await asyncio.wait({call})
+
     def stop(self) -> None:
         """Start nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)

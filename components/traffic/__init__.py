@@ -34,6 +34,7 @@ from components.traffic.rows import (
     LoggedRequest,
     LoggedTurn,
     entropy,
+    known_key,
     owner_id,
     recording_id,
     recording_key,

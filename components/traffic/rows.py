@@ -165,11 +165,18 @@ def _vectors(values: Sequence[bytes | None]) -> "pa.ListArray":
     )
 
 
+def known_key(folder: Path) -> bytes | None:
+    """The log's own key, if there is one yet."""
+    with suppress(FileNotFoundError):
+        return (folder / "key").read_bytes()
+    return None
+
+
 def recording_key(folder: Path) -> bytes:
     """The log's own key, made when first asked for; the writers of a folder share it."""
+    if key := known_key(folder):
+        return key
     path = folder / "key"
-    with suppress(FileNotFoundError):
-        return path.read_bytes()
     folder.mkdir(parents=True, exist_ok=True)
     own = folder / f".key-{secrets.token_hex(8)}"
     descriptor = os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

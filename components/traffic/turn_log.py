@@ -99,6 +99,20 @@ class TurnLog:
         """False if nothing was ever logged; then reading makes no file."""
         return self._database.exists or has_older_log(self.folder)
 
+    def is_empty(self) -> bool:
+        """Whether nothing is kept: no turn, no feedback, no sound, nothing that is under way.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if any((self.folder / "audio").glob("day=*/*.flac")):
+            return False
+        if not self.exists:
+            return True
+        with self.open().begin() as connection:
+            kept = (select(table.c.request_id).limit(1) for table in (TURNS, FEEDBACK, UNDER_WAY))
+            return all(connection.execute(query).first() is None for query in kept)
+
     def batches(
         self,
         since: datetime | None = None,
@@ -145,34 +159,48 @@ class TurnLog:
         batches = self.batches(since, until, version=version)
         return pa.concat_tables([schema().empty_table(), *batches])
 
-    def begin(self, request_id: str, recording: str) -> None:
+    def begin(self, request_id: str, recording: str) -> datetime:
         """Note that a recording is being analysed, so that `erase` reaches it.
 
-        Raises:
-            Unavailable: the database does not answer.
-        """
-        row = {"request_id": request_id, "recording": recording, "erased": False}
-        mine = UNDER_WAY.c.request_id == request_id
-        with self.open().begin() as connection:
-            connection.execute(delete(UNDER_WAY).where(mine))  # of a process that died in the job
-            connection.execute(insert(UNDER_WAY), row | {"began": datetime.now(UTC)})
-
-    def end(self, request_id: str) -> bool:
-        """Note that the analysis has ended, and what is to be kept of it is written.
+        Of a job that another process has lost, the mark is taken over; once erased, it stays so.
 
         Returns:
-            True where the recording was erased meanwhile; nothing of this request is kept then.
+            When: it tells this analysis from another one for the same request.
 
         Raises:
             Unavailable: the database does not answer.
         """
-        mine = UNDER_WAY.c.request_id == request_id
-        with self._database.begin() as connection:
-            ended = delete(UNDER_WAY).where(mine).returning(UNDER_WAY.c.erased)
-            erased = bool(connection.execute(ended).scalar())
-        if erased:
+        began = datetime.now(UTC)
+        row = {"request_id": request_id, "recording": recording, "began": began, "erased": False}
+        taken = update(UNDER_WAY).where(UNDER_WAY.c.request_id == request_id).values(began=began)
+        with self.open().begin() as connection:
+            if not connection.execute(taken).rowcount:
+                connection.execute(insert(UNDER_WAY), row)
+        return began
+
+    def end(self, request_id: str, began: datetime) -> bool:
+        """Note that the analysis has ended, and what is to be kept of it is written.
+
+        Args:
+            began: as `begin` told it.
+
+        Returns:
+            True where the recording was erased meanwhile, or where nobody can tell, because the
+            mark is gone. Nothing of this request is kept then.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        request = UNDER_WAY.c.request_id == request_id
+        ended = delete(UNDER_WAY).where(request, UNDER_WAY.c.began == began)
+        with self.open().begin() as connection:
+            erased = connection.execute(ended.returning(UNDER_WAY.c.erased)).scalar()
+            if erased is None:  # another process has taken the job over, and the mark is its own
+                erased = connection.execute(select(UNDER_WAY.c.erased).where(request)).scalar()
+        if erased is None or erased:
             self._forget([request_id])
-        return erased
+            return True
+        return False
 
     def _forget(self, request_ids: Sequence[str]) -> None:
         """Delete the turns and the sound of requests."""

@@ -3,9 +3,10 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, insert
@@ -27,7 +28,7 @@ RETRY: Seconds = 2.0
 _TOO_SLOW = f"the feedback's database: no answer within {MAX_WAIT:g} s"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiting:
     """A request's rows, which some thread writes down."""
 
@@ -68,6 +69,8 @@ class LogWriter:
         waiting = _Waiting(request.rows())
         self._waiting.append(waiting)
         if not self._lock.acquire(timeout=MAX_WAIT):
+            with suppress(ValueError):  # it is being written; `end` waits for that
+                self._waiting.remove(waiting)
             raise Unavailable(_TOO_SLOW)
         try:
             if not waiting.done:
@@ -78,6 +81,20 @@ class LogWriter:
             self._lock.release()
         if waiting.error is not None:
             raise waiting.error
+
+    def begin(self, request_id: str, recording: str) -> datetime:
+        """As `TurnLog.begin`; fails at once while the database is away."""
+        with self._noticing():
+            return self._log.begin(request_id, recording)
+
+    def end(self, request_id: str, began: datetime) -> bool:
+        """As `TurnLog.end`, once nothing of the request can be written any more; fails at once
+        while the database is away."""
+        if not self._lock.acquire(timeout=MAX_WAIT):
+            raise Unavailable(_TOO_SLOW)
+        self._lock.release()
+        with self._noticing():
+            return self._log.end(request_id, began)
 
     def close(self) -> None:
         """Stop writing; what waits is written first."""
@@ -94,9 +111,7 @@ class LogWriter:
             self._insert([row for waiting in group for row in waiting.rows])
         except (Unavailable, OSError) as away:
             error = Unavailable(str(away))
-            if not self._failure:
-                self._failure = str(away)
-                threading.Thread(target=self._look_again, name="log-retry", daemon=True).start()
+            self._look_for_it(error)
         except Exception as refused:  # the database does not hold a value of it
             if len(group) > 1:
                 for waiting in group:
@@ -106,6 +121,23 @@ class LogWriter:
         for waiting in group:
             waiting.error = error
             waiting.done = True
+
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """Do not ask a database that is away; where it proves to be, look for it."""
+        if self._failure:
+            raise Unavailable(self._failure)
+        try:
+            yield
+        except (Unavailable, OSError) as away:
+            self._look_for_it(away)
+            raise
+
+    def _look_for_it(self, away: Exception) -> None:
+        """Fail all requests until the database answers again."""
+        if not self._failure:
+            self._failure = str(away)
+            threading.Thread(target=self._look_again, name="log-retry", daemon=True).start()
 
     def _look_again(self) -> None:
         """Wait until the database answers."""

@@ -68,9 +68,7 @@ def erase_command(
     uploads = UploadFolder(serve.shared_folder(settings.home))
     with ExitStack() as stack:
         store = stack.enter_context(closing(ServiceDatabase(serve.store_url(settings.home))))
-        log = None
-        if settings.log.is_dir():
-            log = stack.enter_context(closing(TurnLog(settings.log, settings.feedback_url)))
+        log = stack.enter_context(closing(TurnLog(settings.log, settings.feedback_url)))
         done = erase_recording(recording, owner, log, JobStore(store), uploads, copies)
     if not done:
         hint = f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"

@@ -9,11 +9,18 @@ What is under way is erased, too: a job stops, and an analysis leaves nothing.
 
 from dataclasses import dataclass
 
+from components.base import Unavailable
 from components.conversation import recording_names
-from components.traffic import Copies, TurnLog, owner_id, recording_id, recording_key
+from components.traffic import Copies, TurnLog, known_key, owner_id, recording_id
 from components.traffic.turn_log import ErasedTurns
 from serving.api.job_store import JobStore
 from serving.api.uploads import UploadFolder
+
+
+class KeyMissingError(Unavailable):
+    """The log names recordings by a key that is not in its folder, so they cannot be found."""
+
+    answer = "the prediction log's key is not there, so nothing was erased; tell the operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +59,7 @@ class Erased:
 def erase_recording(
     name: str,
     owner: str,
-    log: TurnLog | None,
+    log: TurnLog,
     store: JobStore,
     uploads: UploadFolder,
     copies: Copies,
@@ -63,19 +70,25 @@ def erase_recording(
         name: the turns' `session_id`, the name of the file that was sent, or the id of a request
             with clips.
         owner: the name of the API key that it was sent with; "" where none was needed.
-        log: None where nothing was ever logged.
 
     Raises:
+        KeyMissingError: the log holds recordings, and not the key to their names.
         Unavailable: a database does not answer; ask again, until all is erased.
     """
+    key = known_key(log.folder)
+    if key is None and not log.is_empty():
+        raise KeyMissingError(
+            f"{log.folder / 'key'}: is not there, and without it no recording in the log can be "
+            "found by its name; set MOODLINE_LOG to the folder of the service's log, or put its "
+            "key back there; nothing was erased"
+        )
     names = recording_names(name)
     turns, changed, recordings = ErasedTurns(0, 0, 0), 0, []
     # The jobs first: one that goes on is stopped before it could be logged.
     jobs = [job for known in names for job in store.erase(owner, known)]
     for job in jobs:
         uploads.delete(job)
-    if log is not None:
-        key = recording_key(log.folder)
+    if key is not None:
         recordings = [recording_id(f"{owner}/{known}", key) for known in names]
         recordings += sorted(log.clips(name, owner_id(owner, key)) - {*recordings})
         # Copies are known by the requests that the log still has.

@@ -14,13 +14,17 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 from sqlalchemy.types import TypeDecorator
 
+from components.conversation import Seconds
 from serving.api.database import METADATA, ServiceDatabase
 from serving.engine.scheduling import has_room
 
 ATTEMPTS = 3
 """How often a job may take its process down with it before it is given up."""
 
-UNFINISHED = ("queued", "running")
+UNFINISHED = ("arriving", "queued", "running")
+
+ARRIVAL_SECONDS: Seconds = 600.0
+"""A job whose upload is still not in the folder by then is forgotten: its process has died."""
 
 GIVEN_UP = "the service ended three times while it worked on this recording"
 
@@ -46,7 +50,8 @@ JOBS = sa.Table(
     sa.Column("owner", sa.String(100), nullable=False, index=True),
     sa.Column("recording", sa.String(100), nullable=False),  # its name
     sa.Column("options", _Json, nullable=False),  # the caller's
-    sa.Column("state", sa.String(10), nullable=False, index=True),  # queued, running, done, failed
+    # arriving (its upload is being stored), queued, running, done, failed
+    sa.Column("state", sa.String(10), nullable=False, index=True),
     sa.Column("stage", sa.String(20), nullable=False, default=""),  # the current one, while running
     sa.Column("share", sa.Float, nullable=False, default=0.0),  # of that stage that is done, 0 to 1
     sa.Column("created", sa.Float, nullable=False),  # seconds since 1970
@@ -72,11 +77,6 @@ class JobStore:
     def __init__(self, database: ServiceDatabase) -> None:
         self._database = database
 
-    def has_room(self, owner: str, max_unfinished: int, shares: bool = False) -> bool:
-        """Whether one more job may be queued; one who shares leaves room for others."""
-        with self._database.begin() as connection:
-            return _has_room(connection, owner, max_unfinished, shares)
-
     def add_job(
         self,
         job: str,
@@ -86,15 +86,26 @@ class JobStore:
         max_unfinished: int,
         shares: bool = False,
     ) -> bool:
-        """Queue a job whose upload lies in the folder; False where `has_room` says no."""
+        """Note a job before its upload is stored, so that an erasure finds it.
+
+        Returns:
+            False where there is no room for one more; one who shares leaves room for others.
+        """
         with self._database.begin() as connection:
             if not _has_room(connection, owner, max_unfinished, shares):
                 return False
             now = self._database.now(connection)
-            queued = sa.insert(JOBS).values(state="queued", created=now, updated=now)
-            queued = queued.values(id=job, owner=owner, recording=recording, options=dict(options))
-            connection.execute(queued)
+            noted = sa.insert(JOBS).values(state="arriving", created=now, updated=now)
+            noted = noted.values(id=job, owner=owner, recording=recording, options=dict(options))
+            connection.execute(noted)
         return True
+
+    def queue(self, job: str) -> Job | None:
+        """Queue a job whose upload is stored now; None where it was erased meanwhile."""
+        with self._database.begin() as connection:
+            arrived = sa.update(JOBS).where(JOBS.c.id == job, JOBS.c.state == "arriving")
+            arrived = arrived.values(state="queued", updated=self._database.now(connection))
+            return connection.execute(arrived.returning(JOBS)).first()
 
     def job(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
@@ -178,11 +189,12 @@ class JobStore:
         return gone
 
     def expire(self, job_seconds: float) -> None:
-        """Forget jobs that ended longer ago than that."""
+        """Forget jobs that ended longer ago than that, and those that never arrived."""
         with self._database.begin() as connection:
             now = self._database.now(connection)
         finished = JOBS.c.state.in_(("done", "failed"))
         self._delete(finished, JOBS.c.updated < now - job_seconds)
+        self._delete(JOBS.c.state == "arriving", JOBS.c.created < now - ARRIVAL_SECONDS)
 
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""

@@ -1,6 +1,6 @@
 """Long recordings, analysed in the background; a killed process's jobs are taken up by another.
 
-    POST ─ upload in the folder ─ row in the store ─ claimed by a process ─ result in the row
+    POST ─ row in the store ─ upload in the folder ─ claimed by a process ─ result in the row
                                                      (lease, renewed)        upload deleted
 
 The upload of a job is kept until the job has ended, and no longer.
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from dataclasses import asdict
+from functools import partial
 from typing import IO
 
 from components.base import MoodlineError, Stopped
@@ -22,7 +23,7 @@ from serving.engine.analyze import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
-from serving.errors import BusyError
+from serving.errors import BusyError, ErasedError
 from serving.settings import ServeSettings
 from serving.threads import ERASURE, LEASES, STORE, UPLOADS
 
@@ -70,22 +71,26 @@ class Jobs:
 
         Raises:
             BusyError: too many jobs are unfinished.
+            ErasedError: the recording was erased while its upload was stored.
         """
         id, limit = new_id(), self._serve.jobs_waiting
-        full = BusyError("too many jobs are waiting; try again later")
-        if not await STORE.run(self._store.has_room, owner, limit, shares):
-            raise full
+        row = (id, owner, options.session_id, asdict(options), limit, shares)
         try:
-            await UPLOADS.run(self._uploads.put, id, upload)
-            row = (id, owner, options.session_id, asdict(options), limit, shares)
-            if not await STORE.run(self._store.add_job, *row):
-                raise full
+            if not await STORE.run_through(self._store.add_job, *row):
+                raise BusyError("too many jobs are waiting; try again later")
+            await UPLOADS.run_through(self._uploads.put, id, upload)
+            job = await STORE.run_through(self._store.queue, id)
         except BaseException:
             self._uploads.delete(id)
+            with contextlib.suppress(MoodlineError):
+                await STORE.run(self._store.delete_job, id, owner)
             raise
+        if job is None:
+            self._uploads.delete(id)
+            raise ErasedError(
+                "the recording was erased while it was being sent; send it again to keep it"
+            )
         self._queued.set()
-        job = await self.find(id, owner)
-        assert job is not None
         return job
 
     async def find(self, job: str, owner: str) -> Job | None:
@@ -107,8 +112,7 @@ class Jobs:
         Raises:
             Unavailable: a database does not answer; ask again, until all is erased.
         """
-        log = self._runtime.log.turns if self._runtime.log else None
-        stores = (log, self._store, self._uploads, self._runtime.copies)
+        stores = (self._runtime.turns, self._store, self._uploads, self._runtime.copies)
         erased = await ERASURE.run(erase_recording, name, owner, *stores)
         for job in erased.jobs:
             self._forget(job)
@@ -143,8 +147,9 @@ class Jobs:
             options = Options(**job.options)
             with self._uploads.path(job.id).open("rb") as upload:
                 result = await self._runtime.analyze(
-                    upload, options, work, request_info, background=True
-                )
+                    upload, options, work, request_info, background=True,
+                    is_wanted=partial(self._renew, job, work),
+                )  # fmt: skip
             answer = analysis_out(result, options.words, job.id)
             body = answer.model_dump(mode="json", exclude_none=True)
             ended = await LEASES.run(self._store.finish, job.id, self._process, body)
@@ -167,14 +172,18 @@ class Jobs:
         if ended:  # else another process has the job, and needs the upload
             self._uploads.delete(job.id)
 
+    async def _renew(self, job: Job, work: Work) -> bool:
+        """Renew the lease; False once the job was deleted or another process has it."""
+        progress = (self._serve.job_lease, work.stage, work.share)
+        return await LEASES.run(self._store.renew, job.id, self._process, *progress)
+
     async def _keep_lease(self, job: Job, work: Work) -> None:
         """Renew the lease; stop the work once the job was deleted or another process has it."""
         lease = self._serve.job_lease
         while True:
             await asyncio.sleep(min(lease / 3, 1.0))
             try:
-                progress = (lease, work.stage, work.share)
-                renewed = await LEASES.run(self._store.renew, job.id, self._process, *progress)
+                renewed = await self._renew(job, work)
             except Exception:
                 logger.exception("the store does not answer; the job goes on while its lease lasts")
                 continue

@@ -182,7 +182,7 @@ async def model(request: Request) -> ModelInfoOut:
     status_code=202,
     response_model=JobOut,
     response_model_exclude_none=True,
-    responses=problems(*BODY_PROBLEMS),
+    responses=problems(*BODY_PROBLEMS, 409),
 )
 async def create_job(
     request: Request,

@@ -12,13 +12,15 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.base import MoodlineError
+from components.base import MoodlineError, Unavailable
 from components.config import Environment
 from components.conversation import Seconds, Turn, recording_names
 from components.traffic import (
@@ -30,19 +32,27 @@ from components.traffic import (
     TurnLog,
     audio_path,
     keep_audio,
+    known_key,
     owner_id,
     recording_id,
     recording_key,
 )
-from components.traffic.writer import MAX_WAIT
+from components.traffic.writer import MAX_WAIT, RETRY
 from serving import metrics
 from serving.engine.classifier import Classified
 from serving.threads import ERASURE, RECORDINGS
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
 SWEEP: Seconds = 3600.0
 """How often what is too old is deleted."""
+
+_NEW_KEY = (
+    "%s: is not there, and is made anew; what the log already holds cannot be erased by its name "
+    "any more: put the old key back, or set MOODLINE_LOG to the folder that has it"
+)
 
 
 class LogSettings(Environment):
@@ -118,16 +128,19 @@ class PredictionLog:
     ) -> None:
         self.folder = folder
         self.allowed = allowed
-        self._key = recording_key(folder)
         self._copies = copies
         self.turns = self._log = TurnLog(folder, url)
         try:
             self._log.open()
+            if known_key(folder) is None and not self._log.is_empty():
+                logger.error(_NEW_KEY, folder / "key")
         except (OSError, MoodlineError) as error:
             logger.error("the prediction log waits: %s", error)
+        self._key = recording_key(folder)
         self._writer = LogWriter(self._log)
         self._failing = False
-        self._begun: set[str] = set()
+        self._unmarked: dict[str, str] = {}
+        self._endings: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
         self._sweeper = threading.Thread(target=self._sweep, name="log-sweeper", daemon=True)
         self._sweeper.start()
@@ -135,21 +148,39 @@ class PredictionLog:
     @asynccontextmanager
     async def under_way(self, request_info: RequestInfo, name: str) -> AsyncIterator[None]:
         """A recording is analysed, and recorded, in this block. If it is erased meanwhile, nothing
-        of it is left after the block."""
+        of it is left after the block.
+
+        The log holds a mark while it is, which an erasure finds. Where the mark cannot be made in
+        time, the answer is not recorded.
+        """
+        if not self.allowed.on:
+            yield
+            return
         request_id = request_info.request_id
-        if self.allowed.on and not self._failing:
-            begin = (self._log.begin, request_id, self.recording(name, request_info.owner))
-            task = RECORDINGS.start(_tried, *begin)
-            # A database that is slow delays no answer for longer than the writer would.
-            await asyncio.wait({task}, timeout=MAX_WAIT)
-            if task.done() and task.result():
-                self._begun.add(request_id)
+        recording = self.recording(name, request_info.owner)
+        mark = RECORDINGS.start(_tried, partial(self._writer.begin, request_id, recording))
         try:
+            # A database that is slow delays no answer for longer than the writer would.
+            await asyncio.wait({mark}, timeout=MAX_WAIT)
+            if not mark.done() or isinstance(mark.result(), Exception):
+                why = mark.result() if mark.done() else f"no answer within {MAX_WAIT:g} s"
+                self._unmarked[request_id] = f"an erasure would not reach it: {why}"
             yield
         finally:
-            if request_id in self._begun:
-                self._begun.discard(request_id)
-                await asyncio.shield(RECORDINGS.start(_tried, self._log.end, request_id))
+            self._unmarked.pop(request_id, None)
+            ending = asyncio.create_task(self._end(request_id, mark))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            await asyncio.wait({ending}, timeout=MAX_WAIT)
+
+    async def _end(self, request_id: str, mark: "asyncio.Future[datetime | Exception]") -> None:
+        """Take a mark away, however late it was made, as soon as the database lets us."""
+        began = await mark
+        if isinstance(began, Exception):
+            return
+        end = partial(self._writer.end, request_id, began)
+        while isinstance(await RECORDINGS.run(_tried, end), Exception):
+            await asyncio.sleep(RETRY)
 
     def record(
         self,
@@ -190,13 +221,7 @@ class PredictionLog:
                 for turn, measured, vector, words in rows
             ),
         )
-        failure = self._keep_audio(request, audio)
-        if failure:
-            request = replace(request, audio=False)
-        try:
-            self._writer.write(request)
-        except MoodlineError as error:
-            failure = error
+        failure = self._write(request, audio)
         metrics.LOGGED.labels("failed" if failure else "kept").inc()
         if failure and not self._failing:
             logger.error("answers are not, or not all, in the prediction log: %s", failure)
@@ -204,6 +229,19 @@ class PredictionLog:
             logger.warning("answers are in the prediction log again")
         self._failing = failure is not None
         metrics.LOG_SECONDS.observe(time.perf_counter() - began)
+
+    def _write(self, request: LoggedRequest, audio: np.ndarray | None) -> Exception | None:
+        """Write a request and its sound; why they are not, or not all, written."""
+        if why := self._unmarked.get(request.request_id):
+            return Unavailable(why)
+        failure = self._keep_audio(request, audio)
+        if failure:
+            request = replace(request, audio=False)
+        try:
+            self._writer.write(request)
+        except MoodlineError as error:
+            return error
+        return failure
 
     def _keep_audio(self, request: LoggedRequest, audio: np.ndarray | None) -> Exception | None:
         """Keep the sound where the operator allows that; why it could not be."""
@@ -240,15 +278,17 @@ class PredictionLog:
     async def close(self) -> None:
         """Write what waits, and let go of the database."""
         self._stop.set()
+        if self._endings:
+            _, late = await asyncio.wait(self._endings, timeout=MAX_WAIT)
+            for ending in late:  # its mark is swept
+                ending.cancel()
         await ERASURE.run(self._writer.close)
         self._log.close()
 
 
-def _tried(call: Callable[..., object], *arguments: str) -> bool:
-    """Whether a call to the log went well; the answer does not depend on it."""
+def _tried(call: Callable[[], T]) -> T | Exception:
+    """What a call to the log returns, or why it failed; the answer does not depend on it."""
     try:
-        call(*arguments)
+        return call()
     except (OSError, MoodlineError) as error:
-        logger.warning("an erasure does not reach what is under way: %s", error)
-        return False
-    return True
+        return error

@@ -5,18 +5,18 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import IO
 
 import numpy as np
 
-from components.base import InputError
+from components.base import InputError, Stopped
 from components.config import Settings
 from components.conversation import SAMPLE_RATE, Seconds, Turn
 from components.fusion import Clip, turn_clip, turn_measures
-from components.traffic import Copies
+from components.traffic import Copies, TurnLog
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
@@ -61,6 +61,7 @@ class Runtime:
         self.copies = Copies(settings.runs, settings.cache)
         about_log = (settings.log, settings.feedback_url, allowed, self.copies)
         self.log = PredictionLog(*about_log) if is_logging else None
+        self.turns = self.log.turns if self.log else TurnLog(*about_log[:2])
         self._clips = Places(serve.clips_waiting)
         self._samples = Places(round(serve.clip_seconds_waiting * SAMPLE_RATE))
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
@@ -80,6 +81,7 @@ class Runtime:
         await self.classifier.close()
         if self.log:
             await self.log.close()
+        self.turns.close()
         self.speech.stop()
 
     async def ready(self) -> bool:
@@ -95,6 +97,7 @@ class Runtime:
         request_info: RequestInfo,
         *,
         background: bool = False,
+        is_wanted: Callable[[], Awaitable[bool]] | None = None,
     ) -> Result:
         """Analyse a recording.
 
@@ -104,17 +107,20 @@ class Runtime:
             work: gets the progress, and may be stopped.
             request_info: the request, for the prediction log.
             background: nobody waits at the other end: wait for a turn, and for the emotion model.
+            is_wanted: asked once an erasure reaches the analysis; one before that has left no mark.
 
         Raises:
             NotReadyError: the speech models are still loading, or Triton does not answer.
             LateError: the deadline passed, or Triton did not answer in time.
-            Stopped: the work was stopped.
+            Stopped: the work was stopped, or is not wanted.
             InputError: as `Speech.find_turns`.
             BusyError: too many are waiting.
         """
         if not background:
             self.classifier.model()  # without one there is no need to begin
         async with self._under_way(request_info, options.session_id):
+            if is_wanted is not None and not await is_wanted():
+                raise Stopped("it was erased before it was begun")
             found = await self.speech.find_turns(upload, options, work, background=background)
             audio, analysis = found
             work.step("classify", 0.0)
@@ -126,7 +132,8 @@ class Runtime:
             analysis = replace(analysis, turns=turns)
             count_recording(analysis)
             about = (request_info, options.session_id, answer)
-            await RECORDINGS.run(self._count_and_log, *about, clips, turns, audio)
+            # To its end: what is written after the block is out of an erasure's reach.
+            await RECORDINGS.run_through(self._count_and_log, *about, clips, turns, audio)
         return Result(answer.version, analysis)
 
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:

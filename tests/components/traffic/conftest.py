@@ -81,6 +81,12 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return Settings(feedback_url=f"{empty}&options=-ctimezone%3DAsia/Tokyo").feedback_url
 
 
+def stored(log: TurnLog) -> bytes:
+    """All files of the log, and of a database in SQLite."""
+    files = [path for path in log.folder.parent.rglob("*") if path.is_file()]
+    return b"".join(path.read_bytes() for path in files)
+
+
 @contextmanager
 def watched_statements(watch: Callable[[Connection, str], object]) -> Iterator[None]:
     """Call `watch` with every SQL statement and its connection, before it is executed."""

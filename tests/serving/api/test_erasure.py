@@ -29,11 +29,13 @@ from components.fusion import turn_measures
 from components.traffic import Copies, Correction, FeedbackStore, export_feedback
 from pipelines.cli.main import run
 from serving.api.database import ServiceDatabase
+from serving.api.erasure import KeyMissingError
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs
 from serving.api.uploads import UploadFolder
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
+from serving.engine.runtime import Runtime
 from serving.settings import ServeSettings
 
 SECRET = "the parcel never arrived and nobody called me"
@@ -50,7 +52,7 @@ class Home:
         self.copies = Copies(self.settings.runs, self.settings.cache)
         allowed = LogSettings(text=True, audio=True)
         self.log = PredictionLog(self.settings.log, self.settings.feedback_url, allowed)
-        runtime: Any = SimpleNamespace(log=self.log, copies=self.copies)
+        runtime: Any = SimpleNamespace(turns=self.log.turns, copies=self.copies)
         self.jobs = Jobs(self.store, self.uploads, runtime, serve)
 
     def fill(self, name: str) -> None:
@@ -61,6 +63,7 @@ class Home:
             for job in (done, queued):
                 self.uploads.put(job, self._upload(said))
                 self.store.add_job(job, "", recording, {"session_id": recording}, 100)
+                self.store.queue(job)
                 if job == done:
                     self.store.claim("process", 60)
                     self.store.finish(job, "process", {"words": said})
@@ -181,3 +184,63 @@ def test_an_unknown_name_makes_no_home(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
     assert run(["log", "erase", "never was"]) == 2
     assert not (tmp_path / "home").exists()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_log_whose_folder_is_elsewhere_is_not_overlooked(
+    kind: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The turns are in a database, and the key to recordings' names is in the service's folder."""
+    if kind == "sqlite":
+        url = f"sqlite:///{tmp_path}/feedback.db"
+    else:
+        url = request.getfixturevalue("database")(f"erasure-{new_id()[:8]}")
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MOODLINE_FEEDBACK_URL", url)
+    assert run(["log", "erase", "zoom_call"]) == 2
+    assert "nothing is kept of a recording of that name" in capsys.readouterr().err
+    monkeypatch.setenv("MOODLINE_LOG", str(tmp_path / "log"))
+    home = Home(tmp_path / "home")
+    home.fill("zoom_call")
+    unfinished = home.store.unfinished()
+    monkeypatch.delenv("MOODLINE_LOG")  # as where the command is given on another machine
+    assert run(["log", "erase", "zoom_call"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.count("home/log/key: is not there") == 1
+    assert "set MOODLINE_LOG to the folder of the service's log" in told
+    monkeypatch.setenv("MOODLINE_LOG_ON", "false")
+    runtime = Runtime(Settings(), ServeSettings())
+    elsewhere = Jobs(home.store, home.uploads, runtime, ServeSettings())
+    with pytest.raises(KeyMissingError) as refused:
+        asyncio.run(elsewhere.erase("zoom_call", ""))
+    assert str(tmp_path) not in refused.value.answer  # what the sender reads
+    asyncio.run(runtime.stop())
+    assert not (tmp_path / "home" / "log").exists()
+    assert len(home.log.turns.window()) == 2
+    assert home.store.unfinished() == unfinished  # nothing of it was erased
+    monkeypatch.setenv("MOODLINE_LOG", str(tmp_path / "log"))
+    assert run(["log", "erase", "zoom_call", "--json"]) == 0
+    told_counts = json.loads(capsys.readouterr().out)
+    assert told_counts | {"jobs": 2, "logged": 2, "feedback": 1} == told_counts
+    assert len(home.log.turns.window()) == 1
+    home.close()
+
+
+def test_a_service_whose_key_is_gone_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = Home(tmp_path / "home")
+    home.fill("zoom_call")
+    home.close()
+    (home.settings.log / "key").rename(tmp_path / "key")
+    for says in (True, False):
+        caplog.clear()
+        home = Home(tmp_path / "home")
+        assert (
+            "cannot be erased by its name any more: put the old key back" in caplog.text
+        ) is says
+        home.close()

@@ -38,6 +38,7 @@ def make_store(url: str) -> JobStore:
 def queue(store: JobStore, recording: str = "call", owner: str = "web") -> str:
     job = new_id()
     assert store.add_job(job, owner, recording, {"session_id": recording}, max_unfinished=100)
+    assert store.queue(job)
     return job
 
 
@@ -126,14 +127,37 @@ def test_there_is_a_limit_and_what_is_erased_is_gone(url: str) -> None:
     assert store.unfinished() == set()
 
 
+def test_a_job_whose_upload_is_being_stored_is_erased_and_takes_room(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = make_store(url)
+    finish_all(store)
+    erased, died = new_id(), new_id()
+    for job in (erased, died):
+        assert store.add_job(job, "web", job, {}, max_unfinished=2)
+        assert store.claim("too early", 60) is None
+    assert not store.add_job(new_id(), "web", "three", {}, max_unfinished=2)
+    assert store.unfinished() == {erased, died}
+    assert store.erase("web", erased) == [erased]
+    assert store.queue(erased) is None
+    store.expire(3600)
+    assert store.unfinished() == {died}
+    monkeypatch.setattr("serving.api.job_store.ARRIVAL_SECONDS", -1)
+    store.expire(3600)
+    assert store.unfinished() == set()
+
+
 def test_keys_share_the_room_and_take_turns(url: str) -> None:
     store = make_store(url)
     finish_all(store)
-    crowd = [store.add_job(new_id(), "crowd", f"c{n}", {}, 8, shares=True) for n in range(6)]
-    assert crowd == [True] * 4 + [False] * 2
-    assert store.has_room("late", 8, shares=True) and not store.has_room("crowd", 8, shares=True)
-    for n in range(2):
-        assert store.add_job(new_id(), "late", f"l{n}", {}, 8, shares=True)
+
+    def add(owner: str, recording: str) -> bool:
+        job = new_id()
+        added = store.add_job(job, owner, recording, {}, 8, shares=True)
+        return added and store.queue(job) is not None
+
+    assert [add("crowd", f"c{n}") for n in range(6)] == [True] * 4 + [False] * 2
+    assert [add("late", f"l{n}") for n in range(2)] == [True] * 2
     taken = [store.claim("me", 60) for _ in range(6)]
     assert [job.recording for job in taken if job] == ["c0", "l0", "c1", "l1", "c2", "c3"]
     finish_all(make_store(url))

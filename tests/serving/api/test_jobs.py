@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from components.base import DatabaseAwayError
+from components.base import DatabaseAwayError, Stopped
 from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.analyze import Analysis, Options
 from serving.engine.runtime import Result
-from serving.errors import BusyError, NotReadyError
+from serving.errors import BusyError, ErasedError, NotReadyError
 from serving.settings import ServeSettings
 from tests.serving.helpers import wait_until
 
@@ -72,6 +72,71 @@ def test_an_upload_without_a_job_is_not_kept(tmp_path: Path) -> None:
     with pytest.raises(DatabaseAwayError):
         asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
     assert uploads(tmp_path) == []
+
+
+class Erasing(io.BytesIO):
+    """An upload whose recording is erased while it is copied."""
+
+    def __init__(self, store: JobStore, erased: list[str]) -> None:
+        super().__init__(b"sound")
+        self.store, self.erased = store, erased
+
+    def read(self, *arguments: Any) -> bytes:
+        self.erased += self.store.erase("web", "one")
+        return super().read(*arguments)
+
+
+def test_an_erasure_reaches_a_job_whose_upload_is_being_stored(tmp_path: Path) -> None:
+    jobs, store = make_jobs(tmp_path, Worker())
+    erased: list[str] = []
+    with pytest.raises(ErasedError, match="erased while it was being sent"):
+        asyncio.run(jobs.submit(Erasing(store, erased), Options("one"), "web"))
+    assert len(erased) == 1
+    assert store.claim("me", 60) is None
+    assert uploads(tmp_path) == []
+
+
+def test_a_sender_who_hangs_up_leaves_no_job(tmp_path: Path) -> None:
+    jobs, store = make_jobs(tmp_path, Worker())
+
+    async def scene() -> None:
+        submitting = asyncio.create_task(jobs.submit(Hanging(), Options("one"), "web"))
+        while not uploads(tmp_path):
+            await asyncio.sleep(0.01)
+        submitting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await submitting
+
+    class Hanging(io.BytesIO):
+        def read(self, *_: Any) -> bytes:
+            time.sleep(0.1)
+            return b""
+
+    asyncio.run(scene())
+    assert store.unfinished() == set()
+    assert uploads(tmp_path) == []
+
+
+def test_a_job_that_is_erased_before_it_is_begun_is_not_begun(tmp_path: Path) -> None:
+    """An erasure between the claim and the mark in the log: by another process."""
+    answers: list[bool] = []
+
+    async def analyze(*_: Any, is_wanted: Callable[[], Awaitable[bool]], **__: Any) -> Result:
+        answers.append(await is_wanted())
+        store.erase("web", "one")
+        answers.append(await is_wanted())
+        raise Stopped("as the runtime does")
+
+    jobs, store = make_jobs(tmp_path, Worker(analyze))
+
+    async def scene() -> None:
+        jobs.start()
+        await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
+        assert await asyncio.to_thread(wait_until, lambda: len(answers) == 2, 10)
+        await jobs.stop()
+
+    asyncio.run(scene())
+    assert answers == [True, False]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.base import Stopped
 from components.config import Settings
 from components.conversation import Turn
 from serving.engine import runtime as module
@@ -137,5 +138,50 @@ def test_a_job_waits_for_the_emotion_model_whatever_its_trouble(
             await analyze(background=False)
         assert await analyze(background=True) == 3
         await runtime.stop()
+
+    asyncio.run(scene())
+
+
+def test_what_is_not_wanted_any_more_is_neither_heard_nor_logged(tmp_path: Path) -> None:
+    async def scene() -> None:
+        runtime = make_runtime(tmp_path)
+        runtime.speech, runtime.classifier = Heard(), Troubled()  # type: ignore[assignment]
+        assert runtime.log
+        recording, marked = runtime.log.recording("r"), []
+
+        async def is_wanted() -> bool:
+            marked.append(runtime.turns.erase([recording]).under_way)
+            return False
+
+        with pytest.raises(Stopped):
+            await runtime.analyze(
+                io.BytesIO(), Options("r"), Work(), REQUEST, background=True, is_wanted=is_wanted
+            )
+        assert marked == [1]  # it is asked once an erasure reaches it
+        assert runtime.turns.erase([recording]).under_way == 0
+        await runtime.stop()
+
+    asyncio.run(scene())
+
+
+def test_an_answer_whose_caller_has_gone_is_erased_while_it_is_written(tmp_path: Path) -> None:
+    async def scene() -> None:
+        runtime, emotions = make_runtime(tmp_path), Troubled()
+        emotions.troubles = []
+        runtime.speech, runtime.classifier = Heard(), emotions  # type: ignore[assignment]
+        assert runtime.log
+        log, writer = runtime.log.turns, runtime.log._writer
+        with writer._lock:
+            work, options = Work(), Options("r")
+            task = asyncio.create_task(runtime.analyze(io.BytesIO(), options, work, REQUEST))
+            while not writer._waiting:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.wait({task}, timeout=0.5)
+            log.erase([runtime.log.recording("r")])
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await runtime.stop()
+        assert len(log.window()) == 0
 
     asyncio.run(scene())
