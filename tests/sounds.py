@@ -9,6 +9,8 @@ import av
 import numpy as np
 import soundfile
 
+from components.conversation import listen
+
 RATE = 16_000
 CODECS = {  # a file's suffix: FFmpeg's names of its format and codec, and a rate that the codec has
     "mp3": ("mp3", "libmp3lame", 48_000),
@@ -21,6 +23,12 @@ CODECS = {  # a file's suffix: FFmpeg's names of its format and codec, and a rat
     "mkv": ("matroska", "libopus", 48_000),
     "opus": ("ogg", "libopus", 48_000),
     "ts": ("mpegts", "mp2", 48_000),
+    "mpg": ("mpeg", "mp2", 48_000),
+    "mp2": ("mp2", "mp2", 48_000),
+    "avi": ("avi", "ac3", 48_000),
+    "asf": ("asf", "libmp3lame", 44_100),
+    "mov": ("mov", "pcm_s16le", 48_000),
+    "voc": ("voc", "pcm_s16le", 16_000),
     "amr": ("amr", "libopencore_amrnb", 8_000),
     "flac": ("flac", "flac", 48_000),
 }
@@ -94,6 +102,18 @@ def unpacked(sound: np.ndarray, form: str = "WAV", subtype: str = "PCM_16") -> b
     file = io.BytesIO()
     soundfile.write(file, sound, RATE, format=form, subtype=subtype)
     return file.getvalue()
+
+
+def beep_times(samples: np.ndarray) -> list[float]:
+    """The half seconds in whose middle there is a beep."""
+    halves = range(len(samples) // 8_000)
+    return [i / 2 for i in halves if np.abs(samples[i * 8_000 + 2_000 :][:4_000]).max() > 0.05]
+
+
+def heard(content: bytes) -> tuple[list[float], str]:
+    """When it beeps, and what is told of it."""
+    sound = listen(io.BytesIO(content))
+    return beep_times(sound.samples), "; ".join(sound.notes)
 
 
 def padded(suffix: str, content: bytes, size: int) -> bytes:

@@ -7,9 +7,9 @@ conversation. No length that a header states is believed: samples are counted.
 
 import os
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -25,7 +25,8 @@ from components.conversation.audio_blocks import (
     without_offset,
 )
 from components.conversation.audio_headers import sizes
-from components.conversation.audio_ogg import Link, part, read_links
+from components.conversation.audio_ogg import Link, link_of, read_links
+from components.conversation.audio_parts import Part, find_parts
 from components.conversation.audio_soundfile import (
     LostError,
     is_honest_flac,
@@ -37,6 +38,8 @@ from components.conversation.types import Seconds
 
 Source = Path | str | IO[bytes]
 T = TypeVar("T")
+Reader = Callable[[list[str]], Iterator[Block]]
+"""Reads one of joined recordings; notes go into the list."""
 
 PREROLL: Seconds = 2.0
 """Read before a stretch of packed sound, since decoders need some packets to find in."""
@@ -102,7 +105,7 @@ def plain_wav(file: IO[bytes]) -> np.ndarray | None:
     except (wave.Error, EOFError, RuntimeError):  # the last: a chunk ends beyond the file
         return None
     header_sizes = sizes(file)
-    if not whole or header_sizes is None or header_sizes.header:
+    if not whole or header_sizes is None or header_sizes.header or len(find_parts(file)) > 1:
         return None
     return without_offset(np.frombuffer(content, "<i2").astype(np.float32) / 32_768)
 
@@ -160,18 +163,46 @@ def decoded(
     name, start = name_of(source), max(start, 0.0)
     with Opened(source) as file:
         try:
-            if _is_for_soundfile(source, file):
-                return use(finite(soundfile_blocks(file, name, notes, start, end), start, name))
+            blocks = _blocks(source, file, name, notes, start, end)
+            return use(finite(blocks, start, name))
         except (soundfile.LibsndfileError, LostError):  # PyAV tells what is lost
             notes.clear()
-        if kind_of(file) == "ogg":
-            blocks = _ogg_blocks(file, _asked(read_links, source, file), name, notes)
-        else:
-            # Only of a file at a path is this asked once; an upload is read from its beginning.
-            seek = start > PREROLL and isinstance(source, (str, Path))
-            seek = seek and _asked(_pace, source, file).steady
-            blocks = track_blocks(file, name, notes, start - PREROLL if seek else 0.0)
-        return use(finite(between(blocks, start, end), start, name))
+            blocks = _blocks(source, file, name, notes, start, end, calm=True)
+            return use(finite(blocks, start, name))
+
+
+def _blocks(
+    source: Source, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    end: Seconds | None, *, calm: bool = False,
+) -> Iterator[Block]:  # fmt: skip
+    """A stretch of all that a file holds; if calm, by the reader that stumbles over nothing."""
+    first, *others = parts = _asked(find_parts, source, file)
+    if not others:
+        return _part_blocks(source, first.of(file), name, notes, start, end, calm=calm)
+
+    def reader(part: Part) -> Reader:
+        content = part.of(file)
+        return lambda told: _part_blocks(content, content, name, told, 0.0, None, calm=calm)
+
+    return between(_in_turn([reader(part) for part in parts], name, notes), start, end)
+
+
+def _part_blocks(
+    source: Source, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    end: Seconds | None, *, calm: bool,
+) -> Iterator[Block]:  # fmt: skip
+    """A stretch of one recording."""
+    if not calm and _is_for_soundfile(source, file):
+        return soundfile_blocks(file, name, notes, start, end)
+    if kind_of(file) == "ogg":
+        links = _asked(read_links, source, file)
+        blocks = _in_turn([partial(_link_blocks, file, link, name) for link in links], name, notes)
+    else:
+        # Only of a file at a path is this asked once; an upload is read from its beginning.
+        seek = start > PREROLL and isinstance(source, (str, Path))
+        seek = seek and _asked(_pace, source, file).steady
+        blocks = track_blocks(file, name, notes, start - PREROLL if seek else 0.0)
+    return between(blocks, start, end)
 
 
 def _is_for_soundfile(source: Source, file: IO[bytes]) -> bool:
@@ -205,28 +236,30 @@ def _remembered(
 
 def _pace(file: IO[bytes]) -> Pace:
     try:
-        return find_pace(file, "")
+        return find_pace(find_parts(file)[0].of(file), "")
     except InputError:
         return Pace(steady=False, gaps=False)
 
 
-def _ogg_blocks(file: IO[bytes], links: list[Link], name: str, notes: list[str]) -> Iterator[Block]:
-    """The sound of all recordings that an Ogg file joins, one after the other."""
+def _in_turn(readers: Sequence[Reader], name: str, notes: list[str]) -> Iterator[Block]:
+    """The sound of all recordings that a file joins, one after the other."""
     failed: list[InputError] = []
-    for number, link in enumerate(links, start=1):
-        which = f"in part {number} " if len(links) > 1 else ""
-        link_notes: list[str] = []
-        source = part(file, link)
+    for number, read in enumerate(readers, start=1):
+        which = f"in part {number} " if len(readers) > 1 else ""
+        told: list[str] = []
         try:
-            yield from track_blocks(source, name, link_notes)
+            yield from read(told)
         except InputError as error:
-            failed.append(InputError(f"{name}: holds no sound that can be decoded"))
-            failed[-1].__cause__ = error
-            link_notes.append("holds nothing that can be decoded")
-        if link.damaged and link.ended and not link_notes:
-            link_notes.append("is damaged: sound is lost")
-        if not link.ended:
-            link_notes.append("is cut or damaged at its end, which has no mark")
-        notes += (which + line for line in link_notes)
-    if len(failed) == len(links):
+            failed.append(error)
+            told.append(str(error).removeprefix(f"{name}: "))
+        notes += (which + line for line in told)
+    if len(failed) == len(readers):
         raise failed[0]
+
+
+def _link_blocks(file: IO[bytes], link: Link, name: str, notes: list[str]) -> Iterator[Block]:
+    yield from track_blocks(link_of(file, link), name, notes)
+    if link.damaged and link.ended and not notes:
+        notes.append("is damaged: sound is lost")
+    if not link.ended:
+        notes.append("is cut or damaged at its end, which has no mark")

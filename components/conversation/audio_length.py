@@ -1,21 +1,25 @@
 """How long a recording is, by its samples: counted once, and kept with the file's digest."""
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from components.base.cache import Cache, file_digest
-from components.base.errors import MoodlineError
+from components.base.errors import InputError, MoodlineError
 from components.base.files import atomic_path
 from components.conversation.audio import Opened, Source, check_readable, decoded, name_of
 from components.conversation.audio_blocks import seconds
+from components.conversation.audio_ogg import link_of, read_links
+from components.conversation.audio_parts import find_parts
 from components.conversation.audio_soundfile import is_honest_flac, kind_of, open_soundfile
-from components.conversation.audio_tracks import is_longer
+from components.conversation.audio_tracks import packet_seconds
 from components.conversation.types import Seconds
 
-VERSION = 1  # of what is counted in the same file: part of the cache's keys
+VERSION = 2  # of what is counted in the same file: part of the cache's keys
 
 REMEMBERED = 10_000
 """Files whose length this process knows while they are unchanged."""
@@ -97,11 +101,33 @@ def is_longer_than(source: Source, limit: Seconds) -> bool:
     Raises:
         InputError: as `read_audio`.
     """
+    with Opened(source) as file:
+        name, left, recordings = name_of(source), limit, list(_recordings(file))
+        for recording in recordings:
+            # What one of several is lacking is told when they are heard.
+            with suppress(*[InputError] if len(recordings) > 1 else []):
+                left -= _seconds_stated(recording, name, left)
+            if left < 0:
+                return True
+        return False
+
+
+def _recordings(file: IO[bytes]) -> Iterator[IO[bytes]]:
+    """All recordings that a file joins, each as a file of its own."""
+    for part in find_parts(file):
+        content = part.of(file)
+        if kind_of(content) == "ogg":
+            yield from (link_of(content, link) for link in read_links(content))
+        else:
+            yield content
+
+
+def _seconds_stated(file: IO[bytes], name: str, limit: Seconds) -> Seconds:
+    """The length of one recording by its packets, counted little further than a limit."""
     import soundfile
 
-    with Opened(source) as file:
-        kind = kind_of(file)
-        if kind == "unpacked" or (kind == "flac" and is_honest_flac(file)):
-            with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
-                return sound.frames > limit * sound.samplerate
-        return is_longer(file, name_of(source), limit)
+    kind = kind_of(file)
+    if kind == "unpacked" or (kind == "flac" and is_honest_flac(file)):
+        with suppress(soundfile.LibsndfileError), open_soundfile(file) as sound:
+            return float(sound.frames / sound.samplerate)
+    return packet_seconds(file, name, limit)

@@ -79,7 +79,7 @@ def read_links(file: IO[bytes]) -> list[Link]:
     return links
 
 
-def part(file: IO[bytes], link: Link) -> IO[bytes]:
+def link_of(file: IO[bytes], link: Link) -> IO[bytes]:
     """The link as a file of its own."""
     return view(file, link.begin, link.end - link.begin)
 

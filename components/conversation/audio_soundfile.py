@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
+from components.base.errors import InputError
 from components.conversation.audio_blocks import BLOCK, Block, Downmix
 from components.conversation.audio_headers import MIN_EXTRA, UNPACKED, Sizes, corrected, sizes
-from components.conversation.audio_track import check_shape
+from components.conversation.audio_track import NO_SOUND, check_shape
 from components.conversation.types import Seconds
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def kind_of(file: IO[bytes]) -> str:
         return "flac"
     if head[:4] == b"OggS":
         return "ogg"
-    return "unpacked" if head[:4] in UNPACKED else "other"
+    return "unpacked" if head[:4] in UNPACKED and head[8:] != b"AVI " else "other"
 
 
 def is_honest_flac(file: IO[bytes]) -> bool:
@@ -81,6 +82,8 @@ def soundfile_blocks(
     with open_soundfile(file, header_sizes) as sound:
         rate = sound.samplerate
         check_shape(name, rate, sound.channels)
+        if not sound.frames:
+            raise InputError(f"{name}: {NO_SOUND}")
         if header_sizes:
             notes += _size_notes(header_sizes, sound.frames / rate)
         first = min(max(round(start * rate), 0), sound.frames)

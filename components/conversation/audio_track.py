@@ -8,6 +8,7 @@ import numpy as np
 from components.base.errors import InputError
 from components.conversation.audio_blocks import BLOCK, Block, Downmix, silence, summary
 from components.conversation.audio_clock import HOUR, Clock
+from components.conversation.audio_ends import is_frame_cut
 from components.conversation.types import Seconds
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from av.audio.stream import AudioStream
 
 MAX_CHANNELS = 32
+NO_SOUND = "holds no sound that can be decoded"
 MAX_DAMAGE = 10_000  # packets that cannot be decoded
 
 
@@ -28,6 +30,8 @@ class Track:
         self.damage: list[Seconds] = []
         self.failed_last = False
         self.sought = False  # the next frame is not the first one
+        self._first: av.Packet | None = None
+        self._last: av.Packet | None = None
         self._name = name
         self._frames: list[np.ndarray] = []  # [n, channels], of one rate
         self._rate = 0
@@ -38,6 +42,8 @@ class Track:
         """The blocks that are whole with this packet; the last packet gives the rest."""
         import av
 
+        if packet.size:
+            self._first, self._last = self._first or packet, packet
         if packet.is_corrupt:
             self.damage.append(self.clock.position)
         try:
@@ -55,6 +61,17 @@ class Track:
             yield from self._frame(cast("av.AudioFrame", frame))
         if packet.size == 0:
             yield from self.rest()
+
+    def ends_inside_a_packet(self, *, self_framed: bool) -> bool:
+        """Whether the last packet is not whole.
+
+        Args:
+            self_framed: the sound's own headers tell; otherwise, whether it could be decoded.
+        """
+        if not self_framed or not self._first or not self._last:
+            return self.failed_last
+        name = self.stream.codec_context.name
+        return is_frame_cut(name, bytes(self._last), bytes(self._first))
 
     def rest(self) -> Iterator[Block]:
         """What waits for more to make a block."""

@@ -18,11 +18,15 @@ from components.conversation.types import Progress, Recording
 WHOLE = (0, 1)
 """The shard that is the whole corpus."""
 
-AUDIO_SUFFIX = re.compile(
-    r"\.(3gp|aac|aif[cf]?|aiff|amr|au|caf|flac|m4[abv]|mka|mkv|mov|mp[234]|mpe?g|og[agvx]|ogg|opus"
-    r"|ra|rf64|snd|sph|w64|wave?|web[am]|wma|wmv)$",
-    re.IGNORECASE,
-)
+AUDIO_SUFFIXES = (
+    "3g2", "3gp", "aac", "adts", "aif", "aifc", "aiff", "amr", "asf", "au", "avi", "awb", "bwf",
+    "caf", "flac", "m2ts", "m4a", "m4b", "m4v", "mka", "mkv", "mov", "mp2", "mp3", "mp4", "mpeg",
+    "mpg", "mpga", "mts", "oga", "ogg", "ogv", "ogx", "opus", "rf64", "snd", "sph", "spx", "ts",
+    "vob", "voc", "w64", "wav", "wave", "weba", "webm", "wma", "wmv",
+)  # fmt: skip
+"""The ends of names of the sound files, and of films, that can be read."""
+
+AUDIO_SUFFIX = re.compile(rf"\.({'|'.join(AUDIO_SUFFIXES)})$", re.IGNORECASE)
 """The end of a sound file's name, or of a film's."""
 
 MAX_NAME = 100
@@ -59,16 +63,17 @@ def recording_name(file: str | Path) -> str:
 def recording_names(file: str) -> tuple[str, ...]:
     """Every name under which something of a recording, or of its file, may be kept; today's first.
 
-    Version 0.1 had one rule on the command line and another one in the service, and a request's id
-    is kept as it is.
+    Version 0.1 had one rule on the command line and another one in the service, some suffixes of
+    today were once part of the name, and a request's id is kept as it is.
 
     >>> recording_names("my call (1).wav")
-    ('my_call_1', 'my_call_(1)', 'my call (1).wav')
+    ('my_call_1', 'my_call_1_.wav', 'my_call_(1)', 'my call (1).wav')
     """
-    stem = AUDIO_SUFFIX.sub("", _last_part(file))
+    last = _last_part(file)
+    stem, with_suffix = AUDIO_SUFFIX.sub("", last), re.sub(r"[^\w.-]+", "_", last)
     by_command = "_".join(stem.split())
     by_service = re.sub(r"[^\w.-]+", "_", stem).strip("._")[:MAX_NAME].rstrip("._")
-    names = (recording_name(file), by_service, by_command, str(file))
+    names = (recording_name(file), with_suffix, by_service, by_command, str(file))
     return tuple(dict.fromkeys(n for n in names if n and n.isprintable()))
 
 

@@ -44,14 +44,19 @@ def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def recordings_digest(folder: str) -> str:
-    """The digest of a folder's recordings; a file that is no audio is refused here."""
+    """The digest of a folder's recordings; what cannot be read is left out, and logged here."""
+    import logging
     from pathlib import Path
 
     from components.base import Cache
     from components.config import Settings
     from components.corpus import corpus_digest, read_recordings
 
-    return corpus_digest(read_recordings(Path(folder), Cache(Settings().cache)))
+    left_out: list[str] = []
+    content = read_recordings(Path(folder), Cache(Settings().cache), left_out)
+    for line in left_out:
+        logging.warning("left out: %s", line)
+    return corpus_digest(content)
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

@@ -121,7 +121,8 @@ def batch_command(
 ) -> None:
     """A folder of recordings to turns with emotions, by the version in production.
 
-    Films are taken, too. Each file that is left out is named.
+    Films are taken, too. Each file that is left out is named. Exit status 1: the turns are
+    written, and a recording was left out because it cannot be read.
 
     Recordings that were transcribed before are not transcribed again. On a cluster: moodline
     compile --pipeline batch.
@@ -134,8 +135,15 @@ def batch_command(
     taken, left_out = recording_files(folder)
     for path in left_out:
         note(f"left out: {path} is no sound file by its name")
+    unreadable = []
     for path in taken:
-        tell_what_is_odd(path)
+        try:
+            tell_what_is_odd(path)
+        except InputError as error:
+            unreadable.append(path)
+            note(f"left out: {error}")
+    if taken and len(unreadable) == len(taken):
+        raise InputError(f"{folder}: holds no recording that can be read")
     check_new_folder(output)
     diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     chosen = chosen.model_copy(update={"diarize": diarize})
@@ -147,6 +155,9 @@ def batch_command(
     with atomic_path(output) as temporary:
         shutil.copytree(predictions, temporary)
     note(f"{output}: {len(list(output.iterdir()))} recordings")
+    if unreadable:
+        note(f"moodline: {len(unreadable)} of {len(taken)} recordings could not be read")
+        raise typer.Exit(1)
 
 
 def compile_command(

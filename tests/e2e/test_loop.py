@@ -162,6 +162,7 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
     for path in recordings:
         (workplace / "calls" / path.parts[-4]).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, workplace / "calls" / path.parts[-4])
+    (workplace / "calls" / "empty.wav").touch()
     command = "moodline batch calls -o turns --num-speakers 2 --profile shards.yaml"
     began = """grep -ls '"step": "predict"' .moodline/runs/*/events.jsonl"""
     killed = run(
@@ -172,7 +173,9 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
     assert "killed by SIGKILL" in killed.stderr
     assert not (workplace / "turns").exists()
     told = run(command)
-    assert told.returncode == 0, told.stderr
+    assert told.returncode == 1, told.stderr  # one was left out
+    assert "left out: calls/empty.wav: the file is empty" in told.stderr
+    assert told.stderr.endswith("moodline: 1 of 4 recordings could not be read\n")
     again = [line for line in told.stderr.splitlines() if "done before" in line]
     assert sum("transcribe" in line or "find the speakers" in line for line in again) == 4
     names = {f"{path.parts[-4]}--{path.stem}" for path in recordings}

@@ -5,50 +5,26 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import av
 import numpy as np
 import psutil
 import pytest
-import soundfile
 from hypothesis import strategies as st
 
 from components.base import InputError
 from components.conversation import SAMPLE_RATE, audio_duration, read_audio
+from components.conversation.audio_length import is_longer_than
+from tests.sounds import CODECS, packed, unpacked
 
-FORMATS = {
-    "wav": "pcm_s16le",
-    "flac": "flac",
-    "ogg": "vorbis",
-    "opus": "libopus",
-    "mp3": "libmp3lame",
-    "m4a": "aac",
-    "webm": "libopus",
-    "aac": "aac",
-}
-
-
-def encoded(suffix: str, codec: str) -> bytes:
-    """Half a second of a tone."""
-    file = io.BytesIO()
-    time = np.arange(24_000) / 48_000
-    tone = np.round(np.sin(2 * np.pi * 440 * time) * 12_000).astype(np.int16)
-    if suffix == "ogg":  # FFmpeg's own Vorbis encoder is experimental
-        soundfile.write(file, tone, 48_000, format="OGG")
-        return file.getvalue()
-    kind = {"m4a": "mp4", "aac": "adts", "opus": "ogg"}.get(suffix, suffix)
-    with av.open(file, "w", format=kind) as container:
-        stream = container.add_stream(codec, rate=48_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(tone[None], format="s16", layout="mono")
-        frame.sample_rate = 48_000
-        for packet in [*stream.encode(frame), *stream.encode(None)]:
-            container.mux(packet)
-    return file.getvalue()
+FORMATS = ("wav", "flac", "ogg", "opus", "mp3", "m4a", "webm", "aac", "ts", "avi")
+TONE = np.sin(2 * np.pi * 440 * np.arange(8_000) / SAMPLE_RATE).astype(np.float32) / 3
+"""Half a second."""
 
 
 @pytest.fixture(scope="module")
 def sounds() -> dict[str, bytes]:
     """A small file of each format."""
-    return {suffix: encoded(suffix, codec) for suffix, codec in FORMATS.items()}
+    made = {suffix: packed(suffix, [TONE]) for suffix in FORMATS if suffix in CODECS}
+    return made | {"wav": unpacked(TONE), "ogg": unpacked(TONE, "OGG", "VORBIS")}
 
 
 CHANGES = st.lists(
@@ -93,6 +69,7 @@ def heard(source: Path | io.BufferedIOBase) -> tuple[np.ndarray, float] | None:
         return None
     assert samples.dtype == np.float32 and np.isfinite(samples).all()
     assert seconds == pytest.approx(len(samples) / SAMPLE_RATE, abs=0.001)
+    assert not is_longer_than(source, seconds + 0.5)
     return samples, seconds
 
 

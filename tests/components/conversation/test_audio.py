@@ -82,8 +82,6 @@ def test_what_soundfile_cannot_read(tmp_path: Path, suffix: str, codec: str) -> 
 def test_one_sample_and_silence(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "one.wav", np.array([0.5]), 16_000)
     assert len(read_audio(tmp_path / "one.wav")) == 1
-    soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000)
-    assert len(read_audio(tmp_path / "none.wav")) == 0
     soundfile.write(tmp_path / "silent.wav", np.zeros(16_000), 16_000)
     assert not read_audio(tmp_path / "silent.wav").any()
 
@@ -138,6 +136,13 @@ class TestBadInput:
             read_audio(tmp_path / "a.wav")
         with pytest.raises(InputError, match="the file is empty"):
             read_audio(io.BytesIO())
+
+    @pytest.mark.parametrize("form", ["WAV", "RF64", "W64", "AIFF", "AU", "CAF", "NIST"])
+    def test_a_header_and_no_sound(self, tmp_path: Path, form: str) -> None:
+        soundfile.write(tmp_path / "none.wav", np.zeros(0), 16_000, format=form)
+        for read in (read_audio, audio_duration):
+            with pytest.raises(InputError, match=r"none\.wav: holds no sound that can be decoded"):
+                read(tmp_path / "none.wav")
 
     def test_text_named_wav(self, tmp_path: Path) -> None:
         (tmp_path / "a.wav").write_text("these are not the sounds you are looking for\n" * 40)

@@ -89,3 +89,22 @@ def test_corpus_check_counts_what_is_heard(command, tmp_path: Path) -> None:
     status, _, lines = command("corpus", "check", ".")
     assert status == 2
     assert "lasts 2." in lines[-1] and "is marked at 0.20–11.00" in lines[-1]
+
+
+def test_a_folder_s_unreadable_files_are_named_and_do_not_stop_the_others(
+    command, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    written(calls, "empty.wav", b"")
+    written(calls, "code.ts", b"export const a = 1\n")
+    told = ["left out: calls/code.ts: is not audio", "left out: calls/empty.wav: the file is empty"]
+    batch = ("batch", "calls", "-o", "turns", "--profile", "paper")
+    status, _, lines = command(*batch)
+    assert [line[: len(start)] for line, start in zip(lines, told, strict=False)] == told
+    assert (status, lines[2:]) == (2, ["moodline: calls: holds no recording that can be read"])
+    written(calls, "two.mkv", packed("mkv", [SOUND, SOUND]))
+    status, _, lines = command(*batch)
+    assert [line[: len(start)] for line, start in zip(lines, told, strict=False)] == told
+    assert "two.mkv: has 2 tracks" in lines[2]
+    assert status == 2 and "nothing is in production" in lines[-1]  # it went on to the run
