@@ -72,13 +72,35 @@ def parse_json(text: str, location: str) -> Any:
 def parse_yaml(text: str, location: str) -> Any:
     """The content of a YAML text; an error names `location`.
 
+    >>> parse_yaml("seed: 1\\nname: mine\\nseed: 2", "mine.yaml")
+    Traceback (most recent call last):
+    components.base.errors.InputError: mine.yaml: line 3: 'seed' is also in line 1; name it once
+
     Raises:
-        InputError: not YAML, or nested too deeply.
+        InputError: not YAML, nested too deeply, or a key of one mapping is named twice.
     """
     import yaml
 
+    class Once(yaml.SafeLoader):
+        """YAML's own rule, which PyYAML does not hold: a key is named once."""
+
+        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+            node = super().compose_mapping_node(anchor)
+            lines: dict[tuple[str, str], int] = {}
+            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+                line, name = key.start_mark.line + 1, (key.tag, key.value)
+                if name in lines:
+                    raise InputError(
+                        f"{location}: line {line}: {key.value!r} is also in line {lines[name]};"
+                        " name it once"
+                    )
+                lines[name] = line
+            return node
+
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, Once)
+    except InputError:
+        raise
     except RecursionError:
         raise InputError(f"{location}: is nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:  # a date that is none is a ValueError

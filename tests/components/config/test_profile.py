@@ -10,7 +10,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.base import Cache, InputError, file_digest, json_digest, tree_digest
+from components.base import Cache, InputError, file_digest, json_digest, parse_yaml, tree_digest
 from components.config import (
     Profile,
     Settings,
@@ -19,6 +19,7 @@ from components.config import (
     load_train_step,
     resolve_model,
 )
+from components.config.gate import load_gate
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,6 +42,36 @@ def test_digest_follows_the_content(tmp_path: Path) -> None:
 def test_a_profile_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         load_profile("demo").seed = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("name: a\nseed: 1\nseed: 2\n", "line 3: 'seed' is also in line 2; name it once"),
+        ("train:\n  epochs: 1\n  epochs: 2\n", "line 3: 'epochs' is also in line 2; name it once"),
+        ('{seed: 1, "seed": 2}', "line 1: 'seed' is also in line 1; name it once"),
+        ("a: &x {}\nc:\n  <<: *x\n  d: 1\n  d: 2", "line 5: 'd' is also in line 4; name it once"),
+    ],
+)
+def test_a_key_that_is_named_twice_is_refused(tmp_path: Path, text: str, fault: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    for read in (load_profile, load_train_step, load_gate):
+        with pytest.raises(InputError) as refusal:
+            read(path)
+        assert str(refusal.value).endswith(f"mine.yaml: {fault}")
+
+
+def test_a_profile_given_as_text_names_a_key_once() -> None:
+    with pytest.raises(InputError, match=r"^the profile: line 1: 'seed' is also in line 1"):
+        load_profile('{"seed": 1, "seed": 2}')
+
+
+def test_a_key_may_stand_in_several_mappings_and_override_a_merged_one() -> None:
+    text = "a: &x {b: 1, c: 1}\nd: {<<: *x, b: 2}\ne: {<<: *x}\n1: x\n'1': y"
+    assert parse_yaml(text, "t") == {
+        "a": {"b": 1, "c": 1}, "d": {"b": 2, "c": 1}, "e": {"b": 1, "c": 1}, 1: "x", "1": "y",
+    }  # fmt: skip
 
 
 def test_wrong_profiles_say_where(tmp_path: Path) -> None:
