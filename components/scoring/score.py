@@ -17,6 +17,10 @@ ByRecording = dict[str, list[Turn]]
 Pairs = dict[str, tuple[list[Turn], list[Turn]]]
 """Each recording's reference turns and hypothesis turns, by name."""
 
+MAX_SCORED = 1000
+"""The most speakers of one recording, on either side, that are scored: each is compared with each,
+and a thousand take seconds."""
+
 MEASURES = ("teer", "steer", "der", "cpwer")
 
 
@@ -81,8 +85,8 @@ def score(
             reference does not is silent: all that the hypothesis hears in it is a false alarm.
 
     Raises:
-        InputError: a recording that the reference or the UEM lacks, an empty reference, or an
-            unknown convention.
+        InputError: a recording that the reference or the UEM lacks, an empty reference, more than
+            `MAX_SCORED` speakers in a recording, or an unknown convention.
     """
     first, *rest = score_each(reference, hypothesis, convention, uem).values()
     return sum(rest, start=first)
@@ -172,6 +176,13 @@ def _pairs(
         )
     if uem is not None and (unscored := sorted(reference.keys() - uem.keys())):
         raise InputError(f"the UEM has no line for recording {_names(unscored)}; add what to score")
+    for side, recordings in (("reference", reference), ("hypothesis", hypothesis)):
+        for name, turns in recordings.items():
+            if (speakers := len({turn.speaker for turn in turns})) > MAX_SCORED:
+                raise InputError(
+                    f"the {side} names {speakers:,} speakers in recording {name}; at most"
+                    f" {MAX_SCORED:,} can be scored"
+                )
     return {name: (reference.get(name, []), hypothesis.get(name, [])) for name in sorted(names)}
 
 

@@ -132,12 +132,13 @@ def map_labels(
     bounds = () if region is None else (region.inside, region.removed)
     cells = Cells(reference.spans, hypothesis.spans, *bounds)
     lengths = cells.scored(region)
-    speech = [cells.count(spans) for spans in reference.by_label.values()]
-    shared = np.array(
-        [
-            [round(float(lengths @ (cells.count(spans) * other)), 6) for other in speech]
-            for spans in hypothesis.by_label.values()
-        ]
-    )
+    spans = np.concatenate(list(hypothesis.by_label.values()))
+    rows = np.repeat(np.arange(len(names)), [len(own) for own in hypothesis.by_label.values()])
+    starts, ends = np.searchsorted(cells.edges, spans).T
+    shared = np.empty((len(names), len(reference_names)))
+    for column, own in enumerate(reference.by_label.values()):
+        spoken = np.r_[0.0, np.cumsum(lengths * cells.count(own))]  # until each edge
+        shared[:, column] = np.bincount(rows, spoken[ends] - spoken[starts], len(names))
+    shared = shared.round(6)
     pairs = zip(*linear_sum_assignment(-shared), strict=True)
     return {names[row]: reference_names[column] for row, column in pairs if shared[row, column] > 0}

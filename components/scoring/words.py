@@ -1,9 +1,12 @@
 """cpWER, tcpWER, WER and word-speaker accuracy.
 
-Text is normalised by `jiwer`: lower case; hyphens, dashes and slashes become spaces; all other
-punctuation (Unicode's P, apostrophes included) goes; runs of white space become one space.
+Text is composed (Unicode's NFC: “é” is one letter, however it was written), and the space of no
+width, as in Khmer, is a space. Then `jiwer` normalises it: lower case; hyphens, dashes and slashes
+become spaces; all other punctuation (Unicode's P, apostrophes included) goes; runs of white space
+become one space.
 """
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from components.base import InputError
 from components.conversation import Seconds, Turn
 from components.scoring.errors import Share, WordErrors
 from components.scoring.timed import map_speakers
@@ -19,6 +23,10 @@ from components.scoring.timed import map_speakers
 Turns = Sequence[Turn]
 COLLAR: Seconds = 5.0
 """How far apart aligned words may stand: meeteval's choice where words have no times."""
+
+
+TIMED_SPEAKERS = 20
+"""The most speakers of one recording that meeteval counts tcpWER for."""
 
 
 @cache
@@ -42,7 +50,8 @@ def normalise(text: str) -> list[str]:
     >>> normalise("It's twenty-two – OK?")
     ['its', 'twenty', 'two', 'ok']
     """
-    return str(_normaliser()(text)).split()
+    whole = unicodedata.normalize("NFC", text).replace("\u200b", " ")
+    return str(_normaliser()(whole)).split()
 
 
 def cpwer(reference: Turns, hypothesis: Turns) -> WordErrors:
@@ -87,10 +96,21 @@ def _by_speaker(turns: Turns, numbers: dict[str, int]) -> list[list[int]]:
 
 
 def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> WordErrors:
-    """cpWER of one recording in which words pair only within `collar` seconds (meeteval)."""
+    """cpWER of one recording in which words pair only within `collar` seconds (meeteval).
+
+    Raises:
+        InputError: more than `TIMED_SPEAKERS` speak.
+    """
     from meeteval.wer.wer import time_constrained
 
     segments = _segments(reference), _segments(hypothesis)
+    speakers = max(len({segment["speaker"] for segment in side}) for side in segments)
+    if speakers > TIMED_SPEAKERS:
+        name = (*reference, *hypothesis)[0].session_id
+        raise InputError(
+            f"recording {name} has {speakers:,} speakers; tcpWER takes at most {TIMED_SPEAKERS},"
+            " so leave it out (cpWER takes more)"
+        )
     length, recognised = (sum(len(s["words"].split()) for s in side) for side in segments)
     if not length or not recognised:
         return WordErrors(length or recognised, length)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from unicodedata import is_normalized
 
 import typer
 from rich.table import Table
@@ -42,7 +43,7 @@ def score_command(
 
     Seconds are summed over recordings, then divided. The convention stands with every number. EERa
     and sEERa are the emotion errors on speech that both agree is speech. Words are compared in
-    lower case and without punctuation; numbers stay as they are written.
+    lower case and without punctuation, letters in Unicode's NFC; numbers stay as they are written.
     """
     from components.scoring import cer, score, score_words, tcpwer, wer
 
@@ -65,6 +66,13 @@ def score_command(
         )
     if with_tcpwer:
         counts["tcpwer"] = tcpwer
+    whole = [all(is_normalized("NFC", t.words) for t in turns) for turns in (true, predicted)]
+    if whole[0] != whole[1]:
+        note(
+            f"moodline: the {'hypothesis' if whole[0] else 'reference'} has letters written in"
+            " parts (“é” as “e” and an accent), the other has not; they are put together"
+            " (Unicode's NFC) before they are compared"
+        )
     digits = [_words_with_digits(turns) for turns in (true, predicted)]
     if digits[0] != digits[1]:
         note(

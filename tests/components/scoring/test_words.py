@@ -1,5 +1,9 @@
 """cpWER, tcpWER, WER and word-speaker accuracy."""
 
+import time
+from functools import partial
+from unicodedata import normalize
+
 import jiwer
 import meeteval
 import pytest
@@ -11,13 +15,16 @@ from components.conversation import Turn
 from components.scoring import (
     Share,
     WordErrors,
+    cer,
     cpwer,
     normalise,
+    score,
     score_words,
     tcpwer,
     wer,
     word_speaker_accuracy,
 )
+from components.scoring.score import MAX_SCORED
 
 
 def turn(start, end, speaker, words):
@@ -115,6 +122,50 @@ def test_word_speaker_accuracy_takes_words_as_turns_of_one_word():
     reference = [turn(0, 1, "A", "so"), turn(1.4, 2, "B", "no"), turn(2, 3, "A", "yes")]
     hypothesis = [turn(0, 1, "1", "so"), turn(1.4, 2, "1", "no"), turn(2, 3, "1", "yes")]
     assert word_speaker_accuracy(reference, hypothesis) == Share(2, 3)
+
+
+@pytest.mark.parametrize("words", ["café Ünal", "한국 사람", "パピプペポ", "Việt Nam", "İstanbul"])
+def test_letters_count_the_same_however_they_are_written(words):
+    whole, parts = (turn(0, 4, "A", normalize(form, words)) for form in ("NFC", "NFD"))
+    assert whole.words != parts.words
+    for count in (wer, cer, cpwer, tcpwer):
+        assert count([whole], [parts]).errors == count([parts], [whole]).errors == 0
+        assert count([parts], [parts]).length == count([whole], [whole]).length
+    assert word_speaker_accuracy([whole], [parts]).rate == 1
+
+
+def test_a_space_of_no_width_parts_words():
+    assert normalise("ខ្ញុំ\u200bទៅ ផ្ទះ") == ["ខ្ញុំ", "ទៅ", "ផ្ទះ"]
+
+
+def crowd(size, prefix, shift=0.0):
+    times = (10 * i + shift for i in range(2 * size))
+    return [turn(at, at + 9, f"{prefix}{i % size}", "so it is") for i, at in enumerate(times)]
+
+
+def test_a_thousand_speakers_take_seconds():
+    began = time.monotonic()
+    scores = score(crowd(MAX_SCORED, "s"), crowd(MAX_SCORED, "h", 0.5), "collar0")
+    assert time.monotonic() - began < 30
+    assert scores.der.confusion == 0
+    assert scores.der.missed == pytest.approx(MAX_SCORED)  # half a second of each turn
+    assert scores.cpwer == WordErrors(0, 6 * MAX_SCORED)
+
+
+@pytest.mark.parametrize("side", [0, 1])
+def test_more_speakers_than_can_be_scored_are_refused_in_one_line(side):
+    sides = [[turn(0, 1, "A", "so")], crowd(MAX_SCORED + 1, "s")]
+    sides = sides if side else sides[::-1]
+    name = ("reference", "hypothesis")[side]
+    message = f"^the {name} names 1,001 speakers in recording talk; at most 1,000 can be scored$"
+    for call in (score, partial(score_words, count=wer)):
+        with pytest.raises(InputError, match=message):
+            call(*sides)
+
+
+def test_tcpwer_of_many_speakers_is_refused_in_one_line():
+    with pytest.raises(InputError, match=r"^recording talk has 21 speakers; tcpWER takes at most"):
+        tcpwer(crowd(21, "s"), crowd(2, "h"))
 
 
 TEXT = st.lists(st.sampled_from(["a", "b", "c", "d", "e"]), max_size=5).map(" ".join)

@@ -157,3 +157,28 @@ def test_digits_on_one_side_are_told(capsys: pytest.CaptureFixture[str], tmp_pat
     write_turns(tmp_path / "hyp.json", [Turn("r", 0, 4, "F", "42 cats")])
     assert run(["score", str(tmp_path / "ref.json"), str(tmp_path / "hyp.json"), "--json"]) == 0
     assert "“42” and “forty-two” count as different" in " ".join(capsys.readouterr().err.split())
+
+
+def test_letters_written_in_parts_are_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for name, words in (("parts", "cafe\u0301"), ("whole", "café"), ("plain", "cafe")):
+        write_turns(tmp_path / f"{name}.json", [Turn("r", 0, 1, "A", words)])
+    for pair, told in (("parts", "whole"), "reference"), (("whole", "parts"), "hypothesis"):
+        assert run(["score", *(str(tmp_path / f"{name}.json") for name in pair), "--json"]) == 0
+        printed = capsys.readouterr()
+        assert f"the {told} has letters written in parts" in printed.err
+        assert json.loads(printed.out)["wer"] == {"errors": 0, "length": 1, "rate": 0.0}
+    assert run(["score", *[str(tmp_path / "parts.json")] * 2]) == 0
+    assert run(["score", str(tmp_path / "whole.json"), str(tmp_path / "plain.json")]) == 0
+    assert "in parts" not in capsys.readouterr().err
+
+
+def test_too_many_speakers_are_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    crowd = [Turn("r", at, at + 1, f"s{at}", "so") for at in range(1001)]
+    write_turns(tmp_path / "crowd.json", crowd)
+    write_turns(tmp_path / "some.json", crowd[:30])
+    for name, more in (("crowd", ()), ("some", ("--tcpwer",))):
+        path = str(tmp_path / f"{name}.json")
+        assert run(["score", path, path, *more]) == 2
+        assert " speakers" in capsys.readouterr().err.splitlines()[-1]
