@@ -20,6 +20,11 @@ REQUEST_SECONDS = Histogram(
     ["path"],
     buckets=SECONDS,
 )
+ANALYZE_TIME_RATIO = Histogram(
+    "moodline_analyze_time_ratio",
+    "Time to the answer of /v1/analyze, in lengths of its recording (10 seconds at least).",
+    buckets=(0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 5, 10),
+)
 STAGES = Histogram(
     "moodline_stage_seconds",
     "Seconds of a recording in a stage: wait, decode, transcribe, diarize, align, classify.",
@@ -41,6 +46,11 @@ EMOTIONS = Counter(
 )
 WAITING = Gauge(
     "moodline_waiting", "Recordings waiting or being analysed.", multiprocess_mode="livesum"
+)
+OLDEST_JOB = Gauge(
+    "moodline_oldest_job_seconds",
+    "How long the job that has waited longest has waited; 0: none waits.",
+    multiprocess_mode="livemax",
 )
 CONFIDENCE = Histogram(
     "moodline_confidence",

@@ -196,6 +196,13 @@ class JobStore:
         self._delete(finished, JOBS.c.updated < now - job_seconds)
         self._delete(JOBS.c.state == "arriving", JOBS.c.created < now - ARRIVAL_SECONDS)
 
+    def longest_wait(self) -> Seconds:
+        """How long the oldest job that waits has been waiting; 0 where none waits."""
+        query = sa.select(sa.func.min(JOBS.c.created)).where(JOBS.c.state == "queued")
+        with self._database.begin() as connection:
+            oldest = connection.execute(query).scalar()
+            return 0.0 if oldest is None else max(0.0, self._database.now(connection) - oldest)
+
     def unfinished(self) -> set[str]:
         """The jobs whose uploads are still needed."""
         query = sa.select(JOBS.c.id).where(JOBS.c.state.in_(UNFINISHED))

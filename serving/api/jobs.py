@@ -15,6 +15,7 @@ from typing import IO
 
 from components.base import MoodlineError, Stopped
 from components.conversation import Seconds
+from serving import metrics
 from serving.api.erasure import Erased, erase_recording
 from serving.api.job_store import Job, JobStore, is_id, new_id
 from serving.api.schema import analysis_out
@@ -33,7 +34,7 @@ POLL_SECONDS: Seconds = 1.0
 """How often an idle process looks for jobs that others queued or lost."""
 
 SWEEP_SECONDS: Seconds = 60.0
-"""How often expired jobs and orphaned uploads are deleted."""
+"""How often expired jobs and orphaned uploads are deleted, and how long jobs wait is looked at."""
 
 
 class Jobs:
@@ -194,6 +195,7 @@ class Jobs:
     async def _sweep(self) -> None:
         while True:
             try:
+                metrics.OLDEST_JOB.set(await LEASES.run(self._store.longest_wait))
                 await LEASES.run(self._store.expire, self._serve.job_hours * 3600)
                 needed = await LEASES.run(self._store.unfinished)
                 await LEASES.run(self._uploads.delete_orphans, needed)

@@ -1,10 +1,12 @@
 """The endpoints under `/v1`."""
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS, recording_name
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Seconds, recording_name
+from serving import metrics
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
 from serving.api.jobs import Jobs
@@ -37,6 +39,9 @@ REQUEST = "moodline.request"
 
 CORRELATION = "moodline.correlation"
 """The scope's key for the id that the sender gave the request; empty where it gave none."""
+
+SHORTEST_RECORDING: Seconds = 10.0
+"""As which a shorter one counts, where the time to an answer is held against its length."""
 
 ROUTES = APIRouter(prefix="/v1")
 
@@ -101,8 +106,11 @@ async def analyze(
     chosen = choose_format(accept_header)
     options = _options(audio, num_speakers, max_pause, words)
     work = _work(request, x_deadline_seconds)
+    began = time.monotonic()
     analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
     result = await run_while_wanted(request, work, analysis)
+    length = max(result.analysis.duration, SHORTEST_RECORDING)
+    metrics.ANALYZE_TIME_RATIO.observe((time.monotonic() - began) / length)
     if chosen is not TurnsFormat.json:
         text = turns_text(chosen, options.session_id, result.analysis.turns)
         return Response(text, media_type=chosen.value)

@@ -292,6 +292,7 @@ def test_a_job_gives_what_the_answer_would_be(service: Serving, piece: bytes) ->
     assert done["recording"] == "call_7"
     assert done["result"]["turns"] == answer["turns"]
     assert done["result"]["words"] == answer["words"]
+    assert metric(service.url, "moodline_analyze_time_ratio_count") >= 1
     shares = [one["share"] for one in states]
     assert all(0 <= share <= 1 for share in shares) and shares[-1] == 1
     assert uploads(service) == []

@@ -71,6 +71,21 @@ def test_a_jobs_life(url: str) -> None:
     assert store.job(job, "web") is None
 
 
+def test_the_longest_wait_is_the_oldest_job_s_that_waits(url: str) -> None:
+    store = make_store(url)
+    finish_all(store)
+    assert store.longest_wait() == 0
+    queue(store, "first")
+    time.sleep(0.3)
+    queue(store, "second")
+    assert 0.3 <= store.longest_wait() < 60
+    first = store.claim("me", 60)  # it is worked on, so it does not wait
+    assert 0 <= store.longest_wait() < 0.3
+    assert first and store.finish(first.id, "me", {})
+    finish_all(store)
+    assert store.longest_wait() == 0
+
+
 def test_a_lost_job_is_taken_up_and_then_given_up(url: str) -> None:
     store = make_store(url)
     finish_all(store)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from components.base import DatabaseAwayError, Stopped
@@ -137,6 +138,29 @@ def test_a_job_that_is_erased_before_it_is_begun_is_not_begun(tmp_path: Path) ->
 
     asyncio.run(scene())
     assert answers == [True, False]
+
+
+def test_how_long_a_job_waits_is_shown(tmp_path: Path) -> None:
+    """Here until the models are loaded."""
+
+    class Loading(Worker):
+        def loaded(self) -> bool:
+            return False
+
+    def shown() -> float:
+        return REGISTRY.get_sample_value("moodline_oldest_job_seconds") or 0.0
+
+    jobs, store = make_jobs(tmp_path, Loading())
+
+    async def scene() -> None:
+        await jobs.submit(io.BytesIO(b"sound"), Options("one"), "web")
+        with store._database.begin() as connection:
+            connection.execute(text("UPDATE moodline_jobs SET created = created - 5000"))
+        jobs.start()
+        assert await asyncio.to_thread(wait_until, lambda: 5000 <= shown() < 5060, 10)
+        await jobs.stop()
+
+    asyncio.run(scene())
 
 
 @pytest.mark.parametrize("fails", [False, True])
