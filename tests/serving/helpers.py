@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -109,3 +110,18 @@ def worker(service: Serving) -> psutil.Process:
     assert service._service
     family = psutil.Process(service._service.pid).children(recursive=True)
     return next(one for one in family if "_bentoml_impl.worker.service" in one.cmdline())
+
+
+def post(service: Serving, path: str, **request: Any) -> httpx.Response:
+    """What the service answers to a request that is sent to `/v1/<path>`."""
+    return httpx.post(f"{service.url}/v1/{path}", **{"timeout": 120, **request})
+
+
+def upload(content: bytes, name: str = "a.wav") -> list[tuple[str, tuple[str, bytes]]]:
+    """The multipart field of a recording."""
+    return [("audio", (name, content))]
+
+
+def heard(service: Serving, stage: str) -> float:
+    """How many recordings have gone through a stage."""
+    return metric(service.url, f'moodline_stage_seconds_count{{stage="{stage}"}}')

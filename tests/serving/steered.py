@@ -9,6 +9,7 @@ from safetensors.numpy import load_file, save_file
 
 from components.config import Settings
 from serving.errors import NotReadyError
+from serving.lineup import Lineup, Served
 from serving.settings import HostSettings, TrafficSettings
 from serving.triton.control import read_golden
 from serving.triton.environment import TritonEnvironment
@@ -47,3 +48,8 @@ def answers(server: TritonServer, folder: Path, version: int) -> bool:
         return server.control.prove(version, read_golden(folder), timeout=5) < 1e-4
     except NotReadyError:
         return False
+
+
+def lineup(models: dict[int, Path], version: int) -> Lineup[Served]:
+    """That version alone in production."""
+    return Lineup({"production": Served(version, models[version])})

@@ -1,8 +1,6 @@
-"""The API beyond the first recording: forms of answers, clips, alignment, jobs, deadlines."""
+"""The API beyond the first recording: forms of answers, alignment, names, deadlines."""
 
-import io
 import json
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -10,17 +8,16 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-import soundfile
 
 from components.align import align
-from components.conversation import EMOTIONS, SpeakerSegment, parse_words, read_audio
+from components.conversation import SpeakerSegment, parse_words, read_audio
 from components.conversation.seglst import turn_entry
-from components.fusion import load_tokenizer
 from components.traffic import TurnLog
 from serving.supervisor.serve import Serving
-from tests.serving.helpers import MEGABYTES, metric, wait_until, wav
+from tests.serving.helpers import heard, metric, post, upload, wait_until, wav
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
+
 
 TRANSCRIPT = {
     "segments": [
@@ -38,11 +35,15 @@ TRANSCRIPT = {
         {"start": 3.0, "end": 4.0, "text": "Me."},
     ]
 }
+
+
 SPEAKERS = [
     {"start": 0.3, "end": 1.2, "speaker": "A"},
     {"start": 1.5, "end": 2.2, "speaker": "B"},
     {"start": 2.9, "end": 4.0, "speaker": "A"},
 ]
+
+
 AS_JSON = {"content-type": "application/json"}
 RTTM = "".join(
     f"SPEAKER call 1 {s['start']} {s['end'] - s['start']:.3f} <NA> <NA> {s['speaker']} <NA> <NA>\n"
@@ -50,77 +51,10 @@ RTTM = "".join(
 )
 
 
-def post(service: Serving, path: str, **request: Any) -> httpx.Response:
-    return httpx.post(f"{service.url}/v1/{path}", **{"timeout": 120, **request})
-
-
-def upload(content: bytes, name: str = "a.wav") -> list[tuple[str, tuple[str, bytes]]]:
-    return [("audio", (name, content))]
-
-
 @pytest.fixture(scope="module")
 def align_request() -> bytes:
     body = {"words": TRANSCRIPT, "speakers": SPEAKERS, "session_id": "call"}
     return json.dumps(body).encode()  # with NaN, as Python writes it
-
-
-def test_clips_get_the_answers_they_get_alone(
-    service: Serving,
-    models: dict[int, Path],
-    alone: Callable[..., tuple[np.ndarray, np.ndarray]],
-) -> None:
-    dice = np.random.default_rng(7)
-    sounds = [(dice.normal(size=n) * 0.2).astype("f4") for n in (16_000, 40_000, 3_200)]
-    texts = ["hello", "", "yes a hello"]
-    clips = [("audio", (f"{n}.wav", wav(sound))) for n, sound in enumerate(sounds)]
-    response = post(service, "classify", files=clips, data={"text": texts})
-    assert response.status_code == 200, response.text
-    answer = response.json()
-    assert answer["model"] == {"name": "moodline", "version": "3"}
-    tokenizer = load_tokenizer(models[3])
-    for sound, text, clip in zip(sounds, texts, answer["clips"], strict=True):
-        expected = alone(models[3], sound, np.array(tokenizer.encode(text).ids))[0]
-        assert list(clip["probabilities"]) == list(EMOTIONS)
-        np.testing.assert_allclose(list(clip["probabilities"].values()), expected, atol=1e-4)
-        assert clip["emotion"] == EMOTIONS[int(expected.argmax())]
-
-
-def test_clips_of_any_format(service: Serving) -> None:
-    tone = 0.3 * np.sin(np.arange(44_100) / 7)
-    files = []
-    for suffix in ("wav", "flac", "ogg"):
-        file = io.BytesIO()
-        soundfile.write(file, np.column_stack([tone, tone]), 44_100, format=suffix.upper())
-        files += upload(file.getvalue(), f"a.{suffix}")
-    response = post(service, "classify", files=files, data={"text": ["yes"] * 3})
-    found = [clip["probabilities"]["sad"] for clip in response.json()["clips"]]
-    assert found == pytest.approx([found[0]] * 3, abs=0.02)
-
-
-CLIP = ("audio", ("a.wav", wav(np.zeros(1_600))))
-BAD_CLIPS: dict[str, tuple[dict[str, Any], int, str]] = {
-    "no text": ({"files": [CLIP]}, 422, "“text”"),
-    "two texts": ({"files": [CLIP], "data": {"text": ["a", "b"]}}, 422, "one text for each"),
-    "noise": (
-        {"files": [CLIP, ("audio", ("b.wav", b"noise"))], "data": {"text": ["a", "b"]}},
-        415,
-        "clip 2",
-    ),
-    "too many": ({"files": [CLIP] * 65, "data": {"text": ["a"] * 65}}, 413, "at most 64"),
-    "too long": (
-        {"files": upload(wav(np.zeros(301 * 4_000), 4_000)), "data": {"text": "a"}},
-        413,
-        "longer than 300 seconds",
-    ),
-}
-
-
-@pytest.mark.parametrize("case", BAD_CLIPS)
-def test_wrong_clips_are_refused_in_one_sentence(service: Serving, case: str) -> None:
-    request, status, words = BAD_CLIPS[case]
-    response = post(service, "classify", **request)
-    assert response.status_code == status, response.text
-    assert words in response.json()["detail"]
 
 
 def test_words_and_speakers_become_the_turns_of_the_library(
@@ -229,10 +163,6 @@ def test_what_is_being_analysed_is_erased_too(service: Serving, piece: bytes) ->
     assert again.status_code == 404
 
 
-def heard(service: Serving, stage: str) -> float:
-    return metric(service.url, f'moodline_stage_seconds_count{{stage="{stage}"}}')
-
-
 def test_after_the_deadline_the_work_ends_too(service: Serving, sample: bytes) -> None:
     before = {stage: heard(service, stage) for stage in ("decode", "align")}
     counted = 'moodline_requests_total{path="/v1/analyze",status="'
@@ -257,77 +187,18 @@ def test_a_long_recording_keeps_nobody_waiting(
     """While one of 59 s is heard, clips, words and a recording of 6 s are answered."""
     sound = read_audio(sample_dir / "sample.wav")
     minute = wav(np.concatenate([sound, sound])[: 59 * 16_000])
+    clip = upload(wav(np.zeros(1_600)))
     with ThreadPoolExecutor(1) as pool:
         long = pool.submit(post, service, "analyze", files=upload(minute))
         assert wait_until(lambda: metric(service.url, "moodline_waiting") == 1, 20)
         for _ in range(3):
-            clip = post(service, "classify", files=[CLIP], data={"text": "a"})
+            classified = post(service, "classify", files=clip, data={"text": "a"})
             words = post(service, "align", content=align_request, headers=AS_JSON)
-            assert (clip.status_code, words.status_code) == (200, 200)
+            assert (classified.status_code, words.status_code) == (200, 200)
         short = post(service, "analyze", files=upload(piece), data={"num_speakers": "1"})
         assert short.status_code == 200
         assert not long.done()
         assert long.result().status_code == 200
-
-
-def job_of(service: Serving, response: httpx.Response) -> Callable[[], dict[str, Any]]:
-    assert response.status_code == 202, response.text
-    url = service.url + response.headers["location"]
-    return lambda: httpx.get(url, timeout=30).json()
-
-
-def test_a_job_gives_what_the_answer_would_be(service: Serving, piece: bytes) -> None:
-    data = {"num_speakers": "1", "words": "true"}
-    answer = post(service, "analyze", files=upload(piece, "call 7.wav"), data=data).json()
-    job = job_of(service, post(service, "jobs", files=upload(piece, "call 7.wav"), data=data))
-    states = [job()]
-
-    def ended() -> bool:
-        states.append(job())
-        return states[-1]["state"] in ("done", "failed")
-
-    assert wait_until(ended, 60)
-    done = states[-1]
-    assert done["state"] == "done", done
-    assert done["recording"] == "call_7"
-    assert done["result"]["turns"] == answer["turns"]
-    assert done["result"]["words"] == answer["words"]
-    assert metric(service.url, "moodline_analyze_time_ratio_count") >= 1
-    shares = [one["share"] for one in states]
-    assert all(0 <= share <= 1 for share in shares) and shares[-1] == 1
-    assert uploads(service) == []
-    erased = httpx.delete(f"{service.url}/v1/recordings/call_7")
-    assert (erased.json()["recording"], erased.json()["jobs"]) == ("call_7", 1)
-    assert "no such job" in job()["detail"]
-    assert httpx.delete(f"{service.url}/v1/recordings/call_7").status_code == 404
-
-
-def uploads(service: Serving) -> list[Path]:
-    return list((service.settings.home / "serving" / "store" / "uploads").iterdir())
-
-
-def test_a_job_that_cannot_be_done_says_why(service: Serving) -> None:
-    job = job_of(service, post(service, "jobs", files=upload(b"these are no sounds", "x.wav")))
-    assert wait_until(lambda: job()["state"] == "failed", 30)
-    assert "is not audio that can be read" in job()["reason"]
-    assert wait_until(lambda: uploads(service) == [], 10)
-
-
-def test_a_deleted_job_stops(service: Serving, sample: bytes) -> None:
-    before = heard(service, "align")
-    job = job_of(service, post(service, "jobs", files=upload(sample, "gone.wav")))
-    assert wait_until(lambda: job()["state"] == "running" and job()["stage"] != "", 60)
-    assert httpx.delete(f"{service.url}/v1/jobs/{job()['id']}").status_code == 204
-    assert uploads(service) == []
-    assert "no such job" in job()["detail"]
-    assert wait_until(lambda: metric(service.url, "moodline_waiting") == 0, 60)
-    assert heard(service, "align") == before
-
-
-def test_an_upload_that_is_too_large_for_a_job(service: Serving) -> None:
-    response = post(service, "jobs", files=upload(bytes(MEGABYTES * 1_000_001)))
-    assert response.status_code == 413
-    assert uploads(service) == []
 
 
 def test_the_description_teaches(service: Serving) -> None:

@@ -1,0 +1,41 @@
+"""The objects in the manifests: found by kind and name, and their pods."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Documents = list[dict[str, Any]]
+
+
+SERVERS = ("Deployment", "StatefulSet")
+WORKLOADS = {*SERVERS, "CronJob"}
+
+
+def of_kind(documents: Documents, *kinds: str) -> Documents:
+    """The objects of these kinds."""
+    return [d for d in documents if d["kind"] in kinds]
+
+
+def named(documents: Documents, kind: str, name: str) -> dict[str, Any]:
+    """The one object of that kind and name."""
+    (document,) = (d for d in of_kind(documents, kind) if d["metadata"]["name"] == name)
+    return document
+
+
+def pod(workload: dict[str, Any]) -> dict[str, Any]:
+    """The pod template of a workload."""
+    spec = workload["spec"]
+    return (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
+
+
+def containers(documents: Documents) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every container, with the specification of its pod."""
+    for workload in of_kind(documents, *WORKLOADS):
+        spec = pod(workload)["spec"]
+        for container in [*spec["containers"], *spec.get("initContainers", [])]:
+            yield spec, container
+
+
+def matches(selector: dict[str, Any], template: dict[str, Any]) -> bool:
+    """Whether a selector selects a pod template."""
+    labels = template["metadata"]["labels"]
+    return selector.get("matchLabels", selector).items() <= labels.items()

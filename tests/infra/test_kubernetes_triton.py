@@ -1,0 +1,94 @@
+"""Triton on the cluster: closed, with its models, on processors and on GPUs."""
+
+import re
+
+from serving.settings import HostSettings
+from serving.triton.replicas import addresses
+from tests.infra.manifests import (
+    SERVERS,
+    Documents,
+    named,
+    of_kind,
+    pod,
+)
+
+
+def test_what_triton_serves_is_there_on_an_empty_volume(documents: Documents) -> None:
+    """Kubelet makes a subpath only where it may write; Triton itself may only read."""
+    spec = pod(named(documents, "StatefulSet", "triton"))["spec"]
+    (first,), (triton,) = spec["initContainers"], spec["containers"]
+    (whole,) = (m for m in first["volumeMounts"] if m["name"] == "state")
+    (part,) = (m for m in triton["volumeMounts"] if m["name"] == "state")
+    assert part["readOnly"] is True
+    assert f"{whole['mountPath']}/{part['subPath']}" == part["mountPath"] == first["command"][-1]
+    (claim,) = (v["persistentVolumeClaim"] for v in spec["volumes"] if v["name"] == "state")
+    assert "readOnly" not in claim
+
+
+def test_on_a_gpu_the_repository_is_for_it_and_engines_have_room(
+    overlays: dict[str, Documents],
+) -> None:
+    (settings,) = of_kind(overlays["gpu"], "ConfigMap")
+    assert HostSettings(gpu=settings["data"]["MOODLINE_TRITON_GPU"]).gpu is True
+    (container,) = pod(named(overlays["gpu"], "StatefulSet", "triton"))["spec"]["containers"]
+    assert container["image"].startswith("nvcr.io/nvidia/tritonserver:")
+    (repository,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "state")
+    assert f"--model-repository={repository}" in container["args"]
+    (engines,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "engines")
+    assert engines == "/var/cache/moodline-tensorrt"
+
+
+def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
+    overlays: dict[str, Documents],
+) -> None:
+    for documents in overlays.values():
+        ports = {p["name"] for p in named(documents, "Service", "triton")["spec"]["ports"]}
+        assert ports == {"grpc", "metrics"}
+        (container,) = pod(named(documents, "StatefulSet", "triton"))["spec"]["containers"]
+        if container["image"].startswith("nvcr.io"):
+            year, month = re.findall(r":(\d+)\.(\d+)-", container["image"])[0]
+            assert (int(year), int(month)) >= (25, 7)
+            assert {"--allow-http=false", "--strict-readiness=false"} <= {*container["args"]}
+
+
+def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
+    (scaled,) = of_kind(documents, "ScaledObject")
+    (trigger,) = scaled["spec"]["triggers"]
+    assert "nv_inference_queue_duration_us" in trigger["metadata"]["query"]
+    least, most = scaled["spec"]["minReplicaCount"], scaled["spec"]["maxReplicaCount"]
+    assert most > least >= 2
+    # Where Prometheus is away there are enough, and it is not asked once only.
+    assert least <= scaled["spec"]["fallback"]["replicas"] <= most
+    assert scaled["spec"]["fallback"]["failureThreshold"] > 1
+
+
+def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) -> None:
+    (settings,) = of_kind(documents, "ConfigMap")
+    triton, service = (
+        named(documents, "StatefulSet", "triton"),
+        named(documents, "Service", "triton"),
+    )
+    (grpc,) = (port["port"] for port in service["spec"]["ports"] if port["name"] == "grpc")
+    assert triton["spec"]["serviceName"] == "triton"
+    assert service["spec"]["publishNotReadyAddresses"] is True
+    (scaled,) = of_kind(documents, "ScaledObject")
+    names = [f"triton-{i}.triton:{grpc}" for i in range(scaled["spec"]["maxReplicaCount"])]
+    assert list(addresses(settings["data"]["MOODLINE_TRITON_URL"])) == names
+
+
+def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> None:
+    def gpus(name: str) -> set[str]:
+        return {
+            deployment["metadata"]["name"]
+            for deployment in of_kind(overlays[name], *SERVERS)
+            for container in pod(deployment)["spec"]["containers"]
+            if "nvidia.com/gpu" in container["resources"]["limits"]
+        }
+
+    assert gpus("cpu") == set()
+    assert gpus("gpu") == {"moodline", "triton"}
+    for kind, name in (("Deployment", "moodline"), ("StatefulSet", "triton")):
+        spec = pod(named(overlays["gpu"], kind, name))["spec"]
+        assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
+            "tolerations"
+        ]
