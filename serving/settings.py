@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict
 from components.base import database_address, sqlite_url
 from components.config import Environment
 from components.conversation import Seconds
+from serving.hosts import host_names
 
 LOAD_SECONDS: Seconds = 120.0
 """How long Triton may load a version before the version is refused."""
@@ -66,8 +67,9 @@ class ServeSettings(ChildEnvironment):
         triton_metrics_port: where a Triton that is started here shows Prometheus its queue and its
             batches; 0: any free port.
         keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
-        hosts: names, separated by commas, by which browsers may ask, beside addresses and
-            `localhost`; `*`: any. Where there are keys, any name will do.
+        hosts: names, separated by commas, by which the service may be asked, beside addresses and
+            `localhost`, and whose pages may ask it, at every port; `*`: any. With a valid key, any
+            name will do.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_SERVE_", frozen=True, extra="ignore")
@@ -97,7 +99,13 @@ class ServeSettings(ChildEnvironment):
     @property
     def host_names(self) -> frozenset[str]:
         """The names of `hosts`, in lower case."""
-        return frozenset(name.strip().lower() for name in self.hosts.split(",")) - {""}
+        return host_names(self.hosts)
+
+    @field_validator("hosts")
+    @classmethod
+    def _names(cls, hosts: str) -> str:
+        host_names(hosts)
+        return hosts
 
     @field_validator("store")
     @classmethod

@@ -22,12 +22,13 @@ from serving import metrics, traces
 from serving.api.alignment import Alignment
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
-from serving.api.origin import ANY_HOST, OriginCheck
+from serving.api.origin import OriginCheck
 from serving.api.pages import PAGES
 from serving.api.routes import CORRELATION, OWN_DEADLINE, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
 from serving.engine.scheduling import Work
+from serving.hosts import ANY_HOST
 from serving.settings import ServeSettings
 
 logger = logging.getLogger(__name__)
@@ -79,8 +80,8 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.state.alignment = Alignment()
     app.add_middleware(ConcurrentUploads, max_uploads=max_uploads)
     app.add_middleware(MaxBodySize, max_bytes=max_upload_bytes, smaller=SMALLER)
-    app.add_middleware(KeyCheck)
     app.add_middleware(OriginCheck)
+    app.add_middleware(KeyCheck)
     app.add_middleware(LeastRate)
     app.add_middleware(RequestRecord)
     app.add_exception_handler(MoodlineError, _known_error)

@@ -3,26 +3,32 @@ browsers.
 
 A browser says in `Origin` and `Sec-Fetch-Site` which page asks. And it says in `Host` which name it
 asked for: a page of another site can have its own name lead here (DNS rebinding), and would then
-count as ours. An address cannot be led anywhere, and who has a key is no page that was led here.
+count as ours. An address cannot be led anywhere.
+
+Where a key is needed, it is what protects: no browser adds an API key by itself, so the names in
+`Host` and `Origin` do not count then. What a browser calls `cross-site` is refused even with a key,
+because a gateway may add the key to all that it lets through.
 """
 
-import ipaddress
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.api.limits import refuse
+from serving.api.limits import OWNER, refuse
+from serving.hosts import ANY_HOST, is_address
 
-ANY_HOST = "*"
 NOWHERE: tuple[str, int | None] = ("", None)
+
+NOT_OURS = "MOODLINE_SERVE_HOSTS; its operator lists names there, or sets API keys"
 
 
 class OriginCheck:
-    """ASGI middleware: answers 403 to requests of other sites' pages.
+    """ASGI middleware: answers 403 to requests of other sites' pages. It stands behind `KeyCheck`.
 
-    Where no keys are set, `app.state.hosts` has the names by which the service may be asked;
-    `*` stands for any. Addresses and `localhost` need not be there.
+    `app.state.hosts` has the names by which the service may be asked, and whose pages may ask it:
+    by http or https, at every port, as a proxy may keep any of it from us. `*` stands for any name.
+    Addresses and `localhost` need not be there for the service itself.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -33,40 +39,49 @@ class OriginCheck:
         fault = ""
         if scope["type"] == "http":
             state = scope["app"].state
-            fault = _foreign_page(scope, state.hosts) or (
-                "" if state.keys is not None else _foreign_name(scope, state.hosts)
-            )
+            fault = _cross_site(scope)
+            if not fault and not scope.get(OWNER):
+                fault = _foreign_origin(scope, state.hosts)
+            if not fault and state.keys is None:
+                fault = _foreign_host(scope, state.hosts)
         if fault:
             await refuse(receive, send, 403, fault)
             return
         await self.app(scope, receive, send)
 
 
-def _foreign_name(scope: Scope, hosts: Collection[str]) -> str:
-    for asked in _values(scope, b"host"):
-        name, _ = _place(f"//{asked}")
-        if not _is_address(name) and name != "localhost" and not {name, ANY_HOST} & {*hosts}:
-            return (
-                "this service does not answer to the name in “Host”; its operator lists names in"
-                " MOODLINE_SERVE_HOSTS, or sets API keys"
-            )
-    return ""
+def _cross_site(scope: Scope) -> str:
+    if "cross-site" not in _values(scope, b"sec-fetch-site"):
+        return ""
+    # A link to our page is followed; what the link's page sends or embeds is not.
+    followed = _values(scope, b"sec-fetch-mode") == ["navigate"] and scope["method"] == "GET"
+    if followed and scope["path"] in ("/", "/docs"):
+        return ""
+    return "pages of other sites may not use this service; ask it from the server of your page"
 
 
-def _foreign_page(scope: Scope, hosts: Collection[str]) -> str:
-    fault = "pages of other sites may not use this service"
-    sites = _values(scope, b"sec-fetch-site")
-    if "cross-site" in sites:
-        # A link to our page is followed; what the link's page sends or embeds is not.
-        followed = _values(scope, b"sec-fetch-mode") == ["navigate"] and scope["method"] == "GET"
-        return "" if followed and scope["path"] in ("/", "/docs") else fault
-    if sites == ["same-origin"]:
+def _foreign_origin(scope: Scope, hosts: Collection[str]) -> str:
+    if _values(scope, b"sec-fetch-site") == ["same-origin"]:
         return ""
     here = [_place(f"//{host}") for host in _values(scope, b"host")]
-    for origin in map(_place, _values(scope, b"origin")):
-        if origin == NOWHERE or (origin not in here and origin[0] not in hosts):
-            return fault
+    for origin in _values(scope, b"origin"):
+        place = _place(origin)
+        web = origin.lower().startswith(("http://", "https://"))
+        if place == NOWHERE or not (place in here or (web and _is_listed(place[0], hosts))):
+            return f"the page in “Origin” is neither this service's own nor in {NOT_OURS}"
     return ""
+
+
+def _foreign_host(scope: Scope, hosts: Collection[str]) -> str:
+    for asked in _values(scope, b"host"):
+        name, _ = _place(f"//{asked}")
+        if not (is_address(name) or name == "localhost" or _is_listed(name, hosts)):
+            return f"the name in “Host” is not in {NOT_OURS}"
+    return ""
+
+
+def _is_listed(name: str, hosts: Collection[str]) -> bool:
+    return name in hosts or ANY_HOST in hosts
 
 
 def _values(scope: Scope, header: bytes) -> list[str]:
@@ -81,11 +96,3 @@ def _place(url: str) -> tuple[str, int | None]:
     except ValueError:
         return NOWHERE
     return (parts.hostname or "").rstrip("."), None if port in (80, 443) else port
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

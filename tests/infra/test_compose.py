@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from fastapi.testclient import TestClient
 
 from components.config import Settings
+from serving.api.app import create_app
 from serving.settings import ServeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,7 +65,8 @@ def test_what_is_pulled_is_named_by_a_digest_of_the_operator_s(services: dict[st
         assert digest and digest[1] in asked, image
     example = COMPOSE.with_name("env.example").read_text(encoding="utf-8")
     given = re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE)
-    assert {name for name, _ in given} == asked
+    may_stay_empty = set(re.findall(r"\$\{(\w+):-\}", COMPOSE.read_text(encoding="utf-8")))
+    assert {name for name, _ in given} == asked | may_stay_empty
     assert not any(value for _, value in given)
     assert "infra/compose/.env\n" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
@@ -82,6 +85,37 @@ def test_its_settings_and_files_exist(services: dict[str, Any]) -> None:
                 assert (COMPOSE.parent / source).is_file(), source
             else:
                 assert source in yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("listed", "names"),
+    [("", {"moodline"}), ("calls.example,other.example", {"calls.example", "moodline"})],
+)
+def test_the_service_answers_to_its_names_in_the_network_and_behind_a_proxy(
+    services: dict[str, Any], listed: str, names: set[str]
+) -> None:
+    environment = services["moodline"]["environment"]
+
+    def given(name: str, value: str) -> str:
+        interpolated: str = environment[name].replace(f"${{{name}:-}}", value)
+        assert "$" not in interpolated
+        return interpolated
+
+    app = create_app(1_000_000, 1)
+    hosts = given("MOODLINE_SERVE_HOSTS", listed)
+    app.state.hosts = ServeSettings(hosts=hosts).host_names
+    client = TestClient(app)
+    for name in (*names, "127.0.0.1"):
+        answer = client.get("/openapi.json", headers={"host": f"{name}:3000"})
+        assert answer.status_code == 200, name
+    assert client.get("/openapi.json", headers={"host": "evil.example"}).status_code == 403
+    assert ServeSettings(keys=given("MOODLINE_SERVE_KEYS", "")).keys == ""
+    # A file of keys is made in the volume that the service's state lies in.
+    example = COMPOSE.with_name("env.example").read_text(encoding="utf-8")
+    (path,) = set(re.findall(r"serving\.keys (\S+)", example))
+    assert f"write {path} here" in example
+    assert path.startswith(f"{environment['MOODLINE_HOME']}/")
+    assert f"state:{environment['MOODLINE_HOME']}" in services["moodline"]["volumes"]
 
 
 def test_what_a_service_waits_for_has_a_health_check(services: dict[str, Any]) -> None:

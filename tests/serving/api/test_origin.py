@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from components.base import InputError
 from serving.api.app import create_app
 from serving.keys import Keys, add_key
 from serving.settings import ServeSettings
@@ -63,8 +64,26 @@ def test_who_has_a_key_may_use_any_name(client: TestClient, tmp_path: Path) -> N
     client.app.state.keys = Keys(tmp_path / "keys")  # type: ignore[attr-defined]
     assert status(client, host="evil.example", authorization=f"Bearer {key}") == 422
     assert status(client, host="evil.example") == 401
-    refused = status(client, sec_fetch_site="cross-site", authorization=f"Bearer {key}")
-    assert refused == 403
+
+
+@pytest.mark.parametrize(
+    ("headers", "with_key", "without"),
+    [
+        ({"origin": "https://app.example"}, 422, 401),
+        ({"origin": "https://app.example", "sec-fetch-site": "same-site"}, 422, 401),
+        ({"origin": "null"}, 422, 401),
+        ({"sec-fetch-site": "cross-site"}, 403, 401),
+    ],
+)
+def test_a_key_protects_by_itself_but_from_what_a_browser_calls_another_site(
+    client: TestClient, tmp_path: Path, headers: dict[str, str], with_key: int, without: int
+) -> None:
+    """A gateway that adds a key to every request must not add it for other sites' pages."""
+    key = add_key(tmp_path / "keys", "web")
+    client.app.state.keys = Keys(tmp_path / "keys")  # type: ignore[attr-defined]
+    assert status(client, authorization=f"Bearer {key}", **headers) == with_key
+    assert status(client, authorization="Bearer wrong", **headers) == without
+    assert status(client, "/docs", origin="https://evil.example") == 403
 
 
 @pytest.mark.parametrize(
@@ -73,6 +92,9 @@ def test_who_has_a_key_may_use_any_name(client: TestClient, tmp_path: Path) -> N
         ({}, 422),
         ({"origin": f"http://{HERE}"}, 422),
         ({"origin": "https://moodline.example"}, 422),
+        ({"origin": "http://Moodline.example:8443"}, 422),
+        ({"origin": "https://moodline.example.evil.example"}, 403),
+        ({"origin": "chrome-extension://moodline.example"}, 403),
         ({"origin": "https://proxy.example", "sec-fetch-site": "same-origin"}, 422),
         ({"sec-fetch-site": "none"}, 422),
         ({"origin": "https://evil.example"}, 403),
@@ -89,6 +111,53 @@ def test_what_a_browser_says_about_the_page(
     client: TestClient, headers: dict[str, str], expected: int
 ) -> None:
     assert status(client, **headers) == expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"host": "moodline:3000", "origin": "https://proxied.example:8443"}, 422),
+        ({"host": "moodline:3000", "origin": "null"}, 403),
+        ({"host": "moodline:3000", "sec-fetch-site": "cross-site"}, 403),
+    ],
+)
+def test_any_name_stands_for_pages_too(
+    client: TestClient, headers: dict[str, str], expected: int
+) -> None:
+    client.app.state.hosts = ServeSettings(hosts="*").host_names  # type: ignore[attr-defined]
+    assert status(client, **headers) == expected
+
+
+def test_a_refusal_names_the_setting_that_would_help(client: TestClient) -> None:
+    def told(**headers: str) -> str:
+        answer = client.get("/v1/jobs/a", headers={"host": HERE, **headers})
+        assert answer.status_code == 403
+        detail: str = answer.json()["detail"]
+        return detail
+
+    for headers in ({"host": "evil.example"}, {"origin": "https://evil.example"}):
+        assert "MOODLINE_SERVE_HOSTS" in told(**headers)
+    assert "MOODLINE" not in told(**{"sec-fetch-site": "cross-site"}), "none would help"
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        *("https://moodline.example", "moodline.example:3000", "moodline.example.", "*.example"),
+        *("moodline.example/v1", "a b", "mood..example", "-a.example", "möodline.example", "[::1]"),
+        "moodline.example;other.example",
+    ],
+)
+def test_what_is_no_host_s_name_is_refused_at_the_start(hosts: str) -> None:
+    with pytest.raises(InputError, match=r"^MOODLINE_SERVE_HOSTS=.*is no host's name") as refused:
+        ServeSettings(hosts=f"localhost, {hosts}")
+    assert "\n" not in str(refused.value)
+
+
+def test_what_is_a_host_s_name() -> None:
+    hosts = "*, Moodline, my_host.svc.cluster.local, xn--mdline-yxa.example, 10.1.2.3, ::1,"
+    names = {"*", "moodline", "my_host.svc.cluster.local", "xn--mdline-yxa.example"}
+    assert ServeSettings(hosts=hosts).host_names == {*names, "10.1.2.3", "::1"}
 
 
 def test_a_link_to_the_page_is_followed_and_what_embeds_it_is_not(client: TestClient) -> None:
