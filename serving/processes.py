@@ -6,13 +6,11 @@ import itertools
 import logging
 import os
 import random
-import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -165,17 +163,6 @@ def end_with_parent(parent: int | None = None) -> None:
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
-
-
-def private_folder() -> Path:
-    """Make a folder for sockets that only this user can enter.
-
-    A socket's address has at most 107 bytes, and programs that are given one split it at spaces,
-    `:`, `%` or `#`. So a folder for temporary files with such a name is not taken.
-    """
-    usual = tempfile.gettempdir()
-    is_plain = re.fullmatch(r"[\w./-]{1,70}", usual, re.ASCII)
-    return Path(tempfile.mkdtemp(prefix="moodline-sockets-", dir=usual if is_plain else "/tmp"))
 
 
 def free_ports(count: int, host: str = "127.0.0.1") -> list[int]:

@@ -28,7 +28,8 @@ from components.config import Profile, Settings
 from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.lineup import Served
-from serving.processes import FOR_THE_OWNER_ONLY, Child, free_ports, private_folder
+from serving.private_folder import PrivateFolder
+from serving.processes import FOR_THE_OWNER_ONLY, Child, free_ports
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
 from serving.supervisor.checks import check_configuration
@@ -93,7 +94,7 @@ class Serving:
             metrics_port=self._serve.triton_metrics_port,
         )
         self._service: Child | None = None
-        self._sockets: Path | None = None
+        self._sockets: PrivateFolder | None = None
 
     @property
     def url(self) -> str:
@@ -134,7 +135,7 @@ class Serving:
 
     def _start_service(self, triton_url: str) -> None:
         self._state.mkdir(parents=True, exist_ok=True)
-        self._sockets = private_folder()
+        self._sockets = PrivateFolder()
         environment = {
             **os.environ,
             **self.settings.environment(),
@@ -151,7 +152,7 @@ class Serving:
         self._service = Child(
             [
                 *(sys.executable, "-m", "serving.supervisor.host"),
-                *(str(self._sockets), SERVICE),
+                *(str(self._sockets.path), SERVICE),
                 *("--working-dir", str(root)),
                 *("--host", self.host, "--port", str(self.port)),
                 *("--timeout-graceful-shutdown", str(self._serve.finish_seconds)),
@@ -196,7 +197,7 @@ class Serving:
         self._backend.stop()
         shutil.rmtree(self._state, ignore_errors=True)
         if self._sockets:
-            shutil.rmtree(self._sockets, ignore_errors=True)
+            self._sockets.remove()
 
     def abort_requests(self) -> None:
         """Kill the service, so that a stop waits for no request."""

@@ -7,24 +7,21 @@ enter. Metrics are on a port of the loopback, where nothing but `GET /metrics` i
 """
 
 import logging
-import shutil
 import sys
 import time
-import uuid
 from pathlib import Path
 
 from components.base import InputError
 from components.conversation import Seconds
 from serving.errors import NotReadyError
-from serving.processes import Child, free_ports, port_is_free, private_folder
+from serving.private_folder import PrivateFolder
+from serving.processes import Child, free_ports, port_is_free
 from serving.triton.control import TritonControl
 from serving.triton.environment import TritonEnvironment
 
 PRIVATE = Path(__file__).with_name("private.py")
 
 logger = logging.getLogger(__name__)
-
-SHARED_MEMORY = Path("/dev/shm")
 
 START_SECONDS: Seconds = 60.0
 """How long it may take until it answers."""
@@ -59,11 +56,9 @@ class TritonServer:
         self.log = log
         self.grpc_url = self.metrics_url = ""
         self._metrics_port = metrics_port
-        self._folder: Path | None = None
+        self._folder: PrivateFolder | None = None
         self._child: Child | None = None
         self._control: TritonControl | None = None
-        # The prefix of its shared memory, which a killed tritonserver leaves behind.
-        self._region = f"moodline_{uuid.uuid4().hex[:8]}_"
 
     @property
     def control(self) -> TritonControl:
@@ -94,18 +89,19 @@ class TritonServer:
         host = "127.0.0.1"
         if self._folder is None:
             self._metrics_port = self._metrics_port or free_ports(1, host)[0]
-            self._folder = private_folder()
+            self._folder = PrivateFolder()
             # By short names without spaces, at which the Python backend splits a command.
-            (self._folder / "triton").symlink_to(self.environment.root)
-            (self._folder / "models").symlink_to(self.repository.resolve())
+            (self._folder.path / "triton").symlink_to(self.environment.root)
+            (self._folder.path / "models").symlink_to(self.repository.resolve())
+        folder = self._folder.path
         if not port_is_free(host, self._metrics_port):
             raise InputError(
                 f"{host}:{self._metrics_port} cannot be listened on, where Triton shows its "
                 "metrics; set MOODLINE_SERVE_TRITON_METRICS_PORT to a free port"
             )
-        environment = TritonEnvironment(self._folder / "triton")
+        environment = TritonEnvironment(folder / "triton")
         # Triton puts a port behind every address: here it is the end of the socket's name.
-        socket = f"unix:{self._folder}/grpc"
+        socket = f"unix:{folder}/grpc"
         self.grpc_url = f"{socket}:1"
         self.metrics_url = f"http://{host}:{self._metrics_port}/metrics"
         began = time.monotonic()
@@ -113,7 +109,7 @@ class TritonServer:
             [
                 *(sys.executable, "-I", str(PRIVATE)),
                 str(environment.server),
-                f"--model-repository={self._folder / 'models'}",
+                f"--model-repository={folder / 'models'}",
                 f"--backend-directory={environment.backends}",
                 "--model-control-mode=explicit",
                 f"--exit-timeout-secs={EXIT_SECONDS}",
@@ -122,7 +118,7 @@ class TritonServer:
                 *(f"--grpc-address={socket}", "--grpc-port=1"),
                 *(f"--metrics-address={host}", f"--metrics-port={self._metrics_port}"),
                 "--allow-gpu-metrics=false",
-                f"--backend-config=python,shm-region-prefix-name={self._region}",
+                f"--backend-config=python,shm-region-prefix-name={self._folder.region}",
             ],
             environment.variables(),
             self.log,
@@ -153,14 +149,14 @@ class TritonServer:
         if self._child:
             self._child.stop(grace)
             self._child = None
-        for path in SHARED_MEMORY.glob(f"{self._region}*"):
-            path.unlink(missing_ok=True)
+        if self._folder:
+            self._folder.clear_shared_memory()
 
     def close(self) -> None:
         """Stop it for good."""
         self.stop()
         if self._folder:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
             self._folder = None
 
     def __enter__(self) -> "TritonServer":

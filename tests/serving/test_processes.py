@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from serving import processes
-from serving.processes import Child, free_ports, port_is_free, private_folder
+from serving.processes import Child, free_ports, port_is_free
 from tests.serving.helpers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,18 +68,6 @@ def test_a_child_of_a_dead_parent_ends(tmp_path: Path) -> None:
     assert here.returncode == 0
     gone = subprocess.run([sys.executable, "-c", code, "1"], check=False, cwd=ROOT)
     assert gone.returncode == -signal.SIGKILL
-
-
-@pytest.mark.parametrize("name", ["with space", "a" * 90, "50%"])
-def test_sockets_lie_where_only_we_get_and_their_names_are_plain(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / name).mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / name))
-    folder = private_folder()
-    assert folder.parent == Path("/tmp")
-    assert folder.stat().st_mode & 0o777 == 0o700
-    folder.rmdir()
 
 
 def test_without_a_file_it_speaks_to_standard_error(capfd: pytest.CaptureFixture[str]) -> None:

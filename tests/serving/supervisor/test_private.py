@@ -78,7 +78,7 @@ def test_nothing_that_it_keeps_can_be_read_by_others(service: Serving) -> None:
     assert {"service.log", "tritonserver.log", "store.db", "feedback.db"} <= {f.name for f in files}
     assert [path for path in files if path.stat().st_mode & 0o077] == []
     for folder in (service._sockets, service.triton and service.triton._folder):
-        assert folder and folder.stat().st_mode & 0o777 == 0o700
+        assert folder and folder.path.stat().st_mode & 0o777 == 0o700
 
 
 def test_triton_gets_nothing_of_the_environment(service: Serving) -> None:

@@ -87,7 +87,7 @@ def test_a_worker_that_has_just_begun_ends_too(models: dict[int, Path], tmp_path
     finally:
         for serving in (failing, killed):
             serving.stop()
-    assert failing._sockets and not failing._sockets.exists()
+    assert failing._sockets and not failing._sockets.path.exists()
 
 
 @pytest.mark.parametrize(

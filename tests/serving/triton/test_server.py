@@ -223,7 +223,8 @@ def test_it_stops_without_leaving_anything(models: dict[int, Path], tmp_path: Pa
         server.control.load()
         family = [psutil.Process(server.pid), *stubs(server)]
         assert len(family) == 2
-        region = server._region
+        assert server._folder
+        region = server._folder.region
         assert list(Path("/dev/shm").glob(f"{region}*"))
     assert not any(process.is_running() for process in family)
     assert not list(Path("/dev/shm").glob(f"{region}*"))
@@ -236,7 +237,8 @@ def test_killed_hard_it_leaves_nothing_either(models: dict[int, Path], tmp_path:
     with TritonServer(environment, tmp_path / "repository", tmp_path / "log") as server:
         server.control.load()
         family = stubs(server)
-        region = server._region
+        assert server._folder
+        region = server._folder.region
         assert server.pid
         os.kill(server.pid, signal.SIGKILL)
     deadline = time.monotonic() + 10
