@@ -13,9 +13,9 @@ import contextlib
 import json
 import threading
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -40,12 +40,14 @@ class Served:
         folder: the model version's folder.
         digest: of the folder, as it was registered; empty for a version from no registry.
         verdict: of its gate, likewise.
+        signature: of model and verdict, likewise.
     """
 
     version: int
     folder: Path
     digest: str = ""
     verdict: str = ""
+    signature: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,8 +136,8 @@ def write_pointer(path: Path, lineup: Lineup[Served]) -> None:
 def _with_limits(served: Served) -> ServedLimits:
     facts = graph_facts(served.folder / "model.onnx")
     limits = {name: int(facts[name]) for name in ("max_samples", "max_tokens")}
-    folder = served.folder.resolve()
-    return ServedLimits(served.version, folder, served.digest, served.verdict, **limits)
+    entry: dict[str, Any] = {**asdict(served), "folder": served.folder.resolve(), **limits}
+    return ServedLimits(**entry)
 
 
 def read_pointer(path: Path) -> Lineup[Served]:
@@ -146,7 +148,7 @@ def read_pointer(path: Path) -> Lineup[Served]:
     """
     pointer = _read(path)
     roles = {
-        role: Served(served.version, served.folder, served.digest, served.verdict)
+        role: Served(**{f.name: getattr(served, f.name) for f in fields(Served)})
         for role, served in pointer.roles().items()
     }
     return Lineup(roles, pointer.refused, pointer.revivals)

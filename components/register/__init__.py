@@ -11,12 +11,13 @@ from components.register.promotion import history, promote, rollback
 from components.register.registration import register
 from components.register.runs import record_failure, record_refusal
 from components.register.signing import public_key, sign_version
-from components.register.trust import NotTrustedError
+from components.register.trust import NotTrustedError, check_envelope
 from components.register.versions import (
     Version,
     alias_version,
     champion_of,
     download,
+    download_signed,
     gone_versions,
     list_versions,
     show,

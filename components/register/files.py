@@ -25,7 +25,7 @@ def version_verdict(client: "MlflowClient", version: "ModelVersion") -> tuple[Ve
     if tag is None:
         raise InputError(f"{name}: has no verdict")
     with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as folder:
-        path = fetch(client, version, VERDICT_FILE, Path(folder))
+        path = fetch(client, version.version, VERDICT_FILE, Path(folder))
         try:
             verdict, file = read_verdict(path), file_digest(path)
         except InputError as error:
@@ -43,32 +43,37 @@ def version_verdict(client: "MlflowClient", version: "ModelVersion") -> tuple[Ve
     return verdict, file
 
 
-def check_files(client: "MlflowClient", version: "ModelVersion") -> None:
+def check_files(client: "MlflowClient", number: str, digest: str) -> None:
     """Refuse a version whose files are not those that were registered; see `fetch_model`."""
     with tempfile.TemporaryDirectory(prefix="moodline-check-") as folder:
-        fetch_model(client, version, Path(folder))
+        fetch_model(client, number, digest, Path(folder))
 
 
-def fetch_model(client: "MlflowClient", version: "ModelVersion", into: Path) -> Path:
+def fetch_model(client: "MlflowClient", number: str, digest: str, into: Path) -> Path:
     """Download a version's model folder into `into` and compare it with what was registered.
+
+    Args:
+        number: the version's.
+        digest: of the folder that was registered; it must come from what was proven, as tags can
+            change meanwhile.
 
     Raises:
         InputError: it is not the same.
     """
-    folder = fetch(client, version, MODEL_FOLDER, into)
-    registered, actual = version.tags.get("digest", "none"), tree_digest(folder)
-    if actual != registered:
+    folder = fetch(client, number, MODEL_FOLDER, into)
+    actual = tree_digest(folder)
+    if actual != digest:
         raise InputError(
-            f"version {version.version}: its files have digest {actual[:12]}, registered was "
-            f"{registered[:12]}; they were changed or damaged, so nothing was done"
+            f"version {number}: its files have digest {actual[:12]}, registered was "
+            f"{digest[:12]}; they were changed or damaged, so nothing was done"
         )
     return folder
 
 
-def fetch(client: "MlflowClient", version: "ModelVersion", path: str, into: Path) -> Path:
+def fetch(client: "MlflowClient", number: str, path: str, into: Path) -> Path:
     """Download a file or folder of a version's package; where it is now."""
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-    source = client.get_model_version_download_uri(MODEL, version.version)
+    source = client.get_model_version_download_uri(MODEL, number)
     repository = get_artifact_repository(source, client.tracking_uri, client.tracking_uri)
     return Path(repository.download_artifacts(path, str(into)))

@@ -7,7 +7,7 @@ from components.base import InputError, Refused
 from components.config import Settings
 from components.register.aliases import sync_aliases
 from components.register.connection import exists, mlflow_client
-from components.register.files import check_files, version_verdict
+from components.register.files import check_files
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -23,11 +23,10 @@ from components.register.runs import best_effort
 from components.register.trust import check_signed
 from components.register.versions import NO_VERDICT, get_version
 from components.register.words import check_actor, check_reason
-from components.scoring import INCONCLUSIVE, PASS
+from components.scoring import INCONCLUSIVE, PASS, Verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
 
 def promote(
@@ -74,9 +73,11 @@ def promote(
             return last
         if _present(entries, PRODUCTION) == number:
             raise Refused(f"version {number} is in production already")
-        decision = _decision(client, candidate, reason, force)
-        check_signed(client, candidate, settings)
-        check_files(client, candidate)
+        if "verdict" not in candidate.tags:
+            _without_verdict(number, force)
+        signed, judged = check_signed(client, candidate, settings)
+        decision = _decision(number, judged, reason, force)
+        check_files(client, candidate.version, signed.digest)
         change = StageChange(
             actor=actor,
             action="promote",
@@ -122,9 +123,9 @@ def rollback(
                 raise Refused("nothing to roll back to: no earlier version was in production")
             target = stack[-2]
             version = get_version(client, target)
-            verdict = version.tags.get("verdict", NO_VERDICT)
-            check_signed(client, version, settings)
-            check_files(client, version)
+            signed, judged = check_signed(client, version, settings)
+            verdict = judged.decision if judged else NO_VERDICT
+            check_files(client, version.version, signed.digest)
         last = last_change(entries, stage)
         change = StageChange(
             actor=actor,
@@ -151,18 +152,15 @@ def history(settings: Settings) -> list[StageChange]:
         return read_ledger(client)
 
 
-def _decision(
-    client: "MlflowClient", version: "ModelVersion", reason: str | None, force: bool
-) -> str:
+def _decision(number: int, verdict: Verdict | None, reason: str | None, force: bool) -> str:
     """The decision of a version's verdict, if it may be promoted on it.
 
     Raises:
         Refused: it may not.
-        InputError: it has no verdict, or not the one that was registered.
+        InputError: it has no verdict.
     """
-    if "verdict" not in version.tags and force:
-        return NO_VERDICT
-    (verdict, _), number = version_verdict(client, version), version.version
+    if verdict is None:
+        return _without_verdict(number, force)
     if verdict.decision == PASS or force:
         return verdict.decision
     if verdict.decision != INCONCLUSIVE:
@@ -173,6 +171,12 @@ def _decision(
             "and say why with --reason"
         )
     return verdict.decision
+
+
+def _without_verdict(number: int, force: bool) -> str:
+    if not force:
+        raise InputError(f"version {number}: has no verdict")
+    return NO_VERDICT
 
 
 def _present(entries: Sequence[StageChange], stage: Stage) -> int | None:

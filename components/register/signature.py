@@ -41,12 +41,14 @@ class Signed:
         verdict: SHA-256 of `verdict.json`; empty: the version has none.
         key: the fingerprint of the key that signed it.
         why: how it came to be signed: `how`; for one signed by a person `actor` and `reason`.
+        envelope: the signature itself, as JSON.
     """
 
     digest: str
     verdict: str
     key: str
     why: Mapping[str, str]
+    envelope: str
 
 
 def sign(key: "Ed25519PrivateKey", digest: str, verdict: str, **why: str) -> str:
@@ -126,6 +128,7 @@ def read_signature(
         verdict=digests.get("verdict.json", {}).get("sha256", ""),
         key=signature.keyid,
         why=statement.predicate,
+        envelope=envelope,
     )
 
 

@@ -22,7 +22,7 @@ from components.register.trust import (
     keys_here,
     put_signature,
     signing_key,
-    verdict_digest,
+    verdict_if_any,
 )
 from components.register.versions import get_version
 from components.register.words import check_actor, check_reason
@@ -61,9 +61,9 @@ def sign_version(
         try:
             check_tags(registered.version, registered.tags, trusted)
         except InputError:
-            verdict = verdict_digest(client, registered)
+            _, verdict = verdict_if_any(client, registered)
             with tempfile.TemporaryDirectory(prefix="moodline-sign-") as folder:
-                fetch_model(client, registered, Path(folder))
+                fetch_model(client, registered.version, registered.tags["digest"], Path(folder))
             envelope = sign(
                 signing_key(client, settings),
                 registered.tags["digest"],
@@ -74,7 +74,7 @@ def sign_version(
                 at=datetime.now(UTC).isoformat(timespec="seconds"),
             )
             put_signature(client, registered.version, envelope)
-        return int(registered.version), check_signed(client, registered, settings)
+        return int(registered.version), check_signed(client, registered, settings)[0]
 
 
 def public_key(settings: Settings, *, new: bool = False) -> str:

@@ -20,6 +20,7 @@ from components.register.keys import (
     trusted_keys,
 )
 from components.register.signature import SIGNATURE_TAG, Signed, read_signature, sign
+from components.scoring import Verdict
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -38,23 +39,29 @@ class NotTrustedError(InputError):
     """A version is not signed, or not as it is, by anybody who is trusted here."""
 
 
-def check_signed(client: "MlflowClient", version: "ModelVersion", settings: Settings) -> Signed:
+def check_signed(
+    client: "MlflowClient", version: "ModelVersion", settings: Settings
+) -> tuple[Signed, Verdict | None]:
     """See that a trusted key has signed a version's model together with its verdict.
 
     Returns:
-        What the signature says.
+        What the signature says, and the verdict that it is of, if there is one. Tags and files can
+        change at any moment: only these two were proven.
 
     Raises:
         NotTrustedError: it is not signed by anybody who is trusted here, or it is signed for
             another model or verdict.
     """
-    trusted, location = keys_here(client, settings), f"version {version.version}"
+    trusted = keys_here(client, settings)
     # Just signed, where the home is an older one.
-    tags = client.get_model_version(MODEL, version.version).tags
-    signed = check_tags(version.version, tags, trusted)
-    if signed.verdict != verdict_digest(client, version):
-        raise NotTrustedError(f"{location}: its signature is of another verdict, not of its own")
-    return signed
+    version = client.get_model_version(MODEL, version.version)
+    verdict, digest = verdict_if_any(client, version)
+    signed = check_tags(version.version, version.tags, trusted)
+    if signed.verdict != digest:
+        raise NotTrustedError(
+            f"version {version.version}: its signature is of another verdict, not of its own"
+        )
+    return signed, verdict
 
 
 def check_tags(
@@ -83,13 +90,29 @@ def check_tags(
     return signed
 
 
-def verdict_digest(client: "MlflowClient", version: "ModelVersion") -> str:
-    """SHA-256 of a version's `verdict.json`; empty if it has no verdict.
+def check_envelope(number: int, digest: str, envelope: str, settings: Settings) -> None:
+    """As `check_signed`, of a version that was fetched before: without asking the registry.
+
+    Args:
+        number: the version's.
+        digest: of the model's folder.
+        envelope: its signature.
+        settings: where the trusted keys are.
+
+    Raises:
+        NotTrustedError: nobody who is trusted here has signed that model.
+    """
+    tags = {"digest": digest, **({SIGNATURE_TAG: envelope} if envelope else {})}
+    check_tags(str(number), tags, trusted_keys(settings))
+
+
+def verdict_if_any(client: "MlflowClient", version: "ModelVersion") -> tuple[Verdict | None, str]:
+    """A version's verdict and the SHA-256 of its `verdict.json`; None and "" if it has none.
 
     Raises:
         InputError: as `version_verdict`.
     """
-    return version_verdict(client, version)[1] if "verdict" in version.tags else ""
+    return version_verdict(client, version) if "verdict" in version.tags else (None, "")
 
 
 def signing_key(client: "MlflowClient", settings: Settings) -> "Ed25519PrivateKey":
@@ -158,7 +181,7 @@ def _sign_older(client: "MlflowClient", settings: Settings) -> None:
     damaged: tuple[type[Exception], ...] = (InputError, *faults())
     for version in older:
         try:
-            verdict = verdict_digest(client, version)
+            _, verdict = verdict_if_any(client, version)
         except damaged as error:  # one of them must not keep the others
             logger.warning("version %s is not signed: %s", version.version, error)
             continue

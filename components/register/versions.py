@@ -22,7 +22,7 @@ from components.register.connection import (
 from components.register.evidence import LINEAGE_TAGS
 from components.register.files import fetch_model, version_verdict
 from components.register.ledger import LEDGER, production_stack, read_ledger
-from components.register.signature import SIGNATURE_TAG
+from components.register.signature import SIGNATURE_TAG, Signed
 from components.register.trust import check_signed, check_tags, keys_here
 from components.scoring import Verdict
 
@@ -119,14 +119,20 @@ def download(version: int | str, target: Path, settings: Settings) -> Path:
             trusted here has signed it.
         Unavailable: MLflow failed.
     """
+    download_signed(version, target, settings)
+    return target
+
+
+def download_signed(version: int | str, target: Path, settings: Settings) -> Signed:
+    """As `download`; what the signature says of what is in `target` now."""
     with mlflow_client(settings) as client:
         registered = get_version(client, version)
-        check_signed(client, registered, settings)
-        if target.is_dir() and tree_digest(target) == registered.tags.get("digest"):
-            return target
+        signed, _ = check_signed(client, registered, settings)
+        if target.is_dir() and tree_digest(target) == signed.digest:
+            return signed
         with atomic_path(target) as path, tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            shutil.move(fetch_model(client, registered, Path(folder)), path)
-        return target
+            shutil.move(fetch_model(client, registered.version, signed.digest, Path(folder)), path)
+        return signed
 
 
 def verdict_of(version: int | str, settings: Settings) -> Verdict:
@@ -141,8 +147,9 @@ def verdict_of(version: int | str, settings: Settings) -> Verdict:
         raise InputError(f"{version}: no version of {MODEL} is registered yet")
     with mlflow_client(settings) as client:
         registered = get_version(client, version)
-        verdict = version_verdict(client, registered)[0]
-        check_signed(client, registered, settings)
+        _, verdict = check_signed(client, registered, settings)
+        if verdict is None:
+            raise InputError(f"version {registered.version}: has no verdict")
         return verdict
 
 

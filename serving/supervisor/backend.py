@@ -1,11 +1,11 @@
 """Triton with the served versions on it, steered by a thread of its own."""
 
-import contextlib
 import fcntl
 import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -14,13 +14,14 @@ from components.config import Settings
 from components.conversation import Seconds
 from components.register import NotTrustedError
 from serving.errors import NotReadyError, RefusedError
-from serving.lineup import Lineup, Served, read_pointer
+from serving.lineup import Lineup, Served
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.registry_follower import (
     Follower,
     NoProductionError,
     fetch_production,
     fetched_folder,
+    read_last,
 )
 from serving.supervisor.rollout import Rollout
 from serving.triton.environment import TritonEnvironment
@@ -98,6 +99,7 @@ class Backend:
             traffic=self._traffic,
             host=self._host,
             server=self.server,
+            read_last=partial(read_last, settings=self._settings),
         )
         return urls
 
@@ -137,11 +139,14 @@ class Backend:
         except (NoProductionError, NotTrustedError):  # a key that leaked is trusted no longer
             raise
         except MoodlineError as error:
-            with contextlib.suppress(InputError):
-                last = read_pointer(self._pointer)
-                logger.warning("what was served last is served again: %s", error)
-                return Lineup(last.roles)
-            raise
+            try:
+                last = read_last(self._pointer, self._settings)
+            except NotTrustedError:
+                raise
+            except InputError:
+                raise error from None
+            logger.warning("what was served last is served again: %s", error)
+            return Lineup(last.roles)
 
     def _run(self, first: Lineup[Served]) -> None:
         logged = ""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from components.base import InputError, MoodlineError, Refused
 from components.config import Settings
-from serving.lineup import Lineup, Role, Served, halt_path, read_halt
+from components.register import NotTrustedError
+from serving.lineup import Lineup, Role, Served, halt_path, read_halt, read_pointer
 from serving.settings import TrafficSettings
 
 logger = logging.getLogger(__name__)
@@ -32,13 +33,45 @@ def fetch(version: int, settings: Settings) -> Served:
         MoodlineError: there is none, its files are not those that were registered, or MLflow
             failed.
     """
-    from components.register import download, show
+    from components.register import download_signed, show
 
     folder = fetched_folder(settings) / str(version)
     with contextlib.suppress(FileNotFoundError):
         os.utime(folder)  # the clean-up keeps what is recent
-    known = show(version, settings)
-    return Served(version, download(version, folder, settings), known.digest, known.verdict)
+    verdict = show(version, settings).verdict
+    signed = download_signed(version, folder, settings)
+    return Served(version, folder, signed.digest, verdict, signed.envelope)
+
+
+def check_trusted(served: Served, settings: Settings) -> None:
+    """See that a version which was fetched before is signed with a key that is trusted now.
+
+    Raises:
+        NotTrustedError: it is not.
+    """
+    from components.register import check_envelope
+
+    check_envelope(served.version, served.digest, served.signature, settings)
+
+
+def read_last(pointer: Path, settings: Settings) -> Lineup[Served]:
+    """What was served last, without the versions on trial that are trusted no longer.
+
+    Raises:
+        InputError: nothing was served.
+        NotTrustedError: the version in production is trusted no longer.
+    """
+    last, roles = read_pointer(pointer), {}
+    for role, served in last.roles.items():
+        try:
+            if served.signature:  # 0.1 left none there
+                check_trusted(served, settings)
+            roles[role] = served
+        except NotTrustedError as error:
+            if role == "production":
+                raise
+            logger.warning("%s is not served: %s", role, error)
+    return Lineup(roles, last.refused, last.revivals)
 
 
 def fetch_production(settings: Settings) -> Served:
@@ -100,12 +133,12 @@ class Follower:
     def _ask(self) -> None:
         self._log_what_is_gone()
         self._roll_back_halted()
-        production = self._aliased("production") or self.desired.production
+        production = self._followed("production") or self.desired.production
         self.desired = Lineup({**self.desired.roles, "production": production})
         roles: dict[Role, Served] = {"production": production}
-        if self._traffic.canary_share and (staging := self._on_trial("staging")):
+        if self._traffic.canary_share and (staging := self._followed("staging")):
             roles["staging"] = staging
-        candidate = self._on_trial("candidate") if self._traffic.shadow_share else None
+        candidate = self._followed("candidate") if self._traffic.shadow_share else None
         if candidate and candidate.version not in {served.version for served in roles.values()}:
             roles["candidate"] = candidate  # else it answers already
         self.desired = Lineup(roles)
@@ -132,17 +165,26 @@ class Follower:
         version = alias_version(alias, self._settings)
         if version is None:
             return None
-        return self.desired.versions().get(version) or fetch(version, self._settings)
+        served = self.desired.versions().get(version)
+        if served is not None:
+            with contextlib.suppress(NotTrustedError):  # or someone has signed it again
+                check_trusted(served, self._settings)
+                return served
+        return fetch(version, self._settings)
 
-    def _on_trial(self, alias: Role) -> Served | None:
+    def _followed(self, alias: Role) -> Served | None:
         """As `_aliased`; None if it is refused, so that the others are followed all the same."""
         try:
-            return self._aliased(alias)
+            served = self._aliased(alias)
         except InputError as error:
             if self._refused.get(alias) != str(error):  # once, not every few seconds
-                logger.warning("%s is not served: %s", alias, error)
+                going_on = f"; version {self.desired.production.version} stays served"
+                end = going_on if alias == "production" else ""
+                logger.warning("%s is not served: %s%s", alias, error, end)
             self._refused[alias] = str(error)
             return None
+        self._refused.pop(alias, None)
+        return served
 
     def _roll_back_halted(self) -> None:
         """Take a halted canary out of staging in the registry, with the reason. Once the registry

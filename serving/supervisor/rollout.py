@@ -10,7 +10,7 @@ Triton is restarted. A version on trial (staging or candidate) that fails twice 
 
 import logging
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from components.base import InputError
@@ -52,6 +52,7 @@ class Rollout:
         traffic: how often to ask, and how long a version drains.
         host: how Triton runs the model.
         server: the Triton that this process started, if there is one.
+        read_last: reads from the pointer what another copy, or this one before, left serving.
 
     Attributes:
         lineup: what is served.
@@ -67,6 +68,7 @@ class Rollout:
         traffic: TrafficSettings,
         host: HostSettings,
         server: TritonServer | None = None,
+        read_last: Callable[[Path], Lineup[Served]] = read_pointer,
     ) -> None:
         self._fleet = Fleet(urls, server, host)
         self._repository = repository
@@ -74,6 +76,7 @@ class Rollout:
         self._pointer = pointer
         self._traffic = traffic
         self._host = host
+        self._read_last = read_last
         self._versions: dict[int, RolloutVersion] = {}
         self.lineup: Lineup[Served] | None = None
         self._last: Lineup[Served] | None = None
@@ -116,7 +119,7 @@ class Rollout:
     def _resume(self) -> None:
         """Go on with what another copy left serving, if at least one Triton still answers."""
         try:
-            last = read_pointer(self._pointer)
+            last = self._read_last(self._pointer)
             golden = {v: read_golden(s.folder) for v, s in last.versions().items()}
             self._last = last
             answering = [

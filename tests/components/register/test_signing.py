@@ -247,3 +247,36 @@ def test_two_at_once_make_one_key(settings: Settings) -> None:
         keys = list(pool.map(lambda _: signing_key(client_of(settings), settings), range(8)))
     assert len({key.private_bytes_raw() for key in keys}) == 1
     assert sorted(p.suffix for p in signing_folder(settings).iterdir()) == [".pem", ".pub"]
+
+
+def test_tags_that_change_between_two_looks_bring_no_other_model(
+    settings: Settings, add_version: Add, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever may write MLflow gives a forged version honest papers right after the first look."""
+    from components.register import versions
+
+    one = add_version(settings)
+    client = client_of(settings)
+    for tag in ("verdict", SIGNATURE_TAG):
+        client.delete_model_version_tag("moodline", str(one), tag)
+    sign_version(one, settings, actor="ann", reason="made by hand, without a gate")
+    honest = client.get_model_version("moodline", str(one)).tags
+    look = versions.get_version
+
+    def papers(number: int, tags: dict[str, str]) -> None:
+        for name in ("digest", SIGNATURE_TAG):
+            client.set_model_version_tag("moodline", str(number), name, tags[name])
+
+    forged = forge(settings, tmp_path, 905)
+    lying = client.get_model_version("moodline", str(forged)).tags
+
+    def look_and_lose(client: Any, version: int | str) -> Any:
+        papers(forged, lying)
+        seen = look(client, version)
+        papers(forged, honest)
+        return seen
+
+    monkeypatch.setattr(versions, "get_version", look_and_lose)
+    with pytest.raises(InputError, match="its files have digest"):
+        download(forged, tmp_path / "fetched", settings)
+    assert not (tmp_path / "fetched").exists()
