@@ -3,6 +3,8 @@
 From the environment: `MOODLINE_SERVE_*`, `MOODLINE_TRAFFIC_*` and `MOODLINE_TRITON_*`.
 """
 
+import ipaddress
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -12,7 +14,6 @@ from pydantic_settings import SettingsConfigDict
 from components.base import database_address, sqlite_url
 from components.config import Environment
 from components.conversation import Seconds
-from serving.hosts import host_names
 
 LOAD_SECONDS: Seconds = 120.0
 """How long Triton may load a version before the version is refused."""
@@ -22,6 +23,12 @@ ENGINE_SECONDS: Seconds = 1800.0
 
 SMALL_UPLOAD_BYTES = 1_000_000
 """An upload of up to so many bytes is held in memory while it is received, a larger one on disk."""
+
+
+ANY_HOST = "*"
+"""Among the hosts: any name."""
+
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*", re.ASCII)
 
 
 class ChildEnvironment(Environment):
@@ -185,3 +192,31 @@ class HostSettings(Environment):
     def load_seconds(self) -> Seconds:
         """The longest that loading a version may take."""
         return ENGINE_SECONDS if self.gpu else LOAD_SECONDS
+
+
+def host_names(listed: str) -> frozenset[str]:
+    """The names of a list, in lower case.
+
+    Args:
+        listed: names or addresses, separated by commas; `*` stands for any.
+
+    Raises:
+        ValueError: one of them is no host's name, as browsers send it.
+    """
+    names = frozenset(name.strip().lower() for name in listed.split(",")) - {""}
+    for name in sorted(names - {ANY_HOST}):
+        if not (is_address(name) or _NAME.fullmatch(name)):
+            raise ValueError(
+                f"{name[:100]!r} is no host's name; write moodline.example.com alone, without"
+                " scheme, port, path or a dot at its end, or * for any name"
+            )
+    return names
+
+
+def is_address(name: str) -> bool:
+    """Whether this is an IP address, without brackets."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -15,21 +15,21 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
 from serving.api.alignment import Alignment
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
+from serving.api.middleware import HttpMiddleware
 from serving.api.origin import OriginCheck
 from serving.api.pages import PAGES
 from serving.api.routes import CORRELATION, OWN_DEADLINE, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
 from serving.engine.scheduling import Work
-from serving.hosts import ANY_HOST
-from serving.settings import ServeSettings
+from serving.settings import ANY_HOST, ServeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     return app
 
 
-class RequestRecord:
+class RequestRecord(HttpMiddleware):
     """ASGI middleware: gives each request an id, a span, its counts and one line in the log.
 
     The id is the service's own. The one that the sender gave the request correlates it with the
@@ -116,14 +116,8 @@ class RequestRecord:
     nothing of a request's content.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         began = time.monotonic()
         status = 500
         headers = {

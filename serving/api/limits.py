@@ -1,5 +1,6 @@
 """Checks before a request's body is read: its sender, its sender's rate, its size."""
 
+import ipaddress
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -8,6 +9,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import DatabaseAwayError, InputError
+from serving.api.middleware import HttpMiddleware
 from serving.api.rate_limit import count_request
 from serving.engine.scheduling import NOBODY, Places, Sender
 from serving.keys import Keys
@@ -28,20 +30,17 @@ REVIEWER = "moodline.reviewer"
 RETRY_SECONDS = "5"
 
 
-class MaxBodySize:
+class MaxBodySize(HttpMiddleware):
     """ASGI middleware: answers 413 to a body of more than `max_bytes`, or than the lower limit of
     its path in `smaller`."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, smaller: Mapping[str, int]) -> None:
-        self.app = app
+        super().__init__(app)
         self.max_bytes = max_bytes
         self.smaller = smaller
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         limit = self.smaller.get(scope["path"], self.max_bytes)
         size = f"{limit / 1e6:g} megabytes" if limit >= 1e6 else f"{limit / 1e3:g} kilobytes"
         setting = "" if limit < self.max_bytes else " (MOODLINE_MAX_UPLOAD_MEGABYTES)"
@@ -70,23 +69,24 @@ class MaxBodySize:
             await refuse(receive, send, 413, detail, drain=2 * limit - read if more else 0)
 
 
-class ConcurrentUploads:
+class ConcurrentUploads(HttpMiddleware):
     """ASGI middleware: answers 429 while `max_uploads` large bodies, or bodies without an announced
-    length, are being received, or the share of the sender's key in them.
+    length, are being received, or the sender's share in them: of its key, or where there are no
+    keys of its address.
 
     A body is written to the disk before anything can say that too many recordings are waiting.
     """
 
     def __init__(self, app: ASGIApp, max_uploads: int) -> None:
-        self.app = app
+        super().__init__(app)
         self._receiving = Places(max_uploads)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http" or not _is_large(scope):
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        if not _is_large(scope):
             await self.app(scope, receive, send)
             return
-        sender = sender_of(scope)
+        sender = scope.get(SENDER) or Sender(_network(scope), shares=True)
         if not self._receiving.has_room(sender):
             detail = "too many uploads are being received; try again later"
             drain = announced_bytes(scope) or 2 * SMALL_UPLOAD_BYTES
@@ -104,19 +104,15 @@ class ConcurrentUploads:
             await self.app(scope, receive_and_leave, send)
 
 
-class KeyCheck:
+class KeyCheck(HttpMiddleware):
     """ASGI middleware: only known keys may ask `/v1/…`, each as often as its limit allows.
 
     Where no keys are set (`app.state.keys` is None) everybody may.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        checked = scope["type"] == "http" and scope["path"].startswith("/v1/")
-        keys: Keys | None = scope["app"].state.keys if checked else None
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        keys: Keys | None = scope["app"].state.keys if scope["path"].startswith("/v1/") else None
         scope[REVIEWER] = keys is None
         if keys is None:
             await self.app(scope, receive, send)
@@ -155,6 +151,15 @@ def sender_of(scope: Scope) -> Sender:
     """Whose key was sent."""
     sender: Sender = scope.get(SENDER, NOBODY)
     return sender
+
+
+def _network(scope: Scope) -> str:
+    """The sender's address; of IPv6 the half that its provider gave it, and empty if unknown."""
+    host, *_ = scope.get("client") or ("",)
+    try:
+        return str(ipaddress.IPv6Network((host.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return str(host)
 
 
 def announced_bytes(scope: Scope) -> int | None:

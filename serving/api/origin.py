@@ -13,17 +13,18 @@ because a gateway may add the key to all that it lets through.
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from serving.api.limits import OWNER, refuse
-from serving.hosts import ANY_HOST, is_address
+from serving.api.middleware import HttpMiddleware
+from serving.settings import ANY_HOST, is_address
 
 NOWHERE: tuple[str, int | None] = ("", None)
 
 NOT_OURS = "MOODLINE_SERVE_HOSTS; its operator lists names there, or sets API keys"
 
 
-class OriginCheck:
+class OriginCheck(HttpMiddleware):
     """ASGI middleware: answers 403 to requests of other sites' pages. It stands behind `KeyCheck`.
 
     `app.state.hosts` has the names by which the service may be asked, and whose pages may ask it:
@@ -31,19 +32,14 @@ class OriginCheck:
     Addresses and `localhost` need not be there for the service itself.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        fault = ""
-        if scope["type"] == "http":
-            state = scope["app"].state
-            fault = _cross_site(scope)
-            if not fault and not scope.get(OWNER):
-                fault = _foreign_origin(scope, state.hosts)
-            if not fault and state.keys is None:
-                fault = _foreign_host(scope, state.hosts)
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        state = scope["app"].state
+        fault = _cross_site(scope)
+        if not fault and not scope.get(OWNER):
+            fault = _foreign_origin(scope, state.hosts)
+        if not fault and state.keys is None:
+            fault = _foreign_host(scope, state.hosts)
         if fault:
             await refuse(receive, send, 403, fault)
             return

@@ -8,11 +8,12 @@ import asyncio
 import time
 from typing import Any
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from components.conversation import Seconds
 from serving.api.limits import refuse
+from serving.api.middleware import HttpMiddleware
 
 HEAD_SECONDS: Seconds = 20.0
 """The longest from a connection's first moment, or from a further request's first byte, to the end
@@ -20,23 +21,18 @@ of the request's head."""
 
 PATIENCE: Seconds = 30.0
 LEAST_BYTES_A_SECOND = 20_000
-"""A body is waited for so many seconds, and a second more for so many bytes that have come."""
+"""A body is waited for so many seconds, and a second more for so many bytes that have come; but
+never longer at a time than at its beginning, however much came before."""
 
 
-class LeastRate:
+class LeastRate(HttpMiddleware):
     """ASGI middleware: answers 408 to a body that comes too slowly.
 
     Only the time counts in which the sender is waited for.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one connection."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
         left, more, late = PATIENCE, True, False
 
         async def receive_in_time() -> Message:
@@ -53,6 +49,7 @@ class LeastRate:
                 return {"type": "http.disconnect"}
             left -= time.monotonic() - began
             left += len(message.get("body", b"")) / LEAST_BYTES_A_SECOND
+            left = min(left, PATIENCE)
             more = bool(message.get("more_body", False))
             return message
 

@@ -28,8 +28,7 @@ from components.config import Profile, Settings
 from components.conversation import Seconds
 from serving.errors import NotReadyError
 from serving.lineup import Served
-from serving.private_folder import PrivateFolder
-from serving.processes import FOR_THE_OWNER_ONLY, Child, free_ports
+from serving.processes import FOR_THE_OWNER_ONLY, Child, PrivateFolder, free_ports
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
 from serving.supervisor.checks import check_configuration

@@ -14,8 +14,7 @@ from pathlib import Path
 from components.base import InputError
 from components.conversation import Seconds
 from serving.errors import NotReadyError
-from serving.private_folder import PrivateFolder
-from serving.processes import Child, free_ports, port_is_free
+from serving.processes import Child, PrivateFolder, free_ports, port_is_free
 from serving.triton.control import TritonControl
 from serving.triton.environment import TritonEnvironment
 

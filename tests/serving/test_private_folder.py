@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from serving.private_folder import PrivateFolder
+from serving.processes import PrivateFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 
 OWNER = """
 import time
 from pathlib import Path
-from serving.private_folder import PrivateFolder
+from serving.processes import PrivateFolder
 
 folder = PrivateFolder()
 (folder.path / "models").symlink_to("/")
@@ -74,7 +74,7 @@ def test_a_socket_s_address_is_never_too_long(monkeypatch: pytest.MonkeyPatch) -
     """As long a folder for temporary files as is taken, and the longest user id."""
     monkeypatch.setattr("os.geteuid", lambda: 2**32 - 2)
     monkeypatch.setattr("tempfile.mkdtemp", lambda prefix, dir: f"{dir}/{prefix}{'x' * 8}")
-    monkeypatch.setattr("serving.private_folder._lock", lambda _: 1_000_000)
+    monkeypatch.setattr("serving.processes._lock", lambda _: 1_000_000)
     monkeypatch.setattr("tempfile.tempdir", "/" + "t" * 54)
     folder = PrivateFolder().path
     assert folder.parent == Path("/" + "t" * 54)

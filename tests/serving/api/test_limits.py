@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
+from fastapi import FastAPI
 from starlette.types import Message
 
 from serving.api.app import create_app
@@ -107,39 +108,56 @@ def test_only_so_many_large_uploads_are_received_at_a_time(url: str) -> None:
     assert wait_until(lambda: send().status_code == 503, 10), "a sender who went makes room"
 
 
+async def uploads(app: FastAPI, senders: list[tuple[str, str]]) -> list[int]:
+    """The statuses of uploads that are under way together: each sender's address and key."""
+    go, statuses = asyncio.Event(), []
+
+    async def upload(address: str, key: str) -> None:
+        async def receive() -> Message:
+            await go.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        headers = {"authorization": f"Bearer {key}", "content-length": "5000000"}
+        form = {"content-type": "multipart/form-data; boundary=x"}
+        await app(
+            {
+                "type": "http", "method": "POST", "path": "/v1/analyze", "query_string": b"",
+                "headers": [(k.encode(), v.encode()) for k, v in {**headers, **form}.items()],
+                "client": (address, 50_000),
+            },
+            receive,
+            send,
+        )  # fmt: skip
+
+    tasks = [asyncio.create_task(upload(*sender)) for sender in senders]
+    await asyncio.sleep(0.05)
+    go.set()
+    await asyncio.gather(*tasks)
+    return sorted(statuses)
+
+
 def test_a_key_leaves_room_for_uploads_of_others(tmp_path: Path) -> None:
     """Of four places one key gets two, as long as there is another key."""
-    keys = {name: add_key(tmp_path / "keys", name) for name in ("one", "two")}
+    one, two = (add_key(tmp_path / "keys", name) for name in ("one", "two"))
     app = create_app(10_000_000, 4)
     app.state.keys = Keys(tmp_path / "keys")
+    senders = [("10.0.0.1", key) for key in (one, one, one, two)]
+    assert asyncio.run(uploads(app, senders)) == [429, 499, 499, 499]
 
-    async def scene() -> list[int]:
-        go, statuses = asyncio.Event(), []
 
-        async def upload(name: str) -> None:
-            async def receive() -> Message:
-                await go.wait()
-                return {"type": "http.disconnect"}
-
-            async def send(message: Message) -> None:
-                if message["type"] == "http.response.start":
-                    statuses.append(message["status"])
-
-            headers = {"authorization": f"Bearer {keys[name]}", "content-length": "5000000"}
-            form = {"content-type": "multipart/form-data; boundary=x"}
-            await app(
-                {
-                    "type": "http", "method": "POST", "path": "/v1/analyze", "query_string": b"",
-                    "headers": [(k.encode(), v.encode()) for k, v in {**headers, **form}.items()],
-                },
-                receive,
-                send,
-            )  # fmt: skip
-
-        tasks = [asyncio.create_task(upload(name)) for name in ("one", "one", "one", "two")]
-        await asyncio.sleep(0.05)
-        go.set()
-        await asyncio.gather(*tasks)
-        return statuses
-
-    assert sorted(asyncio.run(scene())) == [429, 499, 499, 499]
+@pytest.mark.parametrize(
+    ("crowd", "other"),
+    [
+        (["10.0.0.1"] * 3, "10.0.0.2"),
+        (["2001:db8::1", "2001:db8::2", "2001:db8::ffff:3"], "2001:db8:0:1::1"),
+    ],
+)
+def test_without_keys_an_address_leaves_room_for_others(crowd: list[str], other: str) -> None:
+    """Of four places one address gets two; a host has all of its half of an IPv6 address."""
+    senders = [(address, "") for address in (*crowd, other)]
+    statuses = asyncio.run(uploads(create_app(10_000_000, 4), senders))
+    assert statuses == [429, 499, 499, 499]

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.client import HTTPConnection
 
@@ -99,6 +100,23 @@ def test_an_honest_sender_is_answered_again_and_again(server: tuple[str, int]) -
     assert [ask(client) for _ in range(3)] == [422] * 3
     assert client.sock is connection
     client.close()
+
+
+@pytest.mark.timeout(30)
+def test_what_was_sent_fast_buys_no_long_wait(
+    server: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A megabyte at once is worth 50 s of the least rate, and still no more than `PATIENCE`."""
+    monkeypatch.setattr(slow_senders, "LEAST_BYTES_A_SECOND", 20_000)
+    with socket.create_connection(server) as connection:
+        head = "POST /v1/analyze HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 999999\r\n"
+        form = "Content-Type: multipart/form-data; boundary=x\r\n\r\n"
+        part = '--x\r\nContent-Disposition: form-data; name="audio"; filename="a.wav"\r\n\r\n'
+        connection.sendall(f"{head}{form}{part}".encode() + bytes(900_000))
+        began = time.monotonic()
+        answer = to_the_end(connection)
+    assert answer.startswith(b"HTTP/1.1 408")
+    assert time.monotonic() - began < 5
 
 
 def test_only_the_time_in_which_the_sender_is_waited_for_counts(
