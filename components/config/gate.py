@@ -4,7 +4,7 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 
     min_accuracy: 0.60
     max_teer: 0.35
-    no_regression: {accuracy: 0.02, macro_f1: 0.02, teer: 0.02}
+    no_regression: {accuracy: {20: 0.04, 150: 0.02}, macro_f1: 0.04, teer: 0.04}
     slices:
       sex: {min_accuracy: 0.50}
     behaviour: {silence: 0.95, filler: 0.95}
@@ -13,38 +13,97 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from components.base import InputError, first_fault, parse_yaml, read_text
-from components.config.parts import Count, Frozen, Positive, Share
+from components.config.parts import Count, Frozen, Positive, Share, added
 from components.conversation import EMOTIONS, Emotion
 
 T = TypeVar("T", bound=BaseModel)
+
+Rate = Literal["accuracy", "uar", "macro_f1", "weighted_f1", "teer", "steer"]
+
+
+def _margin(value: Any) -> Any:
+    margins = value if isinstance(value, dict) else {1: value}
+    good = margins and all(
+        str(count).isdigit()
+        and int(count) > 0
+        and type(margin) in (int, float)
+        and 0 <= margin <= 1
+        for count, margin in margins.items()
+    )
+    if not good:
+        kinds = "a number from 0 to 1, or such a number for each least number of conversations"
+        raise PydanticCustomError("margin", f"Input should be {kinds}")
+    return value
+
+
+Margin = Annotated[float | dict[int, float], BeforeValidator(_margin)]
+"""How much worse a rate may be; or from how many conversations on how much: {20: 0.04, 150: 0.02}.
+A large test set can hold a model to less."""
 
 
 class NoRegression(Frozen):
     """How much worse than production a model may be, on the same utterances: margins.
 
-    The one-sided 95 % lower bound of the difference, from a paired bootstrap over conversations,
-    must be above −margin; of an error rate's, the upper bound below the margin.
+    The one-sided 95 % bounds of the difference, from a paired bootstrap over conversations, are
+    held against −margin: the check passes if both lie above it, and fails if both lie below. Of an
+    error rate it is the margin, the other way round.
 
     Attributes:
+        decides: the rate whose check counts; the other checks are reported beside it. Several that
+            all must pass would refuse an equal model more often the more there are. Default: the
+            first one with a margin, in the order that they have here.
         min_conversations: with fewer of them the bootstrap says little, and a person must decide.
     """
 
-    accuracy: Share | None = None
-    uar: Share | None = None
-    macro_f1: Share | None = None
-    weighted_f1: Share | None = None
-    teer: Share | None = None
-    steer: Share | None = None
-    min_conversations: Count = 10
+    accuracy: Margin | None = None
+    uar: Margin | None = None
+    macro_f1: Margin | None = None
+    weighted_f1: Margin | None = None
+    teer: Margin | None = None
+    steer: Margin | None = None
+    decides: Annotated[Rate | None, added()] = None
+    min_conversations: Count = 20
 
-    def margins(self) -> dict[str, float]:
-        """The margin of each rate that is compared."""
-        return self.model_dump(exclude={"min_conversations"}, exclude_none=True)
+    @model_validator(mode="after")
+    def _decides_by_a_margin(self) -> Self:
+        if self.decides is not None and getattr(self, self.decides) is None:
+            raise ValueError(f"decides by {self.decides}, which has no margin; give it one")
+        return self
+
+    def margins(self, conversations: int) -> dict[str, float]:
+        """The margin of each rate that is compared, with so many conversations to test on."""
+        set_ones = {name: getattr(self, name) for name in get_args(Rate)}
+        return {
+            name: _margin_at(margin, conversations)
+            for name, margin in set_ones.items()
+            if margin is not None
+        }
+
+    @property
+    def deciding(self) -> str | None:
+        """The rate whose check counts; None where none is compared."""
+        return self.decides or next(iter(self.margins(0)), None)
+
+
+def _margin_at(margin: float | dict[int, float], conversations: int) -> float:
+    """Of fewer conversations than any that is named, the margin of the fewest."""
+    if not isinstance(margin, dict):
+        return margin
+    reached = [count for count in margin if count <= conversations]
+    return margin[max(reached, default=min(margin))]
 
 
 class Slice(Frozen):
@@ -55,17 +114,28 @@ class Slice(Frozen):
     """
 
     min_accuracy: Share
-    min_utterances: Count = 10
+    min_utterances: Count = 50
 
 
 class Slices(Frozen):
-    """Ways to cut the test set: see `components.evaluate.slices`."""
+    """Ways to cut the test set: see `components.evaluate.slices`.
+
+    Attributes:
+        columns: by the values of a column of the corpus' manifest: a customer, a channel.
+    """
 
     sex: Slice | None = None
     fold: Slice | None = None
     style: Slice | None = None
     length: Slice | None = None
     asr_confidence: Slice | None = None
+    columns: Annotated[dict[str, Slice] | None, added()] = None
+
+    def named(self) -> dict[str, Slice]:
+        """Each slicing that is asked for, by its dotted name: `sex`, `columns.customer`."""
+        columns = {f"columns.{name}": limits for name, limits in (self.columns or {}).items()}
+        own = {name: limits for name, limits in self if isinstance(limits, Slice)}
+        return own | columns
 
 
 class Behaviour(Frozen):
@@ -110,6 +180,8 @@ class GateSettings(Frozen):
         max_teer, max_steer: by the default convention.
         max_ece: the expected calibration error.
         max_megabytes: of the files that are served.
+        own: checks of your own, by the names of their entry points, each with what it is given;
+            see `components.evaluate.own`.
     """
 
     min_accuracy: Share | None = None
@@ -123,6 +195,7 @@ class GateSettings(Frozen):
     behaviour: Behaviour | None = None
     latency: Latency | None = None
     max_megabytes: Positive | None = None
+    own: Annotated[dict[str, dict[str, Any]] | None, added()] = None
 
     @field_validator("min_f1", mode="before")
     @classmethod
@@ -172,7 +245,15 @@ def _unknown_check(error: ValidationError, within: tuple[str, ...]) -> str | Non
         inner = [str(part) for part in loc[len(within) :]]
         group: type[BaseModel] = GateSettings
         for part in inner[:-1]:
-            kinds = get_args(group.model_fields[part].annotation)
-            group = next(k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel))
+            field = group.model_fields.get(part)
+            # No field of the group: a name within a mapping, all of which have the same settings.
+            group = (field and _settings_in(field.annotation)) or group
         return f"unknown check {'.'.join(inner)!r}; known: {', '.join(group.model_fields)}"
     return None
+
+
+def _settings_in(annotation: Any) -> type[BaseModel] | None:
+    """The settings within an annotation such as `dict[str, Slice] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_settings_in, get_args(annotation))), None)

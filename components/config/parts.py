@@ -1,7 +1,7 @@
 """The parts of a profile: the models and the numbers of each step."""
 
 import hashlib
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -12,7 +12,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 Device = Literal["auto", "cpu", "cuda"]
-Part = Literal["training", "validation", "test"]
+Part = Literal["training", "validation", "test", "holdout"]
+
+
+def added() -> Any:
+    """A field that profiles of before lack. Where it is not set it is not written, so that their
+    digest, which names finished work, stays what it was."""
+    return Field(exclude_if=lambda value: value is None)
 
 
 class Frozen(BaseModel):
@@ -117,7 +123,11 @@ class TrainSettings(Frozen):
 class ProtocolSettings(Frozen):
     """What is held out to test the model, and what to choose it; the rest is trained on.
 
-    Each of the two parts is a fold of the corpus, or a share of its recordings: those whose name's
+    A gate that judges every model on one test part chooses by it, and in time by its chances. So a
+    holdout may be set aside that no gate reads; `moodline evaluate --fold holdout` does, now and
+    then.
+
+    Each of the parts is a fold of the corpus, or a share of its recordings: those whose name's
     hash falls into it. So a recording keeps its part when the corpus grows or shrinks. (A share
     looks at names only: a speaker of several recordings may be in both parts. To prevent that, give
     each speaker's recordings a fold.)
@@ -127,37 +137,49 @@ class ProtocolSettings(Frozen):
     Attributes:
         test_share: of the recordings, for instance 0.2, instead of `test_fold`.
         validation_share: of all recordings, instead of `validation_fold`.
+        holdout_fold, holdout_share: likewise, if there is to be one.
     """
 
     test_fold: str | None = None
     test_share: HeldOut | None = None
     validation_fold: str | None = None
     validation_share: HeldOut | None = None
+    holdout_fold: Annotated[str | None, added()] = None
+    holdout_share: Annotated[HeldOut | None, added()] = None
 
     @model_validator(mode="after")
     def _are_two_parts(self) -> Self:
         for part, fold, share in (
             ("test", self.test_fold, self.test_share),
             ("validation", self.validation_fold, self.validation_share),
+            ("holdout", self.holdout_fold, self.holdout_share),
         ):
-            if (fold is None) == (share is None):
+            both, none = None not in (fold, share), fold is share is None
+            if both or (none and part != "holdout"):
                 raise ValueError(f"give either {part}_fold or {part}_share")
             if fold == FEEDBACK:
                 raise ValueError(f"what came back from traffic ({FEEDBACK}) is only trained on")
-        if (self.test_share or 0) + (self.validation_share or 0) >= 1:
-            raise ValueError("test_share and validation_share leave nothing to train on")
+        if self.holdout_fold and self.holdout_fold in (self.test_fold, self.validation_fold):
+            raise ValueError(f"{self.holdout_fold} cannot be the holdout and another part, too")
+        if sum(s or 0 for s in (self.test_share, self.validation_share, self.holdout_share)) >= 1:
+            shares = "test_share, validation_share and holdout_share"
+            raise ValueError(f"{shares} leave nothing to train on")
         return self
 
     def part(self, recording: str, fold: str) -> Part:
         """Where a recording belongs, by its name and its fold."""
         if fold == FEEDBACK:
             return "training"
-        test_share, position = self.test_share or 0.0, _position(recording)
-        if fold == self.test_fold or position < test_share:
-            return "test"
-        # A position under the test's share is gone already.
-        if fold == self.validation_fold or position < test_share + (self.validation_share or 0):
-            return "validation"
+        position, below = _position(recording), 0.0
+        parts: tuple[tuple[Part, str | None, float | None], ...] = (
+            ("test", self.test_fold, self.test_share),
+            ("validation", self.validation_fold, self.validation_share),
+            ("holdout", self.holdout_fold, self.holdout_share),
+        )
+        for part, held_fold, share in parts:
+            below += share or 0.0  # a position under the shares before is gone already
+            if fold == held_fold or position < below:
+                return part
         return "training"
 
     @property
@@ -169,6 +191,11 @@ class ProtocolSettings(Frozen):
     def validation(self) -> str:
         """The validation part in words, likewise."""
         return self.validation_fold or _share(self.validation_share)
+
+    @property
+    def holdout(self) -> str:
+        """The holdout in words, likewise; empty where there is none."""
+        return self.holdout_fold or (_share(self.holdout_share) if self.holdout_share else "")
 
 
 def _share(share: float | None) -> str:

@@ -1,10 +1,11 @@
 """A corpus on disk: `manifest.jsonl`, one recording a line, and a SegLST reference for each.
 
     {"recording": "call-17", "audio": "audio/call-17.flac", "reference": "reference/call-17.json",
-     "fold": "week-3", "scripted": false}
+     "fold": "week-3", "scripted": false, "customer": "acme"}
 
-Paths are absolute or relative to the manifest. A reference's entries carry `utterance_id`,
-`emotion` and, where known, `sex` ("F" or "M").
+Other columns (`customer`) are kept where they are text, numbers, or true and false. Paths are
+absolute or relative to the manifest. A reference's entries carry `utterance_id`, `emotion` and,
+where known, `sex` ("F" or "M").
 """
 
 import json
@@ -12,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, Strict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 
 from components.base.errors import InputError
 from components.base.files import atomic_path, link_or_copy
@@ -33,6 +34,8 @@ name of each recording. {"feedback-…": {"recording": "…", "labels": {"<utter
 
 
 class _Row(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
     recording: str
     audio: str
     reference: str
@@ -46,6 +49,15 @@ class _Row(BaseModel):
             use = "it names files, and stands in RTTM"
             raise ValueError(f"the name {name!r} must be one word without “/”: {use}")
         return name
+
+    def columns(self) -> tuple[tuple[str, str], ...]:
+        """The other columns, values as JSON writes them."""
+        others = (self.model_extra or {}).items()
+        return tuple(
+            (name, value if isinstance(value, str) else json.dumps(value))
+            for name, value in others
+            if isinstance(value, str | int | float)
+        )
 
 
 class _ReferenceEntry(BaseModel):
@@ -90,7 +102,7 @@ def read_manifest(path: Path) -> list[Recording]:
                 raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
             references[utterance.id] = reference
         recordings[row.recording] = Recording(
-            row.recording, audio.resolve(), row.fold, row.scripted, utterances
+            row.recording, audio.resolve(), row.fold, row.scripted, utterances, row.columns()
         )
     if not recordings:
         raise InputError(f"{path}: names no recording")
@@ -132,7 +144,8 @@ def write_manifest(
                 link_or_copy(recording.audio, temporary / audio)
             row = {"recording": recording.name, "audio": audio, "reference": reference}
             others = {"fold": recording.fold, "scripted": recording.scripted}
-            lines.append(json.dumps(row | others, ensure_ascii=False))
+            row_and_more = {**dict(recording.columns), **row, **others}
+            lines.append(json.dumps(row_and_more, ensure_ascii=False))
             entries = [_entry(utterance) for utterance in recording.utterances]
             text = json.dumps(entries, ensure_ascii=False, indent=1)
             (temporary / reference).write_text(text, encoding="utf-8")

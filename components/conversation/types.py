@@ -192,6 +192,8 @@ class Recording:
     Attributes:
         fold: the part of the corpus that is held out together (IEMOCAP: the session).
         scripted: read from a script (True), improvised (False), not known (None).
+        columns: what else the manifest says of it, each a name and a value: its customer, its
+            channel.
     """
 
     name: str
@@ -199,6 +201,11 @@ class Recording:
     fold: str
     scripted: bool | None
     utterances: tuple[Utterance, ...]
+    columns: tuple[tuple[str, str], ...] = ()
+
+    def column(self, name: str) -> str | None:
+        """What the manifest says in a column of its own; None where it says nothing."""
+        return dict(self.columns).get(name)
 
     @property
     def speakers(self) -> tuple[str, ...]:

@@ -48,10 +48,12 @@ def evaluate(
     confusion.log_confusion_matrix(table["answers"], rows)
     write_json(Path(confusion.path), table)
     write_text(Path(report.path), evaluation.report())
-    write_json(Path(verdict.path), evaluation.verdict.to_json())
-    verdict.metadata["verdict"] = evaluation.verdict.decision
+    judged = evaluation.verdict
+    assert judged is not None, "of the test part there always is a verdict"
+    write_json(Path(verdict.path), judged.to_json())
+    verdict.metadata["verdict"] = judged.decision
     write_turns(Path(predictions.path), evaluation.turns)
-    return evaluation.verdict.decision
+    return judged.decision
 
 
 @dsl.component(base_image=CPU_IMAGE, install_kfp_package=False)

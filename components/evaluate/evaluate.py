@@ -1,22 +1,30 @@
 """A challenger, and the champion in production, on the test fold: numbers, verdict, report."""
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from components.base import InputError, atomic_path, tree_digest
-from components.config import Profile
+from components.config import GateSettings, Profile
 from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns, write_turns
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
+from components.evaluate.own import find_checks
+from components.evaluate.power import gate_power
 from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
+from components.evaluate.slices import check_columns
 from components.fusion import Classifier
 from components.scoring import DEFAULT, Verdict
+
+HeldOutPart = Literal["test", "holdout"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,13 @@ class Evaluation:
 
     Attributes:
         metrics: all numbers, ready for JSON.
+        verdict: the gate's; None of the holdout, which no gate reads.
         turns: the test recordings' turns with the model's emotions.
         recordings: of the test fold.
     """
 
     metrics: dict[str, Any]
-    verdict: Verdict
+    verdict: Verdict | None
     turns: list[Turn]
     recordings: Sequence[Recording] = field(repr=False)
 
@@ -39,9 +48,11 @@ class Evaluation:
         return report_page(self.metrics, self.verdict, self.recordings, self.turns)
 
     def write(self, folder: Path) -> None:
-        """Write `metrics.json`, `verdict.json`, `report.html` and `predictions.json` (SegLST)."""
+        """Write `metrics.json`, `report.html`, `predictions.json` (SegLST), and, if there is a
+        verdict, `verdict.json`."""
         write_json(folder / "metrics.json", self.metrics)
-        write_json(folder / "verdict.json", self.verdict.to_json())
+        if self.verdict is not None:
+            write_json(folder / "verdict.json", self.verdict.to_json())
         write_text(folder / "report.html", self.report())
         write_turns(folder / "predictions.json", self.turns)
 
@@ -54,30 +65,41 @@ def evaluate(
     *,
     champion: Path | None = None,
     synthetic: bool = False,
+    part: HeldOutPart = "test",
     progress: Progress | None = None,
 ) -> Evaluation:
     """Evaluate a model on the profile's test fold, which nothing was fitted or chosen on.
 
+    0. What the gate's comparison can tell is logged, before a model is asked.
     1. The model gives the test recordings' turns their emotions.
     2. Each labelled utterance gets one answer from those turns (none is a wrong one).
     3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
     4. The model in production goes through 1–3 on the same utterances, today.
     5. Where the gate asks for it, since it takes time: answers to changed turns, and times.
-    6. The gate decides.
+    6. The gate decides. On the holdout it is not asked.
 
     Args:
         recordings: the corpus, all folds.
         turns: each recording's turns; only the test fold's are read.
         champion: the folder of the model in production, where there is one.
         synthetic: the corpus is not of real people, and the report must say so.
+        part: what is tested on: the test part, or the holdout, which no gate reads.
         progress: called with the number of turns done and their total.
 
     Raises:
         InputError: the test fold has no labelled utterance, a test recording has no turns entry,
-            or a model or audio cannot be read.
+            a model or audio cannot be read, or the gate asks for a column of the manifest or a
+            check of somebody's own that is not there.
     """
-    tested = _test_part(recordings, profile)
+    tested = held_out_recordings(recordings, profile, part)
+    check_gate(recordings, profile.gate)
+    columns = (profile.gate.slices and profile.gate.slices.columns) or {}
+    expected = gate_power(tested, profile.gate)
+    if expected is not None:
+        logger.log(
+            logging.WARNING if expected.low else logging.INFO, "the gate's power: %s", expected
+        )
     missing = [recording.name for recording in tested if recording.name not in turns]
     if missing:
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
@@ -85,24 +107,26 @@ def evaluate(
     challenger_model = Classifier(model_dir)
     champion_model = Classifier(champion) if champion else None
     predicted = predict_turns(challenger_model, tested, turns, _part(progress, 0, steps))
-    challenger = measure(tested, predicted, profile.seed)
+    challenger = measure(tested, predicted, profile.seed, columns)
     metrics: dict[str, Any] = {
         "profile": profile.name,
         "configuration": profile.digest(),
         "model": tree_digest(Path(model_dir)),
-        "test_fold": profile.protocol.test,
+        "part": part,
+        "test_fold": profile.protocol.test if part == "test" else profile.protocol.holdout,
         "synthetic": synthetic,
         "recordings": len(tested),
         "utterances": len(challenger.right),
         "unscored_utterances": sum(len(r.utterances) for r in tested) - len(challenger.right),
         "turns": len(predicted),
         **challenger.metrics,
+        "power": asdict(expected) if expected else None,
         "champion": None,
         "comparison": None,
     }
     if champion and champion_model:
         by_champion = predict_turns(champion_model, tested, turns, _part(progress, 1, steps))
-        measured = measure(tested, by_champion, profile.seed)
+        measured = measure(tested, by_champion, profile.seed, columns)
         metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
         metrics["comparison"] = compare(challenger, measured, profile.seed)
     behaviour, latency = {}, None
@@ -116,7 +140,8 @@ def evaluate(
         )
     metrics["behaviour"] = behaviour
     metrics["served"] = {"megabytes": served_megabytes(model_dir), "latency": latency}
-    return Evaluation(metrics, gate(metrics, profile.gate), predicted, tested)
+    verdict = gate(metrics, profile.gate) if part == "test" else None
+    return Evaluation(metrics, verdict, predicted, tested)
 
 
 def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
@@ -129,16 +154,29 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     return {name: rate for name, rate in rates.items() if rate is not None}
 
 
+def check_gate(recordings: Sequence[Recording], gate: GateSettings) -> None:
+    """Refuse a gate that asks for what is not there, before anything is worked on.
+
+    Raises:
+        InputError: a column of the manifest, or a check of somebody's own.
+    """
+    check_columns(recordings, (gate.slices and gate.slices.columns) or {})
+    find_checks(gate.own or {})
+
+
 def read_test_turns(
-    folder: Path, recordings: Sequence[Recording], profile: Profile
+    folder: Path,
+    recordings: Sequence[Recording],
+    profile: Profile,
+    part: HeldOutPart = "test",
 ) -> dict[str, list[Turn]]:
-    """Read the test fold's turns from a folder of `<recording>.json` (SegLST).
+    """Read the turns of what is tested on from a folder of `<recording>.json` (SegLST).
 
     Raises:
         InputError: a recording's file is missing or broken, or holds turns of another recording.
     """
     turns = {}
-    for recording in _test_part(recordings, profile):
+    for recording in held_out_recordings(recordings, profile, part):
         path = folder / f"{recording.name}.json"
         turns[recording.name] = read_turns(path)
         other = next((t for t in turns[recording.name] if t.session_id != recording.name), None)
@@ -158,14 +196,27 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _test_part(recordings: Sequence[Recording], profile: Profile) -> list[Recording]:
+def held_out_recordings(
+    recordings: Sequence[Recording], profile: Profile, part: HeldOutPart = "test"
+) -> list[Recording]:
+    """The recordings of the test part, or of the holdout.
+
+    Raises:
+        InputError: none of their utterances has an emotion that is scored.
+    """
     protocol = profile.protocol
-    tested = [r for r in recordings if protocol.part(r.name, r.fold) == "test"]
+    name = protocol.test if part == "test" else protocol.holdout
+    if not name:
+        raise InputError(
+            f"profile {profile.name} sets no holdout aside; name protocol.holdout_fold or"
+            " protocol.holdout_share, and train with it"
+        )
+    tested = [r for r in recordings if protocol.part(r.name, r.fold) == part]
     if not any(u.emotion in EMOTIONS for recording in tested for u in recording.utterances):
         folds = ", ".join(sorted({recording.fold for recording in recordings})) or "none"
         raise InputError(
-            f"the test part ({protocol.test}) has no labelled utterance; the corpus has the folds"
-            f" {folds}: name one of them as protocol.test_fold, or set protocol.test_share"
+            f"the {part} part ({name}) has no labelled utterance; the corpus has the folds"
+            f" {folds}: name one of them as protocol.{part}_fold, or set protocol.{part}_share"
         )
     return tested
 

@@ -4,16 +4,31 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.config import GateSettings
-from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, PASS, Bound, Check, Result, Verdict
+from components.evaluate.own import own_checks
+from components.scoring import (
+    DEFAULT,
+    FAIL,
+    INCONCLUSIVE,
+    PASS,
+    Bound,
+    Check,
+    Power,
+    Result,
+    Verdict,
+    wilson,
+)
 
 ROUNDING = 1e-9
 """0.60 − 0.65 must be within a margin of 0.05."""
 
-WORDS = {"accuracy": "accuracy", "uar": "unweighted recall",
-         "macro_f1": "macro F1", "weighted_f1": "weighted F1"}  # fmt: skip
-
 ERRORS = {"teer": "TEER", "steer": "sTEER"}
 """Of these, less is better."""
+
+WORDS = {"accuracy": "accuracy", "uar": "unweighted recall",
+         "macro_f1": "macro F1", "weighted_f1": "weighted F1", **ERRORS}  # fmt: skip
+
+ABOVE: Bound = "above"
+BELOW: Bound = "below"
 
 CHANGED = {
     "silence": "silence is added",
@@ -30,12 +45,16 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
     """Compare a model's numbers with the gate's thresholds.
 
     A check that has nothing to measure, or too little to tell, is inconclusive: it neither lets a
-    model through nor refuses it, a person must decide.
+    model through nor refuses it, a person must decide. What was counted on a test set passes where
+    the number itself reaches its threshold, and fails only where its whole 95 % interval does not.
 
     Args:
         metrics: as `evaluate` gives them. With a `champion`, the production model's numbers of
             the same utterances, measured today, there is the `comparison` with it; without,
             nothing is compared.
+
+    Raises:
+        InputError: a check of somebody's own is not there, or fails.
     """
     checks = (
         *_levels(metrics, settings),
@@ -43,22 +62,32 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
         *_slices(metrics, settings),
         *_behaviour(metrics, settings),
         *_budgets(metrics, settings),
+        *own_checks(metrics, settings.own or {}),
     )
-    return Verdict(metrics["model"], checks)
+    known = metrics.get("power")
+    return Verdict(metrics["model"], checks, Power(**known) if known else None)
 
 
 def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    for name in ("accuracy", "macro_f1"):
-        check, threshold = f"min_{name}", getattr(settings, f"min_{name}")
-        yield from _limit(check, WORDS[name], metrics[name]["rate"], "at least", threshold)
+    accuracy, macro_f1, calibration = (
+        metrics[name] for name in ("accuracy", "macro_f1", "calibration")
+    )
+    best = _share_end(accuracy["rate"], accuracy["total"])
+    threshold = settings.min_accuracy
+    yield from _limit("min_accuracy", "accuracy", accuracy["rate"], "at least", threshold, best)
+    best, threshold = _interval_end(macro_f1, "high"), settings.min_macro_f1
+    yield from _limit("min_macro_f1", "macro F1", macro_f1["rate"], "at least", threshold, best)
     for emotion, threshold in (settings.min_f1 or {}).items():
-        value = metrics["emotions"][emotion]["f1"]
-        yield from _limit(f"min_f1.{emotion}", f"F1 of {emotion}", value, "at least", threshold)
+        part, name = metrics["emotions"][emotion], f"min_f1.{emotion}"
+        # F1 is a share as well: right answers of the mean of what was said and what was answered.
+        best = _share_end(part["f1"], (part["reference"] + part["answered"]) / 2)
+        yield from _limit(name, f"F1 of {emotion}", part["f1"], "at least", threshold, best)
     for name, threshold in (("teer", settings.max_teer), ("steer", settings.max_steer)):
-        words, value = f"{ERRORS[name]} ({DEFAULT})", _rate(metrics, name)
-        yield from _limit(f"max_{name}", words, value, "at most", threshold)
-    value = metrics["calibration"]["ece"]
-    yield from _limit("max_ece", "calibration error", value, "at most", settings.max_ece)
+        words, part = f"{ERRORS[name]} ({DEFAULT})", metrics["scores"][DEFAULT][name]
+        best = _interval_end(part, "low")
+        yield from _limit(f"max_{name}", words, _rate(metrics, name), "at most", threshold, best)
+    value, best = calibration["ece"], calibration["least_ece"]
+    yield from _limit("max_ece", "calibration error", value, "at most", settings.max_ece, best)
 
 
 def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
@@ -66,59 +95,64 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
 
     ::
 
-        difference and the one-sided 95 % lower bound of it      −margin
-                                                           |        bound ●────●     pass
-                                               bound ●─────|──●                      inconclusive
-                                bound ●───●                |                         fail
+        difference and its two one-sided 95 % bounds  −margin
+                                                         |    ├────●────┤    pass
+                                                  ├──●───|──┤                inconclusive
+                                     ├────●────┤         |                   fail
 
-    Of an error rate it is the upper bound and +margin, the other way round.
+    Of an error rate it is +margin, the other way round.
     """
-    if settings.no_regression is None or metrics["champion"] is None:
+    asked = settings.no_regression
+    if asked is None or metrics["champion"] is None:
         return
-    min_count = settings.no_regression.min_conversations
-    for name, margin in settings.no_regression.margins().items():
-        test, error = metrics["comparison"][name], name in ERRORS
+    comparison = metrics["comparison"]
+    for name, margin in asked.margins(metrics["recordings"]).items():
+        test, error = comparison[name], name in ERRORS
         # What is better counts up, for either kind.
-        up = -1 if error else 1
-        bound, threshold = test["upper_bound" if error else "lower_bound"], -up * margin
-        side: Bound = "below" if error else "above"
-        words = {**WORDS, **ERRORS}[name]
+        up, side, threshold = (-1, BELOW, margin) if error else (1, ABOVE, -margin)
+        ends = ("upper_bound", "lower_bound") if error else ("lower_bound", "upper_bound")
+        worst, best = test[ends[0]], test[ends[1]]
         own, champions = _rate(metrics, name), _rate(metrics["champion"], name)
-        says = f"{words} is {_number(own)}, production's {_number(champions)}"
+        says = f"{WORDS[name]} is {_number(own)}, production's {_number(champions)}"
         # Time that no scored utterance lies in counts for an error rate, too.
-        differing = metrics["comparison"]["differing_turns" if error else "differing"]
+        differing = comparison["differing_turns" if error else "differing"]
         if differing == 0:
             every = "turn" if error else "utterance"
             result, says = PASS, f"{says}: every {every} was answered as production answers it"
-        elif up * test["difference"] < -margin - ROUNDING:
-            result = FAIL
-            says += f", which is more than {_number(margin)} {'more' if error else 'less'}"
-        elif test["conversations"] < min_count:
-            count = test["conversations"]
-            result = INCONCLUSIVE
-            says += f"; {count} conversations are too few to compare them (fewer than {min_count})"
-        elif bound is None or up * bound <= -margin + ROUNDING:
+        elif test["conversations"] < asked.min_conversations or worst is None:
             result = INCONCLUSIVE
             says += (
-                f"; the difference may be as {'high' if error else 'low'} as {_number(bound)}"
+                f"; {test['conversations']} conversations are too few to compare them"
+                f" (fewer than {max(2, asked.min_conversations)})"
+            )
+        elif up * worst > -margin + ROUNDING:
+            result = PASS
+            says += (
+                f"; the difference is {side} {_number(worst)} (one-sided 95 % bound), and must be"
+                f" {side} {_number(threshold)}"
+            )
+        elif up * best < -margin - ROUNDING:
+            result = FAIL
+            says += (
+                f"; the difference is at best {_number(best)} (one-sided 95 % bound), more than"
+                f" {_number(margin)} {'more' if error else 'less'}"
+            )
+        else:
+            result = INCONCLUSIVE
+            says += (
+                f"; the difference may be as {'high' if error else 'low'} as {_number(worst)}"
                 f" (one-sided 95 % bound), and must be {side} {_number(threshold)}:"
                 " the test set is too small to tell"
             )
-        else:
-            result = PASS
-            says += (
-                f"; the difference is {side} {_number(bound)} (one-sided 95 % bound), and must be"
-                f" {side} {_number(threshold)}"
-            )
-        yield Check(f"no_regression.{name}", bound, side, threshold, result, says)
+        check = f"no_regression.{name}"
+        yield Check(check, worst, side, threshold, result, says, decides=name == asked.deciding)
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
-    for name, limits in settings.slices or ():
-        if limits is None:
-            continue
+    for name, limits in settings.slices.named().items() if settings.slices else ():
         threshold, min_count = limits.min_accuracy, limits.min_utterances
-        check, words, parts = f"slices.{name}", name.replace("_", " "), metrics["slices"][name]
+        words, parts = name.removeprefix("columns.").replace("_", " "), metrics["slices"][name]
+        check = f"slices.{name}"
         if not parts:
             says = f"{words} is not known of any utterance; it was to be looked at"
             yield Check(check, None, "at least", threshold, INCONCLUSIVE, says)
@@ -132,29 +166,33 @@ def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
                 yield Check(f"{check}.{part}", value, "at least", threshold, INCONCLUSIVE, says)
             else:
                 where = f"accuracy of {count} utterances where {words} is {part}"
-                yield from _limit(f"{check}.{part}", where, value, "at least", threshold)
+                best = _share_end(value, count)
+                yield from _limit(f"{check}.{part}", where, value, "at least", threshold, best)
 
 
 def _behaviour(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     for name, threshold in settings.behaviour.shares().items() if settings.behaviour else ():
         numbers = metrics["behaviour"][name]
-        words = f"share of {numbers['total']} turns whose answer holds when {CHANGED[name]}"
-        yield from _limit(f"behaviour.{name}", words, numbers["rate"], "at least", threshold)
+        value, total = numbers["rate"], numbers["total"]
+        words = f"share of {total} turns whose answer holds when {CHANGED[name]}"
+        best = _share_end(value, total)
+        yield from _limit(f"behaviour.{name}", words, value, "at least", threshold, best)
 
 
 def _budgets(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    """What is measured, not counted on a sample: at once on one side or the other."""
     limits, served = settings.latency, metrics["served"]
     if limits and limits.max_p95_ms is not None:
         value = served["latency"]["p95_ms"]
         words = f"time of 95 % of {served['latency']['turns']} turns, in milliseconds,"
-        yield from _limit("latency.max_p95_ms", words, value, "at most", limits.max_p95_ms)
+        yield from _limit("latency.max_p95_ms", words, value, "at most", limits.max_p95_ms, value)
     if limits and limits.max_times_production is not None and metrics["champion"] is not None:
         threshold, value = limits.max_times_production, served["latency"]["times_production"]
         name, words = "latency.max_times_production", "time, as a multiple of production's,"
-        yield from _limit(name, words, value, "at most", threshold)
+        yield from _limit(name, words, value, "at most", threshold, value)
     if settings.max_megabytes is not None:
-        name, words = "max_megabytes", "size of the served files, in megabytes,"
-        yield from _limit(name, words, served["megabytes"], "at most", settings.max_megabytes)
+        words, value = "size of the served files, in megabytes,", served["megabytes"]
+        yield from _limit("max_megabytes", words, value, "at most", settings.max_megabytes, value)
 
 
 def _rate(metrics: Metrics, name: str) -> float | None:
@@ -162,17 +200,39 @@ def _rate(metrics: Metrics, name: str) -> float | None:
     return None if part is None else part["rate"]
 
 
+def _share_end(rate: float | None, total: float) -> float | None:
+    """The upper end of a share's 95 % interval (Wilson)."""
+    return None if rate is None or not total else wilson(rate, total).high
+
+
+def _interval_end(part: Mapping[str, Any] | None, end: str) -> float | None:
+    """An end of the 95 % interval by conversation, where there is one."""
+    interval = (part or {}).get("interval")
+    return None if interval is None else interval[end]
+
+
 def _limit(
-    name: str, words: str, value: float | None, bound: Bound, threshold: float | None
-) -> Iterator[Check]:
-    """A number on the right side of a threshold, or on it; no check where there is no threshold."""
+    name: str, words: str, value: float | None, bound: Bound, threshold: float | None,
+    best: float | None,
+) -> Iterator[Check]:  # fmt: skip
+    """A number on the right side of a threshold, or on it; no check where there is no threshold.
+
+    Args:
+        best: the end of the number's interval that lies on the better side; the number itself
+            where it was not counted on a sample.
+    """
     if threshold is None:
         return
+    up = 1 if bound == "at least" else -1
     says = f"{words} is {_number(value)}, and must be {bound} {_number(threshold)}"
     result: Result = INCONCLUSIVE
-    if value is not None:
-        spare = value - threshold if bound == "at least" else threshold - value
-        result = PASS if spare >= -ROUNDING else FAIL
+    if value is not None and up * (value - threshold) >= -ROUNDING:
+        result = PASS
+    elif best is not None and up * (best - threshold) < -ROUNDING:
+        result = FAIL
+    elif value is not None:
+        may = "nobody can say" if best is None else f"it may be {_number(best)} (95 % interval)"
+        says += f"; {may}: the test set is too small to tell"
     yield Check(name, value, bound, threshold, result, says)
 
 

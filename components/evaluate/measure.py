@@ -1,6 +1,6 @@
 """All numbers of one system's turns against a corpus' reference."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,12 +52,18 @@ class Measurement:
     right: tuple[bool, ...]
 
 
-def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> Measurement:
+def measure(
+    recordings: Sequence[Recording],
+    turns: Sequence[Turn],
+    seed: int,
+    columns: Iterable[str] = (),
+) -> Measurement:
     """Measure turns with emotions against the recordings' references.
 
     Args:
         recordings: what all the turns are of, with at least one utterance among them.
         seed: of the bootstrap.
+        columns: of the manifest, by whose values there are slices, too.
     """
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
@@ -85,7 +91,7 @@ def measure(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -
         ).to_json(),
         **over_time,
         "words": _words(recordings, turns, seed),
-        "slices": measure_slices(scored),
+        "slices": measure_slices(scored, columns),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
     emotions = tuple(turn.emotion for turn in turns)

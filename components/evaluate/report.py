@@ -17,11 +17,12 @@ ERROR_COLOURS = {"missed": "#8d99ae", "false alarm": "#d9a441", "confusion": "#b
 
 def report_page(
     metrics: Mapping[str, Any],
-    verdict: Verdict,
+    verdict: Verdict | None,
     recordings: Sequence[Recording],
     turns: Sequence[Turn],
 ) -> str:
-    """Render the report: the metrics, the verdict, and the test fold's turns with emotions."""
+    """Render the report: the metrics, the verdict if there is one, and the turns with emotions."""
+    deciding = verdict.deciding if verdict else ()
     by_name = turns_by_recording(turns)
     errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
     f1 = [metrics["emotions"][emotion]["f1"] or 0.0 for emotion in EMOTIONS]
@@ -29,8 +30,10 @@ def report_page(
         TEMPLATE,
         m=metrics,
         verdict=verdict,
-        failed=sum(check.result == FAIL for check in verdict.checks),
-        undecided=sum(check.result == INCONCLUSIVE for check in verdict.checks),
+        power=verdict and verdict.power,
+        deciding=len(deciding),
+        failed=sum(check.result == FAIL for check in deciding),
+        undecided=sum(check.result == INCONCLUSIVE for check in deciding),
         tiles=_tiles(metrics),
         confusion=confusion_rows(confusion["reference"], confusion["answers"], confusion["counts"]),
         f1_chart=shares_chart("F1 of each emotion", EMOTIONS, {"F1": (ACCENT, f1)}, width=4.6),

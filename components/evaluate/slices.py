@@ -1,9 +1,10 @@
 """Ways to cut the test set into parts, each with its own numbers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from components.base import InputError
 from components.conversation import Recording, Seconds, Utterance
 from components.scoring import Classification, UtterancePrediction, classification
 from components.scoring.classification import accuracy, macro_f1, uar, weighted_f1
@@ -13,6 +14,9 @@ LONG: Seconds = 3.0
 
 SURE = 0.8
 """Words are recognised with low confidence where their scores' mean is below this."""
+
+MAX_PARTS = 100
+"""Of a slicing by a column of the manifest."""
 
 RATES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1, "weighted_f1": weighted_f1}
 
@@ -28,7 +32,9 @@ def _asr_confidence(_: Utterance, __: Recording, answer: UtterancePrediction) ->
 
 STYLES = {None: None, True: "scripted", False: "improvised"}
 
-SLICES: dict[str, Callable[[Utterance, Recording, UtterancePrediction], str | None]] = {
+PartOf = Callable[[Utterance, Recording, UtterancePrediction], str | None]
+
+SLICES: dict[str, PartOf] = {
     "sex": lambda utterance, _, __: utterance.sex,
     "fold": lambda _, recording, __: recording.fold,
     "style": lambda _, recording, __: STYLES[recording.scripted],
@@ -48,10 +54,41 @@ def classify(scored: Sequence[Scored]) -> Classification:
     )
 
 
-def measure_slices(scored: Sequence[Scored]) -> dict[str, Any]:
-    """Each slicing's parts with their numbers, ready for JSON."""
+def _by_column(name: str) -> PartOf:
+    return lambda _, recording, __: recording.column(name)
+
+
+def check_columns(recordings: Sequence[Recording], columns: Iterable[str]) -> None:
+    """Refuse a slicing by a column that the corpus lacks, or that has too many values.
+
+    Raises:
+        InputError: it names the column, and those that there are.
+    """
+    known = {name for recording in recordings for name, _ in recording.columns}
+    for name in columns:
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none"
+            raise InputError(
+                f"gate: slices.columns.{name}: the corpus' manifest has no such column (there:"
+                f" {there})"
+            )
+        count = len({recording.column(name) for recording in recordings} - {None})
+        if count > MAX_PARTS:
+            raise InputError(
+                f"gate: slices.columns.{name}: has {count} values; name a column with {MAX_PARTS}"
+                " at most, each of which is a check"
+            )
+
+
+def measure_slices(scored: Sequence[Scored], columns: Iterable[str] = ()) -> dict[str, Any]:
+    """Each slicing's parts with their numbers, ready for JSON.
+
+    Args:
+        columns: of the manifest, by whose values the test set is cut, too.
+    """
     slices: dict[str, dict[str, Any]] = {}
-    for name, part_of in SLICES.items():
+    by_column = {f"columns.{name}": _by_column(name) for name in columns}
+    for name, part_of in {**SLICES, **by_column}.items():
         parts: dict[str, list[Scored]] = defaultdict(list)
         for one in scored:
             if (part := part_of(*one)) is not None:

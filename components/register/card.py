@@ -51,11 +51,15 @@ Compared with the model in production, {{ metrics.champion.model[:12] }}, on the
 {% else %}
 Nothing was in production to compare it with.
 {% endif %}
+{% if verdict.power %}
+The comparison's power: {{ verdict.power }}.
+{% endif %}
 
 | check | number | | threshold | |
 |---|---|---|---|---|
 {% for check in verdict.checks %}
-| {{ check.name }} | {{ number(check.value) }} | {{ check.bound }} | {{ number(check.threshold) }} \
+| {{ check.name }}{{ "" if check.decides else " (only reported)" }} \
+| {{ number(check.value) }} | {{ check.bound }} | {{ number(check.threshold) }} \
 | {{ check.result }} |
 {% endfor %}
 """

@@ -9,7 +9,15 @@ from components.scoring.classification import ANSWERS, Classification, classific
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
 from components.scoring.errors import Share, TimeErrors, WordErrors
 from components.scoring.faults import Faults, UtteranceFaults, find_faults
-from components.scoring.intervals import Comparison, Interval, bootstrap, mcnemar, paired_bootstrap
+from components.scoring.intervals import (
+    Comparison,
+    Interval,
+    bootstrap,
+    mcnemar,
+    paired_bootstrap,
+    wilson,
+)
+from components.scoring.power import Power, power
 from components.scoring.predictions import UtterancePrediction, utterance_predictions
 from components.scoring.score import Scores, score, score_each, score_words, turns_by_recording
 from components.scoring.timed import der, map_speakers, steer, teer

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from components.scoring.intervals import wilson
+
 BINS = 10
 
 
@@ -30,6 +32,18 @@ class Calibration:
         gaps = np.abs(np.array(self.correct) - np.array(self.confidence))
         return float(gaps.sum() / total) if total else None
 
+    @property
+    def least_ece(self) -> float | None:
+        """The error that is there even if each bin's share of right answers lies as near to its
+        confidence as its 95 % interval reaches."""
+        total = sum(self.count)
+        gaps = 0.0
+        for count, right, sure in zip(self.count, self.correct, self.confidence, strict=True):
+            if count:
+                likely = wilson(right / count, count)
+                gaps += max(likely.low * count - sure, sure - likely.high * count, 0.0)
+        return gaps / total if total else None
+
     def to_json(self) -> dict[str, Any]:
         """The bins and the error."""
         rows = enumerate(zip(self.count, self.correct, self.confidence, strict=True))
@@ -37,7 +51,8 @@ class Calibration:
             {"from": i / BINS, "to": (i + 1) / BINS, "count": n, "correct": right, "confidence": c}
             for i, (n, right, c) in rows
         ]
-        return {"ece": self.ece, "total": sum(self.count), "bins": bins}
+        errors = {"ece": self.ece, "least_ece": self.least_ece}
+        return {**errors, "total": sum(self.count), "bins": bins}
 
 
 def calibration(confidence: Sequence[float], correct: Sequence[bool]) -> Calibration:

@@ -2,8 +2,14 @@
 
 Utterances of one conversation are alike (the same two voices, the same room), so it is
 conversations that are drawn again, not utterances.
+
+Percentiles of draws are too narrow where conversations are few: a one-sided 95 % bound of four is
+on the wrong side of the truth 10 times in 100. So the percentiles are taken further out, as far as
+Student's t is wider than the normal distribution: the expanded percentile interval (Hesterberg,
+2015, section 4.3). With many conversations it is the plain one.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -22,7 +28,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % bootstrap percentile interval."""
+    """A 95 % interval."""
 
     low: float
     high: float
@@ -79,7 +85,25 @@ def bootstrap(
     if len(counts) < MIN_CONVERSATIONS:
         return None
     values = statistic(_resample(counts, seed, resamples))
-    return _interval(values[~np.isnan(values)])
+    return _interval(values[~np.isnan(values)], len(counts))
+
+
+def wilson(rate: float, total: float) -> Interval:
+    """The 95 % interval of a share of independent things (Wilson, 1927).
+
+    >>> found = wilson(8 / 10, 10)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.49, 0.943)
+
+    Args:
+        rate: the share, from 0 to 1.
+        total: what it is a share of, more than 0.
+    """
+    square = float(_normal().ppf((1 + LEVEL) / 2)) ** 2
+    middle = (rate + square / (2 * total)) / (1 + square / total)
+    spread = rate * (1 - rate) / total + square / (4 * total**2)
+    half = math.sqrt(square * spread) / (1 + square / total)
+    return Interval(max(0.0, middle - half), min(1.0, middle + half))
 
 
 def paired_bootstrap(
@@ -105,12 +129,47 @@ def paired_bootstrap(
     values = values[~np.isnan(values)]
     if not values.size:
         return unknown
-    lower_bound, upper_bound = np.quantile(values, [1 - LEVEL, LEVEL]).tolist()
+    lowest = expanded(1 - LEVEL, len(first))
+    lower_bound, upper_bound = np.quantile(values, [lowest, 1 - lowest]).tolist()
     # One draw is added on each side, so that no p-value is 0 (Davison & Hinkley, 1997, 4.2).
-    tail = min((values <= 0).sum(), (values >= 0).sum()) + 1
-    p_value = min(1.0, 2 * float(tail) / (len(values) + 1))
-    bounds = {"lower_bound": lower_bound, "upper_bound": upper_bound}
-    return replace(unknown, interval=_interval(values), p_value=p_value, **bounds)
+    tail = (min((values <= 0).sum(), (values >= 0).sum()) + 1) / (len(values) + 1)
+    return replace(
+        unknown,
+        interval=_interval(values, len(first)),
+        lower_bound=lower_bound,
+        upper_bound=upper_bound,
+        p_value=min(1.0, 2 * _shrunk(min(tail, 0.5), len(first))),
+    )
+
+
+def expanded(tail: float, conversations: int) -> float:
+    """The share of draws that must lie beyond a bound, so that the truth does in `tail` of cases.
+
+    >>> round(expanded(0.05, 1000), 3), round(expanded(0.05, 10), 3), round(expanded(0.05, 4), 3)
+    (0.05, 0.027, 0.003)
+
+    Args:
+        tail: at most a half.
+        conversations: that are drawn from, two or more.
+    """
+    from scipy.stats import t
+
+    wider = math.sqrt(conversations / (conversations - 1))
+    return float(_normal().cdf(wider * t.ppf(tail, conversations - 1)))
+
+
+def _shrunk(share: float, conversations: int) -> float:
+    """The opposite of `expanded`: from the share of draws to the tail."""
+    from scipy.stats import t
+
+    wider = math.sqrt(conversations / (conversations - 1))
+    return float(t.cdf(_normal().ppf(share) / wider, conversations - 1))
+
+
+def _normal() -> Any:
+    from scipy.stats import norm
+
+    return norm
 
 
 def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
@@ -135,11 +194,12 @@ def mcnemar(first: Sequence[bool], second: Sequence[bool]) -> float:
     return float(binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
-def _interval(values: np.ndarray) -> Interval | None:
-    """The middle 95 % of a statistic's values; None of none."""
+def _interval(values: np.ndarray, conversations: int) -> Interval | None:
+    """The middle 95 % of a statistic's values, or more of few conversations'; None of none."""
     if not values.size:
         return None
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    lowest = expanded((1 - LEVEL) / 2, conversations)
+    low, high = np.quantile(values, [lowest, 1 - lowest])
     return Interval(float(low), float(high))
 
 

@@ -31,6 +31,9 @@ Who said what is given; this model says with which emotion: \
 {% endfor %}
 The test part ({{ profile.protocol.test }}) was neither fitted nor looked at. The epoch was
 chosen by macro F1 on the validation part ({{ profile.protocol.validation }}).
+{%- if profile.protocol.holdout %}
+The holdout ({{ profile.protocol.holdout }}) was left out, too.
+{%- endif %}
 {% if profile.name == "demo" %}
 The demo corpus is synthetic speech. It shows that the machinery works; it says nothing about how
 well the emotions of people are told apart, and this version is not fit to be used on them.

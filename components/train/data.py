@@ -82,7 +82,7 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
         raise InputError(
             f"protocol: {protocol.test_fold} cannot be both the test and the validation fold"
         )
-    parts: dict[str, list[Row]] = {"training": [], "validation": [], "test": []}
+    parts: dict[str, list[Row]] = {"training": [], "validation": [], "test": [], "holdout": []}
     for row in rows:
         parts[protocol.part(row.recording, row.fold)].append(row)
     training, validation = tuple(parts["training"]), tuple(parts["validation"])
@@ -94,9 +94,10 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
         )
     folds = sorted({row.fold for row in training})
     if not training:
+        holdout = f" and the holdout ({protocol.holdout})" if protocol.holdout else ""
         raise InputError(
             f"protocol: beside the test ({protocol.test}) and validation parts"
-            f" ({protocol.validation}) there is nothing to train on"
+            f" ({protocol.validation}){holdout} there is nothing to train on"
         )
     if lacking := _lacking(training):
         raise InputError(

@@ -156,6 +156,8 @@ def gate_command(
         print_json(judged.to_json())
     else:
         out.print(checks_table(judged))
+        if judged.power:
+            note(f"The gate's power: {judged.power}")
     if not judged.passed:
         raise Refused(f"the gate says {judged.decision}: {'; '.join(judged.reasons)}")
 

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from components.base import Event, Refused
+from components.base import Cache, Event, InputError, Refused
 from components.config import Profile, Settings
 from components.scoring import read_verdict
-from pipelines.cli.console import err, out
+from pipelines.cli.console import err, note, out
 from pipelines.cli.tables import checks_table, facts_table
 from pipelines.runners.request import RetrainRequest
 from pipelines.runners.retrain import RetrainResult, retrain
@@ -51,10 +52,38 @@ def shown_steps() -> Iterator[Callable[[Event], None]]:
         yield show
 
 
+def say_power(
+    profile: Profile, corpus: Path, settings: Settings, *, in_containers: bool = False
+) -> None:
+    """Say how often the gate would let an equally good model through, with this corpus.
+
+    Raises:
+        InputError: the gate asks for a column of the manifest that the corpus lacks, or (but in
+            containers, which have packages of their own) for a check that is not installed.
+    """
+    from components.corpus import read_corpus
+    from components.evaluate import check_gate, gate_power, held_out_recordings
+
+    try:
+        recordings = read_corpus(corpus, Cache(settings.cache))
+        tested = held_out_recordings(recordings, profile)
+    except InputError:
+        return  # the first step says what is wrong with the corpus, and the run remembers it
+    own = {} if in_containers else profile.gate.own
+    check_gate(recordings, profile.gate.model_copy(update={"own": own}))
+    power = gate_power(tested, profile.gate)
+    if power is not None:
+        note(f"{'Warning: little power. ' if power.low else ''}The gate's power: {power}")
+
+
 def show_retraining(
     profile: Profile, request: RetrainRequest, settings: Settings, *, in_containers: bool = False
 ) -> RetrainResult:
-    """Retrain here and show the steps; see `pipelines.runners.retrain`."""
+    """Retrain here and show the steps; see `pipelines.runners.retrain`.
+
+    What the gate can tell with this corpus is said first, and what it asks for must be there.
+    """
+    say_power(profile, request.corpus, settings, in_containers=in_containers)
     with shown_steps() as on_step:
         return retrain(profile, request, settings, in_containers=in_containers, on_step=on_step)
 

@@ -70,6 +70,7 @@ def checks_table(verdict: Verdict) -> Table:
         value, threshold = (
             "–" if number is None else f"{number:.4g}" for number in (check.value, check.threshold)
         )
-        result = Text(check.result, RESULT_COLOURS[check.result])
+        says = check.result if check.decides else f"{check.result} (only reported)"
+        result = Text(says, RESULT_COLOURS[check.result])
         table.add_row(check.name, value, check.bound, threshold, result)
     return table

@@ -34,7 +34,12 @@ def prepare_recordings(corpus: Path, profile: Profile, folder: Path) -> LoopReco
     """
     from components.corpus import read_corpus
 
-    parts: dict[str, list[Recording]] = {"training": [], "validation": [], "test": []}
+    parts: dict[str, list[Recording]] = {
+        "training": [],
+        "validation": [],
+        "test": [],
+        "holdout": [],
+    }
     for recording in read_corpus(corpus):
         parts[profile.protocol.part(recording.name, recording.fold)].append(recording)
     normal = (*parts["validation"], *parts["test"])

@@ -28,7 +28,7 @@ def with_margin(profile: Profile, margin: float) -> Profile:
     no_regression = profile.gate.no_regression
     if no_regression is None:
         return profile
-    wider = no_regression.model_copy(update=dict.fromkeys(no_regression.margins(), margin))
+    wider = no_regression.model_copy(update=dict.fromkeys(no_regression.margins(0), margin))
     gate = profile.gate.model_copy(update={"no_regression": wider})
     return profile.model_copy(update={"gate": gate})
 

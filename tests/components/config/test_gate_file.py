@@ -27,10 +27,10 @@ def test_a_profile_may_name_a_gate_file_beside_it(tmp_path: Path) -> None:
         "behaviour: {silence: 0.9}\n",
     )
     assert gate.min_f1 == dict.fromkeys(("angry", "happy", "neutral", "sad"), 0.4)
-    assert gate.no_regression is not None and gate.no_regression.margins() == {"accuracy": 0.02}
+    assert gate.no_regression is not None and gate.no_regression.margins(1) == {"accuracy": 0.02}
     assert gate.behaviour is not None and gate.behaviour.shares() == {"silence": 0.9}
     assert gate.slices is not None and gate.slices.sex is not None
-    assert gate.slices.sex.min_utterances == 10
+    assert gate.slices.sex.min_utterances == 50
     # As JSON, a profile carries its gate with it.
     profile = load_profile(tmp_path / "mine.yaml")
     assert load_profile(profile.model_dump_json()) == profile
@@ -86,3 +86,38 @@ def test_the_shipped_profiles_ask_for_every_kind_of_check() -> None:
         assert gate.no_regression and gate.slices and gate.behaviour and gate.latency
         assert gate.min_f1 and gate.max_teer and gate.max_steer and gate.max_ece
         assert Profile.model_fields["gate"].annotation is GateSettings
+
+
+@pytest.mark.parametrize(
+    ("no_regression", "says"),
+    [
+        ("{accuracy: {20: 0.04, 150: 2}}", "it should be a number from 0 to 1, or such a number"),
+        ("{accuracy: {}}", "'no_regression.accuracy' is {}; it should be a number from 0 to 1"),
+        ("{accuracy: {few: 0.1}}", "for each least number of conversations"),
+        ("{accuracy: yes}", "'no_regression.accuracy' is True; it should be a number"),
+        ("{accuracy: 0.1, decides: uar}", "decides by uar, which has no margin; give it one"),
+        ("{accuracy: 0.1, decides: wer}", "'no_regression.decides' is 'wer'; it should be"),
+    ],
+)
+def test_a_wrong_margin_is_one_line(no_regression: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        load(tmp_path, f"min_accuracy: 0.1\nno_regression: {no_regression}\n")
+    assert says in str(caught.value)
+
+
+def test_a_margin_by_the_number_of_conversations(tmp_path: Path) -> None:
+    text = "{macro_f1: {150: 0.02, 20: 0.04}, teer: 0.1}"
+    gate = load(tmp_path, f"min_accuracy: 0.1\nno_regression: {text}\n")
+    assert gate.no_regression is not None
+    for conversations, margin in ((1, 0.04), (20, 0.04), (149, 0.04), (150, 0.02), (900, 0.02)):
+        assert gate.no_regression.margins(conversations) == {"macro_f1": margin, "teer": 0.1}
+    assert gate.no_regression.deciding == "macro_f1"
+    again = GateSettings.model_validate_json(gate.model_dump_json())
+    assert again == gate
+    assert again.no_regression is not None
+    assert again.no_regression.margins(150) == gate.no_regression.margins(150)
+
+
+def test_an_unknown_check_of_a_column(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"unknown check 'slices.columns.customer.min_f1'; known"):
+        load(tmp_path, "slices: {columns: {customer: {min_f1: 0.5}}}")

@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from components.scoring import Check, Result, Verdict
+from components.base import InputError
+from components.config import Settings, load_profile
+from components.scoring import Check, Result, Verdict, power
 from pipelines.cli.main import run
+from pipelines.cli.runs import say_power
 
 Capture = pytest.CaptureFixture[str]
 
@@ -59,3 +62,34 @@ def test_a_version_before_there_is_one_is_one_line(
     assert run(["gate", "candidate"]) == 2
     assert "candidate: no version of moodline is registered yet" in capsys.readouterr().err
     assert not (tmp_path / "home").exists()
+
+
+def test_the_power_stands_under_the_checks(tmp_path: Path, capsys: Capture) -> None:
+    checks = (
+        Check("min_accuracy", 0.71, "at least", 0.45, "pass", "accuracy is 0.71"),
+        Check("no_regression.teer", 0.3, "below", 0.1, "fail", "TEER rose", decides=False),
+    )
+    known = power("accuracy", [1 / 1240] * 1240, 31, 0.01)
+    path = tmp_path / "verdict.json"
+    path.write_text(json.dumps(Verdict("d1", checks, known).to_json()))
+    assert run(["gate", str(path)]) == 0
+    said = capsys.readouterr()
+    assert said.out.splitlines()[2].endswith("fail (only reported)")
+    assert "The gate's power: with 31 conversations (1,240 utterances) an equal model" in said.err
+    assert run(["gate", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["power"]["passes"] == pytest.approx(0.19, abs=0.01)
+
+
+def test_a_retraining_tells_the_power_first(
+    tmp_path: Path, capsys: Capture, demo_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
+    say_power(load_profile("demo"), demo_corpus, Settings())
+    assert capsys.readouterr().err.startswith(
+        "Warning: little power. The gate's power: with 4 conversations (56 utterances) an equal"
+    )
+    own = load_profile("demo").gate.model_copy(update={"own": {"churn": {}}})
+    asking = load_profile("demo").model_copy(update={"gate": own})
+    with pytest.raises(InputError, match="own check 'churn' is not installed"):
+        say_power(asking, demo_corpus, Settings())
+    say_power(asking, tmp_path / "no corpus", Settings())

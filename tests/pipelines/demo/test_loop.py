@@ -142,8 +142,8 @@ def test_of_the_gate_only_the_margins_are_the_loops(tmp_path: Path) -> None:
     wider = with_margin(DEMO, 0.25)
     assert DEMO.gate.no_regression is not None
     assert wider.gate.no_regression is not None
-    assert wider.gate.no_regression.margins() == dict.fromkeys(
-        DEMO.gate.no_regression.margins(), 0.25
+    assert wider.gate.no_regression.margins(4) == dict.fromkeys(
+        DEMO.gate.no_regression.margins(4), 0.25
     )
     assert wider.gate.no_regression.min_conversations == 4
     kept = DEMO.gate.model_copy(update={"no_regression": wider.gate.no_regression})
