@@ -28,7 +28,7 @@ from components.traffic.feedback import (
     TooManyStatementsError,
     UnknownRequestError,
 )
-from components.traffic.review import Held, held
+from components.traffic.review import Held, held, seen_entries
 from components.traffic.rows import (
     MEASURES,
     LoggedRequest,

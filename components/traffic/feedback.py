@@ -1,13 +1,13 @@
 """Feedback in the database: kept with what it corrects, read, accepted, dropped."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from components.base import InputError, in_utc
@@ -120,11 +120,14 @@ class FeedbackStore:
         """Delete what came from one key and was not accepted; how many entries there were."""
         return self._delete(*_pending(origin))
 
-    def accept(self, origin: str) -> int:
-        """Mark what came from one key as accepted by a person; how many entries there were."""
+    def accept(self, entries: Iterable[Feedback]) -> int:
+        """Mark entries as accepted by a person; how many of them are still there."""
+        names = ("request_id", "turn", "number", "given")
+        this = (FEEDBACK.c[name] == bindparam(f"this_{name}") for name in names)
+        accepted = update(FEEDBACK).where(*this).values(accepted=True)
+        rows = [{f"this_{name}": getattr(entry, name) for name in names} for entry in entries]
         with self._database.begin() as connection:
-            accepted = update(FEEDBACK).where(*_pending(origin)).values(accepted=True)
-            return connection.execute(accepted).rowcount
+            return sum(connection.execute(accepted, row).rowcount for row in rows)
 
     def _delete(self, *conditions: sa.ColumnElement[bool]) -> int:
         if not self._database.exists:

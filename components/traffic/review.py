@@ -4,14 +4,17 @@ Nobody who listens finds that nearly every answer of a model is wrong that has p
 such labels are not trained on until a person has looked at them (`moodline feedback review`).
 """
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from components.base import InputError
 from components.traffic.entries import Feedback, votes
 
 MIN_LABELS = 20
-"""Fewer labels of a key are not judged."""
+"""Fewer labels of a key are not judged. Where fewer wait, the latest accepted ones count, too: what
+came after a person looked stays held."""
 
 LATEST = 50
 """A key is judged by so many of its latest labels, too: good ones of before excuse no bad ones."""
@@ -27,6 +30,7 @@ class Held:
         contradictions: those that name another emotion than the model.
         recordings: that they are about.
         since, until: when the first and the last of them were given.
+        seen: names exactly what waits now; who accepts it says so (see `seen_entries`).
     """
 
     origin: str
@@ -35,6 +39,7 @@ class Held:
     recordings: int
     since: datetime
     until: datetime
+    seen: str
 
 
 def held(entries: Iterable[Feedback], limit: float) -> list[Held]:
@@ -44,16 +49,34 @@ def held(entries: Iterable[Feedback], limit: float) -> list[Held]:
         limit: the share of a key's labels that may contradict the model. Of four emotions, labels
             that are given blindly contradict three in four.
     """
+    entries = list(entries)
     by_origin: dict[str, list[Feedback]] = {}
-    for entry in sorted(votes(entries), key=lambda entry: entry.given):
-        if not entry.accepted:
-            by_origin.setdefault(entry.origin, []).append(entry)
+    for entry in sorted(votes(entries), key=_order):
+        by_origin.setdefault(entry.origin, []).append(entry)
     return [
-        _held(origin, labels)
+        _held(origin, [label for label in labels if not label.accepted], entries)
         for origin, labels in sorted(by_origin.items())
-        if len(labels) >= MIN_LABELS
-        and any(_contradictions(part) > limit * len(part) for part in (labels, labels[-LATEST:]))
+        if _contradicts(labels, limit)
     ]
+
+
+def seen_entries(entries: Iterable[Feedback], origin: str, seen: str) -> list[Feedback]:
+    """What waited of a key when a person looked: all of it but what was given since.
+
+    Args:
+        seen: as `Held.seen` said it then.
+
+    Raises:
+        InputError: what waited then does not wait as it was any more (some of it was dropped or
+            erased, say), or that is no such name.
+    """
+    waiting = _waiting(entries, origin)
+    for count, name in enumerate(_names(waiting), start=1):
+        if name == seen:
+            return waiting[:count]
+    raise InputError(
+        f"--seen {seen}: is not what waits of {origin}; look again: moodline feedback review"
+    )
 
 
 def without_held(entries: Iterable[Feedback], limit: float) -> list[Feedback]:
@@ -63,11 +86,39 @@ def without_held(entries: Iterable[Feedback], limit: float) -> list[Feedback]:
     return [entry for entry in entries if entry.accepted or entry.origin not in origins]
 
 
-def _held(origin: str, labels: list[Feedback]) -> Held:
+def _contradicts(labels: list[Feedback], limit: float) -> bool:
+    """Whether labels of a key, by time, wait because they contradict the model too often."""
+    waiting = [label for label in labels if not label.accepted]
+    if len(waiting) < MIN_LABELS:
+        parts = [labels[-MIN_LABELS:]] if waiting and len(labels) >= MIN_LABELS else []
+    else:
+        parts = [waiting, waiting[-LATEST:]]
+    return any(_contradictions(part) > limit * len(part) for part in parts)
+
+
+def _held(origin: str, labels: list[Feedback], entries: list[Feedback]) -> Held:
     recordings = len({entry.recording for entry in labels})
     given = (labels[0].given, labels[-1].given)
-    return Held(origin, len(labels), _contradictions(labels), recordings, *given)
+    (*_, seen) = _names(_waiting(entries, origin))
+    return Held(origin, len(labels), _contradictions(labels), recordings, *given, seen)
 
 
 def _contradictions(labels: list[Feedback]) -> int:
     return sum(entry.emotion != entry.predicted for entry in labels)
+
+
+def _waiting(entries: Iterable[Feedback], origin: str) -> list[Feedback]:
+    """All that a key said and nobody has accepted, by time; votes that it changed since, too."""
+    return sorted((e for e in entries if e.origin == origin and not e.accepted), key=_order)
+
+
+def _order(entry: Feedback) -> tuple[datetime, str, int, int]:
+    return entry.given, entry.request_id, entry.turn, entry.number
+
+
+def _names(entries: Iterable[Feedback]) -> Iterator[str]:
+    """A name for the first of the entries, for the first two, and so on: a digest of them."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(f"{_order(entry)} {entry.emotion}\n".encode())
+        yield digest.hexdigest()[:12]

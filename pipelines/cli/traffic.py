@@ -5,7 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -15,6 +15,9 @@ from components.config import Settings
 from pipelines.cli.console import note, out, print_json, spinner
 from pipelines.cli.options import AsJson, Window, start_of
 from pipelines.cli.tables import plain_table, right
+
+if TYPE_CHECKING:
+    from components.traffic import Feedback, FeedbackStore
 
 
 def export_log_command(
@@ -138,7 +141,13 @@ def show_feedback_command(as_json: AsJson = False) -> None:
 
 def review_feedback_command(
     accept: Annotated[
-        str, typer.Option("--accept", metavar="KEY", help="Train on what this key said.")
+        str,
+        typer.Option(
+            "--accept", metavar="KEY", help="Train on what this key said, and --seen names."
+        ),
+    ] = "",
+    seen: Annotated[
+        str, typer.Option("--seen", help="As the list says in its last column: what was seen.")
     ] = "",
     drop: Annotated[
         str, typer.Option("--drop", metavar="KEY", help="Delete what this key said.")
@@ -147,35 +156,57 @@ def review_feedback_command(
 ) -> None:
     """List the API keys whose labels contradict the model far too often; accept or drop them.
 
-    Such labels are held: they are not trained on until a person has looked at them. A decision is
-    about what was said until now. What came without a key is named "no key".
+    Such labels are held: they are not trained on until a person has looked at them. Only what was
+    seen is accepted: --seen names it, as the list does in its last column. All that waits now is
+    dropped. What came without a key is named "no key".
     """
-    from components.traffic import FeedbackStore, held
+    from components.traffic import FeedbackStore, held, seen_entries
 
     settings = Settings()
     if accept and drop:
         raise InputError("--accept and --drop: name one of them at a time")
+    if bool(accept) != bool(seen):
+        hint = "look first: moodline feedback review, then --accept KEY --seen WHAT"
+        raise InputError(f"--accept and --seen go together; {hint}")
     with closing(FeedbackStore(settings.feedback_url)) as store:
-        waiting = held(store.entries(), settings.feedback_contradictions)
+        entries = store.entries()
+        waiting = held(entries, settings.feedback_contradictions)
         if accept or drop:
             origin = accept or drop
             if origin not in {one.origin for one in waiting}:
                 names = ", ".join(repr(one.origin) for one in waiting) or "nobody"
                 raise InputError(f"{origin}: nothing of this key is held; held is: {names}")
-            count = store.accept(origin) if accept else store.drop_origin(origin)
-            told = {"key": origin, "accepted" if accept else "dropped": count}
+            if accept:
+                return _accept(store, seen_entries(entries, origin, seen), origin, as_json)
+            dropped = store.drop_origin(origin)
             if as_json:
-                return print_json(told)
-            done = f"{'Accepted' if accept else 'Dropped'}: {count} entries of {origin}."
-            return out.print(done, markup=False)
+                return print_json({"key": origin, "dropped": dropped})
+            return out.print(f"Dropped: {dropped} entries of {origin}.", markup=False)
     if as_json:
         return print_json([asdict(one) for one in waiting])
-    table = plain_table("key", *right("labels", "contradict", "recordings"), "from", "to")
+    numbers = right("labels", "contradict", "recordings")
+    table = plain_table("key", *numbers, "from", "to", "seen")
     for one in waiting:
         counts = (one.labels, f"{one.contradictions / one.labels:.0%}", one.recordings)
         days = (f"{time:%Y-%m-%d %H:%M}" for time in (one.since, one.until))
-        table.add_row(escape(one.origin), *map(str, counts), *days)
+        table.add_row(escape(one.origin), *map(str, counts), *days, one.seen)
     return out.print(table if waiting else "Nothing is held.")
+
+
+def _accept(store: "FeedbackStore", entries: "list[Feedback]", origin: str, as_json: bool) -> None:
+    """Accept what was seen of a key, and say what came since."""
+    from components.traffic import held
+
+    accepted = store.accept(entries)
+    after = store.entries()
+    since = sum(entry.origin == origin and not entry.accepted for entry in after)
+    stay = origin in {one.origin for one in held(after, Settings().feedback_contradictions)}
+    if as_json:
+        return print_json({"key": origin, "accepted": accepted, "since": since, "held": stay})
+    out.print(f"Accepted: {accepted} entries of {origin}.", markup=False)
+    if since:
+        note(f"{since} came since you looked, and {'stay' if stay else 'are not'} held")
+    return None
 
 
 def drop_feedback_command(
