@@ -13,6 +13,7 @@ from components.config.parts import (
     TrainSettings,
     TranscribeSettings,
 )
+from components.config.pods import Pod
 from components.config.profile import (
     DiarizeStep,
     Profile,

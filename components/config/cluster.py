@@ -5,14 +5,25 @@ machine uses only `shards`.
 """
 
 import re
-from typing import Annotated, Literal
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from components.config.parts import Count, Frozen
-
-Quantity = Annotated[str, Field(pattern=r"^\d+(\.\d+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
-"""As Kubernetes writes amounts: 500m, 4, 16Gi."""
+from components.config.pods import (
+    MODEL_STEPS,
+    STEPS,
+    Cpu,
+    LabelValue,
+    Memory,
+    ObjectName,
+    Pod,
+    StepName,
+    StepSettings,
+    Timeout,
+    Toleration,
+)
 
 _SECRET_NAME = re.compile(
     r"(^|_)(TOKEN|PASS(WORD|WD)?|PWD|PGPASS|SECRET|CREDENTIALS?)(_?\d*$|_(?!FILE$|PATH$|DIR$|NAME$))"
@@ -46,14 +57,8 @@ CPU_IMAGE = "moodline/cpu"
 GPU_IMAGE = "moodline/gpu"
 """The CPU image with CUDA, for steps that use GPUs."""
 
-
-class Toleration(Frozen):
-    """A taint that GPU pods tolerate, as Kubernetes has it."""
-
-    key: str
-    operator: Literal["Equal", "Exists"] = "Exists"
-    value: str | None = None
-    effect: Literal["NoExecute", "NoSchedule", "PreferNoSchedule"] | None = None
+_QUEUE = "kueue.x-k8s.io/queue-name"
+_PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
 class Volume(Frozen):
@@ -70,8 +75,23 @@ class Secret(Frozen):
     env: dict[str, str]
 
 
+def _known_steps(steps: Any) -> Any:
+    """Refuse a step that no pipeline has, and GPUs for one that cannot use them."""
+    for name, own in steps.items() if isinstance(steps, dict) else ():
+        if name not in STEPS:
+            (near, *_) = [*get_close_matches(str(name), STEPS, 1), ""]
+            meant = f"; is {near} meant?" if near else ""
+            raise ValueError(f"unknown step {name!r}; known: {', '.join(STEPS)}{meant}")
+        gpus = own.get("gpus") if isinstance(own, dict) else getattr(own, "gpus", None)
+        if gpus and name not in MODEL_STEPS:
+            raise ValueError(f"{name} runs no model, and has no use for GPUs")
+    return steps
+
+
 class ClusterSettings(Frozen):
     """A cluster as the steps' pods meet it.
+
+    Every pod has requests and limits, alike: a namespace with a quota takes no other.
 
     Attributes:
         registry: the prefix of the images' names: "registry.example.com/team".
@@ -83,11 +103,21 @@ class ClusterSettings(Frozen):
         gpus: for each shard that is transcribed or diarized; 0: none.
         train_gpus: for training, a process each (see `train.processes`); 0: none.
         nodes: that train together, as a Kubeflow TrainJob.
-        cpu: requested by the steps that run models.
+        cpu: of the steps that run models.
         memory: likewise.
         shared_memory: /dev/shm of the same; PyTorch's workers pass batches through it.
-        node_selector: labels of the nodes that the steps with models run on.
-        tolerations: taints that these steps tolerate.
+        node_selector: labels of the nodes that the steps with models run on; where some of these
+            steps have GPUs, only those do: nobody else sits on an expensive node.
+        tolerations: taints that the same steps tolerate.
+        light_cpu: of the steps that run no model.
+        light_memory: likewise.
+        timeout: how long a pod may take before it is ended.
+        steps: what single steps get otherwise, by name; see `StepSettings`.
+        labels: of the pods.
+        pull_secrets: Kubernetes secrets with which the images are pulled.
+        queue: the Kueue queue that the pods wait in.
+        priority: a Kueue WorkloadPriorityClass; it needs a queue. (KFP's pods cannot be given a
+            Kubernetes PriorityClass.)
         volume: for corpus and state; None where an object store holds everything.
         secrets: the hub's token, MLflow's and the object store's credentials.
         env: plain environment variables: MOODLINE_MLFLOW_URI, MLFLOW_S3_ENDPOINT_URL, …; one that
@@ -106,14 +136,60 @@ class ClusterSettings(Frozen):
     gpus: Annotated[int, Field(ge=0)] = 0
     train_gpus: Annotated[int, Field(ge=0)] = 0
     nodes: Count = 1
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    shared_memory: Quantity | None = None
+    cpu: Cpu = "2"
+    memory: Memory = "8Gi"
+    shared_memory: Memory | None = None
     node_selector: dict[str, str] = Field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
+    light_cpu: Cpu = "1"
+    light_memory: Memory = "2Gi"
+    timeout: Timeout = 7 * 86400
+    steps: Annotated[dict[StepName, StepSettings], BeforeValidator(_known_steps)] = Field(
+        default_factory=dict
+    )
+    labels: dict[str, LabelValue] = Field(default_factory=dict)
+    pull_secrets: tuple[ObjectName, ...] = ()
+    queue: ObjectName | None = None
+    priority: ObjectName | None = None
     volume: Volume | None = None
     secrets: tuple[Secret, ...] = ()
     env: Annotated[dict[str, str], AfterValidator(_no_secrets)] = Field(default_factory=dict)
     pipeline_root: str = ""
     namespace: str = ""
     service_account: str = ""
+
+    @model_validator(mode="after")
+    def _has_a_queue_to_be_first_in(self) -> Self:
+        if self.priority and not self.queue:
+            raise ValueError("priority orders a Kueue queue; name that under `queue`, too")
+        return self
+
+    @property
+    def pod_labels(self) -> dict[str, str]:
+        """The labels of every pod, Kueue's among them."""
+        kueue = {_QUEUE: self.queue, _PRIORITY: self.priority}
+        return self.labels | {label: name for label, name in kueue.items() if name}
+
+    def pod(self, step: str) -> Pod:
+        """What the pods of a step get: its own settings over those that it shares with others."""
+        own: dict[str, dict[str, Any]] = {
+            name: part.model_dump(exclude_none=True) for name, part in self.steps.items()
+        }
+        heavy = step in MODEL_STEPS
+        gpus = {name: own.get(name, {}).get("gpus", self._gpus(name)) for name in MODEL_STEPS}
+        placed = bool(gpus[step] or not any(gpus.values())) if heavy else False
+        shared = {
+            "cpu": self.cpu if heavy else self.light_cpu,
+            "memory": self.memory if heavy else self.light_memory,
+            "shared_memory": self.shared_memory if heavy else None,
+            "gpus": gpus.get(step, 0),
+            "node_selector": self.node_selector if placed else {},
+            "tolerations": self.tolerations if placed else (),
+            "timeout": self.timeout,
+        }
+        return Pod.model_validate(shared | own.get(step, {}))
+
+    def _gpus(self, step: str) -> int:
+        if step == "train":
+            return self.train_gpus
+        return self.gpus if step in ("transcribe", "diarize") else 0

@@ -47,6 +47,6 @@ def batch_pipeline(profile: Profile) -> Any:
             corpus=read.outputs["manifest"],
             turns=turns.outputs["turns"],
         )
-        configure_task(predicted, "Predict", cluster, heavy=True)
+        configure_task(predicted, "Predict", cluster)
 
     return batch

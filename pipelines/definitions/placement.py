@@ -4,45 +4,22 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 
-from components.config import GPU_IMAGE, ClusterSettings
+from components.config import GPU_IMAGE, ClusterSettings, Pod
 from pipelines.definitions.code_version import image
 
 _BACKOFF = "30s"
 
 
-def configure_task(
-    task: dsl.PipelineTask, name: str, cluster: ClusterSettings, *,
-    gpus: int = 0, heavy: bool = False,
-) -> Any:  # fmt: skip
+def configure_task(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> Any:
     """Set up a step whose result its inputs decide, and return it: once done, never done again.
 
     It is started again where the cluster ended it. KFP cannot tell a fault of the cluster from
     wrong input; but what reads the input first, and says what is wrong with it, is set up by
-    `configure_lookup`, and not started again. A `heavy` step runs models, and gets what the profile
-    says that these need.
+    `configure_lookup`, and not started again.
     """
     _equip(task, name, cluster)
     if cluster.retries:
         task.set_retry(cluster.retries, backoff_duration=_BACKOFF)
-    if gpus:
-        task.set_container_image(image(GPU_IMAGE, cluster.registry))
-        task.set_accelerator_type(cluster.gpu)
-        task.set_accelerator_limit(gpus)
-    if not heavy:
-        return task
-    if cluster.cpu:
-        task.set_cpu_request(cluster.cpu)
-    if cluster.memory:
-        task.set_memory_request(cluster.memory)
-        task.set_memory_limit(cluster.memory)
-    if cluster.shared_memory:
-        kubernetes.empty_dir_mount(
-            task, "shm", "/dev/shm", medium="Memory", size_limit=cluster.shared_memory
-        )
-    for label, value in cluster.node_selector.items():
-        kubernetes.add_node_selector(task, label, value)
-    for taint in cluster.tolerations:
-        kubernetes.add_toleration(task, taint.key, taint.operator, taint.value, taint.effect)
     return task
 
 
@@ -53,10 +30,18 @@ def configure_lookup(task: dsl.PipelineTask, name: str, cluster: ClusterSettings
 
 
 def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
-    """What every step gets."""
+    """What every step gets: its image, its pods' resources and nodes, volumes, secrets."""
     task.set_display_name(name)
     assert task.container_spec is not None
-    task.set_container_image(image(task.container_spec.image, cluster.registry))
+    pod = cluster.pod(task.component_spec.name.replace("-", "_"))
+    task.set_container_image(
+        image(GPU_IMAGE if pod.gpus else task.container_spec.image, cluster.registry)
+    )
+    _place(task, pod, cluster)
+    for label, value in cluster.pod_labels.items():
+        kubernetes.add_pod_label(task, label, value)
+    if cluster.pull_secrets:
+        kubernetes.set_image_pull_secrets(task, list(cluster.pull_secrets))
     if cluster.pull:
         kubernetes.set_image_pull_policy(task, cluster.pull)
     if cluster.volume:
@@ -66,3 +51,29 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
         task.set_env_variable(variable, value)
     for secret in cluster.secrets:
         kubernetes.use_secret_as_env(task, secret.name, secret.env)
+
+
+def _place(task: dsl.PipelineTask, pod: Pod, cluster: ClusterSettings) -> None:
+    """Resources, nodes, and how long it may take."""
+    task.set_cpu_request(pod.cpu).set_cpu_limit(pod.cpu)
+    task.set_memory_request(pod.memory).set_memory_limit(pod.memory)
+    # Libraries count the node's cores, and would start a thread for each.
+    task.set_env_variable("OMP_NUM_THREADS", str(whole_cpus(pod)))
+    if pod.gpus:
+        task.set_accelerator_type(cluster.gpu)
+        task.set_accelerator_limit(pod.gpus)
+    if pod.shared_memory:
+        kubernetes.empty_dir_mount(
+            task, "shm", "/dev/shm", medium="Memory", size_limit=pod.shared_memory
+        )
+    for label, value in pod.node_selector.items():
+        kubernetes.add_node_selector(task, label, value)
+    for taint in pod.tolerations:
+        kubernetes.add_toleration(task, taint.key, taint.operator, taint.value, taint.effect)
+    kubernetes.set_timeout(task, pod.timeout)
+
+
+def whole_cpus(pod: Pod) -> int:
+    """How many threads a process may start: its processors by the processes that share them."""
+    cpus = float(pod.cpu[:-1]) / 1000 if pod.cpu.endswith("m") else float(pod.cpu)
+    return max(int(cpus / max(pod.gpus, 1)), 1)

@@ -52,11 +52,11 @@ def listen(manifest: Any, profile: Profile) -> tuple[Any, Any]:
         words = transcribe(
             corpus=manifest, shard=shard, profile=for_words, models=digests["transcribe"]
         )
-        configure_task(words, "Transcribe", cluster, gpus=cluster.gpus, heavy=True)
+        configure_task(words, "Transcribe", cluster)
         spoken = diarize(
             corpus=manifest, shard=shard, profile=for_speakers, models=digests["diarize"]
         )
-        configure_task(spoken, "Diarize", cluster, gpus=cluster.gpus, heavy=True)
+        configure_task(spoken, "Diarize", cluster)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),
         speakers=dsl.Collected(spoken.outputs["speakers"]),

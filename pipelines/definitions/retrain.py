@@ -77,7 +77,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 profile=TrainStep.of(profile).model_dump_json(),
                 models=prepared.outputs["encoders"],
             )
-            configure_task(trained, "Train", cluster, gpus=cluster.train_gpus, heavy=True)
+            configure_task(trained, "Train", cluster)
 
             best = champion(besides=trained.outputs["Output"])
             configure_lookup(best, "Look up the champion", cluster)
@@ -89,7 +89,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 champion=fetched.outputs["model"],
                 profile=whole,
             )
-            configure_task(evaluated, "Evaluate", cluster, heavy=True)
+            configure_task(evaluated, "Evaluate", cluster)
             version = register(
                 model=trained.outputs["model"],
                 metrics=evaluated.outputs["metrics"],

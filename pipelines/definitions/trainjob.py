@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from components.base import InputError, atomic_path
-from components.config import CPU_IMAGE, GPU_IMAGE, ClusterSettings, Profile
+from components.config import CPU_IMAGE, GPU_IMAGE, ClusterSettings, Pod, Profile
 from pipelines.definitions.code_version import image
+from pipelines.definitions.placement import whole_cpus
 
 RUNTIME = "torch-distributed"
 _JOB = "node"  # as that runtime calls its job, and the container in it
@@ -33,17 +34,21 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
         raise InputError(message)
     settings = profile.model_dump_json(exclude={"cluster"})
     arguments = ("--corpus", corpus, "--examples", examples, "--profile", settings, "--out", model)
-    environment = {"MOODLINE_HOME": cluster.volume.mount, **cluster.env}
+    pod = cluster.pod("train")
+    environment = {
+        "MOODLINE_HOME": cluster.volume.mount,
+        "OMP_NUM_THREADS": str(whole_cpus(pod)),
+        **cluster.env,
+    }
     variables: list[dict[str, Any]] = [{"name": k, "value": v} for k, v in environment.items()]
     for secret in cluster.secrets:
         for key, name in secret.env.items():
             reference = {"secretKeyRef": {"name": secret.name, "key": key}}
             variables.append({"name": name, "valueFrom": reference})
-    # GPUs are asked for and limited alike.
-    gpus = {cluster.gpu: str(cluster.train_gpus)} if cluster.train_gpus else {}
-    memory = {"memory": cluster.memory} if cluster.memory else {}
-    cpu = {"cpu": cluster.cpu} if cluster.cpu else {}
-    job = {"name": _JOB, "template": {"spec": {"template": {"spec": _pod(cluster)}}}}
+    # Asked for and limited alike.
+    resources = {"cpu": pod.cpu, "memory": pod.memory}
+    resources |= {cluster.gpu: str(pod.gpus)} if pod.gpus else {}
+    job = {"name": _JOB, "template": {"spec": {"template": {"spec": _pod(cluster, pod)}}}}
     namespace = {"namespace": cluster.namespace} if cluster.namespace else {}
     return {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
@@ -56,13 +61,13 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
                 "name": RUNTIME,
             },
             "trainer": {
-                "image": image(GPU_IMAGE if cluster.train_gpus else CPU_IMAGE, cluster.registry),
+                "image": image(GPU_IMAGE if pod.gpus else CPU_IMAGE, cluster.registry),
                 "command": ["torchrun", "-m", "components.train"],
                 "args": [str(argument) for argument in arguments],
                 "env": variables,
                 "numNodes": cluster.nodes,
-                "numProcPerNode": cluster.train_gpus or 1,
-                "resourcesPerNode": {"requests": gpus | memory | cpu, "limits": gpus | memory},
+                "numProcPerNode": pod.gpus or 1,
+                "resourcesPerNode": {"requests": resources, "limits": dict(resources)},
             },
             "runtimePatches": [
                 {
@@ -81,20 +86,20 @@ def write_train_job(profile: Profile, corpus: Path, examples: Path, model: Path,
         temporary.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
 
 
-def _pod(cluster: ClusterSettings) -> dict[str, Any]:
+def _pod(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
     """Nodes and volumes, laid over what the runtime says of its pods."""
     assert cluster.volume is not None
     claim: dict[str, str] = {"claimName": cluster.volume.claim}
     volumes: list[dict[str, Any]] = [{"name": "state", "persistentVolumeClaim": claim}]
     mounts = [{"name": "state", "mountPath": cluster.volume.mount}]
-    if cluster.shared_memory:
-        shared = {"medium": "Memory", "sizeLimit": cluster.shared_memory}
+    if step.shared_memory:
+        shared = {"medium": "Memory", "sizeLimit": step.shared_memory}
         volumes.append({"name": "shm", "emptyDir": shared})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})
     containers = [{"name": _JOB, "volumeMounts": mounts}]
     pod: dict[str, Any] = {"volumes": volumes, "containers": containers}
-    if cluster.node_selector:
-        pod["nodeSelector"] = cluster.node_selector
-    if cluster.tolerations:
-        pod["tolerations"] = [taint.model_dump(exclude_none=True) for taint in cluster.tolerations]
+    if step.node_selector:
+        pod["nodeSelector"] = step.node_selector
+    if step.tolerations:
+        pod["tolerations"] = [taint.model_dump(exclude_none=True) for taint in step.tolerations]
     return pod

@@ -112,9 +112,13 @@ def watched(
 
 
 def _reporting(executor: Any, step: str) -> Any:
-    """A step's executor that reports the error that ends it; see `components.base.step`."""
+    """A step's executor that reports the error that ends it; see `components.base.step`.
+
+    Its environment is this process': what the pipeline says of it is meant for a cluster's pods.
+    """
     changed = type(executor)()
     changed.CopyFrom(executor)
+    changed.container.ClearField("env")
     for i, part in enumerate(executor.container.command):
         command = f"-m components.base.step {step} {EXECUTOR_MODULE}"
         changed.container.command[i] = part.replace(f"-m {EXECUTOR_MODULE}", command)

@@ -58,7 +58,7 @@ def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
 
 
 def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
-    (spec,) = compiled("batch", DEMO, tmp_path)
+    spec, _ = compiled("batch", DEMO, tmp_path)
     steps = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
     assert steps == listed(batch)
     asked = tasks(spec)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
@@ -122,7 +122,7 @@ def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
 
 def test_shards_are_all_of_the_corpus_side_by_side(tmp_path: Path) -> None:
     cluster = ClusterSettings(shards=3, parallel=2)
-    (spec,) = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
+    spec, _ = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
     (loop,) = (t for t in tasks(spec).values() if "parameterIterator" in t)
     assert json.loads(loop["parameterIterator"]["items"]["raw"]) == ["0/3", "1/3", "2/3"]
     assert loop["iteratorPolicy"] == {"parallelismLimit": 2}

@@ -61,7 +61,9 @@ def test_it_runs_the_entry_point_of_the_step_on_every_node(tmp_path: Path) -> No
     assert arguments["--examples"] == "/state/examples.parquet"
     assert load_profile(arguments["--profile"]).digest() == profile.digest()
     assert (trainer["numNodes"], trainer["numProcPerNode"]) == (3, 2)
-    assert trainer["resourcesPerNode"]["limits"] == {"nvidia.com/gpu": "2", "memory": "32Gi"}
+    assert trainer["resourcesPerNode"]["limits"] == {
+        "cpu": "2", "memory": "32Gi", "nvidia.com/gpu": "2",
+    }  # fmt: skip
     assert "moodline/gpu:" in trainer["image"]
 
 

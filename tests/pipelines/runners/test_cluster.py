@@ -8,8 +8,9 @@ import yaml
 
 from components.base import InputError
 from components.config import Profile, Settings, TrainStep, load_profile
+from components.config.pods import STEPS
 from pipelines.definitions.code_version import code_digest
-from pipelines.definitions.compiled import compile_pipeline
+from pipelines.definitions.compiled import PIPELINES, compile_pipeline
 from pipelines.runners.local import run_pipeline
 
 CLUSTER: dict[str, Any] = {
@@ -31,19 +32,39 @@ CLUSTER: dict[str, Any] = {
 GPU_STEPS = {"transcribe": 1, "diarize": 1, "train": 2}
 
 
+LIGHT = {
+    "resourceCpuRequest": "1",
+    "resourceCpuLimit": "1",
+    "resourceMemoryRequest": "2Gi",
+    "resourceMemoryLimit": "2Gi",
+}
+
+
 def with_cluster(**cluster: Any) -> Profile:
     demo = load_profile("demo").model_dump(mode="json")
     return Profile.model_validate(demo | {"cluster": cluster})
 
 
-@pytest.fixture(scope="module")
-def documents(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Any], dict[str, Any]]:
+Documents = tuple[dict[str, Any], dict[str, Any]]
+
+
+def compiled(name: str, folder: Path, **cluster: Any) -> Documents:
     """The pipeline, and what of it only Kubernetes knows; by executor."""
-    path = tmp_path_factory.mktemp("compiled") / "pipeline.yaml"
-    compile_pipeline("retrain", with_cluster(**CLUSTER), path)
+    path = folder / "pipeline.yaml"
+    compile_pipeline(name, with_cluster(**cluster), path)
     pipeline, platform = yaml.safe_load_all(path.read_text(encoding="utf-8"))
     kubernetes = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return pipeline, kubernetes
+
+
+def container(documents: Documents, step: str) -> dict[str, Any]:
+    found: dict[str, Any] = documents[0]["deploymentSpec"]["executors"][f"exec-{step}"]["container"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def documents(tmp_path_factory: pytest.TempPathFactory) -> Documents:
+    return compiled("retrain", tmp_path_factory.mktemp("compiled"), **CLUSTER)
 
 
 def test_models_run_where_the_gpus_are(documents: tuple[dict[str, Any], dict[str, Any]]) -> None:
@@ -74,6 +95,80 @@ def test_models_run_where_the_gpus_are(documents: tuple[dict[str, Any], dict[str
         assert "nodeSelector" not in kubernetes[f"exec-{step}"]
 
 
+def test_no_step_without_a_gpu_sits_on_a_node_with_gpus(documents: Documents) -> None:
+    assert not documents[1]["exec-evaluate"].keys() & {"nodeSelector", "tolerations"}
+    assert container(documents, "evaluate")["resources"]["resourceMemoryLimit"] == "16Gi"
+
+
+def test_every_step_asks_for_what_it_may_use(documents: Documents, tmp_path: Path) -> None:
+    """A namespace with a quota refuses pods without requests and limits."""
+    for pipeline, _ in (documents, compiled("batch", tmp_path)):
+        for executor in pipeline["deploymentSpec"]["executors"].values():
+            resources = executor["container"].get("resources", {})
+            assert LIGHT.keys() <= resources.keys()
+            assert resources["resourceMemoryRequest"] == resources["resourceMemoryLimit"]
+    # Older backends read the numbers that stand beside the texts.
+    assert LIGHT.items() <= container(documents, "label")["resources"].items()
+
+
+def test_a_step_has_what_it_is_given_of_its_own(tmp_path: Path) -> None:
+    steps = {
+        "evaluate": {"gpus": 1, "memory": "24Gi", "node_selector": {"pool": "small-gpu"}},
+        "train": {"cpu": "6", "shared_memory": "2Gi", "tolerations": [], "timeout": "2d"},
+        "label": {"memory": "4Gi", "node_selector": {"disk": "fast"}},
+        "transcribe": {"gpus": 0},
+    }
+    documents = compiled("retrain", tmp_path, **CLUSTER, timeout="12h", steps=steps)
+    kubernetes = documents[1]
+    evaluate, train, label = (container(documents, n) for n in ("evaluate", "train", "label"))
+    assert evaluate["resources"]["accelerator"]["resourceCount"] == "1"
+    assert "/moodline/gpu:" in evaluate["image"]
+    assert evaluate["resources"]["resourceMemoryLimit"] == "24Gi"
+    assert kubernetes["exec-evaluate"]["nodeSelector"]["labels"] == {"pool": "small-gpu"}
+    assert kubernetes["exec-evaluate"]["tolerations"]
+    assert train["resources"]["resourceCpuLimit"] == "6"
+    # Two processes, one for each GPU, share the processors.
+    assert {"name": "OMP_NUM_THREADS", "value": "3"} in train["env"]
+    assert kubernetes["exec-train"]["emptyDirMounts"][0]["sizeLimit"] == "2Gi"
+    assert "tolerations" not in kubernetes["exec-train"]
+    assert label["resources"]["resourceMemoryLimit"] == "4Gi"
+    assert kubernetes["exec-label"]["nodeSelector"]["labels"] == {"disk": "fast"}
+    assert "/moodline/cpu:" in container(documents, "transcribe")["image"]
+    assert "accelerator" not in container(documents, "transcribe")["resources"]
+    assert "nodeSelector" not in kubernetes["exec-transcribe"]
+    for name, pod in kubernetes.items():
+        hours = 48 if name == "exec-train" else 12
+        assert int(pod["activeDeadlineSeconds"]) == hours * 3600, name
+
+
+def test_pods_carry_what_queues_and_registries_ask_for(tmp_path: Path) -> None:
+    given = {"labels": {"team": "speech"}, "queue": "night", "priority": "low"}
+    _, kubernetes = compiled("batch", tmp_path, pull_secrets=["registry"], **given)
+    for pod in kubernetes.values():
+        (secret,) = pod["imagePullSecret"]
+        assert secret["secretName"] == "registry"
+        assert pod["podMetadata"]["labels"] == {
+            "team": "speech",
+            "kueue.x-k8s.io/queue-name": "night",
+            "kueue.x-k8s.io/priority-class": "low",
+        }
+
+
+def test_without_gpus_all_models_run_on_the_named_nodes(tmp_path: Path) -> None:
+    _, kubernetes = compiled("batch", tmp_path, node_selector={"pool": "large"})
+    placed = {name for name, pod in kubernetes.items() if "nodeSelector" in pod}
+    assert placed == {"exec-transcribe", "exec-diarize", "exec-predict"}
+
+
+def test_the_steps_that_may_be_named_are_those_there_are(tmp_path: Path) -> None:
+    names = {
+        name.removeprefix("exec-").replace("-", "_")
+        for pipeline in PIPELINES
+        for name in compiled(pipeline, tmp_path)[1]
+    }
+    assert names == set(STEPS)
+
+
 def test_every_pod_finds_its_state_and_secrets(
     documents: tuple[dict[str, Any], dict[str, Any]],
 ) -> None:
@@ -89,6 +184,7 @@ def test_every_pod_finds_its_state_and_secrets(
         (key,) = secret["keyToEnv"]
         assert (key["secretKey"], key["envVar"]) == ("hub-token", "MOODLINE_HUB_TOKEN")
         plain = {e["name"]: e["value"] for e in executors[name]["container"]["env"]}
+        assert plain.pop("OMP_NUM_THREADS") in ("1", "2", "4")
         assert plain == {"MOODLINE_HOME": "/state", "MOODLINE_MLFLOW_URI": "http://mlflow:5000"}
 
 
@@ -116,14 +212,28 @@ def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
         ({"memory": "16 GB"}, "cluster.memory"),
         ({"shards": 0}, "cluster.shards"),
         ({"tolerations": [{"key": "a", "effect": "Never"}]}, "cluster.toleration 1: "),
+        ({"memory": "1.5Gi"}, "cluster.memory"),
+        ({"cpu": "0"}, "cluster.cpu"),
+        (
+            {"steps": {"traim": {}}},
+            r"unknown step 'traim'; known: corpus_digest, .*; is train meant\?",
+        ),
+        ({"steps": {"train": {"gpu": 1}}}, r"cluster\.steps\.train\.gpu: Extra"),
+        ({"steps": {"label": {"gpus": 1}}}, "label runs no model, and has no use for GPUs"),
+        ({"steps": {"train": {"timeout": "soon"}}}, "timeout: is no length of time; write 90s"),
+        ({"timeout": 0}, "cluster.timeout"),
+        ({"priority": "high"}, "cluster: priority orders a Kueue queue"),
+        ({"queue": "My queue"}, "cluster.queue"),
+        ({"labels": {"team": "a b"}}, "cluster.labels.team"),
     ],
 )
 def test_a_wrong_entry_is_named(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
     profile = load_profile("demo").model_dump(mode="json") | {"cluster": wrong}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(profile))
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as error:
         load_profile(str(path))
+    assert "\n" not in str(error.value)
 
 
 def test_the_same_definition_runs_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
