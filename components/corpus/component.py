@@ -22,23 +22,36 @@ def corpus_digest(folder: str) -> str:
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def corpus(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
-    """A labelled corpus, read and checked, to a manifest.
+def corpus(
+    folder: str,
+    digest: str,
+    manifest: dsl.Output[dsl.Dataset],
+    report: dsl.Output[dsl.Artifact],
+) -> None:
+    """A labelled corpus, read and checked, to a manifest, and a report of what is in it.
 
     The digest is an input so that KFP's cache tells contents apart: the folder's name does not.
+    Every step that takes the manifest gets its metadata in one argument, of which Linux takes
+    128 KiB: so what grows with the corpus stands in the report.
     """
+    import json
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.base import Cache, InputError
+    from components.base import Cache, InputError, atomic_path
     from components.config import Settings
     from components.conversation import write_manifest
     from components.corpus import check_corpus, read_corpus
 
-    report = check_corpus(Path(folder), cache=Cache(Settings().cache))
-    if report.digest != digest:
+    checked = check_corpus(Path(folder), cache=Cache(Settings().cache))
+    if checked.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
-    manifest.metadata.update(asdict(report))
+    manifest.metadata.update(
+        recordings=checked.recordings, utterances=checked.utterances,
+        speakers=len(checked.speakers), digest=digest, synthetic=checked.synthetic,
+    )  # fmt: skip
+    with atomic_path(Path(report.path)) as temporary:
+        temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")
     write_manifest(Path(manifest.path), read_corpus(Path(folder), Cache(Settings().cache)))
 
 

@@ -175,13 +175,20 @@ def test_component(iemocap: Path, tmp_path: Path) -> None:
     from components.corpus.component import corpus, corpus_digest
 
     manifest = dsl.Dataset(uri=str(tmp_path / "out" / "manifest"))
+    report = dsl.Artifact(uri=str(tmp_path / "out" / "report"))
     digest = corpus_digest.python_func(folder=str(iemocap))
-    corpus.python_func(folder=str(iemocap), digest=digest, manifest=manifest)
+    corpus.python_func(folder=str(iemocap), digest=digest, manifest=manifest, report=report)
     recordings = read_manifest(Path(manifest.path))
     assert recordings == read_corpus(iemocap)
-    assert manifest.metadata["digest"] == digest == check_corpus(iemocap).digest
+    checked = check_corpus(iemocap)
+    assert manifest.metadata["digest"] == digest == checked.digest
+    # What grows with the corpus is no metadata: every later step gets that as an argument.
+    assert manifest.metadata["speakers"] == len(checked.speakers)
+    assert all(isinstance(value, (int, str)) for value in manifest.metadata.values())
+    told = json.loads(Path(report.path).read_text())
+    assert (told["speakers"], told["folds"]) == (checked.speakers, checked.folds)
     with pytest.raises(InputError, match="was changed while the run went on"):
-        corpus.python_func(folder=str(iemocap), digest="another", manifest=manifest)
+        corpus.python_func(folder=str(iemocap), digest="another", manifest=manifest, report=report)
 
 
 def test_synthetic_speech_is_called_so(demo_corpus: Path, tmp_path: Path) -> None:
