@@ -20,9 +20,9 @@ def evaluate(
 ) -> str:
     """A model, and the one in production, on the test fold, to the gate's decision.
 
-    A decision that says no is no failure. An empty folder as the champion means that nothing is in
-    production. The decision is the one unnamed output: on a named one kfp 2.17's local runner
-    cannot branch.
+    A decision that says no is no failure. Where nothing is in production, the champion is an empty
+    folder, or none at all: an object store keeps no empty ones. The decision is the one unnamed
+    output: on a named one kfp 2.17's local runner cannot branch.
     """
     from pathlib import Path
 
@@ -30,13 +30,14 @@ def evaluate(
     from components.conversation import read_manifest, write_turns
     from components.evaluate import evaluate, headline, read_test_turns, write_json, write_text
 
+    best = Path(champion.path)
     settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
     evaluation = evaluate(
         Path(model.path),
         recordings,
         read_test_turns(Path(turns.path), recordings, settings),
         settings,
-        champion=Path(champion.path) if any(Path(champion.path).iterdir()) else None,
+        champion=best if best.is_dir() and any(best.iterdir()) else None,
         synthetic=bool(corpus.metadata.get("synthetic")),
     )
     write_json(Path(metrics.path), evaluation.metrics)

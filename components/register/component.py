@@ -26,7 +26,10 @@ def champion(required: bool = False, besides: str = "") -> str:
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
-    """The folder of the version that `champion` named; an empty one if it named none."""
+    """The folder of the version that `champion` named; nothing at all if it named none.
+
+    An object store has no folders, so on a cluster an empty one does not arrive.
+    """
     from pathlib import Path
 
     from components.config import Settings
@@ -34,6 +37,7 @@ def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
 
     folder = Path(model.path)
     if not name:
+        # Where a folder stays one, whoever looks for the output finds it.
         return folder.mkdir(parents=True, exist_ok=True)
     version, digest = name.split()
     model.metadata.update(version=int(version), digest=digest)
@@ -51,6 +55,7 @@ def register(
     git_commit: str,
     reason: str = "",
     cause: str = "",
+    pipeline_run: str = "",
 ) -> int:
     """A model with its verdict to a version in the registry; the version's number.
 
@@ -68,6 +73,7 @@ def register(
         profile=load_profile(profile),
         reason=reason,
         cause=cause,
+        pipeline_run=pipeline_run,
     )
     inputs = {"metrics": metrics, "report": report, "verdict": verdict}
     files = {name: Path(artifact.path) for name, artifact in inputs.items()}
@@ -87,33 +93,37 @@ def promote(version: int, actor: str, reason: str) -> int:
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def record_failure(
+def finish(
+    pipeline_run: str,
+    promotion: bool,
     git_commit: str,
     profile: str,
     corpus: str,
     reason: str,
     cause: str,
-    status: dsl.PipelineTaskFinalStatus,
 ) -> None:
-    """At the end of a run: if it failed, a trace of it in MLflow."""
-    if status.state == "SUCCEEDED":
-        return
+    """At the end of a run, whatever happened in it: if it failed, a trace of it in MLflow.
+
+    Whether it failed is read from what it left there; see `components.register.runs.failure_of`.
+    """
     import logging
 
     from components.base import MoodlineError
     from components.config import Settings, load_profile
-    from components.register import record_failure
+    from components.register import failure_of, record_failure
 
     tags = {
         "git_commit": git_commit,
         "configuration": load_profile(profile).digest(),
         "corpus": corpus,
-        "pipeline_run": status.pipeline_job_resource_name,
+        "pipeline_run": pipeline_run,
         "reason": reason,
         "cause": cause,
     }
     try:
-        record_failure(status.pipeline_task_name, status.error_message or "", tags, Settings())
+        failure = failure_of(pipeline_run, promotion, Settings())
+        if failure:
+            record_failure(failure, tags, Settings())
     except MoodlineError as error:
-        # The run has failed already, and says why; MLflow may be that very reason.
-        logging.getLogger(__name__).warning("could not record the failure: %s", error)
+        # A run that failed says why itself; MLflow may be that very reason.
+        logging.getLogger(__name__).warning("could not record how the run ended: %s", error)

@@ -11,8 +11,8 @@ from components.config import Profile
 from components.register.words import clipped
 
 LINEAGE_TAGS = ("git_commit", "corpus_digest", "configuration", "profile",
-                "validation_fold", "test_fold", "reason", "cause")  # fmt: skip
-"""The tags of a version that say what it was made from, and why; of the last two where known."""
+                "validation_fold", "test_fold", "reason", "cause", "pipeline_run")  # fmt: skip
+"""The tags of a version that say what it was made from, and why; of the last three where known."""
 
 LONGEST_TAG = 5000
 """Characters that MLflow takes."""
@@ -26,6 +26,7 @@ class Lineage:
         git_commit: of the code; with `-dirty` where files were changed since.
         corpus_digest: of the corpus it learned from and was tested on.
         cause: what started the run, where nobody did: an alert's key and its address.
+        pipeline_run: the run's name in Kubeflow Pipelines.
     """
 
     git_commit: str
@@ -33,12 +34,13 @@ class Lineage:
     profile: Profile
     reason: str = ""
     cause: str = ""
+    pipeline_run: str = ""
 
     def tags(self) -> dict[str, str]:
         """As MLflow's tags."""
         profile, protocol = self.profile, self.profile.protocol
         values = [self.git_commit, self.corpus_digest, profile.digest(), profile.name]
-        values += [protocol.validation, protocol.test, self.reason, self.cause]
+        values += [protocol.validation, protocol.test, self.reason, self.cause, self.pipeline_run]
         tags = zip(LINEAGE_TAGS, values, strict=True)
         return {name: clipped(text, LONGEST_TAG) for name, text in tags if text}
 

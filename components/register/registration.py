@@ -19,7 +19,7 @@ from components.register.connection import (
 from components.register.evidence import Lineage, evidence_key, read_metrics
 from components.register.ledger import LEDGER
 from components.register.package import CARD, check_model_folder, model_package
-from components.register.runs import best_effort, evidence_folder, evidence_run
+from components.register.runs import best_effort, evidence_folder, evidence_run, note_pipeline_run
 from components.register.signature import SIGNATURE_TAG, sign
 from components.register.trust import check_tags, keys_here, signing_key
 from components.scoring import read_verdict
@@ -77,7 +77,9 @@ def register(
         )
         known = _find_version(client, tags, keys_here(client, settings))
         if known is not None:
-            return known
+            if known.run_id:
+                note_pipeline_run(client, known.run_id, lineage)
+            return int(known.version)
         key = signing_key(client, settings)
         tags[SIGNATURE_TAG] = sign(key, digest, file_digest(verdict), how="moodline registered it")
         with (
@@ -89,7 +91,7 @@ def register(
 
 def _find_version(
     client: "MlflowClient", tags: dict[str, str], trusted: "Mapping[str, Ed25519PublicKey]"
-) -> int | None:
+) -> "ModelVersion | None":
     """The version that was made of the same evidence; its run is ended, if a kill kept it open."""
     found = client.search_model_versions(f"name='{MODEL}' and tags.evidence='{tags['evidence']}'")
     same = [version for version in found if _is_ours(version, tags["digest"], trusted)]
@@ -98,7 +100,7 @@ def _find_version(
         return None
     if first.run_id and client.get_run(first.run_id).info.status == "RUNNING":
         best_effort(partial(client.set_terminated, first.run_id), f"end run {first.run_id}")
-    return int(first.version)
+    return first
 
 
 def _is_ours(

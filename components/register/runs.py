@@ -20,8 +20,9 @@ from components.register.evidence import (
     numbers,
     read_metrics,
 )
+from components.register.ledger import PRODUCTION, read_ledger
 from components.register.words import clipped
-from components.scoring import read_verdict
+from components.scoring import PASS, read_verdict
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,7 +38,7 @@ def record_refusal(
 ) -> str:
     """Keep the evidence of a model that the gate refused: a run as of `register`, no version.
 
-    What was kept before is not kept twice.
+    What was kept before is not kept twice; it says then which pipeline's run came to it last.
 
     Returns:
         MLflow's id of the run.
@@ -51,13 +52,47 @@ def record_refusal(
     with evidence_folder(metrics, report, verdict) as evidence, mlflow_client(settings) as client:
         finished = _runs_of(client, settings, tags["evidence"], "FINISHED")
         if finished:
+            note_pipeline_run(client, finished[0], lineage)
             return finished[0]
         with evidence_run(client, settings, evidence, lineage, tags) as run_id:
             return run_id
 
 
-def record_failure(step: str, message: str, tags: Mapping[str, str], settings: Settings) -> str:
-    """Keep a trace of a pipeline run whose `step` failed: an MLflow run with status FAILED.
+def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage) -> None:
+    """Of evidence that is there already: which pipeline's run came to it last."""
+    if lineage.pipeline_run:
+        with_retries(lambda: client.set_tag(run_id, "pipeline_run", lineage.pipeline_run))
+
+
+def failure_of(pipeline_run: str, promotion: bool, settings: Settings) -> str:
+    """Why a pipeline's run has failed, by what it left; "" if it came to its end.
+
+    Kubeflow Pipelines' own word for it is no help: a run whose last task was skipped or cached is
+    RUNNING for ever, and so is one whose pod was killed for its memory.
+
+    Args:
+        promotion: whether a version that passed was to be promoted.
+
+    Raises:
+        Unavailable: MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        query = f"tags.pipeline_run = '{pipeline_run}' and attributes.status = 'FINISHED'"
+        finished = client.search_runs([_experiment(client, settings)], query)
+        if not finished:
+            return "a step failed before the gate's verdict was kept"
+        run = finished[0]
+        if not (promotion and run.data.tags.get("verdict") == PASS):
+            return ""
+        made = client.search_model_versions(f"name='{MODEL}' and run_id='{run.info.run_id}'")
+        promoted = {e.to_version for e in read_ledger(client) if e.won and e.stage == PRODUCTION}
+        if any(int(version.version) in promoted for version in made):
+            return ""
+        return "the version passed, and its promotion failed"
+
+
+def record_failure(message: str, tags: Mapping[str, str], settings: Settings) -> str:
+    """Keep a trace of a pipeline's run that failed: an MLflow run with status FAILED.
 
     Returns:
         MLflow's id of the run.
@@ -66,7 +101,7 @@ def record_failure(step: str, message: str, tags: Mapping[str, str], settings: S
         Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
-        tags = {**tags, "failed_step": step, "failure": clipped(message, LONGEST_TAG)}
+        tags = {**tags, "failure": clipped(message, LONGEST_TAG)}
         experiment = _experiment(client, settings)
         run_id = with_retries(lambda: client.create_run(experiment, tags=tags)).info.run_id
         with_retries(lambda: client.set_terminated(run_id, "FAILED"))

@@ -10,8 +10,8 @@
 
 A verdict that says no is a result, not a fault: the run ends well, without a version. A version
 whose verdict is "inconclusive" is registered for a person to look at, and promoted by nobody but
-that person. A step that fails fails the run; then `record_failure`, which always runs last, leaves
-a trace of it in MLflow.
+that person. A step that fails fails the run; then `finish`, which always runs last, leaves a trace
+of it in MLflow.
 
 **Never twice.** A pipeline is built for a profile, and each step is given the parts of the profile
 that it needs, digests of what lies outside (`corpus_digest`, `model_digests`, `champion`), and an
@@ -29,7 +29,7 @@ from kfp import dsl
 
 from components.config import Profile, TrainStep
 from components.evaluate.component import evaluate
-from components.register.component import champion, fetch, promote, record_failure, register
+from components.register.component import champion, fetch, finish, promote, register
 from components.train.component import train
 from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
@@ -64,10 +64,16 @@ def retrain_pipeline(profile: Profile) -> Any:
             reason: why; kept with the version, too.
             cause: what started the run, where nobody did: an alert's key and its address.
         """
-        last = record_failure(
-            git_commit=git_commit, profile=whole, corpus=corpus, reason=reason, cause=cause
+        last = finish(
+            pipeline_run=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
+            promotion=promote_if_passed,
+            git_commit=git_commit,
+            profile=whole,
+            corpus=corpus,
+            reason=reason,
+            cause=cause,
         )
-        configure_lookup(last, "Record a failure", cluster)
+        configure_lookup(last, "Finish", cluster)
         with dsl.ExitHandler(last, name="retrain"):
             prepared = preprocess(corpus=corpus).set_display_name("Preprocess")
             manifest, turns = prepared.outputs["corpus"], prepared.outputs["turns"]
@@ -100,6 +106,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 git_commit=git_commit,
                 reason=reason,
                 cause=cause,
+                pipeline_run=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
             )
             configure_lookup(version, "Register", cluster)
             with (

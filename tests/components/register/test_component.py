@@ -22,16 +22,6 @@ def at_home(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return settings
 
 
-def ended(state: str, message: str = "") -> dsl.PipelineTaskFinalStatus:
-    return dsl.PipelineTaskFinalStatus(
-        state=state,
-        pipeline_job_resource_name="moodline-retrain-7",
-        pipeline_task_name="train",
-        error_code=None,
-        error_message=message,
-    )
-
-
 def runs(settings: Settings, status: str) -> list[Any]:
     """The runs in MLflow that ended like this."""
     from mlflow import MlflowClient
@@ -47,7 +37,7 @@ def failures(settings: Settings) -> list[dict[str, str]]:
     return [run.data.tags for run in runs(settings, "FAILED")]
 
 
-def run_register(model: Path, evidence: dict[str, Path]) -> int:
+def run_register(model: Path, evidence: dict[str, Path], pipeline_run: str = "") -> int:
     """Register as the pipeline does."""
     number = component.register.python_func(
         model=dsl.Model(uri=str(model)),
@@ -57,6 +47,7 @@ def run_register(model: Path, evidence: dict[str, Path]) -> int:
         corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
         profile=PROFILE,
         git_commit="0123abcd",
+        pipeline_run=pipeline_run,
     )
     assert isinstance(number, int)
     return number
@@ -105,20 +96,46 @@ def test_of_a_refused_model_the_evidence_is_kept(
     assert [run.data.tags["verdict"] for run in runs(at_home, "FINISHED")] == ["fail"]
 
 
-def test_a_failed_run_leaves_its_reason(
+def test_a_failed_run_leaves_a_trace(
     at_home: Settings, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    known = {"git_commit": "0123abcd", "profile": PROFILE, "corpus": "calls"}
+    known = {"git_commit": "0123abcd", "profile": PROFILE, "corpus": "calls", "promotion": True}
     known |= {"reason": "more calls", "cause": ""}
-    component.record_failure.python_func(**known, status=ended("SUCCEEDED"))
-    assert failures(at_home) == []
-    component.record_failure.python_func(**known, status=ended("FAILED", "out of memory"))
+    component.finish.python_func(pipeline_run="retrain-7", **known)
     (tags,) = failures(at_home)
-    assert (tags["failed_step"], tags["failure"]) == ("train", "out of memory")
+    assert tags["failure"] == "a step failed before the gate's verdict was kept"
     assert (tags["git_commit"], tags["corpus"]) == ("0123abcd", "calls")
     assert tags["configuration"] == load_profile("demo").digest()
-    assert tags["pipeline_run"] == "moodline-retrain-7"
+    assert tags["pipeline_run"] == "retrain-7"
     # The registry may be what failed; the run's own reason must not be lost for that.
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", "http://127.0.0.1:9")
-    component.record_failure.python_func(**known, status=ended("FAILED", "MLflow is away"))
-    assert "could not record the failure: MLflow at" in caplog.text
+    component.finish.python_func(pipeline_run="retrain-8", **known)
+    assert "could not record how the run ended: MLflow at" in caplog.text
+
+
+def test_a_run_that_came_to_its_end_leaves_no_failure(
+    at_home: Settings,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evidence: Callable[..., dict[str, Path]],
+) -> None:
+    def finish(pipeline_run: str, promotion: bool) -> list[str]:
+        component.finish.python_func(
+            pipeline_run=pipeline_run, promotion=promotion, git_commit="0123abcd", profile=PROFILE,
+            corpus="calls", reason="", cause="",
+        )  # fmt: skip
+        return [tags["failure"] for tags in failures(at_home)]
+
+    model = make_model(tmp_path / "model")
+    refused = make_evidence(tmp_path / "no", model, verdict="fail")
+    assert run_register(model, refused, "retrain-1") == 0
+    assert finish("retrain-1", promotion=True) == []
+    passed = make_evidence(tmp_path / "yes", model)
+    assert run_register(model, passed, "retrain-2") == 1
+    assert finish("retrain-2", promotion=False) == []
+    # The same evidence again: a later run comes to the version that is.
+    assert run_register(model, passed, "retrain-3") == 1
+    assert finish("retrain-3", promotion=True) == ["the version passed, and its promotion failed"]
+    component.promote.python_func(version=1, actor="ann", reason="better")
+    assert run_register(model, passed, "retrain-4") == 1
+    assert finish("retrain-4", promotion=True) == ["the version passed, and its promotion failed"]

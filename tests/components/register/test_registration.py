@@ -309,14 +309,14 @@ def test_refusals_and_failures_are_kept(
     refused = record_refusal(
         **make_evidence(tmp_path / "papers", None, "fail"), lineage=why, settings=settings
     )
-    failed = record_failure("train", "out of memory", {"pipeline": "retrain"}, settings)
+    failed = record_failure("out of memory", {"pipeline_run": "retrain-1"}, settings)
     client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
     tags = client.get_run(refused).data.tags
     assert tags["verdict"] == "fail"
     assert (tags["reason"], tags["cause"]) == (why.reason, why.cause)
     assert client.get_run(refused).data.metrics["accuracy"] == 0.75
     assert client.get_run(failed).info.status == "FAILED"
-    assert client.get_run(failed).data.tags["failed_step"] == "train"
+    assert client.get_run(failed).data.tags["failure"] == "out of memory"
     assert list_versions(settings) == []
 
 
