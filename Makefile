@@ -53,6 +53,10 @@ test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything
 test-loop: setup $(HOME_DIR)/prometheus/.ready ## drift, alert, retraining, promotion: `moodline demo-loop` on a small corpus
 	$(BIN)/python -m pytest -m loop tests/e2e
 
+.PHONY: test-cluster
+test-cluster: setup ## the pipelines as a cluster runs them: pods in namespaces, artifacts through an object store
+	$(BIN)/python -m pytest -m "cluster or not cluster" tests/cluster -s
+
 .PHONY: test-containers
 test-containers: setup ## the pipeline, the service and the Bento in containers; starts a Docker engine if there is none
 	@set -e; state=$$(mktemp -d); \

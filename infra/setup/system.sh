@@ -4,6 +4,7 @@
 #   libpython                                    the stub of Triton's Python backend loads it
 #   git                                          a version's lineage names its commit
 #   postgresql                                   the tests run MLflow on one of their own
+#   bubblewrap                                   the tests run pipelines as a cluster's pods do
 # usage: system.sh PYTHON
 set -euo pipefail
 python=$1
@@ -20,6 +21,7 @@ ctypes.CDLL(str(local) if local.exists() else name)' || wanted+=(libpython3.11)
 command -v g++ >/dev/null || wanted+=(g++)
 command -v git >/dev/null || wanted+=(git)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
+command -v bwrap >/dev/null || wanted+=(bubblewrap)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 as_root=()
