@@ -44,3 +44,14 @@ from components.base.reading import (
     read_text,
     validate,
 )
+from components.base.scratch import at_hand, object_state
+from components.base.storage import (
+    Location,
+    Url,
+    all_files,
+    beside,
+    files_in,
+    folders_in,
+    located,
+)
+from components.base.storage_faults import MissingError

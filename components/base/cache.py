@@ -2,8 +2,14 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from components.base.errors import MoodlineError
+from components.base.files import atomic_path
+from components.base.scratch import at_hand
+from components.base.storage import Location, Url
 
 
 class Cache:
@@ -35,10 +41,32 @@ def json_digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+def file_digest(path: Location, cache: Cache | None = None) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal; the same wherever it lies.
+
+    Args:
+        cache: keeps the digest of an object, which is then fetched only if it changes.
+
+    Raises:
+        InputError, Unavailable: of an object; see `Url`.
+    """
+    if isinstance(path, Url):
+        return _object_digest(path, cache)
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _object_digest(url: Url, cache: Cache | None) -> str:
+    state = url.state()
+    kept = cache and cache.path("digests", str(url), state.size, state.tag)
+    if kept and kept.is_file() and len(known := kept.read_text(encoding="utf-8")) == 64:
+        return known
+    with at_hand(url, state) as copy:
+        digest = file_digest(copy)
+    if kept:
+        with suppress(OSError, MoodlineError), atomic_path(kept) as temporary:  # only a memory
+            temporary.write_text(digest, encoding="utf-8")
+    return digest
 
 
 def tree_digest(folder: Path) -> str:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError, from_json
 
 from components.base.errors import InputError
+from components.base.storage import Location, Url
 
 T = TypeVar("T")
 
@@ -25,7 +26,7 @@ KINDS = {
 """What a value should have been, by pydantic's type of error."""
 
 
-def read_text(path: Path, location: str = "") -> str:
+def read_text(path: Location, location: str = "") -> str:
     """Read a text file; a byte order mark, as Windows' programs write it, is no part of the text.
 
     Args:
@@ -33,9 +34,12 @@ def read_text(path: Path, location: str = "") -> str:
 
     Raises:
         InputError: no such file, a folder, not UTF-8, or not to be read.
+        Unavailable: the object store does not answer.
     """
     location = location or str(path)
     try:
+        if isinstance(path, Url):
+            return path.read_bytes().decode("utf-8-sig")
         return Path(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InputError(f"{location}: no such file") from None
@@ -47,7 +51,7 @@ def read_text(path: Path, location: str = "") -> str:
         raise InputError(f"{location}: cannot be read: {str(error.strerror).lower()}") from None
 
 
-def read_json(path: Path) -> Any:
+def read_json(path: Location) -> Any:
     """Read a JSON file.
 
     Raises:

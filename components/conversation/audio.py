@@ -8,6 +8,7 @@ conversation. No length that a header states is believed: samples are counted.
 import os
 import wave
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import IO, TypeVar
 import numpy as np
 
 from components.base.errors import InputError
+from components.base.scratch import at_hand
+from components.base.storage import Url
 from components.conversation.audio_blocks import (
     SAMPLE_RATE,
     Block,
@@ -36,7 +39,8 @@ from components.conversation.audio_soundfile import (
 from components.conversation.audio_tracks import Pace, find_pace, track_blocks
 from components.conversation.types import Seconds
 
-Source = Path | str | IO[bytes]
+Source = Path | str | Url | IO[bytes]
+Local = Path | str | IO[bytes]
 T = TypeVar("T")
 Reader = Callable[[list[str]], Iterator[Block]]
 """Reads one of joined recordings; notes go into the list."""
@@ -66,7 +70,7 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
     """Read a stretch of a recording.
 
     Args:
-        source: a file's path, or an open binary file.
+        source: a file's path, an object's URL, or an open binary file.
         start: where the stretch begins, in seconds; before 0 is taken as 0.
         end: where it ends; None, or beyond the end, means the recording's end.
 
@@ -113,12 +117,12 @@ def plain_wav(file: IO[bytes]) -> np.ndarray | None:
 class Opened:
     """A source as a binary file, which is closed again only if it was a path."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, source: Local, name: str = "") -> None:
+        self._source, self._name = source, name
         self._file: IO[bytes] | None = None
 
     def __enter__(self) -> IO[bytes]:
-        check_readable(self._source)
+        check_readable(self._source, self._name)
         if isinstance(self._source, (str, Path)):
             self._file = Path(self._source).open("rb")
             return self._file
@@ -131,19 +135,30 @@ class Opened:
 
 def name_of(source: Source) -> str:
     """What a source is called in messages."""
-    return str(source) if isinstance(source, (str, Path)) else "the audio"
+    return str(source) if isinstance(source, (str, Path, Url)) else "the audio"
 
 
-def check_readable(source: Source) -> None:
+@contextmanager
+def local(source: Source) -> Iterator[Local]:
+    """The source itself, or a copy of an object, which stays as long as the block."""
+    if isinstance(source, Url):
+        with at_hand(source) as path:
+            yield path
+    else:
+        yield source
+
+
+def check_readable(source: Local, name: str = "") -> None:
     """Refuse what is missing, a folder or empty."""
     if isinstance(source, (str, Path)):
         path = Path(source)
+        name = name or str(path)
         if not path.exists():
-            raise InputError(f"{path}: no such file")
+            raise InputError(f"{name}: no such file")
         if path.is_dir():
-            raise InputError(f"{path}: is a folder, not an audio file")
+            raise InputError(f"{name}: is a folder, not an audio file")
         if path.stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty")
+            raise InputError(f"{name}: the file is empty")
     else:
         if source.seek(0, os.SEEK_END) == 0:
             raise InputError("the audio: the file is empty")
@@ -161,18 +176,18 @@ def decoded(
     import soundfile
 
     name, start = name_of(source), max(start, 0.0)
-    with Opened(source) as file:
+    with local(source) as here, Opened(here, name) as file:
         try:
-            blocks = _blocks(source, file, name, notes, start, end)
+            blocks = _blocks(here, file, name, notes, start, end)
             return use(finite(blocks, start, name))
         except (soundfile.LibsndfileError, LostError):  # PyAV tells what is lost
             notes.clear()
-            blocks = _blocks(source, file, name, notes, start, end, calm=True)
+            blocks = _blocks(here, file, name, notes, start, end, calm=True)
             return use(finite(blocks, start, name))
 
 
 def _blocks(
-    source: Source, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    source: Local, file: IO[bytes], name: str, notes: list[str], start: Seconds,
     end: Seconds | None, *, calm: bool = False,
 ) -> Iterator[Block]:  # fmt: skip
     """A stretch of all that a file holds; if calm, by the reader that stumbles over nothing."""
@@ -188,7 +203,7 @@ def _blocks(
 
 
 def _part_blocks(
-    source: Source, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    source: Local, file: IO[bytes], name: str, notes: list[str], start: Seconds,
     end: Seconds | None, *, calm: bool,
 ) -> Iterator[Block]:  # fmt: skip
     """A stretch of one recording."""
@@ -205,7 +220,7 @@ def _part_blocks(
     return between(blocks, start, end)
 
 
-def _is_for_soundfile(source: Source, file: IO[bytes]) -> bool:
+def _is_for_soundfile(source: Local, file: IO[bytes]) -> bool:
     """Whether soundfile hears all of a file."""
     kind = kind_of(file)
     if kind == "ogg":
@@ -218,7 +233,7 @@ def _is_for_soundfile(source: Source, file: IO[bytes]) -> bool:
     return kind == "unpacked"
 
 
-def _asked(question: Callable[[IO[bytes]], T], source: Source, file: IO[bytes]) -> T:
+def _asked(question: Callable[[IO[bytes]], T], source: Local, file: IO[bytes]) -> T:
     """A question on a file's content, asked once while the file at a path is unchanged."""
     if not isinstance(source, (str, Path)):
         return question(file)

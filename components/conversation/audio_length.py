@@ -11,7 +11,16 @@ from typing import IO
 from components.base.cache import Cache, file_digest
 from components.base.errors import InputError, MoodlineError
 from components.base.files import atomic_path
-from components.conversation.audio import Opened, Source, check_readable, decoded, name_of
+from components.base.scratch import at_hand
+from components.base.storage import Url
+from components.conversation.audio import (
+    Opened,
+    Source,
+    check_readable,
+    decoded,
+    local,
+    name_of,
+)
 from components.conversation.audio_blocks import seconds
 from components.conversation.audio_ogg import link_of, read_links
 from components.conversation.audio_parts import find_parts
@@ -49,12 +58,18 @@ def measure(source: Source, cache: Cache | None = None) -> Length:
     A process reads a file once, unless it changes.
 
     Args:
-        source: a file's path, or an open binary file.
-        cache: where the length of a packed file is kept for other processes, by its digest.
+        source: a file's path, an object's URL, or an open binary file.
+        cache: where the length of a packed file, or of an object, is kept for other processes, by
+            its digest.
 
     Raises:
         InputError: as `read_audio`.
     """
+    if isinstance(source, Url):
+        if cache:
+            return _kept_length(source, cache)
+        with at_hand(source, source.state()):  # as it is now
+            return _measure(source)
     if not isinstance(source, (str, Path)):
         return _measure(source)
     check_readable(source)
@@ -68,11 +83,15 @@ def _measured(path: str, _inode: int, _size: int, _changed: int, root: str | Non
     with Opened(path) as file:
         if root is None or kind_of(file) == "unpacked":  # is counted as fast as its digest
             return _measure(path)
-    kept = Cache(Path(root)).path("lengths", VERSION, file_digest(Path(path)), suffix=".json")
+    return _kept_length(Path(path), Cache(Path(root)))
+
+
+def _kept_length(source: Path | Url, cache: Cache) -> Length:
+    kept = cache.path("lengths", VERSION, file_digest(source, cache), suffix=".json")
     with suppress(OSError, ValueError, TypeError):
         known = json.loads(kept.read_text(encoding="utf-8"))
         return Length(float(known["seconds"]), tuple(map(str, known["notes"])))
-    length = _measure(path)
+    length = _measure(source)
     with suppress(OSError, MoodlineError), atomic_path(kept) as temporary:  # it is only a memory
         temporary.write_text(json.dumps(asdict(length)), encoding="utf-8")
     return length
@@ -101,8 +120,9 @@ def is_longer_than(source: Source, limit: Seconds) -> bool:
     Raises:
         InputError: as `read_audio`.
     """
-    with Opened(source) as file:
-        name, left, recordings = name_of(source), limit, list(_recordings(file))
+    name, left = name_of(source), limit
+    with local(source) as here, Opened(here, name) as file:
+        recordings = list(_recordings(file))
         for recording in recordings:
             # What one of several is lacking is told when they are heard.
             with suppress(*[InputError] if len(recordings) > 1 else []):

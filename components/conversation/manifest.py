@@ -9,7 +9,10 @@ where known, `sex` ("F" or "M").
 """
 
 import json
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from itertools import starmap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +21,15 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 from components.base.errors import InputError
 from components.base.files import atomic_path, link_or_copy
 from components.base.reading import Name, Number, parse_json, read_text, validate
+from components.base.scratch import at_hand
+from components.base.storage import Location, Url, beside
 from components.conversation.seglst import read_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
+
+AT_ONCE = 16
+"""References that are fetched from an object store at the same time."""
 
 FEEDBACK = "feedback"
 """The fold of recordings that came back from traffic: only ever trained on."""
@@ -71,7 +79,7 @@ class _ReferenceEntry(BaseModel):
     emotion: str
 
 
-def read_manifest(path: Path) -> list[Recording]:
+def read_manifest(path: Location) -> list[Recording]:
     """Read a corpus from its manifest.
 
     Args:
@@ -79,37 +87,57 @@ def read_manifest(path: Path) -> list[Recording]:
 
     Raises:
         InputError: a file or key that is missing, a recording or utterance named twice, a time
-            that runs backwards; with the file and line.
+            that runs backwards; with the file and line. (An object with sound that is missing is
+            found when it is read.)
+        Unavailable: the object store does not answer.
     """
-    path = Path(path)
-    path = path / NAME if path.is_dir() else path
-    recordings: dict[str, Recording] = {}
-    references: dict[str, Path] = {}
+    path = path / NAME if path.suffix != ".jsonl" and path.is_dir() else path
+    rows: dict[str, tuple[_Row, Location, Location]] = {}
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         location = f"{path}: line {number}"
         row = validate(_Row, parse_json(line, location), location)
-        audio, reference = path.parent / row.audio, path.parent / row.reference
-        if row.recording in recordings:
+        audio, reference = (beside(path.parent, name) for name in (row.audio, row.reference))
+        if row.recording in rows:
             raise InputError(f"{location}: recording {row.recording} is named twice")
-        if not audio.is_file():
+        if isinstance(audio, Path) and not audio.is_file():
             raise InputError(f"{location}: {row.audio}: no such audio file")
-        utterances = _utterances(reference, row.recording)
+        rows[row.recording] = row, audio, reference
+    if not rows:
+        raise InputError(f"{path}: names no recording")
+    recordings: list[Recording] = []
+    references: dict[str, Location] = {}
+    for (row, audio, reference), utterances in zip(
+        rows.values(), _all_utterances(rows), strict=True
+    ):
         for utterance in utterances:
             if other := references.get(utterance.id):
                 also = "" if other == reference else f", also in {other}"
                 raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
             references[utterance.id] = reference
-        recordings[row.recording] = Recording(
-            row.recording, audio.resolve(), row.fold, row.scripted, utterances, row.columns()
+        recordings.append(
+            Recording(row.recording, audio.resolve(), row.fold, row.scripted, utterances)
         )
-    if not recordings:
-        raise InputError(f"{path}: names no recording")
-    return list(recordings.values())
+    return recordings
 
 
-def _utterances(path: Path, recording: str) -> tuple[Utterance, ...]:
+def _all_utterances(
+    rows: Mapping[str, tuple[_Row, Location, Location]],
+) -> Iterator[tuple[Utterance, ...]]:
+    """The utterances of each recording."""
+    pairs = [(reference, name) for name, (_, _, reference) in rows.items()]
+    if not any(isinstance(reference, Url) for reference, _ in pairs):
+        yield from starmap(_utterances, pairs)
+        return
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            yield from pool.map(_utterances, *zip(*pairs, strict=True))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _utterances(path: Location, recording: str) -> tuple[Utterance, ...]:
     utterances = []
     for number, content in enumerate(read_segments(path), start=1):
         location = f"{path}: utterance {number}"
@@ -129,8 +157,8 @@ def write_manifest(
 ) -> None:
     """Write a corpus as a manifest and references into `folder`, whole or not at all.
 
-    The audio stays where it is and is named by its absolute path, unless `take_audio`: then it is
-    linked or copied into the folder, which needs nothing else from then on.
+    The audio stays where it is and is named by its absolute path or URL, unless `take_audio`: then
+    it is linked or copied into the folder, which needs nothing else from then on.
     """
     with atomic_path(folder) as temporary:
         (temporary / "reference").mkdir(parents=True)
@@ -141,7 +169,9 @@ def write_manifest(
             if take_audio:
                 audio = f"audio/{recording.name}{recording.audio.suffix}"
                 (temporary / "audio").mkdir(exist_ok=True)
-                link_or_copy(recording.audio, temporary / audio)
+                with at_hand(recording.audio) as file:
+                    copy = shutil.copyfile if isinstance(recording.audio, Url) else link_or_copy
+                    copy(file, temporary / audio)
             row = {"recording": recording.name, "audio": audio, "reference": reference}
             others = {"fold": recording.fold, "scripted": recording.scripted}
             row_and_more = {**dict(recording.columns), **row, **others}

@@ -10,7 +10,16 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, BaseModel, Field, Strict
 
-from components.base import InputError, Name, Number, atomic_path, parse_json, read_text, validate
+from components.base import (
+    InputError,
+    Location,
+    Name,
+    Number,
+    atomic_path,
+    parse_json,
+    read_text,
+    validate,
+)
 from components.conversation.speakers import read_rttm
 from components.conversation.types import Turn
 
@@ -31,7 +40,7 @@ class SegLstTurn(BaseModel):
     asr_confidence: Confidence = None
 
 
-def read_segments(path: Path) -> list[Any]:
+def read_segments(path: Location) -> list[Any]:
     """Read the entries of a SegLST file, of whatever kind each is.
 
     Raises:

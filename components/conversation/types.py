@@ -10,10 +10,11 @@ A recording on its time line::
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
+
+from components.base.storage import Location
 
 Seconds = float
 """A time on a recording's line, or a length of it."""
@@ -190,6 +191,7 @@ class Recording:
     """A recorded conversation and its reference.
 
     Attributes:
+        audio: its file, or the URL of an object.
         fold: the part of the corpus that is held out together (IEMOCAP: the session).
         scripted: read from a script (True), improvised (False), not known (None).
         columns: what else the manifest says of it, each a name and a value: its customer, its
@@ -197,7 +199,7 @@ class Recording:
     """
 
     name: str
-    audio: Path
+    audio: Location
     fold: str
     scripted: bool | None
     utterances: tuple[Utterance, ...]

@@ -3,9 +3,8 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from pathlib import Path
 
-from components.base import Cache, file_digest, json_digest
+from components.base import Cache, Location, file_digest, json_digest, located
 from components.conversation import Progress, Recording, Seconds, measure
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
@@ -42,19 +41,20 @@ class CorpusReport:
 
 
 def check_corpus(
-    folder: Path, progress: Progress | None = None, cache: Cache | None = None
+    folder: Location | str, progress: Progress | None = None, cache: Cache | None = None
 ) -> CorpusReport:
     """Read a whole corpus and count what is in it.
 
     Args:
         folder: as `read_corpus` takes it.
         progress: called after each recording.
-        cache: keeps how long recordings are.
+        cache: keeps how long recordings are, and objects' digests.
 
     Raises:
         InputError: it has a fault; see `read_corpus` and `measure`.
+        Unavailable: the object store does not answer.
     """
-    folder = Path(folder)
+    folder = located(folder)
     recordings = read_corpus(folder, cache)
     utterances = [u for recording in recordings for u in recording.utterances]
     seconds, notes = 0.0, []
@@ -74,7 +74,7 @@ def check_corpus(
         seconds=round(seconds, 3),
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
-        digest=corpus_digest(recordings),
+        digest=corpus_digest(recordings, cache),
         synthetic=(folder / "voices.json").is_file(),
         findings=(*findings(recordings), *notes),
     )
@@ -101,11 +101,16 @@ def overlap_seconds(recording: Recording) -> Seconds:
     return total
 
 
-def corpus_digest(recordings: list[Recording]) -> str:
-    """A digest of all sound and labels; order and paths of the files do not matter."""
+def corpus_digest(recordings: list[Recording], cache: Cache | None = None) -> str:
+    """A digest of all sound and labels; order and places of the files do not matter.
+
+    Args:
+        cache: keeps the digests of objects.
+    """
+    audio = {r.name: file_digest(r.audio, cache) for r in recordings}
     return json_digest(
         [
-            [r.name, r.fold, r.scripted, file_digest(r.audio), [astuple(u) for u in r.utterances]]
+            [r.name, r.fold, r.scripted, audio[r.name], [astuple(u) for u in r.utterances]]
             for r in sorted(recordings, key=lambda r: r.name)
         ]
     )

@@ -9,13 +9,12 @@ from components.config import SLIM_IMAGE
 def corpus_digest(folder: str) -> str:
     """The digest of a corpus as it is now; a corpus with a fault is refused here."""
     import logging
-    from pathlib import Path
 
     from components.base import Cache
     from components.config import Settings
     from components.corpus import check_corpus
 
-    report = check_corpus(Path(folder), cache=Cache(Settings().cache))
+    report = check_corpus(folder, cache=Cache(Settings().cache))
     for line in report.findings:
         logging.warning(line)
     return report.digest
@@ -43,7 +42,7 @@ def corpus(
     from components.conversation import write_manifest
     from components.corpus import check_corpus, read_corpus
 
-    checked = check_corpus(Path(folder), cache=Cache(Settings().cache))
+    checked = check_corpus(folder, cache=Cache(Settings().cache))
     if checked.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(
@@ -52,24 +51,24 @@ def corpus(
     )  # fmt: skip
     with atomic_path(Path(report.path)) as temporary:
         temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")
-    write_manifest(Path(manifest.path), read_corpus(Path(folder), Cache(Settings().cache)))
+    write_manifest(Path(manifest.path), read_corpus(folder, Cache(Settings().cache)))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def recordings_digest(folder: str) -> str:
     """The digest of a folder's recordings; what cannot be read is left out, and logged here."""
     import logging
-    from pathlib import Path
 
     from components.base import Cache
     from components.config import Settings
     from components.corpus import corpus_digest, read_recordings
 
     left_out: list[str] = []
-    content = read_recordings(Path(folder), Cache(Settings().cache), left_out)
+    cache = Cache(Settings().cache)
+    content = read_recordings(folder, cache, left_out)
     for line in left_out:
         logging.warning("left out: %s", line)
-    return corpus_digest(content)
+    return corpus_digest(content, cache)
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -82,8 +81,9 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     from components.conversation import write_manifest
     from components.corpus import corpus_digest, read_recordings
 
-    content = read_recordings(Path(folder), Cache(Settings().cache))
-    if corpus_digest(content) != digest:
+    cache = Cache(Settings().cache)
+    content = read_recordings(folder, cache)
+    if corpus_digest(content, cache) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(recordings=len(content), digest=digest)
     write_manifest(Path(manifest.path), content)

@@ -2,14 +2,21 @@
 
 import json
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from components.base import Cache, InputError, atomic_path, json_digest, read_json
+from components.base import (
+    Cache,
+    InputError,
+    Location,
+    atomic_path,
+    json_digest,
+    read_json,
+    read_text,
+)
 from components.conversation import FEEDBACK, SOURCES, Recording, read_manifest, write_manifest
 from components.corpus.check import corpus_digest
 from components.corpus.reader import read_corpus
@@ -25,7 +32,7 @@ logger.setLevel(logging.INFO)
 
 
 def join_feedback(
-    corpus: Path, feedback: Path, cache: Cache, *, max_share: float = MAX_SHARE
+    corpus: Location, feedback: Path, cache: Cache, *, max_share: float = MAX_SHARE
 ) -> Path:
     """A corpus and the feedback as one corpus, its audio linked or copied; the result is cached.
 
@@ -33,7 +40,7 @@ def join_feedback(
     digests, so nobody can choose. How many were is logged in one line.
 
     Args:
-        corpus: the labelled corpus' folder.
+        corpus: the labelled corpus' folder or URL; the audio of an URL is fetched.
         feedback: of `moodline feedback export`; all its recordings are of the fold `FEEDBACK`,
             which is only ever trained on. Where it does not say who gave a label, all are of one
             source.
@@ -47,7 +54,7 @@ def join_feedback(
         InputError: one of them has a fault, a recording is in both, or one of the feedback's is of
             another fold.
     """
-    labelled, corrected = read_corpus(corpus), read_manifest(feedback)
+    labelled, corrected = read_corpus(corpus, cache), read_manifest(feedback)
     other = next((r for r in corrected if r.fold != FEEDBACK), None)
     if other is not None:
         raise InputError(
@@ -60,7 +67,7 @@ def join_feedback(
     sources = read_json(feedback / SOURCES) if (feedback / SOURCES).is_file() else {}
     own = sum(len(recording.utterances) for recording in labelled)
     corrected = _capped(corrected, _origins(corrected, sources), own, max_share)
-    out = cache.path("corpora", corpus_digest(labelled), corpus_digest(corrected))
+    out = cache.path("corpora", corpus_digest(labelled, cache), corpus_digest(corrected))
     if not out.is_dir():
         with atomic_path(out) as temporary:
             write_manifest(temporary, [*labelled, *corrected], take_audio=True)
@@ -69,7 +76,7 @@ def join_feedback(
             text = json.dumps(known, ensure_ascii=False, indent=1)
             (temporary / SOURCES).write_text(text, encoding="utf-8")
             if (corpus / SYNTHETIC).is_file():
-                shutil.copyfile(corpus / SYNTHETIC, temporary / SYNTHETIC)
+                (temporary / SYNTHETIC).write_text(read_text(corpus / SYNTHETIC), "utf-8")
     return out
 
 

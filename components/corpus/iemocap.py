@@ -10,9 +10,8 @@ Only these files are read: macOS's `._` companions and the raters' own folders a
 import logging
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-from components.base import InputError
+from components.base import InputError, Location, MissingError, files_in, folders_in
 from components.conversation import Recording, Seconds, Utterance
 
 LABELS = {
@@ -49,12 +48,12 @@ _RATER = re.compile(r"[CA]-\w+:")
 log = logging.getLogger(__name__)
 
 
-def is_iemocap(folder: Path) -> bool:
+def is_iemocap(folder: Location) -> bool:
     """Whether a folder has sessions in it."""
     return bool(_sessions(folder))
 
 
-def read_iemocap(folder: Path) -> list[Recording]:
+def read_iemocap(folder: Location) -> list[Recording]:
     """Read every dialogue of every session.
 
     Returns:
@@ -67,7 +66,7 @@ def read_iemocap(folder: Path) -> list[Recording]:
             without text; with the file and, where there is one, the line.
     """
     recordings: list[Recording] = []
-    seen: dict[str, Path] = {}
+    seen: dict[str, Location] = {}
     for session in _sessions(folder):
         for audio in _audio_files(session):
             recording = _recording(session, audio)
@@ -83,22 +82,22 @@ def read_iemocap(folder: Path) -> list[Recording]:
     return recordings
 
 
-def _sessions(folder: Path) -> list[Path]:
-    sessions = [p for p in folder.iterdir() if p.is_dir() and _SESSION.fullmatch(p.name)]
+def _sessions(folder: Location) -> list[Location]:
+    sessions = [p for p in folders_in(folder) if _SESSION.fullmatch(p.name)]
     return sorted(sessions, key=lambda p: int(p.name.removeprefix("Session")))
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+def _files(folder: Location, suffixes: tuple[str, ...]) -> list[Location]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; IEMOCAP's layout has one in each session")
-    return sorted(
+    return [
         path
-        for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() in suffixes
-    )
+        for path in files_in(folder)
+        if not path.name.startswith(".") and path.suffix.lower() in suffixes
+    ]
 
 
-def _audio_files(session: Path) -> list[Path]:
+def _audio_files(session: Location) -> list[Location]:
     dialog = session / "dialog"
     audio = _files(dialog / "wav", AUDIO_SUFFIXES)
     if not audio:
@@ -117,7 +116,7 @@ def _audio_files(session: Path) -> list[Path]:
     return audio
 
 
-def _recording(session: Path, audio: Path) -> Recording:
+def _recording(session: Location, audio: Location) -> Recording:
     name = audio.stem
     parts = _NAME.fullmatch(name)
     if parts is None:
@@ -165,11 +164,11 @@ def _recording(session: Path, audio: Path) -> Recording:
     return Recording(name, audio, session.name, parts["scene"] == "script", ordered)
 
 
-def _lines(path: Path, kind: str) -> Iterator[tuple[str, str]]:
+def _lines(path: Location, kind: str) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, after the words that name it in messages."""
     try:
         text = path.read_bytes().decode("latin-1")
-    except FileNotFoundError:
+    except (FileNotFoundError, MissingError):
         raise InputError(f"{path}: no such file; every dialogue needs its {kind}") from None
     # Not splitlines: in Latin-1 that also splits at bytes which are part of a line.
     for number, line in enumerate(text.split("\n"), start=1):
@@ -191,7 +190,7 @@ def _span(match: re.Match[str], location: str) -> tuple[Seconds, Seconds]:
     return start, end
 
 
-def _texts(path: Path) -> dict[str, str]:
+def _texts(path: Location) -> dict[str, str]:
     """Each utterance's words, from a `transcriptions` file."""
     texts: dict[str, str] = {}
     for location, line in _lines(path, "transcript"):

@@ -1,9 +1,8 @@
 """Reads a labelled corpus in either form."""
 
 from dataclasses import replace
-from pathlib import Path
 
-from components.base import Cache, InputError
+from components.base import Cache, InputError, Location, located
 from components.conversation import FEEDBACK, Recording, Seconds, audio_duration, read_manifest
 from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
@@ -12,11 +11,11 @@ MAX_OVERHANG: Seconds = 0.5
 """How far an utterance may end after its recording does; it is cut back to the recording's end."""
 
 
-def read_corpus(folder: Path, cache: Cache | None = None) -> list[Recording]:
+def read_corpus(folder: Location | str, cache: Cache | None = None) -> list[Recording]:
     """Read a corpus: IEMOCAP's layout, or a manifest.
 
     Args:
-        folder: holds `manifest.jsonl`, or `Session1`, `Session2`, …
+        folder: holds `manifest.jsonl`, or `Session1`, `Session2`, …; a path or an URL.
         cache: keeps how long recordings are.
 
     Returns:
@@ -27,8 +26,9 @@ def read_corpus(folder: Path, cache: Cache | None = None) -> list[Recording]:
             `components.conversation.read_manifest`. A manifest also must have an utterance in each
             recording, a name for each fold, and no overlap between utterances of one speaker,
             except in feedback from traffic.
+        Unavailable: the object store does not answer.
     """
-    folder = Path(folder)
+    folder = located(folder)
     if is_manifest(folder):
         return [
             _one_voice_each(_inside_its_sound(_labelled(r), cache)) for r in read_manifest(folder)
@@ -42,9 +42,9 @@ def read_corpus(folder: Path, cache: Cache | None = None) -> list[Recording]:
     )
 
 
-def is_manifest(folder: Path) -> bool:
+def is_manifest(folder: Location) -> bool:
     """Whether a corpus is a manifest: the file itself, or a folder that has one."""
-    return (folder / "manifest.jsonl").is_file() or folder.suffix == ".jsonl"
+    return folder.suffix == ".jsonl" or (folder / "manifest.jsonl").is_file()
 
 
 def _labelled(recording: Recording) -> Recording:

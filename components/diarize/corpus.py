@@ -51,9 +51,16 @@ def diarize_corpus(
     options = profile.diarize
     model = model_digest(options.pipeline, settings)
 
+    cache = Cache(settings.cache)
+
     def key(recording: Recording) -> list[object]:
         # the segments carry the recording's name
-        made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), model]
+        made_from = [
+            VERSION,
+            file_digest(recording.audio, cache),
+            options.model_dump(mode="json"),
+            model,
+        ]
         return [*made_from, recording.name, profile.given_stretches(recording)]
 
     def make(recording: Recording) -> Mapping[str, str]:
@@ -71,7 +78,7 @@ def diarize_corpus(
         key,
         make,
         suffix=".rttm",
-        cache=Cache(settings.cache),
+        cache=cache,
         progress=progress,
     )
 

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.base import InputError
+from components.base import InputError, Location
 from components.conversation import SAMPLE_RATE, Turn, read_audio
 from components.fusion.tokens import encode_windows
 
@@ -19,17 +18,17 @@ Clip = tuple[np.ndarray, str]
 """A turn's waveform, float32 [samples] mono at 16 kHz, and its words."""
 
 
-def turn_clip(audio: np.ndarray | Path, turn: Turn) -> Clip:
+def turn_clip(audio: np.ndarray | Location, turn: Turn) -> Clip:
     """A turn's stretch of its recording, and its words, as the model takes them.
 
     Args:
-        audio: the recording, float32 [samples] mono at 16 kHz, or its file, of which only the
-            stretch is read.
+        audio: the recording, float32 [samples] mono at 16 kHz, or its file or URL, of which
+            only the stretch is read.
 
     Raises:
         InputError: a file that cannot be read.
     """
-    if isinstance(audio, Path):
+    if not isinstance(audio, np.ndarray):
         return read_audio(audio, turn.start, turn.end), turn.words
     return audio[round(turn.start * SAMPLE_RATE) : round(turn.end * SAMPLE_RATE)], turn.words
 

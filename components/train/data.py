@@ -4,10 +4,10 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
-from components.base import InputError, file_digest
+from components.base import Cache, InputError, file_digest
 from components.config import ProtocolSettings
 from components.conversation import EMOTIONS, FEEDBACK, Recording, Seconds, read_audio
 from components.fusion import Clip
@@ -132,17 +132,20 @@ class Sound:
 
     Args:
         recordings: of the corpus; every row's must be among them.
+        finished: keeps the digests of objects.
 
     Raises:
         InputError: a row of a recording that the corpus does not have.
     """
 
-    def __init__(self, recordings: Sequence[Recording], rows: Sequence[Row]) -> None:
+    def __init__(
+        self, recordings: Sequence[Recording], rows: Sequence[Row], finished: Cache | None = None
+    ) -> None:
         self._paths = {recording.name: recording.audio for recording in recordings}
         for row in rows:
             if row.recording not in self._paths:
                 raise InputError(f"{row.recording}: has examples but is not in the corpus")
-        self._digest = cache(file_digest)
+        self._digest = cache(partial(file_digest, cache=finished))
 
     def clip(self, row: Row) -> Clip:
         """The row's waveform, float32 [samples] at 16 kHz, and its words."""

@@ -45,8 +45,15 @@ def transcribe_corpus(
     names = (options.model, options.align_model)
     models = [model_digest(name, settings) for name in names if name]
 
+    cache = Cache(settings.cache)
+
     def key(recording: Recording) -> list[object]:
-        made_from = [VERSION, file_digest(recording.audio), options.model_dump(mode="json"), models]
+        made_from = [
+            VERSION,
+            file_digest(recording.audio, cache),
+            options.model_dump(mode="json"),
+            models,
+        ]
         stretches = profile.given_stretches(recording)
         return made_from if stretches is None else [*made_from, stretches]
 
@@ -61,7 +68,7 @@ def transcribe_corpus(
         key,
         make,
         suffix=".json",
-        cache=Cache(settings.cache),
+        cache=cache,
         progress=progress,
     )
 

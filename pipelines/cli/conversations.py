@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from components.align import align, align_baseline
-from components.base import Cache, InputError, atomic_path
+from components.base import Cache, InputError, Location, atomic_path
 from components.config import Profile, Settings
 from components.conversation import (
     UNKNOWN,
@@ -199,14 +199,20 @@ def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str
     return page.getvalue()
 
 
-def tell_what_is_odd(path: Path) -> None:
+def tell_what_is_odd(path: Location) -> None:
     """Read a recording to its end, so that a bad one is refused, and say what is odd in it."""
     for line in measure(path, Cache(Settings().cache)).notes:
         note(f"{path}: {line}")
 
 
 def corpus_check(
-    folder: Annotated[Path, typer.Argument(help="A corpus: IEMOCAP's layout, or a manifest.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE",
+            help="A corpus, IEMOCAP's layout or a manifest: a folder, or s3://bucket/path.",
+        ),
+    ],
     as_json: AsJson = False,
 ) -> None:
     """Read a whole corpus and say what is in it, or what is wrong with it.
@@ -218,7 +224,7 @@ def corpus_check(
     from components.corpus import check_corpus
 
     with bar("reading") as progress:
-        report = asdict(check_corpus(folder, progress, Cache(Settings().cache)))
+        report = asdict(check_corpus(place, progress, Cache(Settings().cache)))
     for line in report["findings"]:
         note(line)
     if as_json:

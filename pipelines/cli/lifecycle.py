@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from components.base import InputError, atomic_path, check_new_folder
+from components.base import InputError, atomic_path, check_new_folder, located
 from components.config import Profile, Settings, load_profile
 from pipelines.cli.console import file_option, note, out, print_json, spinner, user_name
 from pipelines.cli.conversations import tell_what_is_odd
@@ -32,7 +32,12 @@ PipelineName = Literal["retrain", "preprocess", "batch"]
 def retrain_command(
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path | None, typer.Option(help="IEMOCAP's layout or a manifest; default: the demo's.")
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="IEMOCAP's layout or a manifest: a folder, or s3://bucket/path; default: the"
+            " demo's.",
+        ),
     ] = None,
     feedback: Annotated[
         Path | None, typer.Option(help="What moodline feedback export wrote; trained on only.")
@@ -75,8 +80,8 @@ def retrain_command(
     elif feedback is not None and runner == "docker":
         raise InputError("--feedback: not in containers, which see one corpus' folder only")
     request = RetrainRequest(
-        corpus=corpus or DEMO_CORPUS, feedback=feedback, promote=promote,
-        actor=user_name(), reason=reason, cause=cause,
+        corpus=DEMO_CORPUS if corpus is None else located(corpus), feedback=feedback,
+        promote=promote, actor=user_name(), reason=reason, cause=cause,
     )  # fmt: skip
     if runner == "kubeflow":
         options = {"kfp_host": host, "kfp_namespace": namespace, "kfp_experiment": experiment}
@@ -113,7 +118,12 @@ def _retrain_on_kubeflow(
 
 
 def batch_command(
-    folder: Annotated[Path, typer.Argument(help="Recordings, in folders or not.")],
+    place: Annotated[
+        str,
+        typer.Argument(
+            metavar="PLACE", help="Recordings, in folders or not: a folder, or s3://bucket/path."
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
     profile: ProfileName = "demo",
@@ -132,6 +142,7 @@ def batch_command(
     from components.corpus import recording_files
 
     chosen, settings = profile_and_settings(profile)
+    folder = located(place)
     taken, left_out = recording_files(folder)
     for path in left_out:
         note(f"left out: {path} is no sound file by its name")
@@ -148,7 +159,7 @@ def batch_command(
     diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
     chosen = chosen.model_copy(update={"diarize": diarize})
     arguments = {"folder": str(folder.resolve())}
-    mounts = (folder,) if runner == "docker" else None
+    mounts = [path for path in (folder,) if isinstance(path, Path)] if runner == "docker" else None
     with shown_steps() as on_step:
         run = run_pipeline("batch", chosen, arguments, settings, mounts=mounts, on_step=on_step)
     predictions = Path(run.outputs["predict"]["artifacts"]["predictions"])

@@ -3,9 +3,8 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from components.base import Cache, Event, InputError, Refused
+from components.base import Cache, Event, InputError, Location, Refused
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.cli.console import err, note, out
@@ -53,7 +52,7 @@ def shown_steps() -> Iterator[Callable[[Event], None]]:
 
 
 def say_power(
-    profile: Profile, corpus: Path, settings: Settings, *, in_containers: bool = False
+    profile: Profile, corpus: Location, settings: Settings, *, in_containers: bool = False
 ) -> None:
     """Say how often the gate would let an equally good model through, with this corpus.
 

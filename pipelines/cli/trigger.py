@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
-from components.base import InputError, close_to_others
+from components.base import InputError, close_to_others, located
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import (
@@ -32,7 +32,11 @@ def serve_command(
     port: Port = 3100,
     profile: ProfileName = "demo",
     corpus: Annotated[
-        Path | None, typer.Option(help="To retrain on; on kubeflow, as its pods see it.")
+        str | None,
+        typer.Option(
+            metavar="PLACE",
+            help="To retrain on, a folder or s3://bucket/path; on kubeflow, as its pods see it.",
+        ),
     ] = None,
     data: Annotated[
         Path, typer.Option(help="The folder that new labelled data must lie in.")
@@ -79,7 +83,8 @@ def serve_command(
     on_cluster = runner == "kubeflow"
     if on_cluster and corpus is None:
         raise InputError(CORPUS_ON_KUBEFLOW)
-    usual = RetrainRequest(corpus=corpus or DEMO_CORPUS, promote=promote, actor="trigger")
+    place = DEMO_CORPUS if corpus is None else located(corpus)
+    usual = RetrainRequest(corpus=place, promote=promote, actor="trigger")
     chosen = load_profile(profile)  # a wrong one is refused now
     start: Start
     if on_cluster:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.base import Location
 from components.register import check_actor, check_reason
 from pipelines.definitions.code_version import git_commit
 
@@ -13,7 +14,7 @@ class RetrainRequest:
     """The request of a retraining.
 
     Attributes:
-        corpus: the corpus' folder, as the steps see it.
+        corpus: the corpus' folder, as the steps see it, or its URL.
         feedback: what `moodline feedback export` wrote, to train on beside it; on this machine.
         promote: put the version into production if its verdict is "pass".
         actor: who is named for that.
@@ -24,7 +25,7 @@ class RetrainRequest:
         InputError: the actor or the reason is longer than the registry keeps.
     """
 
-    corpus: Path
+    corpus: Location
     feedback: Path | None = None
     promote: bool = False
     actor: str = "pipeline"

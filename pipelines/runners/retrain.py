@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.base import Cache, InputError, StepFailed
+from components.base import Cache, InputError, Location, StepFailed
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.runners.local import OnStep, run_pipeline
@@ -78,13 +78,13 @@ def retrain(
 
 
 def _retrain(
-    profile: Profile, request: RetrainRequest, corpus: Path, settings: Settings,
+    profile: Profile, request: RetrainRequest, corpus: Location, settings: Settings,
     in_containers: bool, on_step: OnStep | None,
 ) -> RetrainResult:  # fmt: skip
     """Retrain on the corpus that the steps see."""
     outcomes = settings.metrics / "retrain.prom"
     arguments = replace(request, corpus=corpus).arguments()
-    mounts = (corpus,) if in_containers else None
+    mounts = [path for path in (corpus,) if isinstance(path, Path)] if in_containers else None
     try:
         run = run_pipeline("retrain", profile, arguments, settings, mounts=mounts, on_step=on_step)
         artifacts = {step: written["artifacts"] for step, written in run.outputs.items()}
