@@ -10,7 +10,7 @@ from components.config.parts import Frozen
 StepName = Literal[
     "corpus_digest", "corpus", "recordings_digest", "recordings", "model_digests",
     "transcribe", "diarize", "align", "label", "train",
-    "champion", "fetch", "evaluate", "predict", "register", "promote", "record_failure",
+    "champion", "fetch", "evaluate", "predict", "register", "promote", "finish",
 ]  # fmt: skip
 STEPS: tuple[str, ...] = get_args(StepName)
 """Every step of every pipeline."""

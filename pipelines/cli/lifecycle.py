@@ -110,6 +110,8 @@ def _retrain_on_kubeflow(
         run = submit(profile, request, settings, cron=cron, wait=wait)
     if as_json:
         return print_json(asdict(run))
+    if not run.kfp_version:
+        note("this Kubeflow Pipelines does not say its version; the pipelines need 2.15 or newer")
     kind = "Schedule" if cron else "Run"
     out.print(f"{kind} {run.id} of pipeline version {run.pipeline_version}: {run.url}")
     if run.state:
@@ -188,7 +190,7 @@ def compile_command(
         "/moodline/model"
     ),
 ) -> None:
-    """A pipeline, built for a profile, as a file that any Kubeflow Pipelines takes.
+    """A pipeline, built for a profile, as a file that Kubeflow Pipelines takes, from 2.15 on.
 
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """

@@ -1,4 +1,4 @@
-"""The pipelines as files that any Kubeflow Pipelines takes."""
+"""The pipelines as files that Kubeflow Pipelines takes, from 2.15 on."""
 
 import importlib
 from pathlib import Path

@@ -1,18 +1,16 @@
 """How a run starts on a cluster: through `kfp.Client`, once or by a schedule."""
 
-import contextlib
 import json
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base import InputError, MoodlineError, Refused, Unavailable, file_digest
+from components.base import InputError, Refused, file_digest
 from components.config import Profile, Settings
 from pipelines.definitions.compiled import compile_pipeline
+from pipelines.runners.kfp_host import kfp_client
 from pipelines.runners.request import RetrainRequest
 
 if TYPE_CHECKING:
@@ -30,12 +28,14 @@ class Submitted:
         pipeline_version: the name of the version that runs; the same for the same pipeline.
         id: the run's, or the recurring run's.
         url: where to watch it.
+        kfp_version: of the backend; "" where it does not say.
         state: KFP's word for how it ended; "" where nobody waited, or for a schedule.
     """
 
     pipeline_version: str
     id: str
     url: str
+    kfp_version: str
     state: str = ""
 
 
@@ -47,18 +47,20 @@ def submit(
 
     Args:
         request: its corpus is named as the pods see it.
-        settings: name the host, the namespace, the experiment, and hold the token.
+        settings: name the host, the namespace, the experiment, and hold the token; without one
+            that of the pod's service account is used.
         cron: start it by this schedule instead of now ("0 3 * * 1", or KFP's six fields). It takes
             the place of an older schedule of the same profile.
         wait: until the run has ended.
 
     Raises:
-        InputError: no host, a host that refuses or is no Kubeflow Pipelines, a wrong schedule.
+        InputError: no host, a host that refuses, is no Kubeflow Pipelines or too old a one, a wrong
+            schedule.
         Unavailable: the host does not answer, or fails itself (500 and above).
         Refused: the run that was waited for failed.
     """
     schedule = None if cron is None else _six_fields(cron)
-    with _client(settings) as client:
+    with kfp_client(settings) as (client, kfp):
         pipeline, version, name = _upload(client, profile)
         namespace = settings.kfp_namespace or profile.cluster.namespace or None
         experiment = client.create_experiment(settings.kfp_experiment, namespace=namespace)
@@ -74,10 +76,10 @@ def submit(
         site = f"{settings.kfp_host.rstrip('/')}/#"
         if schedule is not None:
             run_id = _reschedule(client, job, schedule, namespace)
-            return Submitted(name, run_id, f"{site}/recurringrun/details/{run_id}")
+            return Submitted(name, run_id, f"{site}/recurringrun/details/{run_id}", kfp)
         run_id = client.run_pipeline(**job).run_id
         url = f"{site}/runs/details/{run_id}"
-        return Submitted(name, run_id, url, _await_end(client, run_id, url) if wait else "")
+        return Submitted(name, run_id, url, kfp, _await_end(client, run_id, url) if wait else "")
 
 
 def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:
@@ -136,59 +138,3 @@ def _six_fields(cron: str) -> str:
             f"“{cron}” is no schedule: give minute, hour, day, month and weekday: “0 3 * * 1”"
         )
     return " ".join(fields if len(fields) == 6 else ["0", *fields])
-
-
-@contextlib.contextmanager
-def _client(settings: Settings) -> Iterator["Client"]:
-    """A client of the host; every fault of it as one line, and its chatter on standard error."""
-    host = settings.kfp_host.rstrip("/")
-    if not host.startswith(("http://", "https://")):
-        given = host or "no Kubeflow Pipelines host"
-        advice = "name one in MOODLINE_KFP_HOST or with --host, as https://…"
-        raise InputError(f"{given}: {advice}")
-    token = settings.kfp_token.get_secret_value() if settings.kfp_token else None
-    _check_reachable(host, token)
-    import kfp
-    from kfp_server_api import ApiException
-    from urllib3.exceptions import HTTPError
-
-    try:
-        with contextlib.redirect_stdout(sys.stderr):
-            yield kfp.Client(
-                host=host, existing_token=token, namespace=settings.kfp_namespace or "kubeflow"
-            )
-    except ApiException as error:
-        raise _refusal(host, error.status, error.body) from error
-    except HTTPError as error:
-        raise Unavailable(f"{host}: went away ({' '.join(str(error).split())})") from error
-
-
-def _check_reachable(host: str, token: str | None) -> None:
-    """Find out at once whether KFP is there: its client would try for half a minute."""
-    import httpx
-
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
-    try:
-        answer = httpx.get(f"{host}/apis/v2beta1/healthz", headers=headers, timeout=10)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        message = f"{host}: does not answer ({error}); is MOODLINE_KFP_HOST right?"
-        raise Unavailable(message) from None
-    if answer.is_error:
-        raise _refusal(host, answer.status_code, answer.text)
-    if not answer.headers.get("content-type", "").startswith("application/json"):
-        raise InputError(f"{host}: answers, but is no Kubeflow Pipelines API (v2)")
-
-
-def _refusal(host: str, status: int, body: str | None) -> MoodlineError:
-    """What a host's refusal means; one of 500 or above is no fault of the request."""
-    if status in (401, 403):
-        refusal = "knows no such token" if status == 401 else "does not allow it"
-        advice = "set MOODLINE_KFP_TOKEN to a token that may"
-        return InputError(f"{host}: {refusal} ({status}); {advice}")
-    try:
-        message = str(json.loads(body or "")["error_message"])
-    except (ValueError, KeyError, TypeError):
-        message = (body or "it said nothing").strip()
-    first_line = message.partition("\n")[0]
-    kind = Unavailable if status >= 500 else InputError
-    return kind(f"{host}: refuses ({status}): {first_line[:300]}")

@@ -8,6 +8,7 @@ import pytest
 
 from components.config import Settings
 from pipelines.cli.main import run
+from pipelines.runners.kfp_host import TOKEN_FILE
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.serve import SHUTDOWN_SECONDS
 from tests.infra.manifests import (
@@ -177,3 +178,13 @@ def test_a_pod_of_the_service_has_the_time_to_finish_its_requests(documents: Doc
     assert sleep == ["sleep"]
     least = int(seconds) + ServeSettings().finish_seconds + SHUTDOWN_SECONDS
     assert pod["terminationGracePeriodSeconds"] >= least
+
+
+def test_the_trigger_shows_kubeflow_a_token_of_its_own(documents: Documents) -> None:
+    spec = pod(named(documents, "Deployment", "trigger"))["spec"]
+    assert named(documents, "ServiceAccount", spec["serviceAccountName"])
+    (volume,) = (v for v in spec["volumes"] if "projected" in v)
+    (mount,) = (m for m in spec["containers"][0]["volumeMounts"] if m["name"] == volume["name"])
+    token = volume["projected"]["sources"][0]["serviceAccountToken"]
+    assert token["audience"] == "pipelines.kubeflow.org"
+    assert f"{mount['mountPath']}/{token['path']}" == TOKEN_FILE

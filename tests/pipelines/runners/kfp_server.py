@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import uuid
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -55,12 +56,16 @@ class KfpServer:
         pipelines, versions, experiments, runs, schedules: by id.
         packages: by the version's id, the uploaded file's documents.
         ends: what a run's state is, one after the other, as it is asked for.
+        version: its image's tag, which its health tells.
+        on_look: called each time that a run is looked at.
         refuse: an HTTP status with which requests that change something are answered.
         faults: requests that a real API would not have taken.
     """
 
     def __init__(self, token: str | None = None) -> None:
         self.token = token
+        self.version = "2.17.0"
+        self.on_look: Callable[[], None] = lambda: None
         self.pipelines: dict[str, api.V2beta1Pipeline] = {}
         self.versions: dict[str, api.V2beta1PipelineVersion] = {}
         self.experiments: dict[str, api.V2beta1Experiment] = {}
@@ -133,7 +138,9 @@ class KfpServer:
             ]
 
         if path == "GET /healthz":
-            return api.V2beta1GetHealthzResponse(multi_user=False)
+            # More than the client's model knows: backend/src/apiserver/main.go, newHealthzResponse.
+            health = {"commit_sha": "unknown", "tag_name": self.version}
+            return health | {"multi_user": False, "pipeline_store": "database"}
         if path == "GET /pipelines":
             return api.V2beta1ListPipelinesResponse(pipelines=listed(self.pipelines) or None)
         if path == "POST /pipelines/upload":
@@ -169,6 +176,7 @@ class KfpServer:
             return run
         if match := re.fullmatch(r"GET /runs/([\w-]+)", path):
             run = self.runs[match[1]]
+            self.on_look()
             run.state = self.ends.pop(0) if len(self.ends) > 1 else self.ends[0]
             return run
         if path == "GET /recurringruns":

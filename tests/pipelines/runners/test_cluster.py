@@ -154,6 +154,33 @@ def test_pods_carry_what_queues_and_registries_ask_for(tmp_path: Path) -> None:
         }
 
 
+KUBERNETES_2_15 = {
+    "secretAsEnv": {"secretName", "keyToEnv", "optional", "secretNameParameter"},
+    "pvcMount": {"constant", "mountPath", "pvcNameParameter"},
+    "nodeSelector": {"labels"},
+    "podMetadata": {"labels"},
+    "imagePullSecret": {"secretName", "secretNameParameter"},
+    "tolerations": {"key", "operator", "value", "effect"},
+    "emptyDirMounts": {"volumeName", "mountPath", "medium", "sizeLimit"},
+    "imagePullPolicy": set(),
+    "activeDeadlineSeconds": set(),
+}
+"""Fields of kubernetes_executor_config.proto at KFP 2.15.0: a backend refuses what it knows not."""
+
+
+def test_the_oldest_backend_knows_every_field(tmp_path: Path) -> None:
+    more = {"labels": {"team": "speech"}, "queue": "night", "pull_secrets": ["registry"]}
+    _, kubernetes = compiled("retrain", tmp_path, **CLUSTER, **more)
+    used: set[str] = set()
+    for pod in kubernetes.values():
+        for field, value in pod.items():
+            used.add(field)
+            for entry in value if isinstance(value, list) else [value]:
+                inner = entry.keys() if isinstance(entry, dict) else set()
+                assert inner <= KUBERNETES_2_15[field], field
+    assert used == KUBERNETES_2_15.keys()
+
+
 def test_without_gpus_all_models_run_on_the_named_nodes(tmp_path: Path) -> None:
     _, kubernetes = compiled("batch", tmp_path, node_selector={"pool": "large"})
     placed = {name for name, pod in kubernetes.items() if "nodeSelector" in pod}

@@ -12,7 +12,7 @@ import pytest
 from components.base import InputError, MoodlineError, Refused, Unavailable
 from components.config import ClusterSettings, Profile, Settings, load_profile
 from pipelines.cli.main import run as moodline
-from pipelines.runners import kubeflow
+from pipelines.runners import kfp_host, kubeflow
 from pipelines.runners.kubeflow import submit
 from pipelines.runners.request import RetrainRequest
 
@@ -131,6 +131,68 @@ def test_a_host_that_refuses(changes: dict[str, Any], says: str, server: KfpServ
 
 
 @pytest.mark.parametrize(
+    ("version", "told"),
+    [("2.15.0", "2.15.0"), ("v2.16.1-rc.1", "v2.16.1-rc.1"), ("unknown", ""), ("master", "")],
+)
+def test_a_backend_that_is_new_enough_or_says_nothing(
+    version: str, told: str, server: KfpServer
+) -> None:
+    server.version = version
+    assert submit(DEMO, REQUEST, settings(server)).kfp_version == told
+    assert len(server.runs) == 1
+
+
+@pytest.mark.parametrize("version", ["2.14.4", "2.5.0", "v2.0.5"])
+def test_a_backend_that_is_too_old_is_given_nothing(version: str, server: KfpServer) -> None:
+    server.version = version
+    says = f"is Kubeflow Pipelines {version}; the pipelines need 2.15 or newer"
+    with pytest.raises(InputError, match=says):
+        submit(DEMO, REQUEST, settings(server))
+    assert not server.pipelines
+
+
+def test_the_token_of_the_pod_s_service_account_and_its_successor(
+    server: KfpServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kubelet writes another one every hour, also while a run is waited for."""
+    file = tmp_path / "token"
+    file.write_text("sesame\n")
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(file))
+
+    def renew() -> None:
+        server.token = f"sesame-{len(server.ends)}"
+        file.write_text(server.token)
+
+    server.on_look = renew
+    done = submit(DEMO, REQUEST, settings(server, kfp_token=None), wait=True)
+    assert (done.state, server.token) == ("SUCCEEDED", "sesame-1")
+    # A token that is given comes first.
+    server.token = "given"
+    submit(DEMO, REQUEST, settings(server, kfp_token="given"))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (None, "token: cannot be read"),
+        ("", "token: is empty"),
+        ("wrong", r"knows no such token \(401\)"),
+    ],
+)
+def test_a_token_file_that_is_of_no_use(
+    content: str | None, says: str, server: KfpServer, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    if content is not None:
+        (tmp_path / "token").write_text(content)
+    monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "token"))
+    with pytest.raises(InputError, match=says) as error:
+        submit(DEMO, REQUEST, settings(server, kfp_token=None))
+    assert "\n" not in str(error.value)
+    assert not server.pipelines
+
+
+@pytest.mark.parametrize(
     ("status", "kind", "says"),
     [
         (403, InputError, r"does not allow it \(403\)"),
@@ -200,3 +262,10 @@ def test_a_profile_s_secrets_are_in_no_upload(server: KfpServer) -> None:
     mine: Profile = DEMO.model_copy(update={"name": "mine"})
     submit(mine, REQUEST, settings(server, hub_token="hf_secret"))
     assert "hf_secret" not in str(server.packages) and "sesame" not in str(server.packages)
+
+
+def test_the_token_lies_where_kfp_s_own_client_looks_for_it() -> None:
+    from kfp import client
+
+    assert client.KF_PIPELINES_SA_TOKEN_ENV == kfp_host.TOKEN_VARIABLE
+    assert client.KF_PIPELINES_SA_TOKEN_PATH == kfp_host.TOKEN_FILE
