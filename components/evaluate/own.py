@@ -21,7 +21,7 @@ and returns checks, at least one::
 The package must be installed wherever the gate decides: on a cluster, in the image of `evaluate`.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
@@ -36,13 +36,13 @@ OwnCheck = Callable[[Mapping[str, Any], Mapping[str, Any]], Iterable[Check]]
 names."""
 
 
-def find_checks(names: Iterable[str]) -> dict[str, OwnCheck]:
+def find_checks(names: Collection[str]) -> dict[str, OwnCheck]:
     """Load checks by the names of their entry points.
 
     Raises:
         InputError: no installed package brings one of that name, or it cannot be imported.
     """
-    known = {point.name: point for point in entry_points(group=GROUP)}
+    known = {point.name: point for point in entry_points(group=GROUP)} if names else {}
     found = {}
     for name in names:
         if name not in known:
