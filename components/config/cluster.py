@@ -88,6 +88,11 @@ def _known_steps(steps: Any) -> Any:
     return steps
 
 
+def _as_text(version: Any) -> Any:
+    """YAML takes a version for a number."""
+    return str(version) if isinstance(version, float) else version
+
+
 class ClusterSettings(Frozen):
     """A cluster as the steps' pods meet it.
 
@@ -103,6 +108,8 @@ class ClusterSettings(Frozen):
         gpus: for each shard that is transcribed or diarized; 0: none.
         train_gpus: for training, a process each (see `train.processes`); 0: none.
         nodes: that train together, as a Kubeflow TrainJob.
+        trainer: the version of Kubeflow Trainer, which decides the TrainJob's form. Before 2.2 it
+            cannot set an fsGroup or a time limit.
         cpu: of the steps that run models.
         memory: likewise.
         shared_memory: /dev/shm of the same; PyTorch's workers pass batches through it.
@@ -136,6 +143,7 @@ class ClusterSettings(Frozen):
     gpus: Annotated[int, Field(ge=0)] = 0
     train_gpus: Annotated[int, Field(ge=0)] = 0
     nodes: Count = 1
+    trainer: Annotated[Literal["2.0", "2.1", "2.2", "2.3"], BeforeValidator(_as_text)] = "2.1"
     cpu: Cpu = "2"
     memory: Memory = "8Gi"
     shared_memory: Memory | None = None

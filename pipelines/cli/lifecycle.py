@@ -199,7 +199,7 @@ def compile_command(
         from pipelines.definitions.trainjob import write_train_job
 
         write_train_job(chosen, corpus, examples, model, output)
-        return note(f"{output}: kubectl apply -f it")
+        return note(f"{output}: kubectl create -f it (each time, a job of its own)")
     from pipelines.definitions.compiled import compile_pipeline
 
     compile_pipeline(pipeline, chosen, output)

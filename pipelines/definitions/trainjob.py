@@ -3,6 +3,9 @@
 It runs the entry point that the step `train` runs: `torchrun -m components.train`, in each pod as
 many processes as it has GPUs. Kubeflow's runtime `torch-distributed` tells torchrun about the other
 nodes. Examples, corpus and the version that is written lie on the profile's volume.
+
+What the pods get besides that runtime's settings has had three forms: `podSpecOverrides` in Trainer
+2.0, `podTemplateOverrides` in 2.1 (which Kubeflow 1.11 ships), `runtimePatches` since 2.2.
 """
 
 from pathlib import Path
@@ -18,6 +21,12 @@ from pipelines.definitions.placement import whole_cpus
 RUNTIME = "torch-distributed"
 _JOB = "node"  # as that runtime calls its job, and the container in it
 
+_GROUP = 10001
+"""Of the images' user: what is on the volume must be writable to it."""
+
+_NAME_PREFIX = 41
+"""With five characters of its own, a job's name leaves room for what its pods' names add to it."""
+
 
 def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> dict[str, Any]:
     """The manifest; the profile's `cluster` says on how many nodes and GPUs.
@@ -26,12 +35,18 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
     where the version is to be written.
 
     Raises:
-        InputError: the profile names no volume that all nodes see.
+        InputError: the profile names no volume that all nodes see, or asks for what its Trainer
+            cannot give.
     """
     cluster = profile.cluster
     if cluster.volume is None:
         message = "a TrainJob's nodes share a volume: name one in the profile's cluster.volume"
         raise InputError(message)
+    if cluster.pull_secrets and cluster.trainer == "2.0":
+        raise InputError(
+            "cluster.pull_secrets: Kubeflow Trainer 2.0 cannot give a TrainJob any; put them into"
+            " the service account"
+        )
     settings = profile.model_dump_json(exclude={"cluster"})
     arguments = ("--corpus", corpus, "--examples", examples, "--profile", settings, "--out", model)
     pod = cluster.pod("train")
@@ -48,12 +63,12 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
     # Asked for and limited alike.
     resources = {"cpu": pod.cpu, "memory": pod.memory}
     resources |= {cluster.gpu: str(pod.gpus)} if pod.gpus else {}
-    job = {"name": _JOB, "template": {"spec": {"template": {"spec": _pod(cluster, pod)}}}}
+    labels = {"labels": cluster.pod_labels} if cluster.pod_labels else {}
     namespace = {"namespace": cluster.namespace} if cluster.namespace else {}
     return {
         "apiVersion": "trainer.kubeflow.org/v1alpha1",
         "kind": "TrainJob",
-        "metadata": {"name": f"moodline-train-{profile.name}", **namespace},
+        "metadata": {"generateName": _prefix(profile.name), **namespace, **labels},
         "spec": {
             "runtimeRef": {
                 "apiGroup": "trainer.kubeflow.org",
@@ -69,13 +84,30 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
                 "numProcPerNode": pod.gpus or 1,
                 "resourcesPerNode": {"requests": resources, "limits": dict(resources)},
             },
-            "runtimePatches": [
-                {
-                    "manager": "moodline.io/pipelines",
-                    "trainingRuntimeSpec": {"template": {"spec": {"replicatedJobs": [job]}}},
-                }
-            ],
+            **_patch(cluster, pod),
         },
+    }
+
+
+def _prefix(name: str) -> str:
+    """What a job's name begins with; Kubernetes adds the rest, other for each job."""
+    return f"moodline-{name}"[: _NAME_PREFIX - 1].rstrip("-") + "-"
+
+
+def _patch(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
+    """What is laid over the runtime's pods, in the form of the cluster's Trainer."""
+    pod = _pod(cluster, step)
+    jobs = [{"name": _JOB}]
+    if cluster.trainer == "2.0":
+        return {"podSpecOverrides": [{"targetJobs": jobs, **pod}]}
+    if cluster.trainer == "2.1":
+        return {"podTemplateOverrides": [{"targetJobs": jobs, "spec": pod}]}
+    pod["securityContext"] = {"fsGroup": _GROUP}
+    job = {"name": _JOB, "template": {"spec": {"template": {"spec": pod}}}}
+    template = {"template": {"spec": {"replicatedJobs": [job]}}}
+    return {
+        "activeDeadlineSeconds": step.timeout,
+        "runtimePatches": [{"manager": "moodline.io/pipelines", "trainingRuntimeSpec": template}],
     }
 
 
@@ -102,4 +134,8 @@ def _pod(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
         pod["nodeSelector"] = step.node_selector
     if step.tolerations:
         pod["tolerations"] = [taint.model_dump(exclude_none=True) for taint in step.tolerations]
+    if cluster.pull_secrets:
+        pod["imagePullSecrets"] = [{"name": name} for name in cluster.pull_secrets]
+    if cluster.service_account:
+        pod["serviceAccountName"] = cluster.service_account
     return pod

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainJob
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from components.base import InputError
 from components.config import Profile, load_profile
@@ -39,10 +40,118 @@ def known(manifest: dict[str, Any]) -> dict[str, Any]:
     return json.loads(job.to_json())
 
 
-@pytest.mark.parametrize("cluster", [CLUSTER, {"volume": CLUSTER["volume"]}])
-def test_every_field_is_one_that_kubeflow_trainer_knows(cluster: dict[str, Any]) -> None:
-    manifest = train_job(with_cluster(**cluster), *PATHS)
+class Old(BaseModel):
+    """Types of older Trainers, field by field: pkg/apis/trainer/v1alpha1/trainjob_types.go.
+
+    What is in volumes and the like is Kubernetes', the same as in the newest form.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class TargetJob(Old):
+    name: str
+
+
+class ContainerOverride(Old):
+    name: str
+    volumeMounts: list[Any]
+
+
+class Overrides20(Old):
+    """`PodSpecOverride` at v2.0.0, as far as it is used."""
+
+    targetJobs: list[TargetJob]
+    serviceAccountName: str | None = None
+    nodeSelector: dict[str, str] | None = None
+    tolerations: list[Any] | None = None
+    volumes: list[Any]
+    containers: list[ContainerOverride]
+
+
+class Spec21(Old):
+    """`PodTemplateSpecOverride` at v2.1.0, likewise."""
+
+    serviceAccountName: str | None = None
+    nodeSelector: dict[str, str] | None = None
+    tolerations: list[Any] | None = None
+    volumes: list[Any]
+    containers: list[ContainerOverride]
+    imagePullSecrets: list[Any] | None = None
+
+
+class Overrides21(Old):
+    """`PodTemplateOverride` at v2.1.0."""
+
+    targetJobs: list[TargetJob]
+    spec: Spec21
+
+
+OLD: dict[str, tuple[str, type[BaseModel]]] = {
+    "2.0": ("podSpecOverrides", Overrides20),
+    "2.1": ("podTemplateOverrides", Overrides21),
+}
+
+
+def patched_pod(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the newest form says of the pods."""
+    (patch,) = manifest["spec"]["runtimePatches"]
+    (job,) = patch["trainingRuntimeSpec"]["template"]["spec"]["replicatedJobs"]
+    pod: dict[str, Any] = job["template"]["spec"]["template"]["spec"]
+    return pod
+
+
+FULL = CLUSTER | {"queue": "night", "service_account": "trainer"}
+
+
+@pytest.mark.parametrize("trainer", ["2.2", "2.3"])
+@pytest.mark.parametrize("cluster", [FULL, {"volume": CLUSTER["volume"]}])
+def test_every_field_is_one_that_kubeflow_trainer_knows(
+    cluster: dict[str, Any], trainer: str
+) -> None:
+    given = cluster | {"trainer": trainer, "pull_secrets": ["registry"]}
+    manifest = train_job(with_cluster(**given), *PATHS)
     assert known(manifest) == manifest
+    pod = patched_pod(manifest)
+    assert pod["securityContext"] == {"fsGroup": 10001}
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+    assert manifest["spec"]["activeDeadlineSeconds"] == 7 * 86400
+
+
+@pytest.mark.parametrize("trainer", OLD)
+@pytest.mark.parametrize("cluster", [FULL, {"volume": CLUSTER["volume"]}])
+def test_older_trainers_have_forms_of_their_own(cluster: dict[str, Any], trainer: str) -> None:
+    manifest = train_job(with_cluster(**cluster, trainer=float(trainer)), *PATHS)
+    field, kind = OLD[trainer]
+    (override,) = manifest["spec"].pop(field)
+    kind.model_validate(override)
+    assert override.pop("targetJobs") == [{"name": "node"}]
+    newest = patched_pod(train_job(with_cluster(**cluster, trainer="2.2"), *PATHS))
+    assert newest == {"securityContext": {"fsGroup": 10001}, **override.get("spec", override)}
+    # The rest is as it is today.
+    assert known(manifest) == manifest
+    assert "activeDeadlineSeconds" not in manifest["spec"]
+
+
+def test_trainer_2_0_has_no_pull_secrets() -> None:
+    with pytest.raises(InputError, match=r"cluster\.pull_secrets: Kubeflow Trainer 2\.0 cannot"):
+        train_job(with_cluster(**FULL, trainer="2.0", pull_secrets=["a"]), *PATHS)
+    with pytest.raises(ValidationError, match=r"'2\.0', '2\.1', '2\.2' or '2\.3'"):
+        with_cluster(trainer="1.9")
+
+
+def test_each_job_has_a_name_of_its_own_and_waits_in_the_queue() -> None:
+    profile = with_cluster(**FULL)
+    metadata = train_job(profile, *PATHS)["metadata"]
+    assert metadata == {
+        "generateName": "moodline-demo-",
+        "namespace": "speech",
+        "labels": {"kueue.x-k8s.io/queue-name": "night"},
+    }
+    longest = profile.model_copy(update={"name": "x" * 40})
+    prefix = train_job(longest, *PATHS)["metadata"]["generateName"]
+    # The longest name that JobSet makes of it: a pod's.
+    assert len(f"{prefix}12345-node-0-999-abcde") <= 63
 
 
 def test_an_unknown_field_would_be_noticed() -> None:
