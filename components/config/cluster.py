@@ -57,12 +57,16 @@ CPU_IMAGE = "moodline/cpu"
 GPU_IMAGE = "moodline/gpu"
 """The CPU image with CUDA, for steps that use GPUs."""
 
+TEMPORARY_HOME = "/tmp/moodline"
+"""Of a step without a volume: of a pod's folders only this one is sure to be writable."""
+
 _QUEUE = "kueue.x-k8s.io/queue-name"
 _PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
 class Volume(Frozen):
-    """A persistent volume claim that every step sees at `mount`; the corpus and state lie on it."""
+    """A persistent volume claim that every step sees at `mount`. State lies on it: the pods' user
+    (10001) must be able to write it."""
 
     claim: str
     mount: str = "/moodline"
@@ -125,7 +129,8 @@ class ClusterSettings(Frozen):
         queue: the Kueue queue that the pods wait in.
         priority: a Kueue WorkloadPriorityClass; it needs a queue. (KFP's pods cannot be given a
             Kubernetes PriorityClass.)
-        volume: for corpus and state; None where an object store holds everything.
+        volume: for state, and a corpus in a folder; None where the corpus is named by URL. What a
+            step then keeps for itself goes with its pod.
         secrets: the hub's token, MLflow's and the object store's credentials.
         env: plain environment variables: MOODLINE_MLFLOW_URI, MLFLOW_S3_ENDPOINT_URL, …; one that
             holds a password is refused.
@@ -177,6 +182,11 @@ class ClusterSettings(Frozen):
         """The labels of every pod, Kueue's among them."""
         kueue = {_QUEUE: self.queue, _PRIORITY: self.priority}
         return self.labels | {label: name for label, name in kueue.items() if name}
+
+    @property
+    def home(self) -> str:
+        """A step's MOODLINE_HOME."""
+        return self.volume.mount if self.volume else TEMPORARY_HOME
 
     def pod(self, step: str) -> Pod:
         """What the pods of a step get: its own settings over those that it shares with others."""

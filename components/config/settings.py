@@ -1,5 +1,7 @@
 """Where things lie on this machine: `MOODLINE_*` in the environment, defaults under `.moodline`."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from components.base import (
     InputError,
     database_address,
+    is_disk_full,
     masked,
     server_address,
     sqlite_url,
@@ -148,6 +151,26 @@ class Settings(Environment):
     @classmethod
     def _database(cls, url: str) -> str:
         return database_address(url)
+
+    def check_writable(self) -> None:
+        """Refuse a home that cannot be written, before the work whose results it is to keep.
+
+        Raises:
+            InputError: it, or the cache, cannot be written by this user.
+        """
+        for folder in (self.home, self.cache):
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                tempfile.TemporaryFile(dir=folder).close()
+            except OSError as error:
+                if is_disk_full(error):
+                    raise
+                raise InputError(
+                    f"{folder}: cannot be written by user {os.getuid()}:"
+                    f" {str(error.strerror).lower()}; on a cluster the volume must belong to the"
+                    " pods' user: fsGroup 10001 in the pods' security context, or once:"
+                    " chown -R 10001:10001"
+                ) from None
 
     def environment(self) -> dict[str, str]:
         """The settings as environment variables, paths absolute, for a child process."""

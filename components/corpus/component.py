@@ -14,7 +14,9 @@ def corpus_digest(folder: str) -> str:
     from components.config import Settings
     from components.corpus import check_corpus
 
-    report = check_corpus(folder, cache=Cache(Settings().cache))
+    settings = Settings()
+    settings.check_writable()
+    report = check_corpus(folder, cache=Cache(settings.cache))
     for line in report.findings:
         logging.warning(line)
     return report.digest
@@ -64,7 +66,9 @@ def recordings_digest(folder: str) -> str:
     from components.corpus import corpus_digest, read_recordings
 
     left_out: list[str] = []
-    cache = Cache(Settings().cache)
+    settings = Settings()
+    settings.check_writable()
+    cache = Cache(settings.cache)
     content = read_recordings(folder, cache, left_out)
     for line in left_out:
         logging.warning("left out: %s", line)

@@ -46,7 +46,7 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
         kubernetes.set_image_pull_policy(task, cluster.pull)
     if cluster.volume:
         kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
-        task.set_env_variable("MOODLINE_HOME", cluster.volume.mount)
+    task.set_env_variable("MOODLINE_HOME", cluster.home)
     for variable, value in cluster.env.items():
         task.set_env_variable(variable, value)
     for secret in cluster.secrets:
