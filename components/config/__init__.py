@@ -6,6 +6,7 @@ settings say where things lie on this machine. Both are loaded at the edge and p
 
 from components.config.cluster import CPU_IMAGE, GPU_IMAGE, SLIM_IMAGE, ClusterSettings
 from components.config.gate import GateSettings
+from components.config.models import is_prepared, is_unpinned, model_digest, resolve_model
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
@@ -22,4 +23,4 @@ from components.config.profile import (
     load_profile,
     load_train_step,
 )
-from components.config.settings import Environment, Settings, model_digest, resolve_model
+from components.config.settings import Environment, Settings

@@ -64,6 +64,10 @@ _QUEUE = "kueue.x-k8s.io/queue-name"
 _PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
+ByDigest = Annotated[str, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$")]
+"""An image's full name, known to the byte."""
+
+
 class Volume(Frozen):
     """A persistent volume claim that every step sees at `mount`. State lies on it: the pods' user
     (10001) must be able to write it."""
@@ -104,6 +108,8 @@ class ClusterSettings(Frozen):
 
     Attributes:
         registry: the prefix of the images' names: "registry.example.com/team".
+        images: of the three kinds (slim, cpu, gpu), those that are not to be found by the code's
+            digest as their tag, but by their own: "registry.example.com/slim@sha256:…".
         pull: when images are pulled; None leaves it to Kubernetes.
         shards: into how many parts a corpus is cut, to be transcribed and diarized side by side.
         parallel: how many of them at most at the same time.
@@ -140,6 +146,7 @@ class ClusterSettings(Frozen):
     """
 
     registry: str = ""
+    images: dict[Literal["slim", "cpu", "gpu"], ByDigest] = Field(default_factory=dict)
     pull: Literal["Always", "IfNotPresent", "Never"] | None = None
     shards: Count = 1
     parallel: Count = 8

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.config.models import ModelName
 from components.conversation import FEEDBACK, MAX_PAUSE, MAX_SPEAKERS, Seconds
 
 Positive = Annotated[float, Field(gt=0)]
@@ -37,9 +38,9 @@ class TranscribeSettings(Frozen):
         align_model: the CTC model; None takes WhisperX's for the language.
     """
 
-    model: str
+    model: ModelName
     word_times: Literal["ctc", "pocketsphinx"]
-    align_model: str | None = None
+    align_model: ModelName | None = None
     language: str = "en"
     device: Device = "auto"
     compute_type: str = "int8"
@@ -54,7 +55,7 @@ class DiarizeSettings(Frozen):
         num_speakers: in every recording of a corpus, if it is known.
     """
 
-    pipeline: str
+    pipeline: ModelName
     num_speakers: Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None = None
     device: Device = "auto"
 
@@ -82,9 +83,9 @@ class FusionSettings(Frozen):
         max_seconds: longer turns are cut into windows of at most this.
     """
 
-    acoustic: str
+    acoustic: ModelName
     acoustic_layers: Count | None = None
-    text: str
+    text: ModelName
     attend: Literal["pooled", "frames"] = "pooled"
     heads: Count = 8
     layers: Count = 2

@@ -90,6 +90,13 @@ class TrainStep(TranscribeStep, DiarizeStep):
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The names of all models that it works with."""
+        words = (self.transcribe.model, self.transcribe.align_model or "")
+        names = (*words, self.diarize.pipeline, self.fusion.acoustic, self.fusion.text)
+        return tuple(filter(None, names))
+
 
 class Profile(TrainStep):
     """Everything that decides what a run computes; and, in `cluster`, where."""

@@ -15,7 +15,6 @@ from components.base import (
     masked,
     server_address,
     sqlite_url,
-    tree_digest,
 )
 
 
@@ -179,15 +178,3 @@ class Settings(Environment):
             f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
             for name, value in values.items()
         }
-
-
-def resolve_model(name: str, settings: Settings) -> str:
-    """A prepared model's folder if there is one of that name, else the name, as on the hub."""
-    prepared = settings.models / name
-    return str(prepared.resolve()) if prepared.is_dir() else name
-
-
-def model_digest(name: str, settings: Settings) -> str:
-    """What identifies a model: a prepared model's content digest, or a hub model's name."""
-    model = resolve_model(name, settings)
-    return tree_digest(Path(model)) if Path(model).is_dir() else model

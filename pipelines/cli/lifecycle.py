@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     Runner,
     Speakers,
     profile_and_settings,
+    tell_unpinned,
 )
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining, shown_steps
 from pipelines.runners.local import run_pipeline
@@ -106,6 +107,7 @@ def _retrain_on_kubeflow(
     """Start the retraining pipeline on a cluster, and say where it can be watched."""
     from pipelines.runners.kubeflow import submit
 
+    tell_unpinned(profile)
     with spinner(f"speaking to {settings.kfp_host}"):
         run = submit(profile, request, settings, cron=cron, wait=wait)
     if as_json:
@@ -195,6 +197,7 @@ def compile_command(
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """
     chosen = load_profile(profile)
+    tell_unpinned(chosen)
     if trainjob:
         from pipelines.definitions.trainjob import write_train_job
 

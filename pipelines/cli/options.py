@@ -10,8 +10,9 @@ import typer
 
 import components
 from components.base import InputError
-from components.config import Profile, Settings, load_profile
+from components.config import Profile, Settings, is_unpinned, load_profile
 from components.conversation import MAX_PAUSE, MAX_SPEAKERS
+from pipelines.cli.console import note
 from pipelines.runners.local import models_are_prepared
 
 DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
@@ -64,3 +65,14 @@ def profile_and_settings(name: str) -> tuple[Profile, Settings]:
         os.environ.pop("HF_HUB_OFFLINE", None)
         os.environ.pop("TRANSFORMERS_OFFLINE", None)
     return profile, settings
+
+
+def tell_unpinned(profile: Profile) -> None:
+    """Say in one line which models a cluster would take as the hub has them that day."""
+    settings = Settings()
+    names = [name for name in profile.models if is_unpinned(name, settings)]
+    if names:
+        note(
+            f"moodline: not pinned: {', '.join(names)}; what the hub puts under these names may"
+            " change unnoticed; write owner/name@commit in the profile"
+        )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from components.config import Settings
+from components.config import ClusterSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -16,8 +16,18 @@ MOODLINE = (sys.executable, "-c", "from pipelines.cli.main import main; main()")
 _CODE = ("*.py", "*.j2")
 
 
+IMAGE_FILES = (
+    "requirements.lock",
+    "infra/locks/slim.lock",
+    "infra/locks/images.lock",
+    "infra/images/Dockerfile",
+    "infra/images/environment.sh",
+)
+"""What decides an image besides its code; the images hold these files, too, to know their names."""
+
+
 def code_digest() -> str:
-    """What names the steps' code: 12 digits over `components/` and the lock that pins the rest.
+    """What names the steps' code: 12 digits over `components/` and all that its images are made of.
 
     The images' tag is made of it, and with the image it becomes a part of what KFP knows a step's
     work by: a step that other code did is done again. Profiles are arguments, and do not count.
@@ -25,7 +35,7 @@ def code_digest() -> str:
     components = ROOT / "components"
     files = sorted(path for kind in _CODE for path in components.rglob(kind))
     whole = hashlib.sha256()
-    for path in [*files, ROOT / "requirements.lock"]:
+    for path in [*files, *(ROOT / name for name in IMAGE_FILES)]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()
         whole.update(f"{path.relative_to(ROOT).as_posix()}\0{content}\n".encode())
     return whole.hexdigest()[:12]
@@ -34,6 +44,14 @@ def code_digest() -> str:
 def image(name: str, registry: str = "") -> str:
     """An image's full name: the registry before it, the code's digest behind it."""
     return f"{registry}/{name}:{code_digest()}".lstrip("/")
+
+
+def cluster_image(name: str, cluster: ClusterSettings) -> str:
+    """An image's full name on a cluster: by its own digest where the profile gives that."""
+    for kind, given in cluster.images.items():
+        if name == f"moodline/{kind}":
+            return given
+    return image(name, cluster.registry)
 
 
 def git_commit() -> str:

@@ -5,7 +5,7 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.config import GPU_IMAGE, ClusterSettings, Pod
-from pipelines.definitions.code_version import image
+from pipelines.definitions.code_version import cluster_image
 
 _BACKOFF = "30s"
 
@@ -34,9 +34,8 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
     task.set_display_name(name)
     assert task.container_spec is not None
     pod = cluster.pod(task.component_spec.name.replace("-", "_"))
-    task.set_container_image(
-        image(GPU_IMAGE if pod.gpus else task.container_spec.image, cluster.registry)
-    )
+    name = GPU_IMAGE if pod.gpus else task.container_spec.image
+    task.set_container_image(cluster_image(name, cluster))
     _place(task, pod, cluster)
     for label, value in cluster.pod_labels.items():
         kubernetes.add_pod_label(task, label, value)

@@ -15,7 +15,7 @@ import yaml
 
 from components.base import InputError, atomic_path
 from components.config import CPU_IMAGE, GPU_IMAGE, ClusterSettings, Pod, Profile
-from pipelines.definitions.code_version import image
+from pipelines.definitions.code_version import cluster_image
 from pipelines.definitions.placement import whole_cpus
 
 RUNTIME = "torch-distributed"
@@ -76,7 +76,7 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
                 "name": RUNTIME,
             },
             "trainer": {
-                "image": image(GPU_IMAGE if pod.gpus else CPU_IMAGE, cluster.registry),
+                "image": cluster_image(GPU_IMAGE if pod.gpus else CPU_IMAGE, cluster),
                 "command": ["torchrun", "-m", "components.train"],
                 "args": [str(argument) for argument in arguments],
                 "env": variables,

@@ -28,7 +28,7 @@ from components.base import (
     close_to_others,
     is_disk_full,
 )
-from components.config import ClusterSettings, Profile, Settings, resolve_model
+from components.config import ClusterSettings, Profile, Settings, is_prepared
 from pipelines.definitions.code_version import child_environment
 from pipelines.runners.containers import check_engine, stop_containers
 
@@ -140,9 +140,7 @@ def _environment(profile: Profile, settings: Settings) -> dict[str, str]:
 
 def models_are_prepared(profile: Profile, settings: Settings) -> bool:
     """Whether every model of the profile lies on this machine; the others come from the hub."""
-    fusion = profile.fusion
-    names = (profile.transcribe.model, profile.diarize.pipeline, fusion.acoustic, fusion.text)
-    return all(Path(resolve_model(name, settings)).exists() for name in names)
+    return all(is_prepared(name, settings) for name in profile.models)
 
 
 def _error(reader: EventReader, status: int, log: Path) -> MoodlineError:

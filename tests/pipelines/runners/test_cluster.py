@@ -1,5 +1,6 @@
 """What a profile's `cluster` part makes of the pipeline: pods as Kubernetes would get them."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import yaml
 from components.base import InputError
 from components.config import Profile, Settings, TrainStep, load_profile
 from components.config.pods import STEPS
-from pipelines.definitions.code_version import code_digest
+from pipelines.definitions.code_version import IMAGE_FILES, ROOT, code_digest
 from pipelines.definitions.compiled import PIPELINES, compile_pipeline
 from pipelines.runners.local import run_pipeline
 
@@ -181,6 +182,21 @@ def test_the_oldest_backend_knows_every_field(tmp_path: Path) -> None:
     assert used == KUBERNETES_2_15.keys()
 
 
+def test_an_image_may_be_given_by_its_own_digest(tmp_path: Path) -> None:
+    slim = f"other.example.com/slim@sha256:{'0a' * 32}"
+    documents = compiled("batch", tmp_path, **CLUSTER, images={"slim": slim})
+    assert container(documents, "align")["image"] == slim
+    assert container(documents, "predict")["image"].startswith("registry.example.com/team/")
+
+
+def test_the_code_s_digest_is_over_what_the_images_are_made_of() -> None:
+    """The images hold these files, so that a pod finds the same names for them."""
+    dockerfile = (ROOT / "infra/images/Dockerfile").read_text(encoding="utf-8")
+    step = dockerfile[dockerfile.index(" AS step") : dockerfile.index(" AS serve")]
+    for name in IMAGE_FILES:
+        assert re.search(rf"^COPY .*\b{re.escape(name)} .*/app/", step, re.MULTILINE), name
+
+
 def test_without_gpus_all_models_run_on_the_named_nodes(tmp_path: Path) -> None:
     _, kubernetes = compiled("batch", tmp_path, node_selector={"pool": "large"})
     placed = {name for name, pod in kubernetes.items() if "nodeSelector" in pod}
@@ -249,6 +265,7 @@ def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
         ({"steps": {"label": {"gpus": 1}}}, "label runs no model, and has no use for GPUs"),
         ({"steps": {"train": {"timeout": "soon"}}}, "timeout: is no length of time; write 90s"),
         ({"timeout": 0}, "cluster.timeout"),
+        ({"images": {"gpu": "moodline/gpu:1"}}, "cluster.images.gpu"),
         ({"priority": "high"}, "cluster: priority orders a Kueue queue"),
         ({"queue": "My queue"}, "cluster.queue"),
         ({"labels": {"team": "a b"}}, "cluster.labels.team"),
