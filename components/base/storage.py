@@ -141,14 +141,15 @@ class Url:
             content = _client().get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
         return bytes(content)
 
-    def fetch(self, file: IO[bytes], state: State) -> None:
-        """Write its content, as it was in this state, into an open file.
+    def fetch(self, file: IO[bytes], state: State | None = None) -> None:
+        """Write its content, if so as it was in this state, into an open file.
 
         Raises:
             InputError: it is another one by now.
         """
+        unchanged = {"IfMatch": state.tag} if state else {}
         with storage_faults(self):
-            answer = _client().get_object(Bucket=self.bucket, Key=self.key, IfMatch=state.tag)
+            answer = _client().get_object(Bucket=self.bucket, Key=self.key, **unchanged)
             for block in answer["Body"].iter_chunks(1 << 20):
                 file.write(block)
 

@@ -5,13 +5,23 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from components.base import (
+    Cache,
     InputError,
+    Url,
     database_address,
     is_disk_full,
+    located,
     masked,
     server_address,
     sqlite_url,
@@ -59,7 +69,9 @@ class Settings(Environment):
         trusted_keys: public keys (OpenSSH, separated by commas or lines) whose signatures count
             besides the home's own.
         models: prepared models; default `<home>/models`.
-        cache: finished work by content; default `<home>/cache`.
+        cache: finished work by content; default `<home>/cache`. Where MOODLINE_CACHE is
+            `s3://bucket/path`, it stays there, and the same work is kept in that store, too.
+        cache_store: that store's URL.
         log: the prediction log's folder: kept sound and the key; several replicas may share it.
         feedback_url: SQLAlchemy URL of the database of prediction log and feedback; default SQLite
             under `home`.
@@ -99,6 +111,7 @@ class Settings(Environment):
     trusted_keys: str = ""
     models: Path = _in_home("models")
     cache: Path = _in_home("cache")
+    cache_store: str = ""
     log: Path = _in_home("log")
     feedback_url: str = _sqlite_in_home("feedback.db")
     feedback_contradictions: float = Field(default=0.8, gt=0, le=1)
@@ -150,6 +163,27 @@ class Settings(Environment):
     @classmethod
     def _database(cls, url: str) -> str:
         return database_address(url)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _cache_by_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        if "://" not in str(values.get("cache", "")):
+            return values
+        others = {name: value for name, value in values.items() if name != "cache"}
+        return others | {"cache_store": values["cache"]}
+
+    @field_validator("cache_store")
+    @classmethod
+    def _object_store(cls, url: str) -> str:
+        if url and not isinstance(located(url), Url):
+            raise ValueError("is no object store; an example: s3://bucket/path")
+        return url
+
+    @property
+    def finished(self) -> Cache:
+        """Finished work by content, on this machine and in the store."""
+        store = located(self.cache_store) if self.cache_store else None
+        return Cache(self.cache, store if isinstance(store, Url) else None)
 
     def check_writable(self) -> None:
         """Refuse a home that cannot be written, before the work whose results it is to keep.

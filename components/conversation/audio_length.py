@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from components.base.cache import Cache, file_digest
-from components.base.errors import InputError, MoodlineError
-from components.base.files import atomic_path
+from components.base.errors import InputError
 from components.base.scratch import at_hand
 from components.base.storage import Url
 from components.conversation.audio import (
@@ -88,11 +87,12 @@ def _measured(path: str, _inode: int, _size: int, _changed: int, root: str | Non
 
 def _kept_length(source: Path | Url, cache: Cache) -> Length:
     kept = cache.path("lengths", VERSION, file_digest(source, cache), suffix=".json")
-    with suppress(OSError, ValueError, TypeError):
+    with suppress(OSError, InputError, ValueError, TypeError):
+        cache.has(kept)
         known = json.loads(kept.read_text(encoding="utf-8"))
         return Length(float(known["seconds"]), tuple(map(str, known["notes"])))
     length = _measure(source)
-    with suppress(OSError, MoodlineError), atomic_path(kept) as temporary:  # it is only a memory
+    with suppress(OSError, InputError), cache.making(kept) as temporary:  # it is only a memory
         temporary.write_text(json.dumps(asdict(length)), encoding="utf-8")
     return length
 

@@ -131,9 +131,9 @@ def work_through(
             cached = {
                 kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in folders
             }
-            if not all(path.exists() for path in cached.values()):
+            if not all(map(cache.has, cached.values())):
                 for kind, text in make(recording).items():
-                    with atomic_path(cached[kind]) as temporary:
+                    with cache.making(cached[kind]) as temporary:
                         temporary.write_text(text, encoding="utf-8")
             for kind, path in paths.items():
                 with atomic_path(path) as temporary:

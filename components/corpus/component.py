@@ -10,13 +10,12 @@ def corpus_digest(folder: str) -> str:
     """The digest of a corpus as it is now; a corpus with a fault is refused here."""
     import logging
 
-    from components.base import Cache
     from components.config import Settings
     from components.corpus import check_corpus
 
     settings = Settings()
     settings.check_writable()
-    report = check_corpus(folder, cache=Cache(settings.cache))
+    report = check_corpus(folder, cache=settings.finished)
     for line in report.findings:
         logging.warning(line)
     return report.digest
@@ -39,12 +38,12 @@ def corpus(
     from dataclasses import asdict
     from pathlib import Path
 
-    from components.base import Cache, InputError, atomic_path
+    from components.base import InputError, atomic_path
     from components.config import Settings
     from components.conversation import write_manifest
     from components.corpus import check_corpus, read_corpus
 
-    checked = check_corpus(folder, cache=Cache(Settings().cache))
+    checked = check_corpus(folder, cache=Settings().finished)
     if checked.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(
@@ -53,7 +52,7 @@ def corpus(
     )  # fmt: skip
     with atomic_path(Path(report.path)) as temporary:
         temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")
-    write_manifest(Path(manifest.path), read_corpus(folder, Cache(Settings().cache)))
+    write_manifest(Path(manifest.path), read_corpus(folder, Settings().finished))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -61,14 +60,13 @@ def recordings_digest(folder: str) -> str:
     """The digest of a folder's recordings; what cannot be read is left out, and logged here."""
     import logging
 
-    from components.base import Cache
     from components.config import Settings
     from components.corpus import corpus_digest, read_recordings
 
     left_out: list[str] = []
     settings = Settings()
     settings.check_writable()
-    cache = Cache(settings.cache)
+    cache = settings.finished
     content = read_recordings(folder, cache, left_out)
     for line in left_out:
         logging.warning("left out: %s", line)
@@ -80,12 +78,12 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     """A folder of recordings to a manifest without references. For the digest see `corpus`."""
     from pathlib import Path
 
-    from components.base import Cache, InputError
+    from components.base import InputError
     from components.config import Settings
     from components.conversation import write_manifest
     from components.corpus import corpus_digest, read_recordings
 
-    cache = Cache(Settings().cache)
+    cache = Settings().finished
     content = read_recordings(folder, cache)
     if corpus_digest(content, cache) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")

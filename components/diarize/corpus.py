@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from components.base import Cache, file_digest
+from components.base import file_digest
 from components.config import DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
@@ -51,7 +51,7 @@ def diarize_corpus(
     options = profile.diarize
     model = model_digest(options.pipeline, settings)
 
-    cache = Cache(settings.cache)
+    cache = settings.finished
 
     def key(recording: Recording) -> list[object]:
         # the segments carry the recording's name

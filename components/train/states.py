@@ -13,7 +13,7 @@ from accelerate.utils import wait_for_everyone
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from components.base import Cache, atomic_path, json_digest
+from components.base import Cache, json_digest
 from components.conversation import FEEDBACK
 from components.fusion import clip_windows
 from components.fusion.frontend import masked_mean
@@ -75,13 +75,13 @@ def encode_rows(
         # What came back from traffic must be found again when it is erased.
         owner = row.recording if row.fold == FEEDBACK else ""
         path = cache.path("states", *key, suffix=".safetensors", owner=owner)
-        if not path.exists():
+        if not cache.has(path):
             windows = _encode(model, tokenizer, row, sound)
             arrays = {}
             for i, window in enumerate(windows):
                 arrays[f"acoustic.{i}"], arrays[f"text.{i}"] = window.acoustic, window.text
             arrays["weights"] = np.array([window.weight for window in windows])
-            with atomic_path(path) as temporary:
+            with cache.making(path) as temporary:
                 save_file(arrays, temporary)
         arrays = load_file(path)
         return [

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.base import Cache
 from components.config import Settings, TrainStep
 from components.conversation import Progress, Recording
 from components.train.data import Sound, read_rows, split_rows
@@ -46,7 +45,7 @@ def train(
     profile = TrainStep.of(profile)
     split = split_rows(read_rows(examples), profile.protocol)
     total = len(split.rows) + profile.train.epochs
-    sound = Sound(recordings, split.rows, Cache(settings.cache))
+    sound = Sound(recordings, split.rows, settings.finished)
     count = processes.process_count(profile.train)
     processes.share_of_batch(profile.train, count)
     processes.precision(profile.train)

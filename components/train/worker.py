@@ -66,7 +66,7 @@ class _Training:
 
     def encode(self, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
         """The windows of each row with their states."""
-        cache = Cache(self.settings.cache)
+        cache = self.settings.finished
         return encode_rows(
             self.model, self.tokenizer, rows, sound=self.sound, cache=cache, report=self.report
         )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from components.base import Cache, file_digest
+from components.base import file_digest
 from components.config import Settings, TranscribeStep, model_digest
 from components.conversation import (
     WHOLE,
@@ -45,7 +45,7 @@ def transcribe_corpus(
     names = (options.model, options.align_model)
     models = [model_digest(name, settings) for name in names if name]
 
-    cache = Cache(settings.cache)
+    cache = settings.finished
 
     def key(recording: Recording) -> list[object]:
         made_from = [

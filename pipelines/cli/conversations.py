@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from components.align import align, align_baseline
-from components.base import Cache, InputError, Location, atomic_path
+from components.base import InputError, Location, atomic_path
 from components.config import Profile, Settings
 from components.conversation import (
     UNKNOWN,
@@ -201,7 +201,7 @@ def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str
 
 def tell_what_is_odd(path: Location) -> None:
     """Read a recording to its end, so that a bad one is refused, and say what is odd in it."""
-    for line in measure(path, Cache(Settings().cache)).notes:
+    for line in measure(path, Settings().finished).notes:
         note(f"{path}: {line}")
 
 
@@ -224,7 +224,7 @@ def corpus_check(
     from components.corpus import check_corpus
 
     with bar("reading") as progress:
-        report = asdict(check_corpus(place, progress, Cache(Settings().cache)))
+        report = asdict(check_corpus(place, progress, Settings().finished))
     for line in report["findings"]:
         note(line)
     if as_json:

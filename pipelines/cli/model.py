@@ -7,7 +7,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from components.base import Cache, InputError, Refused, atomic_path, check_new_folder, tree_digest
+from components.base import (
+    InputError,
+    Refused,
+    atomic_path,
+    check_new_folder,
+    located,
+    tree_digest,
+)
 from components.config import Profile, Settings, load_profile
 from pipelines.cli.console import bar, note, out, spinner
 from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
@@ -16,12 +23,19 @@ from pipelines.cli.tables import checks_table, facts_table
 from pipelines.definitions.code_version import git_commit
 from pipelines.runners.local import run_pipeline
 
-Corpus = Annotated[Path, typer.Option("--corpus", help="IEMOCAP's layout or a manifest.")]
+Corpus = Annotated[
+    str,
+    typer.Option(
+        "--corpus",
+        metavar="PLACE",
+        help="IEMOCAP's layout or a manifest: a folder, or s3://bucket/path.",
+    ),
+]
 
 
 def train_command(
     output: Annotated[Path, typer.Option("-o", help="A new folder for the model.")],
-    corpus: Corpus = DEMO_CORPUS,
+    corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
     examples: Annotated[
         Path | None,
@@ -39,7 +53,7 @@ def train_command(
     check_new_folder(output)
     if examples is not None and not examples.is_file():
         raise InputError(f"{examples}: no such file; name labelled examples, or leave it out")
-    recordings = read_corpus(corpus, Cache(settings.cache))
+    recordings = read_corpus(corpus, settings.finished)
     rows = examples or _prepared(chosen, corpus, settings)["examples"]
     with bar("training") as progress:
         result = train(rows, recordings, output, chosen, settings, progress)
@@ -51,7 +65,7 @@ def train_command(
 def evaluate_command(
     model: Annotated[str, typer.Argument(help="A model's folder, or a version or its alias.")],
     output: Annotated[Path, typer.Option("-o", help="A new folder for numbers and report.")],
-    corpus: Corpus = DEMO_CORPUS,
+    corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
     fold: Annotated[
         Literal["test", "holdout"],
@@ -80,7 +94,7 @@ def evaluate_command(
 
     chosen, settings = profile_and_settings(profile)
     check_new_folder(output)
-    recordings = read_corpus(corpus, Cache(settings.cache))
+    recordings = read_corpus(corpus, settings.finished)
     tested = held_out_recordings(recordings, chosen, fold)
     check_gate(recordings, chosen.gate)
     power = gate_power(tested, chosen.gate)
@@ -107,7 +121,7 @@ def evaluate_command(
                 read_test_turns(answers, recordings, chosen, fold),
                 chosen,
                 champion=champion,
-                synthetic=check_corpus(corpus, cache=Cache(settings.cache)).synthetic,
+                synthetic=check_corpus(corpus, cache=settings.finished).synthetic,
                 part=fold,
                 progress=progress,
             )
@@ -128,7 +142,7 @@ def evaluate_command(
 def register_command(
     model: Annotated[Path, typer.Argument(help="The model's folder.")],
     evaluation: Annotated[Path, typer.Argument(help="What moodline evaluate wrote of it.")],
-    corpus: Corpus = DEMO_CORPUS,
+    corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
 ) -> None:
@@ -166,7 +180,7 @@ def register_command(
     verdict = read_verdict(files["verdict"])
     lineage = Lineage(
         git_commit=git_commit(),
-        corpus_digest=check_corpus(corpus, cache=Cache(settings.cache)).digest,
+        corpus_digest=check_corpus(corpus, cache=settings.finished).digest,
         profile=chosen,
         reason=reason,
     )
@@ -180,10 +194,10 @@ def register_command(
     out.print(f"Registered as version {version}; the gate says {verdict.decision}.")
 
 
-def _prepared(profile: Profile, corpus: Path, settings: Settings) -> dict[str, Path]:
+def _prepared(profile: Profile, corpus: str, settings: Settings) -> dict[str, Path]:
     """The corpus' `turns` and labelled `examples`; made before, they are not made again."""
     with shown_steps() as on_step:
-        arguments = {"corpus": str(corpus.resolve())}
+        arguments = {"corpus": str(located(corpus).resolve())}
         run = run_pipeline("preprocess", profile, arguments, settings, on_step=on_step)
     made = {name: step["artifacts"] for name, step in run.outputs.items()}
     return {

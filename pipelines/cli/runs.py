@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from components.base import Cache, Event, InputError, Location, Refused
+from components.base import Event, InputError, Location, Refused
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.cli.console import err, note, out
@@ -64,7 +64,7 @@ def say_power(
     from components.evaluate import check_gate, gate_power, held_out_recordings
 
     try:
-        recordings = read_corpus(corpus, Cache(settings.cache))
+        recordings = read_corpus(corpus, settings.finished)
         tested = held_out_recordings(recordings, profile)
     except InputError:
         return  # the first step says what is wrong with the corpus, and the run remembers it

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from components.base import Cache, InputError, Location, StepFailed
+from components.base import InputError, Location, StepFailed
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.runners.local import OnStep, run_pipeline
@@ -73,7 +73,7 @@ def retrain(
 
     with Copies(settings.runs, settings.cache).in_use():
         share = settings.feedback_share
-        joined = join_feedback(corpus, request.feedback, Cache(settings.cache), max_share=share)
+        joined = join_feedback(corpus, request.feedback, settings.finished, max_share=share)
         return _retrain(profile, request, joined.resolve(), settings, in_containers, on_step)
 
 

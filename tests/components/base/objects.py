@@ -66,6 +66,8 @@ def object_store() -> Iterator[Store]:
         names = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
         client = boto3.client("s3", endpoint_url=inner, region_name="us-east-1", **names)
         store = Store(keys, client, [])
+        for key in store.names():  # the simulators of one process share their buckets
+            client.delete_object(Bucket=BUCKET, Key=key)
         door = ThreadingHTTPServer(("127.0.0.1", 0), _door(store, urlsplit(inner).netloc))
         store.environment[ENDPOINT] = f"http://127.0.0.1:{door.server_address[1]}"
         Thread(target=door.serve_forever, daemon=True).start()
@@ -78,6 +80,8 @@ def object_store() -> Iterator[Store]:
 
 def _door(store: Store, inner: str) -> type[BaseHTTPRequestHandler]:
     class Door(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"  # so that a client is told at once to send what it has
+
         def answer(self) -> None:
             store.asked.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
