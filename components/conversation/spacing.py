@@ -123,6 +123,30 @@ def spaces_between(text: str, words: Iterable[str]) -> list[str]:
     return spaces
 
 
+def tells_spaces(words: Sequence[str], own: Sequence[str], language: str | None) -> bool:
+    """Whether words carry their own spaces, so that a word without one is joined to the last.
+
+    In languages with spaces, faster-whisper leaves the space out only before a mark. Who leaves it
+    out elsewhere has put a stray space somewhere, and the rules of the language decide.
+
+    >>> tells_spaces(["New", "York", "-based"], ["", " ", ""], "en")
+    True
+    >>> tells_spaces(["Hello", "world", "now"], ["", " ", ""], "en")
+    False
+
+    Args:
+        words: none of them empty.
+        own: what stands before each.
+        language: as `joins` takes it.
+    """
+    if not any(own[1:]) or language_code(language) in WITHOUT_SPACES:
+        return any(own[1:])
+    return all(
+        space or _is_mark(word[0]) or has_unspaced(last[-1] + word[0])
+        for last, word, space in zip(words, words[1:], own[1:], strict=False)
+    )
+
+
 def split_words(text: str) -> list[str]:
     """The words of a text: what stands between spaces, and each character of a script without.
 

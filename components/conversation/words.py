@@ -21,6 +21,7 @@ from components.conversation.spacing import (
     joins,
     spaces_between,
     split_words,
+    tells_spaces,
 )
 from components.conversation.types import EARLIEST, LATEST, MAX_WORDS, AsrSegment, Seconds, Word
 
@@ -182,11 +183,12 @@ def _words_of(
             raise InputError(f"{location}: lacks 'text' and 'words'; give one of them")
         return spaced_words(text, language, before=before), text
     texts = [entry["word"].strip(SPACES) for entry in spoken]
-    known = spaces_between(text or "", filter(None, texts))
-    if len(known) < len(texts):  # faster-whisper's words have their spaces
-        own = spaces_between("".join(entry["word"] for entry in spoken), filter(None, texts))
-        known = own if any(own[1:]) else known
-    spaces = _spaces(list(filter(None, texts)), known, language, before)
+    said = list(filter(None, texts))
+    known = spaces_between(text or "", said)
+    if len(known) < len(said):  # faster-whisper's words have their spaces
+        own = spaces_between("".join(entry["word"] for entry in spoken), said)
+        known = own if tells_spaces(said, own, language) else known
+    spaces = _spaces(said, known, language, before)
     words = tuple(
         _word(entry, word, next(spaces)) for entry, word in zip(spoken, texts, strict=True) if word
     )

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 from whisperx.utils import LANGUAGES, TO_LANGUAGE_CODE
 
 from components.conversation import join_words, parse_words, spaced_words
-from components.conversation.spacing import SPACES, WITHOUT_SPACES, language_code
+from components.conversation.spacing import (
+    SPACES,
+    WITHOUT_SPACES,
+    language_code,
+    spaces_between,
+    tells_spaces,
+)
 
 TEXTS = st.text(
     st.sampled_from("ab20,.-“”'\"!今日はスทีนี่ខ្ញ大韓안녕é\u0301 \u200b\u3000\u00a0\n"), max_size=24
@@ -49,9 +55,9 @@ def test_words_joined_again_are_their_segments_text(
         assert joined(pieces, text, language) == whole
         assert joined(within, text, language) == whole
         if "" not in within:
-            spaced = re.search(f"[{SPACES}]", whole)
+            own = spaces_between(whole, within)
             assert joined(pieces, None, language) == (
-                whole if spaced else joined(within, None, language)
+                whole if tells_spaces(within, own, language) else joined(within, None, language)
             )
 
 
@@ -72,7 +78,13 @@ def test_words_joined_again_are_their_segments_text(
         (["大韓", "民國"], "ko-KR", "大韓 民國"),
         (["大韓", "民國"], "Korean", "大韓 民國"),
         (["OK", ",", "Google"], "zh", "OK, Google"),
-        ([" Hel", "lo", " there"], "en", "Hello there"),
+        ([" a", " New", " York", "-based", " firm"], "en", "a New York-based firm"),
+        ([" Twenty", "-five", "%", " of"], None, "Twenty-five% of"),
+        ([" l", "'homme", " dit"], "fr", "l'homme dit"),
+        (["Hello ", "world", "now"], "en", "Hello world now"),
+        ([" Hello", "world", "now", " yes"], "en", "Hello world now yes"),
+        ([" Hello", "world", "now", " yes"], None, "Hello world now yes"),
+        ([" Open", "AI", " は"], "ja", "OpenAI は"),
         (["今天", " iPhone"], "zh", "今天 iPhone"),
         (["ខ្ញុំ", "\u200bទៅ", " ផ្ទះ"], "km", "ខ្ញុំ\u200bទៅ ផ្ទះ"),
     ],
