@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from components.base import InputError
+from components.base import InputError, Location, located
 from components.register import clipped
 
 Kind = Literal["alert", "data"]
@@ -57,7 +57,9 @@ class NewData(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     corpus: Path | None = Field(
-        None, description="A labelled corpus, in place of the one the receiver was started with."
+        None,
+        description="A labelled corpus, in place of the one the receiver was started with; on"
+        " kubeflow, as the pods see it, or s3://bucket/path.",
     )
     feedback: Path | None = Field(
         None, description="What `moodline feedback export` wrote; trained on only."
@@ -91,7 +93,7 @@ class Cause:
     reason: str
     url: str = ""
     since: datetime | None = None
-    corpus: Path | None = None
+    corpus: Location | None = None
     feedback: Path | None = None
 
     @property
@@ -130,15 +132,17 @@ def data_cause(data: NewData, root: Path | None) -> Cause:
             raise InputError("the data lies on a cluster: give an id that names this state of it")
         if data.feedback is not None:
             raise InputError("feedback: on kubeflow, put the joined corpus where the pods see it")
-        digests = [data.id]
+        # A path has lost one of an URL's slashes.
+        place = None if data.corpus is None else located(data.corpus)
+        digests, name = [data.id], str(place)
     else:
         folders = {name: _within(root, path) for name, path in folders.items()}
         digests = [data.id or _digest(name, path) for name, path in folders.items()]
-    name = " and ".join(str(path) for path in folders.values())
+        place, name = folders.get("corpus"), " and ".join(map(str, folders.values()))
     key = ":".join(["data", *dict.fromkeys(digests)])
     return Cause(
         key=key, kind="data", name=name[:200], reason=data.reason,
-        corpus=folders.get("corpus"), feedback=folders.get("feedback"),
+        corpus=place, feedback=folders.get("feedback"),
     )  # fmt: skip
 
 
