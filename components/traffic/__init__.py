@@ -31,6 +31,7 @@ from components.traffic.feedback import (
 from components.traffic.review import Held, held, seen_entries
 from components.traffic.rows import (
     MEASURES,
+    KeyMissingError,
     LoggedRequest,
     LoggedTurn,
     entropy,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.base import in_utc
+from components.base import Unavailable, in_utc
 from components.conversation import EMOTIONS, Turn
 from components.traffic.tables import COLUMNS
 
@@ -163,6 +163,19 @@ def _vectors(values: Sequence[bytes | None]) -> "pa.ListArray":
         pa.array(numbers),
         mask=pa.array([value is None for value in values]),
     )
+
+
+class KeyMissingError(Unavailable):
+    """The log names recordings by a key that is not in its folder, so they cannot be found."""
+
+    answer = "the prediction log's key is not there, so nothing was done; tell the operator"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"{folder / 'key'}: is not there, and without it no recording in the log can be "
+            "found by its name; set MOODLINE_LOG to the folder of the service's log, or put its "
+            "key back there"
+        )
 
 
 def known_key(folder: Path) -> bytes | None:

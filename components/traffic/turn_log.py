@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from components.base import Database
+from components.base import Database, Unavailable
 from components.traffic.audio import audio_of, audio_path
 from components.traffic.older_log import has_older_log, migrate
-from components.traffic.rows import schema, to_table
+from components.traffic.rows import (
+    KeyMissingError,
+    known_key,
+    recording_key,
+    schema,
+    to_table,
+)
 from components.traffic.tables import (
     ERASED,
     EXPORTED,
@@ -112,6 +118,21 @@ class TurnLog:
         with self.open().begin() as connection:
             kept = (select(table.c.request_id).limit(1) for table in (TURNS, FEEDBACK, UNDER_WAY))
             return all(connection.execute(query).first() is None for query in kept)
+
+    def key(self) -> bytes:
+        """What recordings' names are hashed with, made where the log is empty: with another one,
+        nothing that it holds could be erased any more.
+
+        Raises:
+            KeyMissingError: the log is not empty, and its key is not there.
+            Unavailable: the database does not answer, or the key cannot be read or made.
+        """
+        try:
+            if known_key(self.folder) or self.is_empty() or known_key(self.folder):
+                return recording_key(self.folder)  # maybe another process has just made it
+        except OSError as error:
+            raise Unavailable(f"{self.folder / 'key'}: {error.strerror}") from None
+        raise KeyMissingError(self.folder)
 
     def batches(
         self,

@@ -9,18 +9,18 @@ What is under way is erased, too: a job stops, and an analysis leaves nothing.
 
 from dataclasses import dataclass
 
-from components.base import Unavailable
 from components.conversation import recording_names
-from components.traffic import Copies, TurnLog, known_key, owner_id, recording_id
+from components.traffic import (
+    Copies,
+    KeyMissingError,
+    TurnLog,
+    known_key,
+    owner_id,
+    recording_id,
+)
 from components.traffic.turn_log import ErasedTurns
 from serving.api.job_store import JobStore
 from serving.api.uploads import UploadFolder
-
-
-class KeyMissingError(Unavailable):
-    """The log names recordings by a key that is not in its folder, so they cannot be found."""
-
-    answer = "the prediction log's key is not there, so nothing was erased; tell the operator"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,7 @@ def erase_recording(
     """
     key = known_key(log.folder)
     if key is None and not log.is_empty():
-        raise KeyMissingError(
-            f"{log.folder / 'key'}: is not there, and without it no recording in the log can be "
-            "found by its name; set MOODLINE_LOG to the folder of the service's log, or put its "
-            "key back there; nothing was erased"
-        )
+        raise KeyMissingError(log.folder)
     names = recording_names(name)
     turns, changed, recordings = ErasedTurns(0, 0, 0), 0, []
     # The jobs first: one that goes on is stopped before it could be logged.

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.conversation import Emotion
 from components.traffic import Asker, Correction, UnknownRequestError
+from components.traffic.feedback import Recorded
 from serving import metrics
 from serving.api.limits import OWNER, REVIEWER
 from serving.api.schema import Printable, problems
@@ -76,9 +77,14 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     correction = Correction(**said | {"author": owner or body.author, "voter": owner})
     state: Any = request.app.state
     log = state.runtime.log
-    asker = log.asker(owner, body.recording) if log else Asker(owner)
+
+    def record() -> Recorded:
+        asker = log.asker(owner, body.recording) if log else Asker(owner)
+        recorded: Recorded = state.feedback.record(correction, asker)
+        return recorded
+
     try:
-        recorded = await FEEDBACK_THREADS.run(state.feedback.record, correction, asker)
+        recorded = await FEEDBACK_THREADS.run(record)
     except UnknownRequestError:
         metrics.FEEDBACK.labels("unknown").inc()
         raise

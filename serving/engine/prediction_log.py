@@ -32,10 +32,8 @@ from components.traffic import (
     TurnLog,
     audio_path,
     keep_audio,
-    known_key,
     owner_id,
     recording_id,
-    recording_key,
 )
 from components.traffic.writer import MAX_WAIT, RETRY
 from serving import metrics
@@ -48,11 +46,6 @@ logger = logging.getLogger(__name__)
 
 SWEEP: Seconds = 3600.0
 """How often what is too old is deleted."""
-
-_NEW_KEY = (
-    "%s: is not there, and is made anew; what the log already holds cannot be erased by its name "
-    "any more: put the old key back, or set MOODLINE_LOG to the folder that has it"
-)
 
 
 class LogSettings(Environment):
@@ -132,11 +125,11 @@ class PredictionLog:
         self.turns = self._log = TurnLog(folder, url)
         try:
             self._log.open()
-            if known_key(folder) is None and not self._log.is_empty():
-                logger.error(_NEW_KEY, folder / "key")
+            if allowed.on:
+                self._log.key()
         except (OSError, MoodlineError) as error:
             logger.error("the prediction log waits: %s", error)
-        self._key = recording_key(folder)
+        self._known_key: bytes | None = None
         self._writer = LogWriter(self._log)
         self._failing = False
         self._unmarked: dict[str, str] = {}
@@ -157,8 +150,7 @@ class PredictionLog:
             yield
             return
         request_id = request_info.request_id
-        recording = self.recording(name, request_info.owner)
-        mark = RECORDINGS.start(_tried, partial(self._writer.begin, request_id, recording))
+        mark = RECORDINGS.start(_tried, partial(self._begin, request_info, name))
         try:
             # A database that is slow delays no answer for longer than the writer would.
             await asyncio.wait({mark}, timeout=MAX_WAIT)
@@ -172,6 +164,10 @@ class PredictionLog:
             self._endings.add(ending)
             ending.add_done_callback(self._endings.discard)
             await asyncio.wait({ending}, timeout=MAX_WAIT)
+
+    def _begin(self, request_info: RequestInfo, name: str) -> datetime:
+        recording = self.recording(name, request_info.owner)
+        return self._writer.begin(request_info.request_id, recording)
 
     async def _end(self, request_id: str, mark: "asyncio.Future[datetime | Exception]") -> None:
         """Take a mark away, however late it was made, as soon as the database lets us."""
@@ -200,28 +196,16 @@ class PredictionLog:
             turns, measures: with their emotions; of each one's sound, by `turn_measures`.
             audio: the whole recording, kept only where the operator allows that.
         """
-        keep = self.allowed
-        if not keep.on:
+        if not self.allowed.on:
             return
         began = time.perf_counter()
-        words = [turn.words if keep.text else None for turn in turns]
-        rows = zip(turns, measures, answer.embeddings, words, strict=True)
-        request = LoggedRequest(
-            request_id=request_info.request_id,
-            recording=self.recording(name, request_info.owner),
-            time=datetime.now(UTC),
-            route=request_info.route,
-            version=answer.version,
-            alias=answer.alias,
-            audio=keep.audio and audio is not None,
-            owner=owner_id(request_info.owner, self._key),
-            correlation=request_info.correlation or None,
-            turns=tuple(
-                LoggedTurn(turn, vector if keep.embedding else None, measured, words)
-                for turn, measured, vector, words in rows
-            ),
-        )
-        failure = self._write(request, audio)
+        failure: Exception | None
+        try:
+            request = self._request(request_info, name, answer, turns, measures, audio is not None)
+        except MoodlineError as error:
+            failure = error
+        else:
+            failure = self._write(request, audio)
         metrics.LOGGED.labels("failed" if failure else "kept").inc()
         if failure and not self._failing:
             logger.error("answers are not, or not all, in the prediction log: %s", failure)
@@ -229,6 +213,34 @@ class PredictionLog:
             logger.warning("answers are in the prediction log again")
         self._failing = failure is not None
         metrics.LOG_SECONDS.observe(time.perf_counter() - began)
+
+    def _request(
+        self,
+        request_info: RequestInfo,
+        name: str,
+        answer: Classified,
+        turns: Sequence[Turn],
+        measures: Sequence[Mapping[str, float]],
+        has_audio: bool,
+    ) -> LoggedRequest:
+        keep = self.allowed
+        words = [turn.words if keep.text else None for turn in turns]
+        rows = zip(turns, measures, answer.embeddings, words, strict=True)
+        return LoggedRequest(
+            request_id=request_info.request_id,
+            recording=self.recording(name, request_info.owner),
+            time=datetime.now(UTC),
+            route=request_info.route,
+            version=answer.version,
+            alias=answer.alias,
+            audio=keep.audio and has_audio,
+            owner=owner_id(request_info.owner, self._key),
+            correlation=request_info.correlation or None,
+            turns=tuple(
+                LoggedTurn(turn, vector if keep.embedding else None, measured, words)
+                for turn, measured, vector, words in rows
+            ),
+        )
 
     def _write(self, request: LoggedRequest, audio: np.ndarray | None) -> Exception | None:
         """Write a request and its sound; why they are not, or not all, written."""
@@ -254,12 +266,26 @@ class PredictionLog:
             return error
         return None
 
+    @property
+    def _key(self) -> bytes:
+        if self._known_key is None:
+            self._known_key = self._log.key()
+        return self._known_key
+
     def recording(self, name: str, owner: str = "") -> str:
-        """A recording's name as it stands in the log."""
+        """A recording's name as it stands in the log.
+
+        Raises:
+            KeyMissingError, Unavailable: as `TurnLog.key`.
+        """
         return recording_id(f"{owner}/{name}", self._key)
 
     def asker(self, owner: str, recording: str = "") -> Asker:
-        """Who gives feedback: an API key, with the name of the recording that is meant, if told."""
+        """Who gives feedback: an API key, with the name of the recording that is meant, if told.
+
+        Raises:
+            KeyMissingError, Unavailable: as `TurnLog.key`.
+        """
         owners = {owner, ""}  # the latter from before there were keys
         names = recording_names(recording) if recording else ()
         known = {self.recording(name, who) for name in names for who in owners}

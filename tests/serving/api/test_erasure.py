@@ -26,10 +26,15 @@ from components.conversation import (
 )
 from components.corpus import join_feedback
 from components.fusion import turn_measures
-from components.traffic import Copies, Correction, FeedbackStore, export_feedback
+from components.traffic import (
+    Copies,
+    Correction,
+    FeedbackStore,
+    KeyMissingError,
+    export_feedback,
+)
 from pipelines.cli.main import run
 from serving.api.database import ServiceDatabase
-from serving.api.erasure import KeyMissingError
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs
 from serving.api.uploads import UploadFolder
@@ -67,16 +72,17 @@ class Home:
                 if job == done:
                     self.store.claim("process", 60)
                     self.store.finish(job, "process", {"words": said})
-            request = f"to-{recording}"
-            turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0])
-            sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype("f4")
-            answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
-            measures = turn_measures(sound, said)
-            info = RequestInfo(request, "/v1/analyze")
-            self.log.record(info, recording, answer, [turn], [measures], sound)
+            self.answer(recording, said)
             with closing(FeedbackStore(self.settings.feedback_url)) as store:
-                store.record(Correction(request, 0, "sad", "reviewer"))
+                store.record(Correction(f"to-{recording}", 0, "sad", "reviewer"))
         self._retrain()
+
+    def answer(self, recording: str, said: str) -> None:
+        turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0])
+        sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype("f4")
+        answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+        info = RequestInfo(f"to-{recording}", "/v1/analyze")
+        self.log.record(info, recording, answer, [turn], [turn_measures(sound, said)], sound)
 
     def _upload(self, said: str) -> Any:
         path = self.folder.parent / "upload"
@@ -230,17 +236,28 @@ def test_a_log_whose_folder_is_elsewhere_is_not_overlooked(
     home.close()
 
 
-def test_a_service_whose_key_is_gone_says_so(
+def test_a_service_whose_key_is_gone_logs_nothing_and_makes_no_other(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """With another key, an erasure would find nothing, and say so, while all is still kept."""
     home = Home(tmp_path / "home")
     home.fill("zoom_call")
     home.close()
     (home.settings.log / "key").rename(tmp_path / "key")
-    for says in (True, False):
+    for _ in range(2):
         caplog.clear()
         home = Home(tmp_path / "home")
-        assert (
-            "cannot be erased by its name any more: put the old key back" in caplog.text
-        ) is says
+        assert caplog.text.count("home/log/key: is not there") == 1
+        home.answer("new_call", SECRET)
+        assert set(home.log.turns.window()["request_id"].to_pylist()) == {"to-zoom_call", "to-kept"}
+        with pytest.raises(KeyMissingError):
+            home.log.asker("", "zoom_call")
+        with pytest.raises(KeyMissingError):
+            asyncio.run(home.jobs.erase("zoom_call", ""))
         home.close()
+    home = Home(tmp_path / "home")
+    (tmp_path / "key").rename(home.settings.log / "key")
+    home.answer("new_call", SECRET)
+    assert "to-new_call" in home.log.turns.window()["request_id"].to_pylist()
+    assert asyncio.run(home.jobs.erase("zoom_call", "")).turns.logged == 2
+    home.close()
