@@ -26,7 +26,7 @@ class Lineage:
         git_commit: of the code; with `-dirty` where files were changed since.
         corpus_digest: of the corpus it learned from and was tested on.
         cause: what started the run, where nobody did: an alert's key and its address.
-        pipeline_run: the run's name in Kubeflow Pipelines.
+        pipeline_run: the run's id in Kubeflow Pipelines.
     """
 
     git_commit: str

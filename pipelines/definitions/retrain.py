@@ -65,7 +65,7 @@ def retrain_pipeline(profile: Profile) -> Any:
             cause: what started the run, where nobody did: an alert's key and its address.
         """
         last = finish(
-            pipeline_run=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
+            pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             promotion=promote_if_passed,
             git_commit=git_commit,
             profile=whole,
@@ -106,7 +106,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 git_commit=git_commit,
                 reason=reason,
                 cause=cause,
-                pipeline_run=dsl.PIPELINE_JOB_RESOURCE_NAME_PLACEHOLDER,
+                pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             )
             configure_lookup(version, "Register", cluster)
             with (

@@ -122,7 +122,7 @@ class Walk:
                 value = self._final_status(source["taskFinalStatus"]["producerTask"])
             else:
                 value = source["runtimeValue"]["constant"]
-                if value == "{{$.pipeline_job_resource_name}}":
+                if value == "{{$.pipeline_job_uuid}}":
                     value = self.run
             if value is None and definitions.get(name, {}).get("isOptional"):
                 continue

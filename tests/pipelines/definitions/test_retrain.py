@@ -75,6 +75,22 @@ def test_what_is_kept_in_the_registry_says_why_it_was_made(spec: dict[str, Any])
             assert source.removeprefix("pipelinechannel--") == name
 
 
+def test_the_local_runner_knows_the_placeholders_too(spec: dict[str, Any]) -> None:
+    """kfp's local runner fails on a name of the cluster's that it does not know."""
+    from kfp.local.placeholder_utils import resolve_individual_placeholder
+
+    given = [t["inputs"].get("parameters", {}) for t in tasks(spec).values() if "inputs" in t]
+    constants = [p["runtimeValue"]["constant"] for g in given for p in g.values()
+                 if "runtimeValue" in p]  # fmt: skip
+    found = [text for text in constants if isinstance(text, str) and text.startswith("{{$")]
+    assert found
+    for text in found:
+        said = resolve_individual_placeholder(
+            text, {"inputs": {}, "outputs": {"outputFile": ""}}, "run", "task", "root", "7", "8"
+        )
+        assert said == "7"
+
+
 def test_steps_are_wired_as_drawn(spec: dict[str, Any]) -> None:
     inner = tasks(spec)
 
