@@ -99,3 +99,12 @@ def turn_off_request_timeout() -> None:
     from bentoml._internal.server.http import traffic
 
     traffic.TimeoutMiddleware = without_middleware  # type: ignore[misc,assignment]
+
+
+def log_arbiter_as_json() -> None:
+    """Give the process that keeps the workers the JSON format; BentoML has no setting for it."""
+    from bentoml._internal import log
+
+    from components.base.logs import JsonFormatter
+
+    log.SERVER_LOGGING_CONFIG["formatters"]["traced"] = {"()": JsonFormatter}

@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from opentelemetry import propagate, trace
@@ -17,6 +18,9 @@ from serving import metrics
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
+
+REQUEST_ID = ContextVar("request_id", default="")
+"""The id of the request that is being answered."""
 
 TRACER = trace.get_tracer("moodline")
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
@@ -37,6 +41,13 @@ def start_traces() -> "TracerProvider | None":
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
     return provider
+
+
+def log_context() -> dict[str, str]:
+    """What a line of the log within a request gets: `request_id`, and `trace_id` if it has one."""
+    trace_id = trace.get_current_span().get_span_context().trace_id
+    ids = {"request_id": REQUEST_ID.get(), "trace_id": f"{trace_id:032x}" if trace_id else ""}
+    return {name: text for name, text in ids.items() if text}
 
 
 def request(method: str, headers: Mapping[str, str]) -> AbstractContextManager[trace.Span]:

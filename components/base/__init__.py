@@ -33,6 +33,7 @@ from components.base.files import (
     is_disk_full,
     link_or_copy,
 )
+from components.base.logs import LOG_FORMAT, log_as_json, logs_are_json
 from components.base.migration import migrated
 from components.base.reading import (
     Name,

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -93,6 +93,7 @@ class Settings(Environment):
         kfp_experiment: that the runs belong to.
         checkpoint_seconds: how much work a killed training may lose; 0 keeps every epoch.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
+        log_format: what goes to standard error: text for people, or json, an object a line.
         git_commit: of the code in an image, which has no git; the image sets it.
         max_upload_megabytes: of a recording sent to the service.
         max_seconds: of a recording sent to the service.
@@ -131,6 +132,7 @@ class Settings(Environment):
     kfp_token: SecretStr | None = None
     kfp_namespace: str = ""
     kfp_experiment: str = "moodline"
+    log_format: Literal["text", "json"] = "text"
     git_commit: str = ""
     max_upload_megabytes: int = 200
     max_seconds: float = 4 * 3600

@@ -24,11 +24,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from components.base import EVENTS, Event, Failure, MoodlineError, report
+from components.base import (
+    EVENTS,
+    Event,
+    Failure,
+    MoodlineError,
+    log_as_json,
+    logs_are_json,
+    report,
+)
 from components.config import Settings, load_train_step
 from components.conversation import read_manifest
 
 STEP = "train"
+
+logger = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,13 +58,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from components.train.processes import rank
 
     first = rank() == 0
-    logging.basicConfig(level=logging.INFO if first else logging.ERROR, format="%(message)s")
+    level = logging.INFO if first else logging.ERROR
+    if logs_are_json():
+        log_as_json(level)
+    else:
+        logging.basicConfig(level=level, format="%(message)s")
 
     def progress(done: int, total: int) -> None:
         if EVENTS in os.environ:
             report(Event(STEP, "running", progress=(done, total)))
         else:
-            print(f"{done} of {total}", file=sys.stderr, flush=True)
+            logger.info("%d of %d", done, total)
 
     try:
         corpus, profile = read_manifest(given.corpus), load_train_step(given.profile)
@@ -62,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = train(given.examples, corpus, given.out, profile, Settings(), watch)
     except MoodlineError as error:
         report(Event(STEP, "running", error=Failure.of(error)))
-        print(f"moodline: {error}", file=sys.stderr, flush=True)
+        logger.error("moodline: %s", error)
         return error.exit_status
     if first:
         print(json.dumps(asdict(result), default=str), flush=True)

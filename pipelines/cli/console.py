@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.status import Status
 
-from components.base import STDOUT, InputError, check_writable
+from components.base import STDOUT, InputError, check_writable, logs_are_json
 
 # Through a pipe, lines are not broken at the usual 80 columns of a terminal.
 _WIDTHS = [None if stream.isatty() else 160 for stream in (sys.stdout, sys.stderr)]
@@ -45,10 +45,11 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads that wait for work sleep instead of spinning: several models share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.ERROR,
-        format="%(levelname).1s %(name)s: %(message)s",
-    )
+    level = logging.INFO if verbose else logging.ERROR
+    if logs_are_json():
+        logging.root.setLevel(level)
+    else:
+        logging.basicConfig(level=level, format="%(levelname).1s %(name)s: %(message)s")
     if not verbose:
         warnings.simplefilter("ignore")
 
@@ -109,12 +110,19 @@ def bar(label: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def note(text: object) -> None:
-    """Print one line on standard error; line breaks in the names of files are escaped."""
+def note(text: object, level: int = logging.INFO) -> None:
+    """Print one line on standard error; line breaks in the names of files are escaped.
+
+    Args:
+        level: of the line, where logs are JSON.
+    """
     shown = "".join(
         c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)
     )
-    err.print(shown, markup=False, soft_wrap=True)
+    if logs_are_json():
+        logging.getLogger("moodline").log(level, "%s", shown)
+    else:
+        err.print(shown, markup=False, soft_wrap=True)
 
 
 def spinner(label: str) -> Status:

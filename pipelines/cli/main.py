@@ -1,5 +1,6 @@
 """`moodline`: every command, and what its end says (`ENDS`)."""
 
+import logging
 import os
 import signal
 import sys
@@ -10,7 +11,14 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from components.base import MoodlineError, StepFailed, is_disk_full, masked
+from components.base import (
+    MoodlineError,
+    StepFailed,
+    is_disk_full,
+    log_as_json,
+    logs_are_json,
+    masked,
+)
 from pipelines.cli import (
     conversations,
     demo,
@@ -127,6 +135,8 @@ def main() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit status."""
+    if logs_are_json():
+        log_as_json(logging.ERROR)
     try:
         status = app(arguments, standalone_mode=False)
         return status if isinstance(status, int) else 0
@@ -134,7 +144,7 @@ def run(arguments: list[str] | None = None) -> int:
         # A wrong request, or none at all, which typer answers with the help.
         message = " ".join(error.format_message().split())
         if message:
-            note(f"moodline: {message} (see --help)")
+            note(f"moodline: {message} (see --help)", logging.ERROR)
         return 2
     except typer.Exit as error:
         return error.exit_code
@@ -153,17 +163,22 @@ def _report(error: Exception) -> int:
     """Print an expected failure as one line, any other with its traceback; the exit status."""
     if isinstance(error, StepFailed):
         for line in error.tail[-SHOWN_LINES:]:
-            note(f"  {line.strip()}")
+            note(f"  {line.strip()}", logging.ERROR)
     if isinstance(error, MoodlineError):
-        note(masked(f"moodline: {error}"))
+        note(masked(f"moodline: {error}"), logging.ERROR)
         return error.exit_status
     if is_disk_full(error):
-        note(f"moodline: the disk is full ({error}); free some space and start again")
+        told = f"moodline: the disk is full ({error}); free some space and start again"
+        note(told, logging.ERROR)
         return 2
     # Commands look for the files they are given, so a file that is missing here is a fault.
     if isinstance(error, OSError) and error.filename and not isinstance(error, FileNotFoundError):
-        note(f"moodline: {error.filename}: {str(error.strerror).lower()}")
+        note(f"moodline: {error.filename}: {str(error.strerror).lower()}", logging.ERROR)
         return 2
-    sys.stderr.write(masked("".join(traceback.format_exception(error))))
-    note("moodline: this is a fault in Moodline; please report it with the lines above")
+    if logs_are_json():
+        logging.getLogger("moodline").error("%s: %s", type(error).__name__, error, exc_info=error)
+    else:
+        sys.stderr.write(masked("".join(traceback.format_exception(error))))
+    told = "moodline: this is a fault in Moodline; please report it with the lines above"
+    note(told, logging.ERROR)
     return 70

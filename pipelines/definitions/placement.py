@@ -3,6 +3,7 @@
 from typing import Any
 
 from kfp import dsl, kubernetes
+from kfp.dsl.component_factory import EXECUTOR_MODULE
 
 from components.config import GPU_IMAGE, ClusterSettings, Pod
 from pipelines.definitions.code_version import cluster_image
@@ -41,6 +42,12 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
         kubernetes.add_pod_label(task, label, value)
     if cluster.pull_secrets:
         kubernetes.set_image_pull_secrets(task, list(cluster.pull_secrets))
+    # Its process is set up by `components.base.step`.
+    begins = f"-m components.base.step {task.name} {EXECUTOR_MODULE}"
+    command = [
+        part.replace(f"-m {EXECUTOR_MODULE}", begins) for part in task.container_spec.command
+    ]
+    task.container_spec.command = command
     if cluster.pull:
         kubernetes.set_image_pull_policy(task, cluster.pull)
     if cluster.volume:

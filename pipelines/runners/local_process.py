@@ -112,7 +112,7 @@ def watched(
 
 
 def _reporting(executor: Any, step: str) -> Any:
-    """A step's executor that reports the error that ends it; see `components.base.step`.
+    """A step's executor that reports the error that ends it under the name of its shard.
 
     Its environment is this process': what the pipeline says of it is meant for a cluster's pods.
     """
@@ -120,8 +120,9 @@ def _reporting(executor: Any, step: str) -> Any:
     changed.CopyFrom(executor)
     changed.container.ClearField("env")
     for i, part in enumerate(executor.container.command):
-        command = f"-m components.base.step {step} {EXECUTOR_MODULE}"
-        changed.container.command[i] = part.replace(f"-m {EXECUTOR_MODULE}", command)
+        begins = rf"-m components\.base\.step \S+ {re.escape(EXECUTOR_MODULE)}"
+        named = f"-m components.base.step {step} {EXECUTOR_MODULE}"
+        changed.container.command[i] = re.sub(begins, named, part)
     return changed
 
 

@@ -144,4 +144,6 @@ def serve(app: FastAPI, address: socket.socket) -> None:
     import uvicorn
 
     with contextlib.closing(address):
-        uvicorn.Server(uvicorn.Config(app, log_level="warning")).run(sockets=[address])
+        uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning")).run(
+            sockets=[address]
+        )

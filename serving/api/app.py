@@ -124,6 +124,7 @@ class RequestRecord(HttpMiddleware):
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         request_id = scope[REQUEST] = uuid.uuid4().hex
+        traces.REQUEST_ID.set(request_id)
         given = headers.get("x-request-id", "")
         known = re.fullmatch(r"[\w.-]{1,64}", given, re.ASCII)
         correlation = scope[CORRELATION] = given if known else ""

@@ -16,6 +16,7 @@ import bentoml
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from components.base import log_as_json, logs_are_json
 from components.config import Settings
 from components.traffic import FeedbackStore
 from serving.api.app import create_app
@@ -32,7 +33,7 @@ from serving.patches import (
 )
 from serving.processes import end_with_parent
 from serving.settings import ServeSettings
-from serving.traces import start_traces
+from serving.traces import log_context, start_traces
 
 
 def _settings() -> Settings:
@@ -77,6 +78,8 @@ class MoodlineService:
     """Recordings in, speaker turns with emotions out."""
 
     def __init__(self) -> None:
+        if logs_are_json():
+            log_as_json(context=log_context)  # in place of what BentoML set up
         APP.state.database = self.database = ServiceDatabase(SERVE.store_url(SETTINGS.home))
         APP.state.runtime = self.runtime = Runtime(SETTINGS, SERVE)
         uploads = UploadFolder(SERVE.shared_folder(SETTINGS.home))

@@ -9,7 +9,8 @@ what `bentoml serve` takes.
 import sys
 from pathlib import Path
 
-from serving.patches import keep_arbiter_private, tie_workers
+from components.base import logs_are_json
+from serving.patches import keep_arbiter_private, log_arbiter_as_json, tie_workers
 from serving.processes import end_with_parent
 
 
@@ -17,6 +18,8 @@ def main() -> None:
     """Serve until a signal comes."""
     from bentoml_cli.cli import cli
 
+    if logs_are_json():
+        log_arbiter_as_json()
     keep_arbiter_private(Path(sys.argv[1]))
     tie_workers(end_with_parent)
     cli(["serve", *sys.argv[2:]])

@@ -1,4 +1,4 @@
-"""What KEDA is told of Triton's queue, by Prometheus' own tool."""
+"""What KEDA is told of Triton's queue, and on GPUs of the service's, by Prometheus' own tool."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.infra.manifests import Documents, named, of_kind
 from tests.infra.test_prometheus import tool
 
 BASE = Path(__file__).resolve().parents[2] / "infra" / "kubernetes" / "base"
@@ -56,6 +57,37 @@ def test_triton_grows_with_the_wait_and_with_what_is_turned_away(
     assert "SUCCESS" in tool("promtool", "test", "rules", str(path))
 
 
+@pytest.mark.parametrize(
+    ("series", "expected"),
+    [
+        ({'moodline_waiting{pod="a"}': 5, 'moodline_waiting{pod="b"}': 2}, [7, None]),
+        ({'moodline_waiting{pod="a"}': 0, 'moodline_oldest_job_seconds{pod="a"}': 0}, [0, 0]),
+        ({'moodline_oldest_job_seconds{pod="a"}': 900,
+          'moodline_oldest_job_seconds{pod="b"}': 890}, [None, 900]),
+        ({}, [None, None]),  # nothing is known, so the fallback holds
+    ],
+    ids=["recordings", "idle", "jobs", "nobody answers"],
+)  # fmt: skip
+def test_on_gpus_the_service_grows_with_what_waits(
+    series: dict[str, float], expected: list[float | None], tmp_path: Path
+) -> None:
+    overlay = BASE.parent / "overlays" / "gpu" / "autoscaling.yaml"
+    (scaler,) = yaml.safe_load_all(overlay.read_text(encoding="utf-8"))
+    asked = [
+        {
+            "expr": one["metadata"]["query"],
+            "eval_time": "5m",
+            "exp_samples": [] if value is None else [{"labels": "{}", "value": value}],
+        }
+        for one, value in zip(scaler["spec"]["triggers"], expected, strict=True)
+    ]
+    given = [{"series": name, "values": f"{value}x10"} for name, value in series.items()]
+    test = {"interval": "1m", "input_series": given, "promql_expr_test": asked}
+    path = tmp_path / "test.yaml"
+    path.write_text(json.dumps({"evaluation_interval": "1m", "tests": [test]}))
+    assert "SUCCESS" in tool("promtool", "test", "rules", str(path))
+
+
 def test_without_any_counters_the_fallback_holds(tmp_path: Path) -> None:
     asked = {"expr": trigger()["query"], "eval_time": "10m", "exp_samples": []}
     path = tmp_path / "test.yaml"
@@ -63,3 +95,19 @@ def test_without_any_counters_the_fallback_holds(tmp_path: Path) -> None:
     path.write_text(json.dumps({"evaluation_interval": "1m", "tests": [test]}))
     assert "SUCCESS" in tool("promtool", "test", "rules", str(path))
     assert trigger()["ignoreNullValues"] == "false"
+
+
+def test_on_gpus_the_service_grows_with_its_queue_only(overlays: dict[str, Documents]) -> None:
+    """Processors idle while a GPU listens, so their load says nothing."""
+    documents = overlays["gpu"]
+    assert of_kind(documents, "HorizontalPodAutoscaler") == []
+    scaled = named(documents, "ScaledObject", "moodline")["spec"]
+    target = scaled["scaleTargetRef"]
+    assert named(documents, target["kind"], target["name"])
+    waiting, oldest = scaled["triggers"]
+    assert (waiting["metricType"], oldest["metricType"]) == ("AverageValue", "Value")
+    least, most = scaled["minReplicaCount"], scaled["maxReplicaCount"]
+    assert 2 <= least <= scaled["fallback"]["replicas"] <= most
+    assert {one["metadata"]["ignoreNullValues"] for one in scaled["triggers"]} == {"false"}
+    (cpu,) = of_kind(overlays["cpu"], "HorizontalPodAutoscaler")
+    assert cpu["spec"]["scaleTargetRef"]["name"] == "moodline"

@@ -25,7 +25,7 @@ from tests.infra.schemas import check
 
 def test_every_object_is_of_its_schema(documents: Documents) -> None:
     kinds = {document["kind"] for document in documents}
-    assert {"Deployment", "ScaledObject", "HorizontalPodAutoscaler", "NetworkPolicy"} <= kinds
+    assert {"Deployment", "ScaledObject", "NetworkPolicy"} <= kinds
     assert {"CronJob", "ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"} <= kinds
     for document in documents:
         check(document)
@@ -128,6 +128,8 @@ def test_every_server_has_a_budget_and_an_autoscaler_or_a_number(documents: Docu
         if deployment["spec"].get("replicas", 2) > 1:
             assert name in budgets
     assert scaled == {"moodline", "triton"}
+    autoscalers = of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject")
+    assert len(autoscalers) == len(scaled), "two of them would pull at one number"
 
 
 def test_settings_in_the_manifests_exist(documents: Documents) -> None:

@@ -73,6 +73,16 @@ def test_only_who_works_with_the_registry_reaches_it(documents: Documents) -> No
     assert set(rule["values"]) == to_mlflow == {"moodline", "drift", "trigger"}
 
 
+def test_the_trigger_reaches_kubeflow_inside_and_by_https(documents: Documents) -> None:
+    """What MOODLINE_KFP_HOST may name: http://ml-pipeline.kubeflow:8888, or https://…"""
+    doors = named(documents, "NetworkPolicy", "trigger")["spec"]["egress"]
+    inside = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kubeflow"}}}
+    ports = {port["port"] for door in doors if door.get("to") == [inside] for port in door["ports"]}
+    anywhere = {port["port"] for door in doors if "to" not in door for port in door["ports"]}
+    assert ports == {8888}
+    assert 443 in anywhere
+
+
 def test_every_scrape_finds_its_port(documents: Documents) -> None:
     monitors = of_kind(documents, "ServiceMonitor")
     services = {d["metadata"]["name"]: d for d in of_kind(documents, "Service")}

@@ -52,7 +52,7 @@ def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
 
 
 def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
-    (scaled,) = of_kind(documents, "ScaledObject")
+    scaled = named(documents, "ScaledObject", "triton")
     (trigger,) = scaled["spec"]["triggers"]
     assert "nv_inference_queue_duration_us" in trigger["metadata"]["query"]
     least, most = scaled["spec"]["minReplicaCount"], scaled["spec"]["maxReplicaCount"]
@@ -71,7 +71,7 @@ def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) 
     (grpc,) = (port["port"] for port in service["spec"]["ports"] if port["name"] == "grpc")
     assert triton["spec"]["serviceName"] == "triton"
     assert service["spec"]["publishNotReadyAddresses"] is True
-    (scaled,) = of_kind(documents, "ScaledObject")
+    scaled = named(documents, "ScaledObject", "triton")
     names = [f"triton-{i}.triton:{grpc}" for i in range(scaled["spec"]["maxReplicaCount"])]
     assert list(addresses(settings["data"]["MOODLINE_TRITON_URL"])) == names
 
