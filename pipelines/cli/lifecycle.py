@@ -20,6 +20,7 @@ from pipelines.cli.options import (
     ProfileName,
     Runner,
     Speakers,
+    cluster_profile,
     profile_and_settings,
     tell_unpinned,
 )
@@ -89,7 +90,7 @@ def retrain_command(
         update = {name: value for name, value in options.items() if value is not None}
         cluster = Settings().model_copy(update=update)
         return _retrain_on_kubeflow(
-            load_profile(profile), request, cluster, cron=cron, wait=wait, as_json=as_json
+            cluster_profile(profile), request, cluster, cron=cron, wait=wait, as_json=as_json
         )
     chosen, settings = profile_and_settings(profile)
     result = show_retraining(chosen, request, settings, in_containers=runner == "docker")

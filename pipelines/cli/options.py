@@ -56,6 +56,21 @@ def start_of(window: str, end: datetime) -> datetime | None:
         ) from None
 
 
+def cluster_profile(name: str) -> Profile:
+    """Load a profile whose steps run on a cluster.
+
+    Raises:
+        InputError: it does not say where the cluster gets their images.
+    """
+    profile = load_profile(name)
+    if not profile.cluster.registry and profile.cluster.pull != "Never":
+        raise InputError(
+            f"profile {profile.name}: the cluster cannot pull the steps' images; name their"
+            " registry in cluster.registry (or pull: Never, where its nodes have them)"
+        )
+    return profile
+
+
 def profile_and_settings(name: str) -> tuple[Profile, Settings]:
     """Load both; a profile that names models of the hub may reach the hub."""
     profile, settings = load_profile(name), Settings()

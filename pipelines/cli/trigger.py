@@ -21,6 +21,7 @@ from pipelines.cli.options import (
     Port,
     ProfileName,
     Runner,
+    cluster_profile,
 )
 from pipelines.cli.tables import plain_table
 
@@ -85,7 +86,8 @@ def serve_command(
         raise InputError(CORPUS_ON_KUBEFLOW)
     place = DEMO_CORPUS if corpus is None else located(corpus)
     usual = RetrainRequest(corpus=place, promote=promote, actor="trigger")
-    chosen = load_profile(profile)  # a wrong one is refused now
+    # A wrong one is refused now.
+    chosen = cluster_profile(profile) if on_cluster else load_profile(profile)
     start: Start
     if on_cluster:
         start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)

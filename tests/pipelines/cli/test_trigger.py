@@ -28,6 +28,11 @@ ALERT = {
         ("short", [], "take 16 ASCII characters or more"),
         ("long-enough-a-token", ["--runner", "docker"], "locally or on kubeflow"),
         ("long-enough-a-token", ["--runner", "kubeflow"], "name the corpus"),
+        (
+            "long-enough-a-token",
+            ["--runner", "kubeflow", "--corpus", "/c", "--profile", "paper"],
+            "profile paper: the cluster cannot pull the steps' images; name their registry",
+        ),
         ("long-enough-a-token", ["--profile", "none"], "none"),
     ],
 )

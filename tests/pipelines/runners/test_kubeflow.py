@@ -8,6 +8,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+import yaml
 
 from components.base import InputError, MoodlineError, Refused, Unavailable
 from components.config import ClusterSettings, Profile, Settings, load_profile
@@ -98,10 +99,16 @@ def test_waiting_for_the_end(server: KfpServer) -> None:
 
 
 def test_the_command(
-    server: KfpServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    server: KfpServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("MOODLINE_KFP_TOKEN", "sesame")
+    mine = DEMO.model_dump(mode="json") | {"cluster": {"registry": "registry.example.com/team"}}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
     call = ["retrain", "--runner", "kubeflow", "--host", server.url, "--corpus", "/state/corpus"]
+    call += ["--profile", str(tmp_path / "mine.yaml")]
     assert moodline([*call, "--experiment", "nightly", "--wait"]) == 0
     printed = capsys.readouterr().out
     (run,) = server.runs.values()
@@ -241,11 +248,16 @@ def test_another_site_is_not_taken_for_one(
         site.server_close()
 
 
+def test_a_wrong_schedule_is_one_line(server: KfpServer) -> None:
+    with pytest.raises(InputError, match="“weekly” is no schedule"):
+        submit(DEMO, REQUEST, settings(server), cron="weekly")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--runner", "kubeflow"], "name the corpus"),
-        (["--runner", "kubeflow", "--corpus", "/c", "--cron", "weekly"], "“weekly” is no schedule"),
+        (["--runner", "kubeflow", "--corpus", "/c"], "name their registry in cluster.registry"),
         (["--cron", "0 3 * * 1"], "need --runner kubeflow"),
     ],
 )
