@@ -120,7 +120,7 @@ def _reporting(executor: Any, step: str) -> Any:
     changed.CopyFrom(executor)
     changed.container.ClearField("env")
     for i, part in enumerate(executor.container.command):
-        begins = rf"-m components\.base\.step \S+ {re.escape(EXECUTOR_MODULE)}"
+        begins = rf"-m (components\.base\.step \S+ )?{re.escape(EXECUTOR_MODULE)}"
         named = f"-m components.base.step {step} {EXECUTOR_MODULE}"
         changed.container.command[i] = re.sub(begins, named, part)
     return changed
