@@ -6,6 +6,7 @@ store: Amazon's, or another one's with S3's protocol, whose address `AWS_ENDPOIN
 role, `AWS_ACCESS_KEY_ID` and the others.
 """
 
+import logging
 import os
 import posixpath
 import re
@@ -256,6 +257,8 @@ def _made_client(_process: int, address: str, _credentials: tuple[str | None, ..
     import boto3
     from botocore.config import Config
 
+    # It says where each process found its credentials.
+    logging.getLogger("botocore.credentials").setLevel(logging.WARNING)
     config = Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,

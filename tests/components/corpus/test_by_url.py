@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from components.base import Cache, InputError, Unavailable, Url, scratch
-from components.conversation import measure, read_audio, read_manifest, write_manifest
+from components.conversation import Turn, measure, read_audio, read_manifest, write_manifest
 from components.corpus import (
     check_corpus,
     corpus_digest,
@@ -16,6 +16,8 @@ from components.corpus import (
     read_corpus,
     read_recordings,
 )
+from components.fusion import turn_clip
+from components.train.data import Row, Sound
 from pipelines.cli.main import app
 from tests.components.base.objects import Store, object_store
 
@@ -132,6 +134,20 @@ def test_the_command_line(store: Store, mine: Path, tmp_path: Path) -> None:
     store.refuse(403, "InvalidAccessKeyId")
     refused = run(app, ["corpus", "check", url])
     assert isinstance(refused.exception, Unavailable)
+
+
+def test_turns_and_examples_are_cut_from_it(store: Store, mine: Path, tmp_path: Path) -> None:
+    there, here = read_corpus(store.upload(mine, "mine")), read_corpus(mine)
+    row = Row(here[0].name, "one", 1.0, 2.5, "hello", 0, None)
+    turn = Turn(here[0].name, 1.0, 2.5, "A", "hello")
+    cut = [
+        (Sound(recordings, [row], Cache(tmp_path)), turn_clip(recordings[0].audio, turn)[0])
+        for recordings in (there, here)
+    ]
+    (sound, clip), (own_sound, own_clip) = cut
+    assert (clip == own_clip).all() and clip.size == 24_000
+    assert (sound.clip(row)[0] == clip).all()
+    assert sound.digest(row) == own_sound.digest(row)
 
 
 def test_lengths_are_kept(store: Store, mine: Path, tmp_path: Path) -> None:
