@@ -37,7 +37,7 @@ FLOORS = {
     "pipelines": (
         {"definitions"},
         {"runners"},
-        {"trigger", "experiments"},
+        {"trigger", "experiments", "keeping"},
         {"demo"},
         {"cli"},
     ),

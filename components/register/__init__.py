@@ -7,6 +7,7 @@ MLflow is imported inside functions only.
 from components.register.connection import check_mlflow
 from components.register.evidence import Lineage
 from components.register.ledger import StageChange
+from components.register.moving import check_local_files, local_registry, move_local_files
 from components.register.promotion import history, promote, rollback
 from components.register.registration import register
 from components.register.runs import failure_of, record_failure, record_refusal

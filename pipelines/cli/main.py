@@ -24,6 +24,7 @@ from pipelines.cli import (
     demo,
     drift,
     experiment,
+    keeping,
     lifecycle,
     model,
     registry,
@@ -91,6 +92,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "experiment": experiment.experiment_command,
     "drift": drift.drift_command,
     "gate": registry.gate_command,
+    "backup": keeping.backup_command,
+    "restore": keeping.restore_command,
 }
 GROUPS = {
     "corpus": _group("Look at a corpus.", check=conversations.corpus_check),

@@ -41,9 +41,11 @@ class Entry:
     run: str = ""
 
 
+METADATA = MetaData()
+
 _TABLE = Table(
     "moodline_trigger",
-    MetaData(),
+    METADATA,
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("time", DateTime(timezone=True), nullable=False),
     *(Column(field.name, Text, nullable=False) for field in fields(Entry)[2:]),
@@ -58,7 +60,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = Database(url, "the trigger's", _TABLE.metadata).open()
+        self._engine = Database(url, "the trigger's", METADATA).open()
 
     def entries(self) -> list[Entry]:
         """All of them, in order; there are a few a day."""

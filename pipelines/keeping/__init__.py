@@ -1,0 +1,9 @@
+"""Keeping a home: one archive of all that cannot be made again, and what may be removed.
+
+archive.py     the archive: a tar whose last file is a manifest with everything's digest
+databases.py   copies of databases, taken while others write
+backup.py      a home becomes an archive, and an archive a home
+"""
+
+from pipelines.keeping.archive import Manifest, check_archive
+from pipelines.keeping.backup import Folder, Home, Tables, back_up, restore
