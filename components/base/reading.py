@@ -1,6 +1,6 @@
 """Reads text, JSON and YAML that others wrote. A fault is one line: file, where in it, what."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import cache
 from pathlib import Path
 from reprlib import repr as shortened
@@ -13,6 +13,8 @@ from components.base.errors import InputError
 from components.base.storage import Location, Url
 
 T = TypeVar("T")
+
+_MERGE = "tag:yaml.org,2002:merge"
 
 KINDS = {
     **dict.fromkeys(("float_type", "float_parsing", "finite_number", "int_type"), "a number"),
@@ -85,21 +87,28 @@ def parse_yaml(text: str, location: str) -> Any:
     """
     import yaml
 
-    class Once(yaml.SafeLoader):
-        """YAML's own rule, which PyYAML does not hold: a key is named once."""
+    flat: set[yaml.MappingNode] = set()
 
-        def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-            node = super().compose_mapping_node(anchor)
-            lines: dict[tuple[str, str], int] = {}
-            for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-                line, name = key.start_mark.line + 1, (key.tag, key.value)
+    class Once(yaml.SafeLoader):
+        """YAML's own rule, which PyYAML does not hold: a key is named once, however it is
+        spelled. A key that `<<` brings in may be named again."""
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            lines: dict[Any, int] = {}
+            own = [] if node in flat else [key for key, _ in node.value]
+            flat.add(node)  # from now on it holds what `<<` brought in, too
+            for key in (key for key in own if isinstance(key, yaml.ScalarNode)):
+                line = key.start_mark.line + 1
+                name = "<<" if key.tag == _MERGE else self.construct_object(key)
+                if not isinstance(name, Hashable):  # PyYAML refuses it
+                    continue
                 if name in lines:
                     raise InputError(
                         f"{location}: line {line}: {key.value!r} is also in line {lines[name]};"
                         " name it once"
                     )
                 lines[name] = line
-            return node
+            super().flatten_mapping(node)
 
     try:
         return yaml.load(text, Once)

@@ -51,6 +51,9 @@ def test_a_profile_cannot_be_changed() -> None:
         ("train:\n  epochs: 1\n  epochs: 2\n", "line 3: 'epochs' is also in line 2; name it once"),
         ('{seed: 1, "seed": 2}', "line 1: 'seed' is also in line 1; name it once"),
         ("a: &x {}\nc:\n  <<: *x\n  d: 1\n  d: 2", "line 5: 'd' is also in line 4; name it once"),
+        ("yes: 1\ntrue: 2\n", "line 2: 'true' is also in line 1; name it once"),
+        ("1: a\n0x1: b\n", "line 2: '0x1' is also in line 1; name it once"),
+        ("null: a\n~: b\n", "line 2: '~' is also in line 1; name it once"),
     ],
 )
 def test_a_key_that_is_named_twice_is_refused(tmp_path: Path, text: str, fault: str) -> None:
@@ -69,8 +72,10 @@ def test_a_profile_given_as_text_names_a_key_once() -> None:
 
 def test_a_key_may_stand_in_several_mappings_and_override_a_merged_one() -> None:
     text = "a: &x {b: 1, c: 1}\nd: {<<: *x, b: 2}\ne: {<<: *x}\n1: x\n'1': y"
+    text += "\nf: &f {<<: *x, b: 2}\ng: {<<: *f}\nh: {<<: [*x, *f]}"
     assert parse_yaml(text, "t") == {
         "a": {"b": 1, "c": 1}, "d": {"b": 2, "c": 1}, "e": {"b": 1, "c": 1}, 1: "x", "1": "y",
+        "f": {"b": 2, "c": 1}, "g": {"b": 2, "c": 1}, "h": {"b": 1, "c": 1},
     }  # fmt: skip
 
 
