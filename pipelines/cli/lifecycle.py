@@ -137,7 +137,7 @@ def batch_command(
     """A folder of recordings to turns with emotions, by the version in production.
 
     Films are taken, too. Each file that is left out is named. Exit status 1: the turns are
-    written, and a recording was left out because it cannot be read.
+    written, and `batch` left out a recording that it could not read.
 
     Recordings that were transcribed before are not transcribed again. On a cluster: moodline
     compile --pipeline batch.

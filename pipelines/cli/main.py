@@ -34,9 +34,9 @@ from pipelines.cli import (
 )
 from pipelines.cli.console import note, quiet
 
-ENDS = """Exit status 0: done. 1: a gate or check said no, or `batch` left a recording out. 2: the
-request or the input was wrong, in one line. 70: a fault of ours, with its traceback. 130: stopped
-by Ctrl-C or SIGTERM."""
+ENDS = """Exit status 0: done. 1: a gate or check said no, or `batch` left out a recording that it
+could not read. 2: the request or the input was wrong, in one line. 70: a fault of ours, with its
+traceback. 130: stopped by Ctrl-C or SIGTERM."""
 
 SHOWN_LINES = 20
 """How many of the last lines that a failed step printed are shown."""

@@ -11,6 +11,8 @@ import soundfile
 
 from components.conversation import Turn, read_turns, write_rttm, write_turns
 from components.conversation.types import SpeakerSegment
+from pipelines.cli.lifecycle import batch_command
+from pipelines.cli.main import ENDS
 
 WORDS = {
     "segments": [
@@ -219,3 +221,12 @@ def test_a_reader_that_goes_away_is_no_fault() -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.strip() in {"0", "141"}
     assert "Traceback" not in done.stderr
+
+
+def test_the_help_and_the_readme_say_the_same_of_batch() -> None:
+    """Files that are left out by their names change no exit status."""
+    said = "`batch` left out a recording that it could not read"
+    for text in (ENDS, batch_command.__doc__ or ""):
+        assert said in " ".join(text.split())
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    assert f"| 1 | a gate or a check said no, or {said} |" in readme
