@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from components.conversation import Turn
-from components.traffic import ErasedTurns, TurnLog
+from components.traffic import ErasedTurns, KeyMissingError, TurnLog
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from tests.serving.helpers import wait_until
@@ -62,6 +62,24 @@ def test_a_database_that_is_away_is_counted_and_said_once(
     assert fails.startswith("answers are not, or not all, in the prediction log: ")
     assert works == "answers are in the prediction log again"
     assert len(TurnLog(tmp_path / "log", f"sqlite:///{in_the_way}").window()) == 2
+
+
+def test_no_key_is_made_while_the_database_is_away(tmp_path: Path) -> None:
+    """It may hold recordings that only the key which is gone can find."""
+    path, away = tmp_path / "feedback.db", tmp_path / "away.db"
+    log = PredictionLog(tmp_path / "log", f"sqlite:///{path}", LogSettings())
+    log.turns.begin("r1", log.recording("call"))
+    asyncio.run(log.close())
+    (tmp_path / "log" / "key").unlink()
+    path.rename(away)
+    path.mkdir()
+    log = PredictionLog(tmp_path / "log", f"sqlite:///{path}", LogSettings())
+    path.rmdir()
+    away.rename(path)
+    with pytest.raises(KeyMissingError, match="put its key back"):
+        log.recording("call")
+    asyncio.run(log.close())
+    assert not (tmp_path / "log" / "key").exists()
 
 
 def test_what_an_erasure_could_not_have_reached_is_not_recorded(
