@@ -12,6 +12,7 @@ Declared under `gate` in a profile, or in a file of its own that the profile nam
     max_megabytes: 500
 """
 
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -232,8 +233,33 @@ def validate_settings(kind: type[T], content: Any, location: str, gate: tuple[st
         return kind.model_validate(content)
     except ValidationError as error:
         unknown = _unknown_check(error, gate)
-        fault = ": ".join((*gate, unknown)) if unknown else first_fault(error)
+        fault = ": ".join((*gate, unknown)) if unknown else _unknown_key(kind, error)
+        fault = fault or first_fault(error)
         raise InputError(f"{location}: {fault}") from None
+
+
+def _unknown_key(kind: type[BaseModel], error: ValidationError) -> str | None:
+    """The first fault, if it is a key that is not known, with the one that may be meant."""
+    fault = error.errors()[0]
+    if fault["type"] != "extra_forbidden":
+        return None
+    *groups, key = (str(part) for part in fault["loc"])
+    models = [kind]
+    for part in groups:
+        inner = [m.model_fields[part].annotation for m in models if part in m.model_fields]
+        # A part that is no field is a key of a mapping or the place in a list.
+        models = [model for kinds in inner for model in _models(kinds)] or models
+    known = [name for model in models for name in model.model_fields]
+    near = get_close_matches(key, known if groups else [*known, "extends"], 1)
+    advice = f"is {near[0]} meant?" if near else f"known: {', '.join(known)}"
+    return f"{'.'.join((*groups, key))}: is no key of a profile; {advice}"
+
+
+def _models(annotation: Any) -> list[type[BaseModel]]:
+    """The models that a type is, or is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models(part)]
 
 
 def _unknown_check(error: ValidationError, within: tuple[str, ...]) -> str | None:

@@ -10,11 +10,12 @@ model as it is. A profile has the parts of every step; where a step is asked for
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
-from components.base import InputError, json_digest, parse_yaml, read_text
+from components.base import InputError, json_digest
 from components.config.cluster import ClusterSettings
-from components.config.gate import GateSettings, load_gate, validate_settings
+from components.config.gate import GateSettings, validate_settings
+from components.config.layers import read_layers
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
@@ -110,19 +111,19 @@ class Profile(TrainStep):
         return json_digest(self.model_dump(mode="json", exclude={"cluster"}))
 
 
-def load_profile(name: str | Path) -> Profile:
+def load_profile(name: str | Path, changes: Sequence[str] = ()) -> Profile:
     """Load a profile.
 
     Args:
         name: "demo", "paper", a YAML file's path, or a profile as JSON text (that is how a
-            pipeline hands it to its steps). Its `gate` may name a gate file, beside it.
+            pipeline hands it to its steps). It may extend another one, and its `gate` may name a
+            gate file, beside it.
+        changes: keys to set over it: "train.epochs=5".
 
     Raises:
         InputError: no such profile, or one with a wrong entry, which it names.
     """
-    content, location, folder = _read(name)
-    if isinstance(content, dict) and isinstance(content.get("gate"), str):
-        content["gate"] = load_gate(folder / content["gate"])
+    content, location = read_layers(name, changes)
     profile = validate_settings(Profile, content, location, ("gate",))
     if not re.fullmatch(rf"[a-z0-9]([a-z0-9-]{{0,{MAX_NAME - 2}}}[a-z0-9])?", profile.name):
         raise InputError(
@@ -138,20 +139,8 @@ def load_train_step(name: str | Path) -> TrainStep:
     Raises:
         InputError: as of `load_profile`; the other parts of a profile are not read.
     """
-    content, location, _ = _read(name)
+    content, location = read_layers(name, gate=False)
     if isinstance(content, dict):
         others = Profile.model_fields.keys() - TrainStep.model_fields.keys()
         content = {name: value for name, value in content.items() if name not in others}
     return validate_settings(TrainStep, content, location, ("gate",))
-
-
-def _read(name: str | Path) -> tuple[Any, str, Path]:
-    """A profile's content, how an error names it, and the folder it lies in."""
-    text = str(name)
-    if text.lstrip().startswith("{"):
-        return parse_yaml(text, "the profile"), "the profile", Path()
-    path = Path(__file__).with_name(f"{text}.yaml") if "/" not in text else Path(text)
-    path = path if path.is_file() else Path(text)
-    if not path.is_file():
-        raise InputError(f"{text}: no such profile; name demo, paper, or a YAML file")
-    return parse_yaml(read_text(path), text), text, path.parent

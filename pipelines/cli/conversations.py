@@ -30,7 +30,14 @@ from components.conversation import (
 from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
-from pipelines.cli.options import AsJson, MaxPause, ProfileName, Speakers, profile_and_settings
+from pipelines.cli.options import (
+    AsJson,
+    Changes,
+    MaxPause,
+    ProfileName,
+    Speakers,
+    profile_and_settings,
+)
 from pipelines.cli.tables import facts_table, turns_table
 
 if TYPE_CHECKING:
@@ -43,11 +50,12 @@ def transcribe_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, file_option("Where the words go (WhisperX's JSON).")],
     profile: ProfileName = "demo",
+    changes: Changes = None,
 ) -> None:
     """What was said: WhisperX's words with their times."""
     tell_what_is_odd(audio)
     samples = read_audio(audio)
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     from components.transcribe import Transcriber
 
     with spinner("transcribing"):
@@ -65,11 +73,12 @@ def diarize_command(
         typer.Option("--exclusive", help="One speaker at a time: what `analyze` aligns words to."),
     ] = False,
     profile: ProfileName = "demo",
+    changes: Changes = None,
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
     tell_what_is_odd(audio)
     samples = read_audio(audio)
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     from components.diarize import Diarizer
 
     with spinner("finding the speakers"):
@@ -112,6 +121,7 @@ def analyze_command(
     output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = "table",
     output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
     profile: ProfileName = "demo",
+    changes: Changes = None,
     model: Annotated[
         str, typer.Option(help="A registered version or alias, or a model's folder.")
     ] = "production",
@@ -130,7 +140,7 @@ def analyze_command(
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     analyzer = open_analyzer(model, chosen, settings)
     turns: list[Turn] = []
     with bar("listening") as progress:

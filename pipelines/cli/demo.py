@@ -12,7 +12,7 @@ from components.conversation import audio_duration, read_audio
 from components.register import alias_version
 from pipelines.cli.console import bar, err, out, spinner, title, user_name
 from pipelines.cli.conversations import open_analyzer
-from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.options import DEMO_CORPUS, Changes, ProfileName, profile_and_settings
 from pipelines.cli.runs import refuse_unless_passed, show_result, show_retraining
 from pipelines.cli.tables import turns_table
 from pipelines.demo.sample import sample_conversation, sample_errors
@@ -24,6 +24,7 @@ LOOP_ENVIRONMENT = {"MOODLINE_LOG_AUDIO": "true", "MOODLINE_TRAFFIC_FOLLOW_SECON
 
 def demo_command(
     profile: ProfileName = "demo",
+    changes: Changes = None,
     corpus: Annotated[Path, typer.Option("--corpus", help="Another corpus.")] = DEMO_CORPUS,
 ) -> None:
     """The whole loop on the demo corpus, then a real conversation.
@@ -32,7 +33,7 @@ def demo_command(
     then half a minute of a real telephone call comes back as turns, with its error rates.
     """
     began = time.monotonic()
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     title("1  Retrain on the demo corpus (synthetic speech), and promote what passes")
     request = RetrainRequest(corpus, promote=True, actor=user_name(), reason="moodline demo")
     result = show_retraining(chosen, request, settings)
@@ -108,6 +109,7 @@ def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Sett
 
 def demo_loop_command(
     profile: ProfileName = "demo",
+    changes: Changes = None,
     corpus: Annotated[Path, typer.Option("--corpus", help="Another corpus.")] = DEMO_CORPUS,
     margin: Annotated[
         float, typer.Option(min=0, max=1, help="The gate's: how much worse on normal recordings.")
@@ -128,7 +130,7 @@ def demo_loop_command(
     from pipelines.demo.loop.state import loop_settings, only_loop, with_margin
 
     began = time.monotonic()
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     chosen = with_margin(chosen, margin)
     own = loop_settings(settings)
     programs = settings.home / "prometheus"

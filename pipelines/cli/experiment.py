@@ -12,7 +12,7 @@ from rich.text import Text
 
 from components.config import Profile
 from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
-from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.options import DEMO_CORPUS, Changes, ProfileName, profile_and_settings
 from pipelines.cli.tables import plain_table, right
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ Experiment = Literal["table1", "table2", "table3", "table4", "all"]
 def experiment_command(
     name: Annotated[Experiment, typer.Argument(help="One of the paper's tables, or all of them.")],
     profile: ProfileName = "demo",
+    changes: Changes = None,
     corpus: Annotated[
         Path, typer.Option(help="IEMOCAP's layout or a manifest; default: the demo's.")
     ] = DEMO_CORPUS,
@@ -45,7 +46,7 @@ def experiment_command(
 
     taken = stdout_taken(as_json, output)
     recordings, report = read_corpus(corpus), check_corpus(corpus)
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     if seeds is not None:
         several = chosen.experiment.model_copy(update={"seeds": seeds})
         chosen = chosen.model_copy(update={"experiment": several})

@@ -15,6 +15,7 @@ from pipelines.cli.conversations import tell_what_is_odd
 from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
     DEMO_CORPUS,
+    Changes,
     Host,
     Port,
     ProfileName,
@@ -33,6 +34,7 @@ PipelineName = Literal["retrain", "preprocess", "batch"]
 
 def retrain_command(
     profile: ProfileName = "demo",
+    changes: Changes = None,
     corpus: Annotated[
         str | None,
         typer.Option(
@@ -90,9 +92,10 @@ def retrain_command(
         update = {name: value for name, value in options.items() if value is not None}
         cluster = Settings().model_copy(update=update)
         return _retrain_on_kubeflow(
-            cluster_profile(profile), request, cluster, cron=cron, wait=wait, as_json=as_json
-        )
-    chosen, settings = profile_and_settings(profile)
+            cluster_profile(profile, changes), request, cluster,
+            cron=cron, wait=wait, as_json=as_json,
+        )  # fmt: skip
+    chosen, settings = profile_and_settings(profile, changes)
     result = show_retraining(chosen, request, settings, in_containers=runner == "docker")
     if as_json:
         print_json(asdict(result))
@@ -132,6 +135,7 @@ def batch_command(
     output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
     profile: ProfileName = "demo",
+    changes: Changes = None,
     runner: Annotated[Runner, typer.Option(help="local or docker.")] = "local",
 ) -> None:
     """A folder of recordings to turns with emotions, by the version in production.
@@ -146,7 +150,7 @@ def batch_command(
         raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
     from components.corpus import recording_files
 
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     folder = located(place)
     taken, left_out = recording_files(folder)
     for path in left_out:
@@ -180,6 +184,7 @@ def compile_command(
     output: Annotated[Path, file_option("Where it goes: a .yaml file.")],
     pipeline: Annotated[PipelineName, typer.Option(help="Which one.")] = "retrain",
     profile: ProfileName = "demo",
+    changes: Changes = None,
     trainjob: Annotated[
         bool, typer.Option("--trainjob", help="A Kubeflow TrainJob instead.")
     ] = False,
@@ -197,7 +202,7 @@ def compile_command(
 
     With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
     """
-    chosen = load_profile(profile)
+    chosen = load_profile(profile, changes or ())
     tell_unpinned(chosen)
     if trainjob:
         from pipelines.definitions.trainjob import write_train_job
@@ -211,10 +216,13 @@ def compile_command(
 
 
 def serve_command(
-    profile: ProfileName = "demo", host: Host = "127.0.0.1", port: Port = 3000
+    profile: ProfileName = "demo",
+    changes: Changes = None,
+    host: Host = "127.0.0.1",
+    port: Port = 3000,
 ) -> None:
     """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it."""
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     from serving.supervisor.serve import Serving, serve
 
     def ready(serving: Serving) -> None:

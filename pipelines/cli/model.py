@@ -17,7 +17,7 @@ from components.base import (
 )
 from components.config import Profile, Settings, load_profile
 from pipelines.cli.console import bar, note, out, spinner
-from pipelines.cli.options import DEMO_CORPUS, ProfileName, profile_and_settings
+from pipelines.cli.options import DEMO_CORPUS, Changes, ProfileName, profile_and_settings
 from pipelines.cli.runs import shown_steps
 from pipelines.cli.tables import checks_table, facts_table
 from pipelines.definitions.code_version import git_commit
@@ -37,6 +37,7 @@ def train_command(
     output: Annotated[Path, typer.Option("-o", help="A new folder for the model.")],
     corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
+    changes: Changes = None,
     examples: Annotated[
         Path | None,
         typer.Option(help="Labelled examples (Parquet) of the corpus; default: they are made."),
@@ -49,7 +50,7 @@ def train_command(
     from components.corpus import read_corpus
     from components.train import train
 
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     check_new_folder(output)
     if examples is not None and not examples.is_file():
         raise InputError(f"{examples}: no such file; name labelled examples, or leave it out")
@@ -67,6 +68,7 @@ def evaluate_command(
     output: Annotated[Path, typer.Option("-o", help="A new folder for numbers and report.")],
     corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
+    changes: Changes = None,
     fold: Annotated[
         Literal["test", "holdout"],
         typer.Option(help="holdout: what the profile keeps from training and from every gate."),
@@ -92,7 +94,7 @@ def evaluate_command(
     )
     from components.register import champion_of, download
 
-    chosen, settings = profile_and_settings(profile)
+    chosen, settings = profile_and_settings(profile, changes)
     check_new_folder(output)
     recordings = read_corpus(corpus, settings.finished)
     tested = held_out_recordings(recordings, chosen, fold)
@@ -144,6 +146,7 @@ def register_command(
     evaluation: Annotated[Path, typer.Argument(help="What moodline evaluate wrote of it.")],
     corpus: Corpus = str(DEMO_CORPUS),
     profile: ProfileName = "demo",
+    changes: Changes = None,
     reason: Annotated[str, typer.Option(help="Why; kept with the version.")] = "",
 ) -> None:
     """An evaluated model to a version in the registry. Exit status 1: its gate said fail.
@@ -156,7 +159,7 @@ def register_command(
     from components.register.evidence import read_metrics
     from components.scoring import FAIL, read_verdict
 
-    chosen, settings = load_profile(profile), Settings()
+    chosen, settings = load_profile(profile, changes or ()), Settings()
     check_reason(reason)
     if not model.is_dir():
         raise InputError(f"{model}: no such folder; name the model's")

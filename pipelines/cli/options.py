@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -20,6 +21,10 @@ DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 CORPUS_ON_KUBEFLOW = "name the corpus, as the cluster's pods see it: --corpus /moodline/corpus"
 
 ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A key of the profile and its value: train.epochs=5. Repeatable."),
+]
 Speakers = Annotated[
     int | None,
     typer.Option("--num-speakers", min=1, max=MAX_SPEAKERS, help="How many speak, if you know."),
@@ -56,14 +61,15 @@ def start_of(window: str, end: datetime) -> datetime | None:
         ) from None
 
 
-def cluster_profile(name: str) -> Profile:
+def cluster_profile(name: str, changes: Sequence[str] | None = None) -> Profile:
     """Load a profile whose steps run on a cluster.
 
     Raises:
         InputError: it does not say where the cluster gets their images.
     """
-    profile = load_profile(name)
-    if not profile.cluster.registry and profile.cluster.pull != "Never":
+    profile = load_profile(name, changes or ())
+    cluster = profile.cluster
+    if not (cluster.registry or cluster.pull == "Never" or len(cluster.images) == 3):
         raise InputError(
             f"profile {profile.name}: the cluster cannot pull the steps' images; name their"
             " registry in cluster.registry (or pull: Never, where its nodes have them)"
@@ -71,9 +77,11 @@ def cluster_profile(name: str) -> Profile:
     return profile
 
 
-def profile_and_settings(name: str) -> tuple[Profile, Settings]:
+def profile_and_settings(
+    name: str, changes: Sequence[str] | None = None
+) -> tuple[Profile, Settings]:
     """Load both; a profile that names models of the hub may reach the hub."""
-    profile, settings = load_profile(name), Settings()
+    profile, settings = load_profile(name, changes or ()), Settings()
     if not models_are_prepared(profile, settings):
         if profile.name == "demo":
             raise InputError(f"{settings.models}: the demo's models are not there; run: make setup")

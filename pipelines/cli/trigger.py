@@ -17,6 +17,7 @@ from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
     DEMO_CORPUS,
     AsJson,
+    Changes,
     Host,
     Port,
     ProfileName,
@@ -32,6 +33,7 @@ def serve_command(
     host: Host = "127.0.0.1",
     port: Port = 3100,
     profile: ProfileName = "demo",
+    changes: Changes = None,
     corpus: Annotated[
         str | None,
         typer.Option(
@@ -87,12 +89,14 @@ def serve_command(
     place = DEMO_CORPUS if corpus is None else located(corpus)
     usual = RetrainRequest(corpus=place, promote=promote, actor="trigger")
     # A wrong one is refused now.
-    chosen = cluster_profile(profile) if on_cluster else load_profile(profile)
+    load = cluster_profile if on_cluster else load_profile
+    chosen = load(profile, changes or ())
+    named = chosen.model_dump_json() if changes else profile
     start: Start
     if on_cluster:
         start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
     else:
-        start = partial(start_here, usual=usual, profile=profile, settings=settings)
+        start = partial(start_here, usual=usual, profile=named, settings=settings)
     ledger = Ledger(settings.trigger_url)
     trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
     root = None if on_cluster else data

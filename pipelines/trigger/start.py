@@ -38,7 +38,7 @@ def start_here(
     """`moodline retrain` in a process that outlives this one, with what people corrected so far.
 
     Returns its folder, `<runs>/trigger-<number>`: `cause.json`, `retrain.log`, `result.json` at its
-    end, the run's own folder, and `pid` while it goes on. The profile is a name or a file.
+    end, the run's own folder, and `pid` while it goes on. The profile is a name, a file or JSON.
     """
     folder = (settings.runs / f"trigger-{number:06d}").resolve()
     folder.mkdir(parents=True, exist_ok=True)

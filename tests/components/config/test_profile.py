@@ -164,7 +164,7 @@ def test_a_step_has_its_own_parts_of_a_profile_and_no_other(tmp_path: Path) -> N
     (tmp_path / "step.json").write_text(step.model_dump_json())
     for name in ("demo", demo.model_dump_json(), tmp_path / "step.json"):
         assert load_train_step(name) == step
-    with pytest.raises(InputError, match=r"sed: Extra inputs are not permitted"):
+    with pytest.raises(InputError, match=r"sed: is no key of a profile; is seed meant\?"):
         load_train_step(json.dumps(step.model_dump(mode="json") | {"sed": 1}))
 
 

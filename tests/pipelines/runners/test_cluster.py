@@ -261,7 +261,7 @@ def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
             {"steps": {"traim": {}}},
             r"unknown step 'traim'; known: corpus_digest, .*; is train meant\?",
         ),
-        ({"steps": {"train": {"gpu": 1}}}, r"cluster\.steps\.train\.gpu: Extra"),
+        ({"steps": {"train": {"gpu": 1}}}, r"cluster\.steps\.train\.gpu: .*is gpus meant\?"),
         ({"steps": {"label": {"gpus": 1}}}, "label runs no model, and has no use for GPUs"),
         ({"steps": {"train": {"timeout": "soon"}}}, "timeout: is no length of time; write 90s"),
         ({"timeout": 0}, "cluster.timeout"),
