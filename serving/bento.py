@@ -2,7 +2,8 @@
 
 `make bento` calls this, and `bentoml serve moodline:latest` runs the result. It brings no Triton.
 Without one (`MOODLINE_TRITON_URL`, `MOODLINE_SERVE_POINTER`) it aligns, and answers 503 to what
-needs emotions. `make bento-image` puts it into a container image, on top of the `cpu` image.
+needs emotions. Its speech models are the demo's: a version that was made with others gets 503, too.
+`make bento-image` puts it into a container image, on top of the `cpu` image.
 """
 
 import argparse

@@ -20,10 +20,13 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from components.base import InputError, atomic_path
+from components.config import VersionSpeech, version_speech
 from serving.triton.repository import graph_facts
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
+
+NO_VERSION = "no version is in production yet; promote one"
 
 Role = Literal["production", "staging", "candidate"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -67,9 +70,14 @@ class ServedLimits(Served):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(ServedLimits):
-    """A served version with the tokenizer that it takes to ask it."""
+    """A served version with what it takes to ask it.
+
+    Attributes:
+        speech: what its clips have to be cut by.
+    """
 
     tokenizer: "Tokenizer" = field(compare=False)
+    speech: VersionSpeech = field(compare=False)
 
 
 S = TypeVar("S", bound=Served)
@@ -158,7 +166,7 @@ def _read(path: Path) -> _Pointer:
     try:
         return _Pointer.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError("no model version is served; promote one and run moodline serve") from None
+        raise InputError(NO_VERSION) from None
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise InputError(f"{path.name} does not say which version is served: {reason}") from None
@@ -175,10 +183,16 @@ def versions_in_pointers(folder: Path) -> set[int]:
 
 class CurrentLineup:
     """The served versions, ready to be asked. Loaded anew when the pointer changes, and safe to
-    share between threads."""
+    share between threads.
 
-    def __init__(self, pointer: Path) -> None:
+    Args:
+        pointer: the file that says which are served.
+        profile: that the operator gave for the speech models, as `version_speech` takes it.
+    """
+
+    def __init__(self, pointer: Path, profile: str = "") -> None:
         self.pointer = pointer
+        self._profile = profile
         self._lock = threading.Lock()
         self._seen: tuple[int, int] | None = None
         self._lineup: Lineup[Loaded] | None = None
@@ -188,7 +202,8 @@ class CurrentLineup:
         """The versions that are served now.
 
         Raises:
-            InputError: none is served, or a version's folder is incomplete.
+            InputError: none is served, a version's folder is incomplete, or it was made with other
+                speech models than the operator's profile names.
         """
         with self._lock:
             try:
@@ -207,7 +222,11 @@ class CurrentLineup:
         pointer = _read(self.pointer)
         self._loaded = {
             served: self._loaded.get(served)
-            or Loaded(**asdict(served), tokenizer=load_tokenizer(served.folder))
+            or Loaded(
+                **asdict(served),
+                tokenizer=load_tokenizer(served.folder),
+                speech=version_speech(served.folder, self._profile),
+            )
             for served in pointer.roles().values()
         }
         roles = {role: self._loaded[served] for role, served in pointer.roles().items()}

@@ -50,7 +50,13 @@ class ServeSettings(ChildEnvironment):
     Copies of the service that share `store` and `folder` share jobs and the limits of keys.
 
     Attributes:
-        profile: which speech models to load: demo, paper, a YAML file, or a profile as JSON.
+        profile: how to compute the speech models (`MACHINES_OWN`): demo, paper, a YAML file, or a
+            profile as JSON. Which ones they are has to agree with the served version; empty: all
+            is as the version has it.
+        first: the folder of the version that is served first, so that its speech models are loaded
+            while Triton starts; empty: they are loaded once a version is served.
+        wait: start without a version in production, unready, and serve the first that is promoted;
+            without it, that is refused.
         pointer: the file that says which model version is served (see `serving.lineup`).
         workers: processes of one service; each loads the speech models.
         store: SQLAlchemy's URL of the database of jobs; empty: SQLite in `folder`.
@@ -81,7 +87,9 @@ class ServeSettings(ChildEnvironment):
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_SERVE_", frozen=True, extra="ignore")
 
-    profile: str = "demo"
+    profile: str = ""
+    first: str = ""
+    wait: bool = False
     pointer: Path = Path(".moodline/serving/served.json")
     workers: int = Field(default=1, ge=1)
     store: str = ""

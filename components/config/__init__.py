@@ -20,7 +20,14 @@ from components.config.profile import (
     Profile,
     TrainStep,
     TranscribeStep,
+    TurnsStep,
     load_profile,
     load_train_step,
 )
 from components.config.settings import Environment, Settings
+from components.config.version_speech import (
+    SPEECH_MODELS,
+    VersionSpeech,
+    speech_digests,
+    version_speech,
+)

@@ -14,6 +14,7 @@ def model_digests(
     """What identifies the models that a profile names, for each of the steps that load them.
 
     A profile holds names, so KFP's cache would take what was made by other weights of that name.
+    Training loads the encoders, and writes down which speech models the examples came from.
     """
     from typing import NamedTuple
 
@@ -28,8 +29,7 @@ def model_digests(
         diarize: str
         train: str
 
-    return Digests(
-        " ".join(model_digest(name, settings) for name in words if name),
-        model_digest(options.diarize.pipeline, settings),
-        " ".join(model_digest(name, settings) for name in encoders),
-    )
+    transcribe = " ".join(model_digest(name, settings) for name in words if name)
+    diarize = model_digest(options.diarize.pipeline, settings)
+    trained = " ".join(model_digest(name, settings) for name in encoders)
+    return Digests(transcribe, diarize, f"{trained} {transcribe} {diarize}")

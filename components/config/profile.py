@@ -81,12 +81,17 @@ class DiarizeStep(SpeechStep):
     diarize: DiarizeSettings
 
 
-class TrainStep(TranscribeStep, DiarizeStep):
+class TurnsStep(TranscribeStep, DiarizeStep):
+    """What decides a recording's turns."""
+
+    align: AlignSettings = AlignSettings()
+
+
+class TrainStep(TurnsStep):
     """What a version is made from; all of it is written into the version."""
 
     name: str
     seed: int = 20260131
-    align: AlignSettings = AlignSettings()
     fusion: FusionSettings
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings

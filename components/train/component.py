@@ -16,7 +16,7 @@ def train(
 ) -> str:
     """Labelled examples to a model version; its digest.
 
-    The encoders' digest is an input so that KFP's cache tells weights apart.
+    The models' digest is an input so that KFP's cache tells weights apart.
     """
     import json
     from pathlib import Path

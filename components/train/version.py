@@ -1,6 +1,7 @@
 """A model version: one folder with everything that serving, checking and watching it needs."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.base import atomic_path
-from components.config import TrainStep
+from components.config import SPEECH_MODELS, TrainStep
 from components.conversation import EMOTIONS, SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
@@ -69,17 +70,20 @@ def write_version(
     split: Split,
     sound: Sound,
     profile: TrainStep,
+    speech: Mapping[str, str],
     acoustic: str,
     text: str,
 ) -> None:
     """Write the version's folder, whole or not at all.
 
     It holds `config.json`, `model.safetensors`, the tokenizer's and the preprocessor's files,
-    `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `history.json`, `profile.json`
-    and `model_card.md`. No file holds a time or a path, so the same training gives the same folder.
+    `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `history.json`, `profile.json`,
+    `speech_models.json` and `model_card.md`. No file holds a time or a path, so the same training
+    gives the same folder.
 
     Args:
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
+        speech: the digest of each speech model that the examples came from, by name.
         acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
     """
     from transformers import AutoFeatureExtractor, AutoTokenizer
@@ -99,6 +103,7 @@ def write_version(
         best, scores = int(best_entry(history)["epoch"]), validation_scores(history)
         _write_json(folder / "history.json", {"best_epoch": best, "epochs": history})
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
+        _write_json(folder / SPEECH_MODELS, dict(speech))
         card = model_card(profile, split, best_epoch=best, epochs=len(history), validation=scores)
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         for path in folder.iterdir():

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.base import Cache, file_digest, tree_digest
-from components.config import Settings, TrainStep, resolve_model
+from components.config import Settings, TrainStep, resolve_model, speech_digests
 from components.fusion import clip_windows, predict
 from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
@@ -126,6 +126,7 @@ def train_in_process(
             split=split,
             sound=sound,
             profile=profile,
+            speech=speech_digests(profile, settings),
             acoustic=acoustic,
             text=text,
         )

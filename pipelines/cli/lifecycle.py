@@ -216,13 +216,25 @@ def compile_command(
 
 
 def serve_command(
-    profile: ProfileName = "demo",
+    profile: Annotated[
+        str, typer.Option(help="Device and precision of the speech models; default: the version's.")
+    ] = "",
     changes: Changes = None,
     host: Host = "127.0.0.1",
     port: Port = 3000,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Start, unready, before a first version is promoted.")
+    ] = False,
 ) -> None:
-    """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it."""
-    chosen, settings = profile_and_settings(profile, changes)
+    """Serve the version in production: a page and an API, Triton behind them. Ctrl-C stops it.
+
+    Its speech models are those that the version was made with, by its own profile. A profile that
+    names others is refused.
+    """
+    if changes and not profile:
+        raise InputError("--set: changes a profile; name it by --profile")
+    settings, chosen = Settings(), load_profile(profile, changes or ()) if profile else None
+    from serving.settings import ServeSettings
     from serving.supervisor.serve import Serving, serve
 
     def ready(serving: Serving) -> None:
@@ -233,4 +245,7 @@ def serve_command(
         # What the supervisor warns of, nobody else says: a version that is gone from MLflow, say.
         logging.getLogger("serving").setLevel(logging.WARNING)
     note("Starting Triton and the service, half a minute …")
-    serve(settings, chosen, host, port, on_ready=ready)
+    options = ServeSettings()
+    if wait:
+        options = options.model_copy(update={"wait": True})
+    serve(settings, chosen, host, port, serve=options, on_ready=ready)

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 
 import bentoml
+from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
@@ -24,6 +25,7 @@ from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.engine.runtime import Runtime
+from serving.errors import NotReadyError
 from serving.keys import Keys
 from serving.metrics import forget_dead_workers
 from serving.patches import (
@@ -134,4 +136,8 @@ class MoodlineService:
 
     async def __is_ready__(self) -> bool:
         """Whether a recording sent now would be answered."""
+        try:
+            self.runtime.classifier.model()
+        except NotReadyError as error:
+            raise HTTPException(503, str(error)) from error
         return await self.runtime.ready()

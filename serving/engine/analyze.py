@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.align import align, attribute, flatten
-from components.config import Profile, Settings
+from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, SpeakerSegment, Turn, Word
 from serving import traces
 
@@ -64,6 +64,7 @@ class Analysis:
         words: in order of start, each with its speaker; only on request.
         words_without_times: how many; they share their neighbours' gap.
         notes: what is to be said of the sound; see `components.conversation.Sound`.
+        speech: what decided the turns, where a service looks after that.
     """
 
     duration: Seconds
@@ -72,6 +73,7 @@ class Analysis:
     words: tuple[Word, ...] = ()
     words_without_times: int = 0
     notes: tuple[str, ...] = ()
+    speech: VersionSpeech | None = None
 
 
 class Analyzer:
@@ -82,7 +84,7 @@ class Analyzer:
     """
 
     def __init__(
-        self, profile: Profile, settings: Settings, classify: Classify | None = None
+        self, profile: TurnsStep, settings: Settings, classify: Classify | None = None
     ) -> None:
         self.profile = profile
         self.settings = settings

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.base import InputError
-from components.config import Settings
+from components.config import Settings, VersionSpeech
 from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds
 from components.fusion import Clip, average_windows, clip_windows
 from serving import metrics
 from serving.engine.canary import Canary
 from serving.engine.shadow import Shadow
 from serving.errors import LateError, NotReadyError
-from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, Served, halt_path
+from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, halt_path
 from serving.settings import ServeSettings, TrafficSettings
 from serving.threads import WINDOWS
 from serving.triton.client import TritonClient
@@ -52,12 +52,14 @@ class Classified:
         embeddings: [n, d].
         version: the model version that gave all of them.
         alias: the role of that version: production or staging.
+        speech: what a recording's clips have to be cut by for that version.
     """
 
     probabilities: np.ndarray
     embeddings: np.ndarray
     version: int
     alias: str
+    speech: VersionSpeech | None = None
 
 
 class ServedClassifier:
@@ -71,7 +73,7 @@ class ServedClassifier:
         self, settings: Settings, serve: ServeSettings, traffic: TrafficSettings | None = None
     ) -> None:
         traffic = traffic or TrafficSettings()
-        self._current = CurrentLineup(serve.pointer)
+        self._current = CurrentLineup(serve.pointer, serve.profile)
         self._lineup: Lineup[Loaded] | None = None
         self._client = TritonClient(settings.triton_url, deadline=serve.clip_deadline)
         self._canary = Canary(traffic, halt_path(serve.pointer))
@@ -88,7 +90,7 @@ class ServedClassifier:
         await self._shadow.close()
         await self._client.close()
 
-    def model(self) -> Served:
+    def model(self) -> Loaded:
         """The version in production.
 
         Raises:
@@ -194,7 +196,7 @@ class ServedClassifier:
         table = np.stack(rows) if rows else np.zeros((0, len(EMOTIONS)))
         whole = average_windows(windows, table, len(clips))
         probabilities, embeddings = whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :]
-        return Classified(probabilities, embeddings, model.version, role)
+        return Classified(probabilities, embeddings, model.version, role, model.speech)
 
     async def _probabilities(self, model: Loaded, clips: Sequence[Clip]) -> np.ndarray:
         return (await self._ask(model, clips, "candidate", None)).probabilities
@@ -243,7 +245,7 @@ class ServedClassifier:
         try:
             lineup = self._current.get()
         except InputError as error:
-            raise NotReadyError("no model version is served") from error
+            raise NotReadyError(str(error)) from error
         if lineup is not self._lineup:
             _export_metrics(lineup, self._lineup)
             if self._lineup and lineup.revivals != self._lineup.revivals:

@@ -4,23 +4,25 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from components.base import InputError, Stopped
-from components.config import Settings
+from components.config import Settings, version_speech
 from components.conversation import SAMPLE_RATE, Seconds, Turn
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
-from serving.engine.classifier import Classified, ServedClassifier
+from serving.engine.classifier import FOLLOW_SECONDS, Classified, ServedClassifier
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Places, Sender, Work
 from serving.engine.speech import Speech, decode, read_small_wav
@@ -39,6 +41,9 @@ RETRY_SECONDS: Seconds = 2.0
 
 MAX_RETRY_SECONDS: Seconds = 1800.0
 """A job fails after so long without an answer, because other jobs wait behind it."""
+
+
+OTHER_SPEECH = "another version took over meanwhile, which is served with other speech models"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +70,32 @@ class Runtime:
         self._clips = Places(serve.clips_waiting)
         self._samples = Places(round(serve.clip_seconds_waiting * SAMPLE_RATE))
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
-        self._starting: asyncio.Task[None] | None = None
+        self._serve = serve
+        self._following: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin to load the speech models; the service answers `/healthz` meanwhile."""
-        self._starting = asyncio.create_task(self._start())
+        self._following = asyncio.create_task(self._follow())
 
-    async def _start(self) -> None:
+    async def _follow(self) -> None:
         # The emotion model is ready soon: clips are answered while the speech models are loaded.
-        await self.classifier.ready()
-        self.speech.start()
+        first = Path(self._serve.first) if self._serve.first else None
+        if not await self.classifier.ready() and (first or self._serve.profile):
+            with contextlib.suppress(InputError):  # the supervisor refuses such a version
+                self.speech.use(version_speech(first, self._serve.profile))
+        while True:
+            with contextlib.suppress(NotReadyError):
+                self._use_its_speech()
+            await asyncio.sleep(FOLLOW_SECONDS)
+
+    def _use_its_speech(self) -> None:
+        """Have the speech models that the version in production is served with."""
+        self.speech.use(self.classifier.model().speech)
 
     async def stop(self) -> None:
         """Release everything."""
+        if self._following:
+            self._following.cancel()
         await self.classifier.close()
         if self.log:
             await self.log.close()
@@ -117,17 +135,23 @@ class Runtime:
             BusyError: too many are waiting.
         """
         if not background:
-            self.classifier.model()  # without one there is no need to begin
+            self._use_its_speech()  # without a version there is no need to begin
         async with self._under_way(request_info, options.session_id):
             if is_wanted is not None and not await is_wanted():
                 raise Stopped("it was erased before it was begun")
-            found = await self.speech.find_turns(upload, options, work, background=background)
-            audio, analysis = found
-            work.step("classify", 0.0)
-            with traces.stage("classify"):
-                # Only now is a version chosen: another one may have taken over in the meantime.
-                clips = [turn_clip(audio, turn) for turn in analysis.turns]
-                answer = await self._classify(clips, work, background)
+            until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)
+            while True:
+                audio, analysis = await self._find_turns(upload, options, work, until)
+                work.step("classify", 0.0)
+                with traces.stage("classify"):
+                    # Only now is a version chosen: another may have taken over in the meantime.
+                    clips = [turn_clip(audio, turn) for turn in analysis.turns]
+                    answer = await self._classify(clips, work, background)
+                if not (answer.speech and analysis.speech) or answer.speech.fits(analysis.speech):
+                    break
+                self._use_its_speech()
+                if time.monotonic() >= until:
+                    raise NotReadyError(OTHER_SPEECH)
             turns = _with_emotions(analysis.turns, answer)
             analysis = replace(analysis, turns=turns)
             count_recording(analysis)
@@ -139,6 +163,20 @@ class Runtime:
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:
         """While a recording is analysed, an erasure reaches it."""
         return self.log.under_way(request_info, name) if self.log else nullcontext()
+
+    async def _find_turns(
+        self, upload: IO[bytes], options: Options, work: Work, until: Seconds
+    ) -> tuple[np.ndarray, Analysis]:
+        """As `Speech.find_turns`; before `until`, wait for other speech models to be loaded."""
+        while True:
+            background = time.monotonic() < until
+            try:
+                return await self.speech.find_turns(upload, options, work, background=background)
+            except NotReadyError:
+                if not background or self.speech.failure:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)
+            work.step("decode", 0.0)
 
     async def _classify(self, clips: Sequence[Clip], work: Work, background: bool) -> Classified:
         until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)

@@ -16,7 +16,7 @@ from typing import IO, TypeVar
 import numpy as np
 
 from components.base import InputError
-from components.config import Settings, load_profile
+from components.config import Settings, VersionSpeech
 from components.conversation import SAMPLE_RATE, Seconds, Sound, listen
 from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
@@ -33,36 +33,66 @@ T = TypeVar("T")
 
 
 class Speech:
-    """The speech models, loaded once, and the queues in front of them."""
+    """The speech models of the version that is served, and the queues in front of them."""
 
     def __init__(self, settings: Settings, serve: ServeSettings) -> None:
         self.failure: BaseException | None = None
+        self._settings = settings
         self._max_seconds = settings.max_seconds
         self._short_seconds = serve.short_seconds
-        self._analyzer = Analyzer(load_profile(serve.profile), settings)
+        self._wanted: VersionSpeech | None = None
+        self._in_use: tuple[Analyzer, VersionSpeech] | None = None
         self._short = AdmissionQueue(serve.waiting, "recordings")
         self._long = AdmissionQueue(serve.waiting, "long recordings")
         self._models = FairLock()
         self._threads = Threads("speech", 2)  # one for each queue
         self._loading: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin to load the models; call it in the event loop."""
-        self._loading = asyncio.create_task(self._load())
+    def use(self, speech: VersionSpeech) -> None:
+        """Begin to load a version's models, unless they are there; call it in the event loop.
 
-    async def _load(self) -> None:
+        Those of another version are let go at once: nothing is found by them any more.
+        """
+        if speech == self._wanted:
+            return
+        self._wanted = speech
+        if self._in_use and speech.fits(self._in_use[1]):
+            return
+        self._in_use, self.failure = None, None
+        self._loading = asyncio.create_task(self._load(speech, self._loading))
+
+    async def _load(self, speech: VersionSpeech, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        if speech is not self._wanted:
+            return
+        gc.unfreeze()  # what is let go may be collected
+        gc.collect()
         began = time.monotonic()
         try:
-            await self._threads.run(self._analyzer.load)
+            loaded = await self._threads.run(self._analyzer, speech)
         except Exception as error:
-            self.failure = error
-            logger.exception("the speech models cannot be loaded")
+            if speech is self._wanted:
+                self.failure = error
+            if isinstance(error, InputError):
+                logger.error("the speech models cannot be loaded: %s", error)
+            else:
+                logger.exception("the speech models cannot be loaded")
             return
+        if speech is self._wanted:
+            self._in_use = loaded
         # The libraries' million objects stay for good. Frozen, they are not walked by every garbage
         # collection while requests wait.
         gc.freeze()
         gc.collect()  # cheap now; the next full collection depends on how many objects this leaves
         logger.info("speech models loaded in %.1f s", time.monotonic() - began)
+
+    def _analyzer(self, speech: VersionSpeech) -> tuple[Analyzer, VersionSpeech]:
+        """In a thread: load the models; they, and what they are."""
+        used = replace(speech, digests=speech.check_here(self._settings))
+        analyzer = Analyzer(speech.step, self._settings)
+        analyzer.load()
+        return analyzer, used
 
     def stop(self) -> None:
         """Start no more work."""
@@ -70,7 +100,12 @@ class Speech:
 
     def loaded(self) -> bool:
         """Whether the models can be used."""
-        return self._loading is not None and self._loading.done() and self.failure is None
+        return self._in_use is not None
+
+    def _loaded(self) -> tuple[Analyzer, VersionSpeech]:
+        if self._in_use is None:
+            raise NotReadyError("the speech models are still being loaded")
+        return self._in_use
 
     async def find_turns(
         self, upload: IO[bytes], options: Options, work: Work, *, background: bool = False
@@ -94,8 +129,7 @@ class Speech:
             Stopped: the work was stopped.
             LateError: its deadline passed.
         """
-        if not self.loaded():
-            raise NotReadyError("the speech models are still being loaded")
+        self._loaded()
         short = await RECORDINGS.run(self.is_short, upload)
         async with self._turn(self._short if short else self._long, work.sender, background):
             return await result_of(
@@ -136,9 +170,10 @@ class Speech:
                 self._models.let_others_go()
 
         with self._models:
-            analysis = self._analyzer.find_turns(sound.samples, options, step)
+            analyzer, used = self._loaded()
+            analysis = analyzer.find_turns(sound.samples, options, step)
         notes = tuple(f"the recording {note}" for note in sound.notes)
-        return sound.samples, replace(analysis, notes=notes)
+        return sound.samples, replace(analysis, notes=notes, speech=used)
 
 
 def decode(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import IO
 
-from components.base import InputError, MoodlineError
-from components.config import Settings
+from components.base import InputError, MoodlineError, Unavailable
+from components.config import Settings, version_speech
 from components.conversation import Seconds
 from components.register import NotTrustedError
 from serving.errors import NotReadyError, RefusedError
-from serving.lineup import Lineup, Served
+from serving.lineup import NO_VERSION, Lineup, Served
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.registry_follower import (
     Follower,
@@ -43,7 +43,8 @@ class Backend:
     happens, another goes on.
 
     Args:
-        settings, pointer, traffic, host: as `Rollout` takes them, and where things lie.
+        settings, pointer, traffic, host, profile: as `Rollout` takes them, and where things lie.
+        wait: serve nothing until a first version is in production.
         log, metrics_port: of a Triton that is started here, as `TritonServer` takes them.
     """
 
@@ -54,6 +55,8 @@ class Backend:
         *,
         traffic: TrafficSettings,
         host: HostSettings,
+        profile: str = "",
+        wait: bool = False,
         log: Path | None = None,
         metrics_port: int = 0,
     ) -> None:
@@ -62,6 +65,8 @@ class Backend:
         self._pointer = pointer
         self._traffic = traffic
         self._host = host
+        self._profile = profile
+        self._wait = wait
         self._log = log
         self._metrics_port = metrics_port
         # The kernel ties tritonserver to the thread that starts it, so one thread does all of it.
@@ -70,6 +75,8 @@ class Backend:
         self._lock: IO[str] | None = None
         self._rollout: Rollout | None = None
         self._follower: Follower | None = None
+        self._desired: Lineup[Served] | None = None
+        self._for_good = False
 
     def start(self) -> str:
         """Start a Triton unless the settings name one; it serves nothing yet.
@@ -98,61 +105,103 @@ class Backend:
             self._pointer,
             traffic=self._traffic,
             host=self._host,
+            profile=self._profile,
+            settings=self._settings,
             server=self.server,
             read_last=partial(read_last, settings=self._settings),
         )
         return urls
 
-    def serve(self, model: Served | None = None) -> Served:
-        """Serve a version, and from then on what is desired.
+    def first(self, model: Served | None = None) -> Served | None:
+        """Bring what is served first, and see that its speech models are here.
 
         Args:
             model: the version to serve for good; None: the version in production, and those that
                 follow it.
 
         Returns:
-            The version that is served first, or will be once Triton is there.
+            None: nothing is in production, and that is waited for.
 
         Raises:
-            InputError: no version is in production.
+            InputError: no version is in production, or its speech models are not those that it was
+                made with.
+            Unavailable: the registry does not answer, and nothing was served before.
+        """
+        self._for_good = model is not None
+        self._desired = Lineup({"production": model}) if model else self._in_production()
+        if self._desired is None:
+            return None
+        served = self._desired.production
+        try:
+            version_speech(served.folder, self._profile).check_here(self._settings)
+        except InputError as error:
+            before = self._served_before(served.version)
+            if before is None:
+                raise InputError(f"version {served.version} cannot be served: {error}") from error
+            return before  # the rollout refuses the other one
+        return served
+
+    def _served_before(self, version: int) -> Served | None:
+        """What was served last, if it is another version."""
+        try:
+            last = read_last(self._pointer, self._settings).production
+        except InputError:
+            return None
+        return last if last.version != version else None
+
+    def serve(self) -> Served | None:
+        """Serve what `first` brought, and from then on what is desired.
+
+        Returns:
+            The version that is served first, or will be once Triton is there; None: none yet.
+
+        Raises:
             RefusedError: the version fails its check, and there is none in its stead.
         """
-        first = Lineup({"production": model}) if model else self._first()
-        if model is None:
-            self._follower = Follower(first, self._settings, self._traffic, self._pointer)
+        if not self._for_good:
+            self._follower = Follower(self._desired, self._settings, self._traffic, self._pointer)
         try:
-            self._thread.submit(self._step, first).result()
+            self._thread.submit(self._step, self._desired).result()
         except RefusedError:
             raise
         except (NotReadyError, TritonError) as error:
             logger.warning("nothing can be served yet: %s", error)  # `_run` goes on trying
         if self._follower:
             self._follower.start()
-        self._thread.submit(self._run, first)
-        lineup = self._rollout.lineup if self._rollout else None
-        return (lineup or first).production
+        self._thread.submit(self._run)
+        lineup = (self._rollout.lineup if self._rollout else None) or self._desired
+        return lineup.production if lineup else None
 
-    def _first(self) -> Lineup[Served]:
-        """What is in production; if it cannot be fetched, what was served last."""
+    def _in_production(self) -> Lineup[Served] | None:
+        """What is in production; if it cannot be fetched, what was served last. None: nothing yet,
+        and that is waited for."""
         try:
             return Lineup({"production": fetch_production(self._settings)})
-        except (NoProductionError, NotTrustedError):  # a key that leaked is trusted no longer
+        except NotTrustedError:  # a key that leaked is trusted no longer
             raise
+        except NoProductionError:
+            if not self._wait:
+                raise
+            logger.warning(NO_VERSION)
+            return None
         except MoodlineError as error:
             try:
                 last = read_last(self._pointer, self._settings)
             except NotTrustedError:
                 raise
             except InputError:
+                if self._wait and isinstance(error, Unavailable):
+                    logger.warning("the registry is waited for: %s", error)
+                    return None
                 raise error from None
             logger.warning("what was served last is served again: %s", error)
             return Lineup(last.roles)
 
-    def _run(self, first: Lineup[Served]) -> None:
+    def _run(self) -> None:
         logged = ""
         while not self._stopping.wait(STEP_SECONDS):
             try:
-                self._step(self._follower.desired if self._follower else first)
+                self._step(self._follower.desired if self._follower else self._desired)
                 logged = ""
             except Exception as error:  # a fault must not end the thread that mends faults
                 if str(error) != logged:
@@ -160,8 +209,8 @@ class Backend:
                 logged = str(error)
                 self._stopping.wait(1.0)
 
-    def _step(self, desired: Lineup[Served]) -> None:
-        if self._leads():
+    def _step(self, desired: Lineup[Served] | None) -> None:
+        if desired is not None and self._leads():
             assert self._rollout is not None
             self._rollout.step(desired)
 

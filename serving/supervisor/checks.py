@@ -16,7 +16,7 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
 
     A worker that is replaced while a database is away starts without it. The whole service does
     not: then its address is more likely to be wrong. The registry may be away where a version was
-    served before (see `Backend`).
+    served before (see `Backend`), or where a first one is waited for.
 
     Args:
         settings: where things lie.
@@ -40,7 +40,7 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
     }
     with ThreadPoolExecutor() as threads:  # one that is silent takes seconds
         checks = [threads.submit(check_database, *one) for one in databases.items()]
-        if not serve.pointer.exists():
+        if not (serve.wait or serve.pointer.exists()):
             checks.append(threads.submit(check_mlflow, settings))
         for check in checks:
             check.result()

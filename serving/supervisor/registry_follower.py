@@ -94,11 +94,15 @@ class Follower:
     registry slow or away. While it is away, its last answer counts.
 
     Attributes:
-        desired: the versions that should be served.
+        desired: the versions that should be served; None until a first one is in production.
     """
 
     def __init__(
-        self, first: Lineup[Served], settings: Settings, traffic: TrafficSettings, pointer: Path
+        self,
+        first: Lineup[Served] | None,
+        settings: Settings,
+        traffic: TrafficSettings,
+        pointer: Path,
     ) -> None:
         self._settings = settings
         self._traffic = traffic
@@ -131,10 +135,16 @@ class Follower:
                 return
 
     def _ask(self) -> None:
-        self._log_what_is_gone()
-        self._roll_back_halted()
-        production = self._followed("production") or self.desired.production
-        self.desired = Lineup({**self.desired.roles, "production": production})
+        if self.desired is not None:
+            self._log_what_is_gone(self.desired)
+            self._roll_back_halted(self.desired)
+        production = self._followed("production")
+        if production is None:
+            if self.desired is None:
+                return
+            production = self.desired.production
+        before = self.desired.roles if self.desired else {}
+        self.desired = Lineup({**before, "production": production})
         roles: dict[Role, Served] = {"production": production}
         if self._traffic.canary_share and (staging := self._followed("staging")):
             roles["staging"] = staging
@@ -143,11 +153,11 @@ class Follower:
             roles["candidate"] = candidate  # else it answers already
         self.desired = Lineup(roles)
 
-    def _log_what_is_gone(self) -> None:
+    def _log_what_is_gone(self, desired: Lineup[Served]) -> None:
         """What was deleted from MLflow by hand is still served; the log says so, once."""
         from components.register import alias_version, gone_versions
 
-        going_on = f"version {self.desired.production.version} stays served"
+        going_on = f"version {desired.production.version} stays served"
         gone = {
             alias: f"version {number}, which the history names, has been deleted from MLflow"
             for alias, number in gone_versions(self._settings).items()
@@ -165,7 +175,7 @@ class Follower:
         version = alias_version(alias, self._settings)
         if version is None:
             return None
-        served = self.desired.versions().get(version)
+        served = self.desired.versions().get(version) if self.desired else None
         if served is not None:
             with contextlib.suppress(NotTrustedError):  # or someone has signed it again
                 check_trusted(served, self._settings)
@@ -178,15 +188,16 @@ class Follower:
             served = self._aliased(alias)
         except InputError as error:
             if self._refused.get(alias) != str(error):  # once, not every few seconds
-                going_on = f"; version {self.desired.production.version} stays served"
-                end = going_on if alias == "production" else ""
+                end = ""
+                if alias == "production" and self.desired:
+                    end = f"; version {self.desired.production.version} stays served"
                 logger.warning("%s is not served: %s%s", alias, error, end)
             self._refused[alias] = str(error)
             return None
         self._refused.pop(alias, None)
         return served
 
-    def _roll_back_halted(self) -> None:
+    def _roll_back_halted(self, desired: Lineup[Served]) -> None:
         """Take a halted canary out of staging in the registry, with the reason. Once the registry
         says that it has left, the version may come again."""
         from components.register import LONGEST_REASON, alias_version, clipped, rollback
@@ -195,7 +206,7 @@ class Follower:
         if halt is None:
             return
         if alias_version("staging", self._settings) != halt.version:
-            if self.desired.staging is None or self.desired.staging.version != halt.version:
+            if desired.staging is None or desired.staging.version != halt.version:
                 self._halt.unlink(missing_ok=True)
             return
         try:

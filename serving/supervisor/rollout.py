@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from components.base import InputError
-from components.conversation import Seconds
+from components.config import Settings
 from serving.errors import NotReadyError, RefusedError
 from serving.lineup import (
     Lineup,
@@ -23,22 +23,17 @@ from serving.lineup import (
     halt_path,
     read_halt,
     read_pointer,
-    versions_in_pointers,
     write_pointer,
 )
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet, ServedFailedError
 from serving.supervisor.states import LOADED, RolloutVersion, State
-from serving.triton.control import Golden, TritonControl, read_golden
+from serving.supervisor.version_files import VersionFiles
+from serving.triton.control import TritonControl, read_golden
 from serving.triton.errors import TritonDeadError, TritonError
-from serving.triton.gpu import GRAPH
-from serving.triton.repository import MODEL, drop_versions, export_version, serve_versions
 from serving.triton.server import TritonServer
 
 logger = logging.getLogger(__name__)
-
-REPLACE_SECONDS: Seconds = 0.5
-"""Another copy takes less to replace a version's folder by a newer one."""
 
 
 class Rollout:
@@ -51,6 +46,8 @@ class Rollout:
         pointer: the file that tells the services which versions are served.
         traffic: how often to ask, and how long a version drains.
         host: how Triton runs the model.
+        settings: where this machine's speech models lie; None takes it from the environment.
+        profile: that the operator gave for them, as `version_speech` takes it.
         server: the Triton that this process started, if there is one.
         read_last: reads from the pointer what another copy, or this one before, left serving.
 
@@ -67,17 +64,18 @@ class Rollout:
         *,
         traffic: TrafficSettings,
         host: HostSettings,
+        settings: Settings | None = None,
+        profile: str = "",
         server: TritonServer | None = None,
         read_last: Callable[[Path], Lineup[Served]] = read_pointer,
     ) -> None:
         self._fleet = Fleet(urls, server, host)
-        self._repository = repository
-        self._fetched = fetched
+        self._files = VersionFiles(repository, fetched, host, settings or Settings(), profile)
         self._pointer = pointer
         self._traffic = traffic
-        self._host = host
         self._read_last = read_last
         self._versions: dict[int, RolloutVersion] = {}
+        self._apart: dict[int, str] = {}
         self.lineup: Lineup[Served] | None = None
         self._last: Lineup[Served] | None = None
         self._previous: int | None = None
@@ -134,8 +132,10 @@ class Rollout:
             self._versions |= {v: RolloutVersion(State.SERVING, c) for v, c in golden.items()}
 
     def _serve(self, desired: Lineup[Served]) -> None:
-        roles = self._allowed(desired)
+        apart, roles = self._apart, self._allowed(desired)
         if self.lineup is not None and self.lineup.roles == roles:
+            if self._apart != apart:
+                self._write_lineup(roles)
             return
         while missing := [s for s in roles.values() if s.version not in self._loaded()]:
             on_trial = missing[0].version != roles["production"].version
@@ -145,7 +145,7 @@ class Rollout:
 
     def _allowed(self, desired: Lineup[Served]) -> dict[Role, Served]:
         """The desired versions, without those that are refused or halted."""
-        refused = self._refused()
+        refused = self._in_state(State.REFUSED)
         halt = read_halt(halt_path(self._pointer))
         barred = set(refused) | ({halt.version} if halt else set())
         roles = {
@@ -156,10 +156,11 @@ class Rollout:
         if desired.production.version in refused:
             before = self.lineup or self._last
             if before is None or before.production.version in refused:
-                why = refused[desired.production.version]
+                why = refused[desired.production.version].reason
                 raise RefusedError(f"version {desired.production.version} takes no traffic: {why}")
             roles["production"] = before.production
-        return roles
+        self._apart = self._files.apart(roles)
+        return {role: served for role, served in roles.items() if served.version not in self._apart}
 
     def _switch(self, roles: dict[Role, Served]) -> None:
         """Give the traffic to these versions; the others drain."""
@@ -192,7 +193,8 @@ class Rollout:
         return self._in_state(*LOADED)
 
     def _refused(self) -> dict[int, str]:
-        return {v: version.reason for v, version in self._in_state(State.REFUSED).items()}
+        refused = {v: version.reason for v, version in self._in_state(State.REFUSED).items()}
+        return self._apart | refused
 
     # Loading and unloading
 
@@ -204,8 +206,8 @@ class Rollout:
         """
         version = self._versions.setdefault(served.version, RolloutVersion())
         try:
-            version.golden = self._export(served)
-            serve_versions(self._repository, {*self._loaded(), served.version}, self._host)
+            version.golden = self._files.bring(served)
+            self._files.configure({*self._loaded(), served.version})
             for control in self._fleet.present():
                 self._load_and_prove(control, served.version, on_trial=on_trial)
         except (RefusedError, InputError) as error:
@@ -217,16 +219,6 @@ class Rollout:
             raise
         else:
             version.state, version.failures = State.PROVEN, 0
-
-    def _export(self, served: Served) -> list[Golden]:
-        """Write a version into the model repository; its golden clips."""
-        try:
-            export_version(served.folder, self._repository, served.version)
-            return read_golden(served.folder)
-        except (InputError, OSError):
-            time.sleep(REPLACE_SECONDS)
-            export_version(served.folder, self._repository, served.version)
-            return read_golden(served.folder)
 
     def _load_and_prove(self, control: TritonControl, number: int, *, on_trial: bool) -> None:
         version, loaded, held = self._versions[number], False, control.versions()
@@ -262,7 +254,7 @@ class Rollout:
             raise
 
     def _configure(self) -> None:
-        serve_versions(self._repository, self._loaded(), self._host)
+        self._files.configure(self._loaded())
 
     def _refuse(self, number: int, reason: str) -> None:
         """Take a version out, for good."""
@@ -285,11 +277,7 @@ class Rollout:
     def _delete_unneeded(self, desired: Lineup[Served]) -> None:
         """Delete the folders that nobody needs; the production before stays for a rollback."""
         if self._previous is not None:
-            folders = (self._repository, self._fetched.parent)
-            others = {version for folder in folders for version in versions_in_pointers(folder)}
-            needed = {*self._loaded(), *desired.versions(), self._previous, *others}
-            for folder in (self._repository / MODEL, self._repository / GRAPH, self._fetched):
-                drop_versions(folder, needed)
+            self._files.delete_all_but({*self._loaded(), *desired.versions(), self._previous})
 
     # Whether they answer
 

@@ -24,10 +24,10 @@ from types import FrameType
 
 import serving as package
 from components.base import close_to_others
-from components.config import Profile, Settings
+from components.config import Profile, Settings, version_speech
 from components.conversation import Seconds
 from serving.errors import NotReadyError
-from serving.lineup import Served
+from serving.lineup import Served, read_pointer
 from serving.processes import FOR_THE_OWNER_ONLY, Child, PrivateFolder, free_ports
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
@@ -37,6 +37,9 @@ from serving.triton.server import TritonServer
 logger = logging.getLogger(__name__)
 
 SERVICE = "serving.api.service:MoodlineService"
+
+OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+"""What keeps the libraries from fetching models."""
 
 READY_SECONDS: Seconds = 300.0
 """How long the service may take to load its models."""
@@ -51,7 +54,8 @@ class Serving:
     Args:
         settings: where things lie. With `triton_url` set, those Tritons are used (their model
             repository must be `model_repository`) instead of one that is started here.
-        profile: names the speech models.
+        profile: how this machine computes the speech models (`MACHINES_OWN`), which have to be the
+            version's own; None: as the version has it.
         host: the address to listen on: an IPv4 address, or localhost.
         port: the port to listen on; 0 takes a free one.
         model: the version to serve for good; None follows the registry.
@@ -63,7 +67,7 @@ class Serving:
     def __init__(
         self,
         settings: Settings,
-        profile: Profile,
+        profile: Profile | None = None,
         host: str = "127.0.0.1",
         port: int = 3000,
         *,
@@ -73,14 +77,15 @@ class Serving:
         triton: HostSettings | None = None,
     ) -> None:
         self.settings = settings
-        self.profile = profile
         self.host = host = "127.0.0.1" if host == "localhost" else host
         self.port = port or free_ports(1, host)[0]
         self.model = model
         self._traffic = traffic or TrafficSettings()
         pointer = pointer_path(settings, self.port)
-        update = {"profile": profile.model_dump_json(), "pointer": pointer}
-        self._serve = (serve or ServeSettings()).model_copy(update=update)
+        self._serve = (serve or ServeSettings()).model_copy(update={"pointer": pointer})
+        if profile is not None:
+            update = {"profile": profile.model_dump_json()}
+            self._serve = self._serve.model_copy(update=update)
         # Copies on several hosts may share the home.
         self._state = settings.home / "serving" / f"bentoml-{socket.gethostname()}-{self.port}"
         self._log = self._serve.log_file(settings.home, "service.log")
@@ -89,9 +94,12 @@ class Serving:
             pointer,
             traffic=self._traffic,
             host=triton or HostSettings(),
+            profile=self._serve.profile,
+            wait=self._serve.wait,
             log=self._serve.log_file(settings.home, "tritonserver.log"),
             metrics_port=self._serve.triton_metrics_port,
         )
+        self._may_fetch = False
         self._service: Child | None = None
         self._sockets: PrivateFolder | None = None
 
@@ -111,10 +119,12 @@ class Serving:
         return self._backend.server
 
     def start(self) -> None:
-        """Start everything; returns when a recording would be answered.
+        """Start everything; returns when a recording would be answered, or at once where a first
+        version is waited for (`model` is None then).
 
         Raises:
-            InputError: no version is in production, or something is not set up.
+            InputError: no version is in production, its speech models are not those that it was
+                made with, or something is not set up.
             Unavailable: a database does not answer.
             NotReadyError: a part does not come up; nothing is left running.
         """
@@ -123,10 +133,16 @@ class Serving:
         if self._log is None:  # then this process's log goes there, too
             logging.getLogger("serving").setLevel(logging.INFO)
         try:
-            # The service loads the speech models meanwhile; they take the longest.
+            if first := self._backend.first(self.model):
+                # The service loads the speech models meanwhile; they take the longest.
+                self._serve = self._serve.model_copy(update={"first": str(first.folder.resolve())})
+                self._may_fetch = version_speech(first.folder, self._serve.profile).on_the_hub(
+                    self.settings
+                )
             self._start_service(self._backend.start())
-            self.model = self._backend.serve(self.model)
-            self._wait_ready()
+            self.model = self._backend.serve()
+            if self.model is not None:
+                self._wait_ready()
         except BaseException:
             self.abort_requests()  # nobody waits for an answer yet
             self.stop()
@@ -145,6 +161,8 @@ class Serving:
             "BENTOML_DO_NOT_TRACK": "True",
             "PYANNOTE_METRICS_ENABLED": "0",
         }
+        if self._may_fetch and not self._serve.wait:  # where one waits, nothing comes from a hub
+            environment = {k: v for k, v in environment.items() if k not in OFFLINE}
         if self.settings.hub_token:
             environment["MOODLINE_HUB_TOKEN"] = self.settings.hub_token.get_secret_value()
         root = Path(package.__file__).parents[1]
@@ -172,6 +190,13 @@ class Serving:
             if time.monotonic() > deadline:
                 raise NotReadyError(f"the service is not ready within {READY_SECONDS:g} s")
             time.sleep(0.2)
+
+    def ready(self) -> bool:
+        """Whether a recording would be answered now; then `model` is the version that answers."""
+        if self._http_status("readyz") != 200:
+            return False
+        self.model = self.model or read_pointer(self._serve.pointer).production
+        return True
 
     def _http_status(self, path: str) -> int:
         """The HTTP status of a path; 0 when nobody answers."""
@@ -213,18 +238,19 @@ class Serving:
 
 def serve(
     settings: Settings,
-    profile: Profile,
+    profile: Profile | None = None,
     host: str = "127.0.0.1",
     port: int = 3000,
     *,
     model: Served | None = None,
+    serve: ServeSettings | None = None,
     on_ready: Callable[[Serving], None] | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; call it from the main thread. The first signal lets requests
     in flight finish; a second one ends them.
 
     Args:
-        settings, profile, host, port, model: as `Serving` takes them.
+        settings, profile, host, port, model, serve: as `Serving` takes them.
         on_ready: called once, when recordings are answered.
 
     Raises:
@@ -234,7 +260,7 @@ def serve(
     """
     umask = os.umask(FOR_THE_OWNER_ONLY)
     stopping = threading.Event()
-    serving = Serving(settings, profile, host, port, model=model)
+    serving = Serving(settings, profile, host, port, model=model, serve=serve)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         if stopping.is_set():  # it must not interrupt the stop
@@ -248,9 +274,10 @@ def serve(
     }
     try:
         with serving:
-            if on_ready:
-                on_ready(serving)
             while serving.running:
+                if on_ready and serving.ready():
+                    on_ready(serving)
+                    on_ready = None
                 time.sleep(0.5)
             raise NotReadyError(f"the service ended by itself; see {serving.log_location}")
     except KeyboardInterrupt:

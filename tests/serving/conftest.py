@@ -15,7 +15,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from components.config import Settings, load_profile
+from components.config import Settings, TrainStep, load_profile
 from components.conversation import EMOTIONS, read_audio
 from serving.lineup import Served
 from serving.settings import ServeSettings
@@ -107,6 +107,8 @@ def tiny_model(folder: Path, seed: int, graph: str = GRAPH) -> Path:
     facts = {"emotions": ",".join(EMOTIONS), "max_samples": "480000", "max_tokens": "64"}
     onnx.helper.set_model_props(model, facts)
     folder.mkdir(parents=True)
+    made_with = TrainStep.of(load_profile("demo"))
+    (folder / "profile.json").write_text(made_with.model_dump_json(), encoding="utf-8")
     tiny_tokenizer().save(str(folder / "tokenizer.json"))
     onnx.save(model, folder / "model.onnx")
     golden, answers = {}, []

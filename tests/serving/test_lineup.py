@@ -12,7 +12,7 @@ from serving.lineup import CurrentLineup, Lineup, Served, read_pointer, write_po
 def test_the_service_follows_the_pointer(models: dict[int, Path], tmp_path: Path) -> None:
     pointer = tmp_path / "served.json"
     current = CurrentLineup(pointer)
-    with pytest.raises(InputError, match="no model version is served"):
+    with pytest.raises(InputError, match="no version is in production yet; promote one"):
         current.get()
     three, four = Served(3, models[3], "d1635", "pass"), Served(4, models[4])
     write_pointer(pointer, Lineup({"production": three}))

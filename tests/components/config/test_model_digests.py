@@ -23,7 +23,8 @@ def test_changed_weights_are_other_work_for_the_steps_that_load_them(
     for changed, name in enumerate(names):
         (tmp_path / name / "weights").write_text(f"after {changed}")
         after = model_digests.python_func(step)
+        # A version says which speech models it was made with, so training is another work, too.
         assert [a != b for a, b in zip(after, before, strict=True)] == [
-            changed == field for field in range(3)
+            field in (changed, 2) for field in range(3)
         ]
         before = after

@@ -38,6 +38,7 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
         "preprocessor_config.json",
         "profile.json",
         "special_tokens_map.json",
+        "speech_models.json",
         "tokenizer.json",
         "tokenizer_config.json",
     }

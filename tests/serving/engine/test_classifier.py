@@ -113,7 +113,7 @@ def test_without_triton_or_a_version_it_is_not_ready(
     assert away.value.answer == "the emotion model does not answer"
     nothing = ServeSettings(pointer=tmp_path / "nothing.json")
     assert not run(triton.grpc_url, nothing, lambda e: e.ready())
-    with pytest.raises(NotReadyError, match="no model version is served"):
+    with pytest.raises(NotReadyError, match="no version is in production yet; promote one"):
         run(triton.grpc_url, nothing, lambda e: e.classify(clips))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import io
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,11 @@ def test_all_clips_of_a_process_are_counted_in_seconds(tmp_path: Path) -> None:
 class Heard:
     """Speech models that have heard one turn."""
 
+    failure = None
+
+    def use(self, speech: object) -> None:
+        pass
+
     async def find_turns(self, *_: Any, **__: Any) -> tuple[np.ndarray, Analysis]:
         return np.zeros(16_000, np.float32), Analysis(1.0, (Turn("r", 0.0, 1.0, "A", "hello"),), ())
 
@@ -87,8 +93,8 @@ class Troubled:
     def __init__(self) -> None:
         self.troubles: list[Exception] = [NotReadyError("1"), BusyError("2"), LateError("3")]
 
-    def model(self) -> None:
-        pass
+    def model(self) -> Any:
+        return SimpleNamespace(speech=None)
 
     async def classify(self, *_: Any, **__: Any) -> Classified:
         if self.troubles:

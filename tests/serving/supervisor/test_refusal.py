@@ -47,7 +47,7 @@ def test_a_version_that_takes_too_long_to_load_is_refused(
     folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
     rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=HOST)
     rollout.step(lineup(models, 3))
-    monkeypatch.setattr("serving.supervisor.rollout.export_version", slow_to_load)
+    monkeypatch.setattr("serving.supervisor.version_files.export_version", slow_to_load)
     rollout._fleet.controls[0].load_seconds = seconds
     rollout.step(lineup(models, 4))
     rollout.close()
@@ -110,7 +110,7 @@ def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
 
     try:
         step(3)
-        monkeypatch.setattr("serving.supervisor.rollout.export_version", deadly)
+        monkeypatch.setattr("serving.supervisor.version_files.export_version", deadly)
         before = own.pid
         step(4)
         assert wait_until(lambda: not own.running or own.pid != before, 5)
@@ -206,7 +206,7 @@ def test_production_that_fails_during_a_load_is_charged_to_a_version_on_trial_on
 
     try:
         rollout.step(lineup(models, 3))
-        monkeypatch.setattr("serving.supervisor.rollout.export_version", slow_to_load)
+        monkeypatch.setattr("serving.supervisor.version_files.export_version", slow_to_load)
         for _ in range(2):
             monkeypatch.setattr(control, "load", load_while_production_dies)
             with suppress(NotReadyError):

@@ -1,0 +1,135 @@
+"""The speech models that a version is served with: those that it was made with.
+
+A model learns from the words, speakers and turns that certain speech models found. Served behind
+others it answers, and its answers are silently worse. So each version says in its folder what its
+examples came from, and is served by that or not at all.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from components.base import InputError, read_json, validate
+from components.config.models import model_digest
+from components.config.profile import TurnsStep, load_profile
+from components.config.settings import Settings
+
+SPEECH_MODELS = "speech_models.json"
+"""In a version's folder: the digest of each speech model that its examples came from, by name."""
+
+MACHINES_OWN = {"transcribe": ("device", "compute_type", "batch_size"), "diarize": ("device",)}
+"""What a profile may set for the machine: how a speech model is computed, not which one it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionSpeech:
+    """What decides a recording's turns, for one version.
+
+    Attributes:
+        step: the settings of the speech models, and of the alignment.
+        digests: of each speech model by name, as the version was made with it; none where it does
+            not say.
+    """
+
+    step: TurnsStep
+    digests: Mapping[str, str]
+
+    def check(self, actual: Mapping[str, str]) -> None:
+        """Hold the models that are here against those that the version was made with.
+
+        A version that was made with a hub's model knows its name only, which says nothing more.
+
+        Raises:
+            InputError: one of them is another.
+        """
+        for name, made_with in self.digests.items():
+            here = actual.get(name, name)
+            if made_with not in (here, name):
+                found = "is not there" if here == name else f"has digest {here[:12]}"
+                raise InputError(
+                    f"the version was made with the speech model {name} of digest"
+                    f" {made_with[:12]}, and the one in MOODLINE_MODELS {found}; bring that one"
+                )
+
+    def fits(self, used: "VersionSpeech") -> bool:
+        """Whether the models that are used, with the digests that they have, are the version's."""
+        try:
+            self.check(used.digests)
+        except InputError:
+            return False
+        return self.step == used.step
+
+    def on_the_hub(self, settings: Settings) -> bool:
+        """Whether one of the models is not prepared on this machine."""
+        return any(name == here for name, here in speech_digests(self.step, settings).items())
+
+    def check_here(self, settings: Settings) -> dict[str, str]:
+        """As `check`, of this machine's models; the digests that they have."""
+        actual = speech_digests(self.step, settings)
+        self.check(actual)
+        return actual
+
+
+def speech_digests(step: TurnsStep, settings: Settings) -> dict[str, str]:
+    """What identifies each speech model that is named; see `model_digest`."""
+    names = step.transcribe.model, step.transcribe.align_model, step.diarize.pipeline
+    return {name: model_digest(name, settings) for name in names if name}
+
+
+def version_speech(folder: Path | None, profile: str = "") -> VersionSpeech:
+    """What a version is served with.
+
+    Args:
+        folder: the version's; None: there is none yet.
+        profile: that the operator gave (a name, a file, or JSON); it may set `MACHINES_OWN`, and
+            has to agree with the version in all else. Empty: the version alone decides.
+
+    Raises:
+        InputError: the version does not say what it was made with, and no profile does; or both
+            do, and differ; or there is no such profile.
+    """
+    given = TurnsStep.of(load_profile(profile)) if profile else None
+    made_with = _made_with(folder) if folder else None
+    if made_with is None:
+        if given is None:
+            raise InputError(
+                "the version does not say with which speech models it was made (profile.json);"
+                " name them by --profile"
+            )
+        return VersionSpeech(given, {})
+    if given is not None:
+        ours, own = _decisive(given), _decisive(made_with.step)
+        differing = [name for name in own if ours[name] != own[name]]
+        if differing:
+            name = differing[0]
+            raise InputError(
+                f"the version was made with {name} {json.dumps(own[name])}, and --profile says"
+                f" {json.dumps(ours[name])}; leave --profile out, or give one that agrees"
+            )
+        return VersionSpeech(given, made_with.digests)
+    return made_with
+
+
+def _made_with(folder: Path) -> VersionSpeech | None:
+    path, models = folder / "profile.json", folder / SPEECH_MODELS
+    if not path.is_file():
+        return None
+    written = validate(dict[str, object], read_json(path), path.name)
+    known = {name: value for name, value in written.items() if name in TurnsStep.model_fields}
+    step = validate(TurnsStep, known, path.name)
+    digests = validate(dict[str, str], read_json(models), models.name) if models.is_file() else {}
+    return VersionSpeech(step, digests)
+
+
+def _decisive(step: TurnsStep) -> dict[str, object]:
+    """What decides a recording's turns, flat: `transcribe.model` and so on.
+
+    A recording alone has no reference utterances, so `segmentation` decides nothing here.
+    """
+    parts = step.model_dump(mode="json", exclude={"segmentation": True, **_excluded()})
+    return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
+
+
+def _excluded() -> dict[str, set[str]]:
+    return {part: set(names) for part, names in MACHINES_OWN.items()}
