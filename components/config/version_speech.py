@@ -105,7 +105,7 @@ def version_speech(folder: Path | None, profile: str = "") -> VersionSpeech:
             name = differing[0]
             raise InputError(
                 f"the version was made with {name} {json.dumps(own[name])}, and --profile says"
-                f" {json.dumps(ours[name])}; leave --profile out, or give one that agrees"
+                f" {json.dumps(ours[name])}; give one that agrees (moodline serve needs none)"
             )
         return VersionSpeech(given, made_with.digests)
     return made_with

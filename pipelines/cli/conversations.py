@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.align import align, align_baseline
 from components.base import InputError, Location, atomic_path
-from components.config import Profile, Settings
+from components.config import Profile, Settings, version_speech
 from components.conversation import (
     UNKNOWN,
     SpeakerSegment,
@@ -156,7 +156,11 @@ def analyze_command(
 
 
 def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
-    """Load all models; `model` is a registered version, an alias or a folder."""
+    """Load all models; `model` is a registered version, an alias or a folder.
+
+    Raises:
+        InputError: there is none, or it was made with other speech models than the profile's.
+    """
     from components.fusion import Classifier
     from serving.engine.analyze import Analyzer
 
@@ -166,8 +170,10 @@ def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer
 
         with spinner(f"fetching model {model}"):
             folder = download(model, settings.cache / "versions", settings)
+    speech = version_speech(folder, profile.model_dump_json())
+    speech.check_here(settings)
     with spinner("loading the models"):
-        analyzer = Analyzer(profile, settings, Classifier(folder))
+        analyzer = Analyzer(speech.step, settings, Classifier(folder))
         analyzer.load()
     return analyzer
 
