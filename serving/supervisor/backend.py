@@ -76,7 +76,7 @@ class Backend:
         self._rollout: Rollout | None = None
         self._follower: Follower | None = None
         self._desired: Lineup[Served] | None = None
-        self._for_good = False
+        self._looked = self._for_good = False
 
     def start(self) -> str:
         """Start a Triton unless the settings name one; it serves nothing yet.
@@ -127,7 +127,7 @@ class Backend:
                 made with.
             Unavailable: the registry does not answer, and nothing was served before.
         """
-        self._for_good = model is not None
+        self._looked, self._for_good = True, model is not None
         self._desired = Lineup({"production": model}) if model else self._in_production()
         if self._desired is None:
             return None
@@ -149,15 +149,21 @@ class Backend:
             return None
         return last if last.version != version else None
 
-    def serve(self) -> Served | None:
-        """Serve what `first` brought, and from then on what is desired.
+    def serve(self, model: Served | None = None) -> Served | None:
+        """Serve what `first` brings, if it has not yet, and from then on what is desired.
+
+        Args:
+            model: as `first` takes it.
 
         Returns:
             The version that is served first, or will be once Triton is there; None: none yet.
 
         Raises:
+            InputError, Unavailable: as `first`.
             RefusedError: the version fails its check, and there is none in its stead.
         """
+        if not self._looked:
+            self.first(model)
         if not self._for_good:
             self._follower = Follower(self._desired, self._settings, self._traffic, self._pointer)
         try:

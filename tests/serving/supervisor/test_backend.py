@@ -76,10 +76,8 @@ def served(
     log = root / "tritonserver.log"
     backend = Backend(settings, pointer, traffic=TRAFFIC, host=HOST, log=log)
     try:
-        first = backend.first()
-        assert first and first.version == 1
         url = backend.start()
-        backend.serve()
+        assert backend.serve().version == 1
         assert wait_until(lambda: read_pointer(pointer).candidate is not None, 30)
         yield Served(backend, settings, pointer, folders, alone, url)
     finally:
