@@ -133,13 +133,14 @@ class Serving:
         if self._log is None:  # then this process's log goes there, too
             logging.getLogger("serving").setLevel(logging.INFO)
         try:
+            triton_url = self._backend.start()
             if first := self._backend.first(self.model):
                 # The service loads the speech models meanwhile; they take the longest.
                 self._serve = self._serve.model_copy(update={"first": str(first.folder.resolve())})
                 self._may_fetch = version_speech(first.folder, self._serve.profile).on_the_hub(
                     self.settings
                 )
-            self._start_service(self._backend.start())
+            self._start_service(triton_url)
             self.model = self._backend.serve()
             if self.model is not None:
                 self._wait_ready()

@@ -77,7 +77,6 @@ class VersionFiles:
             InputError: its folder is incomplete, or the speech models that it was made with are not
                 those that are here.
         """
-        self.speech(served).check_here(self._settings)
         try:
             return self._export(served)
         except (InputError, OSError):
@@ -85,6 +84,7 @@ class VersionFiles:
             return self._export(served)
 
     def _export(self, served: Served) -> list[Golden]:
+        self.speech(served).check_here(self._settings)
         export_version(served.folder, self._repository, served.version)
         return read_golden(served.folder)
 

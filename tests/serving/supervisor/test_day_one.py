@@ -50,7 +50,7 @@ def test_a_profile_of_other_speech_models_is_refused_in_one_line(
     with pytest.raises(InputError, match=r'made with transcribe\.model "large-v2"') as caught:
         Serving(settings, load_profile("demo"), port=0).start()
     assert "\n" not in str(caught.value)
-    assert not (settings.home / "logs").exists(), "nothing was started"
+    assert not (settings.home / "logs" / "service.log").exists(), "the service was not started"
 
 
 @pytest.fixture
