@@ -157,11 +157,13 @@ def _first_unpacked(file: IO[bytes], length: int) -> tuple[list[Part], int]:
     file.seek(0)
     layout = layout_of(file.read(4))
     parts: list[Part] = []
+    header = b""
     for chunk in chunks(file, layout, end + (-end) % layout.align, length) if layout else ():
         if is_beginning(file, chunk.place):
             return parts or [Part(0, chunk.place)], chunk.place
-        if layout and chunk.name == layout.sound and chunk.begin < length:
-            size = min(chunk.end, length) - chunk.begin
+        if layout and chunk.name == layout.sound and chunk.begin <= length:
             parts = parts or [Part(0, chunk.place)]
-            parts.append(Part(chunk.begin, size, sound_header(file, size)))
+            header = header or sound_header(file, layout)
+            if size := min(chunk.end, length) - chunk.begin:
+                parts.append(Part(chunk.begin, size, header))
     return parts or [Part(0, length)], length

@@ -2,15 +2,18 @@
 
 import io
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import SAMPLE_RATE
+from components.conversation import SAMPLE_RATE, listen
+from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
-from tests.sounds import packed
+from components.conversation.audio_parts import find_parts
+from tests.sounds import beeps, packed, unpacked
 
 MINUTES = 10
 
@@ -44,3 +47,24 @@ def test_days_of_silence_in_a_megabyte(tmp_path: Path) -> None:
     assert path.stat().st_size < 200_000
     assert is_longer_than(path, 1_800)
     assert seconds_up_to(path, 60) < 70
+
+
+def test_many_chunks_of_sound_behind_a_long_header_take_little_memory() -> None:
+    wav, note = unpacked(beeps(1)), b"LIST" + (1 << 20).to_bytes(4, "little") + bytes(1 << 20)
+    file = io.BytesIO(wav[:12] + note + wav[12:] + b"data\2\0\0\0\0\0" * 300)
+    tracemalloc.start()
+    try:
+        assert len(find_parts(file)) == 301
+        assert plain_wav(file) is None
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+    assert len(listen(file).samples) == SAMPLE_RATE + 300
+
+
+@pytest.mark.parametrize("more", [b"note\0\0\0\0", b"data\2\0\0\0\0\0", unpacked(beeps(0.01))])
+def test_the_quick_way_leaves_what_is_odd_to_the_thread(more: bytes) -> None:
+    file = io.BytesIO(unpacked(beeps(1)) + more * (1_000_000 // len(more)))
+    began = time.process_time()
+    assert plain_wav(file) is None
+    assert time.process_time() - began < 0.01

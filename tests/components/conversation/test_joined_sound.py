@@ -65,6 +65,13 @@ def test_sound_in_several_chunks() -> None:
     for content in (WAV + more, WAV + note + more + note, aiff + aiff[aiff.index(b"SSND") :]):
         assert heard(content) == ([0, 1, 2, 3, 4, 5], "")
     assert heard(WAV + note + more + WAV)[0] == list(range(9))
+    empty = b"data\0\0\0\0"
+    for content in (WAV + empty, WAV + empty + note):
+        assert heard(content) == ([0, 1, 2], "")
+    long = WAV[:12] + b"LIST" + (9_000).to_bytes(4, "little") + bytes(9_000) + WAV[12:]
+    for form in (aiff, unpacked(SOUND, "W64"), unpacked(SOUND, "CAF"), long):
+        sound = form.index(b"SSND" if form is aiff else b"data")
+        assert heard(form + form[sound:]) == ([0, 1, 2, 3, 4, 5], "")
     assert plain_wav(io.BytesIO(WAV + more)) is None
     assert plain_wav(io.BytesIO(WAV * 2)) is None
 
