@@ -189,7 +189,7 @@ def corrected(file: IO[bytes], header_sizes: Sizes) -> IO[bytes]:
     """The file as it reads with its header corrected; the file itself stays as it is."""
     if not header_sizes.header:
         return file
-    return view(file, header_sizes.begin, header_sizes.present, header_sizes.header)
+    return view(file, [(header_sizes.begin, header_sizes.present)], header_sizes.header)
 
 
 def _au_sizes(file: IO[bytes], length: int, order: Literal["little", "big"]) -> Sizes:

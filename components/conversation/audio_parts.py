@@ -19,10 +19,13 @@ from components.conversation.audio_headers import (
     sizes,
     sound_header,
 )
-from components.conversation.audio_tags import leading_tag, without_tags
-from components.conversation.audio_views import view
+from components.conversation.audio_tags import TAG, is_frame, leading_tag, stretches
+from components.conversation.audio_views import Piece, view
 
 MAX_PARTS = 1_000
+
+MAX_BOXES = 100_000
+"""Of an MP4, one in the other not counted; live recordings have some for each second."""
 
 PIECE = 1 << 20  # bytes searched at once
 
@@ -41,7 +44,6 @@ MARKS = {
 """How recordings begin, by their first bytes; long enough to stand in no sound by chance."""
 
 WAV = re.compile(rb"RIFF.{4}WAVEfmt ", re.DOTALL)
-TAGGED = re.compile(rb"ID3[\3\4]\0.[\0-\x7f]{4}[A-Z][A-Z0-9]{3}", re.DOTALL)
 LONGEST = 64  # bytes of what these find
 
 
@@ -50,18 +52,17 @@ class Part:
     """One recording in a file.
 
     Attributes:
-        begin, length: of its bytes.
+        pieces: its bytes in the file.
         header: what should stand before them, where the format tells it only once.
     """
 
-    begin: int
-    length: int
+    pieces: tuple[Piece, ...]
     header: bytes = b""
 
     def of(self, file: IO[bytes]) -> IO[bytes]:
         """It as a file of its own."""
-        whole = not self.begin and self.length == file.seek(0, os.SEEK_END)
-        return file if whole else view(file, self.begin, self.length, self.header)
+        whole = self.pieces == ((0, file.seek(0, os.SEEK_END)),) and not self.header
+        return file if whole else view(file, self.pieces, self.header)
 
 
 def find_parts(file: IO[bytes]) -> tuple[Part, ...]:
@@ -88,19 +89,23 @@ def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:
         yield from _between(_films(file, length), length)
     elif layout_of(head) or head[:4] in (b".snd", b"dns."):
         yield from _unpacked(file, length)
-    elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
-        for part in _between(_found(file, TAGGED, leading_tag(head) + 1, length), length):
-            yield Part(part.begin, without_tags(file, part.begin, part.length))
+    elif head[:3] == b"ID3" or is_frame(head):
+        tags = _found(file, TAG, max(leading_tag(head), 1), length)
+        yield from (Part(tuple(pieces)) for pieces in stretches(file, tags, length))
     else:
-        yield Part(0, length)
+        yield _part(0, length)
+
+
+def _part(begin: int, length: int, header: bytes = b"") -> Part:
+    return Part(((begin, length),), header)
 
 
 def _between(places: Iterator[int], length: int) -> Iterator[Part]:
     begin = 0
     for place in places:
-        yield Part(begin, place - begin)
+        yield _part(begin, place - begin)
         begin = place
-    yield Part(begin, length - begin)
+    yield _part(begin, length - begin)
 
 
 def _found(file: IO[bytes], mark: re.Pattern[bytes], begin: int, end: int) -> Iterator[int]:
@@ -116,8 +121,11 @@ def _found(file: IO[bytes], mark: re.Pattern[bytes], begin: int, end: int) -> It
 
 def _films(file: IO[bytes], length: int) -> Iterator[int]:
     """Where an MP4 begins anew (ISO 14496-12): its boxes are walked."""
-    place = 0
+    place = count = 0
     while place < length:
+        count += 1
+        if count > MAX_BOXES:
+            raise InputError(f"the file has more than {MAX_BOXES:,} boxes; export it again")
         file.seek(place)
         box = file.read(16)
         size = int.from_bytes(box[:4], "big")
@@ -134,10 +142,11 @@ def _unpacked(file: IO[bytes], length: int) -> Iterator[Part]:
     """Joined files, and sound that a file holds in several chunks."""
     begin = 0
     while begin < length:
-        rest = Part(begin, length - begin).of(file)
+        rest = _part(begin, length - begin).of(file)
         parts, end = _first_unpacked(rest, length - begin)
         for part in parts:
-            yield Part(begin + part.begin, part.length, part.header)
+            ((place, count),) = part.pieces
+            yield _part(begin + place, count, part.header)
         begin += end
 
 
@@ -145,25 +154,24 @@ def _first_unpacked(file: IO[bytes], length: int) -> tuple[list[Part], int]:
     """The parts of the first of joined files, and where the next one begins."""
     stated = sizes(file)
     if stated is None:
-        return [Part(0, length)], length
-    if stated.announced is None:  # nothing tells its end
+        return [_part(0, length)], length
+    if stated.announced is None or stated.header or stated.announced > stated.present:
+        # Nothing tells its end, or what does is wrong.
         end = next(_found(file, WAV, stated.begin, length), length)
-        return [Part(0, end)], end
-    if stated.header:
-        return [Part(0, length)], length
+        return [_part(0, end)], end
     end = stated.begin + stated.present
     if is_beginning(file, end):
-        return [Part(0, end)], end
+        return [_part(0, end)], end
     file.seek(0)
     layout = layout_of(file.read(4))
     parts: list[Part] = []
     header = b""
     for chunk in chunks(file, layout, end + (-end) % layout.align, length) if layout else ():
         if is_beginning(file, chunk.place):
-            return parts or [Part(0, chunk.place)], chunk.place
+            return parts or [_part(0, chunk.place)], chunk.place
         if layout and chunk.name == layout.sound and chunk.begin <= length:
-            parts = parts or [Part(0, chunk.place)]
+            parts = parts or [_part(0, chunk.place)]
             header = header or sound_header(file, layout)
             if size := min(chunk.end, length) - chunk.begin:
-                parts.append(Part(chunk.begin, size, header))
-    return parts or [Part(0, length)], length
+                parts.append(_part(chunk.begin, size, header))
+    return parts or [_part(0, length)], length

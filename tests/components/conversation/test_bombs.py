@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from components.base import InputError
 from components.conversation import SAMPLE_RATE, listen
 from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
@@ -68,3 +69,14 @@ def test_the_quick_way_leaves_what_is_odd_to_the_thread(more: bytes) -> None:
     began = time.process_time()
     assert plain_wav(file) is None
     assert time.process_time() - began < 0.01
+
+
+def test_millions_of_boxes_and_tags_are_refused_at_once() -> None:
+    boxes = packed("m4a", [beeps(1)]) + b"\0\0\0\x08free" * 2_500_000
+    mp3 = packed("mp3", [beeps(1)], options={"id3v2_version": "0", "write_xing": "0"})
+    tags, no_tags = (mp3 + b"ID3\4\0\0\0\0\0\0" * 1_000_000, mp3 + b"ID3\4\0\0\0\0\0\1" * 1_000_000)
+    for content, what in ((boxes, "boxes"), (tags, "tags"), (no_tags, "tags")):
+        began = time.process_time()
+        with pytest.raises(InputError, match=f"more than 100,000 {what}; export it again"):
+            is_longer_than(io.BytesIO(content), 60)
+        assert time.process_time() - began < 1
