@@ -19,7 +19,7 @@ from components.conversation.audio_headers import (
     sizes,
     sound_header,
 )
-from components.conversation.audio_tags import TAG, is_frame, leading_tag, stretches
+from components.conversation.audio_tags import TAG, is_frame, leading_tags, stretches
 from components.conversation.audio_views import Piece, view
 
 MAX_PARTS = 1_000
@@ -90,7 +90,7 @@ def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:
     elif layout_of(head) or head[:4] in (b".snd", b"dns."):
         yield from _unpacked(file, length)
     elif head[:3] == b"ID3" or is_frame(head):
-        tags = _found(file, TAG, max(leading_tag(head), 1), length)
+        tags = _found(file, TAG, max(leading_tags(file), 1), length)
         yield from (Part(tuple(pieces)) for pieces in stretches(file, tags, length))
     else:
         yield _part(0, length)

@@ -11,7 +11,7 @@ from components.base.errors import InputError
 from components.conversation.audio_views import Piece
 
 MAX_TAGS = 8
-"""At the end of some sound."""
+"""At one end of some sound."""
 
 MAX_TAGS_WITHIN = 100_000
 """In a file: one in each stretch of a second, for a day."""
@@ -35,6 +35,18 @@ def leading_tag(head: bytes) -> int:
     for byte in head[6:10]:
         size = size << 7 | byte & 0x7F
     return TAG_BYTES + size + TAG_BYTES * (head[5] >> 4 & 1)  # the last: a footer
+
+
+def leading_tags(file: IO[bytes]) -> int:
+    """How long the tags are with which a file begins."""
+    end = 0
+    for _ in range(MAX_TAGS):
+        file.seek(end)
+        tag = leading_tag(file.read(TAG_BYTES))
+        if not tag:
+            break
+        end += tag
+    return end
 
 
 def is_frame(head: bytes) -> bool:

@@ -171,6 +171,7 @@ def test_joined_mp3s_with_tags(version: int) -> None:
         bare = {"id3v2_version": "0", "write_xing": count}
         content = id3(version) + packed("mp3", [SOUND], options=bare)
         assert heard(content * 2) == ([0, 1, 2, 3, 4, 5], "")
+        assert heard((id3(4) + content) * 2) == ([0, 1, 2, 3, 4, 5], "")
 
 
 def test_a_tag_that_would_hide_sound_is_none() -> None:
