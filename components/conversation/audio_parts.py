@@ -24,6 +24,9 @@ from components.conversation.audio_views import Piece, view
 
 MAX_PARTS = 1_000
 
+MAX_KINDS = 10
+"""Times that a file may go on in another format."""
+
 MAX_BOXES = 100_000
 """Of an MP4, one in the other not counted; live recordings have some for each second."""
 
@@ -44,6 +47,9 @@ MARKS = {
 """How recordings begin, by their first bytes; long enough to stand in no sound by chance."""
 
 WAV = re.compile(rb"RIFF.{4}WAVEfmt ", re.DOTALL)
+FILM = re.compile(rb"ftyp(?:M4A |mp4[12]|isom|iso[2-9]|3g[p2].|qt  )")
+TAGGED = re.compile(rb"ID3[\3\4]\0.[\0-\x7f]{4}[A-Z][A-Z0-9]{3}", re.DOTALL)
+OGG = re.compile(rb"OggS\0\x02\0{8}")
 LONGEST = 64  # bytes of what these find
 
 
@@ -71,15 +77,43 @@ def find_parts(file: IO[bytes]) -> tuple[Part, ...]:
     Raises:
         InputError: they are too many.
     """
-    length = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    head = file.read(12)
     parts: list[Part] = []
-    for part in _parts(file, head, length):
+    for part in _all_parts(file, file.seek(0, os.SEEK_END)):
         parts.append(part)
         if len(parts) > MAX_PARTS:
             raise InputError(f"the file joins more than {MAX_PARTS:,} recordings; split it")
     return tuple(parts)
+
+
+def _all_parts(file: IO[bytes], length: int) -> Iterator[Part]:
+    """The recordings of one kind after the other."""
+    begin = 0
+    for _ in range(MAX_KINDS):
+        rest = _part(begin, length - begin).of(file)
+        rest.seek(0)
+        head = rest.read(12)
+        count = _first_kind(rest, head, length - begin)
+        for part in _parts(_part(0, count).of(rest), head, count):
+            yield Part(tuple((begin + place, n) for place, n in part.pieces), part.header)
+        begin += count
+        if begin >= length:
+            return
+    raise InputError(f"the file changes its format more than {MAX_KINDS - 1} times; split it")
+
+
+def _first_kind(file: IO[bytes], head: bytes, length: int) -> int:
+    """Where another format begins behind frames that nothing but their own headers bounds."""
+    if head[:4] == b"fLaC":
+        others, begin = (WAV, OGG, TAGGED), 1
+    elif head[:3] == b"ID3" or is_frame(head):
+        others, begin = (WAV, OGG, MARKS[b"fLaC"]), max(leading_tags(file), 1)
+        file.seek(begin if begin > 1 else 0)
+        if not is_frame(file.read(2)):
+            return length
+    else:
+        return length
+    film = next(_found(file, FILM, begin + 4, length), length + 4) - 4  # behind its box's size
+    return min(film, *(next(_found(file, other, begin, length), length) for other in others))
 
 
 def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:

@@ -57,6 +57,17 @@ def test_each_with_its_own_rate_channels_and_damage() -> None:
     assert not is_longer_than(io.BytesIO(WAV + WAV[:44]), 4)
 
 
+@pytest.mark.parametrize("second", ["WAV", "FLAC", "m4a", "opus", "mp3"])
+@pytest.mark.parametrize("first", ["FLAC", "mp3", "aac"])
+def test_recordings_of_two_formats(first: str, second: str) -> None:
+    assert heard(of(first) + of(second)) == ([0, 1, 2, 3, 4, 5], "")
+
+
+def test_a_file_of_many_formats_is_refused() -> None:
+    with pytest.raises(InputError, match="changes its format more than 9 times; split it"):
+        listen(io.BytesIO((of("FLAC") + of("mp3")) * 10))
+
+
 def test_wavs_of_a_pipe_do_not_know_where_they_end() -> None:
     piped = WAV[:4] + b"\xff" * 4 + WAV[8:40] + b"\xff" * 4 + WAV[44:]
     assert heard(piped * 2) == ([0, 1, 2, 3, 4, 5], "")
@@ -136,7 +147,7 @@ def id3(version: int) -> bytes:
 
 def frames(content: bytes) -> list[bytes]:
     """The frames of an MP3 or AAC without tags."""
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         found = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
     if content[1] & 6:
         return found
