@@ -8,7 +8,6 @@ believe the header, so a size that is too small is corrected here before they se
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import IO, Literal
 
 from components.conversation.audio_views import view
@@ -16,17 +15,8 @@ from components.conversation.audio_views import view
 MAX_CHUNKS = 1_000
 """A file with more is not walked to its end."""
 
-MAX_PLAIN = 8
-"""Chunks of a WAV in which nothing is odd."""
-
 MAX_HEADER = 1 << 24
 """Bytes before the sound; a longer header is not corrected."""
-
-FORMS = (b"fmt ", b"COMM", b"desc")
-"""Chunks that say in which form the sound is: WAV's and W64's, AIFF's, CAF's."""
-
-MAX_FORM = 1_024
-"""Bytes of such a chunk that are read."""
 
 DS64 = b"ds64" + (28).to_bytes(4, "little") + bytes(28)
 """RF64's chunk of sizes (EBU Tech 3306): of the file, of the sound, and of samples."""
@@ -140,56 +130,29 @@ def sizes(file: IO[bytes]) -> Sizes | None:
     return None
 
 
-def sound_header(file: IO[bytes], layout: Layout) -> bytes:
-    """A header for any chunk of a file's sound: in which form it is, and that its end is unknown.
+def sound_header(file: IO[bytes], size: int) -> bytes:
+    """What stands before the first chunk of sound, its name and size included.
 
-    It is short, whatever else the file has before its sound.
+    Args:
+        file: has such a chunk.
+        size: of the sound behind it, in bytes.
     """
-
-    def content(begin: int, end: int) -> bytes:
-        file.seek(begin)
-        return file.read(min(end - begin, MAX_FORM))
-
-    length = file.seek(0, os.SEEK_END)
-    header = content(0, layout.first)
-    if header[:4] in (b"RF64", b"BW64"):  # their sizes stand in a chunk that is left out
-        header = b"RIFF" + header[4:]
-    for chunk in chunks(file, layout, layout.first, length):
-        name = content(chunk.place, chunk.field)
-        if chunk.name == layout.sound:
-            return header + name + b"\xff" * layout.size_bytes
-        if chunk.name in FORMS:
-            whole = bytearray(content(chunk.place, chunk.end + (-chunk.end) % layout.align))
-            if chunk.name == b"COMM":  # AIFF counts its samples a second time
-                at = chunk.begin + 2 - chunk.place
-                whole[at : at + 4] = b"\x7f" + b"\xff" * 3
-            header += whole
-    return header
-
-
-def has_one_sound(file: IO[bytes]) -> bool:
-    """Whether a WAV is made of a few chunks up to its end, of which one is sound."""
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
-    if file.read(4) != b"RIFF":
-        return False
-    layout = LAYOUTS[b"RIFF"]
-    found = list(islice(chunks(file, layout, layout.first, length), MAX_PLAIN + 1))
-    names = [chunk.name for chunk in found]
-    return (
-        0 < len(found) <= MAX_PLAIN
-        and names.count(layout.sound) == 1
-        and not any(name in _FORMS for name in names)
-        and all(name.isascii() and name.decode("ascii").isprintable() for name in names)
-        and 0 <= length - found[-1].end < layout.id_bytes + layout.size_bytes
-    )
+    layout = LAYOUTS[file.read(4)]
+    before: dict[bytes, Chunk] = {}
+    for chunk in chunks(file, layout, layout.first, length):
+        if chunk.name == layout.sound:
+            return _header(file, layout, chunk, before, size)
+        before[chunk.name] = chunk
+    raise ValueError("the file has no chunk of sound")
 
 
 def corrected(file: IO[bytes], header_sizes: Sizes) -> IO[bytes]:
     """The file as it reads with its header corrected; the file itself stays as it is."""
     if not header_sizes.header:
         return file
-    return view(file, [(header_sizes.begin, header_sizes.present)], header_sizes.header)
+    return view(file, header_sizes.begin, header_sizes.present, header_sizes.header)
 
 
 def _au_sizes(file: IO[bytes], length: int, order: Literal["little", "big"]) -> Sizes:

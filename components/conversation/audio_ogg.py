@@ -81,7 +81,7 @@ def read_links(file: IO[bytes]) -> list[Link]:
 
 def link_of(file: IO[bytes], link: Link) -> IO[bytes]:
     """The link as a file of its own."""
-    return view(file, [(link.begin, link.end - link.begin)])
+    return view(file, link.begin, link.end - link.begin)
 
 
 def _pages(file: IO[bytes]) -> Iterator[_Page]:

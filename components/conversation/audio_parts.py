@@ -19,16 +19,10 @@ from components.conversation.audio_headers import (
     sizes,
     sound_header,
 )
-from components.conversation.audio_tags import TAG, is_frame, leading_tags, stretches
-from components.conversation.audio_views import Piece, view
+from components.conversation.audio_tags import leading_tag, without_tags
+from components.conversation.audio_views import view
 
 MAX_PARTS = 1_000
-
-MAX_KINDS = 10
-"""Times that a file may go on in another format."""
-
-MAX_BOXES = 100_000
-"""Of an MP4, one in the other not counted; live recordings have some for each second."""
 
 PIECE = 1 << 20  # bytes searched at once
 
@@ -47,9 +41,7 @@ MARKS = {
 """How recordings begin, by their first bytes; long enough to stand in no sound by chance."""
 
 WAV = re.compile(rb"RIFF.{4}WAVEfmt ", re.DOTALL)
-FILM = re.compile(rb"ftyp(?:M4A |mp4[12]|isom|iso[2-9]|3g[p2].|qt  )")
 TAGGED = re.compile(rb"ID3[\3\4]\0.[\0-\x7f]{4}[A-Z][A-Z0-9]{3}", re.DOTALL)
-OGG = re.compile(rb"OggS\0\x02\0{8}")
 LONGEST = 64  # bytes of what these find
 
 
@@ -58,17 +50,18 @@ class Part:
     """One recording in a file.
 
     Attributes:
-        pieces: its bytes in the file.
+        begin, length: of its bytes.
         header: what should stand before them, where the format tells it only once.
     """
 
-    pieces: tuple[Piece, ...]
+    begin: int
+    length: int
     header: bytes = b""
 
     def of(self, file: IO[bytes]) -> IO[bytes]:
         """It as a file of its own."""
-        whole = self.pieces == ((0, file.seek(0, os.SEEK_END)),) and not self.header
-        return file if whole else view(file, self.pieces, self.header)
+        whole = not self.begin and self.length == file.seek(0, os.SEEK_END)
+        return file if whole else view(file, self.begin, self.length, self.header)
 
 
 def find_parts(file: IO[bytes]) -> tuple[Part, ...]:
@@ -77,43 +70,15 @@ def find_parts(file: IO[bytes]) -> tuple[Part, ...]:
     Raises:
         InputError: they are too many.
     """
+    length = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
     parts: list[Part] = []
-    for part in _all_parts(file, file.seek(0, os.SEEK_END)):
+    for part in _parts(file, head, length):
         parts.append(part)
         if len(parts) > MAX_PARTS:
             raise InputError(f"the file joins more than {MAX_PARTS:,} recordings; split it")
     return tuple(parts)
-
-
-def _all_parts(file: IO[bytes], length: int) -> Iterator[Part]:
-    """The recordings of one kind after the other."""
-    begin = 0
-    for _ in range(MAX_KINDS):
-        rest = _part(begin, length - begin).of(file)
-        rest.seek(0)
-        head = rest.read(12)
-        count = _first_kind(rest, head, length - begin)
-        for part in _parts(_part(0, count).of(rest), head, count):
-            yield Part(tuple((begin + place, n) for place, n in part.pieces), part.header)
-        begin += count
-        if begin >= length:
-            return
-    raise InputError(f"the file changes its format more than {MAX_KINDS - 1} times; split it")
-
-
-def _first_kind(file: IO[bytes], head: bytes, length: int) -> int:
-    """Where another format begins behind frames that nothing but their own headers bounds."""
-    if head[:4] == b"fLaC":
-        others, begin = (WAV, OGG, TAGGED), 1
-    elif head[:3] == b"ID3" or is_frame(head):
-        others, begin = (WAV, OGG, MARKS[b"fLaC"]), max(leading_tags(file), 1)
-        file.seek(begin if begin > 1 else 0)
-        if not is_frame(file.read(2)):
-            return length
-    else:
-        return length
-    film = next(_found(file, FILM, begin + 4, length), length + 4) - 4  # behind its box's size
-    return min(film, *(next(_found(file, other, begin, length), length) for other in others))
 
 
 def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:
@@ -123,23 +88,19 @@ def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:
         yield from _between(_films(file, length), length)
     elif layout_of(head) or head[:4] in (b".snd", b"dns."):
         yield from _unpacked(file, length)
-    elif head[:3] == b"ID3" or is_frame(head):
-        tags = _found(file, TAG, max(leading_tags(file), 1), length)
-        yield from (Part(tuple(pieces)) for pieces in stretches(file, tags, length))
+    elif head[:3] == b"ID3" or (head[:1] == b"\xff" and head[1:2] >= b"\xe0"):
+        for part in _between(_found(file, TAGGED, leading_tag(head) + 1, length), length):
+            yield Part(part.begin, without_tags(file, part.begin, part.length))
     else:
-        yield _part(0, length)
-
-
-def _part(begin: int, length: int, header: bytes = b"") -> Part:
-    return Part(((begin, length),), header)
+        yield Part(0, length)
 
 
 def _between(places: Iterator[int], length: int) -> Iterator[Part]:
     begin = 0
     for place in places:
-        yield _part(begin, place - begin)
+        yield Part(begin, place - begin)
         begin = place
-    yield _part(begin, length - begin)
+    yield Part(begin, length - begin)
 
 
 def _found(file: IO[bytes], mark: re.Pattern[bytes], begin: int, end: int) -> Iterator[int]:
@@ -155,11 +116,8 @@ def _found(file: IO[bytes], mark: re.Pattern[bytes], begin: int, end: int) -> It
 
 def _films(file: IO[bytes], length: int) -> Iterator[int]:
     """Where an MP4 begins anew (ISO 14496-12): its boxes are walked."""
-    place = count = 0
+    place = 0
     while place < length:
-        count += 1
-        if count > MAX_BOXES:
-            raise InputError(f"the file has more than {MAX_BOXES:,} boxes; export it again")
         file.seek(place)
         box = file.read(16)
         size = int.from_bytes(box[:4], "big")
@@ -176,11 +134,10 @@ def _unpacked(file: IO[bytes], length: int) -> Iterator[Part]:
     """Joined files, and sound that a file holds in several chunks."""
     begin = 0
     while begin < length:
-        rest = _part(begin, length - begin).of(file)
+        rest = Part(begin, length - begin).of(file)
         parts, end = _first_unpacked(rest, length - begin)
         for part in parts:
-            ((place, count),) = part.pieces
-            yield _part(begin + place, count, part.header)
+            yield Part(begin + part.begin, part.length, part.header)
         begin += end
 
 
@@ -188,24 +145,23 @@ def _first_unpacked(file: IO[bytes], length: int) -> tuple[list[Part], int]:
     """The parts of the first of joined files, and where the next one begins."""
     stated = sizes(file)
     if stated is None:
-        return [_part(0, length)], length
-    if stated.announced is None or stated.header or stated.announced > stated.present:
-        # Nothing tells its end, or what does is wrong.
+        return [Part(0, length)], length
+    if stated.announced is None:  # nothing tells its end
         end = next(_found(file, WAV, stated.begin, length), length)
-        return [_part(0, end)], end
+        return [Part(0, end)], end
+    if stated.header:
+        return [Part(0, length)], length
     end = stated.begin + stated.present
     if is_beginning(file, end):
-        return [_part(0, end)], end
+        return [Part(0, end)], end
     file.seek(0)
     layout = layout_of(file.read(4))
     parts: list[Part] = []
-    header = b""
     for chunk in chunks(file, layout, end + (-end) % layout.align, length) if layout else ():
         if is_beginning(file, chunk.place):
-            return parts or [_part(0, chunk.place)], chunk.place
-        if layout and chunk.name == layout.sound and chunk.begin <= length:
-            parts = parts or [_part(0, chunk.place)]
-            header = header or sound_header(file, layout)
-            if size := min(chunk.end, length) - chunk.begin:
-                parts.append(_part(chunk.begin, size, header))
-    return parts or [_part(0, length)], length
+            return parts or [Part(0, chunk.place)], chunk.place
+        if layout and chunk.name == layout.sound and chunk.begin < length:
+            size = min(chunk.end, length) - chunk.begin
+            parts = parts or [Part(0, chunk.place)]
+            parts.append(Part(chunk.begin, size, sound_header(file, size)))
+    return parts or [Part(0, length)], length

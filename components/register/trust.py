@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from components.base import InputError, migrated
 from components.config import Settings
+from components.config.cluster import TEMPORARY_HOME
 from components.register.connection import MODEL, all_versions, faults, with_retries
 from components.register.files import version_verdict
 from components.register.keys import (
@@ -119,11 +120,17 @@ def signing_key(client: "MlflowClient", settings: Settings) -> "Ed25519PrivateKe
     """The key that this machine signs with; it is made when there is none.
 
     Raises:
-        InputError: the key that there is cannot be used.
+        InputError: the key that there is cannot be used, or one that was made here would be lost.
     """
     keys_here(client, settings)
     key = private_key(settings)
     if key is None:
+        if settings.home == Path(TEMPORARY_HOME):
+            raise InputError(
+                "there is no signing key, and one that is made in this pod would be lost with it; "
+                "put one into a secret and hand it to the steps as MOODLINE_SIGNING_KEY "
+                "(cluster.secrets)"
+            )
         return make_key(signing_folder(settings))
     if not settings.signing_key:
         keep_public(signing_folder(settings), key.public_key())

@@ -55,11 +55,12 @@ def submit(
 
     Raises:
         InputError: no host, a host that refuses, is no Kubeflow Pipelines or too old a one, a wrong
-            schedule.
+            schedule, or nothing that signs what is registered.
         Unavailable: the host does not answer, or fails itself (500 and above).
         Refused: the run that was waited for failed.
     """
     schedule = None if cron is None else _six_fields(cron)
+    _check_signing(profile)
     with kfp_client(settings) as (client, kfp):
         pipeline, version, name = _upload(client, profile)
         namespace = settings.kfp_namespace or profile.cluster.namespace or None
@@ -80,6 +81,17 @@ def submit(
         run_id = client.run_pipeline(**job).run_id
         url = f"{site}/runs/details/{run_id}"
         return Submitted(name, run_id, url, kfp, _await_end(client, run_id, url) if wait else "")
+
+
+def _check_signing(profile: Profile) -> None:
+    """Refuse a run whose last step would have no key, before hours of the others."""
+    cluster, variable = profile.cluster, "MOODLINE_SIGNING_KEY"
+    handed = {name for secret in cluster.secrets for name in secret.env.values()}
+    if cluster.volume is None and variable not in {*handed, *cluster.env}:
+        raise InputError(
+            f"profile {profile.name}: nothing signs what is registered: without a volume a key that"
+            f" a step makes is lost with its pod; hand {variable} to the steps (cluster.secrets)"
+        )
 
 
 def _upload(client: "Client", profile: Profile) -> tuple[str, str, str]:

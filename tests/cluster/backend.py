@@ -118,6 +118,9 @@ class _Steps:
         attempts = 1 + int(task.get("retryPolicy", {}).get("maxRetryCount", 0))
         for _ in range(attempts):  # Argo waits between them
             result = backend.launcher.launch(component, container, executor_input, pod)
+            if result.ended:  # shown by make test-cluster
+                ended = result.ended
+                print(f"{name:20} {ended.seconds:6.1f} s {ended.peak >> 20:5} MB {result.error}")
             self.run.results[name] = result
             if not result.error:
                 break

@@ -2,16 +2,17 @@
 
 import logging
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from components.config import Profile, load_profile
+from components.register.keys import PRIVATE, make_key
 from pipelines.definitions.compiled import compile_pipeline
 from tests.cluster.backend import Backend, Run
 from tests.cluster.forward import Service
@@ -21,7 +22,10 @@ from tests.cluster.pods import USER, Namespaces
 from tests.components.register.stores import BUCKET, MlflowServer, simulated_s3
 
 MLFLOW = "mlflow.moodline"
+STORE = "store"  # with a point in it moto takes the first part for a bucket
 CLAIM, MOUNT = "moodline", "/moodline"
+MODELS = "/opt/moodline/models"
+VOLUME = {"claim": CLAIM, "mount": MOUNT}
 
 
 @dataclass
@@ -31,10 +35,10 @@ class Cluster:
     Attributes:
         folder: where it lies on this machine.
         backend: Kubeflow Pipelines.
-        store: KFP's bucket, in a simulated S3.
+        store: a bucket in a simulated S3: KFP's, MLflow's, and that of the corpora.
         mlflow: its server, whose artifacts lie in the same store.
         services: what the pods reach.
-        volume: of the claim `moodline`, owned by the pods' user.
+        volume: an empty one, of the claim `moodline`, owned by the pods' user.
     """
 
     folder: Path
@@ -44,19 +48,21 @@ class Cluster:
     services: dict[str, Service]
     volume: Path
 
-    def profile(self, base: str | Path = "demo", **cluster: Any) -> Profile:
-        """A profile for this cluster: the volume, and MLflow's address."""
+    def profile(self, **cluster: Any) -> Profile:
+        """The demo's profile for this cluster: where its servers are, and no volume."""
+        secrets = self.backend.secrets.items()
         settings = {
-            "volume": {"claim": CLAIM, "mount": MOUNT},
+            "secrets": [{"name": n, "env": {key: key for key in keys}} for n, keys in secrets],
             "env": {
                 "MOODLINE_MLFLOW_URI": f"http://{MLFLOW}:5000",
-                "MOODLINE_MODELS": f"{MOUNT}/models",
+                "AWS_ENDPOINT_URL_S3": f"http://{STORE}:9000",
+                "MOODLINE_MODELS": MODELS,
                 "HF_HUB_OFFLINE": "1",
                 "TRANSFORMERS_OFFLINE": "1",
             },
         }
-        profile = load_profile(str(base)).model_dump(mode="json")
-        return Profile.model_validate(profile | {"cluster": settings | cluster})
+        demo = load_profile("demo").model_dump(mode="json")
+        return Profile.model_validate(demo | {"cluster": settings | cluster})
 
     def run(self, pipeline: str, profile: Profile, **arguments: Any) -> Run:
         """Compile a pipeline and run it to its end."""
@@ -67,7 +73,7 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iterator[Cluster]:
-    """An empty cluster; its volume holds the prepared speech models."""
+    """An empty cluster; the prepared speech models are in its images."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # of the simulator, a line a request
     # pytest's folders are closed to other users.
     with tempfile.TemporaryDirectory(prefix="moodline-cluster-") as name, simulated_s3() as s3:
@@ -75,7 +81,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iter
         folder.chmod(0o755)
         (folder / "services").mkdir()
         volume = folder / "volume"
-        shutil.copytree(models_home, volume / "models", copy_function=_link)
+        volume.mkdir()
         give(volume)
         # The names of both servers, as the pods have them, besides those that MLflow allows itself.
         names = {"MLFLOW_SERVER_ALLOWED_HOSTS": f"{MLFLOW}:5000,127.0.0.1:*"}
@@ -84,14 +90,24 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iter
             folder, database, f"s3://{BUCKET}/mlflow", {**s3.environment, **names}
         )
         mlflow.start()
+        address = urlsplit(s3.environment["MLFLOW_S3_ENDPOINT_URL"])
+        servers = {
+            "mlflow": (MLFLOW, 5000, mlflow.port),
+            "store": (STORE, 9000, address.port or 0),
+        }
         services = {
-            "mlflow": Service(MLFLOW, 5000, ("127.0.0.1", mlflow.port), folder / "services")
+            name: Service(host, port, ("127.0.0.1", real), folder / "services")
+            for name, (host, port, real) in servers.items()
         }
         store = ObjectStore(s3.environment, BUCKET)
-        pods = Namespaces(folder / "pods", list(services.values()))
+        image = {MODELS: models_home.resolve()}
+        pods = Namespaces(folder / "pods", list(services.values()), image)
         pods.check()
         launcher = Launcher(store, pods, folder / "scratch")
-        backend = Backend(launcher, {CLAIM: volume}, {})
+        make_key(folder / "signing")
+        signing = {"MOODLINE_SIGNING_KEY": (folder / "signing" / PRIVATE).read_text()}
+        keys = {n: v for n, v in s3.environment.items() if n.startswith("AWS_")}
+        backend = Backend(launcher, {CLAIM: volume}, {"store": keys, "signing": signing})
         try:
             yield Cluster(folder, backend, store, mlflow, services, volume)
         finally:
@@ -105,10 +121,3 @@ def give(folder: Path) -> None:
     if os.geteuid() == 0:
         for path in (folder, *folder.rglob("*")):
             os.chown(path, USER, USER, follow_symlinks=False)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)

@@ -57,11 +57,13 @@ class Ended:
         status: its exit status; 137 where it was killed for its memory.
         log: what it printed.
         peak: of its memory, in bytes.
+        seconds: how long it ran.
     """
 
     status: int
     log: str
     peak: int
+    seconds: float
 
     @property
     def killed(self) -> bool:
@@ -94,10 +96,13 @@ class Namespaces:
     Args:
         folder: for sockets and what goes with a pod.
         services: that every pod reaches.
+        image: folders of the image besides its code, by their place in it.
     """
 
-    def __init__(self, folder: Path, services: Sequence[Service]) -> None:
-        self.services = tuple(services)
+    def __init__(
+        self, folder: Path, services: Sequence[Service], image: Mapping[str, Path]
+    ) -> None:
+        self.services, self.image = tuple(services), dict(image)
         self._etc = folder / "etc"
         self._etc.mkdir(parents=True)
         addresses = {s.name: f"127.0.1.{i}" for i, s in enumerate(self.services, 1)}
@@ -129,8 +134,8 @@ class Namespaces:
             process = subprocess.Popen(
                 self._command(pod, scratch), stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
-        peak, over = 0, False
-        end = None if self.lives is None else time.monotonic() + self.lives
+        began, peak, over = time.monotonic(), 0, False
+        end = None if self.lives is None else began + self.lives
         self.lives = None
         while process.poll() is None:
             peak = max(peak, memory(process.pid))
@@ -139,7 +144,8 @@ class Namespaces:
                 process.kill()
             time.sleep(0.05)
         status = 137 if over else process.returncode
-        return Ended(status, log.read_text(errors="replace"), peak)
+        seconds = time.monotonic() - began
+        return Ended(status, log.read_text(errors="replace"), peak, seconds)
 
     def _command(self, pod: Pod, scratch: Path) -> list[str]:
         python = Path(sys.prefix)
@@ -150,6 +156,7 @@ class Namespaces:
             sys.base_prefix: Path(sys.base_prefix),
             "/bench/forward.py": Path(__file__).with_name("forward.py"),
         }
+        read_only |= self.image
         code = ("components", "pipelines", "serving", "requirements.lock")
         read_only |= {f"/app/{name}": ROOT / name for name in code}
         read_only |= {f"/run/services/{s.socket.name}": s.socket for s in self.services}

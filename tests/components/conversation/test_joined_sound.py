@@ -1,14 +1,11 @@
 """Files that hold more than one recording, and how files end: cut, with tags, with padding."""
 
 import io
-import itertools
 import wave
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
-import soundfile
 
 from components.base import InputError
 from components.conversation import SAMPLE_RATE, listen, measure, read_audio
@@ -57,17 +54,6 @@ def test_each_with_its_own_rate_channels_and_damage() -> None:
     assert not is_longer_than(io.BytesIO(WAV + WAV[:44]), 4)
 
 
-@pytest.mark.parametrize("second", ["WAV", "FLAC", "m4a", "opus", "mp3"])
-@pytest.mark.parametrize("first", ["FLAC", "mp3", "aac"])
-def test_recordings_of_two_formats(first: str, second: str) -> None:
-    assert heard(of(first) + of(second)) == ([0, 1, 2, 3, 4, 5], "")
-
-
-def test_a_file_of_many_formats_is_refused() -> None:
-    with pytest.raises(InputError, match="changes its format more than 9 times; split it"):
-        listen(io.BytesIO((of("FLAC") + of("mp3")) * 10))
-
-
 def test_wavs_of_a_pipe_do_not_know_where_they_end() -> None:
     piped = WAV[:4] + b"\xff" * 4 + WAV[8:40] + b"\xff" * 4 + WAV[44:]
     assert heard(piped * 2) == ([0, 1, 2, 3, 4, 5], "")
@@ -79,13 +65,6 @@ def test_sound_in_several_chunks() -> None:
     for content in (WAV + more, WAV + note + more + note, aiff + aiff[aiff.index(b"SSND") :]):
         assert heard(content) == ([0, 1, 2, 3, 4, 5], "")
     assert heard(WAV + note + more + WAV)[0] == list(range(9))
-    empty = b"data\0\0\0\0"
-    for content in (WAV + empty, WAV + empty + note):
-        assert heard(content) == ([0, 1, 2], "")
-    long = WAV[:12] + b"LIST" + (9_000).to_bytes(4, "little") + bytes(9_000) + WAV[12:]
-    for form in (aiff, unpacked(SOUND, "W64"), unpacked(SOUND, "CAF"), long):
-        sound = form.index(b"SSND" if form is aiff else b"data")
-        assert heard(form + form[sound:]) == ([0, 1, 2, 3, 4, 5], "")
     assert plain_wav(io.BytesIO(WAV + more)) is None
     assert plain_wav(io.BytesIO(WAV * 2)) is None
 
@@ -137,70 +116,6 @@ def test_a_tag_that_holds_a_tag_is_one_part() -> None:
     content = outer + packed("mp3", [SOUND], options={"id3v2_version": "0"})
     assert len(find_parts(io.BytesIO(content))) == 1
     assert heard(content) == ([0, 1, 2], "")
-
-
-def id3(version: int) -> bytes:
-    """A tag as segments of a live stream have it."""
-    frame = b"TT2\0\0\5abcde" if version == 2 else b"PRIV\0\0\0\5\0\0abcde"
-    return b"ID3" + bytes((version, 0, 0, 0, 0, 0, len(frame))) + frame
-
-
-def frames(content: bytes) -> list[bytes]:
-    """The frames of an MP3 or AAC without tags."""
-    with av.open(io.BytesIO(content), "r") as container:
-        found = [bytes(packet) for packet in container.demux(audio=0) if packet.size]
-    if content[1] & 6:
-        return found
-    starts, place = [0], 0  # AAC's packets come without the frame's header
-    while place < len(content):
-        place += (int.from_bytes(content[place + 3 : place + 6], "big") >> 5) & 0x1FFF
-        starts.append(place)
-    return [content[a:b] for a, b in itertools.pairwise(starts)]
-
-
-@pytest.mark.parametrize("version", [2, 3, 4])
-@pytest.mark.parametrize("form", ["mp3", "aac"])
-def test_tags_between_frames_are_no_end_of_the_stream(form: str, version: int) -> None:
-    bare = {"id3v2_version": "0", "write_xing": "0"} if form == "mp3" else {}
-    content = packed(form, [SOUND], options=bare)
-    pieces, tag = frames(content), id3(version)
-    assert b"".join(pieces) == content
-    plain = listen(io.BytesIO(content)).samples
-    for count in (1, 10):
-        segments = [b"".join(pieces[i : i + count]) for i in range(0, len(pieces), count)]
-        sound = listen(io.BytesIO(b"".join(tag + segment for segment in segments)))
-        assert sound.notes == ()
-        np.testing.assert_array_equal(sound.samples, plain)
-    many = io.BytesIO(b"".join(tag + piece for piece in pieces) * 10)
-    assert len(find_parts(many)) == 1
-    assert listen(many).notes == ()
-
-
-@pytest.mark.parametrize("version", [2, 3, 4])
-def test_joined_mp3s_with_tags(version: int) -> None:
-    for count in ("0", "1"):
-        bare = {"id3v2_version": "0", "write_xing": count}
-        content = id3(version) + packed("mp3", [SOUND], options=bare)
-        assert heard(content * 2) == ([0, 1, 2, 3, 4, 5], "")
-        assert heard((id3(4) + content) * 2) == ([0, 1, 2, 3, 4, 5], "")
-
-
-def test_a_tag_that_would_hide_sound_is_none() -> None:
-    content = packed("mp3", [SOUND], options={"id3v2_version": "0", "write_xing": "0"})
-    middle = len(content) // 2
-    times, notes = heard(content[:middle] + b"ID3\4\0\0\0\0\x40\0" + content[middle:])
-    assert times == [0, 1, 2]
-    assert "is damaged: sound is lost" in notes
-
-
-def test_wavs_behind_one_whose_header_is_wrong() -> None:
-    slow = io.BytesIO()
-    soundfile.write(slow, SOUND[::2], 8_000, format="WAV", subtype="PCM_16")
-    times, notes = heard(WAV[: 44 + 32_000] + slow.getvalue())
-    assert times == [0, 1, 2, 3]
-    assert notes == "in part 1 is cut: its header announces 3.00 s, and it holds 1.00 s"
-    assert heard(WAV[: 44 + 32_000] + WAV)[0] == [0, 1, 2, 3]
-    assert heard(WAV + bytes(512) + WAV) == ([0, 1, 2, 3, 4, 5], "")
 
 
 @pytest.mark.parametrize("lost", [1, 10, 50, 100, 189, 300, 1_000])

@@ -131,7 +131,7 @@ class TestHeadersThatLie:
         notes = b"LIST" + (2_000).to_bytes(4, "little") + bytes(range(250)) * 8
         for more in (notes, notes * 3, b"ID3" + bytes(4_000), bytes(30_000), b"TAG" + bytes(5_000)):
             assert len(listen(io.BytesIO(content + more)).samples) == len(SOUND)
-            assert plain_wav(io.BytesIO(content + more)) is None or more.startswith(b"LIST")
+            assert plain_wav(io.BytesIO(content + more)) is not None
 
     def test_the_quick_way_does_not_believe_either(self) -> None:
         content = bytearray(unpacked(SOUND))

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from components.base import InputError, file_digest, tree_digest
 from components.config import Settings
+from components.config.cluster import TEMPORARY_HOME
 from components.register import (
     download,
     history,
@@ -280,3 +281,13 @@ def test_tags_that_change_between_two_looks_bring_no_other_model(
     with pytest.raises(InputError, match="its files have digest"):
         download(forged, tmp_path / "fetched", settings)
     assert not (tmp_path / "fetched").exists()
+
+
+def test_a_pod_without_a_volume_makes_no_key_that_would_be_lost() -> None:
+    from mlflow import MlflowClient
+
+    server = "http://127.0.0.1:9"  # nothing is asked of it
+    settings = Settings(home=Path(TEMPORARY_HOME), mlflow_uri=server)
+    with pytest.raises(InputError, match=r"no signing key.*MOODLINE_SIGNING_KEY"):
+        signing_key(MlflowClient(server, server), settings)
+    assert not signing_folder(settings).exists()

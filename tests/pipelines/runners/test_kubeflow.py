@@ -12,6 +12,7 @@ import yaml
 
 from components.base import InputError, MoodlineError, Refused, Unavailable
 from components.config import ClusterSettings, Profile, Settings, load_profile
+from components.config.cluster import Secret
 from pipelines.cli.main import run as moodline
 from pipelines.runners import kfp_host, kubeflow
 from pipelines.runners.kubeflow import submit
@@ -20,7 +21,9 @@ from pipelines.runners.request import RetrainRequest
 sys.path.insert(0, str(Path(__file__).parent))
 from kfp_server import KfpServer
 
-DEMO = load_profile("demo")
+SIGNING = Secret(name="signing", env={"private.pem": "MOODLINE_SIGNING_KEY"})
+UNSIGNED = load_profile("demo")
+DEMO = UNSIGNED.model_copy(update={"cluster": ClusterSettings(secrets=(SIGNING,))})
 REQUEST = RetrainRequest(corpus=Path("/state/corpus"), promote=True)
 
 
@@ -43,7 +46,9 @@ def settings(server: KfpServer, **changes: Any) -> Settings:
 
 
 def test_a_run_of_a_new_version(server: KfpServer) -> None:
-    cluster = ClusterSettings(pipeline_root="s3://moodline/runs", service_account="runner")
+    cluster = ClusterSettings(
+        pipeline_root="s3://moodline/runs", service_account="runner", secrets=(SIGNING,)
+    )
     profile = DEMO.model_copy(update={"cluster": cluster})
     done = submit(profile, REQUEST, settings(server))
     (run,) = server.runs.values()
@@ -105,7 +110,8 @@ def test_the_command(
     tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("MOODLINE_KFP_TOKEN", "sesame")
-    mine = DEMO.model_dump(mode="json") | {"cluster": {"registry": "registry.example.com/team"}}
+    cluster = {"registry": "registry.example.com/team", "volume": {"claim": "moodline"}}
+    mine = DEMO.model_dump(mode="json") | {"cluster": cluster}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
     call = ["retrain", "--runner", "kubeflow", "--host", server.url, "--corpus", "/state/corpus"]
     call += ["--profile", str(tmp_path / "mine.yaml")]
@@ -281,3 +287,9 @@ def test_the_token_lies_where_kfp_s_own_client_looks_for_it() -> None:
 
     assert client.KF_PIPELINES_SA_TOKEN_ENV == kfp_host.TOKEN_VARIABLE
     assert client.KF_PIPELINES_SA_TOKEN_PATH == kfp_host.TOKEN_FILE
+
+
+def test_a_run_that_could_sign_nothing_is_refused(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path, kfp_host="http://127.0.0.1:9")
+    with pytest.raises(InputError, match="nothing signs what is registered: without a volume"):
+        submit(UNSIGNED, RetrainRequest(corpus=Path("/calls")), settings)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from components.base import DatabaseAwayError
-from components.config import Settings, load_profile
+from components.config import ClusterSettings, Settings, load_profile
+from components.config.cluster import Volume
 from components.conversation import FEEDBACK, Turn, read_manifest
 from components.traffic import (
     Correction,
@@ -105,7 +106,9 @@ def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
     server = KfpServer(token="sesame")
     settings = Settings.model_validate({"kfp_host": server.url, "kfp_token": "sesame"})
     usual = RetrainRequest(corpus=Path("/moodline/corpus"), actor="trigger")
-    run = start_on_kubeflow(CAUSE, 4, usual=usual, profile=load_profile("demo"), settings=settings)
+    volume = ClusterSettings(volume=Volume(claim="moodline"))
+    profile = load_profile("demo").model_copy(update={"cluster": volume})
+    run = start_on_kubeflow(CAUSE, 4, usual=usual, profile=profile, settings=settings)
     server.close()
     ((number, made),) = server.runs.items()
     assert run == f"{number} {server.url}/#/runs/details/{number}"
