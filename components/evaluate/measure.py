@@ -1,6 +1,6 @@
 """All numbers of one system's turns against a corpus' reference."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,7 @@ from components.scoring import (
     word_speaker_accuracy,
 )
 from components.scoring.intervals import Statistic
+from components.scoring.words import too_many_timed
 
 
 @dataclass(frozen=True)
@@ -170,17 +171,26 @@ def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
 
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:
+    """Of words; tcpWER is None, with a note why, where a recording has too many speakers for it."""
     by_name = turns_by_recording(turns)
     pairs = [([u.as_turn() for u in r.utterances], by_name.get(r.name, [])) for r in recordings]
     speakers = [word_speaker_accuracy(*pair) for pair in pairs]
     shares = np.array([[share.correct, share.total] for share in speakers])
     accuracy = sum(speakers, start=Share.zero()).to_json()
     accuracy["interval"] = _interval(shares, _quotient, seed)
-    errors = {
-        name: sum((count(*pair) for pair in pairs), start=WordErrors.zero()).to_json()
-        for name, count in (("wer", wer), ("tcpwer", tcpwer))
-    }
+    errors: dict[str, Any] = {"wer": _errors(wer, pairs)}
+    if why := next(filter(None, (too_many_timed(*pair) for pair in pairs)), ""):
+        errors |= {"tcpwer": None, "note": f"tcpWER is left out: {why}"}
+    else:
+        errors["tcpwer"] = _errors(tcpwer, pairs)
     return {**errors, "speaker_accuracy": accuracy}
+
+
+def _errors(
+    count: Callable[[Sequence[Turn], Sequence[Turn]], WordErrors],
+    pairs: Iterable[tuple[Sequence[Turn], Sequence[Turn]]],
+) -> dict[str, Any]:
+    return sum((count(*pair) for pair in pairs), start=WordErrors.zero()).to_json()
 
 
 def _quotient(counts: np.ndarray) -> np.ndarray:

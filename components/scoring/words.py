@@ -95,6 +95,16 @@ def _by_speaker(turns: Turns, numbers: dict[str, int]) -> list[list[int]]:
     ]
 
 
+def too_many_timed(reference: Turns, hypothesis: Turns) -> str:
+    """Why `tcpwer` does not take a recording; empty where it does."""
+    sides = [{t.speaker for t in turns if normalise(t.words)} for turns in (reference, hypothesis)]
+    speakers = max(map(len, sides))
+    if speakers <= TIMED_SPEAKERS:
+        return ""
+    name = (*reference, *hypothesis)[0].session_id
+    return f"recording {name} has {speakers:,} speakers; tcpWER takes at most {TIMED_SPEAKERS}"
+
+
 def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> WordErrors:
     """cpWER of one recording in which words pair only within `collar` seconds (meeteval).
 
@@ -103,14 +113,9 @@ def tcpwer(reference: Turns, hypothesis: Turns, collar: Seconds = COLLAR) -> Wor
     """
     from meeteval.wer.wer import time_constrained
 
+    if why := too_many_timed(reference, hypothesis):
+        raise InputError(f"{why}, so leave it out (cpWER takes more)")
     segments = _segments(reference), _segments(hypothesis)
-    speakers = max(len({segment["speaker"] for segment in side}) for side in segments)
-    if speakers > TIMED_SPEAKERS:
-        name = (*reference, *hypothesis)[0].session_id
-        raise InputError(
-            f"recording {name} has {speakers:,} speakers; tcpWER takes at most {TIMED_SPEAKERS},"
-            " so leave it out (cpWER takes more)"
-        )
     length, recognised = (sum(len(s["words"].split()) for s in side) for side in segments)
     if not length or not recognised:
         return WordErrors(length or recognised, length)

@@ -100,10 +100,11 @@ def _styles(results: Results) -> Table:
 
 def _others(results: Results) -> Table:
     """What the paper does not print, of every system."""
-    rows = []
+    rows, notes = [], []
     for system in results.systems.values():
         numbers = system.numbers
         words = numbers["words"]
+        notes += [words["note"]] if "note" in words else []
         rows.append(
             (
                 numbers["title"],
@@ -111,17 +112,25 @@ def _others(results: Results) -> Table:
                 _percent(numbers["accuracy"]["sd_folds"]),
                 f"{numbers['ece']:.3f}",
                 *(_percent(numbers["agreed"][key]) for key in ("eera", "seera")),
-                *(_percent(words[key]["rate"]) for key in WORD_ERRORS if key in words),
+                *(_percent((words.get(key) or {}).get("rate")) for key in WORD_ERRORS),
             )
         )
-    titles = [title for key, title in WORD_ERRORS.items() if key in words]
     return Table(
         "Beside the paper's measures, %; ECE as a share",
-        ("Setup", "UAR", "accuracy's deviation over folds", "ECE", "EERa", "sEERa", *titles),
+        (
+            "Setup",
+            "UAR",
+            "accuracy's deviation over folds",
+            "ECE",
+            "EERa",
+            "sEERa",
+            *WORD_ERRORS.values(),
+        ),
         tuple(rows),
         (
             "EERa and sEERa: errors of emotion, and of speaker or emotion, on speech that both"
             " agree is speech. Words do not depend on the model.",
+            *dict.fromkeys(notes),
         ),
     )
 
