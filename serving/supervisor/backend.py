@@ -5,7 +5,6 @@ import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -108,9 +107,12 @@ class Backend:
             profile=self._profile,
             settings=self._settings,
             server=self.server,
-            read_last=partial(read_last, settings=self._settings),
+            read_last=self._read_last,
         )
         return urls
+
+    def _read_last(self, pointer: Path) -> Lineup[Served]:
+        return read_last(pointer, self._settings, unsigned=self._for_good)
 
     def first(self, model: Served | None = None) -> Served | None:
         """Bring what is served first, and see that its speech models are here.

@@ -54,18 +54,28 @@ def check_trusted(served: Served, settings: Settings) -> None:
     check_envelope(served.version, served.digest, served.signature, settings)
 
 
-def read_last(pointer: Path, settings: Settings) -> Lineup[Served]:
-    """What was served last, without the versions on trial that are trusted no longer.
+def read_last(pointer: Path, settings: Settings, *, unsigned: bool = False) -> Lineup[Served]:
+    """What was served last, without the versions on trial that are not trusted now.
+
+    Args:
+        pointer: the file that tells it.
+        settings: where the trusted keys are.
+        unsigned: take versions without a signature, too: where a person names the model to serve.
 
     Raises:
         InputError: nothing was served.
-        NotTrustedError: the version in production is trusted no longer.
+        NotTrustedError: the version in production is not trusted now.
     """
     last, roles = read_pointer(pointer), {}
     for role, served in last.roles.items():
         try:
-            if served.signature:  # 0.1 left none there
+            if served.signature:
                 check_trusted(served, settings)
+            elif not unsigned:  # an older release left none there
+                raise NotTrustedError(
+                    f"version {served.version}: {pointer} does not say who signed it; start again"
+                    " when MLflow answers"
+                )
             roles[role] = served
         except NotTrustedError as error:
             if role == "production":

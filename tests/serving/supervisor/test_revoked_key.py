@@ -81,11 +81,11 @@ def test_at_a_restart_nothing_is_served_that_is_trusted_no_longer(
     else:
         settings = settings.model_copy(update={"triton_url": "127.0.0.1:1"})
     before = Backend(settings, pointer, traffic=TrafficSettings(), host=HostSettings())
-    assert before._first().production.version == 1
+    assert before._in_production().production.version == 1
     (settings.home / "signing").rename(tmp_path / "away")
     (settings.home / "signing").mkdir()
     with pytest.raises(NotTrustedError, match="version 1: is signed with the key"):
-        before._first()
+        before._in_production()
 
 
 def test_what_another_copy_left_on_trial_is_proven_again(
@@ -99,5 +99,24 @@ def test_what_another_copy_left_on_trial_is_proven_again(
     assert "staging is not served: version 2: is signed with the key" in caplog.text
     with pytest.raises(NotTrustedError, match="version 1"):
         read_last(pointer_with(lineup, tmp_path), settings)
-    of_before = {role: Served(one.version, one.folder) for role, one in lineup.roles.items()}
-    assert read_last(pointer_with(Lineup(of_before), tmp_path), settings).roles == of_before
+
+
+def test_what_an_older_release_served_last_is_proven_first(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It noted no signature; once MLflow answers, there is one."""
+    lineup = served(settings)
+    unsigned = {role: Served(one.version, one.folder) for role, one in lineup.roles.items()}
+    on_trial = Lineup({**lineup.roles, "staging": unsigned["staging"]})
+    assert read_last(pointer_with(on_trial, tmp_path), settings).roles.keys() == {"production"}
+    assert "staging is not served: version 2: " in caplog.text
+    pointer = pointer_with(Lineup(unsigned), tmp_path)
+    url = f"http://127.0.0.1:{free_ports(1)[0]}"
+    settings = settings.model_copy(update={"triton_url": "127.0.0.1:1"})
+    away = settings.model_copy(update={"mlflow_uri": url})
+    with pytest.raises(NotTrustedError, match=r"^version 1: .*start again when MLflow answers$"):
+        Backend(away, pointer, traffic=TrafficSettings(), host=HostSettings())._in_production()
+    again = Backend(
+        settings, pointer, traffic=TrafficSettings(), host=HostSettings()
+    )._in_production()
+    assert again.production == lineup.roles["production"]
