@@ -116,8 +116,9 @@ def read_manifest(path: Location) -> list[Recording]:
                 also = "" if other == reference else f", also in {other}"
                 raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
             references[utterance.id] = reference
+        columns = row.columns()
         recordings.append(
-            Recording(row.recording, audio.resolve(), row.fold, row.scripted, utterances)
+            Recording(row.recording, audio.resolve(), row.fold, row.scripted, utterances, columns)
         )
     return recordings
 
