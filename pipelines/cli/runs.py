@@ -9,6 +9,7 @@ from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.cli.console import err, note, out
 from pipelines.cli.tables import checks_table, facts_table
+from pipelines.runners.containers import check_engine
 from pipelines.runners.request import RetrainRequest
 from pipelines.runners.retrain import RetrainResult, retrain
 
@@ -82,6 +83,8 @@ def show_retraining(
 
     What the gate can tell with this corpus is said first, and what it asks for must be there.
     """
+    if in_containers:
+        check_engine()
     say_power(profile, request.corpus, settings, in_containers=in_containers)
     with shown_steps() as on_step:
         return retrain(profile, request, settings, in_containers=in_containers, on_step=on_step)

@@ -111,6 +111,8 @@ class Namespaces:
         texts["hosts"] = "\n".join(["127.0.0.1 localhost", *hosts, ""])
         for name, text in texts.items():
             (self._etc / name).write_text(text)
+            (self._etc / name).chmod(0o644)  # whatever this process's umask is
+        self._etc.chmod(0o755)
         self._addresses = addresses
         self.lives: float | None = None
         """The next pod is killed after so many seconds, as when its node is lost."""

@@ -71,7 +71,7 @@ def test_links_and_pictures_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "page", "internal"),
     [
-        (ServeSettings, "docs/operating.md", {"profile", "pointer"}),
+        (ServeSettings, "docs/operating.md", {"profile", "pointer", "first"}),
         (TrafficSettings, "docs/operating.md", set()),
         (HostSettings, "docs/operating.md", set()),
         (LogSettings, "components/traffic/README.md", set()),

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from components.base import LOG_FORMAT
-from serving.processes import free_ports, private_folder
+from serving.processes import PrivateFolder, free_ports
 from tests.serving.helpers import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,8 +31,9 @@ def test_the_service_s_lines(tmp_path: Path, models_home: Path) -> None:
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9",
         "PYTHONPATH": str(ROOT),
     }
+    sockets = PrivateFolder()
     command = [
-        *(sys.executable, "-m", "serving.supervisor.host", str(private_folder())),
+        *(sys.executable, "-m", "serving.supervisor.host", str(sockets.path)),
         *("serving.api.service:MoodlineService", "--working-dir", str(ROOT)),
         *("--host", "127.0.0.1", "--port", str(port)),
     ]
@@ -58,6 +59,7 @@ def test_the_service_s_lines(tmp_path: Path, models_home: Path) -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+        sockets.remove()
     lines = [json.loads(line) for line in said.read_text().splitlines()]
     assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
     assert {"bentoml.serve", "serving.api.app"} <= {line["logger"] for line in lines}

@@ -58,12 +58,14 @@ def test_prometheus_takes_what_it_is_given(tmp_path: Path) -> None:
 
 @pytest.mark.servers
 def test_a_part_that_does_not_come_up_stops_the_others(tmp_path: Path) -> None:
-    """No models: the service ends at once, and says why."""
+    """No Triton: the service ends at once, and says why."""
     before = children()
     parts = stack(tmp_path)
     (tmp_path / "loop").mkdir()
     with (
-        pytest.raises(Unavailable, match=r"service has ended: .*models are not there"),
+        pytest.raises(
+            Unavailable, match=r"service has ended: .*lacks tritonserver; run make setup"
+        ),
         parts,
     ):
         parts.start(lambda name: None)

@@ -92,7 +92,7 @@ def test_a_killed_model_process_comes_back_by_itself(served: Served) -> None:
         assert load.until_answered_again(BACK)
     assert load.seen.wrong == 0
     assert set(load.seen.failed) <= {503, 429}
-    assert read_pointer(served.pointer).revivals > 0
+    assert wait_until(lambda: read_pointer(served.pointer).revivals > 0, 5)
 
 
 def test_a_killed_tritonserver_comes_back_by_itself(served: Served) -> None:
