@@ -76,8 +76,8 @@ def prepare_models(packages: Path, out: Path) -> None:
                 for path in sorted(temporary.rglob("*"))
                 if path.is_file()
             }
-            for name in files:  # an image's user reads them, too; safetensors closes its files
-                (temporary / name).chmod(0o644)
+            for file in files:  # an image's user reads them, too; safetensors closes its files
+                (temporary / file).chmod(0o644)
             marker = {"recipe": recipe, "files": files}
             (temporary / MARKER).write_text(json.dumps(marker, indent=1), encoding="utf-8")
         log.info("prepared %s", folder)
