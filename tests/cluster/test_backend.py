@@ -1,14 +1,12 @@
 """The bench itself: it shows what a cluster shows, and one machine hides."""
 
 import json
-import os
 from typing import Any
 
 import pytest
 
 from tests.cluster.backend import Run
 from tests.cluster.conftest import Cluster
-from tests.cluster.pods import USER
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -49,17 +47,8 @@ def test_a_step_is_nobody_in_an_empty_place(cluster: Cluster) -> None:
 
 
 def test_a_volume_that_nobody_gave_to_the_pods(cluster: Cluster) -> None:
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.chown(cluster.volume, 0, 0)
-    else:  # who cannot give it to another can close it
-        cluster.volume.chmod(0o555)
-    try:
+    with cluster.volume_of_somebody_else():
         told = json.loads(output(run(cluster, "surroundings"), "describe"))
-    finally:
-        cluster.volume.chmod(0o755)
-        if is_root:
-            os.chown(cluster.volume, USER, USER)
     assert told["place"] == "PermissionError"
 
 

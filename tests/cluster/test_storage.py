@@ -1,6 +1,5 @@
 """Without a volume a corpus is read from the object store; a volume must be the pods' own."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,6 @@ import pytest
 from components.corpus import check_corpus
 from tests.cluster.backend import Run
 from tests.cluster.conftest import VOLUME, Cluster
-from tests.cluster.pods import USER
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -53,17 +51,8 @@ def test_the_store_is_away(cluster: Cluster, corpus: str) -> None:
 
 
 def test_a_volume_of_somebody_else_is_refused_at_once(cluster: Cluster, corpus: str) -> None:
-    is_root = os.geteuid() == 0
-    if is_root:
-        os.chown(cluster.volume, 0, 0)
-    else:  # who cannot give it to another can close it
-        cluster.volume.chmod(0o555)
-    try:
+    with cluster.volume_of_somebody_else():
         run = read(cluster, corpus, volume=VOLUME)
-    finally:
-        cluster.volume.chmod(0o755)
-        if is_root:
-            os.chown(cluster.volume, USER, USER)
     assert run.failed == "corpus-digest"
     line = run.log(run.failed).splitlines()[-1]
     assert "cannot be written by user 10001: permission denied" in line
