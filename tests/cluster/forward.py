@@ -58,11 +58,13 @@ class Service:
     Attributes:
         name: of the host, as the pods' settings have it: "mlflow.moodline".
         port: likewise.
+        server: where it really listens.
+        up: False: nobody reaches it.
         socket: where the name's traffic arrives outside the pods.
     """
 
     def __init__(self, name: str, port: int, server: tuple[str, int], folder: Path) -> None:
-        self.name, self.port, self._server = name, port, server
+        self.name, self.port, self.server = name, port, server
         self.socket = folder / f"{name}-{port}"
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket))
@@ -74,7 +76,7 @@ class Service:
     def _connect(self) -> socket.socket:
         if not self.up:
             raise ConnectionRefusedError
-        return socket.create_connection(self._server)
+        return socket.create_connection(self.server)
 
     def close(self) -> None:
         """No pod reaches it any more."""

@@ -8,6 +8,7 @@ import pytest
 from components.corpus import check_corpus
 from tests.cluster.backend import Run
 from tests.cluster.conftest import VOLUME, Cluster
+from tests.components.base.objects import door
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
@@ -57,3 +58,33 @@ def test_a_volume_of_somebody_else_is_refused_at_once(cluster: Cluster, corpus: 
     line = run.log(run.failed).splitlines()[-1]
     assert "cannot be written by user 10001: permission denied" in line
     assert "fsGroup 10001" in line
+
+
+def test_a_bucket_that_is_not_there(cluster: Cluster) -> None:
+    run = read(cluster, "s3://gone/calls")
+    assert run.failed == "corpus-digest"
+    assert "s3://gone/" in (line := run.log(run.failed).splitlines()[-1])
+    assert line.endswith("no such bucket")
+
+
+def test_credentials_expire_in_the_middle(cluster: Cluster, corpus: str) -> None:
+    store = cluster.services["store"]
+    behind = store.server
+    with door("{}:{}".format(*behind)) as front:
+        store.server = ("127.0.0.1", front.port)
+
+        def expire(step: str) -> None:
+            if step == "corpus":
+                front.refuse(400, "ExpiredToken", after=3)
+
+        cluster.backend.on_step = expire
+        try:
+            run = read(cluster, f"{corpus}/")  # not from the cache
+        finally:
+            cluster.backend.on_step = lambda step: None
+            store.server = behind
+    assert run.failed == "corpus"
+    (line,) = (n for n in run.log(run.failed).splitlines() if "credentials have expired" in n)
+    assert "renew them and start again" in line
+    again = read(cluster, f"{corpus}/")
+    assert not again.failed, again.log(again.failed)

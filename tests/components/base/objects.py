@@ -3,7 +3,7 @@
 import http.client
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -19,22 +19,53 @@ _REFUSAL = "<Error><Code>{code}</Code><Message>The store says {code}.</Message><
 
 
 @dataclass
+class Door:
+    """What stands in front of an object store.
+
+    Attributes:
+        port: of 127.0.0.1, where it listens.
+        asked: each request that came through: method and path.
+        refusal: how it answers from its `after`-th request on: status and code; None: it passes
+            every request on.
+        after: so many requests are passed on before.
+    """
+
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+    refusal: tuple[int, str] | None = None
+    after: int = 0
+
+    def refuse(self, status: int, code: str, after: int = 0) -> None:
+        """From now on, after so many requests, every one is refused."""
+        self.refusal, self.after = (status, code), len(self.asked) + after
+
+
+@contextmanager
+def door(inner: str) -> Iterator[Door]:
+    """A door in front of the store that listens at `inner`, "host:port"."""
+    opened = Door()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(opened, inner))
+    opened.port = server.server_address[1]
+    Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield opened
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@dataclass
 class Store:
     """A bucket in a simulated S3.
 
     Attributes:
         environment: what leads a process to it.
-        asked: each request that came through the door in front of it: method and path.
-        refusal: how the door answers from its `after`-th request on: status and code; None: it
-            passes every request on.
-        after: so many requests are passed on before.
+        door: what the process' requests come through.
     """
 
     environment: dict[str, str]
     client: Any
-    asked: list[str]
-    refusal: tuple[int, str] | None = None
-    after: int = 0
+    door: Door
 
     @property
     def url(self) -> str:
@@ -52,10 +83,6 @@ class Store:
         found = self.client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
         return [item["Key"] for item in found]
 
-    def refuse(self, status: int, code: str, after: int = 0) -> None:
-        """From now on, after so many requests, every one is refused."""
-        self.refusal, self.after = (status, code), len(self.asked) + after
-
 
 @contextmanager
 def object_store() -> Iterator[Store]:
@@ -65,28 +92,23 @@ def object_store() -> Iterator[Store]:
         keys = {k: v for k, v in simulator.environment.items() if k.startswith("AWS_")}
         names = {"aws_access_key_id": "simulated", "aws_secret_access_key": "simulated"}
         client = boto3.client("s3", endpoint_url=inner, region_name="us-east-1", **names)
-        store = Store(keys, client, [])
-        for key in store.names():  # the simulators of one process share their buckets
-            client.delete_object(Bucket=BUCKET, Key=key)
-        door = ThreadingHTTPServer(("127.0.0.1", 0), _door(store, urlsplit(inner).netloc))
-        store.environment[ENDPOINT] = f"http://127.0.0.1:{door.server_address[1]}"
-        Thread(target=door.serve_forever, daemon=True).start()
-        try:
+        with door(urlsplit(inner).netloc) as opened:
+            keys[ENDPOINT] = f"http://127.0.0.1:{opened.port}"
+            store = Store(keys, client, opened)
+            for key in store.names():  # the simulators of one process share their buckets
+                client.delete_object(Bucket=BUCKET, Key=key)
             yield store
-        finally:
-            door.shutdown()
-            door.server_close()
 
 
-def _door(store: Store, inner: str) -> type[BaseHTTPRequestHandler]:
-    class Door(BaseHTTPRequestHandler):
+def _handler(opened: Door, inner: str) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"  # so that a client is told at once to send what it has
 
         def answer(self) -> None:
-            store.asked.append(f"{self.command} {self.path}")
+            opened.asked.append(f"{self.command} {self.path}")
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if store.refusal and len(store.asked) > store.after:
-                status, code = store.refusal
+            if opened.refusal and len(opened.asked) > opened.after:
+                status, code = opened.refusal
                 return self.write(status, {}, _REFUSAL.format(code=code).encode())
             connection = http.client.HTTPConnection(inner, timeout=30)
             connection.request(self.command, self.path, body, dict(self.headers))
@@ -110,4 +132,4 @@ def _door(store: Store, inner: str) -> type[BaseHTTPRequestHandler]:
         def log_message(self, *_: object) -> None:
             pass
 
-    return Door
+    return Handler

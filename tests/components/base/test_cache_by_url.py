@@ -48,26 +48,26 @@ def recording(name: str, fold: str = "one") -> Recording:
 def test_a_killed_shard_goes_on_elsewhere(store: Store, tmp_path: Path) -> None:
     recordings = [recording(name) for name in "abc"]
     first, second = Machine(tmp_path / "first"), Machine(tmp_path / "second")
-    store.refuse(400, "ExpiredToken", after=4)  # as b's words are put
+    store.door.refuse(400, "ExpiredToken", after=4)  # as b's words are put
     with pytest.raises(Unavailable, match=r"s3://moodline/work/.*credentials have expired"):
         first.work(recordings)
-    store.refusal = None
+    store.door.refusal = None
     assert first.made == ["a", "b"]
     assert [p.name for p in (tmp_path / "first" / "words").iterdir()] == ["a.json"]
     second.work(recordings)
     assert second.made == ["b", "c"]
     assert (tmp_path / "second" / "words" / "a.json").read_text() == "of a"
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     first.work(recordings)
     assert first.made == ["a", "b"]
-    assert all(line.startswith("GET") for line in store.asked[asked:])
+    assert all(line.startswith("GET") for line in store.door.asked[asked:])
 
 
 def test_what_came_from_traffic_stays_on_its_machine(store: Store, tmp_path: Path) -> None:
     machine = Machine(tmp_path, Url(BUCKET, "traffic"))
     machine.work([recording("call", FEEDBACK)])
     assert len(list((tmp_path / "cache").rglob(f"{owned_folder('call')}/*"))) == 2
-    assert store.names("traffic") == [] and store.asked == []
+    assert store.names("traffic") == [] and store.door.asked == []
 
 
 def test_a_place_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -98,6 +98,6 @@ def test_digests_and_lengths_need_no_sound(
     url = Url(BUCKET, "calls/a.wav")
     first, second = (Cache(tmp_path / name, WORK) for name in ("first", "second"))
     told = file_digest(url, first), measure(url, first)
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     assert (file_digest(url, second), measure(url, second)) == told
-    assert not [line for line in store.asked[asked:] if line.startswith("GET /moodline/calls")]
+    assert not [line for line in store.door.asked[asked:] if line.startswith("GET /moodline/calls")]

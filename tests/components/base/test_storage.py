@@ -86,10 +86,10 @@ def test_a_copy_is_fetched_once_until_the_object_changes(store: Store) -> None:
     url.put_bytes(b"one")
     with at_hand(url) as first:
         assert (first.read_bytes(), first.suffix) == (b"one", ".wav")
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     with at_hand(url) as again:
         assert again == first
-    assert len(store.asked) == asked
+    assert len(store.door.asked) == asked
     url.put_bytes(b"another")
     with pytest.raises(InputError, match="was changed while it was read"):
         url.fetch((first.parent / "x").open("wb"), scratch.object_state(url))
@@ -133,9 +133,9 @@ def test_a_digest_is_kept_until_the_object_changes(store: Store, tmp_path: Path)
     url = located(store.upload(tmp_path, "digests")) / "a.wav"
     cache = Cache(tmp_path / "cache")
     assert file_digest(url, cache) == file_digest(tmp_path / "a.wav")
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     assert file_digest(url, cache) == file_digest(tmp_path / "a.wav")
-    assert [line.split()[0] for line in store.asked[asked:]] == ["HEAD"]
+    assert [line.split()[0] for line in store.door.asked[asked:]] == ["HEAD"]
     (tmp_path / "a.wav").write_bytes(b"other")
     store.upload(tmp_path, "digests")
     assert file_digest(url, cache) == file_digest(tmp_path / "a.wav")
@@ -162,7 +162,7 @@ def test_what_is_not_there(store: Store) -> None:
 def test_what_a_store_refuses(store: Store, status: int, code: str, words: str) -> None:
     url = Url(BUCKET, "a")
     url.put_bytes(b"x")
-    store.refuse(status, code)
+    store.door.refuse(status, code)
     # The answer to HEAD has no text: the reason is asked for.
     for ask in (url.state, url.is_file, url.is_dir, url.read_bytes):
         with pytest.raises(Unavailable, match=rf"^{url}: .*{words} \({code}: The store says"):

@@ -48,9 +48,11 @@ def test_report_and_digest_are_the_same(
     url = store.upload(folder, kind)
     cache = Cache(tmp_path / "cache")
     assert check_corpus(url, cache=cache) == check_corpus(folder)
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     assert check_corpus(url, cache=cache) == check_corpus(folder)
-    assert not [line for line in store.asked[asked:] if line.startswith("GET") and ".wav" in line]
+    assert not [
+        line for line in store.door.asked[asked:] if line.startswith("GET") and ".wav" in line
+    ]
 
 
 def test_its_manifest_names_urls(store: Store, iemocap: Path, tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_credentials_that_expire_leave_nothing_out(store: Store, mine: Path) -> 
     """Where each file is tried by itself, a store that refuses is no fault of a file."""
     url = store.upload(mine / "audio", "calls")
     scratch._states.clear()
-    store.refuse(400, "ExpiredToken", after=4)
+    store.door.refuse(400, "ExpiredToken", after=4)
     with pytest.raises(Unavailable, match=r"\.wav: the credentials have expired"):
         read_recordings(url)
 
@@ -131,7 +133,7 @@ def test_the_command_line(store: Store, mine: Path, tmp_path: Path) -> None:
     url = store.upload(mine, "mine")
     run = CliRunner().invoke
     assert check_corpus(mine).digest in run(app, ["corpus", "check", url]).output
-    store.refuse(403, "InvalidAccessKeyId")
+    store.door.refuse(403, "InvalidAccessKeyId")
     refused = run(app, ["corpus", "check", url])
     assert isinstance(refused.exception, Unavailable)
 
@@ -155,6 +157,6 @@ def test_lengths_are_kept(store: Store, mine: Path, tmp_path: Path) -> None:
     store.upload(mine, "mine")
     cache = Cache(tmp_path / "cache")
     assert measure(url, cache) == measure(mine / "audio" / "Ses01F_impro01.wav")
-    asked = len(store.asked)
+    asked = len(store.door.asked)
     measure(url, cache)
-    assert [line.split()[0] for line in store.asked[asked:]] == ["HEAD"]
+    assert [line.split()[0] for line in store.door.asked[asked:]] == ["HEAD"]
