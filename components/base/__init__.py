@@ -51,6 +51,7 @@ from components.base.storage import (
     Url,
     all_files,
     beside,
+    delete_file,
     files_in,
     folders_in,
     located,

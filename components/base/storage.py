@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from components.base.errors import InputError
-from components.base.storage_faults import MissingError, storage_faults
+from components.base.storage_faults import ChangedError, MissingError, storage_faults
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
 """The first of these variables that is set names the store's address."""
@@ -122,9 +122,9 @@ class Url:
         """Whether it is a file or a folder."""
         return self.is_file() or self.is_dir()
 
-    def files(self) -> "list[Url]":
-        """The files right in this folder, by name."""
-        pages = self._pages(Delimiter="/")
+    def files(self, starts: str = "") -> "list[Url]":
+        """The files right in this folder whose names start so, by name."""
+        pages = self._pages(starts, Delimiter="/")
         return sorted(Url(self.bucket, item["Key"]) for page in pages for item in _objects(page))
 
     def folders(self) -> "list[Url]":
@@ -164,14 +164,31 @@ class Url:
         with storage_faults(self):
             _client().put_object(Bucket=self.bucket, Key=self.key, Body=content)
 
+    def put_new(self, content: bytes) -> bool:
+        """Give it a content unless it has one; whether it had none. Of several who try, one does.
+
+        Raises:
+            InputError, Unavailable: as of all that `Url` asks; so does a store that cannot tell.
+        """
+        with suppress(ChangedError), storage_faults(self):
+            _client().put_object(Bucket=self.bucket, Key=self.key, Body=content, IfNoneMatch="*")
+            return True
+        return False
+
+    def delete(self) -> None:
+        """Delete the object, if there is one."""
+        with storage_faults(self):
+            _client().delete_object(Bucket=self.bucket, Key=self.key)
+
     @property
     def _prefix(self) -> str:
         return f"{self.key}/" if self.key else ""
 
-    def _pages(self, **options: Any) -> Iterator[dict[str, Any]]:
+    def _pages(self, starts: str = "", **options: Any) -> Iterator[dict[str, Any]]:
+        prefix = self._prefix + starts
         with storage_faults(self):
             pager = _client().get_paginator("list_objects_v2")
-            yield from pager.paginate(Bucket=self.bucket, Prefix=self._prefix, **options)
+            yield from pager.paginate(Bucket=self.bucket, Prefix=prefix, **options)
 
 
 Location = Path | Url
@@ -215,11 +232,12 @@ def beside(folder: Location, name: str) -> Location:
     return Path(name) if name.startswith("/") else folder / name
 
 
-def files_in(folder: Location) -> list[Location]:
-    """The files right in a folder, by name."""
+def files_in(folder: Location, starts: str = "") -> list[Location]:
+    """The files right in a folder whose names start so, by name."""
     if isinstance(folder, Url):
-        return list(folder.files())
-    return sorted(path for path in folder.iterdir() if path.is_file())
+        return list(folder.files(starts))
+    named = (path for path in folder.iterdir() if path.name.startswith(starts))
+    return sorted(path for path in named if path.is_file())
 
 
 def folders_in(folder: Location) -> list[Location]:
@@ -235,6 +253,13 @@ def all_files(folder: Location) -> list[tuple[Location, tuple[str, ...]]]:
         return [(url, url.parts_below(folder)) for url in folder.all_files()]
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(path, path.relative_to(folder).parts) for path in paths]
+
+
+def delete_file(location: Location) -> None:
+    """Delete a file, if it is there."""
+    if isinstance(location, Url):
+        return location.delete()
+    return location.unlink(missing_ok=True)
 
 
 def _objects(page: dict[str, Any]) -> list[dict[str, Any]]:

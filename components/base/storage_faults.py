@@ -13,7 +13,7 @@ _REFUSED = {
     "SignatureDoesNotMatch", "InvalidClientTokenId", "AuthorizationHeaderMalformed", "403", "401",
     "Forbidden", "Unauthorized",
 }  # fmt: skip
-_CHANGED = {"PreconditionFailed", "412"}
+_CHANGED = {"PreconditionFailed", "ConditionalRequestConflict", "412"}
 _AWAY = {
     "SlowDown",
     "ServiceUnavailable",
@@ -25,6 +25,10 @@ _AWAY = {
 
 class MissingError(InputError):
     """The store has no object of this name."""
+
+
+class ChangedError(InputError):
+    """The object is another one than it was; or there is one, and there was none."""
 
 
 @contextmanager
@@ -78,7 +82,7 @@ def _refusal(location: Any, response: dict[str, Any]) -> InputError | Unavailabl
     if code in {"NoSuchKey", "404", "NotFound"}:
         return MissingError(f"{location}: no such file")
     if code in _CHANGED:
-        return InputError(f"{location}: was changed while it was read; start again")
+        return ChangedError(f"{location}: was changed while it was read; start again")
     if code in _EXPIRED:
         return Unavailable(
             f"{location}: the credentials have expired ({said}); renew them and start again:"
@@ -87,7 +91,8 @@ def _refusal(location: Any, response: dict[str, Any]) -> InputError | Unavailabl
     if code in _REFUSED or status in (401, 403):
         return Unavailable(
             f"{location}: the object store refuses the credentials ({said}); they need s3:GetObject"
-            " and s3:ListBucket there, and s3:PutObject for a cache"
+            " and s3:ListBucket there, and s3:PutObject"
+            " and s3:DeleteObject for what is kept there"
         )
     if code in _AWAY or status >= 500:
         return Unavailable(f"{location}: the object store cannot now ({said}); try again later")

@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from components.base import (
     Cache,
     InputError,
+    Location,
     Url,
     database_address,
     is_disk_full,
@@ -73,6 +74,8 @@ class Settings(Environment):
             `s3://bucket/path`, it stays there, and the same work is kept in that store, too.
         cache_store: that store's URL.
         log: the prediction log's folder: kept sound and the key; several replicas may share it.
+            Where MOODLINE_LOG is `s3://bucket/path`, both lie there instead; see `log_location`.
+        log_store: that store's URL.
         feedback_url: SQLAlchemy URL of the database of prediction log and feedback; default SQLite
             under `home`.
         feedback_contradictions: the share of an API key's labels that may contradict the model;
@@ -114,6 +117,7 @@ class Settings(Environment):
     cache: Path = _in_home("cache")
     cache_store: str = ""
     log: Path = _in_home("log")
+    log_store: str = ""
     feedback_url: str = _sqlite_in_home("feedback.db")
     feedback_contradictions: float = Field(default=0.8, gt=0, le=1)
     feedback_share: float = Field(default=0.5, gt=0, lt=1)
@@ -168,13 +172,12 @@ class Settings(Environment):
 
     @model_validator(mode="before")
     @classmethod
-    def _cache_by_url(cls, values: dict[str, Any]) -> dict[str, Any]:
-        if "://" not in str(values.get("cache", "")):
-            return values
-        others = {name: value for name, value in values.items() if name != "cache"}
-        return others | {"cache_store": values["cache"]}
+    def _by_url(cls, values: dict[str, Any]) -> dict[str, Any]:
+        urls = {n for n in ("cache", "log") if "://" in str(values.get(n, ""))}
+        others = {name: value for name, value in values.items() if name not in urls}
+        return others | {f"{name}_store": values[name] for name in urls}
 
-    @field_validator("cache_store")
+    @field_validator("cache_store", "log_store")
     @classmethod
     def _object_store(cls, url: str) -> str:
         if url and not isinstance(located(url), Url):
@@ -186,6 +189,11 @@ class Settings(Environment):
         """Finished work by content, on this machine and in the store."""
         store = located(self.cache_store) if self.cache_store else None
         return Cache(self.cache, store if isinstance(store, Url) else None)
+
+    @property
+    def log_location(self) -> Location:
+        """Where the prediction log keeps its key and sound: a folder, or one of a store."""
+        return located(self.log_store) if self.log_store else self.log
 
     def check_writable(self) -> None:
         """Refuse a home that cannot be written, before the work whose results it is to keep.

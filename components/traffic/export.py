@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.base import InputError, atomic_path
+from components.base import InputError, Location, atomic_path
 from components.conversation import FEEDBACK, SOURCES, Recording, Utterance, write_manifest
 from components.traffic.audio import kept_audio
 from components.traffic.copies import mixed_name
@@ -40,7 +40,7 @@ class Exported:
 
 
 def export_feedback(
-    entries: Iterable[Feedback], log: Path, out: Path, *, limit: float = 1.0
+    entries: Iterable[Feedback], log: Location, out: Path, *, limit: float = 1.0
 ) -> Exported:
     """Write a corpus with a manifest: the sound that was kept and the labels that stand.
 
@@ -118,7 +118,7 @@ def _utterance_id(name: str, turn: Feedback) -> str:
     return f"{name}_{turn.turn:04d}"
 
 
-def _recording(name: str, turns: list[Feedback], sound: Path) -> Recording:
+def _recording(name: str, turns: list[Feedback], sound: Location) -> Recording:
     utterances = tuple(
         Utterance(
             id=_utterance_id(name, turn),

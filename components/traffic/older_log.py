@@ -24,7 +24,7 @@ import numpy as np
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
-from components.base import Database, migrated
+from components.base import Database, Location, migrated
 from components.traffic.rows import VECTORS, schema, to_bytes
 from components.traffic.tables import ERASED, MIGRATED, TURNS, is_late
 
@@ -36,9 +36,9 @@ logger = logging.getLogger(__name__)
 _FOLDERS = ("journal", "turns", "erased")
 
 
-def has_older_log(folder: Path) -> bool:
+def has_older_log(folder: Location) -> bool:
     """Whether an older version logged here what is not in the database yet."""
-    return any((folder / name).is_dir() for name in _FOLDERS)
+    return isinstance(folder, Path) and any((folder / name).is_dir() for name in _FOLDERS)
 
 
 def migrate(folder: Path, database: Database) -> None:

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.base import Unavailable, in_utc
+from components.base import Location, MissingError, Unavailable, Url, in_utc
 from components.conversation import EMOTIONS, Turn
 from components.traffic.tables import COLUMNS
 
@@ -170,7 +169,7 @@ class KeyMissingError(Unavailable):
 
     answer = "the prediction log's key is not there, so nothing was done; tell the operator"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Location) -> None:
         super().__init__(
             f"{folder / 'key'}: is not there, and without it no recording in the log can be "
             "found by its name; set MOODLINE_LOG to the folder of the service's log, or put its "
@@ -178,17 +177,24 @@ class KeyMissingError(Unavailable):
         )
 
 
-def known_key(folder: Path) -> bytes | None:
-    """The log's own key, if there is one yet."""
-    with suppress(FileNotFoundError):
+def known_key(folder: Location) -> bytes | None:
+    """The log's own key, if there is one yet.
+
+    Raises:
+        OSError, Unavailable: nobody can tell.
+    """
+    with suppress(FileNotFoundError, MissingError):
         return (folder / "key").read_bytes()
     return None
 
 
-def recording_key(folder: Path) -> bytes:
+def recording_key(folder: Location) -> bytes:
     """The log's own key, made when first asked for; the writers of a folder share it."""
     if key := known_key(folder):
         return key
+    if isinstance(folder, Url):
+        (folder / "key").put_new(secrets.token_bytes(32))
+        return (folder / "key").read_bytes()  # another writer's, if it was faster
     path = folder / "key"
     folder.mkdir(parents=True, exist_ok=True)
     own = folder / f".key-{secrets.token_hex(8)}"

@@ -8,14 +8,13 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from glob import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from components.base import Database, Unavailable
-from components.traffic.audio import audio_of, audio_path
+from components.base import Database, Location, Unavailable, delete_file, located
+from components.traffic.audio import audio_of, audio_path, kept_files
 from components.traffic.older_log import has_older_log, migrate
 from components.traffic.rows import (
     KeyMissingError,
@@ -68,16 +67,16 @@ class TurnLog:
     """The log of a folder and a database. Several processes may write and read it.
 
     Args:
-        folder: of the key and the sound. What an older version logged there is put into the
-            database when the log is first used.
+        folder: of the key and the sound, also of an object store. What an older version logged
+            there is put into the database when the log is first used.
         url: SQLAlchemy's, of the database.
 
     Raises:
         InputError: it is no such URL, or its driver is not installed.
     """
 
-    def __init__(self, folder: Path, url: str) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: Location, url: str) -> None:
+        self.folder = located(folder)
         self._database = traffic_database(url, synchronous="NORMAL")
         self._url = url
         self._migrated = False
@@ -95,7 +94,7 @@ class TurnLog:
         return self._database
 
     def _migrate(self) -> None:
-        if has_older_log(self.folder):
+        if isinstance(self.folder, Path) and has_older_log(self.folder):
             # Not with this log's connections: what they commit may be lost with the power.
             with closing(traffic_database(self._url)) as database:
                 migrate(self.folder, database)
@@ -109,9 +108,9 @@ class TurnLog:
         """Whether nothing is kept: no turn, no feedback, no sound, nothing that is under way.
 
         Raises:
-            Unavailable: the database does not answer.
+            Unavailable: the database, or the object store, does not answer.
         """
-        if any((self.folder / "audio").glob("day=*/*.flac")):
+        if any(kept_files(self.folder)):
             return False
         if not self.exists:
             return True
@@ -227,9 +226,10 @@ class TurnLog:
         """Delete the turns and the sound of requests."""
         with self._database.begin() as connection:
             connection.execute(delete(TURNS).where(TURNS.c.request_id.in_(request_ids)))
-        for request_id in request_ids:
-            for path in (self.folder / "audio").glob(f"day=*/*.{escape(request_id)}.flac"):
-                path.unlink(missing_ok=True)
+        ends = tuple(f".{request_id}.flac" for request_id in request_ids)
+        for file in kept_files(self.folder) if ends else ():
+            if file.name.endswith(ends):
+                delete_file(file)
         self._database.empty_wal()
 
     def requests(self, recordings: Collection[str]) -> set[str]:
@@ -275,7 +275,8 @@ class TurnLog:
             recordings: as they stand in the log (see `recording_id`).
 
         Raises:
-            Unavailable: the database does not answer; nothing was erased.
+            Unavailable: the database does not answer; nothing was erased. Or the object store does
+                not; ask again.
         """
         turns = feedback = under_way = 0
         if self.exists:
@@ -296,7 +297,7 @@ class TurnLog:
             self._database.empty_wal()
         files = [path for recording in recordings for path in audio_of(self.folder, recording)]
         for path in files:
-            path.unlink(missing_ok=True)
+            delete_file(path)
         return ErasedTurns(turns + len(files), feedback, under_way)
 
     def sweep(
@@ -324,7 +325,7 @@ class TurnLog:
             late_audio = select(*columns).where(*is_late(), TURNS.c.audio).distinct()
             with self.open().begin() as connection:
                 for recording, request_id, time in connection.execute(late_audio):
-                    audio_path(self.folder, recording, request_id, time).unlink(missing_ok=True)
+                    delete_file(audio_path(self.folder, recording, request_id, time))
                 deleted += connection.execute(delete(TURNS).where(*is_late())).rowcount
                 deleted += connection.execute(delete(TURNS).where(TURNS.c.time < whole)).rowcount
                 if not has_older_log(self.folder):
@@ -337,11 +338,9 @@ class TurnLog:
                 without_text = update(TURNS).where(*has_old_text).values(text=None)
                 emptied = connection.execute(without_text).rowcount
             self._forget(abandoned)
-        for path in (self.folder / "audio").glob("day=*/[!.]*.flac"):
-            day = datetime.strptime(path.parent.name, "day=%Y-%m-%d").replace(tzinfo=UTC)
-            if day + timedelta(days=1) <= min(content, now):
-                path.unlink(missing_ok=True)
-                deleted += 1
+        for file in kept_files(self.folder, before=min(content, now)):
+            delete_file(file)
+            deleted += 1
         return emptied, deleted
 
     def close(self) -> None:

@@ -55,7 +55,7 @@ def drift_command(
         if log is not None:
             turns = read_export(log, since, end, version=number)
         else:
-            with closing(TurnLog(settings.log, settings.feedback_url)) as own:
+            with closing(TurnLog(settings.log_location, settings.feedback_url)) as own:
                 turns = own.window(since, end, version=number)
         entries = FeedbackStore.read(settings.feedback_url, since)
         feedback = [entry for entry in entries if entry.time < end]

@@ -94,7 +94,7 @@ def _bring_up_to_date(settings: Settings) -> None:
     """Put what an older version logged in files into the database, which is what is kept."""
     from components.traffic import TurnLog
 
-    with closing(TurnLog(settings.log, settings.feedback_url)) as log:
+    with closing(TurnLog(settings.log_location, settings.feedback_url)) as log:
         if log.exists:
             log.open()
 

@@ -37,7 +37,10 @@ def export_log_command(
         check_new_folder(output)
     settings, now = Settings(), datetime.now(UTC)
     since = start_of(window, now)
-    with closing(TurnLog(settings.log, settings.feedback_url)) as log, spinner("exporting"):
+    with (
+        closing(TurnLog(settings.log_location, settings.feedback_url)) as log,
+        spinner("exporting"),
+    ):
         rows = export_log(log, output, since, now)
     if as_json:
         return print_json({"path": str(output), "rows": rows})
@@ -71,7 +74,7 @@ def erase_command(
     uploads = UploadFolder(serve.shared_folder(settings.home))
     with ExitStack() as stack:
         store = stack.enter_context(closing(ServiceDatabase(serve.store_url(settings.home))))
-        log = stack.enter_context(closing(TurnLog(settings.log, settings.feedback_url)))
+        log = stack.enter_context(closing(TurnLog(settings.log_location, settings.feedback_url)))
         done = erase_recording(recording, owner, log, JobStore(store), uploads, copies)
     if not done:
         hint = f" and the owner {owner}" if owner else "; one sent with an API key needs --owner"
@@ -99,7 +102,7 @@ def export_feedback_command(
     check_new_folder(output)
     settings = Settings()
     entries, limit = FeedbackStore.read(settings.feedback_url), settings.feedback_contradictions
-    done = export_feedback(entries, settings.log, output, limit=limit)
+    done = export_feedback(entries, settings.log_location, output, limit=limit)
     if as_json:
         return print_json(asdict(done))
     exported = f"{done.turns} labelled turns of {done.recordings} recordings"

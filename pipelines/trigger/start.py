@@ -94,7 +94,7 @@ def _export_feedback(settings: Settings, folder: Path) -> tuple[Path | None, str
     with Copies(settings.runs, settings.cache).in_use():
         entries = FeedbackStore.read(settings.feedback_url)
         try:
-            exported = export_feedback(entries, settings.log, folder, limit=limit)
+            exported = export_feedback(entries, settings.log_location, folder, limit=limit)
         except InputError as error:
             return None, str(error)
     note = f"{exported.turns} labelled turns of {exported.recordings} recordings"

@@ -13,14 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from components.base import MoodlineError, Unavailable
+from components.base import Location, MoodlineError, Unavailable
 from components.config import Environment
 from components.conversation import Seconds, Turn, recording_names
 from components.traffic import (
@@ -46,6 +45,9 @@ logger = logging.getLogger(__name__)
 
 SWEEP: Seconds = 3600.0
 """How often what is too old is deleted."""
+
+STORE_PAUSE: Seconds = 30.0
+"""After an object store did not answer, so long no sound is sent there: answers wait for it."""
 
 
 class LogSettings(Environment):
@@ -107,7 +109,7 @@ class PredictionLog:
     """The log of one service process.
 
     Args:
-        folder: of the key and the sound; several processes may share it.
+        folder: of the key and the sound, also of an object store; several processes may share it.
         url: of the database (see `Settings.feedback_url`), which may be away at first.
         allowed: what is logged. Recordings can be erased even if nothing is logged any more.
         copies: that retraining made of recordings; they are kept no longer than the sound.
@@ -117,7 +119,7 @@ class PredictionLog:
     """
 
     def __init__(
-        self, folder: Path, url: str, allowed: LogSettings, copies: Copies | None = None
+        self, folder: Location, url: str, allowed: LogSettings, copies: Copies | None = None
     ) -> None:
         self.folder = folder
         self.allowed = allowed
@@ -132,6 +134,7 @@ class PredictionLog:
         self._known_key: bytes | None = None
         self._writer = LogWriter(self._log)
         self._failing = False
+        self._store_back = 0.0
         self._unmarked: dict[str, str] = {}
         self._endings: set[asyncio.Task[None]] = set()
         self._stop = threading.Event()
@@ -259,9 +262,14 @@ class PredictionLog:
         """Keep the sound where the operator allows that; why it could not be."""
         if not request.audio or audio is None:
             return None
+        if time.monotonic() < self._store_back:
+            return Unavailable(f"{self.folder}: the object store did not answer")
         path = audio_path(self.folder, request.recording, request.request_id, request.time)
         try:
             keep_audio(path, audio)
+        except Unavailable as error:
+            self._store_back = time.monotonic() + STORE_PAUSE
+            return error
         except (OSError, MoodlineError) as error:
             return error
         return None

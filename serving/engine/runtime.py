@@ -62,9 +62,9 @@ class Runtime:
         self.classifier = ServedClassifier(settings, serve)
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
-        is_logging = allowed.on or settings.log.is_dir()
+        is_logging = allowed.on or bool(settings.log_store) or settings.log.is_dir()
         self.copies = Copies(settings.runs, settings.cache)
-        about_log = (settings.log, settings.feedback_url, allowed, self.copies)
+        about_log = (settings.log_location, settings.feedback_url, allowed, self.copies)
         self.log = PredictionLog(*about_log) if is_logging else None
         self.turns = self.log.turns if self.log else TurnLog(*about_log[:2])
         self._clips = Places(serve.clips_waiting)
