@@ -16,7 +16,7 @@ NOUNS = (
     {"base"},
     {"conversation"},
     {"config", "fusion", "scoring", "traffic"},
-    {"reporting"},
+    {"reporting", "tracking"},
 )
 """Rooms that everybody may know, floor by floor from the ground."""
 
@@ -125,7 +125,7 @@ def test_files_are_of_a_readable_size() -> None:
     assert [path for path in small if not path.endswith("__init__.py")] == []
 
 
-WITH_MLFLOW = {("components", verb) for verb in ("train", "evaluate", "register")}
+WITH_MLFLOW = {("components", verb) for verb in ("train", "evaluate", "register", "tracking")}
 WITHOUT_TORCH = {("components", name) for name in ("base", "conversation", "align", "scoring")}
 LIBRARY_ROOMS = {
     "kfp": lambda p: p.name == "component.py" or p.parts[0] == "pipelines",

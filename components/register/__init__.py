@@ -4,7 +4,6 @@ The truth about what is in production is a ledger in MLflow (`ledger.py`); alias
 MLflow is imported inside functions only.
 """
 
-from components.register.connection import check_mlflow
 from components.register.evidence import Lineage
 from components.register.ledger import StageChange
 from components.register.moving import check_local_files, local_registry, move_local_files
@@ -26,3 +25,4 @@ from components.register.versions import (
 )
 from components.register.words import LONGEST_REASON, check_actor, check_reason, clipped
 from components.scoring import Verdict, read_verdict
+from components.tracking import check_mlflow

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from components.base import Unavailable
-from components.register.connection import MODEL, all_versions, ignored, with_retries
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
@@ -14,6 +13,7 @@ from components.register.ledger import (
     read_ledger,
     staged,
 )
+from components.tracking import MODEL, all_versions, ignored, with_retries
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base import InputError, file_digest, tree_digest
-from components.register.connection import MODEL
 from components.register.package import MODEL_FOLDER, VERDICT_FILE
 from components.scoring import Verdict, read_verdict
+from components.tracking import MODEL
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

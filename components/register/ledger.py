@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from components.base import InputError, Unavailable
-from components.register.connection import (
+from components.tracking import (
     MODEL,
     all_versions,
     ensure_registered_model,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from components.base import InputError, masked, sqlite_path
 from components.config import Settings
-from components.register.connection import MODEL
+from components.tracking import MODEL
 
 _COLUMNS = (
     ("experiments", "artifact_location"),

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 from components.base import InputError, Refused
 from components.config import Settings
 from components.register.aliases import sync_aliases
-from components.register.connection import exists, mlflow_client
 from components.register.files import check_files
 from components.register.ledger import (
     PRODUCTION,
@@ -24,6 +23,7 @@ from components.register.trust import check_signed
 from components.register.versions import NO_VERDICT, get_version
 from components.register.words import check_actor, check_reason
 from components.scoring import INCONCLUSIVE, PASS, Verdict
+from components.tracking import exists, mlflow_client
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -9,13 +9,6 @@ from components.base import InputError, file_digest, tree_digest
 from components.config import Settings
 from components.register.aliases import CANDIDATE
 from components.register.card import version_card
-from components.register.connection import (
-    MODEL,
-    check_not_deleted,
-    ensure_registered_model,
-    mlflow_client,
-    with_retries,
-)
 from components.register.evidence import Lineage, evidence_key, read_metrics
 from components.register.ledger import LEDGER
 from components.register.package import CARD, check_model_folder, model_package
@@ -23,6 +16,13 @@ from components.register.runs import best_effort, evidence_folder, evidence_run,
 from components.register.signature import SIGNATURE_TAG, sign
 from components.register.trust import check_tags, keys_here, signing_key
 from components.scoring import read_verdict
+from components.tracking import (
+    MODEL,
+    check_not_deleted,
+    ensure_registered_model,
+    mlflow_client,
+    with_retries,
+)
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

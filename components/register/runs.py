@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from components.base import InputError, masked
 from components.config import Settings
-from components.register.connection import MODEL, faults, ignored, mlflow_client, with_retries
 from components.register.evidence import (
     LONGEST_TAG,
     Lineage,
@@ -23,6 +22,7 @@ from components.register.evidence import (
 from components.register.ledger import PRODUCTION, read_ledger
 from components.register.words import clipped
 from components.scoring import PASS, read_verdict
+from components.tracking import MODEL, experiment_id, faults, mlflow_client, with_retries
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -78,7 +78,7 @@ def failure_of(pipeline_run: str, promotion: bool, settings: Settings) -> str:
     """
     with mlflow_client(settings) as client:
         query = f"tags.pipeline_run = '{pipeline_run}' and attributes.status = 'FINISHED'"
-        finished = client.search_runs([_experiment(client, settings)], query)
+        finished = client.search_runs([experiment_id(client, settings)], query)
         if not finished:
             return "a step failed before the gate's verdict was kept"
         run = finished[0]
@@ -102,7 +102,7 @@ def record_failure(message: str, tags: Mapping[str, str], settings: Settings) ->
     """
     with mlflow_client(settings) as client:
         tags = {**tags, "failure": clipped(message, LONGEST_TAG)}
-        experiment = _experiment(client, settings)
+        experiment = experiment_id(client, settings)
         run_id = with_retries(lambda: client.create_run(experiment, tags=tags)).info.run_id
         with_retries(lambda: client.set_terminated(run_id, "FAILED"))
         return run_id
@@ -148,7 +148,7 @@ def evidence_run(
     from mlflow.utils.time import get_current_time_millis
 
     scores = numbers(read_metrics(evidence / "metrics.json"))
-    experiment = _experiment(client, settings)
+    experiment = experiment_id(client, settings)
     for killed in _runs_of(client, settings, tags["evidence"], "RUNNING"):
         best_effort(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
     run_id = with_retries(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
@@ -180,28 +180,4 @@ def best_effort(action: Callable[[], Any], name: str) -> None:
 def _runs_of(client: "MlflowClient", settings: Settings, evidence: str, status: str) -> list[str]:
     """The ids of the runs with some evidence and status."""
     query = f"tags.evidence = '{evidence}' and attributes.status = '{status}'"
-    return [run.info.run_id for run in client.search_runs([_experiment(client, settings)], query)]
-
-
-def _experiment(client: "MlflowClient", settings: Settings) -> str:
-    """The id of Moodline's experiment; it is created where it does not exist.
-
-    A server decides itself where artifacts go; with a database alone the settings do.
-    """
-    experiment = client.get_experiment_by_name(MODEL)
-    if experiment is None:
-        on_server = settings.mlflow_uri.startswith(("http://", "https://"))
-        location = settings.mlflow_artifacts
-        if "://" not in location:
-            location = Path(location).resolve().as_uri()
-        with ignored("RESOURCE_ALREADY_EXISTS"):
-            return with_retries(
-                lambda: client.create_experiment(MODEL, None if on_server else location)
-            )
-        experiment = client.get_experiment_by_name(MODEL)
-    if experiment is None or experiment.lifecycle_stage != "active":
-        raise InputError(
-            f"MLflow's experiment {MODEL!r} has been deleted; restore it (mlflow experiments "
-            "restore) and try again"
-        )
-    return experiment.experiment_id
+    return [run.info.run_id for run in client.search_runs([experiment_id(client, settings)], query)]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from components.base import InputError
 from components.config import Settings
-from components.register.connection import MODEL, exists, mlflow_client
 from components.register.files import fetch_model
 from components.register.keys import (
     PRIVATE,
@@ -26,6 +25,7 @@ from components.register.trust import (
 )
 from components.register.versions import get_version
 from components.register.words import check_actor, check_reason
+from components.tracking import MODEL, exists, mlflow_client
 
 
 def sign_version(

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from components.base import InputError, migrated
 from components.config import Settings
 from components.config.cluster import TEMPORARY_HOME
-from components.register.connection import MODEL, all_versions, faults, with_retries
 from components.register.files import version_verdict
 from components.register.keys import (
     keep_public,
@@ -22,6 +21,7 @@ from components.register.keys import (
 )
 from components.register.signature import SIGNATURE_TAG, Signed, read_signature, sign
 from components.scoring import Verdict
+from components.tracking import MODEL, all_versions, faults, with_retries
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 from components.base import InputError, atomic_path, tree_digest
 from components.config import Settings
 from components.register.aliases import ALIASES, CANDIDATE, aliases_by_ledger, sync_aliases
-from components.register.connection import (
+from components.register.evidence import LINEAGE_TAGS
+from components.register.files import fetch_model, version_verdict
+from components.register.ledger import LEDGER, production_stack, read_ledger
+from components.register.signature import SIGNATURE_TAG, Signed
+from components.register.trust import check_signed, check_tags, keys_here
+from components.scoring import Verdict
+from components.tracking import (
     MODEL,
     all_versions,
     check_not_deleted,
@@ -19,12 +25,6 @@ from components.register.connection import (
     ignored,
     mlflow_client,
 )
-from components.register.evidence import LINEAGE_TAGS
-from components.register.files import fetch_model, version_verdict
-from components.register.ledger import LEDGER, production_stack, read_ledger
-from components.register.signature import SIGNATURE_TAG, Signed
-from components.register.trust import check_signed, check_tags, keys_here
-from components.scoring import Verdict
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

@@ -1,0 +1,18 @@
+"""Speaking to MLflow: its client, its faults as one line each, the experiment that holds all runs.
+
+MLflow is imported inside functions only.
+"""
+
+from components.tracking.connection import (
+    MODEL,
+    all_versions,
+    check_mlflow,
+    check_not_deleted,
+    ensure_registered_model,
+    exists,
+    faults,
+    ignored,
+    mlflow_client,
+    with_retries,
+)
+from components.tracking.experiment import experiment_id
