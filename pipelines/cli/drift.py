@@ -37,8 +37,8 @@ def drift_command(
 ) -> None:
     """Has the traffic drifted from what the version was made on?
 
-    Exit status 0: no, or the window is too small to tell; 1: yes. The verdict is also left in the
-    log's folder, as drift.json.
+    Exit status 0: no, the window is too small to tell, or no version is in production yet; 1: yes.
+    The verdict is also left in the log's folder, as drift.json.
     """
     from components.drift import drift
     from components.traffic import FeedbackStore, TurnLog, read_export
@@ -50,7 +50,11 @@ def drift_command(
     if log is not None and not log.is_dir():
         raise InputError(f"--log {log}: no such folder")
     with spinner("fetching the version's reference"):
-        folder, number, registered = version_folder(version, settings)
+        found = version_folder(version, settings)
+    if found is None:
+        note("No version is in production yet: there is nothing to compare the traffic with")
+        return print_json(None) if as_json else None
+    folder, number, registered = found
     with spinner("comparing"):
         if log is not None:
             turns = read_export(log, since, end, version=number)
@@ -74,13 +78,18 @@ def drift_command(
         raise Refused(f"drift: {result.verdict.reason}")
 
 
-def version_folder(version: str, settings: Settings) -> tuple[Path, int | None, datetime | None]:
+def version_folder(
+    version: str, settings: Settings
+) -> tuple[Path, int | None, datetime | None] | None:
     """A version's folder and number, and when it was registered; a folder of its own has only
-    itself, and every version counts."""
+    itself, and every version counts. None: that in production, where none is yet."""
     if Path(version).is_dir():
         return Path(version), None, None
-    from components.register import download, show
+    from components.register import alias_version, download, show
 
+    # A schedule asks from a cluster's first hour on: that is no failure of its job.
+    if version == "production" and alias_version(version, settings) is None:
+        return None
     known = show(version, settings)
     folder = settings.cache / "versions" / str(known.number)
     return download(known.number, folder, settings), known.number, known.created

@@ -1,16 +1,18 @@
 """`moodline trigger`: retraining that starts by itself, and what started it."""
 
 import os
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Column
 
-from components.base import InputError, close_to_others, located
+from components.base import InputError, Unavailable, close_to_others, located
 from components.config import Settings, load_profile
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import (
@@ -25,6 +27,9 @@ from pipelines.cli.options import (
     cluster_profile,
 )
 from pipelines.cli.tables import plain_table
+
+if TYPE_CHECKING:
+    from pipelines.trigger import Trigger
 
 _MIN_TOKEN = 16
 
@@ -53,6 +58,12 @@ def serve_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Start nothing; write down what would have been.")
     ] = False,
+    wait: Annotated[
+        bool,
+        typer.Option(
+            "--wait", help="Be up before the settings are whole; /readyz says what lacks."
+        ),
+    ] = False,
 ) -> None:
     """Start a retraining for each alert with retrain="true" and for new labelled data, once.
 
@@ -62,49 +73,25 @@ def serve_command(
     settings = Settings()
     os.umask(0o077)  # what it writes holds what people said
     close_to_others(settings.home)
-    token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
-    if token is None and not dry_run:
-        raise InputError("set MOODLINE_TRIGGER_TOKEN, or anybody could start runs; or --dry-run")
-    if token is not None and (len(token) < _MIN_TOKEN or not token.isascii()):
-        raise InputError(f"MOODLINE_TRIGGER_TOKEN: take {_MIN_TOKEN} ASCII characters or more")
-    if runner == "docker":
-        raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
-    from pipelines.runners.request import RetrainRequest
-    from pipelines.trigger import (
-        Ledger,
-        Policy,
-        Start,
-        Trigger,
-        build_app,
-        data_cause,
-        listening_socket,
-        serve,
-        start_here,
-        start_on_kubeflow,
-    )
+    from pipelines.trigger import Awaited, build_app, data_cause, listening_socket, serve
 
-    on_cluster = runner == "kubeflow"
-    if on_cluster and corpus is None:
-        raise InputError(CORPUS_ON_KUBEFLOW)
-    place = DEMO_CORPUS if corpus is None else located(corpus)
-    usual = RetrainRequest(corpus=place, promote=promote, actor="trigger")
-    # A wrong one is refused now.
-    load = cluster_profile if on_cluster else load_profile
-    chosen = load(profile, changes or ())
-    named = chosen.model_dump_json() if changes else profile
-    start: Start
-    if on_cluster:
-        start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
+    make = partial(
+        _make_trigger, settings, runner=runner, profile=profile, changes=changes or (),
+        corpus=corpus, promote=promote, policy=(timedelta(hours=cooldown), daily, dry_run),
+    )  # fmt: skip
+    awaited = Awaited(make, note)
+    if wait:
+        with suppress(Unavailable):
+            awaited()
     else:
-        start = partial(start_here, usual=usual, profile=named, settings=settings)
-    ledger = Ledger(settings.trigger_url)
-    trigger = Trigger(ledger, start, Policy(timedelta(hours=cooldown), daily, dry_run))
-    root = None if on_cluster else data
+        awaited.now()  # a wrong setting is refused
+    root = None if runner == "kubeflow" else data
     with listening_socket(host, port) as address:
         note(f"The trigger listens on http://{host}:{address.getsockname()[1]}")
-        app = build_app(trigger, token, lambda new: data_cause(new, root), settings.metrics)
+        token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
+        app = build_app(awaited, token, lambda new: data_cause(new, root), settings.metrics)
         serve(app, address)
-    ledger.close()
+    awaited.close()
 
 
 def history_command(as_json: AsJson = False) -> None:
@@ -123,3 +110,48 @@ def history_command(as_json: AsJson = False) -> None:
         cells = (entry.kind, entry.name, entry.outcome, entry.why, entry.run)
         table.add_row(str(entry.number), when, *cells)
     return out.print(table if entries else "Nothing has come in yet.")
+
+
+def _make_trigger(
+    settings: Settings,
+    *,
+    runner: Runner,
+    profile: str,
+    changes: Sequence[str],
+    corpus: str | None,
+    promote: bool,
+    policy: tuple[timedelta, int, bool],
+) -> "Trigger":
+    """The trigger that these options ask for.
+
+    Raises:
+        InputError: one is wrong or missing.
+        Unavailable: its database does not answer.
+    """
+    token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
+    cooldown, daily, dry_run = policy
+    if token is None and not dry_run:
+        raise InputError("set MOODLINE_TRIGGER_TOKEN, or anybody could start runs; or --dry-run")
+    if token is not None and (len(token) < _MIN_TOKEN or not token.isascii()):
+        raise InputError(f"MOODLINE_TRIGGER_TOKEN: take {_MIN_TOKEN} ASCII characters or more")
+    if runner == "docker":
+        raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
+    from pipelines.runners.kfp_host import check_host_named
+    from pipelines.runners.request import RetrainRequest
+    from pipelines.trigger import Ledger, Policy, Start, Trigger, start_here, start_on_kubeflow
+
+    on_cluster = runner == "kubeflow"
+    if on_cluster and corpus is None:
+        raise InputError(CORPUS_ON_KUBEFLOW)
+    place = DEMO_CORPUS if corpus is None else located(corpus)
+    usual = RetrainRequest(corpus=place, promote=promote, actor="trigger")
+    load = cluster_profile if on_cluster else load_profile
+    chosen = load(profile, changes)
+    named = chosen.model_dump_json() if changes else profile
+    start: Start
+    if on_cluster:
+        check_host_named(settings)
+        start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
+    else:
+        start = partial(start_here, usual=usual, profile=named, settings=settings)
+    return Trigger(Ledger(settings.trigger_url), start, Policy(cooldown, daily, dry_run))

@@ -39,11 +39,7 @@ def kfp_client(settings: Settings) -> Iterator[tuple["Client", str]]:
             file that cannot be read.
         Unavailable: the host does not answer, or fails itself (500 and above).
     """
-    host = settings.kfp_host.rstrip("/")
-    if not host.startswith(("http://", "https://")):
-        given = host or "no Kubeflow Pipelines host"
-        advice = "name one in MOODLINE_KFP_HOST or with --host, as https://…"
-        raise InputError(f"{given}: {advice}")
+    host = check_host_named(settings)
     token = settings.kfp_token.get_secret_value() if settings.kfp_token else None
     file = None if token else _token_file()
     version = _check_host(host, _read_token(file) if file else token)
@@ -66,6 +62,20 @@ def kfp_client(settings: Settings) -> Iterator[tuple["Client", str]]:
         raise _refusal(host, error.status, error.body) from error
     except HTTPError as error:
         raise Unavailable(f"{host}: went away ({' '.join(str(error).split())})") from error
+
+
+def check_host_named(settings: Settings) -> str:
+    """The host's address, without asking it.
+
+    Raises:
+        InputError: none is named, or what is named is no address.
+    """
+    host = settings.kfp_host.rstrip("/")
+    if not host.startswith(("http://", "https://")):
+        given = host or "no Kubeflow Pipelines host"
+        advice = "name one in MOODLINE_KFP_HOST or with --host, as https://…"
+        raise InputError(f"{given}: {advice}")
+    return host
 
 
 def _token_file() -> Path | None:

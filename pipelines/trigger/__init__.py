@@ -4,6 +4,7 @@ A cause comes in by HTTP (`receiver`), is read and checked (`causes`), decided u
 before (`decide`, a pure function over the `ledger`), and started (`start`): here, or on Kubeflow.
 """
 
+from pipelines.trigger.awaited import Awaited
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_cause
 from pipelines.trigger.decide import Decision, Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger

@@ -27,12 +27,15 @@ _STATUS = {"started": 202, "rehearsed": 202, "cooldown": 429, "budget": 429, "fa
 
 
 def build_app(
-    trigger: Trigger, token: str | None, read_data: Callable[[NewData], Cause], gauges: Path
+    awaited: Callable[[], Trigger],
+    token: str | None,
+    read_data: Callable[[NewData], Cause],
+    gauges: Path,
 ) -> FastAPI:
     """The receiver.
 
     Args:
-        trigger: starts the runs.
+        awaited: gives the trigger, which starts the runs; raises `Unavailable` while it cannot.
         token: the bearer token callers must send; None turns the check off (in a dry run only).
         read_data: makes a cause of new data, or raises `InputError`.
         gauges: the folder of `.prom` files that are shown beside its own metrics.
@@ -43,7 +46,7 @@ def build_app(
     @app.post("/v1/alerts")
     def alerts(webhook: Webhook, response: Response) -> dict[str, Any]:
         """Alertmanager's webhook. 503 where a run could not be started: it will send it again."""
-        answers = []
+        trigger, answers = awaited(), []
         for alert in webhook.alerts:
             cause = alert_cause(alert)
             if alert.labels.get("retrain") != "true":  # the rules mark what a retraining can help
@@ -61,12 +64,18 @@ def build_app(
     @app.post("/v1/data")
     def data(new: NewData, response: Response) -> Decision:
         """New labelled data. 202 a run starts, 200 known, 429 not now, 503 it could not start."""
-        decision = trigger.fire(read_data(new))
+        decision = awaited().fire(read_data(new))
         response.status_code = _STATUS.get(decision.outcome, 200)
         return decision
 
     @app.get("/healthz")
     def healthz() -> str:
+        return "ok"
+
+    @app.get("/readyz")
+    def readyz() -> str:
+        """503 while runs cannot start, and why."""
+        awaited()
         return "ok"
 
     @app.get("/metrics")

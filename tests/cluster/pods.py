@@ -167,7 +167,13 @@ class Namespaces:
         for name in ("bin", "sbin", "lib", "lib64"):
             options += ["--symlink", f"usr/{name}", f"/{name}"]
         options += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/dev/shm"]
-        for folder in sorted({str(p) for place in read_only for p in Path(place).parents} - {"/"}):
+        # /etc lies outside: a volume below it is mounted on a folder there.
+        for target in (Path(place) for place in pod.volumes):
+            if target.is_relative_to("/etc"):
+                (self._etc / target.relative_to("/etc")).mkdir(exist_ok=True)
+        places = [Path(place) for place in (*read_only, *pod.volumes)]
+        above = {str(p) for place in places for p in place.parents} - {"/", "/etc"}
+        for folder in sorted(above):
             options += ["--perms", "0755", "--dir", folder]
         for target, source in read_only.items():
             options += ["--ro-bind", str(source), target]

@@ -21,6 +21,15 @@ def named(documents: Documents, kind: str, name: str) -> dict[str, Any]:
     return document
 
 
+def config(documents: Documents, name: str) -> dict[str, Any]:
+    """The one generated ConfigMap of that name, behind which kustomize puts a digest."""
+    (document,) = (
+        d for d in of_kind(documents, "ConfigMap")
+        if d["metadata"]["name"].rpartition("-")[0] == name
+    )  # fmt: skip
+    return document
+
+
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
     """The pod template of a workload."""
     spec = workload["spec"]

@@ -9,14 +9,13 @@ import yaml
 from components.config import Settings
 from serving.settings import ServeSettings
 from tests.infra.conftest import ROOT, Documents
-from tests.infra.manifests import named, of_kind, pod
+from tests.infra.manifests import config, named, of_kind, pod
 
 
 def test_the_service_waits_for_a_first_version(
     documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configs = of_kind(documents, "ConfigMap")
-    (settings,) = (c["data"] for c in configs if "MOODLINE_SERVE_WAIT" in c.get("data", {}))
+    settings = config(documents, "moodline-settings")["data"]
     compose = yaml.safe_load((ROOT / "infra" / "compose" / "compose.yaml").read_text())
     for environment in (settings, compose["services"]["moodline"]["environment"]):
         monkeypatch.setenv("MOODLINE_SERVE_WAIT", environment["MOODLINE_SERVE_WAIT"])
@@ -55,8 +54,7 @@ def test_the_ingress_has_tls_and_opens_no_probe_and_no_metrics(
     assert ("/v1", "Prefix") in open_paths
     assert all(kind == "Exact" or path != "/" for path, kind in open_paths)
     assert not {path for path, _ in open_paths} & {"/metrics", "/healthz", "/livez", "/readyz"}
-    configs = [c.get("data", {}) for c in of_kind(overlays["example"], "ConfigMap")]
-    (hosts,) = (c["MOODLINE_SERVE_HOSTS"] for c in configs if "MOODLINE_SERVE_HOSTS" in c)
+    hosts = config(overlays["example"], "moodline-settings")["data"]["MOODLINE_SERVE_HOSTS"]
     assert rule["host"] in hosts.split(",")
     service = named(overlays["example"], "Service", "moodline")
     ports = {port["name"] for port in service["spec"]["ports"]}

@@ -14,6 +14,7 @@ from serving.supervisor.serve import SHUTDOWN_SECONDS
 from tests.infra.manifests import (
     SERVERS,
     Documents,
+    config,
     containers,
     matches,
     named,
@@ -161,7 +162,7 @@ def test_drift_and_the_trigger_are_called_as_the_command_line_has_it(documents: 
     for arguments in (["drift", *drift["args"]], trigger["args"]):
         assert run([*arguments, "--help"]) == 0
         assert run([*arguments, "--hellp"]) == 2
-    (settings,) = of_kind(documents, "ConfigMap")
+    settings = config(documents, "moodline-settings")
     home = Path(settings["data"]["MOODLINE_HOME"])
     assert drift["args"][drift["args"].index("--prom") + 1].startswith(
         f"{Settings(home=home).metrics}/"

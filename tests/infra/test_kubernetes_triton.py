@@ -7,6 +7,7 @@ from serving.triton.replicas import addresses
 from tests.infra.manifests import (
     SERVERS,
     Documents,
+    config,
     named,
     of_kind,
     pod,
@@ -28,7 +29,7 @@ def test_what_triton_serves_is_there_on_an_empty_volume(documents: Documents) ->
 def test_on_a_gpu_the_repository_is_for_it_and_engines_have_room(
     overlays: dict[str, Documents],
 ) -> None:
-    (settings,) = of_kind(overlays["gpu"], "ConfigMap")
+    settings = config(overlays["gpu"], "moodline-settings")
     assert HostSettings(gpu=settings["data"]["MOODLINE_TRITON_GPU"]).gpu is True
     (container,) = pod(named(overlays["gpu"], "StatefulSet", "triton"))["spec"]["containers"]
     assert container["image"].startswith("nvcr.io/nvidia/tritonserver:")
@@ -63,7 +64,7 @@ def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
 
 
 def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) -> None:
-    (settings,) = of_kind(documents, "ConfigMap")
+    settings = config(documents, "moodline-settings")
     triton, service = (
         named(documents, "StatefulSet", "triton"),
         named(documents, "Service", "triton"),

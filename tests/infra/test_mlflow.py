@@ -24,6 +24,7 @@ from components.register import (
 )
 from tests.components.register.conftest import write_evidence, write_model
 from tests.components.register.stores import MlflowServer
+from tests.infra.manifests import config
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "infra" / "compose" / "compose.yaml"
@@ -39,7 +40,7 @@ def of_compose() -> tuple[str, str]:
 
 def of_kubernetes(documents: list[dict[str, Any]]) -> tuple[str, str]:
     """The names that are allowed, and the one in our setting."""
-    (settings,) = (d["data"] for d in documents if d["kind"] == "ConfigMap")
+    settings = config(documents, "moodline-settings")["data"]
     (server,) = (
         d["spec"]["template"]["spec"]["containers"][0]
         for d in documents

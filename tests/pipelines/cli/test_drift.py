@@ -202,3 +202,14 @@ def test_the_log_is_exported_as_parquet(
     assert run(["log", "export", "-o", str(home / "version")]) == 2  # it is not empty
     assert run(["log", "export", "-o", str(home / "days")]) == 0
     assert "120 rows" in capfd.readouterr().out
+
+
+def test_without_a_version_in_production_there_is_nothing_to_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path))
+    assert run(["drift", "--json"]) == 0
+    told = capsys.readouterr()
+    assert "No version is in production yet" in told.err
+    assert json.loads(told.out) is None
+    assert run(["drift", "--version", "staging"]) == 2

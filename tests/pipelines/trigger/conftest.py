@@ -68,7 +68,7 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
         ledger = Ledger(ledger_url)
         trigger = Trigger(ledger, starts, Policy(**policy))
         gauges = tmp_path / "metrics"
-        app = build_app(trigger, token, lambda new: data_cause(new, tmp_path), gauges)
+        app = build_app(lambda: trigger, token, lambda new: data_cause(new, tmp_path), gauges)
         address = listening_socket("127.0.0.1", 0)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})

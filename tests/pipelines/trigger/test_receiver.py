@@ -11,12 +11,22 @@ import numpy as np
 import prometheus_client
 import pytest
 import soundfile
+from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from components.base import InputError
 from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from pipelines.runners.outcome_metrics import FINISHED, record_outcome
-from pipelines.trigger import listening_socket
+from pipelines.trigger import (
+    Awaited,
+    Ledger,
+    Policy,
+    Trigger,
+    build_app,
+    data_cause,
+    listening_socket,
+)
+from tests.pipelines.trigger.conftest import Starts
 
 Entries = Callable[[], list[tuple[str, str]]]
 ANYWHERE = pytest.mark.parametrize("ledger_url", ["sqlite", "postgresql"], indirect=True)
@@ -256,3 +266,28 @@ def test_an_address_that_is_taken_is_one_line() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(InputError, match=f"127.0.0.1:{port}: .*another --host or --port"):
             listening_socket("127.0.0.1", port)
+
+
+def test_it_is_up_before_it_can_start_runs_and_goes_on_once_it_can(
+    starts: Starts, ledger_url: str, tmp_path: Path
+) -> None:
+    missing: list[Exception] = [InputError("no registry is named")] * 3
+    told: list[str] = []
+
+    def make() -> Trigger:
+        if missing:
+            raise missing.pop()
+        return Trigger(Ledger(ledger_url), starts, Policy(timedelta(0), 100))
+
+    awaited = Awaited(make, told.append)
+    client = TestClient(build_app(awaited, None, lambda new: data_cause(new, tmp_path), tmp_path))
+    waits = {"error": "the trigger waits: no registry is named"}
+    assert client.get("/healthz").status_code == 200
+    for answer in (client.get("/readyz"), client.post("/v1/alerts", json=webhook("a"))):
+        assert (answer.status_code, answer.json()) == (503, waits)
+    assert client.get("/readyz").status_code == 503
+    assert told == [waits["error"]], "a line a probe would drown the log"
+    assert client.get("/readyz").status_code == 200
+    assert outcomes(client.post("/v1/alerts", json=webhook("a"))) == ["started"]
+    assert told[1:] == ["the trigger waits no longer: runs can start"]
+    awaited.close()
