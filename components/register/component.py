@@ -102,15 +102,15 @@ def finish(
     reason: str,
     cause: str,
 ) -> None:
-    """At the end of a run, whatever happened in it: if it failed, a trace of it in MLflow.
+    """At the end of a run, whatever happened in it: when it ended, or a trace of its failure.
 
-    Whether it failed is read from what it left there; see `components.register.runs.failure_of`.
+    Both stand in MLflow, where the trigger finds them; see `components.register.record_end`.
     """
     import logging
 
     from components.base import MoodlineError
     from components.config import Settings, load_profile
-    from components.register import failure_of, record_failure
+    from components.register import record_end
 
     tags = {
         "git_commit": git_commit,
@@ -121,9 +121,7 @@ def finish(
         "cause": cause,
     }
     try:
-        failure = failure_of(pipeline_run, promotion, Settings())
-        if failure:
-            record_failure(failure, tags, Settings())
+        record_end(pipeline_run, promotion, tags, Settings())
     except MoodlineError as error:
         # A run that failed says why itself; MLflow may be that very reason.
         logging.getLogger(__name__).warning("could not record how the run ended: %s", error)

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
@@ -26,6 +27,10 @@ from components.tracking import MODEL, experiment_id, faults, mlflow_client, wit
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+ENDED = "pipeline_ended"
+"""The tag that says when the last pipeline's run came to this evidence, in seconds since 1970."""
 
 _BATCH = 100
 """MLflow takes no more parameters than this in one request."""
@@ -64,14 +69,21 @@ def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage) -> 
         with_retries(lambda: client.set_tag(run_id, "pipeline_run", lineage.pipeline_run))
 
 
-def failure_of(pipeline_run: str, promotion: bool, settings: Settings) -> str:
-    """Why a pipeline's run has failed, by what it left; "" if it came to its end.
+def record_end(
+    pipeline_run: str, promotion: bool, tags: Mapping[str, str], settings: Settings
+) -> str:
+    """Note that a pipeline's run has ended: when, or, if it failed, as `record_failure` does.
 
-    Kubeflow Pipelines' own word for it is no help: a run whose last task was skipped or cached is
-    RUNNING for ever, and so is one whose pod was killed for its memory.
+    Whether it failed is told from what it left. Kubeflow Pipelines' own word for it is no help: a
+    run whose last task was skipped or cached is RUNNING for ever, and so is one whose pod was
+    killed for its memory.
 
     Args:
         promotion: whether a version that passed was to be promoted.
+        tags: of the trace of a run that failed.
+
+    Returns:
+        Why it failed; "" if it came to its end.
 
     Raises:
         Unavailable: MLflow failed.
@@ -79,16 +91,27 @@ def failure_of(pipeline_run: str, promotion: bool, settings: Settings) -> str:
     with mlflow_client(settings) as client:
         query = f"tags.pipeline_run = '{pipeline_run}' and attributes.status = 'FINISHED'"
         finished = client.search_runs([experiment_id(client, settings)], query)
-        if not finished:
-            return "a step failed before the gate's verdict was kept"
-        run = finished[0]
-        if not (promotion and run.data.tags.get("verdict") == PASS):
+        failure = "a step failed before the gate's verdict was kept"
+        if finished:
+            failure = _promotion_failure(client, finished[0]) if promotion else ""
+        if not failure:
+            # Evidence that was there before has an end of its own.
+            at = f"{time.time():.3f}"
+            with_retries(lambda: client.set_tag(finished[0].info.run_id, ENDED, at))
             return ""
-        made = client.search_model_versions(f"name='{MODEL}' and run_id='{run.info.run_id}'")
-        promoted = {e.to_version for e in read_ledger(client) if e.won and e.stage == PRODUCTION}
-        if any(int(version.version) in promoted for version in made):
-            return ""
-        return "the version passed, and its promotion failed"
+    record_failure(failure, tags, settings)
+    return failure
+
+
+def _promotion_failure(client: "MlflowClient", run: "Run") -> str:
+    """Why a version is not promoted that was to be; "" if it is, or its verdict was none for it."""
+    if run.data.tags.get("verdict") != PASS:
+        return ""
+    made = client.search_model_versions(f"name='{MODEL}' and run_id='{run.info.run_id}'")
+    promoted = {e.to_version for e in read_ledger(client) if e.won and e.stage == PRODUCTION}
+    if any(int(version.version) in promoted for version in made):
+        return ""
+    return "the version passed, and its promotion failed"
 
 
 def record_failure(message: str, tags: Mapping[str, str], settings: Settings) -> str:

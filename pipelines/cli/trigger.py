@@ -73,7 +73,14 @@ def serve_command(
     settings = Settings()
     os.umask(0o077)  # what it writes holds what people said
     close_to_others(settings.home)
-    from pipelines.trigger import Awaited, build_app, data_cause, listening_socket, serve
+    from pipelines.trigger import (
+        Awaited,
+        ClusterOutcomes,
+        build_app,
+        data_cause,
+        listening_socket,
+        serve,
+    )
 
     make = partial(
         _make_trigger, settings, runner=runner, profile=profile, changes=changes or (),
@@ -89,8 +96,9 @@ def serve_command(
     with listening_socket(host, port) as address:
         note(f"The trigger listens on http://{host}:{address.getsockname()[1]}")
         token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
-        app = build_app(awaited, token, lambda new: data_cause(new, root), settings.metrics)
-        serve(app, address)
+        outcomes = ClusterOutcomes(settings).exposition if runner == "kubeflow" else None
+        read = partial(data_cause, root=root)
+        serve(build_app(awaited, token, read, settings.metrics, outcomes), address)
     awaited.close()
 
 

@@ -1,7 +1,7 @@
 """Gauges of how retrainings ended and what the last gate said, for Prometheus to scrape later."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from components.base import atomic_path
@@ -10,6 +10,9 @@ from components.scoring import Check
 FINISHED = "moodline_retrain_finished_timestamp_seconds"
 VALUE = "moodline_gate_value"
 PASSED = "moodline_gate_passed"
+
+FILE = "retrain.prom"
+"""What holds them in the folder of such files."""
 
 NAMES = {
     FINISHED: "When a retraining ended last with this decision of its gate; error: a step failed.",
@@ -33,20 +36,40 @@ def record_outcome(
         at: when, in seconds since 1970; default: now.
         checks: of its gate; where there was none, those of the gate before stay.
     """
-    from prometheus_client import CollectorRegistry, Gauge, generate_latest
-
     gauges = _read(path)
     gauges[FINISHED][decision] = time.time() if at is None else at
     if checks:
-        gauges[VALUE] = {check.name: check.value for check in checks if check.value is not None}
-        gauges[PASSED] = {check.name: float(check.result == "pass") for check in checks}
+        gauges |= _of_gate(checks)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(_exposition(gauges))
+
+
+def exposition(ended: Mapping[str, float], checks: Sequence[Check] = ()) -> bytes:
+    """The gauges as Prometheus reads them.
+
+    Args:
+        ended: when a retraining ended last with a decision, in seconds since 1970.
+        checks: of the last gate.
+    """
+    return _exposition({FINISHED: ended, **_of_gate(checks)})
+
+
+def _of_gate(checks: Sequence[Check]) -> dict[str, dict[str, float]]:
+    return {
+        VALUE: {check.name: check.value for check in checks if check.value is not None},
+        PASSED: {check.name: float(check.result == "pass") for check in checks},
+    }
+
+
+def _exposition(gauges: Mapping[str, Mapping[str, float]]) -> bytes:
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
     registry = CollectorRegistry()
     for name, samples in gauges.items():
         gauge = Gauge(name, NAMES[name], LABELS[name], registry=registry)
         for label, value in samples.items():
             gauge.labels(label).set(value)
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(generate_latest(registry))
+    return generate_latest(registry)
 
 
 def _read(path: Path) -> dict[str, dict[str, float]]:

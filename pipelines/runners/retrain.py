@@ -7,7 +7,7 @@ from components.base import InputError, Location, StepFailed
 from components.config import Profile, Settings
 from components.scoring import read_verdict
 from pipelines.runners.local import OnStep, run_pipeline
-from pipelines.runners.outcome_metrics import record_outcome
+from pipelines.runners.outcome_metrics import FILE, record_outcome
 from pipelines.runners.request import RetrainRequest
 
 
@@ -82,7 +82,7 @@ def _retrain(
     in_containers: bool, on_step: OnStep | None,
 ) -> RetrainResult:  # fmt: skip
     """Retrain on the corpus that the steps see."""
-    outcomes = settings.metrics / "retrain.prom"
+    outcomes = settings.metrics / FILE
     arguments = replace(request, corpus=corpus).arguments()
     mounts = [path for path in (corpus,) if isinstance(path, Path)] if in_containers else None
     try:

@@ -15,6 +15,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from components.base import InputError, MoodlineError
+from pipelines.runners.outcome_metrics import FILE
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
 from pipelines.trigger.decide import Decision
@@ -31,6 +32,7 @@ def build_app(
     token: str | None,
     read_data: Callable[[NewData], Cause],
     gauges: Path,
+    outcomes: Callable[[], bytes] | None = None,
 ) -> FastAPI:
     """The receiver.
 
@@ -39,6 +41,7 @@ def build_app(
         token: the bearer token callers must send; None turns the check off (in a dry run only).
         read_data: makes a cause of new data, or raises `InputError`.
         gauges: the folder of `.prom` files that are shown beside its own metrics.
+        outcomes: the gauges of how runs ended, in place of that folder's; None: runs end here.
     """
     app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
     app.add_middleware(_AuthAndSize, token=token)
@@ -81,7 +84,10 @@ def build_app(
     @app.get("/metrics")
     def scrape() -> Response:
         """Its own, and those of drift and of retrainings, which end before anybody could ask."""
-        others = [path.read_bytes() for path in sorted(gauges.glob("*.prom"))]
+        files = [p for p in sorted(gauges.glob("*.prom")) if outcomes is None or p.name != FILE]
+        others = [path.read_bytes() for path in files]
+        if outcomes is not None:
+            others.append(outcomes())
         return Response(b"".join([generate_latest(), *others]), media_type=CONTENT_TYPE_LATEST)
 
     @app.exception_handler(RequestValidationError)

@@ -9,7 +9,8 @@ from kfp import dsl
 
 from components.base import tree_digest
 from components.config import Settings, load_profile
-from components.register import component, list_versions
+from components.register import Outcomes, component, list_versions, read_outcomes
+from components.scoring import read_verdict
 
 PROFILE = load_profile("demo").model_dump_json()
 
@@ -139,3 +140,39 @@ def test_a_run_that_came_to_its_end_leaves_no_failure(
     component.promote.python_func(version=1, actor="ann", reason="better")
     assert run_register(model, passed, "retrain-4") == 1
     assert finish("retrain-4", promotion=True) == ["the version passed, and its promotion failed"]
+
+
+def test_how_runs_ended_is_read_from_what_their_last_step_noted(
+    at_home: Settings,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evidence: Callable[..., dict[str, Path]],
+) -> None:
+    def run(name: str, evidence: dict[str, Path] | None, promotion: bool = False) -> Outcomes:
+        if evidence:
+            run_register(model, evidence, name)
+        component.finish.python_func(
+            pipeline_run=name, promotion=promotion, git_commit="0123abcd", profile=PROFILE,
+            corpus="calls", reason="", cause="",
+        )  # fmt: skip
+        return read_outcomes(at_home)
+
+    assert read_outcomes(at_home) == Outcomes({})
+    model = make_model(tmp_path / "model")
+    refused = make_evidence(tmp_path / "no", model, verdict="fail")
+    passed = make_evidence(tmp_path / "yes", model)
+    first = run("retrain-1", refused)
+    assert first.ended.keys() == {"fail"}
+    assert first.checks == read_verdict(refused["verdict"]).checks
+    second = run("retrain-2", passed)
+    assert second.ended["pass"] > second.ended["fail"] == first.ended["fail"]
+    assert second.checks == read_verdict(passed["verdict"]).checks
+    third = run("retrain-3", None)
+    assert third.ended["error"] > third.ended["pass"]
+    # The same evidence again, which makes no run in MLflow; then a promotion that fails.
+    fourth = run("retrain-4", refused)
+    assert fourth.ended["fail"] > third.ended["error"]
+    fifth = run("retrain-5", passed, promotion=True)
+    assert fifth.ended["pass"] == second.ended["pass"]
+    assert fifth.ended["error"] > third.ended["error"]
+    assert read_outcomes(at_home, fifth) == fifth

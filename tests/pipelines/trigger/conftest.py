@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +64,15 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
     """Start a receiver; a client that brings the token."""
     ends: list[Callable[[], Any]] = []
 
-    def begin(token: str | None = TOKEN, **policy: Any) -> httpx.Client:
+    def begin(
+        token: str | None = TOKEN, outcomes: Callable[[], bytes] | None = None, **policy: Any
+    ) -> httpx.Client:
         policy = {"cooldown": timedelta(0), "daily": 100} | policy
         ledger = Ledger(ledger_url)
         trigger = Trigger(ledger, starts, Policy(**policy))
         gauges = tmp_path / "metrics"
-        app = build_app(lambda: trigger, token, lambda new: data_cause(new, tmp_path), gauges)
+        read = partial(data_cause, root=tmp_path)
+        app = build_app(lambda: trigger, token, read, gauges, outcomes)
         address = listening_socket("127.0.0.1", 0)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})
