@@ -11,10 +11,11 @@ from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
     ProtocolSettings,
+    ServingSettings,
     TrainSettings,
     TranscribeSettings,
 )
-from components.config.pods import Pod
+from components.config.pods import Engines, Pod
 from components.config.profile import (
     DiarizeStep,
     Profile,
@@ -25,6 +26,7 @@ from components.config.profile import (
     load_train_step,
 )
 from components.config.settings import Environment, Settings
+from components.config.version_serving import version_serving
 from components.config.version_speech import (
     SPEECH_MODELS,
     VersionSpeech,

@@ -15,6 +15,7 @@ from components.config.pods import (
     MODEL_STEPS,
     STEPS,
     Cpu,
+    Engines,
     LabelValue,
     Memory,
     ObjectName,
@@ -135,6 +136,8 @@ class ClusterSettings(Frozen):
         queue: the Kueue queue that the pods wait in.
         priority: a Kueue WorkloadPriorityClass; it needs a queue. (KFP's pods cannot be given a
             Kubernetes PriorityClass.)
+        engines: who makes a version's TensorRT engines, and proves it, before it is promoted; None:
+            nobody, so the first Triton that serves it does.
         volume: for state, and a corpus in a folder; None where the corpus is named by URL. What a
             step then keeps for itself goes with its pod.
         secrets: the hub's token, MLflow's and the object store's credentials.
@@ -171,6 +174,7 @@ class ClusterSettings(Frozen):
     pull_secrets: tuple[ObjectName, ...] = ()
     queue: ObjectName | None = None
     priority: ObjectName | None = None
+    engines: Engines | None = None
     volume: Volume | None = None
     secrets: tuple[Secret, ...] = ()
     env: Annotated[dict[str, str], AfterValidator(_no_secrets)] = Field(default_factory=dict)

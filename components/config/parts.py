@@ -15,6 +15,9 @@ Count = Annotated[int, Field(gt=0)]
 Device = Literal["auto", "cpu", "cuda"]
 Part = Literal["training", "validation", "test", "holdout"]
 
+TOLERANCES = {"fp32": 1e-4, "fp16": 0.01}
+"""Of golden probabilities, by precision. How fp16's was chosen: docs/benchmarks.md."""
+
 
 def added() -> Any:
     """A field that profiles of before lack. Where it is not set it is not written, so that their
@@ -119,6 +122,24 @@ class TrainSettings(Frozen):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False
     processes: Count | Literal["auto"] = "auto"
+
+
+class ServingSettings(Frozen):
+    """How a version is served on a GPU. On processors it is always float32.
+
+    Attributes:
+        precision: of TensorRT's sums.
+        tolerance: the largest difference from a golden probability with which a server takes
+            traffic; None: that of the precision.
+    """
+
+    precision: Literal["fp32", "fp16"] = "fp32"
+    tolerance: HeldOut | None = None
+
+    @property
+    def largest_difference(self) -> float:
+        """The tolerance that holds."""
+        return self.tolerance or TOLERANCES[self.precision]
 
 
 class ProtocolSettings(Frozen):

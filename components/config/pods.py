@@ -10,7 +10,8 @@ from components.config.parts import Frozen
 StepName = Literal[
     "corpus_digest", "corpus", "recordings_digest", "recordings", "model_digests",
     "transcribe", "diarize", "align", "label", "train",
-    "champion", "fetch", "evaluate", "predict", "register", "promote", "finish",
+    "champion", "fetch", "evaluate", "predict", "register", "engines", "promote",
+    "finish",
 ]  # fmt: skip
 STEPS: tuple[str, ...] = get_args(StepName)
 """Every step of every pipeline."""
@@ -26,6 +27,9 @@ Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(Ki|M|Mi|G|Gi|T|Ti)?$")]
 
 ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 """As Kubernetes names its objects."""
+
+Address = Annotated[str, Field(max_length=300, pattern=r"^([A-Za-z0-9._-]+|unix:/\S+):\d{1,5}$")]
+"""host:port, or that of a socket as `moodline serve` names it."""
 
 LabelValue = Annotated[
     str, Field(max_length=63, pattern=r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$")
@@ -78,6 +82,21 @@ class StepSettings(Frozen):
     node_selector: dict[str, str] | None = None
     tolerations: tuple[Toleration, ...] | None = None
     timeout: Timeout | None = None
+
+
+class Engines(Frozen):
+    """The Tritons that make a version's TensorRT engines, and prove it, before it is promoted.
+
+    Attributes:
+        tritons: host:port of their gRPC, one for each kind of GPU that versions are served on.
+            They run the image of those that serve, and share its folder of engines.
+        tensorrt: they have GPUs; without it the version is only proven, on processors.
+        cache: that folder, as they see it; MOODLINE_TRITON_TENSORRT_CACHE of the service.
+    """
+
+    tritons: Annotated[tuple[Address, ...], Field(min_length=1)]
+    tensorrt: bool = True
+    cache: Annotated[str, Field(pattern=r'^/[^"\\\s]*$')] = "/var/cache/moodline-tensorrt"
 
 
 class Pod(Frozen):

@@ -10,7 +10,7 @@ model as it is. A profile has the parts of every step; where a step is asked for
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from components.base import InputError, json_digest
 from components.config.cluster import ClusterSettings
@@ -23,8 +23,10 @@ from components.config.parts import (
     Frozen,
     FusionSettings,
     ProtocolSettings,
+    ServingSettings,
     TrainSettings,
     TranscribeSettings,
+    added,
 )
 from components.conversation import Recording, Seconds
 
@@ -95,6 +97,7 @@ class TrainStep(TurnsStep):
     fusion: FusionSettings
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
+    serving: Annotated[ServingSettings | None, added()] = None
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -13,8 +13,10 @@ ROOT = Path(__file__).resolve().parents[2]
 MOODLINE = (sys.executable, "-c", "from pipelines.cli.main import main; main()")
 """The command line of this very code, for a child process with `child_environment`."""
 
-_CODE = ("*.py", "*.j2")
+CODE = ("components", "serving/triton")
+"""The steps' code."""
 
+_KINDS = ("*.py", "*.j2")
 
 IMAGE_FILES = (
     "requirements.lock",
@@ -27,13 +29,12 @@ IMAGE_FILES = (
 
 
 def code_digest() -> str:
-    """What names the steps' code: 12 digits over `components/` and all that its images are made of.
+    """What names the steps' code: 12 digits over `CODE` and all that its images are made of.
 
     The images' tag is made of it, and with the image it becomes a part of what KFP knows a step's
     work by: a step that other code did is done again. Profiles are arguments, and do not count.
     """
-    components = ROOT / "components"
-    files = sorted(path for kind in _CODE for path in components.rglob(kind))
+    files = sorted(p for folder in CODE for kind in _KINDS for p in (ROOT / folder).rglob(kind))
     whole = hashlib.sha256()
     for path in [*files, *(ROOT / name for name in IMAGE_FILES)]:
         content = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,7 +6,8 @@
  4. fetch        its folder, to be measured beside the new one
  5. evaluate     both on the test fold; the gate's verdict
  6. register     a version in MLflow, with all evidence; of a "fail" the evidence alone
- 7. promote      if asked for, and only if the verdict is "pass"
+ 7. engines      its TensorRT engines, made and proven by the Tritons that the profile names, if any
+ 8. promote      if asked for, and only if the verdict is "pass"
 
 A verdict that says no is a result, not a fault: the run ends well, without a version. A version
 whose verdict is "inconclusive" is registered for a person to look at, and promoted by nobody but
@@ -30,9 +31,11 @@ from kfp import dsl
 from components.config import Profile, TrainStep
 from components.evaluate.component import evaluate
 from components.register.component import champion, fetch, finish, promote, register
+from components.scoring import FAIL, PASS
 from components.train.component import train
 from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
+from serving.triton.component import engines
 
 
 def retrain_pipeline(profile: Profile) -> Any:
@@ -109,11 +112,25 @@ def retrain_pipeline(profile: Profile) -> Any:
                 pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
             )
             configure_lookup(version, "Register", cluster)
-            with (
-                dsl.If(promote_if_passed == True, name="promotion requested"),  # noqa: E712
-                dsl.If(evaluated.outputs["Output"] == "pass", name="passed"),
-            ):
-                promoted = promote(version=version.output, actor=actor, reason=reason)
-                configure_lookup(promoted, "Promote", cluster)
+
+            def promotion(after: Any = None) -> None:
+                with (
+                    dsl.If(promote_if_passed == True, name="promotion requested"),  # noqa: E712
+                    dsl.If(evaluated.outputs["Output"] == PASS, name="passed"),
+                ):
+                    promoted = promote(version=version.output, actor=actor, reason=reason)
+                    configure_lookup(promoted, "Promote", cluster)
+                    if after:
+                        promoted.after(after)
+
+            if cluster.engines:
+                # A person may promote what is inconclusive; nobody serves what was refused.
+                with dsl.If(evaluated.outputs["Output"] != FAIL, name="may be served"):
+                    makers = cluster.engines.model_dump_json()
+                    made = engines(model=trained.outputs["model"], settings=makers)
+                    configure_lookup(made, "Make engines", cluster)
+                    promotion(after=made)
+            else:
+                promotion()
 
     return retrain

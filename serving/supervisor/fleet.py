@@ -105,15 +105,25 @@ class Fleet:
             self._server_answered_at = time.monotonic()
             self._silent.clear()
 
-    def load(self, control: TritonControl, served: Mapping[int, list[Golden]]) -> None:
+    def load(
+        self,
+        control: TritonControl,
+        served: Mapping[int, list[Golden]],
+        graphs: Collection[str] = (),
+    ) -> None:
         """Load what is configured, and watch the served versions (each with its golden clips)
         meanwhile: a load may take long.
+
+        Args:
+            control: the Triton to load.
+            served: versions that answer there already.
+            graphs: as `TritonControl.load` takes them.
 
         Raises:
             NotReadyError: it failed.
             ServedFailedError: a served version failed meanwhile.
         """
-        load = self._loader.submit(control.load)
+        load = self._loader.submit(control.load, graphs)
         while not wait([load], timeout=1.0).done:
             if self._server is None:
                 continue

@@ -29,7 +29,7 @@ from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet, ServedFailedError
 from serving.supervisor.states import LOADED, RolloutVersion, State
 from serving.supervisor.version_files import VersionFiles
-from serving.triton.control import TritonControl, read_golden
+from serving.triton.control import TritonControl
 from serving.triton.errors import TritonDeadError, TritonError
 from serving.triton.server import TritonServer
 
@@ -118,7 +118,7 @@ class Rollout:
         """Go on with what another copy left serving, if at least one Triton still answers."""
         try:
             last = self._read_last(self._pointer)
-            golden = {v: read_golden(s.folder) for v, s in last.versions().items()}
+            golden = {v: self._files.golden(s) for v, s in last.versions().items()}
             self._last = last
             answering = [
                 not any(self._fleet.failure(control, v, clips) for v, clips in golden.items())
@@ -207,8 +207,8 @@ class Rollout:
         version = self._versions.setdefault(served.version, RolloutVersion())
         try:
             version.golden = self._files.bring(served)
-            self._files.configure({*self._loaded(), served.version})
             for control in self._fleet.present():
+                self._files.configure({*self._loaded(), served.version}, control)
                 self._load_and_prove(control, served.version, on_trial=on_trial)
         except (RefusedError, InputError) as error:
             self._refuse(served.version, str(error))
@@ -247,8 +247,15 @@ class Rollout:
 
     def _load(self, control: TritonControl, held: Collection[int]) -> None:
         serving = self._in_state(State.SERVING)
+        held_golden = {v: serving[v].golden for v in serving if v in held}
         try:
-            self._fleet.load(control, {v: serving[v].golden for v in serving if v in held})
+            try:
+                self._fleet.load(control, held_golden, self._files.graphs)
+            except NotReadyError as error:
+                if not self._files.drop_broken_engine(str(error)):
+                    raise
+                logger.warning("an engine is made anew: %s", error)
+                self._fleet.load(control, held_golden, self._files.graphs)
         except ServedFailedError as error:
             self._count_failure(error.versions, "it failed a real question")
             raise
@@ -296,7 +303,7 @@ class Rollout:
         loaded, held = self._loaded(), set(control.versions())
         if not loaded or loaded.keys() == held:
             return
-        self._configure()
+        self._files.configure(loaded, control)
         missing = sorted(loaded.keys() - held)
         try:
             self._load(control, held)

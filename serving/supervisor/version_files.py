@@ -6,12 +6,18 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from components.base import InputError
-from components.config import Settings, VersionSpeech, version_speech
+from components.config import (
+    ServingSettings,
+    Settings,
+    VersionSpeech,
+    version_serving,
+    version_speech,
+)
 from components.conversation import Seconds
 from serving.lineup import Role, Served, versions_in_pointers
 from serving.settings import HostSettings
-from serving.triton.control import Golden, read_golden
-from serving.triton.gpu import GRAPH
+from serving.triton.control import Golden, TritonControl, read_golden
+from serving.triton.gpu import drop_broken_engine, drop_engines, graph_model
 from serving.triton.repository import MODEL, drop_versions, export_version, serve_versions
 
 logger = logging.getLogger(__name__)
@@ -24,6 +30,9 @@ REPLACE_SECONDS: Seconds = 0.5
 
 class VersionFiles:
     """Versions on disk.
+
+    Attributes:
+        graphs: the models in Triton that are the configured versions' graphs; none without a GPU.
 
     Args:
         repository: the model repository that the Tritons share.
@@ -42,6 +51,9 @@ class VersionFiles:
         self._settings = settings
         self._profile = profile
         self._apart: dict[int, str] = {}
+        self._serving: dict[int, ServingSettings] = {}
+        self._release = ""
+        self.graphs: list[str] = []
 
     def speech(self, served: Served) -> VersionSpeech:
         """What a version is served with.
@@ -86,15 +98,43 @@ class VersionFiles:
     def _export(self, served: Served) -> list[Golden]:
         self.speech(served).check_here(self._settings)
         export_version(served.folder, self._repository, served.version)
-        return read_golden(served.folder)
+        return self.golden(served)
 
-    def configure(self, versions: Collection[int]) -> None:
-        """Have the Tritons hold these versions from their next load on."""
-        serve_versions(self._repository, versions, self._host)
+    def golden(self, served: Served) -> list[Golden]:
+        """A version's golden clips, with the tolerance of the precision that it is served in.
+
+        Raises:
+            InputError: it has none, or it does not say what precision that is.
+        """
+        serving = version_serving(served.folder) if self._host.gpu else ServingSettings()
+        self._serving[served.version] = serving
+        return read_golden(served.folder, serving)
+
+    def configure(self, versions: Collection[int], control: TritonControl | None = None) -> None:
+        """Have the Tritons hold these versions from their next load on.
+
+        Args:
+            versions: brought before, or their golden clips read.
+            control: the Triton that is loaded next: the engines must be of its release.
+
+        Raises:
+            NotReadyError: that Triton does not answer.
+        """
+        if self._host.gpu and control:
+            self._release = control.release()
+        serve_versions(self._repository, versions, self._host, self._serving, self._release)
+        self.graphs = [graph_model(number) for number in versions] if self._host.gpu else []
+
+    def drop_broken_engine(self, why: str) -> bool:
+        """As `serving.triton.gpu.drop_broken_engine`."""
+        return drop_broken_engine(why, self._host)
 
     def delete_all_but(self, needed: Collection[int]) -> None:
         """Delete the folders of versions that neither we nor another service needs."""
         folders = (self._repository, self._fetched.parent)
         others = {version for folder in folders for version in versions_in_pointers(folder)}
-        for folder in (self._repository / MODEL, self._repository / GRAPH, self._fetched):
+        for folder in (self._repository / MODEL, self._fetched):
             drop_versions(folder, {*needed, *others})
+        if self._host.gpu:
+            drop_versions(self._repository, {*needed, *others}, prefix=graph_model(""))
+            drop_engines(self._repository, self._host)

@@ -57,15 +57,13 @@ class OnnxruntimeGraph:
 class TritonGraph:
     """The graph as another model in the same Triton, which may run on a GPU."""
 
-    def __init__(self, name: str, version: int) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.version = version
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
         """As `OnnxruntimeGraph.run`."""
         request = pb_utils.InferenceRequest(
             model_name=self.name,
-            model_version=self.version,
             requested_output_names=list(GRAPH_OUTPUTS),
             inputs=[pb_utils.Tensor(name, array) for name, array in inputs.items()],
             preferred_memory=pb_utils.PreferredMemory(pb_utils.TRITONSERVER_MEMORY_CPU),
@@ -90,7 +88,7 @@ class TritonPythonModel:
         self.max_samples = float(numbers.get("group_seconds", 120)) * RATE
         self.graph: OnnxruntimeGraph | TritonGraph
         if name := numbers.get("graph"):
-            self.graph = TritonGraph(name, int(args["model_version"]))
+            self.graph = TritonGraph(f"{name}_{args['model_version']}")
         else:
             path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
             instances = sum(int(group["count"]) for group in config["instance_group"])

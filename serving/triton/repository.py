@@ -10,13 +10,14 @@ import logging
 import py_compile
 import shutil
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from components.base import InputError, atomic_path, file_digest
+from components.config import ServingSettings
 from components.conversation import EMOTIONS, Seconds
 from serving.settings import HostSettings
-from serving.triton.gpu import GRAPH, graph_config
+from serving.triton.gpu import GRAPH, engine_folder, graph_config, graph_model
 
 logger = logging.getLogger(__name__)
 
@@ -84,11 +85,12 @@ def export_version(model_dir: Path, repository: Path, version: int) -> Path:
     if not (Path(model_dir) / "model.onnx").is_file():
         raise InputError(f"{model_dir}: holds no model.onnx; export the model first")
     folder = repository / MODEL / str(version)
-    _write_folder(folder, {**_graphs(model_dir), "model.py": BACKEND})
+    _write_folder(folder, {**graph_files(model_dir), "model.py": BACKEND})
     return folder
 
 
-def _graphs(model_dir: Path) -> dict[str, Path]:
+def graph_files(model_dir: Path) -> dict[str, Path]:
+    """The files of a version's ONNX export, by name."""
     return {path.name: path for path in Path(model_dir).glob("model.onnx*")}
 
 
@@ -109,9 +111,22 @@ def _write_folder(folder: Path, sources: dict[str, Path]) -> None:
     logger.info("wrote %s into the model repository", folder)
 
 
-def serve_versions(repository: Path, versions: Iterable[int], host: HostSettings) -> Path:
+def serve_versions(
+    repository: Path,
+    versions: Iterable[int],
+    host: HostSettings,
+    serving: Mapping[int, ServingSettings] | None = None,
+    release: str = "",
+) -> Path:
     """Write the configuration that makes Triton serve these versions, each exported before, at its
     next load.
+
+    Args:
+        repository: Triton's model repository.
+        versions: to serve.
+        host: how Triton runs them.
+        serving: the precision of each, on a GPU; a version that is not named takes the default.
+        release: of Triton, which decides what engines it can read.
 
     Returns:
         The configuration's path. It is written whole or not at all.
@@ -127,40 +142,80 @@ def serve_versions(repository: Path, versions: Iterable[int], host: HostSettings
             raise InputError(f"version {version} is not in the model repository; export it first")
     path = repository / MODEL / "config.pbtxt"
     newest = repository / MODEL / str(numbers[-1]) / "model.onnx"
-    width = _embedding_width(newest)
     if host.gpu:
         for version in numbers:
-            graphs = _graphs(repository / MODEL / str(version))
-            _write_folder(repository / GRAPH / str(version), graphs)
-        facts = graph_facts(newest)
-        limits = (GROUP, int(facts["max_samples"]), int(facts["max_tokens"]))
-        with atomic_path(repository / GRAPH / "config.pbtxt") as temporary:
-            temporary.write_text(graph_config(numbers, host, width, limits), encoding="utf-8")
-    text = CONFIG.format(
-        name=MODEL,
-        max_batch=host.max_batch,
-        emotions=len(EMOTIONS),
-        width=width,
-        graph=GRAPH if host.gpu else "",
-        group=GROUP,
-        queue_microseconds=round(host.queue_seconds * 1e6),
-        max_queue=host.max_queue,
-        instances=host.instances,
-        versions=", ".join(map(str, numbers)),
-        threads=host.threads,
-    )
+            settings = (serving or {}).get(version, ServingSettings())
+            _write_graph(repository, version, host, settings, release)
+    text = model_config(MODEL, host, graph_width(newest.parent), numbers)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
-def drop_versions(folder: Path, needed: Collection[int]) -> None:
-    """Delete the versions' folders in a folder, but for those needed and the recent ones."""
-    for path in folder.glob("*"):
-        unneeded = path.name.isdecimal() and int(path.name) not in needed
+def model_config(
+    name: str, host: HostSettings, width: int, versions: Iterable[int], graph: str = GRAPH
+) -> str:
+    """The configuration of the model that is asked.
+
+    Args:
+        name: of the model.
+        host: how Triton runs it.
+        width: of the embedding.
+        versions: to serve.
+        graph: what the names of the graphs' models begin with, on a GPU.
+    """
+    return CONFIG.format(
+        name=name,
+        max_batch=host.max_batch,
+        emotions=len(EMOTIONS),
+        width=width,
+        graph=graph if host.gpu else "",
+        group=GROUP,
+        queue_microseconds=round(host.queue_seconds * 1e6),
+        max_queue=host.max_queue,
+        instances=host.instances,
+        versions=", ".join(map(str, versions)),
+        threads=host.threads,
+    )
+
+
+def model_graph_config(
+    name: str, folder: Path, host: HostSettings, serving: ServingSettings, release: str
+) -> str:
+    """The configuration of the model that is the graph in a folder, for TensorRT."""
+    facts = graph_facts(folder / "model.onnx")
+    limits = (GROUP, int(facts["max_samples"]), int(facts["max_tokens"]))
+    engines = engine_folder(graph_files(folder).values(), release)
+    width = graph_width(folder)
+    return graph_config(name, host, width, limits, serving=serving, engines=engines)
+
+
+def _write_graph(
+    repository: Path, version: int, host: HostSettings, serving: ServingSettings, release: str
+) -> None:
+    folder, name = repository / MODEL / str(version), graph_model(version)
+    text = model_graph_config(name, folder, host, serving, release)
+    _write_folder(repository / name / "1", graph_files(folder))
+    config = repository / name / "config.pbtxt"
+    if not config.is_file() or config.read_text(encoding="utf-8") != text:
+        with atomic_path(config) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def drop_versions(folder: Path, needed: Collection[int], prefix: str = "") -> None:
+    """Delete the versions' folders in a folder, but for those needed and the recent ones.
+
+    Args:
+        folder: that holds a folder of each version.
+        needed: versions that are served, or may be soon.
+        prefix: what stands before the version's number in the name of its folder.
+    """
+    for path in folder.glob(f"{prefix}*"):
+        number = path.name.removeprefix(prefix)
+        unneeded = number.isdecimal() and int(number) not in needed
         if unneeded and path.stat().st_ctime < time.time() - MIN_AGE_SECONDS:
             shutil.rmtree(path)
-            logger.info("deleted version %s from %s", path.name, folder)
+            logger.info("deleted version %s from %s", number, folder)
 
 
 def _same(folder: Path, sources: dict[str, Path]) -> bool:
@@ -185,10 +240,16 @@ def graph_facts(graph: Path) -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def _embedding_width(graph: Path) -> int:
+def graph_width(folder: Path) -> int:
+    """The width of the embedding of the graph in a version's folder.
+
+    Raises:
+        InputError: it has no such output.
+    """
     import onnx
 
+    graph = folder / "model.onnx"
     for output in onnx.load(graph, load_external_data=False).graph.output:
         if output.name == "embedding":
             return int(output.type.tensor_type.shape.dim[-1].dim_value) or -1
-    raise InputError(f"{graph.name} of version {graph.parent.name} has no output “embedding”")
+    raise InputError(f"{graph.name} of version {folder.name} has no output “embedding”")

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from components.base import InputError
-from components.config import ClusterSettings, Profile, load_profile
+from components.config import ClusterSettings, Engines, Profile, load_profile
 from pipelines.definitions import batch, preprocess, retrain
 from pipelines.definitions.compiled import compile_pipeline
 
@@ -54,7 +54,33 @@ def listed(module: ModuleType) -> set[str]:
 
 def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
     steps = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
-    assert steps == (listed(retrain) - {"preprocess"}) | listed(preprocess) | {"finish"}
+    assert steps == (listed(retrain) - {"preprocess", "engines"}) | listed(preprocess) | {"finish"}
+
+
+def test_engines_are_made_before_the_promotion_and_not_of_what_was_refused() -> None:
+    makers = Engines(tritons=("triton-engines.moodline:8001",))
+    cluster = DEMO.cluster.model_copy(update={"engines": makers})
+    spec = built(DEMO.model_copy(update={"cluster": cluster}))
+    (graph,) = (c["dag"] for c in spec["components"].values() if "engines" in _tasks_of(c))
+    (inner,) = (t for name, t in graph["tasks"].items() if name.startswith("condition"))
+    assert inner["dependentTasks"] == ["engines"]
+    conditions = {
+        task["triggerPolicy"]["condition"]
+        for c in spec["components"].values()
+        for name, task in _tasks_of(c).items()
+        if name.startswith("condition")
+    }
+    assert sum("!= 'fail'" in condition for condition in conditions) == 1
+    assert sum("== 'pass'" in condition for condition in conditions) == 1
+    step = graph["tasks"]["engines"]
+    assert step["cachingOptions"] == {}, "the Tritons may have lost the engines since"
+    settings = step["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
+    assert Engines.model_validate_json(settings) == makers
+
+
+def _tasks_of(component: dict[str, Any]) -> dict[str, Any]:
+    tasks: dict[str, Any] = component.get("dag", {}).get("tasks", {})
+    return tasks
 
 
 def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
