@@ -2,6 +2,7 @@
 
 import re
 
+from components.config import Engines
 from serving.settings import HostSettings
 from serving.triton.replicas import addresses
 from tests.infra.manifests import (
@@ -35,8 +36,30 @@ def test_on_a_gpu_the_repository_is_for_it_and_engines_have_room(
     assert container["image"].startswith("nvcr.io/nvidia/tritonserver:")
     (repository,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "state")
     assert f"--model-repository={repository}" in container["args"]
-    (engines,) = (m["mountPath"] for m in container["volumeMounts"] if m["name"] == "engines")
-    assert engines == "/var/cache/moodline-tensorrt"
+
+
+def test_every_triton_reads_the_engines_that_one_has_made(overlays: dict[str, Documents]) -> None:
+    """They share one volume, of one image's engines, at the folder that the service writes into
+    their configuration; and the service cleans up there."""
+    documents = overlays["gpu"]
+    claims, places, images = set(), set(), set()
+    for kind, name in (
+        ("StatefulSet", "triton"),
+        ("Deployment", "triton-engines"),
+        ("Deployment", "moodline"),
+    ):
+        spec = pod(named(documents, kind, name))["spec"]
+        (volume,) = (v for v in spec["volumes"] if v["name"] == "engines")
+        (mount,) = (m for m in spec["containers"][0]["volumeMounts"] if m["name"] == "engines")
+        assert not mount.get("readOnly")
+        claims.add(volume["persistentVolumeClaim"]["claimName"])
+        places.add(mount["mountPath"])
+        images.add(spec["containers"][0]["image"])
+    (claim,), (place,) = claims, places
+    assert len(images) == 2, "the Tritons are of one release: another one's engines cannot be read"
+    assert place == HostSettings().tensorrt_cache == Engines(tritons=("t:1",)).cache
+    volume = named(documents, "PersistentVolumeClaim", claim)["spec"]
+    assert volume["accessModes"] == ["ReadWriteMany"]
 
 
 def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
@@ -48,7 +71,7 @@ def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
         (container,) = pod(named(documents, "StatefulSet", "triton"))["spec"]["containers"]
         if container["image"].startswith("nvcr.io"):
             year, month = re.findall(r":(\d+)\.(\d+)-", container["image"])[0]
-            assert (int(year), int(month)) >= (25, 7)
+            assert (int(year), int(month)) >= (26, 6)
             assert {"--allow-http=false", "--strict-readiness=false"} <= {*container["args"]}
 
 
@@ -87,8 +110,12 @@ def test_only_the_gpu_overlay_asks_for_gpus(overlays: dict[str, Documents]) -> N
         }
 
     assert gpus("cpu") == set()
-    assert gpus("gpu") == {"moodline", "triton"}
-    for kind, name in (("Deployment", "moodline"), ("StatefulSet", "triton")):
+    assert gpus("gpu") == {"moodline", "triton", "triton-engines"}
+    for kind, name in (
+        ("Deployment", "moodline"),
+        ("Deployment", "triton-engines"),
+        ("StatefulSet", "triton"),
+    ):
         spec = pod(named(overlays["gpu"], kind, name))["spec"]
         assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in spec[
             "tolerations"
