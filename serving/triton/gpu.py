@@ -36,7 +36,7 @@ KEEP_SECONDS: Seconds = 30 * 86400.0
 registered may be promoted later."""
 
 _CACHE_PATH = re.compile(r'key: "trt_engine_cache_path" value: "([^"]*)"')
-_BROKEN = re.compile(r"(?:engine from|timing) cache: (\S+\.(?:engine|timing))")
+_BROKEN = re.compile(r"engine from cache: (\S+\.engine)")
 
 CONFIG = """\
 name: "{name}"
@@ -62,8 +62,6 @@ optimization {{
       parameters {{ key: "trt_layer_norm_fp32_fallback" value: "1" }}
       parameters {{ key: "trt_engine_cache_enable" value: "1" }}
       parameters {{ key: "trt_engine_cache_path" value: "{engines}" }}
-      parameters {{ key: "trt_timing_cache_enable" value: "1" }}
-      parameters {{ key: "trt_timing_cache_path" value: "{engines}" }}
       parameters {{ key: "trt_profile_min_shapes" value: "{smallest}" }}
       parameters {{ key: "trt_profile_opt_shapes" value: "{typical}" }}
       parameters {{ key: "trt_profile_max_shapes" value: "{largest}" }}

@@ -1,6 +1,6 @@
 """Which version is to blame when Triton fails, and when it takes no more traffic."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,32 @@ def test_tensorrt_has_time_to_make_its_engine(gpu: bool, seconds: float, tmp_pat
     rollout = Rollout(["127.0.0.1:1"], tmp_path, tmp_path, pointer, traffic=TRAFFIC, host=host)
     assert rollout._fleet.controls[0].load_seconds == seconds
     rollout.close()
+
+
+def test_half_an_engine_is_made_anew_instead_of_refusing_the_version(
+    own: TritonServer, models: dict[int, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorRT is not here: a load fails as with it, for as long as that file is there."""
+    engine = tmp_path / "engines" / "2.60.0-0123" / "TRTKernel_1_0_0_sm89.engine"
+    engine.parent.mkdir(parents=True)
+    engine.write_bytes(b"half")
+    host = HOST.model_copy(update={"tensorrt_cache": str(tmp_path / "engines")})
+    folders = (tmp_path / "repository", tmp_path / "fetched", tmp_path / "served.json")
+    rollout = Rollout([own.grpc_url], *folders, traffic=TRAFFIC, host=host)
+    (control,) = rollout._fleet.controls
+    load = control.load
+
+    def load_by_tensorrt(graphs: Collection[str]) -> None:
+        if engine.exists():
+            why = f"TensorRT EP could not deserialize engine from cache: {engine};"
+            raise NotReadyError(f"Triton cannot load the model: onnx runtime error 11: {why}")
+        load(graphs)
+
+    monkeypatch.setattr(control, "load", load_by_tensorrt)
+    rollout.step(lineup(models, 3))
+    rollout.close()
+    assert read_pointer(tmp_path / "served.json").production.version == 3
+    assert not engine.exists()
 
 
 def deadly(folder: Path, repository: Path, version: int) -> Path:
@@ -199,10 +225,10 @@ def test_production_that_fails_during_a_load_is_charged_to_a_version_on_trial_on
     (control,) = rollout._fleet.controls
     load = control.load
 
-    def load_while_production_dies() -> None:
+    def load_while_production_dies(graphs: Collection[str]) -> None:
         for process in stubs(own):
             process.kill()
-        load()
+        load(graphs)
 
     try:
         rollout.step(lineup(models, 3))
