@@ -179,6 +179,7 @@ TURN = {"session_id": "r", "start_time": 0, "end_time": 1, "speaker": "A", "word
         ),
         ([TURN | {"speaker": " "}], "turn 1: 'speaker' is ' ', not a name"),
         ('["\\ud800"]', "is not JSON: unexpected end of hex escape"),
+        ('{"a": {"b": 1, "b": 2}}', "'b' is named twice in one object"),
         ("[" * 100_000, "is not JSON: recursion limit exceeded"),
         ([TURN | {"end_time": 10**400}], "turn 1: 'end_time' is 1000"),
         (f"[{'9' * 5000}]", "is not JSON: number out of range"),
