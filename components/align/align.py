@@ -1,6 +1,6 @@
 """Rules 3 and 4: words with speakers become turns; the whole alignment, and the baseline."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -9,18 +9,25 @@ import numpy as np
 
 from components.align.attribute import DIGITS, attribute
 from components.align.flatten import flatten
-from components.base import InputError, atomic_path
+from components.base import InputError, parse_json
 from components.conversation import (
+    EXCLUSIVE,
+    TRANSCRIPTS,
+    TURNS,
     AsrSegment,
+    Document,
     Progress,
     Seconds,
     SpeakerSegment,
     Turn,
     Word,
+    count_documents,
     join_words,
-    read_rttm,
-    read_words,
-    write_turns,
+    parse_rttm,
+    parse_words,
+    read_documents,
+    turns_text,
+    write_documents,
 )
 
 SHORTEST: Seconds = 0.001
@@ -99,7 +106,7 @@ def align_baseline(
     ]
 
 
-def align_folder(
+def align_corpus(
     transcripts: Sequence[Path],
     speakers: Sequence[Path],
     out: Path,
@@ -107,37 +114,56 @@ def align_folder(
     max_pause: Seconds = 1.5,
     baseline: bool = False,
     progress: Progress | None = None,
-) -> None:
-    """Align every recording of a corpus.
+) -> int:
+    """Align every recording of a corpus, in the order of the transcripts.
 
     Args:
-        transcripts: folders of `<recording>.json`, one for each shard of the corpus.
-        speakers: their folders of `<recording>.rttm`; a silent recording's may be empty.
-        out: a folder to write `<recording>.json` (SegLST) into, whole or not at all.
+        transcripts: files with documents of the kind `TRANSCRIPTS`, one for each shard of the
+            corpus.
+        speakers: their files with documents of the kind `EXCLUSIVE`, in the same order; a silent
+            recording's may be empty.
+        out: the file that gets a document of the kind `TURNS` for each; see `write_documents`.
         baseline: align without alignment, by `align_baseline`.
+
+    Returns:
+        How many recordings there were.
 
     Raises:
         InputError: no transcripts, one without its speakers, or a file that cannot be read.
     """
     join = align_baseline if baseline else align
-    pairs = [
-        (path, rttm / f"{path.stem}.rttm")
-        for transcript, rttm in zip(transcripts, speakers, strict=True)
-        for path in sorted(transcript.glob("*.json"))
-    ]
-    if not pairs:
-        raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts (*.json) in there")
-    with atomic_path(out) as temporary:
-        temporary.mkdir()
-        for done, (path, rttm) in enumerate(pairs, start=1):
-            by_recording = read_rttm(rttm)
-            if by_recording.keys() - {path.stem}:
-                raise InputError(f"{rttm}: is of {', '.join(sorted(by_recording))}")
-            words, segments = read_words(path), by_recording.get(path.stem, [])
-            turns = join(words, segments, session_id=path.stem, max_pause=max_pause)
-            write_turns(temporary / path.name, turns)
+    total = sum(map(count_documents, transcripts))
+    if not total:
+        raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts in there")
+
+    def turns() -> Iterator[Document]:
+        for done, (name, words, spoken) in enumerate(_heard(transcripts, speakers), start=1):
+            yield Document(
+                name, TURNS, turns_text(join(words, spoken, session_id=name, max_pause=max_pause))
+            )
             if progress:
-                progress(done, len(pairs))
+                progress(done, total)
+
+    return write_documents(out, turns())
+
+
+def _heard(
+    transcripts: Sequence[Path], speakers: Sequence[Path]
+) -> Iterator[tuple[str, list[AsrSegment], list[SpeakerSegment]]]:
+    """Each recording's name, words and speaker segments."""
+    for words_path, rttm_path in zip(transcripts, speakers, strict=True):
+        spoken = read_documents(rttm_path, EXCLUSIVE)
+        for name, text in read_documents(words_path, TRANSCRIPTS):
+            other, rttm = next(spoken, ("", ""))
+            if other != name:
+                found = f"its place is that of {other}" if other else "it has none"
+                raise InputError(f"{rttm_path}: no speakers of {name}: {found}; diarize again")
+            by_recording = parse_rttm(rttm, f"{rttm_path}: {name}")
+            if by_recording.keys() - {name}:
+                raise InputError(f"{rttm_path}: {name}: is of {', '.join(sorted(by_recording))}")
+            location = f"{words_path}: {name}"
+            words = parse_words(parse_json(text, location), location)
+            yield name, words, by_recording.get(name, [])
 
 
 def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray, np.ndarray]:

@@ -18,17 +18,15 @@ def align(
     """
     from pathlib import Path
 
-    from components.align import align_folder
+    from components.align import align_corpus
     from components.config import AlignSettings
-    from components.conversation import EXCLUSIVE
 
     settings = AlignSettings.model_validate_json(profile)
-    align_folder(
+    count = align_corpus(
         [Path(shard.path) for shard in transcripts],
-        [Path(shard.path) / EXCLUSIVE for shard in speakers],
+        [Path(shard.path) for shard in speakers],
         Path(turns.path),
         max_pause=settings.max_pause,
         baseline=settings.baseline,
     )
-    count = len(list(Path(turns.path).glob("*.json")))
     turns.metadata.update(recordings=count, **settings.model_dump())

@@ -5,6 +5,18 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 
 from components.conversation.audio import SAMPLE_RATE, Sound, listen, read_audio
 from components.conversation.audio_length import Length, audio_duration, measure
+from components.conversation.documents import (
+    EXCLUSIVE,
+    REFERENCE,
+    SPEAKERS,
+    TRANSCRIPTS,
+    TURNS,
+    Document,
+    count_documents,
+    read_documents,
+    unpack_documents,
+    write_documents,
+)
 from components.conversation.manifest import FEEDBACK, SOURCES, read_manifest, write_manifest
 from components.conversation.recordings import (
     AUDIO_SUFFIX,
@@ -14,10 +26,17 @@ from components.conversation.recordings import (
     shard_of,
     work_through,
 )
-from components.conversation.seglst import read_turns, turns_from_rttm, write_turns
+from components.conversation.seglst import (
+    parse_turns,
+    parse_turns_from_rttm,
+    read_turns,
+    read_turns_of,
+    turns_from_rttm,
+    turns_text,
+    write_turns,
+)
 from components.conversation.spacing import has_unspaced, join_words
 from components.conversation.speakers import (
-    EXCLUSIVE,
     only_recording,
     parse_rttm,
     read_rttm,

@@ -5,14 +5,14 @@
 
 Other columns (`customer`) are kept where they are text, numbers, or true and false. Paths are
 absolute or relative to the manifest. A reference's entries carry `utterance_id`, `emotion` and,
-where known, `sex` ("F" or "M").
+where known, `sex` ("F" or "M"). Instead of a file for each recording, all rows may name one Parquet
+file (`references.parquet`) with documents of the kind `REFERENCE`; see `documents`.
 """
 
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from itertools import starmap
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,10 +23,14 @@ from components.base.files import atomic_path, link_or_copy
 from components.base.reading import Name, Number, parse_json, read_text, validate
 from components.base.scratch import at_hand
 from components.base.storage import Location, Url, beside
-from components.conversation.seglst import read_segments, turn_entry
+from components.conversation.documents import REFERENCE, Document, read_documents, write_documents
+from components.conversation.seglst import parse_segments, turn_entry
 from components.conversation.types import Recording, Utterance
 
 NAME = "manifest.jsonl"
+
+PACKED = "references.parquet"
+"""The file beside the manifest with all references, where each has none of its own."""
 
 AT_ONCE = 16
 """References that are fetched from an object store at the same time."""
@@ -107,15 +111,15 @@ def read_manifest(path: Location) -> list[Recording]:
     if not rows:
         raise InputError(f"{path}: names no recording")
     recordings: list[Recording] = []
-    references: dict[str, Location] = {}
-    for (row, audio, reference), utterances in zip(
+    references: dict[str, str] = {}
+    for (row, audio, _), (location, utterances) in zip(
         rows.values(), _all_utterances(rows), strict=True
     ):
         for utterance in utterances:
             if other := references.get(utterance.id):
-                also = "" if other == reference else f", also in {other}"
-                raise InputError(f"{reference}: utterance {utterance.id} is named twice{also}")
-            references[utterance.id] = reference
+                also = "" if other == location else f", also in {other}"
+                raise InputError(f"{location}: utterance {utterance.id} is named twice{also}")
+            references[utterance.id] = location
         columns = row.columns()
         recordings.append(
             Recording(row.recording, audio.resolve(), row.fold, row.scripted, utterances, columns)
@@ -123,25 +127,45 @@ def read_manifest(path: Location) -> list[Recording]:
     return recordings
 
 
+Labelled = tuple[str, tuple[Utterance, ...]]
+"""Where a reference stands, for messages, and its utterances."""
+
+
 def _all_utterances(
     rows: Mapping[str, tuple[_Row, Location, Location]],
-) -> Iterator[tuple[Utterance, ...]]:
-    """The utterances of each recording."""
-    pairs = [(reference, name) for name, (_, _, reference) in rows.items()]
-    if not any(isinstance(reference, Url) for reference, _ in pairs):
-        yield from starmap(_utterances, pairs)
+) -> Iterator[Labelled]:
+    """The reference of each recording."""
+    places = {name: reference for name, (_, _, reference) in rows.items()}
+    packed: dict[str, Labelled] = {}
+    for file in sorted({p for p in places.values() if p.suffix == ".parquet"}, key=str):
+        names = {name for name, place in places.items() if place == file}
+        with at_hand(file) as path:
+            for name, text in read_documents(path, REFERENCE, names):
+                location = f"{file}: {name}"
+                packed[name] = location, _utterances(text, location, name)
+        if missing := names - packed.keys():
+            raise InputError(f"{file}: has no reference of {min(missing)}")
+
+    def one(name: str) -> Labelled:
+        if name in packed:
+            return packed[name]
+        place = places[name]
+        return str(place), _utterances(read_text(place), str(place), name)
+
+    if all(isinstance(place, Path) or name in packed for name, place in places.items()):
+        yield from map(one, places)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            yield from pool.map(_utterances, *zip(*pairs, strict=True))
+            yield from pool.map(one, places)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _utterances(path: Location, recording: str) -> tuple[Utterance, ...]:
+def _utterances(text: str, place: str, recording: str) -> tuple[Utterance, ...]:
     utterances = []
-    for number, content in enumerate(read_segments(path), start=1):
-        location = f"{path}: utterance {number}"
+    for number, content in enumerate(parse_segments(text, place), start=1):
+        location = f"{place}: utterance {number}"
         entry = validate(_ReferenceEntry, content, location)
         if entry.recording != recording:
             raise InputError(f"{location}: is of {entry.recording}, not of {recording}")
@@ -154,33 +178,51 @@ def _utterances(path: Location, recording: str) -> tuple[Utterance, ...]:
 
 
 def write_manifest(
-    folder: Path, recordings: Iterable[Recording], *, take_audio: bool = False
+    folder: Path, recordings: Iterable[Recording], *, take_audio: bool = False, packed: bool = False
 ) -> None:
     """Write a corpus as a manifest and references into `folder`, whole or not at all.
 
     The audio stays where it is and is named by its absolute path or URL, unless `take_audio`: then
-    it is linked or copied into the folder, which needs nothing else from then on.
+    it is linked or copied into the folder, which needs nothing else from then on. People find a
+    reference of each recording there, the next step of a pipeline all of them `packed` in one file.
     """
     with atomic_path(folder) as temporary:
         (temporary / "reference").mkdir(parents=True)
-        lines = []
-        for recording in recordings:
-            reference = f"reference/{recording.name}.json"
-            audio = str(recording.audio.resolve())
-            if take_audio:
-                audio = f"audio/{recording.name}{recording.audio.suffix}"
-                (temporary / "audio").mkdir(exist_ok=True)
-                with at_hand(recording.audio) as file:
-                    copy = shutil.copyfile if isinstance(recording.audio, Url) else link_or_copy
-                    copy(file, temporary / audio)
-            row = {"recording": recording.name, "audio": audio, "reference": reference}
-            others = {"fold": recording.fold, "scripted": recording.scripted}
-            row_and_more = {**dict(recording.columns), **row, **others}
-            lines.append(json.dumps(row_and_more, ensure_ascii=False))
-            entries = [_entry(utterance) for utterance in recording.utterances]
-            text = json.dumps(entries, ensure_ascii=False, indent=1)
-            (temporary / reference).write_text(text, encoding="utf-8")
+        lines: list[str] = []
+        written = _written(temporary, recordings, lines, take_audio, packed)
+        if packed:
+            (temporary / "reference").rmdir()
+            write_documents(temporary / PACKED, written)
+        else:
+            for name, _, text in written:
+                (temporary / _reference(name)).write_text(text, encoding="utf-8")
         (temporary / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _written(
+    folder: Path, recordings: Iterable[Recording], lines: list[str], take_audio: bool, packed: bool
+) -> Iterator[Document]:
+    """Each recording's reference; its line is added to the manifest's, its audio taken."""
+    for recording in recordings:
+        audio = str(recording.audio.resolve())
+        if take_audio:
+            audio = f"audio/{recording.name}{recording.audio.suffix}"
+            (folder / "audio").mkdir(exist_ok=True)
+            with at_hand(recording.audio) as file:
+                copy = shutil.copyfile if isinstance(recording.audio, Url) else link_or_copy
+                copy(file, folder / audio)
+        reference = PACKED if packed else _reference(recording.name)
+        row = {"recording": recording.name, "audio": audio, "reference": reference}
+        others = {"fold": recording.fold, "scripted": recording.scripted}
+        row_and_more = {**dict(recording.columns), **row, **others}
+        lines.append(json.dumps(row_and_more, ensure_ascii=False))
+        entries = [_entry(utterance) for utterance in recording.utterances]
+        text = json.dumps(entries, ensure_ascii=False, indent=1)
+        yield Document(recording.name, REFERENCE, text)
+
+
+def _reference(recording: str) -> str:
+    return f"reference/{recording}.json"
 
 
 def _entry(utterance: Utterance) -> dict[str, Any]:

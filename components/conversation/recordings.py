@@ -5,13 +5,13 @@ run stopped. Transcribing and diarizing share this; each says what it makes of a
 """
 
 import re
-import shutil
 import unicodedata
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.base import Cache, InputError, atomic_path
+from components.base import Cache, InputError
+from components.conversation.documents import Document
 from components.conversation.manifest import FEEDBACK
 from components.conversation.types import Progress, Recording
 
@@ -99,44 +99,37 @@ def shard_of(
 
 def work_through(
     recordings: Sequence[Recording],
-    folders: Mapping[str, Path],
+    kinds: Sequence[str],
     key: Callable[[Recording], Sequence[Any]],
     make: Callable[[Recording], Mapping[str, str]],
     *,
     suffix: str,
     cache: Cache,
     progress: Progress | None = None,
-) -> None:
-    """Make one file of each kind from each recording, `<folder>/<recording><suffix>`.
+) -> Iterator[Document]:
+    """Make a document of each kind from each recording, one recording after the other.
 
-    A recording that has its files is skipped, so a run that was killed goes on at the first
-    unfinished one. Results made before, for any folder, come from the cache.
+    Each result goes to the cache before the next recording is begun, and what lies there is not
+    made again: a run that was killed goes on at the first unfinished one.
 
     Args:
         recordings: in the order of the work.
-        folders: for each kind of file the folder that it goes to, made if need be.
+        kinds: of documents.
         key: everything that decides what is made of a recording, as `Cache.path` takes it.
-        make: the text of each kind of file; called only for what is in no cache.
-        suffix: of the files' names.
+        make: the text of each kind of document; called only for what is in no cache.
+        suffix: of the files' names in the cache.
         cache: where finished work lies.
     """
-    for folder in folders.values():
-        folder.mkdir(parents=True, exist_ok=True)
     for number, recording in enumerate(recordings, start=1):
-        paths = {kind: folder / f"{recording.name}{suffix}" for kind, folder in folders.items()}
-        if not all(path.exists() for path in paths.values()):
-            names = key(recording)
-            # What came back from traffic must be found again when it is erased.
-            owner = recording.name if recording.fold == FEEDBACK else ""
-            cached = {
-                kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in folders
-            }
-            if not all(map(cache.has, cached.values())):
-                for kind, text in make(recording).items():
-                    with cache.making(cached[kind]) as temporary:
-                        temporary.write_text(text, encoding="utf-8")
-            for kind, path in paths.items():
-                with atomic_path(path) as temporary:
-                    shutil.copyfile(cached[kind], temporary)
+        names = key(recording)
+        # What came back from traffic must be found again when it is erased.
+        owner = recording.name if recording.fold == FEEDBACK else ""
+        cached = {kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in kinds}
+        if not all(map(cache.has, cached.values())):
+            for kind, text in make(recording).items():
+                with cache.making(cached[kind]) as temporary:
+                    temporary.write_text(text, encoding="utf-8")
+        for kind, path in cached.items():
+            yield Document(recording.name, kind, path.read_text(encoding="utf-8"))
         if progress:
             progress(number, len(recordings))

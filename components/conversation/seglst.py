@@ -1,7 +1,7 @@
 """SegLST JSON: turns, as meeteval reads them, with the emotions as further keys."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,8 @@ from components.base import (
     read_text,
     validate,
 )
-from components.conversation.speakers import read_rttm
+from components.conversation.documents import TURNS, read_documents
+from components.conversation.speakers import parse_rttm
 from components.conversation.types import Turn
 
 Confidence = Annotated[float, Strict()] | None
@@ -46,12 +47,16 @@ def read_segments(path: Location) -> list[Any]:
     Raises:
         InputError: no such file, not JSON, or not a list.
     """
-    text = read_text(path)
+    return parse_segments(read_text(path), str(path))
+
+
+def parse_segments(text: str, location: str) -> list[Any]:
+    """As `read_segments`, from its text."""
     if not text.strip():
-        raise InputError(f"{path}: is empty; SegLST without segments is []")
-    data = parse_json(text, str(path))
+        raise InputError(f"{location}: is empty; SegLST without segments is []")
+    data = parse_json(text, location)
     if not isinstance(data, list):
-        raise InputError(f"{path}: is not SegLST, a JSON list of segments")
+        raise InputError(f"{location}: is not SegLST, a JSON list of segments")
     return data
 
 
@@ -61,10 +66,43 @@ def read_turns(path: Path) -> list[Turn]:
     Raises:
         InputError: as `read_segments`, or an entry that lacks a key or has a bad time.
     """
+    return parse_turns(read_text(path), str(path))
+
+
+def parse_turns(text: str, location: str) -> list[Turn]:
+    """As `read_turns`, from its text."""
     return [
-        turn_from(entry, f"{path}: turn {number}")
-        for number, entry in enumerate(read_segments(path), start=1)
+        turn_from(entry, f"{location}: turn {number}")
+        for number, entry in enumerate(parse_segments(text, location), start=1)
     ]
+
+
+def read_turns_of(path: Path, recordings: Collection[str]) -> Iterator[tuple[str, list[Turn]]]:
+    """Read the turns of some recordings, one recording after the other.
+
+    Args:
+        path: one file with documents of the kind `TURNS`, whose order is kept; or a folder of
+            `<recording>.json`.
+
+    Raises:
+        InputError: a recording has none, holds turns of another one, or as `read_turns`.
+    """
+    missing = set(recordings)
+    if path.is_dir():
+        files = ((name, path / f"{name}.json") for name in recordings)
+        texts = ((name, read_text(file), str(file)) for name, file in files)
+    else:
+        documents = read_documents(path, TURNS, missing.copy())
+        texts = ((name, text, f"{path}: {name}") for name, text in documents)
+    for name, text, location in texts:
+        turns = parse_turns(text, location)
+        other = next((turn for turn in turns if turn.session_id != name), None)
+        if other is not None:
+            raise InputError(f"{location}: holds a turn of recording {other.session_id}")
+        missing.discard(name)
+        yield name, turns
+    if missing:
+        raise InputError(f"{path}: has no turns of {min(missing)}; align it first")
 
 
 def turn_from(entry: Any, location: str) -> Turn:
@@ -90,8 +128,12 @@ def turn_entry(turn: Turn) -> dict[str, Any]:
 def write_turns(path: Path, turns: Iterable[Turn]) -> None:
     """Write turns as SegLST, whole or not at all."""
     with atomic_path(path) as temporary:
-        text = json.dumps([turn_entry(turn) for turn in turns], ensure_ascii=False, indent=1)
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(turns_text(turns), encoding="utf-8")
+
+
+def turns_text(turns: Iterable[Turn]) -> str:
+    """Turns as SegLST."""
+    return json.dumps([turn_entry(turn) for turn in turns], ensure_ascii=False, indent=1)
 
 
 def turns_from_rttm(path: Path) -> list[Turn]:
@@ -100,8 +142,13 @@ def turns_from_rttm(path: Path) -> list[Turn]:
     Raises:
         InputError: as `read_rttm`.
     """
+    return parse_turns_from_rttm(read_text(path), str(path))
+
+
+def parse_turns_from_rttm(text: str, location: str) -> list[Turn]:
+    """As `turns_from_rttm`, from its text."""
     return [
         Turn(recording, segment.start, segment.end, segment.speaker, words="")
-        for recording, segments in read_rttm(path).items()
+        for recording, segments in parse_rttm(text, location).items()
         for segment in segments
     ]

@@ -9,9 +9,6 @@ from unicodedata import normalize
 from components.base import InputError, atomic_path, read_text
 from components.conversation.types import EARLIEST, LATEST, Seconds, SpeakerSegment
 
-EXCLUSIVE = "exclusive"
-"""The folder beside a corpus' speaker segments that holds those with one speaker at a time."""
-
 OTHER_LINES = {
     *("SPKR-INFO", "LEXEME", "NON-LEX", "NON-SPEECH", "FILLER", "EDIT", "SU", "SEGMENT"),
     *("NOSCORE", "NO_RT_METADATA", "CB", "IP", "A/P"),

@@ -52,7 +52,7 @@ def corpus(
     )  # fmt: skip
     with atomic_path(Path(report.path)) as temporary:
         temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")
-    write_manifest(Path(manifest.path), read_corpus(folder, Settings().finished))
+    write_manifest(Path(manifest.path), read_corpus(folder, Settings().finished), packed=True)
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -88,4 +88,4 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     if corpus_digest(content, cache) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(recordings=len(content), digest=digest)
-    write_manifest(Path(manifest.path), content)
+    write_manifest(Path(manifest.path), content, packed=True)

@@ -70,7 +70,7 @@ def join_feedback(
     out = cache.path("corpora", corpus_digest(labelled, cache), corpus_digest(corrected))
     if not out.is_dir():
         with atomic_path(out) as temporary:
-            write_manifest(temporary, [*labelled, *corrected], take_audio=True)
+            write_manifest(temporary, [*labelled, *corrected], take_audio=True, packed=True)
             # What is erased later must be found.
             known = {r.name: sources[r.name] for r in corrected if r.name in sources}
             text = json.dumps(known, ensure_ascii=False, indent=1)

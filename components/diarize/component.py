@@ -23,12 +23,12 @@ def diarize(
     from components.conversation import read_manifest
     from components.diarize import diarize_corpus
 
-    index, count = map(int, shard.split("/"))
-    diarize_corpus(
+    index, shards = map(int, shard.split("/"))
+    count = diarize_corpus(
         read_manifest(Path(corpus.path)),
         Path(speakers.path),
         DiarizeStep.model_validate_json(profile),
         Settings(),
-        shard=(index, count),
+        shard=(index, shards),
     )
-    speakers.metadata.update(shard=shard, recordings=len(list(Path(speakers.path).glob("*.rttm"))))
+    speakers.metadata.update(shard=shard, recordings=count)

@@ -1,4 +1,4 @@
-"""A corpus to a folder of speaker segments."""
+"""A corpus to its speaker segments."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -8,6 +8,7 @@ from components.base import file_digest
 from components.config import DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
+    SPEAKERS,
     WHOLE,
     Progress,
     Recording,
@@ -15,24 +16,25 @@ from components.conversation import (
     rttm_text,
     shard_of,
     work_through,
+    write_documents,
 )
 from components.diarize.diarizer import Diarizer
 
-VERSION = 3  # of this folder's results from the same audio and models: part of cache keys
+VERSION = 3  # of this package's results from the same audio and models: part of cache keys
 
 
 def diarize_corpus(
     recordings: Sequence[Recording],
-    out_dir: Path,
+    out: Path,
     profile: DiarizeStep,
     settings: Settings,
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,
-) -> None:
-    """Diarize recordings.
+) -> int:
+    """Diarize recordings to two documents each, in RTTM.
 
-    `<out_dir>/<recording>.rttm` holds overlapping speech and is scored. Words are attributed by
-    `<out_dir>/exclusive/<recording>.rttm`, which has one speaker at a time.
+    `SPEAKERS` has overlapping speech and is scored. Words are attributed by `EXCLUSIVE`, which has
+    one speaker at a time.
 
     Finished work is never done again (see `work_through`). The pipeline is loaded only if there is
     work.
@@ -40,9 +42,13 @@ def diarize_corpus(
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
             where the profile's segmentation is "reference".
+        out: the file, see `write_documents`.
         profile: names the pipeline, the number of speakers where every recording has the same, and
             where the stretches of speech come from.
         shard: (index, count): only these recordings, see `shard_of`.
+
+    Returns:
+        How many recordings there were.
 
     Raises:
         InputError: a recording or the pipeline cannot be read, or a reference is needed and
@@ -68,19 +74,20 @@ def diarize_corpus(
             read_audio(recording.audio), options.num_speakers, profile.given_stretches(recording)
         )
         return {
-            "speakers": rttm_text(recording.name, diarization.segments),
+            SPEAKERS: rttm_text(recording.name, diarization.segments),
             EXCLUSIVE: rttm_text(recording.name, diarization.exclusive),
         }
 
-    work_through(
+    made = work_through(
         shard_of(recordings, *shard),
-        {"speakers": out_dir, EXCLUSIVE: out_dir / EXCLUSIVE},
+        [SPEAKERS, EXCLUSIVE],
         key,
         make,
         suffix=".rttm",
         cache=cache,
         progress=progress,
     )
+    return write_documents(out, made)
 
 
 # A process that works on several corpora, or on one in parts, loads the pipeline once.

@@ -17,5 +17,5 @@ from components.evaluate.evaluate import (
 from components.evaluate.gate import gate
 from components.evaluate.measure import Measurement, compare, measure
 from components.evaluate.power import gate_power
-from components.evaluate.prediction import predict_turns
+from components.evaluate.prediction import predict_corpus, predict_turns
 from components.evaluate.report import report_page

@@ -64,20 +64,17 @@ def predict(
     turns: dsl.Input[dsl.Dataset],
     predictions: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Each turn its emotion: a folder of `<recording>.json`."""
+    """Each turn its emotion."""
     from pathlib import Path
 
-    from components.base import atomic_path
-    from components.conversation import read_manifest, read_turns, write_turns
-    from components.evaluate import predict_turns
+    from components.conversation import read_manifest
+    from components.evaluate import predict_corpus
     from components.fusion import Classifier
 
-    recordings = read_manifest(Path(corpus.path))
-    turns_of = {r.name: read_turns(Path(turns.path) / f"{r.name}.json") for r in recordings}
-    classify = Classifier(Path(model.path))
-    with atomic_path(Path(predictions.path)) as folder:
-        folder.mkdir()
-        for recording in recordings:
-            predicted = predict_turns(classify, [recording], turns_of)
-            write_turns(folder / f"{recording.name}.json", predicted)
-    predictions.metadata.update(recordings=len(recordings), turns=sum(map(len, turns_of.values())))
+    recordings, count = predict_corpus(
+        Classifier(Path(model.path)),
+        read_manifest(Path(corpus.path)),
+        Path(turns.path),
+        Path(predictions.path),
+    )
+    predictions.metadata.update(recordings=recordings, turns=count)

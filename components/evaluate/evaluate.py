@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from components.base import InputError, atomic_path, tree_digest
 from components.config import GateSettings, Profile
-from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns, write_turns
+from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns_of, write_turns
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
@@ -165,24 +165,18 @@ def check_gate(recordings: Sequence[Recording], gate: GateSettings) -> None:
 
 
 def read_test_turns(
-    folder: Path,
+    turns: Path,
     recordings: Sequence[Recording],
     profile: Profile,
     part: HeldOutPart = "test",
 ) -> dict[str, list[Turn]]:
-    """Read the turns of what is tested on from a folder of `<recording>.json` (SegLST).
+    """Read the turns of what is tested on, and no others; see `read_turns_of`.
 
     Raises:
-        InputError: a recording's file is missing or broken, or holds turns of another recording.
+        InputError: a recording's turns are missing or broken, or are of another recording.
     """
-    turns = {}
-    for recording in held_out_recordings(recordings, profile, part):
-        path = folder / f"{recording.name}.json"
-        turns[recording.name] = read_turns(path)
-        other = next((t for t in turns[recording.name] if t.session_id != recording.name), None)
-        if other is not None:
-            raise InputError(f"{path}: holds a turn of recording {other.session_id}")
-    return turns
+    tested = held_out_recordings(recordings, profile, part)
+    return dict(read_turns_of(turns, [recording.name for recording in tested]))
 
 
 def write_json(path: Path, value: Any) -> None:

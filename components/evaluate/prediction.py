@@ -1,11 +1,21 @@
 """A model's emotions for turns, computed in the same way as when it is served."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from components.conversation import Progress, Recording, Turn
+from components.conversation import (
+    TURNS,
+    Document,
+    Progress,
+    Recording,
+    Turn,
+    read_turns_of,
+    turns_text,
+    write_documents,
+)
 from components.fusion import Clip, turn_clip
 
 T = TypeVar("T")
@@ -47,3 +57,30 @@ def predict_turns(
         if progress:
             progress(len(answered), total)
     return answered
+
+
+def predict_corpus(
+    classify: Classify, recordings: Sequence[Recording], turns: Path, out: Path
+) -> tuple[int, int]:
+    """Give each turn of a corpus its emotion, one recording after the other.
+
+    Args:
+        turns: as `read_turns_of` takes it.
+        out: the file that gets them as documents of the kind `TURNS`.
+
+    Returns:
+        How many recordings and turns there were.
+
+    Raises:
+        InputError: a recording has no turns, or its audio cannot be read.
+    """
+    by_name = {recording.name: recording for recording in recordings}
+    counts = dict[str, int]()
+
+    def answered() -> Iterator[Document]:
+        for name, own in read_turns_of(turns, by_name):
+            counts[name] = len(own)
+            predicted = predict_turns(classify, [by_name[name]], {name: own})
+            yield Document(name, TURNS, turns_text(predicted))
+
+    return write_documents(out, answered()), sum(counts.values())

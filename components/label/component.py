@@ -15,7 +15,7 @@ def label(
     from pathlib import Path
 
     from components.conversation import read_manifest
-    from components.label import label_folder
+    from components.label import label_corpus
 
-    counts = label_folder(Path(turns.path), read_manifest(Path(corpus.path)), Path(examples.path))
+    counts = label_corpus(Path(turns.path), read_manifest(Path(corpus.path)), Path(examples.path))
     examples.metadata.update(counts)

@@ -7,7 +7,14 @@ from operator import attrgetter
 from pathlib import Path
 
 from components.base import InputError, atomic_path
-from components.conversation import EMOTIONS, Recording, Seconds, Turn, Utterance, read_turns
+from components.conversation import (
+    EMOTIONS,
+    Recording,
+    Seconds,
+    Turn,
+    Utterance,
+    read_turns_of,
+)
 
 MIN_COVERAGE = 0.5
 """The share of a turn that its label must cover."""
@@ -86,27 +93,26 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
     return examples
 
 
-def label_folder(turns: Path, recordings: Sequence[Recording], out: Path) -> Counter[str]:
+def label_corpus(turns: Path, recordings: Sequence[Recording], out: Path) -> Counter[str]:
     """Label a corpus' turns and write them as Parquet with `COLUMNS`.
 
     Args:
-        turns: a folder of `<recording>.json` (SegLST).
+        turns: as `read_turns_of` takes it.
         out: the Parquet file, written whole or not at all.
 
     Returns:
         How many examples there are of each emotion.
 
     Raises:
-        InputError: a recording has no turns file, or no turn has a label.
+        InputError: a recording has no turns, or no turn has a label.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    examples = [
-        example
-        for recording in recordings
-        for example in label(read_turns(turns / f"{recording.name}.json"), recording)
-    ]
+    # Turns are read once, in their file's order; examples stand in the corpus' order.
+    by_name = {recording.name: recording for recording in recordings}
+    labelled = {name: label(own, by_name[name]) for name, own in read_turns_of(turns, by_name)}
+    examples = [example for name in by_name for example in labelled[name]]
     if not examples:
         raise InputError(
             f"{turns}: no turn overlaps a labelled utterance; do turns and corpus belong together?"

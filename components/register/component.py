@@ -50,7 +50,7 @@ def register(
     metrics: dsl.Input[dsl.Metrics],
     report: dsl.Input[dsl.HTML],
     verdict: dsl.Input[dsl.Artifact],
-    corpus: dsl.Input[dsl.Dataset],
+    corpus_digest: str,
     profile: str,
     git_commit: str,
     reason: str = "",
@@ -69,7 +69,7 @@ def register(
 
     lineage = Lineage(
         git_commit=git_commit,
-        corpus_digest=corpus.metadata["digest"],
+        corpus_digest=corpus_digest,
         profile=load_profile(profile),
         reason=reason,
         cause=cause,

@@ -145,7 +145,7 @@ def _scrub(roots: Collection[Path], names: Collection[str]) -> int:
                             made.add(file_digest(path))
                         path.unlink()
                         changed += 1
-                elif path.name in (MANIFEST, SOURCES) or path.suffix == ".parquet":
+                elif path.name in (MANIFEST, SOURCES) or _is_parquet(path):
                     with suppress(FileNotFoundError):
                         changed += _rewrite(path, names)
     return changed + sum(_delete_cached(root, made) for root in roots if made)
@@ -167,7 +167,7 @@ def _delete_cached(root: Path, digests: Collection[str]) -> int:
 
 def _rewrite(path: Path, names: Collection[str]) -> bool:
     """Leave recordings out of a file that lists several; whether one was in it."""
-    if path.suffix == ".parquet":
+    if path.name not in (MANIFEST, SOURCES):
         return _rewrite_table(path, names)
     text = path.read_text(encoding="utf-8")
     if path.name == SOURCES:
@@ -184,18 +184,39 @@ def _rewrite(path: Path, names: Collection[str]) -> bool:
     return True
 
 
+def _is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet: what a step of a pipeline leaves has no suffix."""
+    if path.suffix not in ("", ".parquet"):
+        return False
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+    return False
+
+
 def _rewrite_table(path: Path, names: Collection[str]) -> bool:
+    """Leave recordings out of a file of rows that each are of one; row group by row group."""
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    with suppress(pa.ArrowException):  # not one of ours
-        if "recording" not in pq.read_schema(path).names:
+    named = pa.array(sorted(names), pa.string())
+    with suppress(pa.ArrowException), pq.ParquetFile(path) as file:  # not one of ours
+        if "recording" not in file.schema_arrow.names:
             return False
-        table = pq.ParquetFile(path).read()
-        is_named = pc.is_in(table["recording"], pa.array(sorted(names), pa.string()))
-        if pc.any(is_named).as_py():
-            with atomic_path(path) as temporary:
-                pq.write_table(table.filter(pc.invert(is_named)), temporary)
-            return True
+        groups = range(file.num_row_groups)
+        if not any(
+            pc.any(pc.is_in(file.read_row_group(group, columns=["recording"])["recording"], named))
+            .as_py() for group in groups
+        ):  # fmt: skip
+            return False
+        with (
+            atomic_path(path) as temporary,
+            pq.ParquetWriter(temporary, file.schema_arrow, compression="zstd") as writer,
+        ):
+            for group in groups:
+                table = file.read_row_group(group)
+                kept = table.filter(pc.invert(pc.is_in(table["recording"], named)))
+                if kept.num_rows:
+                    writer.write_table(kept)
+        return True
     return False

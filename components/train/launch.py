@@ -36,7 +36,7 @@ def launch(
     """
     with tempfile.TemporaryDirectory(prefix="moodline-train-") as name:
         folder = Path(name)
-        write_manifest(folder / "corpus", recordings)
+        write_manifest(folder / "corpus", recordings, packed=True)
         (folder / "profile.json").write_text(profile.model_dump_json(), encoding="utf-8")
         torchrun = ("torch.distributed.run", "--standalone", "--local-addr=127.0.0.1")
         command = [

@@ -24,12 +24,11 @@ def transcribe(
     from components.transcribe import transcribe_corpus
 
     index, shards = map(int, shard.split("/"))
-    transcribe_corpus(
+    count = transcribe_corpus(
         read_manifest(Path(corpus.path)),
         Path(transcripts.path),
         TranscribeStep.model_validate_json(profile),
         Settings(),
         shard=(index, shards),
     )
-    count = len(list(Path(transcripts.path).glob("*.json")))
     transcripts.metadata.update(shard=shard, recordings=count)

@@ -1,4 +1,4 @@
-"""A corpus to a folder of transcripts."""
+"""A corpus to its transcripts."""
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -7,6 +7,7 @@ from pathlib import Path
 from components.base import file_digest
 from components.config import Settings, TranscribeStep, model_digest
 from components.conversation import (
+    TRANSCRIPTS,
     WHOLE,
     Progress,
     Recording,
@@ -14,29 +15,34 @@ from components.conversation import (
     shard_of,
     words_text,
     work_through,
+    write_documents,
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 3  # of this folder's results from the same audio and models: part of cache keys
+VERSION = 3  # of this package's results from the same audio and models: part of cache keys
 
 
 def transcribe_corpus(
     recordings: Sequence[Recording],
-    out_dir: Path,
+    out: Path,
     profile: TranscribeStep,
     settings: Settings,
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,
-) -> None:
-    """Transcribe recordings to `<out_dir>/<recording>.json`, in WhisperX's form.
+) -> int:
+    """Transcribe recordings to documents of the kind `TRANSCRIPTS`, in WhisperX's form.
 
     Finished work is never done again (see `work_through`). Models are loaded only if there is work.
 
     Args:
         recordings: whose audio is read; of their references only the boundaries, and those only
             where the profile's segmentation is "reference".
+        out: the file, see `write_documents`.
         profile: names the models, and where the stretches that are read come from.
         shard: (index, count): only these recordings, see `shard_of`.
+
+    Returns:
+        How many recordings there were.
 
     Raises:
         InputError: a recording or a model cannot be read, or a reference is needed and missing.
@@ -60,17 +66,18 @@ def transcribe_corpus(
     def make(recording: Recording) -> Mapping[str, str]:
         audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
         segments = _loaded(options, settings).transcribe(audio, stretches)
-        return {"transcripts": words_text(segments, options.language)}
+        return {TRANSCRIPTS: words_text(segments, options.language)}
 
-    work_through(
+    made = work_through(
         shard_of(recordings, *shard),
-        {"transcripts": out_dir},
+        [TRANSCRIPTS],
         key,
         make,
         suffix=".json",
         cache=cache,
         progress=progress,
     )
+    return write_documents(out, made)
 
 
 # A process that works on several corpora, or on one in parts, loads the models once.

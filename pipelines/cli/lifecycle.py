@@ -1,7 +1,6 @@
 """Commands that run pipelines, and the service: retrain, batch, compile, serve."""
 
 import logging
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,6 +9,7 @@ import typer
 
 from components.base import InputError, atomic_path, check_new_folder, located
 from components.config import Profile, Settings, load_profile
+from components.conversation import TURNS, unpack_documents
 from pipelines.cli.console import file_option, note, out, print_json, spinner, user_name
 from pipelines.cli.conversations import tell_what_is_odd
 from pipelines.cli.options import (
@@ -173,8 +173,8 @@ def batch_command(
         run = run_pipeline("batch", chosen, arguments, settings, mounts=mounts, on_step=on_step)
     predictions = Path(run.outputs["predict"]["artifacts"]["predictions"])
     with atomic_path(output) as temporary:
-        shutil.copytree(predictions, temporary)
-    note(f"{output}: {len(list(output.iterdir()))} recordings")
+        count = unpack_documents(predictions, TURNS, temporary, ".json")
+    note(f"{output}: {count} recordings")
     if unreadable:
         note(f"moodline: {len(unreadable)} of {len(taken)} recordings could not be read")
         raise typer.Exit(1)

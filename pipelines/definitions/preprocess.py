@@ -25,6 +25,7 @@ from pipelines.definitions.placement import configure_lookup, configure_task
 
 
 class Preprocessed(NamedTuple):
+    digest: str
     corpus: dsl.Dataset
     turns: dsl.Dataset
     examples: dsl.Dataset
@@ -84,6 +85,6 @@ def preprocess_pipeline(profile: Profile) -> Any:
         turns = aligned.outputs["turns"]
         labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
         examples, encoders = labelled.outputs["examples"], models.outputs["train"]
-        return Preprocessed(manifest, turns, examples, encoders)
+        return Preprocessed(digest.output, manifest, turns, examples, encoders)
 
     return preprocess

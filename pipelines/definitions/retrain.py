@@ -104,7 +104,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 metrics=evaluated.outputs["metrics"],
                 report=evaluated.outputs["report"],
                 verdict=evaluated.outputs["verdict"],
-                corpus=manifest,
+                corpus_digest=prepared.outputs["digest"],
                 profile=whole,
                 git_commit=git_commit,
                 reason=reason,

@@ -1,15 +1,24 @@
 """A corpus' turns, made with one of the three methods, and the examples that they give."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from components.align import align_folder
+from components.align import align_corpus
 from components.base import file_digest, json_digest
 from components.config import Profile, Settings
-from components.conversation import EXCLUSIVE, Recording, Turn, read_turns, turns_from_rttm
-from components.label import label_folder
+from components.conversation import (
+    SPEAKERS,
+    TURNS,
+    Recording,
+    Turn,
+    parse_turns,
+    parse_turns_from_rttm,
+    read_documents,
+)
+from components.label import label_corpus
 from pipelines.experiments.systems import TurnMethod
 
 StageProgress = Callable[[str, int, int], None]
@@ -49,28 +58,31 @@ def make_turns(
     with and without alignment.
 
     Args:
-        work: a folder to work in; transcripts (`<segmentation>/words`) and speaker segments
-            (`<segmentation>/speakers`) that it holds already are taken as they are.
+        work: a folder to work in; transcripts (`<segmentation>/words.parquet`) and speaker segments
+            (`<segmentation>/speakers.parquet`) that it holds already are taken as they are.
     """
     from components.diarize import diarize_corpus
     from components.transcribe import transcribe_corpus
 
     profile = method.profile(profile)
     speech = work / profile.segmentation
-    words, speakers, turns = speech / "words", speech / "speakers", work / method / "turns"
-    transcribing = partial(progress, f"transcribe ({method.label})")
-    transcribe_corpus(recordings, words, profile, settings, transcribing)
-    diarizing = partial(progress, f"diarize ({method.label})")
-    diarize_corpus(recordings, speakers, profile, settings, diarizing)
+    words, speakers = speech / "words.parquet", speech / "speakers.parquet"
+    if not words.is_file():
+        transcribing = partial(progress, f"transcribe ({method.label})")
+        transcribe_corpus(recordings, words, profile, settings, transcribing)
+    if not speakers.is_file():
+        diarizing = partial(progress, f"diarize ({method.label})")
+        diarize_corpus(recordings, speakers, profile, settings, diarizing)
+    turns, examples = work / method / "turns.parquet", work / method / "examples.parquet"
     pause, baseline = profile.align.max_pause, profile.align.baseline
-    align_folder([words], [speakers / EXCLUSIVE], turns, max_pause=pause, baseline=baseline)
-    examples = work / method / "examples.parquet"
-    labelled = label_folder(turns, recordings, examples)
-    paths = [turns / f"{recording.name}.json" for recording in recordings]
+    align_corpus([words], [speakers], turns, max_pause=pause, baseline=baseline)
+    labelled = label_corpus(turns, recordings, examples)
+    texts, spoken = dict(read_documents(turns, TURNS)), dict(read_documents(speakers, SPEAKERS))
+    digests = [hashlib.sha256(texts[r.name].encode()).hexdigest() for r in recordings]
     return CorpusTurns(
-        turns={path.stem: read_turns(path) for path in paths},
-        spoken=[t for r in recordings for t in turns_from_rttm(speakers / f"{r.name}.rttm")],
+        turns={r.name: parse_turns(texts[r.name], f"{turns}: {r.name}") for r in recordings},
+        spoken=[t for r in recordings for t in parse_turns_from_rttm(spoken[r.name], r.name)],
         examples=examples,
         labelled=dict(labelled),
-        digest=json_digest([*(file_digest(path) for path in paths), file_digest(examples)]),
+        digest=json_digest([*digests, file_digest(examples)]),
     )

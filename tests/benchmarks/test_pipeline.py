@@ -22,12 +22,12 @@ from components.config import Settings, load_profile
 
 corpus, out = map(Path, sys.argv[1:])
 profile, settings = load_profile("demo"), Settings()
-from components.align import align_folder
-from components.conversation import EXCLUSIVE, read_manifest, write_manifest
+from components.align import align_corpus
+from components.conversation import read_manifest, write_manifest
 from components.corpus import check_corpus, read_corpus
 from components.diarize import diarize_corpus
 from components.evaluate import evaluate, read_test_turns
-from components.label import label_folder
+from components.label import label_corpus
 from components.register import Lineage, record_refusal, register
 from components.train import train
 from components.transcribe import transcribe_corpus
@@ -37,9 +37,9 @@ write_manifest(out / "manifest", read_corpus(corpus))
 recordings = read_manifest(out / "manifest")
 transcribe_corpus(recordings, out / "words", profile, settings)
 diarize_corpus(recordings, out / "speakers", profile, settings)
-align_folder([out / "words"], [out / "speakers" / EXCLUSIVE], out / "turns",
+align_corpus([out / "words"], [out / "speakers"], out / "turns",
              max_pause=profile.align.max_pause)
-label_folder(out / "turns", recordings, out / "examples.parquet")
+label_corpus(out / "turns", recordings, out / "examples.parquet")
 trained = train(out / "examples.parquet", recordings, out / "model", profile, settings)
 turns = read_test_turns(out / "turns", recordings, profile)
 found = evaluate(out / "model", recordings, turns, profile, synthetic=report.synthetic)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.config import Profile, Settings
+from components.conversation import TURNS, read_documents
 from components.register import history, list_versions
 from tests.cluster.backend import Run
 from tests.cluster.conftest import Cluster
@@ -99,8 +100,8 @@ def test_a_folder_of_recordings(cluster: Cluster, profile: Profile) -> None:
     place = predicted.artifacts["predictions"][0]["uri"]
     target = cluster.folder / "predictions"
     cluster.store.download(place.removeprefix(f"minio://{cluster.store.bucket}/"), target)
-    (answer,) = target.iterdir()
-    assert json.loads(answer.read_text())
+    ((_, answer),) = read_documents(target, TURNS)
+    assert json.loads(answer)
 
 
 def test_the_registry_goes_away_before_the_end(cluster: Cluster, profile: Profile) -> None:

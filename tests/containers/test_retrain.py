@@ -11,7 +11,14 @@ import pytest
 from components.base import Event
 from components.config import Settings, load_profile
 from components.config.cluster import CPU_IMAGE, SLIM_IMAGE
-from components.conversation import read_turns, read_words
+from components.conversation import (
+    SPEAKERS,
+    TRANSCRIPTS,
+    TURNS,
+    parse_turns,
+    parse_words,
+    read_documents,
+)
 from pipelines.definitions.code_version import image
 from pipelines.runners.request import RetrainRequest
 from pipelines.runners.retrain import retrain
@@ -22,14 +29,15 @@ pytestmark = pytest.mark.timeout(3600)
 def test_every_step_left_what_it_should(result: dict[str, Any]) -> None:
     outputs = {name: Path(path) for name, path in result["outputs"].items()}
     assert all(path.exists() for path in outputs.values())
-    assert len(list(outputs["turns"].glob("*.json"))) == 20
-    assert all(read_turns(path) for path in outputs["turns"].glob("*.json"))
+    turns = [parse_turns(text, name) for name, text in read_documents(outputs["turns"], TURNS)]
+    assert len(turns) == 20 and all(turns)
     assert {"model.safetensors", "model.onnx"} <= {p.name for p in outputs["model"].iterdir()}
     assert outputs["report"].read_text().lstrip().lower().startswith("<!doctype html")
     (words,) = Path(result["folder"]).rglob("transcribe/transcripts")
-    assert sum(len(s.words) for p in words.glob("*.json") for s in read_words(p)) > 1000
+    texts = read_documents(words, TRANSCRIPTS)
+    assert sum(len(s.words) for n, t in texts for s in parse_words(json.loads(t), n)) > 1000
     (speakers,) = Path(result["folder"]).rglob("diarize/speakers")
-    assert len(list(speakers.glob("*.rttm"))) == 20
+    assert len(list(read_documents(speakers, SPEAKERS))) == 20
 
 
 def test_the_registry_has_what_the_gate_let_through(result: dict[str, Any]) -> None:

@@ -13,7 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import EMOTIONS, read_rttm, read_turns, read_words
+from components.conversation import (
+    EMOTIONS,
+    TRANSCRIPTS,
+    TURNS,
+    parse_turns,
+    parse_words,
+    read_documents,
+    read_rttm,
+    read_turns,
+)
 
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
 
@@ -58,9 +67,11 @@ def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: 
     # The first of the runs: later ones find most of it done.
     folder = min((workplace / ".moodline" / "runs").iterdir())
     (transcripts,) = folder.rglob("transcripts")
-    assert sum(len(s.words) for p in transcripts.glob("*.json") for s in read_words(p)) > 200
+    texts = read_documents(transcripts, TRANSCRIPTS)
+    assert sum(len(s.words) for n, t in texts for s in parse_words(json.loads(t), n)) > 200
     (turns,) = folder.rglob("align/turns")
-    assert all(t.speaker for p in turns.glob("*.json") for t in read_turns(p))
+    documents = read_documents(turns, TURNS)
+    assert all(turn.speaker for name, text in documents for turn in parse_turns(text, name))
     (predictions,) = folder.rglob("evaluate/predictions")
     answered = read_turns(predictions)
     assert {t.emotion for t in answered} <= set(EMOTIONS)

@@ -1,6 +1,7 @@
 """The four rules of alignment, each on a time line small enough to check by eye."""
 
 import json
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,17 +10,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.align import align, align_baseline, align_folder, attribute, flatten
+from components.align import align, align_baseline, align_corpus, attribute, flatten
 from components.base import InputError
 from components.conversation import (
+    EXCLUSIVE,
+    SPEAKERS,
+    TRANSCRIPTS,
     AsrSegment,
+    Document,
     SpeakerSegment,
     Word,
-    read_turns,
+    read_turns_of,
     read_words,
+    rttm_text,
     turns_to_vtt,
-    write_rttm,
-    write_words,
+    words_text,
+    write_documents,
 )
 
 
@@ -247,26 +253,51 @@ class TestBaseline:
         assert align_baseline([segment()], AB, session_id="r") == []
 
 
-class TestFolder:
-    def test_writes_seglst_for_every_transcript(self, tmp_path: Path) -> None:
-        for name in ("r1", "r2"):
-            write_words(tmp_path / "words" / f"{name}.json", [segment(Word("a", 0, 1))])
-            write_rttm(tmp_path / "rttm" / f"{name}.rttm", name, A)
-        align_folder([tmp_path / "words"], [tmp_path / "rttm"], tmp_path / "turns")
-        (turn,) = read_turns(tmp_path / "turns" / "r2.json")
-        assert (turn.session_id, turn.speaker, turn.words) == ("r2", "A", "a")
+def packed(folder: Path, words: Sequence[str], speakers: Mapping[str, str]) -> tuple[Path, Path]:
+    """Transcripts of recordings, and RTTM of the recording that each one's speakers are of."""
+    said = words_text([segment(Word("a", 0, 1))])
+    spoken = [(name, kind, of) for name, of in speakers.items() for kind in (SPEAKERS, EXCLUSIVE)]
+    write_documents(folder / "words", [Document(name, TRANSCRIPTS, said) for name in words])
+    write_documents(folder / "rttm", [Document(n, k, rttm_text(of, A)) for n, k, of in spoken])
+    return folder / "words", folder / "rttm"
 
-    def test_a_missing_rttm_is_named_and_nothing_is_left(self, tmp_path: Path) -> None:
-        write_words(tmp_path / "words" / "r1.json", [segment(Word("a", 0, 1))])
-        with pytest.raises(InputError, match=r"r1\.rttm: no such file"):
-            align_folder([tmp_path / "words"], [tmp_path / "words"], tmp_path / "turns")
-        assert sorted(p.name for p in tmp_path.iterdir()) == ["words"]
 
-    def test_an_rttm_of_another_recording_is_named(self, tmp_path: Path) -> None:
-        write_words(tmp_path / "words" / "r1.json", [segment(Word("a", 0, 1))])
-        write_rttm(tmp_path / "rttm" / "r1.rttm", "r9", A)
-        with pytest.raises(InputError, match="r9"):
-            align_folder([tmp_path / "words"], [tmp_path / "rttm"], tmp_path / "turns")
+class TestCorpus:
+    def test_writes_seglst_for_every_transcript_of_every_shard(self, tmp_path: Path) -> None:
+        first = packed(tmp_path / "0", ["r1", "r3"], {"r1": "r1", "r3": "r3"})
+        second = packed(tmp_path / "1", ["r2"], {"r2": "r2"})
+        steps: list[tuple[int, int]] = []
+        count = align_corpus(
+            *zip(first, second, strict=True),
+            tmp_path / "turns",
+            progress=lambda *step: steps.append(step),
+        )
+        assert (count, steps[-1]) == (3, (3, 3))
+        turns = dict(read_turns_of(tmp_path / "turns", ["r1", "r2", "r3"]))
+        assert list(turns) == ["r1", "r3", "r2"]
+        for name, (turn,) in turns.items():
+            assert (turn.session_id, turn.speaker, turn.words) == (name, "A", "a")
+
+    @pytest.mark.parametrize(
+        ("speakers", "fault"),
+        [
+            ({"r1": "r1"}, "rttm: no speakers of r2: it has none"),
+            ({"r2": "r2", "r1": "r1"}, "rttm: no speakers of r1: its place is that of r2"),
+            ({"r1": "r9", "r2": "r2"}, "rttm: r1: is of r9"),
+        ],
+    )
+    def test_speakers_that_do_not_fit_are_named_and_nothing_is_left(
+        self, speakers: Mapping[str, str], fault: str, tmp_path: Path
+    ) -> None:
+        words, rttm = packed(tmp_path, ["r1", "r2"], speakers)
+        with pytest.raises(InputError, match=fault):
+            align_corpus([words], [rttm], tmp_path / "turns")
+        assert sorted(p.name for p in tmp_path.iterdir()) == ["rttm", "words"]
+
+    def test_no_transcripts(self, tmp_path: Path) -> None:
+        words, rttm = packed(tmp_path, [], {})
+        with pytest.raises(InputError, match="words: no transcripts in there"):
+            align_corpus([words], [rttm], tmp_path / "turns")
 
 
 times = st.one_of(st.none(), st.integers(0, 40).map(lambda n: n / 4))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from components.base import Cache, InputError
 from components.conversation import (
+    Document,
     Recording,
+    read_documents,
     recording_name,
     recording_names,
     shard_of,
@@ -53,36 +55,35 @@ def test_no_such_shard(shard: tuple[int, int]) -> None:
         shard_of(corpus("a"), *shard)
 
 
-def work(folder: Path, made: list[str], out: str = "out") -> None:
-    """Make two kinds of file of three recordings; `made` tells which were not found done."""
+def work(folder: Path, made: list[str]) -> list[Document]:
+    """Make two kinds of document of three recordings; `made` tells which were not found done."""
 
     def make(recording: Recording) -> Mapping[str, str]:
         made.append(recording.name)
         return {kind: f"{kind} of {recording.name}" for kind in ("plain", "other")}
 
-    work_through(
+    done = work_through(
         corpus("a", "b", "c"),
-        {"plain": folder / out, "other": folder / out / "other"},
+        ["plain", "other"],
         lambda recording: [recording.name],
         make,
         suffix=".txt",
         cache=Cache(folder / "cache"),
     )
+    return list(done)
 
 
 def test_what_was_made_is_not_made_again(tmp_path: Path) -> None:
     made: list[str] = []
-    work(tmp_path, made)
-    assert (tmp_path / "out" / "other" / "b.txt").read_text() == "other of b"
-    work(tmp_path, made)
-    work(tmp_path, made, "elsewhere")
+    first = work(tmp_path, made)
+    assert first[2:4] == [("b", "plain", "plain of b"), ("b", "other", "other of b")]
+    assert work(tmp_path, made) == first
     assert made == ["a", "b", "c"]
-    assert (tmp_path / "elsewhere" / "b.txt").read_text() == "plain of b"
-    # one of the two kinds was lost, here and in the cache: it is made again
-    (tmp_path / "out" / "b.txt").unlink()
+    # one of the two kinds was lost: it is made again
     for cached in (tmp_path / "cache" / "other").rglob("*.txt"):
-        cached.unlink()
-    work(tmp_path, made)
+        if cached.read_text() == "other of b":
+            cached.unlink()
+    assert work(tmp_path, made) == first
     assert made == ["a", "b", "c", "b"]
 
 
@@ -90,7 +91,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 from components.base import Cache
-from components.conversation import Recording, work_through
+from components.conversation import Recording, work_through, write_documents
 
 def make(recording):
     print(json.dumps(recording.name), flush=True)
@@ -98,14 +99,15 @@ def make(recording):
         os.kill(os.getpid(), signal.SIGKILL)
     return {"plain": "whole"}
 
-work_through(
+made = work_through(
     [Recording(name, Path(name), "fold", None, ()) for name in "abc"],
-    {"plain": Path(sys.argv[1]) / "out"},
+    ["plain"],
     lambda recording: [recording.name],
     make,
     suffix=".txt",
     cache=Cache(Path(sys.argv[1]) / "cache"),
 )
+write_documents(Path(sys.argv[1]) / "out", made)
 """
 
 
@@ -122,6 +124,6 @@ def test_a_killed_process_leaves_what_is_whole_and_the_next_goes_on_there(tmp_pa
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
     assert run("b") == (-signal.SIGKILL, ["a", "b"])
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.txt"]
+    assert not (tmp_path / "out").exists()
     assert run("nowhere") == (0, ["b", "c"])
-    assert {path.read_text() for path in (tmp_path / "out").iterdir()} == {"whole"}
+    assert dict(read_documents(tmp_path / "out", "plain")) == dict.fromkeys("abc", "whole")

@@ -1,4 +1,4 @@
-"""A corpus becomes a folder of RTTM; what was done is not done again."""
+"""A corpus becomes a file of RTTM; what was done is not done again."""
 
 import os
 import signal
@@ -18,10 +18,12 @@ from components.config import DiarizeStep, Settings, load_profile
 from components.conversation import (
     EXCLUSIVE,
     SAMPLE_RATE,
+    SPEAKERS,
     Recording,
     SpeakerSegment,
     Utterance,
-    read_rttm,
+    parse_rttm,
+    read_documents,
     write_manifest,
 )
 from components.diarize import diarize_corpus
@@ -31,6 +33,14 @@ from components.diarize.corpus import _loaded
 ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.models
+
+
+def documents(path: Path, kind: str = SPEAKERS) -> dict[str, str]:
+    return dict(read_documents(path, kind))
+
+
+def heard(path: Path, kind: str = SPEAKERS, name: str = "talk") -> list[SpeakerSegment]:
+    return parse_rttm(documents(path, kind)[name], name)[name]
 
 
 def cut_into(folder: Path, audio: np.ndarray, count: int, seconds: int) -> list[Recording]:
@@ -57,24 +67,25 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
 
     with pytest.raises(KeyboardInterrupt):
         diarize_corpus(recordings, out, profile, settings, killed)
-    assert [path.name for path in out.glob("*.rttm")] == ["talk0.rttm"]
-    first = (out / "talk0.rttm").stat().st_mtime_ns
+    assert not out.exists()
+    first = list((tmp_path / "cache").rglob("*.rttm"))
+    made = [path.stat().st_mtime_ns for path in first]
+    assert len(first) == 2
 
     steps: list[tuple[int, int]] = []
-    diarize_corpus(recordings, out, profile, settings, lambda *step: steps.append(step))
-    assert steps == [(1, 2), (2, 2)]
-    assert (out / "talk0.rttm").stat().st_mtime_ns == first
-    assert list(read_rttm(out / "talk1.rttm")) == ["talk1"]
-    for folder in (out, out / EXCLUSIVE):
-        assert {path.name for path in folder.glob("*.rttm")} == {"talk0.rttm", "talk1.rttm"}
+    count = diarize_corpus(recordings, out, profile, settings, lambda *step: steps.append(step))
+    assert (count, steps) == (2, [(1, 2), (2, 2)])
+    assert [path.stat().st_mtime_ns for path in first] == made
+    assert heard(out, name="talk1")
+    for kind in (SPEAKERS, EXCLUSIVE):
+        assert list(documents(out, kind)) == ["talk0", "talk1"]
 
     # Marked, so that what comes from the cache can be told from what is done again.
     for cached in (tmp_path / "cache").rglob("*.rttm"):
         cached.write_text("; marked\n")
     diarize_corpus(recordings, tmp_path / "again", profile, settings)
-    again = list((tmp_path / "again").rglob("*.rttm"))
-    assert len(again) == 4
-    assert {path.read_text() for path in again} == {"; marked\n"}
+    for kind in (SPEAKERS, EXCLUSIVE):
+        assert set(documents(tmp_path / "again", kind).values()) == {"; marked\n"}
 
 
 def test_shards_in_one_process_load_the_pipeline_once_and_give_what_the_whole_gives(
@@ -87,14 +98,11 @@ def test_shards_in_one_process_load_the_pipeline_once_and_give_what_the_whole_gi
         out = tmp_path / f"shard{index}"
         diarize_corpus(recordings, out, load_profile("demo"), settings, shard=(index, 2))
     assert _loaded.cache_info().misses == before + 1
-    made = [sorted(path.stem for path in (tmp_path / f"shard{n}").glob("*.rttm")) for n in (0, 1)]
-    assert made == [["talk0", "talk2"], ["talk1"]]
+    shards = [documents(tmp_path / f"shard{number}") for number in (0, 1)]
+    assert list(map(list, shards)) == [["talk0", "talk2"], ["talk1"]]
     # The whole takes all from the cache: it needs no model.
     diarize_corpus(recordings, tmp_path / "whole", load_profile("demo"), settings)
-    for number, names in enumerate(made):
-        for name in names:
-            whole = (tmp_path / "whole" / f"{name}.rttm").read_text()
-            assert (tmp_path / f"shard{number}" / f"{name}.rttm").read_text() == whole
+    assert documents(tmp_path / "whole") == shards[0] | shards[1]
 
 
 def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_speakers(
@@ -107,8 +115,8 @@ def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_sp
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     recording = Recording("talk", path, "fold", None, ())
     diarize_corpus([recording], tmp_path / "out", load_profile("demo"), settings)
-    scored = read_rttm(tmp_path / "out" / "talk.rttm")["talk"]
-    for_words = read_rttm(tmp_path / "out" / EXCLUSIVE / "talk.rttm")["talk"]
+    scored = heard(tmp_path / "out")
+    for_words = heard(tmp_path / "out", EXCLUSIVE)
     assert any(b.start < a.end for a, b in pairwise(scored))
     assert all(b.start >= a.end - 1e-6 for a, b in pairwise(for_words))
 
@@ -136,7 +144,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     diarized = []
     for number, given in enumerate([recording(0, "AB"), recording(0, "BA"), recording(0.1, "AB")]):
         diarize_corpus([given], tmp_path / str(number), profile, settings)
-        diarized.append(read_rttm(tmp_path / str(number) / "talk.rttm")["talk"])
+        diarized.append(heard(tmp_path / str(number)))
     assert [s.start for s in diarized[0]] == pytest.approx([s.start for s in spoken])
     assert [s.end for s in diarized[0]] == pytest.approx([s.end for s in spoken])
     assert diarized[1] == diarized[0], "who speaks in the reference is not looked at"
@@ -156,7 +164,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
         profile=DiarizeStep.of(profile).model_dump_json(),
         speakers=speakers,
     )
-    assert read_rttm(tmp_path / "step" / "talk.rttm")["talk"] == diarized[0]
+    assert heard(tmp_path / "step") == diarized[0]
     assert speakers.metadata == {"shard": "0/1", "recordings": 1}
 
     silent = Recording("silent", path, "fold", None, ())
@@ -181,7 +189,7 @@ diarize_corpus(recordings, folder / "out", load_profile("demo"), settings)
 def test_a_process_killed_in_the_middle_of_a_conversation(
     dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
 ) -> None:
-    audio, out = dialogue[0], tmp_path / "out"
+    audio, out, cache = dialogue[0], tmp_path / "out", tmp_path / "cache"
     lengths = {"talk0": 4, "talk1": 20, "talk2": 4}  # the second takes longest: it is hit
     recordings = []
     for name, seconds in lengths.items():
@@ -189,17 +197,17 @@ def test_a_process_killed_in_the_middle_of_a_conversation(
         recordings.append(Recording(name, tmp_path / f"{name}.wav", "fold", None, ()))
     arguments = [sys.executable, "-c", KILLED, str(tmp_path), str(models_home.resolve())]
     with subprocess.Popen(arguments, env=dict(os.environ, PYTHONPATH=str(ROOT))) as child:
-        while not (out / EXCLUSIVE / "talk0.rttm").exists():
+        while not list(cache.glob(f"{EXCLUSIVE}/*/[!.]*.rttm")):
             assert child.poll() is None
             time.sleep(0.05)
         child.kill()
     assert child.returncode == -signal.SIGKILL
-    left = sorted(path.name for path in out.rglob("*.rttm"))
-    assert left == ["talk0.rttm", "talk0.rttm"]
-    first = (out / "talk0.rttm").stat().st_mtime_ns
+    assert not out.exists()
+    left = list(cache.rglob("*.rttm"))
+    assert sorted(path.parts[-3] for path in left) == [EXCLUSIVE, SPEAKERS]
+    made = [path.stat().st_mtime_ns for path in left]
 
-    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    settings = Settings(models=models_home, cache=cache)
     diarize_corpus(recordings, out, load_profile("demo"), settings)
-    assert (out / "talk0.rttm").stat().st_mtime_ns == first
-    assert all(read_rttm(out / f"{name}.rttm") for name in lengths)
-    assert not [path for path in tmp_path.rglob(".*") if path.is_file()]
+    assert [path.stat().st_mtime_ns for path in left] == made
+    assert all(heard(out, name=name) for name in lengths)

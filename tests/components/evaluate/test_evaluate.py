@@ -14,10 +14,14 @@ from components.config import GateSettings, ProtocolSettings
 from components.conversation import (
     EMOTIONS,
     FEEDBACK,
+    TURNS,
+    Document,
     Turn,
     read_audio,
     read_manifest,
     read_turns,
+    turns_text,
+    write_documents,
     write_manifest,
     write_turns,
 )
@@ -296,8 +300,9 @@ def test_the_component(answer, decision, model, recordings, turns, profile, tmp_
     from components.evaluate.component import evaluate as component
 
     write_manifest(tmp_path / "corpus", recordings)
-    for recording in recordings:
-        write_turns(tmp_path / "turns" / f"{recording.name}.json", turns[recording.name])
+    write_documents(
+        tmp_path / "turns", [Document(r.name, TURNS, turns_text(turns[r.name])) for r in recordings]
+    )
     (tmp_path / "nothing").mkdir()
     champion = model("sad") if answer == "happy" else tmp_path / "nothing"
     outputs = {

@@ -1,13 +1,22 @@
 """A turn takes the emotion that covers most of it, if that is at least half."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from components.base import InputError
-from components.conversation import Recording, Turn, Utterance, write_turns
-from components.label import COLUMNS, label, label_folder
+from components.conversation import (
+    TURNS,
+    Document,
+    Recording,
+    Turn,
+    Utterance,
+    turns_text,
+    write_documents,
+)
+from components.label import COLUMNS, label, label_corpus
 
 
 def utterance(name: str, start: float, end: float, emotion: str, speaker: str = "F") -> Utterance:
@@ -65,9 +74,21 @@ def test_a_turn_of_no_length_or_beside_everything_labels_nothing() -> None:
     assert label([turn(1, 1), turn(7, 8)], recording(utterance("a", 0, 3, "sad"))) == []
 
 
+def keep(path: Path, *turns: Turn) -> None:
+    write_documents(path, [Document("r", TURNS, turns_text(turns))])
+
+
+def test_a_recording_without_turns_is_named(tmp_path: Path) -> None:
+    keep(tmp_path / "turns", turn(0, 1))
+    both = [recording(utterance("a", 0, 1, "sad")) for _ in range(2)]
+    both[1] = replace(both[1], name="silent")
+    with pytest.raises(InputError, match="turns: has no turns of silent; align it first"):
+        label_corpus(tmp_path / "turns", both, tmp_path / "e")
+
+
 def test_examples_parquet(tmp_path: Path) -> None:
-    write_turns(tmp_path / "turns" / "r.json", [turn(0, 1), turn(5, 6)])
-    counts = label_folder(
+    keep(tmp_path / "turns", turn(0, 1), turn(5, 6))
+    counts = label_corpus(
         tmp_path / "turns", [recording(utterance("a", 0, 1, "sad"))], tmp_path / "examples.parquet"
     )
     assert counts == {"sad": 1}
@@ -77,7 +98,7 @@ def test_examples_parquet(tmp_path: Path) -> None:
 
 
 def test_no_label_at_all_is_refused(tmp_path: Path) -> None:
-    write_turns(tmp_path / "turns" / "r.json", [turn(5, 6)])
+    keep(tmp_path / "turns", turn(5, 6))
     with pytest.raises(InputError, match="no turn overlaps"):
-        label_folder(tmp_path / "turns", [recording(utterance("a", 0, 1, "sad"))], tmp_path / "e")
+        label_corpus(tmp_path / "turns", [recording(utterance("a", 0, 1, "sad"))], tmp_path / "e")
     assert not (tmp_path / "e").exists()

@@ -45,7 +45,7 @@ def run_register(model: Path, evidence: dict[str, Path], pipeline_run: str = "")
         metrics=dsl.Metrics(uri=str(evidence["metrics"])),
         report=dsl.HTML(uri=str(evidence["report"])),
         verdict=dsl.Artifact(uri=str(evidence["verdict"])),
-        corpus=dsl.Dataset(uri="corpus", metadata={"digest": "corpus-digest"}),
+        corpus_digest="corpus-digest",
         profile=PROFILE,
         git_commit="0123abcd",
         pipeline_run=pipeline_run,

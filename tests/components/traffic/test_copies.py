@@ -21,6 +21,7 @@ from components.conversation import (
     Utterance,
     read_manifest,
     work_through,
+    write_documents,
     write_manifest,
 )
 from components.corpus import join_feedback
@@ -54,7 +55,7 @@ def copies(tmp_path: Path) -> Copies:
     joined = join_feedback(tmp_path / "corpus", run / "feedback", Cache(copies.cache))
     transcribe(copies, run / "step" / "transcripts", read_manifest(joined))
     rows = [{"recording": r.name, "text": f"{SECRET}: {r.name}"} for r in (*came, labelled)]
-    pq.write_table(pa.Table.from_pylist(rows), run / "step" / "examples.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), run / "step" / "examples")
     return copies
 
 
@@ -68,7 +69,8 @@ def transcribe(
         return {"transcripts": json.dumps({"text": f"{SECRET}: {one.name}"})}
 
     cache = Cache(copies.cache)
-    work_through(recordings, {"transcripts": out}, key, make, suffix=".json", cache=cache)
+    made = work_through(recordings, ["transcripts"], key, make, suffix=".json", cache=cache)
+    write_documents(out, made)
 
 
 def traces(copies: Copies, name: str) -> list[Path]:
@@ -77,8 +79,8 @@ def traces(copies: Copies, name: str) -> list[Path]:
     for path in (*copies.runs.rglob("*"), *copies.cache.rglob("*")):
         if path.is_file():
             content = path.read_bytes()
-            if path.suffix == ".parquet":
-                content = str(pq.read_table(path).to_pylist()).encode()
+            if content.startswith(b"PAR1"):  # a step's output has no suffix
+                content = str(pq.ParquetFile(path).read().to_pylist()).encode()
             if name in str(path) or name.encode() in content:
                 found.append(path)
     return found
@@ -103,8 +105,11 @@ def test_a_recording_is_erased_from_every_copy_and_others_stay(
 
 
 def test_what_version_0_1_cached_is_found_by_its_content(copies: Copies) -> None:
-    """It named nothing in the cache by its recording."""
+    """It named nothing in the cache by its recording, and its runs had a file of each."""
     (owned,) = copies.cache.glob("transcripts/of-feedback-gone/*")
+    run = copies.runs / "trigger-000000" / "transcripts"
+    run.mkdir(parents=True)
+    (run / "feedback-gone.json").write_text(owned.read_text())
     older = copies.cache / "transcripts" / "ab" / owned.name
     older.parent.mkdir()
     owned.rename(older)

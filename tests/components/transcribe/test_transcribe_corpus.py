@@ -1,17 +1,34 @@
-"""A corpus becomes a folder of transcripts; what was done is not done again."""
+"""A corpus becomes a file of transcripts; what was done is not done again."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from components.base import InputError
 from components.config import Settings, load_profile
-from components.conversation import Recording, Utterance, read_words
+from components.conversation import (
+    TRANSCRIPTS,
+    AsrSegment,
+    Recording,
+    Utterance,
+    parse_words,
+    read_documents,
+)
 from components.transcribe import transcribe_corpus
 
 pytestmark = pytest.mark.models
+
+
+def transcripts(path: Path) -> dict[str, Any]:
+    """By recording, the content of WhisperX's JSON."""
+    return {name: json.loads(text) for name, text in read_documents(path, TRANSCRIPTS)}
+
+
+def words(path: Path, name: str) -> list[AsrSegment]:
+    return parse_words(transcripts(path)[name], name)
 
 
 def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
@@ -27,22 +44,23 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
 
     with pytest.raises(KeyboardInterrupt):
         transcribe_corpus(recordings, out, profile, settings, killed)
-    assert [path.name for path in out.iterdir()] == ["talk0.json"]
-    first = (out / "talk0.json").stat().st_mtime_ns
+    assert not out.exists()
+    (first,) = (tmp_path / "cache").rglob("*.json")
+    made = first.stat().st_mtime_ns
 
     steps: list[tuple[int, int]] = []
-    transcribe_corpus(recordings, out, profile, settings, lambda *step: steps.append(step))
-    assert steps == [(1, 2), (2, 2)]
-    assert (out / "talk0.json").stat().st_mtime_ns == first
-    assert {path.name for path in out.iterdir()} == {"talk0.json", "talk1.json"}
-    assert json.loads((out / "talk1.json").read_text())["language"] == "en"
-    assert sum(len(part.words) for part in read_words(out / "talk1.json")) > 3
+    count = transcribe_corpus(recordings, out, profile, settings, lambda *step: steps.append(step))
+    assert (count, steps) == (2, [(1, 2), (2, 2)])
+    assert first.stat().st_mtime_ns == made
+    assert list(transcripts(out)) == ["talk0", "talk1"]
+    assert transcripts(out)["talk1"]["language"] == "en"
+    assert sum(len(part.words) for part in words(out, "talk1")) > 3
 
     # Marked, so that what comes from the cache can be told from what is done again.
     for cached in (tmp_path / "cache").rglob("*.json"):
         cached.write_text(json.dumps({"segments": [], "language": "xx"}))
     transcribe_corpus(recordings, tmp_path / "again", profile, settings)
-    marked = [json.loads(p.read_text())["language"] for p in (tmp_path / "again").iterdir()]
+    marked = [content["language"] for content in transcripts(tmp_path / "again").values()]
     assert marked == ["xx", "xx"]
 
 
@@ -70,8 +88,7 @@ def test_a_recording_that_is_no_audio(models_home: Path, tmp_path: Path) -> None
             load_profile("demo"),
             settings,
         )
-    assert list((tmp_path / "out").iterdir()) == []
-    assert not (tmp_path / "cache").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["broken.wav"]
 
 
 def test_reference_boundaries_take_the_place_of_the_voice_activity_detector(
@@ -90,9 +107,9 @@ def test_reference_boundaries_take_the_place_of_the_voice_activity_detector(
         [with_reference((0.0, 2.0), (2.5, 5.0)), with_reference((0.0, 2.0))]
     ):
         transcribe_corpus([given], tmp_path / str(number), profile, settings)
-    both = read_words(tmp_path / "0" / "talk0.json")
+    both = words(tmp_path / "0", "talk0")
     assert [round(segment.start) for segment in both] in ([0, 2], [0, 3])
-    (first,) = read_words(tmp_path / "1" / "talk0.json")
+    (first,) = words(tmp_path / "1", "talk0")
     assert [word.text for word in first.words] == [word.text for word in both[0].words]
     # pocketsphinx itself moves a border by a frame (10 ms) from one decoder to the next.
     for name in ("start", "end"):
@@ -109,4 +126,4 @@ def test_a_shard_is_a_part_of_the_corpus(
 ) -> None:
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     transcribe_corpus(recordings, tmp_path / "out", load_profile("demo"), settings, shard=(1, 2))
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["talk1.json"]
+    assert list(transcripts(tmp_path / "out")) == ["talk1"]

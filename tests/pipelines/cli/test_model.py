@@ -19,7 +19,7 @@ from components.conversation import (
     write_manifest,
     write_turns,
 )
-from components.label import label_folder
+from components.label import label_corpus
 from pipelines.cli.main import run
 from tests.tiny import save_encoders
 
@@ -62,7 +62,7 @@ def made(workplace: Path) -> Made:
         turns = [Turn(name, u.start, u.end, "S0", u.text) for u in utterances]
         write_turns(workplace / "turns" / f"{name}.json", turns)
     write_manifest(workplace / "corpus", recordings)
-    label_folder(workplace / "turns", recordings, workplace / "examples.parquet")
+    label_corpus(workplace / "turns", recordings, workplace / "examples.parquet")
     save_encoders(workplace / "models", list(SAID.values()), width=16)
     profile = load_profile("demo").model_dump(mode="json")
     profile["transcribe"]["model"] = profile["diarize"]["pipeline"] = "tiny-wave"

@@ -14,13 +14,17 @@ from components.conversation import (
     EMOTIONS,
     EXCLUSIVE,
     SAMPLE_RATE,
+    SPEAKERS,
+    TRANSCRIPTS,
     AsrSegment,
+    Document,
     Recording,
     SpeakerSegment,
     Utterance,
     Word,
-    write_rttm,
-    write_words,
+    rttm_text,
+    words_text,
+    write_documents,
 )
 from pipelines.experiments import Results, run_experiment
 from tests.tiny import save_encoders
@@ -88,6 +92,8 @@ def heard(recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory)
     Alignment gets each word its speaker; without it, every second utterance goes to another.
     """
     work = tmp_path_factory.mktemp("work")
+    words_of: dict[str, list[Document]] = {"vad": [], "reference": []}
+    speakers: list[Document] = []
     for recording in recordings:
         segments = []
         for pair in zip(recording.utterances[::2], recording.utterances[1::2], strict=True):
@@ -106,13 +112,12 @@ def heard(recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory)
         ]
         spoken = [SpeakerSegment(u.start, u.end, f"S{u.speaker}") for u in recording.utterances]
         for segmentation, own in (("vad", segments), ("reference", by_reference)):
-            write_words(work / segmentation / "words" / f"{recording.name}.json", own)
-            for folder in (".", EXCLUSIVE):
-                write_rttm(
-                    work / segmentation / "speakers" / folder / f"{recording.name}.rttm",
-                    recording.name,
-                    spoken,
-                )
+            words_of[segmentation].append(Document(recording.name, TRANSCRIPTS, words_text(own)))
+        rttm = rttm_text(recording.name, spoken)
+        speakers += [Document(recording.name, kind, rttm) for kind in (SPEAKERS, EXCLUSIVE)]
+    for segmentation, documents in words_of.items():
+        write_documents(work / segmentation / "words.parquet", documents)
+        write_documents(work / segmentation / "speakers.parquet", speakers)
     return work
 
 

@@ -22,6 +22,7 @@ from components.conversation import (
     read_manifest,
     recording_name,
     work_through,
+    write_documents,
     write_manifest,
 )
 from components.corpus import join_feedback
@@ -113,10 +114,12 @@ class Home:
         def make(recording: Recording) -> dict[str, str]:
             return {"transcripts": json.dumps({"text": words(recording)})}
 
-        folders = {"transcripts": run / "step" / "transcripts"}
-        work_through(joined, folders, lambda r: [r.name], make, suffix=".json", cache=cache)
+        made = work_through(
+            joined, ["transcripts"], lambda r: [r.name], make, suffix=".json", cache=cache
+        )
+        write_documents(run / "step" / "transcripts", made)
         rows = [{"recording": r.name, "text": words(r)} for r in joined]
-        pq.write_table(pa.Table.from_pylist(rows), run / "step" / "examples.parquet")
+        pq.write_table(pa.Table.from_pylist(rows), run / "step" / "examples")
 
     def close(self) -> None:
         asyncio.run(self.log.close())
@@ -128,8 +131,8 @@ class Home:
         for path in self.folder.rglob("*"):
             if path.is_file():
                 content = path.read_bytes()
-                if path.suffix == ".parquet":
-                    content = str(pq.read_table(path).to_pylist()).encode()
+                if content.startswith(b"PAR1"):  # a step's output has no suffix
+                    content = str(pq.ParquetFile(path).read().to_pylist()).encode()
                 if text.encode() in content or text in path.name:
                     found.append(path.relative_to(self.folder).as_posix())
         return sorted(found)
