@@ -45,6 +45,7 @@ from components.base.reading import (
     read_text,
     validate,
 )
+from components.base.schema import Schema
 from components.base.scratch import at_hand, object_state
 from components.base.storage import (
     Location,

@@ -12,10 +12,10 @@ from urllib.parse import quote, unquote
 
 from components.base.addresses import masked
 from components.base.errors import InputError, Unavailable
+from components.base.schema import Schema
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Connection, Engine, MetaData
-    from sqlalchemy.schema import DDLElement
+    from sqlalchemy import URL, Connection, Engine
 
 logger = logging.getLogger(__name__)
 
@@ -65,12 +65,10 @@ def check_database(url: str, name: str) -> None:
         InputError: it is no such URL, or its driver is not installed.
         DatabaseAwayError: nobody answers there, or it refuses us.
     """
-    from sqlalchemy import MetaData
-
     path = sqlite_path(url)
     if path is not None and not path.exists():
         return  # made when it is first used
-    database = Database(url, name, MetaData())
+    database = Database(url, name)
     try:
         database.open()
         with database_errors(database.name), database._engine.connect():
@@ -99,7 +97,7 @@ class Database:
     Args:
         url: SQLAlchemy's; SQLite's file and its folder are made when first used.
         name: whose it is, for the error's line.
-        tables: made when first used.
+        schema: its tables, made or brought up to date when first used; None: it has none of ours.
         synchronous: SQLite's level. With NORMAL a killed process loses nothing; a machine that
             loses its power loses what was committed since the last checkpoint.
 
@@ -108,15 +106,15 @@ class Database:
     """
 
     def __init__(
-        self, url: str, name: str, tables: "MetaData", *, synchronous: str = "FULL"
+        self, url: str, name: str, schema: Schema | None = None, *, synchronous: str = "FULL"
     ) -> None:
         from sqlalchemy import create_engine, event
         from sqlalchemy.engine import make_url
         from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
         self.name = f"{name} database"
-        self._tables = tables
-        self._has_tables = False
+        self._schema = schema
+        self._is_ready = False
         try:
             address = make_url(url)
             options = {"pool_pre_ping": True, "connect_args": _connect_arguments(address)}
@@ -138,63 +136,20 @@ class Database:
         return self._path is None or self._path.exists()
 
     def open(self) -> "Engine":
-        """The engine, once the tables are there. Threads and processes may make them together.
+        """The engine, once the tables are as this version has them (see `Schema`).
 
         Raises:
+            InputError: the database is of a newer Moodline.
             DatabaseAwayError: the database does not answer.
         """
-        if not self._has_tables:
+        if not self._is_ready:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
             with database_errors(self.name):
-                for statement in self._missing():
-                    self._create(statement)
-            self._has_tables = True
+                if self._schema is not None:
+                    self._schema.upgrade(self._engine, self.name)
+            self._is_ready = True
         return self._engine
-
-    def _missing(self) -> "list[DDLElement]":
-        """What makes the tables, columns and indexes that are not there.
-
-        Even with “if not exists” PostgreSQL waits for writers, and refuses all but the owner.
-        A column that came later is empty in the rows of before, so it must be nullable.
-        """
-        from sqlalchemy import DDL, inspect
-        from sqlalchemy.schema import CreateColumn, CreateIndex, CreateTable
-
-        statements: list[DDLElement] = []
-        with self._engine.connect() as connection:
-            inspector = inspect(connection)
-            for table in self._tables.sorted_tables:
-                indexes = set()
-                if inspector.has_table(table.name):
-                    indexes = {index["name"] for index in inspector.get_indexes(table.name)}
-                    known = {column["name"] for column in inspector.get_columns(table.name)}
-                    for column in table.columns:
-                        if column.name not in known:
-                            added = CreateColumn(column).compile(dialect=self._engine.dialect)
-                            statements.append(DDL(f"ALTER TABLE {table.name} ADD COLUMN {added}"))
-                else:
-                    statements.append(CreateTable(table, if_not_exists=True))
-                statements += [
-                    CreateIndex(index, if_not_exists=True)
-                    for index in table.indexes
-                    if index.name not in indexes
-                ]
-        return statements
-
-    def _create(self, statement: "DDLElement") -> None:
-        from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
-
-        try:
-            with self._engine.begin() as connection:
-                connection.execute(statement)
-        except (IntegrityError, ProgrammingError, OperationalError):
-            # Another process may have been faster: PostgreSQL's “if not exists” does not hold
-            # against it, and a column knows none.
-            missing = {str(other) for other in self._missing()}
-            if str(statement) in missing:
-                with self._engine.begin() as connection:
-                    connection.execute(statement)
 
     @contextmanager
     def begin(self) -> "Iterator[Connection]":

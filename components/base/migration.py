@@ -11,11 +11,11 @@ logger = logging.getLogger("moodline.migration")
 logger.setLevel(logging.INFO)
 
 
-def migrated(path: Path, change: str) -> None:
-    """Log that a file or folder of an older home has been rewritten.
+def migrated(path: Path | str, change: str) -> None:
+    """Log that a part of an older home has been rewritten.
 
     Args:
-        path: the file or folder, in its new form.
+        path: the file or folder, in its new form; or what else has one.
         change: what was changed, in a few words.
     """
     logger.info("migrated %s: %s", path, change)

@@ -1,11 +1,14 @@
 """The tables of the database: turns as they were answered, feedback on them, what is under way.
 
-A column that a table got after version 0.1 is nullable: it is null in what that version wrote.
+Who changes them adds a revision to `revisions` and names it in `SCHEMA`. A column that a table got
+after version 0.1 is nullable: it is null in what that version wrote.
 """
+
+from pathlib import Path
 
 import sqlalchemy as sa
 
-from components.base import Database
+from components.base import Database, Schema
 
 METADATA = sa.MetaData()
 
@@ -102,6 +105,9 @@ MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, pr
 """Files of an older log whose rows are in `TURNS`."""
 
 
+SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.1")
+
+
 def counts() -> sa.ColumnElement[bool]:
     """Condition: a turn's recording was not erased since the answer."""
     return ~sa.exists().where(
@@ -116,4 +122,4 @@ def is_late() -> tuple[sa.ColumnElement[bool], ...]:
 
 def traffic_database(url: str, *, synchronous: str = "FULL") -> Database:
     """The database of log and feedback (see `components.base.Database`)."""
-    return Database(url, "the feedback's", METADATA, synchronous=synchronous)
+    return Database(url, "the feedback's", SCHEMA, synchronous=synchronous)

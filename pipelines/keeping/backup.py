@@ -19,9 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from components.base import InputError, Unavailable, close_to_others, sqlite_path
+from components.base import InputError, Schema, Unavailable, close_to_others, sqlite_path
 from components.register import check_local_files, move_local_files
 from pipelines.keeping.archive import (
     MANIFEST,
@@ -32,9 +31,6 @@ from pipelines.keeping.archive import (
     new_archive,
 )
 from pipelines.keeping.databases import copy_database, copy_sqlite, filled_database
-
-if TYPE_CHECKING:
-    from sqlalchemy import MetaData
 
 REGISTRY = "registry/mlflow.db"
 ARTIFACTS = "registry/artifacts"
@@ -54,13 +50,13 @@ class Tables:
         name: in the archive.
         title: whose it is, for errors.
         url: SQLAlchemy's.
-        tables: what is kept of it.
+        schema: its tables, which are kept.
     """
 
     name: str
     title: str
     url: str
-    tables: "MetaData"
+    schema: Schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +125,7 @@ def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None
             check_local_files(copies[-1][1], home.artifacts)
         for number, tables in enumerate(home.databases):
             copy = Path(name) / f"{number}.db"
-            if copy_database(tables.url, tables.title, tables.tables, copy):
+            if copy_database(tables.url, tables.title, tables.schema, copy):
                 copies.append((tables.name, copy))
         listed = [(folder, *file) for folder in home.all_folders() for file in folder.files()]
         if not copies and not listed:
@@ -175,7 +171,7 @@ def restore(archive: Path, home: Home, on_progress: OnProgress = lambda *_: None
                 if path is not None:
                     moves.append((saved, path))
                 elif saved.exists():
-                    rows = filled_database(tables.url, tables.title, tables.tables, saved)
+                    rows = filled_database(tables.url, tables.title, tables.schema, saved)
                     transactions.enter_context(rows)
             for folder in home.all_folders():
                 saved_files = (staging / folder.name).glob("*")

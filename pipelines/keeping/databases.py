@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from components.base import (
     Database,
     InputError,
+    Schema,
     Unavailable,
     database_errors,
     in_utc,
@@ -23,7 +24,7 @@ from components.base import (
 )
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, MetaData
+    from sqlalchemy import Connection
 
 _ROWS = 2000
 """That are copied at a time."""
@@ -55,7 +56,7 @@ def copy_sqlite(source: Path, target: Path) -> None:
         raise InputError(f"{source}: is damaged: {' '.join(str(found).split())[:200]}")
 
 
-def copy_database(url: str, name: str, tables: "MetaData", target: Path) -> bool:
+def copy_database(url: str, name: str, schema: Schema, target: Path) -> bool:
     """Copy a database's tables into a new SQLite file; False if nobody has written it yet.
 
     Raises:
@@ -68,20 +69,20 @@ def copy_database(url: str, name: str, tables: "MetaData", target: Path) -> bool
             copy_sqlite(path, target)
         return path.exists()
     with (
-        closing(Database(url, name, tables)) as database,
-        closing(Database(sqlite_url(target), name, tables)) as copy,
+        closing(Database(url, name, schema)) as database,
+        closing(Database(sqlite_url(target), name, schema)) as copy,
         database_errors(database.name),
         database.open()
         .execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         .begin() as source,
         copy.begin() as connection,
     ):
-        _copy_rows(source, connection, tables)
+        _copy_rows(source, connection, schema)
     return True
 
 
 @contextmanager
-def filled_database(url: str, name: str, tables: "MetaData", saved: Path) -> Iterator[None]:
+def filled_database(url: str, name: str, schema: Schema, saved: Path) -> Iterator[None]:
     """Put a copy's rows into an empty database of a server; they stay if the block ends well.
 
     Raises:
@@ -89,17 +90,17 @@ def filled_database(url: str, name: str, tables: "MetaData", saved: Path) -> Ite
         Unavailable: it does not answer.
     """
     with (
-        closing(Database(url, name, tables)) as database,
-        closing(Database(sqlite_url(saved), name, tables)) as copy,
+        closing(Database(url, name, schema)) as database,
+        closing(Database(sqlite_url(saved), name, schema)) as copy,
         copy.begin() as source,
         database.begin() as connection,
     ):
-        check_empty(connection, name, tables)
-        _copy_rows(source, connection, tables)
+        check_empty(connection, name, schema)
+        _copy_rows(source, connection, schema)
         yield
 
 
-def check_empty(connection: "Connection", name: str, tables: "MetaData") -> None:
+def check_empty(connection: "Connection", name: str, schema: Schema) -> None:
     """Refuse a database that holds a row.
 
     Raises:
@@ -107,16 +108,16 @@ def check_empty(connection: "Connection", name: str, tables: "MetaData") -> None
     """
     from sqlalchemy import select
 
-    for table in tables.sorted_tables:
+    for table in schema.tables.sorted_tables:
         if connection.execute(select(*table.primary_key).limit(1)).first() is not None:
             raise InputError(f"{name} database: holds {table.name} already; name an empty one")
 
 
-def _copy_rows(source: "Connection", target: "Connection", tables: "MetaData") -> None:
+def _copy_rows(source: "Connection", target: "Connection", schema: Schema) -> None:
     """Copy all rows; numbers that databases give by themselves are given anew, in their order."""
     from sqlalchemy import insert, select
 
-    for table in tables.sorted_tables:
+    for table in schema.tables.sorted_tables:
         numbered = table.autoincrement_column
         columns = [column for column in table.columns if column is not numbered]
         query = select(*columns).order_by(*table.primary_key)

@@ -7,11 +7,12 @@ again at what the winner wrote before deciding.
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from components.base import Database, Unavailable, in_utc
+from components.base import Database, Schema, Unavailable, in_utc
 
 _ATTEMPTS = 200
 
@@ -51,6 +52,8 @@ _TABLE = Table(
     *(Column(field.name, Text, nullable=False) for field in fields(Entry)[2:]),
 )
 
+SCHEMA = Schema("trigger", METADATA, Path(__file__).with_name("revisions"), head="1.1")
+
 
 class Ledger:
     """The entries in a database.
@@ -60,7 +63,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self._engine = Database(url, "the trigger's", METADATA).open()
+        self._engine = Database(url, "the trigger's", SCHEMA).open()
 
     def entries(self) -> list[Entry]:
         """All of them, in order; there are a few a day."""

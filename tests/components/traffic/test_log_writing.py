@@ -161,15 +161,15 @@ def test_an_analysis_ends_only_once_its_request_is_written(
 
 def test_tables_that_are_there_are_not_made_again(log: TurnLog, address: str) -> None:
     """PostgreSQL would wait for those who write, and lets only the owner do so."""
-    with log.open().begin() as connection:
-        connection.exec_driver_sql("DROP INDEX ix_moodline_turns_text")
+    log.open()
     statements: list[str] = []
     with watched_statements(lambda _, statement: statements.append(statement)):
         for _ in range(2):
             with closing(TurnLog(log.folder, address)) as other:
                 other.open()
-    made = [statement.split()[5] for statement in statements if statement.startswith("CREATE")]
-    assert made == ["ix_moodline_turns_text"]
+    assert statements
+    changes = ("CREATE", "ALTER", "INSERT", "LOCK", "BEGIN IMMEDIATE")
+    assert [s for s in statements if s.startswith(changes) or "advisory" in s] == []
 
 
 @pytest.mark.servers
