@@ -1,36 +1,23 @@
 """The whole evaluation on real, tiny models whose answers are known."""
 
-import html
 import json
 import math
-import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from components.base import InputError
-from components.config import GateSettings, ProtocolSettings
+from components.config import ProtocolSettings
 from components.conversation import (
     EMOTIONS,
     FEEDBACK,
-    TURNS,
-    Document,
-    Turn,
     read_audio,
-    read_manifest,
     read_turns,
-    turns_text,
-    write_documents,
-    write_manifest,
     write_turns,
 )
 from components.evaluate import (
-    check_gate,
     evaluate,
-    gate_power,
     headline,
-    held_out_recordings,
     predict_turns,
     read_test_turns,
 )
@@ -117,76 +104,6 @@ def test_production_is_evaluated_again_on_the_same_utterances(evaluation, model)
     assert len(evaluation.verdict.checks) == 5
 
 
-def test_a_worse_model_does_not_pass(model, recordings, turns, profile):
-    # None of seven right: a model that is right three times in ten may be so; one in two is not.
-    gate = profile.gate.model_copy(update={"min_accuracy": 0.5})
-    strict = profile.model_copy(update={"gate": gate})
-    evaluation = evaluate(model("happy"), recordings, turns, strict, champion=model("sad"))
-    assert evaluation.verdict.decision == "fail"
-    assert [check.result for check in evaluation.verdict.checks] == ["fail"] * 5
-    assert evaluation.metrics["accuracy"]["correct"] == 0
-    assert "accuracy is 0.0000, and must be at least 0.5000" in evaluation.verdict.reasons
-
-
-def test_production_is_not_the_model_itself(model, recordings, turns, profile):
-    """The same two models, in both roles: one is better, and only one passes."""
-    rates, errors = [], []
-    for challenger, champion in (("sad", "happy"), ("happy", "sad"), ("sad", "sad")):
-        evaluation = evaluate(
-            model(challenger), recordings, turns, profile, champion=model(champion)
-        )
-        checks = {c.name: c for c in evaluation.verdict.checks}
-        rates.append(checks["no_regression.accuracy"])
-        errors.append(checks["no_regression.teer"])
-    for better, worse, same in (rates, errors):
-        assert (better.result, worse.result, same.result) == ("pass", "fail", "pass")
-        assert (same.value, "as production answers it" in same.says) == (0, True)
-    assert rates[0].value > 0 > rates[1].value
-    assert errors[0].value < 0 < errors[1].value
-
-
-def test_the_gate_is_asked_all_that_it_can_be_asked(model, recordings, turns, profile, tmp_path):
-    """Slices, behaviour, latency and size, measured on a real model and its graph."""
-    from components.fusion.export import export_onnx
-    from components.fusion.model import load_model
-
-    folder = shutil.copytree(model(None), tmp_path / "model")
-    export_onnx(load_model(folder), folder / "model.onnx")
-    asked = profile.gate.model_dump() | {
-        "min_f1": 0.0,
-        "max_teer": 5.0,
-        "slices": {"sex": {"min_accuracy": 0.0, "min_utterances": 3}},
-        "behaviour": {"silence": 0.0, "case": 0.0, "filler": 0.0},
-        "latency": {"max_p95_ms": 1e6, "max_times_production": 1e3},
-        "max_megabytes": 0.001,
-    }
-    asking = profile.model_validate(profile.model_dump() | {"gate": asked})
-    evaluation = evaluate(folder, recordings, turns, asking, champion=model("sad"))
-    results = {check.name: check for check in evaluation.verdict.checks}
-    measured = evaluation.metrics["behaviour"]
-    assert {part["total"] for part in measured.values()} == {7}
-    for name, part in measured.items():
-        check = results[f"behaviour.{name}"]
-        assert (check.value, check.result) == (part["kept"] / 7, "pass")
-    assert evaluation.metrics["served"]["latency"]["turns"] == 7
-    assert evaluation.metrics["served"]["latency"]["times_production"] > 0
-    served = sum((folder / name).stat().st_size for name in ("model.onnx", "tokenizer.json"))
-    assert results["max_megabytes"].value == served / 1e6
-    assert results["max_megabytes"].result == "fail"
-    assert {"slices.sex.F", "slices.sex.M", "min_f1.sad", "max_teer"} < set(results)
-    page = evaluation.report()
-    assert "behaviour.case" in page
-    assert "Refused." in page
-
-
-def test_without_production_nothing_is_compared(model, recordings, turns, profile):
-    evaluation = evaluate(model("sad"), recordings, turns, profile)
-    assert evaluation.metrics["champion"] is None
-    assert evaluation.metrics["comparison"] is None
-    assert [check.name for check in evaluation.verdict.checks] == ["min_accuracy", "min_macro_f1"]
-    assert "nothing in production yet" in evaluation.report()
-
-
 def test_it_is_the_same_each_time(evaluation, model, recordings, turns, profile):
     again = evaluate(
         model("sad"), recordings, turns, profile, champion=model("angry"), synthetic=True
@@ -267,174 +184,3 @@ def test_speech_that_nobody_found_is_all_wrong(model, recordings, profile):
     assert evaluation.metrics["words"]["speaker_accuracy"]["rate"] is None
     assert "word_speaker_accuracy" not in headline(evaluation.metrics)
     assert "Moodline evaluation" in evaluation.report()
-
-
-def test_bad_input(model, recordings, turns, profile, tmp_path):
-    protocol = profile.protocol.model_copy(update={"test_fold": "nine"})
-    elsewhere = profile.model_copy(update={"protocol": protocol})
-    with pytest.raises(InputError, match=r"test part \(nine\) has no labelled .* folds one, two"):
-        evaluate(model("sad"), recordings, turns, elsewhere)
-    with pytest.raises(InputError, match="recording loud of the test fold has no turns"):
-        evaluate(model("sad"), recordings, {"calm": turns["calm"]}, profile)
-    with pytest.raises(InputError, match="holds no model"):
-        evaluate(tmp_path, recordings, turns, profile)
-
-
-def test_turns_are_read_from_a_folder(recordings, turns, profile, tmp_path):
-    for name in ("calm", "loud"):
-        write_turns(tmp_path / f"{name}.json", turns[name])
-    read = read_test_turns(tmp_path, recordings, profile)
-    assert read == {name: turns[name] for name in ("calm", "loud")}
-    write_turns(tmp_path / "loud.json", [Turn("noise", 0, 1, "S0", "")])
-    with pytest.raises(InputError, match=r"loud.json: holds a turn of recording noise"):
-        read_test_turns(tmp_path, recordings, profile)
-    (tmp_path / "loud.json").unlink()
-    with pytest.raises(InputError, match=r"loud.json: no such file"):
-        read_test_turns(tmp_path, recordings, profile)
-
-
-@pytest.mark.parametrize(("answer", "decision"), [("sad", "pass"), ("happy", "fail")])
-def test_the_component(answer, decision, model, recordings, turns, profile, tmp_path):
-    from kfp import dsl
-
-    from components.evaluate.component import evaluate as component
-
-    write_manifest(tmp_path / "corpus", recordings)
-    write_documents(
-        tmp_path / "turns", [Document(r.name, TURNS, turns_text(turns[r.name])) for r in recordings]
-    )
-    (tmp_path / "nothing").mkdir()
-    champion = model("sad") if answer == "happy" else tmp_path / "nothing"
-    outputs = {
-        "metrics": dsl.Metrics(uri=str(tmp_path / "metrics")),
-        "report": dsl.HTML(uri=str(tmp_path / "report")),
-        "confusion": dsl.ClassificationMetrics(uri=str(tmp_path / "confusion")),
-        "verdict": dsl.Artifact(uri=str(tmp_path / "verdict")),
-        "predictions": dsl.Dataset(uri=str(tmp_path / "predictions")),
-    }
-    returned = component.python_func(
-        model=dsl.Model(uri=str(model(answer))),
-        champion=dsl.Model(uri=str(champion)),
-        corpus=dsl.Dataset(uri=str(tmp_path / "corpus"), metadata={"synthetic": True}),
-        turns=dsl.Dataset(uri=str(tmp_path / "turns")),
-        profile=profile.model_dump_json(),
-        **outputs,
-    )
-    assert returned == decision
-    metrics = json.loads((tmp_path / "metrics").read_text())
-    verdict = json.loads((tmp_path / "verdict").read_text())
-    assert verdict["verdict"] == outputs["verdict"].metadata["verdict"] == decision
-    if answer == "sad":
-        assert metrics["champion"] is None
-        assert len(verdict["checks"]) == 2
-        assert outputs["metrics"].metadata["accuracy"] == pytest.approx(4 / 7)
-        rows = outputs["confusion"].metadata["confusionMatrix"]["rows"]
-        assert [row["row"] for row in rows] == [*metrics["confusion"]["counts"], [0] * 5]
-    else:
-        assert metrics["champion"]["accuracy"]["correct"] == 4
-        assert len(verdict["checks"]) == 5
-    assert "Synthetic speech" in (tmp_path / "report").read_text()
-    assert len(read_turns(tmp_path / "predictions")) == 7
-
-
-def of_customers(recordings):
-    """The test fold of two customers, and one of whom nothing is known."""
-    columns = {"calm": (("customer", "acme"), ("vip", "true")), "loud": (("customer", "zenith"),)}
-    return [replace(r, columns=columns.get(r.name, ())) for r in recordings]
-
-
-def test_the_test_set_is_cut_by_a_column_of_the_manifest(
-    model, recordings, turns, profile, tmp_path
-):
-    rows = [
-        {"recording": r.name, "audio": str(r.audio), "reference": f"{r.name}.json",
-         "fold": r.fold, **dict(r.columns)}
-        for r in of_customers(recordings)
-    ]  # fmt: skip
-    rows[0] |= {"vip": True, "seats": 12, "note": None, "tags": ["a"]}
-    for recording in recordings:
-        write_manifest(tmp_path / recording.name, [recording])
-        reference = (tmp_path / recording.name / "reference" / f"{recording.name}.json").read_text()
-        (tmp_path / f"{recording.name}.json").write_text(reference)
-    (tmp_path / "manifest.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    read = read_manifest(tmp_path)
-    assert read[0].columns == (("vip", "true"), ("seats", "12"))
-    write_manifest(tmp_path / "again", read)
-    assert [r.columns for r in read_manifest(tmp_path / "again")] == [r.columns for r in read]
-
-    asked = {"min_accuracy": 0.6, "min_utterances": 3}
-    gate = profile.gate.model_dump() | {"slices": {"columns": {"customer": asked}}}
-    asking = profile.model_validate(profile.model_dump() | {"gate": gate})
-    evaluation = evaluate(model("sad"), read, turns, asking, champion=model("angry"))
-    parts = evaluation.metrics["slices"]["columns.customer"]
-    assert {name: part["accuracy"]["correct"] for name, part in parts.items()} == {
-        "acme": 3, "zenith": 1,
-    }  # fmt: skip
-    checks = {c.name: c.result for c in evaluation.verdict.checks if "slices" in c.name}
-    assert checks == {
-        "slices.columns.customer.acme": "pass",
-        "slices.columns.customer.zenith": "inconclusive",
-    }
-    assert "customer: acme" in evaluation.report()
-
-
-def test_a_column_that_is_not_there_or_has_too_many_values(model, recordings, turns, profile):
-    def asking(name):
-        gate = profile.gate.model_dump() | {"slices": {"columns": {name: {"min_accuracy": 0.5}}}}
-        return profile.model_validate(profile.model_dump() | {"gate": gate})
-
-    there = (
-        r"slices.columns.custmer: the corpus' manifest has no such column \(there: customer, vip"
-    )
-    with pytest.raises(InputError, match=there):
-        evaluate(model("sad"), of_customers(recordings), turns, asking("custmer"))
-    many = [
-        replace(r, name=f"{r.name}-{n}", columns=(("call", str(n)),))
-        for n in range(101)
-        for r in recordings[1:2]
-    ]
-    with pytest.raises(InputError, match=r"slices.columns.call: has 101 values; name a column"):
-        check_gate(many, asking("call").gate)
-
-
-def test_the_power_is_told_before_and_kept(evaluation, recordings, profile, tmp_path):
-    tested = held_out_recordings(recordings, profile)
-    expected = gate_power(tested, profile.gate)
-    assert (expected.conversations, expected.utterances, expected.rate) == (2, 7, "accuracy")
-    assert evaluation.verdict.power == expected
-    assert str(expected) in html.unescape(evaluation.report())
-    assert "Little power." in evaluation.report()
-    evaluation.write(tmp_path)
-    assert read_verdict(tmp_path / "verdict.json").power == expected
-    by = {
-        name: gate_power(tested, GateSettings(min_accuracy=0.1, no_regression={name: 0.1})).passes
-        for name in ("accuracy", "uar", "teer")
-    }
-    assert by == dict.fromkeys(by, 0.0), "20 conversations are asked for"
-    # Where an emotion is rare, its utterances move a mean over emotions most.
-    powers = {
-        name: gate_power(
-            tested,
-            GateSettings(min_accuracy=0.1, no_regression={name: 0.3, "min_conversations": 2}),
-        ).passes
-        for name in ("accuracy", "uar", "teer")
-    }
-    assert powers["uar"] < powers["accuracy"] == pytest.approx(powers["teer"])
-    assert gate_power(tested, GateSettings(min_accuracy=0.1)) is None
-
-
-def test_the_holdout_is_seen_by_no_gate(model, recordings, turns, profile, tmp_path):
-    protocol = ProtocolSettings(test_fold="two", validation_fold="one", holdout_fold="three")
-    held = profile.model_copy(update={"protocol": protocol})
-    later = [replace(r, fold="three") if r.name == "loud" else r for r in recordings]
-    tested = evaluate(model("sad"), later, turns, held)
-    assert (tested.metrics["recordings"], tested.metrics["part"]) == (1, "test")
-    kept = evaluate(model("sad"), later, turns, held, part="holdout", champion=model("angry"))
-    assert (kept.metrics["utterances"], kept.metrics["test_fold"]) == (3, "three")
-    assert kept.metrics["comparison"]["accuracy"]["difference"] == 0
-    assert kept.verdict is None
-    kept.write(tmp_path / "out")
-    assert not (tmp_path / "out" / "verdict.json").exists()
-    assert "no gate reads it" in kept.report()
-    with pytest.raises(InputError, match="sets no holdout aside"):
-        evaluate(model("sad"), later, turns, profile, part="holdout")
