@@ -146,7 +146,15 @@ def _make_trigger(
         raise InputError("--runner docker: the trigger starts runs locally or on kubeflow")
     from pipelines.runners.kfp_host import check_host_named
     from pipelines.runners.request import RetrainRequest
-    from pipelines.trigger import Ledger, Policy, Start, Trigger, start_here, start_on_kubeflow
+    from pipelines.trigger import (
+        Ledger,
+        Policy,
+        Start,
+        Trigger,
+        resume_here,
+        start_here,
+        start_on_kubeflow,
+    )
 
     on_cluster = runner == "kubeflow"
     if on_cluster and corpus is None:
@@ -162,4 +170,6 @@ def _make_trigger(
         start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
     else:
         start = partial(start_here, usual=usual, profile=named, settings=settings)
+        for folder in () if dry_run else resume_here(settings):
+            note(f"{folder.name} had been cut off; it goes on where it stopped: {folder}")
     return Trigger(Ledger(settings.trigger_url), start, Policy(cooldown, daily, dry_run))

@@ -10,5 +10,12 @@ from pipelines.trigger.cluster_outcomes import ClusterOutcomes
 from pipelines.trigger.decide import Decision, Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listening_socket, serve
-from pipelines.trigger.start import PID, Start, request_for, start_here, start_on_kubeflow
+from pipelines.trigger.start import (
+    PID,
+    Start,
+    request_for,
+    resume_here,
+    start_here,
+    start_on_kubeflow,
+)
 from pipelines.trigger.trigger import Trigger

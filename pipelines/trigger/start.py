@@ -1,5 +1,6 @@
 """How a run starts for a cause: on this machine, or on Kubeflow. Neither waits for its end."""
 
+import fcntl
 import json
 import subprocess
 import threading
@@ -14,7 +15,10 @@ from pipelines.runners.request import RetrainRequest
 from pipelines.trigger.causes import Cause
 
 PID = "pid"
-"""The file in a run's folder that holds its process' number."""
+"""The file in a run's folder that holds its process' number, and that this process holds locked."""
+
+RESULT = "result.json"
+"""The file that holds what the run printed, once it has ended well."""
 
 Start = Callable[[Cause, int], str]
 """Starts a run for a cause and its number in the ledger; returns its folder, or its id and
@@ -50,20 +54,55 @@ def start_here(
     content = {"number": number, **asdict(cause), "feedback": request.feedback, "note": note}
     content["command"] = ["moodline", *command]
     (folder / "cause.json").write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
+    _launch(folder, settings)
+    return str(folder)
+
+
+def resume_here(settings: Settings) -> list[Path]:
+    """Start those runs again that ended with their machine or container, not by themselves.
+
+    Each goes on where it stopped. One that outlived the trigger before is left alone.
+
+    Returns:
+        The folders of those that were started again.
+    """
+    resumed = []
+    for path in sorted(settings.runs.resolve().glob(f"trigger-*/{PID}")):
+        result = path.parent / RESULT
+        if result.is_file() and result.stat().st_size:
+            path.unlink(missing_ok=True)  # nobody was there to take note of its end
+        elif _launch(path.parent, settings):
+            resumed.append(path.parent)
+    return resumed
+
+
+def _launch(folder: Path, settings: Settings) -> bool:
+    """Start the command of a run's `cause.json`; False if it runs already.
+
+    The lock on `pid` goes with the process: its number may be another's after a restart.
+    """
+    command = json.loads((folder / "cause.json").read_text(encoding="utf-8"))["command"][1:]
     environment = child_environment(settings) | {"MOODLINE_RUNS": str(folder)}
     environment.pop("MOODLINE_TRIGGER_TOKEN", None)
-    with (folder / "result.json").open("wb") as out, (folder / "retrain.log").open("wb") as log:
-        child = subprocess.Popen(
-            [*MOODLINE, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-        )
-    (folder / PID).write_text(str(child.pid), encoding="utf-8")
+    with (folder / PID).open("a", encoding="utf-8") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        with (folder / RESULT).open("wb") as out, (folder / "retrain.log").open("ab") as log:
+            child = subprocess.Popen(
+                [*MOODLINE, *command],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                pass_fds=(held.fileno(),),
+            )
+        held.truncate(0)
+        held.write(str(child.pid))
     threading.Thread(target=_await_end, args=(child, folder), daemon=True).start()
-    return str(folder)
+    return True
 
 
 def _await_end(child: subprocess.Popen[bytes], folder: Path) -> None:

@@ -1,6 +1,8 @@
 """The call that a cause becomes: the real command in a process of its own; a run on Kubeflow."""
 
 import json
+import os
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,7 +26,14 @@ from components.traffic import (
     keep_audio,
 )
 from pipelines.runners.request import RetrainRequest
-from pipelines.trigger import PID, Cause, request_for, start_here, start_on_kubeflow
+from pipelines.trigger import (
+    PID,
+    Cause,
+    request_for,
+    resume_here,
+    start_here,
+    start_on_kubeflow,
+)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runners"))
 from kfp_server import KfpServer
@@ -70,6 +79,33 @@ def test_a_run_here_is_a_process_that_leaves_a_folder(
     assert not (folder / PID).exists()
     kept = "".join(path.read_text() for path in folder.iterdir() if path.is_file())
     assert "secret-of-the-trigger" not in kept
+
+
+def test_a_run_that_was_cut_off_is_started_again_and_one_that_goes_on_is_not(
+    tmp_path: Path,
+) -> None:
+    """As after a restart of the trigger's container, which ends all that runs in it."""
+    settings = Settings(home=tmp_path)
+    folder = started(settings, 1)
+    path = folder / PID
+    assert resume_here(settings) == []
+    os.kill(int(path.read_text()), signal.SIGKILL)
+    until = time.monotonic() + 60
+    while path.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    # The trigger was ended as well and took no note; the number is another process' now.
+    path.write_text(str(os.getpid()))
+    assert resume_here(settings) == [folder]
+    assert resume_here(settings) == []
+    assert path.read_text() != str(os.getpid())
+    while path.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert "models are not there" in (folder / "retrain.log").read_text()
+    # It ended well, with no trigger there to see it.
+    path.write_text("1")
+    (folder / "result.json").write_text("{}")
+    assert resume_here(settings) == []
+    assert not path.exists()
 
 
 def test_a_run_here_trains_on_what_came_back(tmp_path: Path) -> None:
