@@ -58,11 +58,12 @@ test-cluster: setup ## the pipelines as a cluster runs them: pods in namespaces,
 	$(BIN)/python -m pytest -m "cluster or not cluster" tests/cluster -s
 
 .PHONY: test-containers
-test-containers: setup ## the pipeline, the service and the Bento in containers; starts a Docker engine if there is none
+test-containers: setup ## the pipeline, the service, the Bento and Compose in containers; starts a Docker engine if there is none
 	@set -e; state=$$(mktemp -d); \
 	trap 'test ! -f $$state/dockerd.pid || kill $$(cat $$state/dockerd.pid); rm -rf $$state' EXIT; \
 	bases=$$(bash infra/images/engine.sh $$state); \
 	env $$bases bash infra/images/build.sh $(TAGS) slim cpu serve triton; \
+	bash infra/images/stand_ins.sh; \
 	$(BIN)/python -m pytest tests/containers -s
 
 .PHONY: fuzz

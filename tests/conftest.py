@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,21 @@ ROOT = Path(__file__).resolve().parents[1]
 def demo_corpus() -> Path:
     """The synthetic corpus in the repository, in IEMOCAP's layout."""
     return ROOT / "components" / "corpus" / "demo"
+
+
+@pytest.fixture(scope="session")
+def small_corpus(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight of the demo's dialogues: six to train on, one each to validate and to test."""
+    folder = tmp_path_factory.mktemp("small") / "corpus"
+    for session in sorted(demo_corpus.glob("Session*")):
+        names = sorted(path.stem for path in (session / "dialog" / "wav").iterdir())
+        for name in names[: 1 if session.name in ("Session4", "Session5") else 2]:
+            for path in session.rglob(f"{name}.*"):
+                target = folder / path.relative_to(demo_corpus)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, target)
+    shutil.copy(demo_corpus / "voices.json", folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

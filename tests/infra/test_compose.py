@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 
 from components.config import Settings
 from serving.api.app import create_app
+from serving.engine.prediction_log import LogSettings
 from serving.settings import ServeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,15 +66,17 @@ def test_what_is_pulled_is_named_by_a_digest_of_the_operator_s(services: dict[st
         assert digest and digest[1] in asked, image
     example = COMPOSE.with_name("env.example").read_text(encoding="utf-8")
     given = re.findall(r"^(\w+)=(.*)$", example, re.MULTILINE)
-    may_stay_empty = set(re.findall(r"\$\{(\w+):-\}", COMPOSE.read_text(encoding="utf-8")))
-    assert {name for name, _ in given} == asked | may_stay_empty
-    assert not any(value for _, value in given)
+    defaults = dict(re.findall(r"\$\{(\w+):-(\w*)\}", COMPOSE.read_text(encoding="utf-8")))
+    assert {name for name, _ in given} == asked | defaults.keys() | {"COMPOSE_PROJECT_NAME"}
+    for name, value in given:
+        assert not value or value == defaults.get(name, "moodline")
     assert "infra/compose/.env\n" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 
 
 def test_its_settings_and_files_exist(services: dict[str, Any]) -> None:
     known = {f"MOODLINE_{name.upper()}" for name in Settings.model_fields}
     known |= {f"MOODLINE_SERVE_{name.upper()}" for name in ServeSettings.model_fields}
+    known |= {f"MOODLINE_LOG_{name.upper()}" for name in LogSettings.model_fields}
     environments = [s.get("environment", {}) for s in services.values()]
     ours = {n for environment in environments for n in environment if n.startswith("MOODLINE_")}
     assert len(ours) >= 4
@@ -150,7 +153,12 @@ def test_prometheus_has_the_rules_and_finds_who_listens(services: dict[str, Any]
     assert targets == {
         "moodline": "moodline:3000", "triton": "triton:8002", "trigger": "trigger:3100",
     }  # fmt: skip
-    assert services["alertmanager"]["network_mode"] == "service:trigger"
+    # Each by its own name: a container in another's network is cut off when that one restarts.
+    (group,) = settings["alerting"]["alertmanagers"]
+    assert group["static_configs"] == [{"targets": ["alertmanager:9093"]}]
+    routes = (place / "alertmanager.yaml").read_text(encoding="utf-8")
+    assert "url: http://trigger:3100/v1/alerts" in routes
+    assert not any("network_mode" in service for service in services.values())
 
 
 def test_drift_and_retrainings_leave_their_gauges_where_the_trigger_shows_them(
@@ -167,4 +175,4 @@ def test_alertmanager_brings_the_triggers_token(services: dict[str, Any]) -> Non
     (secret,) = services["alertmanager"]["secrets"]
     assert f"credentials_file: {secret['target']}" in routes
     assert services["trigger"]["secrets"] == [secret["source"]]
-    assert f"/run/secrets/{secret['source']}" in services["trigger"]["command"][-1]
+    assert f"/run/secrets/{secret['source']}" in services["trigger"]["entrypoint"][-1]
