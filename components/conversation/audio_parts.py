@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from components.base.errors import InputError
+from components.conversation.audio_boxes import boxes
 from components.conversation.audio_headers import (
     chunks,
     is_beginning,
@@ -92,6 +93,8 @@ def _parts(file: IO[bytes], head: bytes, length: int) -> Iterator[Part]:
         for part in _between(_found(file, TAGGED, leading_tag(head) + 1, length), length):
             yield Part(part.begin, without_tags(file, part.begin, part.length))
     else:
+        for _ in boxes(file, length):  # QuickTime's films need no `ftyp`
+            pass
         yield Part(0, length)
 
 
@@ -115,19 +118,10 @@ def _found(file: IO[bytes], mark: re.Pattern[bytes], begin: int, end: int) -> It
 
 
 def _films(file: IO[bytes], length: int) -> Iterator[int]:
-    """Where an MP4 begins anew (ISO 14496-12): its boxes are walked."""
-    place = 0
-    while place < length:
-        file.seek(place)
-        box = file.read(16)
-        size = int.from_bytes(box[:4], "big")
-        if size == 1:
-            size = int.from_bytes(box[8:], "big")
-        if place and box[4:8] == b"ftyp":
-            yield place
-        if size < 8:  # 0: up to the end
-            return
-        place += size
+    """Where an MP4 begins anew."""
+    for box in boxes(file, length):
+        if box.place and not box.depth and box.kind == b"ftyp":
+            yield box.place
 
 
 def _unpacked(file: IO[bytes], length: int) -> Iterator[Part]:

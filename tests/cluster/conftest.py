@@ -15,6 +15,7 @@ import pytest
 from components.config import Profile, load_profile
 from components.register.keys import PRIVATE, make_key
 from pipelines.definitions.compiled import compile_pipeline
+from serving.processes import free_ports
 from tests.cluster.backend import Backend, Run
 from tests.cluster.forward import Service
 from tests.cluster.launcher import Launcher
@@ -23,6 +24,9 @@ from tests.cluster.pods import USER, Namespaces
 from tests.components.register.stores import BUCKET, MlflowServer, simulated_s3
 
 MLFLOW = "mlflow.moodline"
+TRITON = "triton-engines.moodline"
+"""Nobody listens there until a test does."""
+
 STORE = "store"  # with a point in it moto takes the first part for a bucket
 CLAIM, MOUNT = "moodline", "/moodline"
 MODELS = "/opt/moodline/models"
@@ -108,6 +112,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iter
         servers = {
             "mlflow": (MLFLOW, 5000, mlflow.port),
             "store": (STORE, 9000, address.port or 0),
+            "triton": (TRITON, 8001, free_ports(1)[0]),
         }
         services = {
             name: Service(host, port, ("127.0.0.1", real), folder / "services")
