@@ -1,7 +1,7 @@
 """The boxes that an MP4 or QuickTime file is made of (ISO 14496-12), counted as they are walked.
 
-FFmpeg reads every box when it opens a file, and a box may be eight bytes long: 20 MB of nothing else
-kept a processor busy for eight seconds.
+FFmpeg reads every box when it opens a file, and a box may be eight bytes long: 20 MB of nothing
+else kept a processor busy for eight seconds.
 """
 
 from collections.abc import Iterator
