@@ -38,6 +38,7 @@ from components.base.migration import migrated
 from components.base.reading import (
     Name,
     Number,
+    check_named_once,
     first_fault,
     parse_json,
     parse_yaml,

@@ -76,31 +76,38 @@ def parse_json(text: str, location: str) -> Any:
     """
     try:
         content = from_json(text)
-        json.loads(text, object_pairs_hook=_once)
-    except _TwiceError as error:
-        raise InputError(
-            f"{location}: {error.name!r} is named twice in one object; name it once"
-        ) from None
     except ValueError as error:
         raise InputError(f"{location}: is not JSON: {error}") from None
+    check_named_once(text, location)
     return content
 
 
-class _TwiceError(ValueError):
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+def check_named_once(text: str, location: str) -> None:
+    """Refuse JSON in which one object names a key twice: parsers take the last one in silence.
 
+    Args:
+        text: JSON; of what is none, another reader says so.
+        location: what it is called in the message.
 
-def _once(pairs: list[tuple[str, Any]]) -> None:
-    """Refuse an object that names a key twice: pydantic's parser, which is quicker and stricter in
-    all else, takes the last one."""
-    names = dict(pairs)
-    if len(names) < len(pairs):
+    Raises:
+        InputError: a key is named twice.
+    """
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        names = dict(pairs)
+        if len(names) == len(pairs):
+            return
         for name, _ in pairs:
             if name not in names:
-                raise _TwiceError(name)
+                raise InputError(f"{location}: {name!r} is named twice in one object; name it once")
             del names[name]
+
+    try:
+        json.loads(text, object_pairs_hook=once)
+    except InputError:
+        raise
+    except (ValueError, RecursionError):
+        return
 
 
 def parse_yaml(text: str, location: str) -> Any:

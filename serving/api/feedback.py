@@ -1,10 +1,13 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
+from components.base import check_named_once
 from components.conversation import Emotion
 from components.traffic import Asker, Correction, UnknownRequestError
 from components.traffic.feedback import Recorded
@@ -13,7 +16,22 @@ from serving.api.limits import OWNER, REVIEWER
 from serving.api.schema import Printable, problems
 from serving.threads import FEEDBACK as FEEDBACK_THREADS
 
-FEEDBACK = APIRouter(prefix="/v1")
+
+class NamedOnce(APIRoute):
+    """A route whose JSON may name a key once only."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's own, after that check."""
+        handle = super().get_route_handler()
+
+        async def checked(request: Request) -> Response:
+            check_named_once((await request.body()).decode("utf-8", "replace"), "the body")
+            return await handle(request)
+
+        return checked
+
+
+FEEDBACK = APIRouter(prefix="/v1", route_class=NamedOnce)
 
 RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
 

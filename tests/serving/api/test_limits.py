@@ -68,6 +68,13 @@ def test_feedback_is_short(url: str) -> None:
     assert told == "the upload is larger than 10 kilobytes"
 
 
+def test_a_key_is_named_once(url: str) -> None:
+    twice = b'{"request_id": "a", "turn": 0, "turn": 1, "emotion": "sad"}'
+    headers = {"content-type": "application/json"}
+    told = detail(httpx.post(f"{url}/v1/feedback", content=twice, headers=headers), 422)
+    assert told == "the body: 'turn' is named twice in one object; name it once"
+
+
 def test_control_characters_are_refused(url: str) -> None:
     said = {"request_id": "a", "turn": 0, "emotion": "sad", "author": "kim\0"}
     told = detail(httpx.post(f"{url}/v1/feedback", json=said), 422)
