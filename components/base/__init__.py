@@ -59,3 +59,4 @@ from components.base.storage import (
     located,
 )
 from components.base.storage_faults import MissingError
+from components.base.transfer import copy_from, copy_to, delete_all

@@ -9,7 +9,7 @@ from components.config.parts import Frozen
 
 StepName = Literal[
     "corpus_digest", "corpus", "recordings_digest", "recordings", "model_digests",
-    "transcribe", "diarize", "align", "label", "train",
+    "transcribe", "diarize", "align", "label", "train", "train_nodes",
     "champion", "fetch", "evaluate", "predict", "register", "engines", "promote",
     "finish",
 ]  # fmt: skip

@@ -84,6 +84,7 @@ class Settings(Environment):
             API key; more are left out.
         trigger_url: SQLAlchemy URL of the trigger's database; default SQLite under `home`.
         trigger_token: bearer token for the trigger; never logged.
+        pipeline_run: the pipeline's run that this process is a step of; its pods know it.
         runs: outputs of local pipeline runs; default `<home>/runs`.
         metrics: gauges (`.prom` files) of processes that end before Prometheus can scrape them;
             `moodline trigger serve` or node_exporter's textfile collector serves them.
@@ -123,6 +124,7 @@ class Settings(Environment):
     feedback_share: float = Field(default=0.5, gt=0, lt=1)
     trigger_url: str = _sqlite_in_home("trigger.db")
     trigger_token: SecretStr | None = None
+    pipeline_run: str = ""
     runs: Path = _in_home("runs")
     metrics: Path = _in_home("metrics")
     model_repository: Path = _in_home("model_repository")

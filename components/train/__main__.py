@@ -7,10 +7,12 @@ On one machine::
 
 Started without `torchrun`, it starts that itself where the profile asks for several processes
 (`train.processes`). On several nodes, every node runs the same command with torchrun's
-`--nnodes`, `--node-rank` and `--rdzv-endpoint` (a TrainJob sets these); the examples, the corpus
-and Moodline's cache (`MOODLINE_CACHE`: states and checkpoints) must be on storage that all share.
+`--nnodes`, `--node-rank` and `--rdzv-endpoint` (a TrainJob sets these). The examples, the corpus
+and `--out` are on storage that all share: a folder, or `s3://bucket/path`. So should Moodline's
+cache be (`MOODLINE_CACHE`: states; checkpoints are kept only in a folder).
 
-The first process writes the version, and prints what came of it as one line of JSON. Progress and
+The first process writes the version, and prints what came of it as one line of JSON, or writes that
+line, last of all, into the file that `--result` names. Progress and
 errors are events where `MOODLINE_EVENTS` names a file for them (`components.base.events`); else
 progress goes to standard error. Exit status 2: the input is wrong, in one line.
 """
@@ -20,7 +22,9 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,7 +32,12 @@ from components.base import (
     EVENTS,
     Event,
     Failure,
+    Location,
     MoodlineError,
+    Url,
+    at_hand,
+    copy_to,
+    located,
     log_as_json,
     logs_are_json,
     report,
@@ -48,10 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--examples", type=Path, required=True, help="the Parquet file of `label`")
-    parser.add_argument("--corpus", type=Path, required=True, help="the manifest's folder")
+    parser.add_argument("--examples", required=True, help="the Parquet file of `label`")
+    parser.add_argument("--corpus", required=True, help="the manifest's folder")
     parser.add_argument("--profile", required=True, help="demo, paper, or a YAML file")
-    parser.add_argument("--out", type=Path, required=True, help="the version's folder to write")
+    parser.add_argument("--out", required=True, help="the version's folder to write")
+    parser.add_argument("--result", help="a file for what came of it")
     given = parser.parse_args(arguments)
 
     from components.train import train
@@ -71,16 +81,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logger.info("%d of %d", done, total)
 
     try:
-        corpus, profile = read_manifest(given.corpus), load_train_step(given.profile)
+        corpus, profile = read_manifest(located(given.corpus)), load_train_step(given.profile)
         watch = progress if first else None
-        result = train(given.examples, corpus, given.out, profile, Settings(), watch)
+        with at_hand(located(given.examples)) as examples, _written(given.out) as out:
+            result = train(examples, corpus, out, profile, Settings(), watch)
+        line = json.dumps(asdict(result), default=str)
+        if first and given.result:
+            _write(located(given.result), line)
     except MoodlineError as error:
         report(Event(STEP, "running", error=Failure.of(error)))
         logger.error("moodline: %s", error)
         return error.exit_status
-    if first:
-        print(json.dumps(asdict(result), default=str), flush=True)
+    if first and not given.result:
+        print(line, flush=True)
     return 0
+
+
+@contextmanager
+def _written(name: str) -> Iterator[Path]:
+    """A folder of this machine; what is in it after the block goes to the location of that name."""
+    target = located(name)
+    if isinstance(target, Path):
+        yield target
+        return
+    with tempfile.TemporaryDirectory(prefix="moodline-version-") as folder:
+        yield Path(folder) / "model"
+        if (Path(folder) / "model").exists():  # the first process wrote it
+            copy_to(Path(folder) / "model", target)
+
+
+def _write(target: Location, text: str) -> None:
+    if isinstance(target, Url):
+        return target.put_bytes(text.encode())
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "result.json"
+        file.write_text(text, encoding="utf-8")
+        copy_to(file, target)
+    return None
 
 
 if __name__ == "__main__":

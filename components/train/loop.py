@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate.utils import gather_object
 from scipy.special import softmax
 from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, TrainingArguments
@@ -68,6 +69,9 @@ def fit(
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_whole_checkpoint(work)
+    # Nodes without a folder in common do not see the same one: then all begin anew.
+    if len(set(gather_object([checkpoint.name if checkpoint else ""]))) > 1:
+        checkpoint = None
     history: History = []
     if checkpoint:
         logger.info("training goes on from %s", checkpoint.name)

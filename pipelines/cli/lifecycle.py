@@ -185,30 +185,10 @@ def compile_command(
     pipeline: Annotated[PipelineName, typer.Option(help="Which one.")] = "retrain",
     profile: ProfileName = "demo",
     changes: Changes = None,
-    trainjob: Annotated[
-        bool, typer.Option("--trainjob", help="A Kubeflow TrainJob instead.")
-    ] = False,
-    corpus: Annotated[
-        Path, typer.Option(help="A TrainJob's: the manifest, as the pods see it.")
-    ] = Path("/moodline/corpus"),
-    examples: Annotated[Path, typer.Option(help="A TrainJob's: the labelled examples.")] = Path(
-        "/moodline/examples.parquet"
-    ),
-    model: Annotated[Path, typer.Option(help="A TrainJob's: where the version is written.")] = Path(
-        "/moodline/model"
-    ),
 ) -> None:
-    """A pipeline, built for a profile, as a file that Kubeflow Pipelines takes, from 2.15 on.
-
-    With --trainjob the training alone, over several nodes, as Kubeflow Trainer takes it.
-    """
+    """A pipeline, built for a profile, as a file that Kubeflow Pipelines takes, from 2.15 on."""
     chosen = load_profile(profile, changes or ())
     tell_unpinned(chosen)
-    if trainjob:
-        from pipelines.definitions.trainjob import write_train_job
-
-        write_train_job(chosen, corpus, examples, model, output)
-        return note(f"{output}: kubectl create -f it (each time, a job of its own)")
     from pipelines.definitions.compiled import compile_pipeline
 
     compile_pipeline(pipeline, chosen, output)

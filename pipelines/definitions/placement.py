@@ -10,6 +10,11 @@ from pipelines.definitions.code_version import cluster_image
 
 _BACKOFF = "30s"
 
+PIPELINE_RUN = "MOODLINE_PIPELINE_RUN"
+_RUN_LABEL = "metadata.labels['pipeline/runid']"
+"""KFP's label of a run's pods. A training learns its run from there: as a parameter the run's id
+would be part of the step's key in KFP's cache, and no training would ever be found there."""
+
 
 def configure_task(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> Any:
     """Set up a step whose result its inputs decide, and return it: once done, never done again.
@@ -34,7 +39,8 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
     """What every step gets: its image, its pods' resources and nodes, volumes, secrets."""
     task.set_display_name(name)
     assert task.container_spec is not None
-    pod = cluster.pod(task.component_spec.name.replace("-", "_"))
+    step = task.component_spec.name.replace("-", "_")
+    pod = cluster.pod(step)
     name = GPU_IMAGE if pod.gpus else task.container_spec.image
     task.set_container_image(cluster_image(name, cluster))
     _place(task, pod, cluster)
@@ -55,6 +61,8 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
     task.set_env_variable("MOODLINE_HOME", cluster.home)
     for variable, value in cluster.env.items():
         task.set_env_variable(variable, value)
+    if step in ("train", "train_nodes"):
+        kubernetes.use_field_path_as_env(task, PIPELINE_RUN, _RUN_LABEL)
     for secret in cluster.secrets:
         kubernetes.use_secret_as_env(task, secret.name, secret.env)
 

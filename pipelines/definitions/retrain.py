@@ -1,7 +1,7 @@
 """The retraining pipeline: a labelled corpus to a version in the registry, if the gate lets it.
 
  1. preprocess   a corpus to turns and labelled examples: a pipeline of its own, see there
- 2. train        examples to a model's folder
+ 2. train        examples to a model's folder; on several nodes (`train_nodes`) by a TrainJob
  3. champion     which version is in production, or was before this very model
  4. fetch        its folder, to be measured beside the new one
  5. evaluate     both on the test fold; the gate's verdict
@@ -24,6 +24,7 @@ a cache. They find out themselves what was already done: a model with the same e
 version, and is promoted once.
 """
 
+import json
 from typing import Any
 
 from kfp import dsl
@@ -32,9 +33,11 @@ from components.config import Profile, TrainStep
 from components.evaluate.component import evaluate
 from components.register.component import champion, fetch, finish, promote, register
 from components.scoring import FAIL, PASS
-from components.train.component import train
+from components.train.component import train, train_nodes
+from components.train.nodes import TRAINJOB
 from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
+from pipelines.definitions.trainjob import train_job
 from serving.triton.component import engines
 
 
@@ -43,6 +46,8 @@ def retrain_pipeline(profile: Profile) -> Any:
     cluster = profile.cluster
     preprocess = preprocess_pipeline(profile)
     whole = profile.model_dump_json(exclude={"cluster"})
+    training = train_nodes if cluster.nodes > 1 else train
+    job = json.dumps(train_job(profile)) if cluster.nodes > 1 else ""
 
     @dsl.pipeline(
         name="moodline-retrain",
@@ -80,13 +85,15 @@ def retrain_pipeline(profile: Profile) -> Any:
         with dsl.ExitHandler(last, name="retrain"):
             prepared = preprocess(corpus=corpus).set_display_name("Preprocess")
             manifest, turns = prepared.outputs["corpus"], prepared.outputs["turns"]
-            trained = train(
+            trained = training(
                 corpus=manifest,
                 examples=prepared.outputs["examples"],
                 profile=TrainStep.of(profile).model_dump_json(),
                 models=prepared.outputs["encoders"],
             )
             configure_task(trained, "Train", cluster)
+            if job:
+                trained.set_env_variable(TRAINJOB, job)
 
             best = champion(besides=trained.outputs["Output"])
             configure_lookup(best, "Look up the champion", cluster)

@@ -1,20 +1,18 @@
-"""Training over several nodes: a Kubeflow Trainer `TrainJob`.
+"""Training over several nodes: a Kubeflow Trainer `TrainJob`, which the step `train_nodes` makes.
 
 It runs the entry point that the step `train` runs: `torchrun -m components.train`, in each pod as
 many processes as it has GPUs. Kubeflow's runtime `torch-distributed` tells torchrun about the other
-nodes. Examples, corpus and the version that is written lie on the profile's volume.
+nodes. The step adds the job's name, the arguments and the run (`components/train/nodes.py`).
 
 What the pods get besides that runtime's settings has had three forms: `podSpecOverrides` in Trainer
 2.0, `podTemplateOverrides` in 2.1 (which Kubeflow 1.11 ships), `runtimePatches` since 2.2.
 """
 
-from pathlib import Path
 from typing import Any
 
-import yaml
-
-from components.base import InputError, atomic_path
+from components.base import InputError
 from components.config import CPU_IMAGE, GPU_IMAGE, ClusterSettings, Pod, Profile
+from components.train.trainjobs import GROUP, VERSION
 from pipelines.definitions.code_version import cluster_image
 from pipelines.definitions.placement import whole_cpus
 
@@ -24,34 +22,31 @@ _JOB = "node"  # as that runtime calls its job, and the container in it
 _GROUP = 10001
 """Of the images' user: what is on the volume must be writable to it."""
 
-_NAME_PREFIX = 41
-"""With five characters of its own, a job's name leaves room for what its pods' names add to it."""
+_NAME_PREFIX = 38
+"""With eight characters of its own, a job's name leaves room for what its pods' names add to it."""
 
 
-def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> dict[str, Any]:
+def train_job(profile: Profile) -> dict[str, Any]:
     """The manifest; the profile's `cluster` says on how many nodes and GPUs.
 
-    All paths are as the pods see them: the corpus' manifest, the labelled examples, and `model`,
-    where the version is to be written.
-
     Raises:
-        InputError: the profile names no volume that all nodes see, or asks for what its Trainer
+        InputError: there is no place that all nodes see, or the profile asks for what its Trainer
             cannot give.
     """
     cluster = profile.cluster
-    if cluster.volume is None:
-        message = "a TrainJob's nodes share a volume: name one in the profile's cluster.volume"
-        raise InputError(message)
+    if cluster.volume is None and "://" not in cluster.env.get("MOODLINE_CACHE", ""):
+        raise InputError(
+            f"cluster.nodes: {cluster.nodes} nodes need a place that all of them see: a volume"
+            " (cluster.volume), or an object store (in cluster.env MOODLINE_CACHE: s3://bucket/path)"
+        )
     if cluster.pull_secrets and cluster.trainer == "2.0":
         raise InputError(
             "cluster.pull_secrets: Kubeflow Trainer 2.0 cannot give a TrainJob any; put them into"
             " the service account"
         )
-    settings = profile.model_dump_json(exclude={"cluster"})
-    arguments = ("--corpus", corpus, "--examples", examples, "--profile", settings, "--out", model)
     pod = cluster.pod("train")
     environment = {
-        "MOODLINE_HOME": cluster.volume.mount,
+        "MOODLINE_HOME": cluster.home,
         "OMP_NUM_THREADS": str(whole_cpus(pod)),
         **cluster.env,
     }
@@ -66,19 +61,18 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
     labels = {"labels": cluster.pod_labels} if cluster.pod_labels else {}
     namespace = {"namespace": cluster.namespace} if cluster.namespace else {}
     return {
-        "apiVersion": "trainer.kubeflow.org/v1alpha1",
+        "apiVersion": f"{GROUP}/{VERSION}",
         "kind": "TrainJob",
         "metadata": {"generateName": _prefix(profile.name), **namespace, **labels},
         "spec": {
             "runtimeRef": {
-                "apiGroup": "trainer.kubeflow.org",
+                "apiGroup": GROUP,
                 "kind": "ClusterTrainingRuntime",
                 "name": RUNTIME,
             },
             "trainer": {
                 "image": cluster_image(GPU_IMAGE if pod.gpus else CPU_IMAGE, cluster),
                 "command": ["torchrun", "-m", "components.train"],
-                "args": [str(argument) for argument in arguments],
                 "env": variables,
                 "numNodes": cluster.nodes,
                 "numProcPerNode": pod.gpus or 1,
@@ -90,7 +84,7 @@ def train_job(profile: Profile, corpus: Path, examples: Path, model: Path) -> di
 
 
 def _prefix(name: str) -> str:
-    """What a job's name begins with; Kubernetes adds the rest, other for each job."""
+    """What a job's name begins with; the step adds the rest, other for each run."""
     return f"moodline-{name}"[: _NAME_PREFIX - 1].rstrip("-") + "-"
 
 
@@ -98,6 +92,8 @@ def _patch(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
     """What is laid over the runtime's pods, in the form of the cluster's Trainer."""
     pod = _pod(cluster, step)
     jobs = [{"name": _JOB}]
+    if cluster.trainer in ("2.0", "2.1") and not pod:
+        return {}
     if cluster.trainer == "2.0":
         return {"podSpecOverrides": [{"targetJobs": jobs, **pod}]}
     if cluster.trainer == "2.1":
@@ -111,25 +107,21 @@ def _patch(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
     }
 
 
-def write_train_job(profile: Profile, corpus: Path, examples: Path, model: Path, out: Path) -> None:
-    """Write the manifest as YAML, whole or not at all; see `train_job`."""
-    manifest = train_job(profile, corpus, examples, model)
-    with atomic_path(out) as temporary:
-        temporary.write_text(yaml.safe_dump(manifest, sort_keys=False), encoding="utf-8")
-
-
 def _pod(cluster: ClusterSettings, step: Pod) -> dict[str, Any]:
     """Nodes and volumes, laid over what the runtime says of its pods."""
-    assert cluster.volume is not None
-    claim: dict[str, str] = {"claimName": cluster.volume.claim}
-    volumes: list[dict[str, Any]] = [{"name": "state", "persistentVolumeClaim": claim}]
-    mounts = [{"name": "state", "mountPath": cluster.volume.mount}]
+    volumes: list[dict[str, Any]] = []
+    mounts: list[dict[str, str]] = []
+    if cluster.volume:
+        claim = {"claimName": cluster.volume.claim}
+        volumes.append({"name": "state", "persistentVolumeClaim": claim})
+        mounts.append({"name": "state", "mountPath": cluster.volume.mount})
     if step.shared_memory:
         shared = {"medium": "Memory", "sizeLimit": step.shared_memory}
         volumes.append({"name": "shm", "emptyDir": shared})
         mounts.append({"name": "shm", "mountPath": "/dev/shm"})
-    containers = [{"name": _JOB, "volumeMounts": mounts}]
-    pod: dict[str, Any] = {"volumes": volumes, "containers": containers}
+    pod: dict[str, Any] = {}
+    if volumes:
+        pod |= {"volumes": volumes, "containers": [{"name": _JOB, "volumeMounts": mounts}]}
     if step.node_selector:
         pod["nodeSelector"] = step.node_selector
     if step.tolerations:

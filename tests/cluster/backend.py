@@ -61,6 +61,8 @@ class Backend:
         self.launcher, self.volumes, self.secrets = launcher, volumes, secrets
         self.metadata = Metadata()
         self.on_step: Callable[[str], None] = lambda task: None
+        self.cluster_environment: dict[str, str] = {}
+        """What the kubelet gives every pod: where the API is."""
 
     def run(self, path: Path, arguments: Mapping[str, Any]) -> Run:
         """Run a compiled pipeline to its end."""
@@ -171,6 +173,11 @@ class _Steps:
             keys = self.backend.secrets[_name(secret, "secretName")]
             for entry in secret["keyToEnv"]:
                 environment[entry["envVar"]] = keys[entry["secretKey"]]
+        for entry in kubernetes.get("fieldPathAsEnv", ()):
+            # argocompiler, v2_template.go: SetPodMetadataLabels
+            labels = {"metadata.labels['pipeline/runid']": self.run.name}
+            environment[entry["name"]] = labels[entry["fieldPath"]]
+        environment |= self.backend.cluster_environment
         volumes = {
             mount["mountPath"]: self.backend.volumes[self._claim(mount)]
             for mount in kubernetes.get("pvcMount", ())

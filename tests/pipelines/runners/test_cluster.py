@@ -1,5 +1,6 @@
 """What a profile's `cluster` part makes of the pipeline: pods as Kubernetes would get them."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,7 @@ KUBERNETES_2_15 = {
     "emptyDirMounts": {"volumeName", "mountPath", "medium", "sizeLimit"},
     "imagePullPolicy": set(),
     "activeDeadlineSeconds": set(),
+    "fieldPathAsEnv": {"name", "fieldPath"},
 }
 """Fields of kubernetes_executor_config.proto at KFP 2.15.0: a backend refuses what it knows not."""
 
@@ -204,11 +206,10 @@ def test_without_gpus_all_models_run_on_the_named_nodes(tmp_path: Path) -> None:
 
 
 def test_the_steps_that_may_be_named_are_those_there_are(tmp_path: Path) -> None:
-    names = {
-        name.removeprefix("exec-").replace("-", "_")
-        for pipeline in PIPELINES
-        for name in compiled(pipeline, tmp_path)[1]
-    }
+    others = {"nodes": 2, "volume": CLUSTER["volume"], "engines": {"tritons": ["t:8001"]}}
+    graphs = [compiled(pipeline, tmp_path) for pipeline in PIPELINES]
+    graphs.append(compiled("retrain", tmp_path, **others))
+    names = {n.removeprefix("exec-").replace("-", "_") for _, pods in graphs for n in pods}
     assert names == set(STEPS)
 
 
@@ -241,6 +242,33 @@ def test_only_steps_that_are_safe_to_repeat_are_started_again(
     assert tries == dict.fromkeys(
         ("corpus", "transcribe", "diarize", "align", "label", "train", "fetch", "evaluate"), 3
     )
+
+
+def test_over_several_nodes_a_step_makes_a_trainjob_and_hands_its_model_on(
+    tmp_path: Path, documents: Documents
+) -> None:
+    several = compiled("retrain", tmp_path, **CLUSTER, nodes=2)
+    step, alone = container(several, "train-nodes"), container(documents, "train")
+    assert "exec-train" not in several[1]
+    assert "/moodline/slim:" in step["image"] and "accelerator" not in step["resources"]
+    variables = {entry["name"]: entry["value"] for entry in step["env"]}
+    job = json.loads(variables["MOODLINE_TRAINJOB"])
+    assert job["spec"]["trainer"]["image"] == alone["image"]
+    assert job["spec"]["trainer"]["numNodes"] == 2
+    # What is computed is the same: evaluate gets the same inputs, from another task.
+    dags = [
+        next(c["dag"]["tasks"] for c in pipeline["components"].values()
+             if "evaluate" in c.get("dag", {}).get("tasks", {}))
+        for pipeline, _ in (documents, several)
+    ]  # fmt: skip
+    one, other = (json.dumps(tasks["evaluate"]["inputs"], sort_keys=True) for tasks in dags)
+    assert one.replace('"train"', '"train-nodes"') == other
+    # The step finds its own job again by the run; the run is no part of KFP's key for the cache.
+    for pods, name in ((several[1], "train-nodes"), (documents[1], "train")):
+        (field,) = pods[f"exec-{name}"]["fieldPathAsEnv"]
+        assert field == {
+            "name": "MOODLINE_PIPELINE_RUN", "fieldPath": "metadata.labels['pipeline/runid']",
+        }  # fmt: skip
 
 
 def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
