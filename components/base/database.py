@@ -1,9 +1,10 @@
 """A database named by a URL, which several processes write."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -145,6 +146,9 @@ class Database:
         if not self._is_ready:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
+                with suppress(OSError):  # SQLite says it better
+                    # What people said is for the owner alone; SQLite's other files follow this one.
+                    os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
             with database_errors(self.name):
                 if self._schema is not None:
                     self._schema.upgrade(self._engine, self.name)

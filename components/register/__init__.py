@@ -9,6 +9,7 @@ from components.register.ledger import StageChange
 from components.register.moving import check_local_files, local_registry, move_local_files
 from components.register.outcomes import Outcomes, read_outcomes
 from components.register.promotion import history, promote, rollback
+from components.register.pruning import Fate, plan_prune, prune
 from components.register.registration import register
 from components.register.runs import record_end, record_failure, record_refusal
 from components.register.signing import public_key, sign_version

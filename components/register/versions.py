@@ -210,7 +210,8 @@ def get_version(client: "MlflowClient", version: int | str) -> "ModelVersion":
     check_not_deleted(client, LEDGER)
     if number in {entry.to_version for entry in read_ledger(client)}:
         raise InputError(
-            f"version {number} is gone: someone has deleted it from MLflow; promote another one"
+            f"version {number} is gone: it has been deleted from MLflow, by `registry prune` or by "
+            "someone; promote another one"
         )
     raise InputError(f"{version}: there is no such version of {MODEL}")
 

@@ -12,7 +12,7 @@ The log's folder holds what is no table:
     key                       what recordings' names are hashed with
 """
 
-from components.traffic.answers import AmbiguousRequestError, Asker
+from components.traffic.answers import AmbiguousRequestError, Asker, versions_that_answered
 from components.traffic.audio import audio_path, keep_audio, kept_audio
 from components.traffic.copies import Copies
 from components.traffic.entries import (

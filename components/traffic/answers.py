@@ -5,14 +5,16 @@ means one recording. Version 0.1 knew a request by the sender's id alone, and no
 """
 
 from collections.abc import Collection, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import or_, select
 
 from components.base import Database, InputError
 from components.traffic.rows import to_table
-from components.traffic.tables import EXPORTED, TURNS, counts
+from components.traffic.tables import EXPORTED, TURNS, counts, traffic_database
 
 _NAMED = 5
 """Ids that an error's text lists at most."""
@@ -96,3 +98,21 @@ def _shape(rows: Collection[Mapping[str, Any]]) -> tuple[Any, ...]:
         (row["turn"], row["start"], row["end"]) for row in rows if row["turn"] is not None
     )
     return (next(iter(rows))["recording"], *turns)
+
+
+def versions_that_answered(url: str, since: datetime) -> set[int]:
+    """The model versions that answered since then.
+
+    Args:
+        url: of the database of log and feedback.
+
+    Raises:
+        Unavailable: the database does not answer.
+    """
+    with closing(traffic_database(url)) as database:
+        if not database.exists:
+            return set()
+        late = TURNS.c.version.is_not(None), TURNS.c.time >= since.astimezone(UTC)
+        with database.begin() as connection:
+            query = select(TURNS.c.version).where(*late).distinct()
+            return {int(version) for version in connection.execute(query).scalars()}

@@ -27,6 +27,7 @@ from pipelines.cli import (
     keeping,
     lifecycle,
     model,
+    pruning,
     registry,
     scores,
     traffic,
@@ -121,7 +122,9 @@ GROUPS = {
         history=registry.history_command,
         sign=registry.sign_command,
         key=registry.key_command,
+        prune=pruning.prune_registry_command,
     ),
+    "runs": _group("What local runs left.", prune=pruning.prune_runs_command),
 }
 
 for _name, _command in COMMANDS.items():

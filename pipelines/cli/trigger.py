@@ -1,6 +1,5 @@
 """`moodline trigger`: retraining that starts by itself, and what started it."""
 
-import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -71,7 +70,6 @@ def serve_command(
     asks brings MOODLINE_TRIGGER_TOKEN (“Authorization: Bearer …”). Ctrl-C stops it; runs go on.
     """
     settings = Settings()
-    os.umask(0o077)  # what it writes holds what people said
     close_to_others(settings.home)
     from pipelines.trigger import (
         Awaited,

@@ -4,6 +4,7 @@ Its steps run in processes, or in containers of the images that a cluster's woul
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +26,7 @@ from components.base import (
     Failure,
     MoodlineError,
     StepFailed,
+    Unavailable,
     close_to_others,
     is_disk_full,
 )
@@ -94,7 +96,7 @@ def run_pipeline(
     request.write_text(json.dumps(content, indent=1), encoding="utf-8")
     reader = EventReader(folder / "events.jsonl")
     environment = _environment(profile, settings) | {EVENTS: str(reader.path)}
-    with log.open("wb") as file:
+    with log.open("wb") as file, _run_lock(settings, fcntl.LOCK_SH) as lock:
         child = subprocess.Popen(
             [sys.executable, "-m", "pipelines.runners.local_process", str(request)],
             stdin=subprocess.PIPE,
@@ -102,6 +104,7 @@ def run_pipeline(
             stderr=subprocess.STDOUT,
             env=environment,
             start_new_session=True,
+            pass_fds=[lock],  # it is held until the run has ended, whoever is killed before
         )
     try:
         status = None
@@ -119,6 +122,32 @@ def run_pipeline(
         raise _error(reader, status, log)
     outputs = json.loads((folder / "outputs.json").read_text(encoding="utf-8"))
     return PipelineRun(folder=folder, steps=reader.steps, outputs=outputs)
+
+
+@contextlib.contextmanager
+def no_run_goes_on(settings: Settings) -> Iterator[None]:
+    """While the block runs, no run begins that shares finished work with this home.
+
+    Raises:
+        Unavailable: one goes on.
+    """
+    try:
+        with _run_lock(settings, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise Unavailable("a run goes on here; try again when it has ended") from None
+
+
+@contextlib.contextmanager
+def _run_lock(settings: Settings, kind: int) -> Iterator[int]:
+    """Hold the lock on the finished steps: runs share it, who deletes some holds it alone."""
+    settings.cache.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(settings.cache / "runs.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _environment(profile: Profile, settings: Settings) -> dict[str, str]:

@@ -45,7 +45,7 @@ def start_here(
     end, the run's own folder, and `pid` while it goes on. The profile is a name, a file or JSON.
     """
     folder = (settings.runs / f"trigger-{number:06d}").resolve()
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # it holds what people said
     request, note = request_for(cause, number, usual), ""
     if request.feedback is None:
         feedback, note = _export_feedback(settings, folder / "feedback")
@@ -98,6 +98,7 @@ def _launch(folder: Path, settings: Settings) -> bool:
                 env=environment,
                 start_new_session=True,
                 pass_fds=(held.fileno(),),
+                umask=0o077,
             )
         held.truncate(0)
         held.write(str(child.pid))

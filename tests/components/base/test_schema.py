@@ -1,5 +1,6 @@
 """Databases come to their tables by revisions: new, older and newer ones; all at once."""
 
+import os
 import subprocess
 import sys
 import uuid
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from components.base import Database, InputError, Schema
+from components.base import Database, InputError, Schema, database_address
 from components.traffic.tables import SCHEMA as TRAFFIC
 from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
@@ -59,7 +60,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/some.db"
     make: Callable[[str], str] = request.getfixturevalue("database")
-    return make(f"schema-{uuid.uuid4().hex[:8]}")
+    return database_address(make(f"schema-{uuid.uuid4().hex[:8]}"))
 
 
 def revisions(folder: Path, head: str, **later: str) -> Schema:
@@ -117,6 +118,15 @@ def test_a_database_from_before_there_were_revisions_keeps_its_rows(url: str) ->
     assert (now.author, now.voter, now.accepted) == ("said", None, None)
 
 
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        opened(f"sqlite:///{tmp_path}/some.db", TRIGGER)
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o600}
+
+
 def test_schemas_share_a_database(url: str) -> None:
     for schema in SCHEMAS:
         assert opened(url, schema)[1] == schema.head
@@ -132,7 +142,7 @@ def test_programs_that_start_together_make_the_tables_once(url: str) -> None:
             stderr=subprocess.PIPE,
             text=True,
         )
-        for _ in range(4)
+        for _ in range(3)
     ]
     for process in started:
         assert process.stdin is not None

@@ -67,6 +67,7 @@ def test_a_run_here_is_a_process_that_leaves_a_folder(
     monkeypatch.setenv("MOODLINE_TRIGGER_TOKEN", "secret-of-the-trigger")
     folder = started(Settings(home=tmp_path / "home"), 3)
     assert folder == tmp_path / "home" / "runs" / "trigger-000003"
+    assert folder.stat().st_mode & 0o777 == 0o700
     cause = json.loads((folder / "cause.json").read_text())
     assert (cause["number"], cause["name"], cause["url"]) == (3, CAUSE.name, CAUSE.url)
     assert cause["note"] == "there is no feedback yet; nothing was exported"

@@ -1,0 +1,150 @@
+"""`prune` deletes versions that nobody needs, with their files, and nothing else."""
+
+from collections.abc import Callable, Collection
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.base import InputError
+from components.config import Settings
+from components.register import (
+    alias_version,
+    download,
+    history,
+    list_versions,
+    plan_prune,
+    promote,
+    prune,
+    rollback,
+)
+from tests.components.register.stores import MlflowServer, SimulatedS3
+from tests.components.register.test_killed import kill
+
+Add = Callable[..., int]
+
+
+def numbers(settings: Settings) -> list[int]:
+    return sorted(version.number for version in list_versions(settings))
+
+
+def models(settings: Settings) -> int:
+    """How many models lie in the folder of MLflow's files; the evidence lies there, too."""
+    return len(list(Path(settings.mlflow_artifacts).rglob("model.onnx")))
+
+
+def tracking(settings: Settings) -> Any:
+    from mlflow import MlflowClient
+
+    return MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+
+
+def live_runs(settings: Settings) -> int:
+    client = tracking(settings)
+    return len(client.search_runs([client.get_experiment_by_name("moodline").experiment_id]))
+
+
+def prune_now(settings: Settings, served: Collection[int] = ()) -> list[int]:
+    return prune(settings, days=0, keep=2, served=served)
+
+
+def seven_versions(settings: Settings, add_version: Add) -> None:
+    """1, 2, 3 and 4 were in production, 5 only in staging, 6 and 7 nowhere; the newest is 7."""
+    for _ in range(7):
+        add_version(settings)
+    promote(5, settings, actor="ann", to="staging")
+    for number in (1, 2, 3, 4):
+        promote(number, settings, actor="ann")
+
+
+def test_what_a_rollback_needs_stays(settings: Settings, add_version: Add) -> None:
+    seven_versions(settings, add_version)
+    add_version(settings)
+    before = history(settings)
+    plan = {fate.number: fate.kept for fate in plan_prune(settings, days=0, keep=2, served={6})}
+    assert plan == {
+        8: "is candidate", 7: "", 6: "is served, or has answered lately", 5: "is staging",
+        4: "is production", 3: "is previous", 2: "one of the last 2 changes names it", 1: "",
+    }  # fmt: skip
+    assert (numbers(settings), models(settings)) == ([1, 2, 3, 4, 5, 6, 7, 8], 8)
+    assert all(f.kept for f in plan_prune(settings, days=1, keep=2))
+    assert prune_now(settings, {6}) == [1, 7]
+    assert numbers(settings) == [2, 3, 4, 5, 6, 8]
+    assert (models(settings), live_runs(settings)) == (6, 6)
+    assert history(settings) == before  # it still says that 1 was in production
+    assert rollback(settings, actor="ann").to_version == 3
+    with pytest.raises(InputError, match="version 1 is gone: it has been deleted"):
+        promote(1, settings, actor="ann")
+    assert add_version(settings) == 9  # no number is given out again
+    assert prune_now(settings, {6}) == [8]
+
+
+def test_versions_that_others_made_stay(settings: Settings, add_version: Add) -> None:
+    """Somebody's own version has no files that Moodline may delete; one that shares a run keeps
+    that run's files."""
+    for _ in range(4):
+        add_version(settings)
+    client = tracking(settings)
+    first = client.get_model_version("moodline", "1")
+    client.create_model_version("moodline", source=first.source, run_id=first.run_id)
+    add_version(settings)
+    promote(4, settings, actor="ann")
+    kept = {f.number: f.kept for f in plan_prune(settings, days=0, keep=2) if f.kept}
+    assert kept == {
+        6: "is candidate", 5: "was not registered by Moodline", 4: "is production",
+    }  # fmt: skip
+    assert prune_now(settings) == [1, 2, 3]
+    assert models(settings) == 3  # of 4 and 6, and that of 1, which 5 names
+
+
+def test_a_prune_that_would_keep_no_way_back_is_refused(settings: Settings) -> None:
+    with pytest.raises(InputError, match="keep at least 2"):
+        prune(settings, days=0, keep=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "when", "left"),
+    [
+        ("delete_model_version", "before", [1, 2, 3]),
+        ("delete_model_version", "after", [2, 3]),
+        ("delete_logged_model", "before", [2, 3]),
+        ("delete_run", "before", [2, 3]),
+    ],
+)
+def test_a_killed_prune_goes_on_where_it_stopped(
+    settings: Settings, add_version: Add, method: str, when: str, left: list[int]
+) -> None:
+    for _ in range(3):
+        add_version(settings)
+    promote(2, settings, actor="ann")
+    kill(method, when, partial(prune_now, settings))
+    assert numbers(settings) == left
+    for number in (2, 3):
+        assert tracking(settings).get_model_version("moodline", str(number))
+    assert prune_now(settings) == [1] * (len(left) - 2)
+    assert (numbers(settings), models(settings), live_runs(settings)) == ([2, 3], 2, 2)
+    assert prune_now(settings) == []
+
+
+@pytest.mark.servers
+def test_files_on_a_server_are_deleted_through_it(
+    database: Callable[[str], str], s3: SimulatedS3, tmp_path: Path, add_version: Add
+) -> None:
+    """A real MLflow server on PostgreSQL, which hands files out of a simulated S3."""
+    server = MlflowServer(tmp_path, database("pruned"), "s3://moodline/pruned", s3.environment)
+    try:
+        server.start()
+        settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
+        for _ in range(4):
+            add_version(settings)
+        promote(3, settings, actor="ann")
+        assert prune_now(settings) == [1, 2]
+        assert numbers(settings) == [3, 4]
+        kept = [name for name in s3.names() if "pruned/" in name]
+        assert len([name for name in kept if name.endswith("model.onnx")]) == 2
+        assert len([name for name in kept if name.endswith("/artifacts/report.html")]) == 2
+        download("production", tmp_path / "model", settings)
+        assert alias_version("candidate", settings) == 4
+    finally:
+        server.kill()
