@@ -16,14 +16,16 @@ atomic, but leaves no trace of the attempts that lost and fills a list that peop
 
 import logging
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from components.base import InputError, Unavailable
+from components.register.chain import faults_in, linked, sealed
 from components.tracking import (
     MODEL,
+    account_name,
     all_versions,
     ensure_registered_model,
     ignored,
@@ -31,6 +33,10 @@ from components.tracking import (
 )
 
 if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+        Ed25519PrivateKey,
+        Ed25519PublicKey,
+    )
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
@@ -56,6 +62,8 @@ class StageChange:
     Attributes:
         step: its place in the ledger, from 1; 0 until it is written.
         at: when, by the clock of MLflow's server.
+        actor: who did it, as they said.
+        account: as whom MLflow let them in; empty: it has no accounts.
         from_version: the version there when the actor looked; None for none.
         to_version: the version they put there; None: it was emptied (staging only).
         verdict: of `to_version`'s gate at that time.
@@ -64,11 +72,13 @@ class StageChange:
         follows: the step of the stage's last change that they knew of; 0 for none.
         key: names the attempt, so that one sent twice counts once.
         won: whether it took effect; otherwise someone else was faster.
+        fault: how it shows that it is not as it was written; only `history` looks (see `chain.py`).
     """
 
     step: int = 0
     at: datetime = datetime.min
     actor: str
+    account: str = ""
     action: Action
     stage: Stage
     from_version: int | None
@@ -79,6 +89,14 @@ class StageChange:
     follows: int = 0
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     won: bool = False
+    fault: str = ""
+
+    @property
+    def who(self) -> str:
+        """As whom MLflow let them in, if it has accounts, and what they said; or that alone."""
+        if self.account in ("", self.actor):
+            return self.actor
+        return f"{self.account} (“{self.actor}”)"
 
 
 def read_ledger(client: "MlflowClient") -> list[StageChange]:
@@ -109,8 +127,13 @@ def mark_winners(entries: Sequence[StageChange]) -> list[StageChange]:
     return marked
 
 
-def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, list[StageChange]]:
+def append(
+    client: "MlflowClient", change: StageChange, key: "Ed25519PrivateKey | None" = None
+) -> tuple[StageChange, list[StageChange]]:
     """Write a change, then see whether it won.
+
+    Args:
+        key: signs the entry.
 
     Returns:
         The change as it was written, and the whole ledger as it stands now.
@@ -121,10 +144,12 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
         "Who put which version of Moodline into which stage, when and why. Each version here is "
         "one entry; nothing here is a model. Do not edit or delete.",
     )
-    names = ("actor", "action", "stage", "verdict", "reason", "follows", "key")
+    change = replace(change, account=account_name(client))
+    names = ("account", "actor", "action", "stage", "verdict", "reason", "follows", "key")
     tags = {name: str(getattr(change, name)) for name in names}
     tags |= {"from": str(change.from_version or ""), "to": str(change.to_version or "")}
     tags["forced"] = str(change.forced).lower()
+    tags = sealed(linked(tags, next(iter(all_versions(client, LEDGER)), None)), key)
     arrow = f"{change.stage} {change.from_version or 'nothing'} → {change.to_version or 'nothing'}"
     why = f" ({change.reason})" if change.reason else ""
     source = _source(client, change.to_version or change.from_version)
@@ -133,7 +158,7 @@ def append(client: "MlflowClient", change: StageChange) -> tuple[StageChange, li
             LEDGER,
             source=source,
             tags=tags,
-            description=f"{change.actor}: {change.action} {arrow}{why}",
+            description=f"{change.who}: {change.action} {arrow}{why}",
         )
     )
     ledger = read_ledger(client)
@@ -149,6 +174,14 @@ def _source(client: "MlflowClient", version: int | None) -> str:
         client.get_model_version(MODEL, str(version))
         return f"models:/{MODEL}/{version}"
     return f"deleted:/{MODEL}/{version}"
+
+
+def audited(client: "MlflowClient", trusted: "Mapping[str, Ed25519PublicKey]") -> list[StageChange]:
+    """As `read_ledger`; with what is wrong with each entry, by the chain and the signatures."""
+    versions = all_versions(client, LEDGER)
+    faults = faults_in(versions, trusted)
+    entries = mark_winners([_stage_change(version) for version in versions])
+    return [replace(entry, fault=faults.get(entry.step, "")) for entry in entries]
 
 
 def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | None:
@@ -194,6 +227,7 @@ def _stage_change(version: "ModelVersion") -> StageChange:
             step=int(version.version),
             at=datetime.fromtimestamp(version.creation_timestamp / 1000, UTC),
             actor=tags["actor"],
+            account=tags.get("account", ""),
             action="rollback" if tags["action"] == "rollback" else "promote",
             # An entry from before there was staging names no stage.
             stage=STAGING if tags.get("stage") == STAGING else PRODUCTION,

@@ -7,19 +7,21 @@ from components.base import InputError, Refused
 from components.config import Settings
 from components.register.aliases import sync_aliases
 from components.register.files import check_files
+from components.register.keys import private_key
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
     Stage,
     StageChange,
     append,
+    audited,
     last_change,
     production_stack,
     read_ledger,
     staged,
 )
 from components.register.runs import best_effort
-from components.register.trust import check_signed
+from components.register.trust import check_signed, keys_here
 from components.register.versions import NO_VERDICT, get_version
 from components.register.words import check_actor, check_reason
 from components.scoring import INCONCLUSIVE, PASS, Verdict
@@ -89,7 +91,7 @@ def promote(
             forced=force and decision != PASS,
             follows=last.step if last else 0,
         )
-        return _apply(client, change)
+        return _apply(client, change, settings)
 
 
 def rollback(
@@ -137,11 +139,13 @@ def rollback(
             reason=reason or "",
             follows=last.step if last else 0,
         )
-        return _apply(client, change)
+        return _apply(client, change, settings)
 
 
 def history(settings: Settings) -> list[StageChange]:
     """Every attempt to change what is in production or staging, the first one first.
+
+    An entry that is not as it was written has a `fault`.
 
     Raises:
         Unavailable: MLflow failed.
@@ -149,7 +153,7 @@ def history(settings: Settings) -> list[StageChange]:
     if not exists(settings):
         return []
     with mlflow_client(settings) as client:
-        return read_ledger(client)
+        return audited(client, keys_here(client, settings))
 
 
 def _decision(number: int, verdict: Verdict | None, reason: str | None, force: bool) -> str:
@@ -186,9 +190,9 @@ def _present(entries: Sequence[StageChange], stage: Stage) -> int | None:
     return next(reversed(production_stack(entries)), None)
 
 
-def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
+def _apply(client: "MlflowClient", change: StageChange, settings: Settings) -> StageChange:
     """Write a change into the ledger; if it wins, the aliases follow."""
-    change, ledger = append(client, change)
+    change, ledger = append(client, change, private_key(settings))
     if not change.won:
         position = (change.stage, change.follows)
         winner = next(e for e in ledger if e.won and (e.stage, e.follows) == position)
@@ -197,7 +201,7 @@ def _apply(client: "MlflowClient", change: StageChange) -> StageChange:
         if change.to_version is None:
             result = f"{change.stage} is not emptied"
         raise Refused(
-            f"{result}: {winner.actor} {did} meanwhile; look at the history and decide again"
+            f"{result}: {winner.who} {did} meanwhile; look at the history and decide again"
         )
     # It is there from here on; aliases that could not be set now, the next reader repairs.
     best_effort(lambda: sync_aliases(client), "set the aliases")

@@ -1,21 +1,15 @@
-"""A version's signature: which model and which verdict belong together, in a DSSE envelope.
+"""A version's signature: which model and which verdict belong together.
 
-What is signed is an in-toto Statement v1 with two subjects, the model's folder (by its digest) and
-`verdict.json` (by its SHA-256), in a DSSE envelope (https://github.com/secure-systems-lab/dsse),
-which lies in the version's tag `signature`. Who may write MLflow can copy it, but not for another
-model or another verdict.
+A signed statement (see `envelope.py`) has two subjects, the model's folder (by its digest) and
+`verdict.json` (by its SHA-256). It lies in the version's tag `signature`. Who may write MLflow can
+copy it, but not for another model or another verdict.
 """
 
-import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
-from components.base import InputError, parse_json, validate
-from components.register.keys import fingerprint
+from components.register.envelope import opened, seal
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -25,9 +19,7 @@ if TYPE_CHECKING:
 
 SIGNATURE_TAG = "signature"
 
-_PAYLOAD_TYPE = "application/vnd.in-toto+json"
-_STATEMENT = "https://in-toto.io/Statement/v1"
-_PREDICATE = "moodline/registered-version/v1"
+_KIND = "moodline/registered-version/v1"
 _TREE = "moodlineTree"
 """The kind of digest that `tree_digest` is."""
 
@@ -60,27 +52,10 @@ def sign(key: "Ed25519PrivateKey", digest: str, verdict: str, **why: str) -> str
         verdict: SHA-256 of `verdict.json`; empty: there is none.
         why: how it came to be signed.
     """
-    subjects = [{"name": "model", "digest": {_TREE: digest}}]
+    subjects = {"model": {_TREE: digest}}
     if verdict:
-        subjects.append({"name": "verdict.json", "digest": {"sha256": verdict}})
-    statement = {
-        "_type": _STATEMENT,
-        "subject": subjects,
-        "predicateType": _PREDICATE,
-        "predicate": why,
-    }
-    payload = json.dumps(statement, sort_keys=True, ensure_ascii=False).encode()
-    signature = {
-        "keyid": fingerprint(key.public_key()),
-        "sig": base64.b64encode(key.sign(_encoded(payload))).decode(),
-    }
-    return json.dumps(
-        {
-            "payloadType": _PAYLOAD_TYPE,
-            "payload": base64.b64encode(payload).decode(),
-            "signatures": [signature],
-        }
-    )
+        subjects["verdict.json"] = {"sha256": verdict}
+    return seal(key, _KIND, subjects, why)
 
 
 def read_signature(
@@ -96,68 +71,11 @@ def read_signature(
     Raises:
         InputError: it is no such envelope, the key is not trusted, or the signature is wrong.
     """
-    from cryptography.exceptions import InvalidSignature
-
-    broken = f"{location}: its signature is damaged"
-    try:
-        content = validate(_Envelope, parse_json(envelope, location), location)
-        (signature,) = content.signatures
-        payload = base64.b64decode(content.payload, validate=True)
-        mark = base64.b64decode(signature.sig, validate=True)
-    except ValueError:  # InputError and base64's own are both
-        raise InputError(broken) from None
-    key = trusted.get(signature.keyid)
-    if key is None:
-        raise InputError(
-            f"{location}: is signed with the key {signature.keyid[:60]}, which is not trusted "
-            "here; if it is yours, put its public half into MOODLINE_TRUSTED_KEYS"
-        )
-    try:
-        key.verify(mark, _encoded(payload))
-    except InvalidSignature:
-        raise InputError(f"{location}: its signature is wrong; someone has changed it") from None
-    try:
-        statement = validate(_Statement, parse_json(payload.decode(), location), location)
-    except ValueError:
-        raise InputError(broken) from None
-    if statement.predicateType != _PREDICATE:
-        raise InputError(f"{location}: its signature is not one of a version")
-    digests = {subject.name: subject.digest for subject in statement.subject}
+    found = opened(envelope, _KIND, trusted, location)
     return Signed(
-        digest=digests.get("model", {}).get(_TREE, ""),
-        verdict=digests.get("verdict.json", {}).get("sha256", ""),
-        key=signature.keyid,
-        why=statement.predicate,
+        digest=found.subjects.get("model", {}).get(_TREE, ""),
+        verdict=found.subjects.get("verdict.json", {}).get("sha256", ""),
+        key=found.key,
+        why=found.predicate,
         envelope=envelope,
     )
-
-
-def _encoded(payload: bytes) -> bytes:
-    """DSSE's pre-authentication encoding: what the key really signs."""
-    kind = _PAYLOAD_TYPE.encode()
-    return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class _Signature(_Strict):
-    keyid: str
-    sig: str
-
-
-class _Envelope(_Strict):
-    payload: str
-    signatures: list[_Signature]
-
-
-class _Subject(_Strict):
-    name: str
-    digest: dict[str, str]
-
-
-class _Statement(_Strict):
-    predicateType: str
-    subject: list[_Subject]
-    predicate: dict[str, Any]

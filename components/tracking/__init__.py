@@ -3,6 +3,7 @@
 MLflow is imported inside functions only.
 """
 
+from components.tracking.account import account_name
 from components.tracking.connection import (
     MODEL,
     all_versions,

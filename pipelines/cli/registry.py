@@ -116,6 +116,13 @@ def history_command(as_json: AsJson = False) -> None:
     with spinner("asking the registry"):
         entries = history(Settings())
         _say_what_is_gone()
+    faults: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.fault:
+            faults.setdefault(entry.fault, []).append(str(entry.step))
+    if faults:
+        told = "; ".join(f"step {', '.join(steps)} {fault}" for fault, steps in faults.items())
+        note(f"moodline: the history is not to be relied on: {told}")
     if as_json:
         return print_json([asdict(entry) for entry in entries])
     columns = ("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
@@ -124,7 +131,7 @@ def history_command(as_json: AsJson = False) -> None:
         table.add_row(
             str(entry.step),
             f"{entry.at:%Y-%m-%d %H:%M:%S}",
-            Text(entry.actor),
+            Text(entry.who),
             entry.action,
             entry.stage,
             str(entry.from_version or "–"),

@@ -16,6 +16,7 @@ from components.config import Settings, load_profile
 from components.register import (
     Lineage,
     download,
+    history,
     list_versions,
     promote,
     public_key,
@@ -130,6 +131,9 @@ def test_moodline_s_account_registers_and_a_reader_only_reads(
     log_in(MOODLINE)
     assert register(model, **papers, lineage=lineage, settings=settings) == 1
     assert promote(1, settings, actor="a test").won
+    (entry,) = history(settings)
+    assert (entry.actor, entry.account, entry.fault) == ("a test", "moodline", "")
+    assert entry.who == "moodline (“a test”)"
 
     account = dict(zip(("username", "password"), READER, strict=True))
     made = httpx.post(
