@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from components.base import InputError, Unavailable
-from components.register.chain import faults_in, linked, sealed
+from components.register.chain import SEAL, faults_in, linked, sealed
 from components.tracking import (
     MODEL,
     account_name,
@@ -72,7 +72,8 @@ class StageChange:
         follows: the step of the stage's last change that they knew of; 0 for none.
         key: names the attempt, so that one sent twice counts once.
         won: whether it took effect; otherwise someone else was faster.
-        fault: how it shows that it is not as it was written; only `history` looks (see `chain.py`).
+        signed: whether a key that is trusted here has signed it; only `history` looks.
+        fault: how it shows that it is not as it was written (see `chain.py`); likewise.
     """
 
     step: int = 0
@@ -89,6 +90,7 @@ class StageChange:
     follows: int = 0
     key: str = field(default_factory=lambda: uuid.uuid4().hex)
     won: bool = False
+    signed: bool = False
     fault: str = ""
 
     @property
@@ -177,11 +179,16 @@ def _source(client: "MlflowClient", version: int | None) -> str:
 
 
 def audited(client: "MlflowClient", trusted: "Mapping[str, Ed25519PublicKey]") -> list[StageChange]:
-    """As `read_ledger`; with what is wrong with each entry, by the chain and the signatures."""
+    """As `read_ledger`; with whether each entry is signed, and what is wrong with it."""
     versions = all_versions(client, LEDGER)
     faults = faults_in(versions, trusted)
+    sealed_steps = {int(version.version) for version in versions if SEAL in version.tags}
+    signed = sealed_steps - faults.keys()
     entries = mark_winners([_stage_change(version) for version in versions])
-    return [replace(entry, fault=faults.get(entry.step, "")) for entry in entries]
+    return [
+        replace(entry, signed=entry.step in signed, fault=faults.get(entry.step, ""))
+        for entry in entries
+    ]
 
 
 def last_change(entries: Sequence[StageChange], stage: Stage) -> StageChange | None:

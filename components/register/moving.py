@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from components.base import InputError, masked, sqlite_path
+from components.base import InputError, sqlite_path
 from components.config import Settings
 from components.tracking import MODEL
 
@@ -21,19 +21,14 @@ _COLUMNS = (
 """Where MLflow's database names places of files."""
 
 
-def local_registry(settings: Settings) -> tuple[Path, Path]:
+def local_registry(settings: Settings) -> tuple[Path, Path] | None:
     """The registry's SQLite file, and the folder of its files; neither need be there yet.
 
-    Raises:
-        InputError: it is on a server, or its files are in an object store.
+    None: it is on a server, or its files are in an object store.
     """
     database, artifacts = sqlite_path(settings.mlflow_uri), settings.mlflow_artifacts
     if database is None or "://" in artifacts:
-        where = settings.mlflow_uri if database is None else artifacts
-        raise InputError(
-            masked(f"{where}: only a registry in a SQLite file and a folder can be backed up and ")
-            + "restored here; back up that server's database and files where it runs"
-        )
+        return None
     return database, Path(artifacts)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from components.base import InputError, masked, sqlite_path
 from components.config import Settings
 from pipelines.cli.console import bar, note, out, print_json
 from pipelines.cli.options import AsJson
@@ -19,6 +20,12 @@ def backup_command(
     with_signing_key: Annotated[
         bool, typer.Option("--with-signing-key", help="The private key, too: guard the file.")
     ] = False,
+    without_stores: Annotated[
+        bool,
+        typer.Option(
+            "--without-stores", help="Leave out a registry on a server, and files in a store."
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write what cannot be made again into one file, while everything goes on.
@@ -30,6 +37,11 @@ def backup_command(
     from pipelines.keeping import back_up
 
     settings = Settings()
+    if not without_stores and (elsewhere := _elsewhere(settings)):
+        raise InputError(
+            f"{' and '.join(elsewhere)} cannot be backed up here; back that up where it lies, and "
+            "the rest with --without-stores"
+        )
     home = _home(settings, private=with_signing_key)
     _bring_up_to_date(settings)
     with bar("backing up (MB)") as moved:
@@ -70,13 +82,11 @@ def _home(settings: Settings, *, private: bool) -> "Home":
     from serving.settings import ServeSettings
 
     serve = ServeSettings()
-    database, artifacts = local_registry(settings)
     keys = ("*.pub", "private.pem") if private else ("*.pub",)
     store = serve.store_url(settings.home)
     return Home(
         settings.home,
-        database,
-        artifacts,
+        local_registry(settings),
         databases=(
             Tables("databases/feedback.db", "the feedback's", settings.feedback_url, TRAFFIC),
             Tables("databases/jobs.db", "the service's", store, SERVICE),
@@ -88,6 +98,20 @@ def _home(settings: Settings, *, private: bool) -> "Home":
             Folder("signing", settings.home / "signing", keys),
         ),
     )
+
+
+def _elsewhere(settings: Settings) -> list[str]:
+    """What lies on a server or in an object store that keeps backups of its own."""
+    from components.register import local_registry
+
+    found = []
+    if local_registry(settings) is None:
+        on_server = sqlite_path(settings.mlflow_uri) is None
+        place = settings.mlflow_uri if on_server else settings.mlflow_artifacts
+        found.append(f"the registry at {masked(place)}")
+    if settings.log_store:
+        found.append(f"kept sound at {masked(settings.log_store)}")
+    return found
 
 
 def _bring_up_to_date(settings: Settings) -> None:

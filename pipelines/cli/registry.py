@@ -125,8 +125,8 @@ def history_command(as_json: AsJson = False) -> None:
         note(f"moodline: the history is not to be relied on: {told}")
     if as_json:
         return print_json([asdict(entry) for entry in entries])
-    columns = ("step", "when", "who", "what", "where", "from", "to", "verdict", "reason", "")
-    table = plain_table(*columns)
+    columns = ["step", "when", "who", "what", "where", "from", "to", "verdict", "signed", "reason"]
+    table = plain_table(*columns, "")
     for entry in entries:
         table.add_row(
             str(entry.step),
@@ -137,6 +137,7 @@ def history_command(as_json: AsJson = False) -> None:
             str(entry.from_version or "–"),
             str(entry.to_version or "–"),
             _verdict(entry.verdict),
+            "yes" if entry.signed else "no",
             Text(entry.reason),
             ("forced" if entry.forced else "") if entry.won else "refused: someone was faster",
         )

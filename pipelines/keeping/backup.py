@@ -88,19 +88,19 @@ class Home:
 
     Attributes:
         root: the home.
-        registry: MLflow's SQLite file.
-        artifacts: the folder of its files.
+        registry: MLflow's SQLite file, and the folder of its files; None: it lies elsewhere.
     """
 
     root: Path
-    registry: Path
-    artifacts: Path
+    registry: tuple[Path, Path] | None
     databases: tuple[Tables, ...]
     folders: tuple[Folder, ...]
 
     def all_folders(self) -> tuple[Folder, ...]:
         """The registry's files, then the others."""
-        return (Folder(ARTIFACTS, self.artifacts, complete=True), *self.folders)
+        if self.registry is None:
+            return self.folders
+        return (Folder(ARTIFACTS, self.registry[1], complete=True), *self.folders)
 
 
 def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None) -> Manifest:
@@ -119,10 +119,10 @@ def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".moodline-backup-", dir=root) as name:
         copies: list[tuple[str, Path]] = []
-        if home.registry.exists():
+        if home.registry and home.registry[0].exists():
             copies.append((REGISTRY, Path(name) / "mlflow.db"))
-            copy_sqlite(home.registry, copies[-1][1])
-            check_local_files(copies[-1][1], home.artifacts)
+            copy_sqlite(home.registry[0], copies[-1][1])
+            check_local_files(copies[-1][1], home.registry[1])
         for number, tables in enumerate(home.databases):
             copy = Path(name) / f"{number}.db"
             if copy_database(tables.url, tables.title, tables.schema, copy):
@@ -143,7 +143,8 @@ def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None
                 except FileNotFoundError:
                     if folder.complete:
                         raise Unavailable(f"{path}: was deleted meanwhile; try again") from None
-            return writer.finish(made, home.artifacts.resolve().as_uri())
+            artifacts = home.registry[1].resolve().as_uri() if home.registry else ""
+            return writer.finish(made, artifacts)
 
 
 def restore(archive: Path, home: Home, on_progress: OnProgress = lambda *_: None) -> Manifest:
@@ -161,10 +162,11 @@ def restore(archive: Path, home: Home, on_progress: OnProgress = lambda *_: None
     close_to_others(home.root)
     with _staging(home.root) as staging:
         extract(archive, staging, counted)
-        if (staging / REGISTRY).exists():
-            target = home.artifacts.resolve().as_uri()
+        moves: list[tuple[Path, Path]] = []
+        if home.registry and (staging / REGISTRY).exists():
+            target = home.registry[1].resolve().as_uri()
             move_local_files(staging / REGISTRY, manifest.artifacts, target)
-        moves = [(staging / REGISTRY, home.registry)]
+            moves.append((staging / REGISTRY, home.registry[0]))
         with _undone_on_failure() as placed, ExitStack() as transactions:
             for tables in home.databases:
                 path, saved = sqlite_path(tables.url), staging / tables.name
@@ -201,6 +203,11 @@ def _check_names(archive: Path, manifest: Manifest, home: Home) -> None:
     known = {REGISTRY, MANIFEST, *(tables.name for tables in home.databases)}
     places = tuple(f"{folder.name}/" for folder in home.all_folders())
     for name in manifest.files:
+        if home.registry is None and name.startswith("registry/"):
+            raise InputError(
+                f"{archive}: holds a registry, and MOODLINE_MLFLOW_URI names another one; restore "
+                "it without that setting"
+            )
         if name not in known and not name.startswith(places):
             raise InputError(f"{archive}: holds {name}, which has no place in a home")
     paths = [sqlite_path(tables.url) for tables in home.databases]
@@ -211,7 +218,8 @@ def _check_names(archive: Path, manifest: Manifest, home: Home) -> None:
 
 def _check_empty(home: Home) -> None:
     """Refuse a home that holds anything of what a backup holds."""
-    files = [home.registry, *(sqlite_path(tables.url) for tables in home.databases)]
+    files = [sqlite_path(tables.url) for tables in home.databases]
+    files += home.registry[:1] if home.registry else ()
     found = next((path for path in files if path is not None and os.path.lexists(path)), None)
     found = found or next(
         (path for folder in home.all_folders() for _, path in folder.files()), None

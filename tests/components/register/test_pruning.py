@@ -1,5 +1,6 @@
 """`prune` deletes versions that nobody needs, with their files, and nothing else."""
 
+import shutil
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -10,16 +11,17 @@ import pytest
 from components.base import InputError
 from components.config import Settings
 from components.register import (
-    alias_version,
-    download,
+    Lineage,
     history,
     list_versions,
+    move_local_files,
     plan_prune,
     promote,
     prune,
+    register,
     rollback,
 )
-from tests.components.register.stores import MlflowServer, SimulatedS3
+from tests.components.register.conftest import write_evidence, write_model
 from tests.components.register.test_killed import kill
 
 Add = Callable[..., int]
@@ -103,6 +105,24 @@ def test_a_prune_that_would_keep_no_way_back_is_refused(settings: Settings) -> N
         prune(settings, days=0, keep=1)
 
 
+@pytest.fixture(scope="module")
+def three_versions(
+    tmp_path_factory: pytest.TempPathFactory, empty_database: Path, lineage: Lineage
+) -> Path:
+    """A home of three versions, the second in production."""
+    folder = tmp_path_factory.mktemp("three")
+    home = folder / "home"
+    home.mkdir()
+    shutil.copyfile(empty_database, home / "mlflow.db")
+    settings = Settings(home=home)
+    for seed in (1, 2, 3):
+        model = write_model(folder / f"model-{seed}", seed)
+        papers = write_evidence(folder / f"papers-{seed}", model)
+        register(model, **papers, lineage=lineage, settings=settings)
+    promote(2, settings, actor="ann")
+    return home
+
+
 @pytest.mark.parametrize(
     ("method", "when", "left"),
     [
@@ -113,11 +133,12 @@ def test_a_prune_that_would_keep_no_way_back_is_refused(settings: Settings) -> N
     ],
 )
 def test_a_killed_prune_goes_on_where_it_stopped(
-    settings: Settings, add_version: Add, method: str, when: str, left: list[int]
+    three_versions: Path, tmp_path: Path, method: str, when: str, left: list[int]
 ) -> None:
-    for _ in range(3):
-        add_version(settings)
-    promote(2, settings, actor="ann")
+    shutil.copytree(three_versions, tmp_path / "home")
+    settings = Settings(home=tmp_path / "home")
+    old, new = (home / "mlartifacts" for home in (three_versions, settings.home))
+    move_local_files(settings.home / "mlflow.db", old.as_uri(), new.as_uri())
     kill(method, when, partial(prune_now, settings))
     assert numbers(settings) == left
     for number in (2, 3):
@@ -125,26 +146,3 @@ def test_a_killed_prune_goes_on_where_it_stopped(
     assert prune_now(settings) == [1] * (len(left) - 2)
     assert (numbers(settings), models(settings), live_runs(settings)) == ([2, 3], 2, 2)
     assert prune_now(settings) == []
-
-
-@pytest.mark.servers
-def test_files_on_a_server_are_deleted_through_it(
-    database: Callable[[str], str], s3: SimulatedS3, tmp_path: Path, add_version: Add
-) -> None:
-    """A real MLflow server on PostgreSQL, which hands files out of a simulated S3."""
-    server = MlflowServer(tmp_path, database("pruned"), "s3://moodline/pruned", s3.environment)
-    try:
-        server.start()
-        settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
-        for _ in range(4):
-            add_version(settings)
-        promote(3, settings, actor="ann")
-        assert prune_now(settings) == [1, 2]
-        assert numbers(settings) == [3, 4]
-        kept = [name for name in s3.names() if "pruned/" in name]
-        assert len([name for name in kept if name.endswith("model.onnx")]) == 2
-        assert len([name for name in kept if name.endswith("/artifacts/report.html")]) == 2
-        download("production", tmp_path / "model", settings)
-        assert alias_version("candidate", settings) == 4
-    finally:
-        server.kill()

@@ -140,6 +140,22 @@ def test_a_database_moves_from_postgresql_to_sqlite_and_back(
     assert contents(Settings()) == before
 
 
+def test_beside_a_registry_on_a_server_the_rest_is_kept(
+    home: Settings, says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("backup", tmp_path / "all.tar")
+    before = contents(home)
+    monkeypatch.setenv("MOODLINE_MLFLOW_URI", "http://127.0.0.1:9")
+    says("backup", tmp_path / "rest.tar", "--without-stores")
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "new"))
+    told = says("restore", tmp_path / "all.tar", status=2)
+    assert "holds a registry, and MOODLINE_MLFLOW_URI names another one" in told
+    says("restore", tmp_path / "rest.tar")
+    assert contents(Settings()) == before
+    assert not (tmp_path / "new" / "mlflow.db").exists()
+    assert list((tmp_path / "new" / "signing").glob("*.pub"))
+
+
 def test_a_home_that_is_not_empty_stays_as_it_is(
     home: Settings, says: Says, tmp_path: Path
 ) -> None:
@@ -234,8 +250,12 @@ def test_what_cannot_be_backed_up_is_said_in_a_line(
     monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "empty"))
     assert "holds nothing to back up" in says("backup", tmp_path / "b.tar", status=2)
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", "http://127.0.0.1:9")
-    assert "back up that server's" in says("backup", tmp_path / "b.tar", status=2)
+    monkeypatch.setenv("MOODLINE_LOG", "s3://bucket/log")
+    told = says("backup", tmp_path / "b.tar", status=2)
+    assert "the registry at http://127.0.0.1:9 and kept sound at s3://bucket/log cannot be" in told
+    assert "the rest with --without-stores" in told and len(told.strip().splitlines()) == 1
     monkeypatch.delenv("MOODLINE_MLFLOW_URI")
+    monkeypatch.delenv("MOODLINE_LOG")
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "trigger.db").write_bytes(b"no database" * 1000)
     assert "cannot be copied" in says("backup", tmp_path / "b.tar", status=2)
