@@ -229,7 +229,7 @@ def test_a_version_deleted_from_mlflow(settings: Settings, add_version: Add) -> 
     promote(two, settings, actor="ann")
     MlflowClient(settings.mlflow_uri, settings.mlflow_uri).delete_model_version("moodline", "1")
     assert [version.number for version in list_versions(settings)] == [two]
-    with pytest.raises(InputError, match=f"version {one} is gone: someone has deleted it"):
+    with pytest.raises(InputError, match=f"version {one} is gone: it has been deleted"):
         rollback(settings, actor="ann")
     assert alias_version("production", settings) == two
     assert gone_versions(settings) == {"previous": one}

@@ -24,6 +24,7 @@ from components.register import (
     history,
     list_versions,
     promote,
+    prune,
     register,
     rollback,
     show,
@@ -130,6 +131,12 @@ def test_the_registry_on_a_server(
     back = rollback(settings, actor="ann", reason="test")
     assert back.from_version == production
     assert sum(key.endswith("model.onnx") for key in s3.names() if "served/" in key) == 6
+    # What nobody needs goes through the server, which alone reaches the store of the files.
+    gone = prune(settings, days=0, keep=2)
+    assert set(versions) - {1, production, 6} == set(gone)
+    left = [key for key in s3.names() if "served/" in key]
+    for name in ("model.onnx", "artifacts/report.html"):
+        assert sum(key.endswith(f"/{name}") for key in left) == 6 - len(gone)
     assert {p.name for p in (tmp_path / "home").glob("*")} == {"signing"}
 
 

@@ -1,4 +1,7 @@
-"""A registry on a server is backed up where it runs, as docs/operating.md says, and comes back."""
+"""A registry on a server is backed up where it runs, as docs/operating.md says, and comes back.
+
+`make test-cluster` runs it: two servers one after the other take a while.
+"""
 
 import subprocess
 from collections.abc import Callable
@@ -18,7 +21,7 @@ from tests.components.register.stores import (
     postgres_programs,
 )
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.cluster]
 
 
 def _client(s3: SimulatedS3) -> Any:

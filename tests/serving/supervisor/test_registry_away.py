@@ -120,7 +120,7 @@ def test_a_version_that_was_deleted_by_hand_stays_served_and_the_log_says_so(
     backend.stop()
     assert caplog.text.count(gone) == 1
     assert copy(settings).serve().version == 1
-    assert "what was served last is served again: version 1 is gone: someone has" in caplog.text
+    assert "what was served last is served again: version 1 is gone: it has been" in caplog.text
 
 
 def test_it_waits_for_tritons_that_are_away(
