@@ -27,7 +27,18 @@ VERBS = {
 FLOORS = {
     "components": (*NOUNS, VERBS),
     "serving": (
-        {"settings", "errors", "threads", "processes", "metrics", "patches", "keys", "bento"},
+        {
+            "settings",
+            "database",
+            "revisions",
+            "errors",
+            "threads",
+            "processes",
+            "metrics",
+            "patches",
+            "keys",
+            "bento",
+        },
         {"traces"},
         {"triton"},
         {"lineup"},

@@ -55,15 +55,16 @@ def sqlite_path(url: str) -> Path | None:
     return Path(name) if name and not name.startswith((":", "file:")) else None
 
 
-def check_database(url: str, name: str) -> None:
+def check_database(url: str, name: str, schema: Schema | None = None) -> None:
     """Find out within seconds whether a database lets us in; nothing is written.
 
     Args:
         url: SQLAlchemy's.
         name: whose it is, for the error's line.
+        schema: what is going to be used of it.
 
     Raises:
-        InputError: it is no such URL, or its driver is not installed.
+        InputError: it is no such URL, its driver is not installed, or it is of a newer Moodline.
         DatabaseAwayError: nobody answers there, or it refuses us.
     """
     path = sqlite_path(url)
@@ -71,9 +72,9 @@ def check_database(url: str, name: str) -> None:
         return  # made when it is first used
     database = Database(url, name)
     try:
-        database.open()
-        with database_errors(database.name), database._engine.connect():
-            pass
+        with database_errors(database.name), database.open().connect() as connection:
+            if schema is not None:
+                schema.is_current(connection, database.name)
     finally:
         database.close()
 

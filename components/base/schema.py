@@ -70,14 +70,18 @@ class Schema:
             sqlalchemy.exc.DBAPIError: it does not answer, or does not allow it.
         """
         with engine.connect() as connection:
-            if self._is_new_enough(connection, name):
+            if self.is_current(connection, name):
                 return
         with _alone(engine, self.version_table) as connection:
-            if not self._is_new_enough(connection, name):
+            if not self.is_current(connection, name):
                 self._run(connection, name)
 
-    def _is_new_enough(self, connection: "Connection", name: str) -> bool:
-        """Whether nothing is to be done."""
+    def is_current(self, connection: "Connection", name: str) -> bool:
+        """Whether a database has these tables; one that has more in it has them, too.
+
+        Raises:
+            InputError: as `upgrade`.
+        """
         current = self.revision(connection)
         if current is None or current == self.head:
             return current is not None

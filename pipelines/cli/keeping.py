@@ -78,7 +78,7 @@ def _home(settings: Settings, *, private: bool) -> "Home":
     from components.traffic.tables import SCHEMA as TRAFFIC
     from pipelines.keeping import Folder, Home, Tables
     from pipelines.trigger.ledger import SCHEMA as TRIGGER
-    from serving.api.database import SCHEMA as SERVICE
+    from serving.database import SCHEMA as SERVICE
     from serving.settings import ServeSettings
 
     serve = ServeSettings()

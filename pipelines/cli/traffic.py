@@ -63,10 +63,10 @@ def erase_command(
     nothing is kept of such a recording.
     """
     from components.traffic import Copies, TurnLog
-    from serving.api.database import ServiceDatabase
     from serving.api.erasure import erase_recording
     from serving.api.job_store import JobStore
     from serving.api.uploads import UploadFolder
+    from serving.database import ServiceDatabase
     from serving.settings import ServeSettings
 
     settings, serve = Settings(), ServeSettings()

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Row
 from sqlalchemy.types import TypeDecorator
 
 from components.conversation import Seconds
-from serving.api.database import METADATA, ServiceDatabase
+from serving.database import METADATA, ServiceDatabase
 from serving.engine.scheduling import has_room
 
 ATTEMPTS = 3

@@ -4,7 +4,7 @@ from sqlalchemy import Column, Integer, String, Table, delete
 from sqlalchemy.dialects import postgresql, sqlite
 
 from components.conversation import Seconds
-from serving.api.database import METADATA, ServiceDatabase
+from serving.database import METADATA, ServiceDatabase
 
 USES = Table(
     "moodline_uses",

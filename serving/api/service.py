@@ -21,9 +21,9 @@ from components.base import log_as_json, logs_are_json
 from components.config import Settings
 from components.traffic import FeedbackStore
 from serving.api.app import create_app
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.errors import NotReadyError
 from serving.keys import Keys

@@ -6,6 +6,8 @@ from pathlib import Path
 from components.base import InputError, check_database
 from components.config import Settings
 from components.register import check_mlflow
+from components.traffic.tables import SCHEMA as FEEDBACK
+from serving.database import SCHEMA as SERVICE
 from serving.keys import Keys
 from serving.processes import port_is_free
 from serving.settings import ServeSettings
@@ -34,12 +36,12 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
         raise InputError(f"MOODLINE_SERVE_TRITON_METRICS_PORT={port}: is the service's own port")
     if serve.keys:
         Keys(Path(serve.keys))
-    databases = {
-        serve.store_url(settings.home): "MOODLINE_SERVE_STORE: the job",
-        settings.feedback_url: "MOODLINE_FEEDBACK_URL: the feedback",
-    }
+    databases = (
+        (serve.store_url(settings.home), "MOODLINE_SERVE_STORE: the job", SERVICE),
+        (settings.feedback_url, "MOODLINE_FEEDBACK_URL: the feedback", FEEDBACK),
+    )
     with ThreadPoolExecutor() as threads:  # one that is silent takes seconds
-        checks = [threads.submit(check_database, *one) for one in databases.items()]
+        checks = [threads.submit(check_database, *one) for one in databases]
         if not (serve.wait or serve.pointer.exists()):
             checks.append(threads.submit(check_mlflow, settings))
         for check in checks:

@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 
 from serving.api.app import create_app
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.settings import ServeSettings
 from tests.small_disk import fill
 

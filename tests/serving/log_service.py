@@ -12,9 +12,9 @@ from fastapi import FastAPI
 from components.config import Settings
 from components.traffic import FeedbackStore
 from serving.api.app import create_app
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
 from serving.settings import ServeSettings

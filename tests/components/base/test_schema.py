@@ -15,7 +15,7 @@ from components.base import Database, InputError, Schema, database_address
 from components.traffic.tables import SCHEMA as TRAFFIC
 from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
-from serving.api.database import SCHEMA as SERVICE
+from serving.database import SCHEMA as SERVICE
 
 SCHEMAS = (TRAFFIC, SERVICE, TRIGGER)
 assert job_store.JOBS.metadata is rate_limit.USES.metadata is SERVICE.tables

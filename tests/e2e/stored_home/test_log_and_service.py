@@ -15,9 +15,9 @@ from components.config import Settings
 from components.conversation import read_manifest
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.analyze import Analysis, Options
 from serving.engine.canary import read_halt
 from serving.engine.runtime import Result

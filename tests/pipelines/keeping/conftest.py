@@ -23,9 +23,9 @@ from components.traffic import (
     recording_key,
 )
 from pipelines.trigger import Cause, Ledger, Policy, Trigger
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.api.uploads import UploadFolder
+from serving.database import ServiceDatabase
 from serving.settings import ServeSettings
 from tests.components.register.conftest import write_evidence, write_model
 

@@ -35,10 +35,10 @@ from components.traffic import (
     export_feedback,
 )
 from pipelines.cli.main import run
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs
 from serving.api.uploads import UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.runtime import Runtime

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import ATTEMPTS, JobStore, new_id
 from serving.api.rate_limit import count_request
+from serving.database import ServiceDatabase
 from tests.serving.helpers import running_postgres
 
 POSTGRES = shutil.which("pg_config")

@@ -12,9 +12,9 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from components.base import DatabaseAwayError, Stopped
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.analyze import Analysis, Options
 from serving.engine.runtime import Result
 from serving.errors import BusyError, ErasedError, NotReadyError

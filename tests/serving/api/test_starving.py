@@ -18,9 +18,9 @@ from components.traffic import FeedbackStore
 from serving import threads
 from serving.api.alignment import MAX_WAITING
 from serving.api.app import create_app
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs, UploadFolder
+from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.keys import Keys, add_key
 from serving.settings import ServeSettings

@@ -12,8 +12,8 @@ import pytest
 
 from components.config import Settings, load_profile
 from components.conversation import read_audio
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore
+from serving.database import ServiceDatabase
 from serving.lineup import Served
 from serving.settings import ServeSettings
 from serving.supervisor.serve import Serving

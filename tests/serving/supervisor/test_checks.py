@@ -2,13 +2,16 @@
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from components.base import Database, Schema
 from components.config import Settings
+from components.traffic.tables import SCHEMA as FEEDBACK
 from pipelines.cli.main import run
+from serving.database import SCHEMA as SERVICE
 from serving.keys import add_key
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
@@ -71,6 +74,23 @@ def test_a_wrong_setting_is_named(
     assert told.format(taken=port) in lines[-1]
     assert [line for line in lines if "Starting" not in line] == lines[-1:]
     assert "s3cret" not in " ".join(lines)
+    assert not (home / "logs" / "service.log").exists()
+
+
+@pytest.mark.parametrize(
+    ("setting", "schema"), [("SERVE_STORE", SERVICE), ("FEEDBACK_URL", FEEDBACK)]
+)
+def test_a_database_of_a_newer_moodline_is_refused(
+    setting: str, schema: Schema, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    url = f"sqlite:///{tmp_path}/some.db"
+    with closing(Database(url, "its", schema)) as database, database.begin() as connection:
+        connection.exec_driver_sql(f"UPDATE {schema.version_table} SET version_num = '2.1'")
+    monkeypatch.setenv(f"MOODLINE_{setting}", url)
+    assert run(["serve", "--port", "0"]) == 2
+    (line,) = [s for s in capsys.readouterr().err.splitlines() if s.startswith("moodline: ")]
+    assert f"MOODLINE_{setting}" in line and "is of a newer Moodline" in line
     assert not (home / "logs" / "service.log").exists()
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from components.base import DatabaseAwayError
 from components.traffic import FeedbackStore
-from serving.api.database import ServiceDatabase
 from serving.api.job_store import JobStore, new_id
+from serving.database import ServiceDatabase
 from serving.keys import add_key
 from tests.serving.helpers import running_postgres, start_log_service
 
