@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import time
+import uuid
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -30,6 +31,12 @@ DAY: Seconds = 86_400.0
 
 _RUN = re.compile(r"\d{8}-\d{6}-[0-9a-f]{6}|trigger-\d{6,}")
 """The names of folders of runs; what else lies beside them is left alone."""
+
+_SHARED = re.compile(r"[0-9a-f]{2}|of-.+")
+"""The names of the cache's folders that hold many results (see `components.base.Cache`)."""
+
+_GOING = ".pruned-"
+"""How the name of what is being deleted begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +79,10 @@ def plan_runs(
     for path in _folders(settings.home / "experiments"):
         size, used = _measure(path)
         found.append(Leftover("experiment", path, size, used, young if used > oldest else ""))
-    old = list(_old_files(settings.cache, oldest))
+    old = list(_old_entries(settings.cache, oldest))
     if old:
-        sizes, times = [about.st_size for _, about in old], [_last_use(about) for _, about in old]
-        found.append(Leftover("cache", settings.cache, sum(sizes), max(times)))
+        size, used = sum(size for _, size, _ in old), max(used for _, _, used in old)
+        found.append(Leftover("cache", settings.cache, size, used))
     return sorted(found, key=lambda leftover: leftover.used)
 
 
@@ -97,11 +104,14 @@ def prune_runs(
         ]
         for leftover in gone:
             if leftover.kind != "cache":
-                shutil.rmtree(leftover.path)
+                _remove(leftover.path)
                 continue
-            for path, _ in _old_files(settings.cache, time.time() - days * DAY):
-                path.unlink(missing_ok=True)
-            _remove_empty(settings.cache)
+            for path, _, _ in _old_entries(settings.cache, time.time() - days * DAY):
+                _remove(path)
+        for root in (settings.runs, settings.home / "experiments", settings.cache):
+            for depth in ("", "*/", "*/*/"):
+                for path in list(root.glob(f"{depth}{_GOING}*")):
+                    _remove(path)  # a prune that was killed left it
     return gone
 
 
@@ -143,37 +153,40 @@ def _with_what_they_name(runs: list[Leftover]) -> list[Leftover]:
     return list(by_path.values())
 
 
-def _measure(folder: Path) -> tuple[int, float]:
-    """The size of a folder's files, and when one was last written."""
-    size, used = 0, folder.stat().st_mtime
-    for where, _, names in os.walk(folder):
-        for name in names:
-            with suppress(FileNotFoundError):
-                about = os.lstat(Path(where, name))
-                size, used = size + about.st_size, max(used, about.st_mtime)
+def _measure(path: Path, *, read: bool = False) -> tuple[int, float]:
+    """The size of a file or of a folder's files, and when one was last written, or `read`."""
+    size, used = 0, path.lstat().st_mtime
+    files = (Path(where, name) for where, _, names in os.walk(path) for name in names)
+    for file in (path,) if path.is_file() else files:
+        with suppress(FileNotFoundError):
+            about = file.lstat()
+            size += about.st_size
+            # A file system may note at most once a day that a file is read, or not at all.
+            used = max(used, about.st_mtime, about.st_atime if read else 0.0)
     return size, used
 
 
-def _old_files(cache: Path, oldest: float) -> Iterator[tuple[Path, os.stat_result]]:
-    """The files of finished work that were neither written nor read since then."""
-    for where, _, names in os.walk(cache):
-        for path in (Path(where, name) for name in names):
-            if path.suffix == ".lock" or path.parent == cache:
-                continue  # locks, and what is to be erased
-            with suppress(FileNotFoundError):
-                about = path.lstat()
-                if _last_use(about) <= oldest:
-                    yield path, about
+def _old_entries(cache: Path, oldest: float) -> Iterator[tuple[Path, int, float]]:
+    """The finished work that was neither written nor read since then: path, size, last use.
+
+    A folder is one result and goes whole: half of one would be taken for all of it. What lies in
+    the cache itself is no work, but locks and what is to be erased.
+    """
+    kinds = cache.iterdir() if cache.is_dir() else ()
+    inside = (path for kind in kinds if kind.is_dir() for path in kind.iterdir())
+    for path in inside:
+        shared = path.is_dir() and _SHARED.fullmatch(path.name)
+        for entry in path.iterdir() if shared else (path,):
+            size, used = _measure(entry, read=True)
+            if used <= oldest:
+                yield entry, size, used
 
 
-def _last_use(about: os.stat_result) -> float:
-    """A file system may note at most once a day that a file is read, or not at all."""
-    return max(about.st_atime, about.st_mtime)
-
-
-def _remove_empty(root: Path) -> None:
-    """Remove the folders that hold nothing any more."""
-    for where, _, _ in os.walk(root, topdown=False):
-        if Path(where) != root:
-            with suppress(OSError):  # it is not empty
-                Path(where).rmdir()
+def _remove(path: Path) -> None:
+    """Remove a file or folder; it is whole, or it is gone, whenever this is killed."""
+    if not path.name.startswith(_GOING):
+        path = path.rename(path.with_name(f"{_GOING}{uuid.uuid4().hex}"))
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

@@ -89,8 +89,9 @@ def test_the_runs_behind_a_version_stay(settings: Settings) -> None:
 
 
 def test_of_finished_work_the_old_goes(settings: Settings) -> None:
-    names = ("transcribe/ab/old.json", "transcribe/cd/read.json", "states/of-x/old.npz", "old.lock")
-    for name in names:
+    old = ("transcribe/ab/old.json", "states/of-x/old.npz", "steps/old.json", "corpora/ab/1/a.json")
+    used = ("transcribe/cd/read.json", "corpora/ab/2/old.json", "corpora/ab/2/read.json")
+    for name in (*old, *used, "old.lock"):
         path = settings.cache / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 500)
@@ -98,15 +99,41 @@ def test_of_finished_work_the_old_goes(settings: Settings) -> None:
     report.parent.mkdir(parents=True)
     report.touch()
     aged(settings.cache, report.parent)
-    read = settings.cache / names[1]
-    os.utime(read, (time.time(), read.stat().st_mtime))
+    for name in (used[0], used[2]):  # of a folder one file is enough
+        read = settings.cache / name
+        os.utime(read, (time.time(), read.stat().st_mtime))
     found = {leftover.kind: leftover for leftover in plan_runs(settings, days=30, versions=())}
-    assert found["cache"].size == 1000 and not found["experiment"].kept
+    assert found["cache"].size == 2000 and not found["experiment"].kept
     prune_runs(settings, days=30, versions=())
     left = {str(p.relative_to(settings.cache)) for p in settings.cache.rglob("*") if p.is_file()}
-    assert left == {"transcribe/cd/read.json", "old.lock", "runs.lock"}
-    assert not (settings.cache / "states").exists() and not report.parent.exists()
+    assert left == {*used, "old.lock", "runs.lock"}
+    assert not report.parent.exists()
     assert plan_runs(settings, days=30, versions=()) == []
+
+
+def test_what_a_killed_prune_left_is_taken_for_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a folder of a result or a run would be taken for all of it."""
+    run = made_run(settings, "20260101-000000-000001")
+    corpus = settings.cache / "corpora" / "ab" / "1"
+    for name in "ab":
+        (corpus / name).mkdir(parents=True)
+    aged(settings.cache)
+
+    def half(path: Path) -> None:
+        next(iter(sorted(path.iterdir()))).rename(path.parent / "gone")
+        raise KeyboardInterrupt
+
+    for path in (run, corpus):
+        with monkeypatch.context() as patched:
+            patched.setattr(shutil, "rmtree", half)
+            with pytest.raises(KeyboardInterrupt):
+                prune_runs(settings, days=30, versions=())
+        assert not run.exists()
+        assert path == run or not corpus.exists()
+    prune_runs(settings, days=30, versions=())
+    assert [p for p in settings.home.rglob(".pruned-*")] == []
 
 
 def test_nothing_is_deleted_while_a_run_goes_on(
