@@ -65,12 +65,12 @@ def prune_runs_command(days: Days = 30, yes: Yes = False, as_json: AsJson = Fals
     settings = Settings()
     with spinner("looking at the runs"):
         versions = {version.number for version in list_versions(settings)}
-        named = _named_by_the_trigger(settings)
-        plan = plan_runs(settings, days=days, versions=versions, named=named)
+        needed = _needed_by_the_trigger(settings)
+        plan = plan_runs(settings, days=days, versions=versions, needed=needed)
     gone = [leftover for leftover in plan if not leftover.kept]
     if yes:
         with spinner("deleting"):
-            gone = prune_runs(settings, days=days, versions=versions, named=named)
+            gone = prune_runs(settings, days=days, versions=versions, needed=needed)
     if as_json:
         found = [asdict(leftover) for leftover in plan]
         return print_json({"deleted": [str(i.path) for i in gone] if yes else [], "found": found})
@@ -104,14 +104,15 @@ def _served(settings: Settings, days: float) -> set[int]:
     return served
 
 
-def _named_by_the_trigger(settings: Settings) -> set[str]:
-    """The folders of runs that the trigger's ledger names last for a cause."""
-    from pipelines.trigger import Ledger
+def _needed_by_the_trigger(settings: Settings) -> set[str]:
+    """The folders of runs that go on, or are to go on, and of those that the ledger names last."""
+    from pipelines.trigger import PID, Ledger
 
+    going = {str(p.parent) for p in settings.runs.resolve().glob(f"trigger-*/{PID}")}
     path = sqlite_path(settings.trigger_url)
     if path is not None and not path.exists():
-        return set()
+        return going
     ledger = Ledger(settings.trigger_url)
     last = {entry.cause: entry.run for entry in ledger.entries() if entry.run}
     ledger.close()
-    return set(last.values())
+    return going | set(last.values())

@@ -57,14 +57,14 @@ class Leftover:
 
 
 def plan_runs(
-    settings: Settings, *, days: float, versions: Collection[int], named: Collection[str] = ()
+    settings: Settings, *, days: float, versions: Collection[int], needed: Collection[str] = ()
 ) -> list[Leftover]:
     """What `prune_runs` would do, the oldest first; the files of the cache that go are one entry.
 
     Args:
         days: what was used since then stays.
         versions: the numbers of the registered versions; the run that made one stays.
-        named: folders that the trigger's ledger names last for a cause; they stay.
+        needed: folders that the trigger needs; they stay.
     """
     oldest = time.time() - days * DAY
     young = f"is younger than {days:g} days"
@@ -73,7 +73,7 @@ def plan_runs(
         size, used = _measure(path)
         made = {number for outputs in _outputs(path) for number in _version(outputs)}
         kept = f"made version {min(made & {*versions})}" if made & {*versions} else ""
-        kept = kept or ("the trigger's ledger names it" if str(path) in named else "")
+        kept = kept or ("the trigger needs it" if str(path) in needed else "")
         runs.append(Leftover("run", path, size, used, kept or (young if used > oldest else "")))
     found = _with_what_they_name(runs)
     for path in _folders(settings.home / "experiments"):
@@ -87,7 +87,7 @@ def plan_runs(
 
 
 def prune_runs(
-    settings: Settings, *, days: float, versions: Collection[int], named: Collection[str] = ()
+    settings: Settings, *, days: float, versions: Collection[int], needed: Collection[str] = ()
 ) -> list[Leftover]:
     """Delete what `plan_runs` does not keep; what was deleted.
 
@@ -99,7 +99,7 @@ def prune_runs(
     with no_run_goes_on(settings):
         gone = [
             leftover
-            for leftover in plan_runs(settings, days=days, versions=versions, named=named)
+            for leftover in plan_runs(settings, days=days, versions=versions, needed=needed)
             if not leftover.kept
         ]
         for leftover in gone:

@@ -17,7 +17,7 @@ from components.config import Settings, load_profile
 from pipelines.cli.main import run
 from pipelines.keeping import plan_runs, prune_runs
 from pipelines.runners.local import PipelineRun, run_pipeline
-from pipelines.trigger import Cause, Ledger, Policy, Trigger
+from pipelines.trigger import PID, Cause, Ledger, Policy, Trigger
 
 MONTH = 31 * 86_400.0
 TINY = Path(__file__).parents[1] / "runners"
@@ -74,16 +74,16 @@ def test_the_runs_behind_a_version_stay(settings: Settings) -> None:
     somebody = settings.runs / "notes"
     somebody.mkdir()
     aged(somebody)
-    stays = kept(settings, named={str(named)})
+    stays = kept(settings, needed={str(named)})
     assert stays == {
         "20260101-000000-000001": "20260101-000000-000002 took over steps of it",
         "20260101-000000-000002": "20260101-000000-000003 took over steps of it",
         "20260101-000000-000003": "made version 7",
         "20260101-000000-000006": "is younger than 30 days",
         "trigger-000001": "made version 7",
-        "trigger-000002": "the trigger's ledger names it",
+        "trigger-000002": "the trigger needs it",
     }
-    gone = prune_runs(settings, days=30, versions={7}, named={str(named)})
+    gone = prune_runs(settings, days=30, versions={7}, needed={str(named)})
     assert sorted(leftover.path.name[-1] for leftover in gone) == ["4", "5"]
     assert {path.name for path in settings.runs.iterdir()} == {*stays, "notes"}
 
@@ -182,6 +182,7 @@ def test_the_command_shows_first_and_deletes_when_told(
         named = made_run(home, "trigger-000001")
         cause = Cause("data:1", "data", "corpus", "new data")
         Trigger(ledger, lambda cause, number: str(named), Policy(timedelta(0), 9)).fire(cause)
+    (made_run(home, "trigger-000002") / PID).touch()  # it goes on when the trigger starts again
     made_run(home, "20260101-000000-000001", version=2)
     old = made_run(home, "20260101-000000-000002", version=9)
     told = says("runs", "prune")
