@@ -65,6 +65,10 @@ _QUEUE = "kueue.x-k8s.io/queue-name"
 _PRIORITY = "kueue.x-k8s.io/priority-class"
 
 
+MAX_SHARDS = 64
+"""`align` is told in one argument where the results of all shards lie: about 1 kB for each shard,
+and Linux takes 128 KiB."""
+
 ByDigest = Annotated[str, Field(pattern=r"^[^@\s]+@sha256:[0-9a-f]{64}$")]
 """An image's full name, known to the byte."""
 
@@ -151,7 +155,7 @@ class ClusterSettings(Frozen):
     registry: str = ""
     images: dict[Literal["slim", "cpu", "gpu"], ByDigest] = Field(default_factory=dict)
     pull: Literal["Always", "IfNotPresent", "Never"] | None = None
-    shards: Count = 1
+    shards: Annotated[int, Field(ge=1, le=MAX_SHARDS)] = 1
     parallel: Count = 8
     retries: Annotated[int, Field(ge=0)] = 2
     gpu: str = "nvidia.com/gpu"

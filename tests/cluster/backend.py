@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.dags import TaskFailed, Walk, defaults
-from tests.cluster.launcher import SCHEME, Launcher, Result
+from tests.cluster.launcher import Launcher, Result
 from tests.cluster.metadata import Execution, Metadata
+from tests.cluster.objects import SCHEME
 from tests.cluster.pods import Pod, quantity
 from tests.cluster.specification import Compiled, Inputs, fingerprint
 

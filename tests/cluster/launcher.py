@@ -7,16 +7,15 @@ then the pod is gone. The launcher runs inside the pod on a cluster, and beside 
 import json
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.cluster.objects import ObjectStore
+from tests.cluster.objects import SCHEME, ObjectStore
 from tests.cluster.pods import SCRATCH, USER, Ended, Namespaces, Pod
 from tests.cluster.specification import parse
-
-SCHEME = "minio://"
 
 
 @dataclass
@@ -28,12 +27,16 @@ class Result:
         error: why it failed; empty: it did not.
         parameters: its output parameters.
         artifacts: its output artifacts, as they were uploaded.
+        longest: of its command's words, in bytes.
+        seconds: how long it took, with the moves of its artifacts.
     """
 
     ended: Ended | None = None
     error: str = ""
     parameters: dict[str, Any] = field(default_factory=dict)
     artifacts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    longest: int = 0
+    seconds: float = 0.0
 
 
 class Launcher:
@@ -58,22 +61,30 @@ class Launcher:
         """
         scratch = self.folder / "pod"
         shutil.rmtree(scratch, ignore_errors=True)
+        # compileCmdAndArgs
+        text = json.dumps(executor_input, separators=(",", ":"))
+        words = [*container.get("command", ()), *container.get("args", ())]
+        command = [word.replace("{{$}}", text) for word in words]
+        filled = Pod(command, pod.environment, pod.volumes, pod.memory)
+        began = time.monotonic()
         try:
-            return self._launch(component, container, executor_input, pod, scratch)
+            result = self._launch(component, executor_input, filled, scratch)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+        result.longest = max(len(os.fsencode(word)) for word in command)
+        result.seconds = time.monotonic() - began
+        return result
 
     def _launch(
-        self, component: Mapping[str, Any], container: Mapping[str, Any],
-        executor_input: dict[str, Any], pod: Pod, scratch: Path,
-    ) -> Result:  # fmt: skip
+        self, component: Mapping[str, Any], executor_input: dict[str, Any], pod: Pod, scratch: Path
+    ) -> Result:
         for name in SCRATCH:
             (scratch / name).mkdir(parents=True)
         # downloadArtifacts
         for entry in executor_input["inputs"]["artifacts"].values():
             for artifact in entry["artifacts"]:
                 uri = artifact["uri"]
-                self.store.download(self._key(uri), _outside(scratch, _local(uri)))
+                self.store.download(self.store.key(uri), _outside(scratch, _local(uri)))
         # prepareOutputFolders
         outputs = executor_input["outputs"]
         paths = [_local(a["uri"]) for e in outputs["artifacts"].values() for a in e["artifacts"]]
@@ -83,12 +94,8 @@ class Launcher:
         if os.geteuid() == 0:
             for path in (scratch, *scratch.rglob("*")):
                 os.chown(path, USER, USER)
-        # compileCmdAndArgs
-        text = json.dumps(executor_input, separators=(",", ":"))
-        words = [*container.get("command", ()), *container.get("args", ())]
-        command = [word.replace("{{$}}", text) for word in words]
         try:
-            ended = self.pods.run(Pod(command, pod.environment, pod.volumes, pod.memory), scratch)
+            ended = self.pods.run(pod, scratch)
         except OSError as error:
             # Linux takes no argument of more than 128 KiB.
             return Result(error=f"{error.strerror}: the step's arguments")
@@ -123,12 +130,9 @@ class Launcher:
             path = _outside(scratch, _local(merged["uri"]))
             # "We allow components to not produce output files"
             if path.exists():
-                self.store.upload(path, self._key(merged["uri"]))
+                self.store.upload(path, self.store.key(merged["uri"]))
             artifacts[name] = merged
         return Result(ended, "", parameters, artifacts)
-
-    def _key(self, uri: str) -> str:
-        return uri.removeprefix(f"{SCHEME}{self.store.bucket}/")
 
 
 def _local(uri: str) -> str:

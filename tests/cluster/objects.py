@@ -11,6 +11,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
+SCHEME = "minio://"
+
 
 class ObjectStore:
     """A bucket of an S3 server.
@@ -50,6 +52,10 @@ class ObjectStore:
                 target = path if name == key else path / name[len(key) + 1 :]
                 target.parent.mkdir(parents=True, exist_ok=True)
                 self.client.download_file(self.bucket, name, str(target))
+
+    def key(self, uri: str) -> str:
+        """The name, or the beginning of the names, of an artifact's objects."""
+        return uri.removeprefix(f"{SCHEME}{self.bucket}/")
 
     def keys(self, prefix: str = "") -> Iterator[str]:
         """The names of all objects that begin so."""
