@@ -30,6 +30,7 @@ from components.config.version_serving import version_serving
 from components.config.version_speech import (
     SPEECH_MODELS,
     VersionSpeech,
+    check_heard_by,
     speech_digests,
     version_speech,
 )

@@ -6,7 +6,7 @@ examples came from, and is served by that or not at all.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,25 +71,49 @@ class VersionSpeech:
         return actual
 
 
+def check_heard_by(folder: Path, profile: str, digests: Sequence[str]) -> None:
+    """Hold the speech models that recordings will be heard by against those of a version.
+
+    Args:
+        folder: the version's.
+        profile: that names the models; a `TurnsStep` as JSON.
+        digests: what they are, in the order of `speech_models`.
+
+    Raises:
+        InputError: the version was made with others.
+    """
+    speech = version_speech(folder, TurnsStep.model_validate_json(profile))
+    speech.check(dict(zip(speech_models(speech.step), digests, strict=True)))
+
+
+def speech_models(step: TurnsStep) -> list[str]:
+    """The names of the speech models: for words, alignment and speakers."""
+    names = step.transcribe.model, step.transcribe.align_model, step.diarize.pipeline
+    return [name for name in names if name]
+
+
 def speech_digests(step: TurnsStep, settings: Settings) -> dict[str, str]:
     """What identifies each speech model that is named; see `model_digest`."""
-    names = step.transcribe.model, step.transcribe.align_model, step.diarize.pipeline
-    return {name: model_digest(name, settings) for name in names if name}
+    return {name: model_digest(name, settings) for name in speech_models(step)}
 
 
-def version_speech(folder: Path | None, profile: str = "") -> VersionSpeech:
+def version_speech(folder: Path | None, profile: str | TurnsStep = "") -> VersionSpeech:
     """What a version is served with.
 
     Args:
         folder: the version's; None: there is none yet.
-        profile: that the operator gave (a name, a file, or JSON); it may set `MACHINES_OWN`, and
-            has to agree with the version in all else. Empty: the version alone decides.
+        profile: that the operator gave (a name, a file, JSON, or what was read of it); it may set
+            `MACHINES_OWN`, and has to agree with the version in all else. Empty: the version alone
+            decides.
 
     Raises:
         InputError: the version does not say what it was made with, and no profile does; or both
             do, and differ; or there is no such profile.
     """
-    given = TurnsStep.of(load_profile(profile)) if profile else None
+    given: TurnsStep | None = None
+    if profile:
+        read = load_profile(profile) if isinstance(profile, str) else profile
+        given = TurnsStep.of(read)
     made_with = _made_with(folder) if folder else None
     if made_with is None:
         if given is None:
@@ -125,9 +149,12 @@ def _made_with(folder: Path) -> VersionSpeech | None:
 def _decisive(step: TurnsStep) -> dict[str, object]:
     """What decides a recording's turns, flat: `transcribe.model` and so on.
 
-    A recording alone has no reference utterances, so `segmentation` decides nothing here.
+    A recording alone has no reference utterances, so `segmentation` decides nothing here. How many
+    speak is known of a recording, not of a version.
     """
-    parts = step.model_dump(mode="json", exclude={"segmentation": True, **_excluded()})
+    excluded = _excluded()
+    excluded["diarize"] |= {"num_speakers"}
+    parts = step.model_dump(mode="json", exclude={"segmentation": True, **excluded})
     return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
 
 

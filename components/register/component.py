@@ -25,14 +25,25 @@ def champion(required: bool = False, besides: str = "") -> str:
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
+def fetch(
+    name: str,
+    model: dsl.Output[dsl.Model],
+    profile: str = "",
+    words: str = "",
+    speakers: str = "",
+) -> None:
     """The folder of the version that `champion` named; nothing at all if it named none.
 
     An object store has no folders, so on a cluster an empty one does not arrive.
+
+    Args:
+        profile: that recordings will be heard by, for this version: it has to agree with the
+            version's own, or the step fails before anything is heard. Empty: for nothing.
+        words, speakers: the digests of that profile's speech models, as `model_digests` names them.
     """
     from pathlib import Path
 
-    from components.config import Settings
+    from components.config import Settings, check_heard_by
     from components.register import download
 
     folder = Path(model.path)
@@ -42,6 +53,8 @@ def fetch(name: str, model: dsl.Output[dsl.Model]) -> None:
     version, digest = name.split()
     model.metadata.update(version=int(version), digest=digest)
     download(int(version), folder, Settings())
+    if profile:
+        check_heard_by(folder, profile, f"{words} {speakers}".split())
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

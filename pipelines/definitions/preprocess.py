@@ -32,21 +32,22 @@ class Preprocessed(NamedTuple):
     encoders: str
 
 
-def listen(manifest: Any, profile: Profile) -> tuple[Any, Any]:
-    """Add the steps from recordings to turns, in shards.
+def look_at_models(profile: Profile) -> Any:
+    """Add the step that says which weights the profile's names stand for today."""
+    models = model_digests(profile=TrainStep.of(profile).model_dump_json())
+    return configure_lookup(models, "Look at the models", profile.cluster)
 
-    Returns:
-        The tasks `align` and `model_digests`.
+
+def listen(manifest: Any, profile: Profile, digests: Any) -> Any:
+    """Add the steps from recordings to turns, in shards; the task `align`.
 
     Args:
         manifest: the output that names the recordings.
         profile: baked into the pipeline, each step given the parts that it needs.
+        digests: the outputs of `look_at_models`.
     """
     cluster = profile.cluster
     shards = [f"{index}/{cluster.shards}" for index in range(cluster.shards)]
-    models = model_digests(profile=TrainStep.of(profile).model_dump_json())
-    configure_lookup(models, "Look at the models", cluster)
-    digests = models.outputs
     for_words = TranscribeStep.of(profile).model_dump_json()
     for_speakers = DiarizeStep.of(profile).model_dump_json()
     with dsl.ParallelFor(shards, name="shards", parallelism=cluster.parallel) as shard:
@@ -63,7 +64,7 @@ def listen(manifest: Any, profile: Profile) -> tuple[Any, Any]:
         speakers=dsl.Collected(spoken.outputs["speakers"]),
         profile=profile.align.model_dump_json(),
     )
-    return configure_task(turns, "Align", cluster), models
+    return configure_task(turns, "Align", cluster)
 
 
 def preprocess_pipeline(profile: Profile) -> Any:
@@ -81,8 +82,8 @@ def preprocess_pipeline(profile: Profile) -> Any:
         read = read_corpus(folder=corpus, digest=digest.output)
         configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
-        aligned, models = listen(manifest, profile)
-        turns = aligned.outputs["turns"]
+        models = look_at_models(profile)
+        turns = listen(manifest, profile, models.outputs).outputs["turns"]
         labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
         examples, encoders = labelled.outputs["examples"], models.outputs["train"]
         return Preprocessed(digest.output, manifest, turns, examples, encoders)

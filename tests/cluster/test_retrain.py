@@ -151,6 +151,18 @@ def test_a_folder_of_recordings(cluster: Cluster, profile: Profile) -> None:
     assert json.loads(answer)
 
 
+def test_a_batch_is_not_heard_by_other_speech_models_than_the_version_was_made_with(
+    cluster: Cluster, profile: Profile
+) -> None:
+    words = profile.transcribe.model_copy(update={"language": "de"})
+    other = profile.model_copy(update={"transcribe": words})
+    run = cluster.run("batch", other, folder=f"s3://{BUCKET}/recordings")
+    assert run.failed == "fetch"
+    assert not {"transcribe", "diarize"} & run.results.keys(), "nothing was heard"
+    line = run.log("fetch").splitlines()[-1]
+    assert 'made with transcribe.language "en", and --profile says "de"' in line
+
+
 def test_the_registry_goes_away_before_the_end(cluster: Cluster, profile: Profile) -> None:
     def stop(step: str) -> None:
         if step == "register":

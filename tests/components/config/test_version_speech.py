@@ -42,7 +42,7 @@ def test_the_version_decides_unless_a_profile_agrees(tmp_path: Path) -> None:
     [
         ("transcribe", {"model": "small"}, r'transcribe\.model "large-v2", and --profile.*"small"'),
         ("transcribe", {"language": "de"}, r'transcribe\.language "en"'),
-        ("diarize", {"num_speakers": None}, r"diarize\.num_speakers 2"),
+        ("diarize", {"pipeline": "other"}, r'diarize\.pipeline "'),
         ("align", {"max_pause": 2.0}, r"align\.max_pause 1\.5"),
     ],
 )
@@ -54,6 +54,13 @@ def test_a_profile_that_differs_is_refused(
     with pytest.raises(InputError, match=says) as caught:
         version_speech(folder, other.model_dump_json())
     assert "\n" not in str(caught.value)
+
+
+def test_how_many_speak_is_known_of_a_recording_not_of_a_version(tmp_path: Path) -> None:
+    folder = write_version(tmp_path / "model", PAPER)
+    other = PAPER.diarize.model_copy(update={"num_speakers": 5})
+    given = PAPER.model_copy(update={"diarize": other})
+    assert version_speech(folder, given.model_dump_json()).step.diarize.num_speakers == 5
 
 
 def test_a_version_that_says_nothing_needs_a_profile(tmp_path: Path) -> None:

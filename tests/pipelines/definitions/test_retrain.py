@@ -89,7 +89,8 @@ def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) 
     assert steps == listed(batch)
     asked = tasks(spec)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
     assert asked["constant"] is True
-    assert "champion" in tasks(spec)["recordings-digest"]["dependentTasks"]
+    assert "champion" in tasks(spec)["fetch"]["dependentTasks"]
+    assert "fetch" in tasks(spec)["recordings-digest"]["dependentTasks"]
     assert tasks(spec)["predict"]["inputs"]["artifacts"].keys() == {"model", "corpus", "turns"}
 
 
