@@ -11,6 +11,10 @@ class RefusedError(NotReadyError):
     """A model version failed its check, and there is none to serve in its stead."""
 
 
+class NotLeadingError(MoodlineError):
+    """This copy of the service may steer the Tritons no more."""
+
+
 class LateError(MoodlineError):
     """The deadline passed before there was an answer."""
 

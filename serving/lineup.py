@@ -134,11 +134,21 @@ def write_pointer(path: Path, lineup: Lineup[Served]) -> None:
     Raises:
         InputError: a version's folder is incomplete.
     """
+    text = pointer_text(lineup)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def pointer_text(lineup: Lineup[Served]) -> str:
+    """What the pointer says of these versions.
+
+    Raises:
+        InputError: a version's folder is incomplete.
+    """
     roles = {role: _with_limits(served) for role, served in lineup.roles.items()}
     refused, revivals = dict(lineup.refused), lineup.revivals
     pointer = _Pointer.model_validate({**roles, "refused": refused, "revivals": revivals})
-    with atomic_path(path) as temporary:
-        temporary.write_text(pointer.model_dump_json(indent=2), encoding="utf-8")
+    return pointer.model_dump_json(indent=2)
 
 
 def _with_limits(served: Served) -> ServedLimits:
@@ -154,7 +164,19 @@ def read_pointer(path: Path) -> Lineup[Served]:
     Raises:
         InputError: none is served, or the file is broken.
     """
-    pointer = _read(path)
+    return _lineup(_read(path))
+
+
+def parse_pointer(text: bytes, name: str) -> Lineup[Served]:
+    """The versions that a pointer's text names.
+
+    Raises:
+        InputError: it is broken.
+    """
+    return _lineup(_parse(text, name))
+
+
+def _lineup(pointer: _Pointer) -> Lineup[Served]:
     roles = {
         role: Served(**{f.name: getattr(served, f.name) for f in fields(Served)})
         for role, served in pointer.roles().items()
@@ -164,12 +186,17 @@ def read_pointer(path: Path) -> Lineup[Served]:
 
 def _read(path: Path) -> _Pointer:
     try:
-        return _Pointer.model_validate_json(path.read_text(encoding="utf-8"))
+        return _parse(path.read_bytes(), path.name)
     except FileNotFoundError:
         raise InputError(NO_VERSION) from None
+
+
+def _parse(text: bytes, name: str) -> _Pointer:
+    try:
+        return _Pointer.model_validate_json(text)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise InputError(f"{path.name} does not say which version is served: {reason}") from None
+        raise InputError(f"{name} does not say which version is served: {reason}") from None
 
 
 def versions_in_pointers(folder: Path) -> set[int]:

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from components.base import database_address, sqlite_url
+from components.base import InputError, Location, database_address, located, sqlite_url
 from components.config import Environment
 from components.conversation import Seconds
 
@@ -58,9 +58,14 @@ class ServeSettings(ChildEnvironment):
         wait: start without a version in production, unready, and serve the first that is promoted;
             without it, that is refused.
         pointer: the file that says which model version is served (see `serving.lineup`).
+        leader: by what copies of the service that share Tritons agree on the one that steers them:
+            a Lease of Kubernetes, a row in `store` where that is PostgreSQL, or the lock of a file
+            beside the pointer; auto: the database if it is PostgreSQL, else the file.
+        lease: the name of that Lease or row.
         workers: processes of one service; each loads the speech models.
         store: SQLAlchemy's URL of the database of jobs; empty: SQLite in `folder`.
-        folder: where uploads of jobs lie until they are done; empty: `<home>/serving/store`.
+        folder: where uploads of jobs lie until they are done: a folder, or `s3://bucket/path`;
+            empty: `<home>/serving/store`.
         short_seconds: recordings up to this length do not wait for longer ones.
         waiting: recordings that may wait for their turn, of short and of long ones each; more
             are answered 429.
@@ -91,6 +96,8 @@ class ServeSettings(ChildEnvironment):
     first: str = ""
     wait: bool = False
     pointer: Path = Path(".moodline/serving/served.json")
+    leader: Literal["auto", "kubernetes", "database", "file"] = "auto"
+    lease: str = Field(default="moodline", pattern=r"^[a-z0-9]([a-z0-9.-]{0,98}[a-z0-9])?$")
     workers: int = Field(default=1, ge=1)
     store: str = ""
     folder: str = ""
@@ -131,13 +138,24 @@ class ServeSettings(ChildEnvironment):
         """The file that a child process writes its log to; None: standard error."""
         return home / "logs" / name if self.logs == "files" else None
 
-    def shared_folder(self, home: Path) -> Path:
+    @field_validator("folder")
+    @classmethod
+    def _place(cls, folder: str) -> str:
+        try:
+            located(folder)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return folder
+
+    def shared_folder(self, home: Path) -> Location:
         """Where uploads lie that outlive a request."""
-        return Path(self.folder) if self.folder else home / "serving" / "store"
+        return located(self.folder) if self.folder else home / "serving" / "store"
 
     def store_url(self, home: Path) -> str:
         """The database of jobs and of the use of keys."""
-        return self.store or sqlite_url(self.shared_folder(home) / "store.db")
+        folder = self.shared_folder(home)
+        own = folder if isinstance(folder, Path) else home / "serving" / "store"
+        return self.store or sqlite_url(own / "store.db")
 
 
 class TrafficSettings(ChildEnvironment):

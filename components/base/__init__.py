@@ -57,6 +57,7 @@ from components.base.storage import (
     files_in,
     folders_in,
     located,
+    write_file,
 )
 from components.base.storage_faults import MissingError
 from components.base.transfer import copy_from, copy_to, delete_all

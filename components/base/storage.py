@@ -6,18 +6,20 @@ store: Amazon's, or another one's with S3's protocol, whose address `AWS_ENDPOIN
 role, `AWS_ACCESS_KEY_ID` and the others.
 """
 
+import io
 import logging
 import os
 import posixpath
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any
 
 from components.base.errors import InputError
+from components.base.files import atomic_path
 from components.base.storage_faults import ChangedError, MissingError, storage_faults
 
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
@@ -34,10 +36,15 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """An object as it is now: another content has another tag."""
+    """An object as it is now: another content has another tag.
+
+    Attributes:
+        written: seconds since 1970, by the store's clock.
+    """
 
     size: int
     tag: str
+    written: float = field(default=0.0, compare=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,7 +111,7 @@ class Url:
                 # The answer to HEAD has no text, and so no reason.
                 _client().get_object(Bucket=self.bucket, Key=self.key, Range="bytes=0-0")
                 raise
-        return State(answer["ContentLength"], answer["ETag"])
+        return State(answer["ContentLength"], answer["ETag"], answer["LastModified"].timestamp())
 
     def is_file(self) -> bool:
         """Whether an object has this name."""
@@ -159,6 +166,12 @@ class Url:
         with storage_faults(self):
             _client().upload_file(str(path), self.bucket, self.key)
 
+    def put_stream(self, file: IO[bytes]) -> None:
+        """Give it the content of an open file from its place on, whole or not at all."""
+        with storage_faults(self):
+            # The library closes the file that it is given.
+            _client().upload_fileobj(_Kept(file), self.bucket, self.key)
+
     def put_bytes(self, content: bytes) -> None:
         """Give it a content, whole or not at all."""
         with storage_faults(self):
@@ -189,6 +202,19 @@ class Url:
         with storage_faults(self):
             pager = _client().get_paginator("list_objects_v2")
             yield from pager.paginate(Bucket=self.bucket, Prefix=prefix, **options)
+
+
+class _Kept(io.BufferedIOBase):
+    """An open file that stays open when this is closed."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return self._file.read(-1 if size is None else size)
 
 
 Location = Path | Url
@@ -253,6 +279,15 @@ def all_files(folder: Location) -> list[tuple[Location, tuple[str, ...]]]:
         return [(url, url.parts_below(folder)) for url in folder.all_files()]
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return [(path, path.relative_to(folder).parts) for path in paths]
+
+
+def write_file(location: Location, content: bytes) -> None:
+    """Give a file a content, whole or not at all."""
+    if isinstance(location, Url):
+        return location.put_bytes(content)
+    with atomic_path(location) as temporary:
+        temporary.write_bytes(content)
+    return None
 
 
 def delete_file(location: Location) -> None:

@@ -39,6 +39,9 @@ def _sqlite_in_home(name: str) -> Any:
     return Field(default_factory=lambda data: sqlite_url(data["home"] / name))
 
 
+_STORES = ("cache", "log", "model_repository", "metrics")
+"""What may lie in an object store; then `<name>_store` is its URL."""
+
 _SECRETS = {"hub_token", "kfp_token", "signing_key", "trigger_token"}
 
 
@@ -87,8 +90,13 @@ class Settings(Environment):
         pipeline_run: the pipeline's run that this process is a step of; its pods know it.
         runs: outputs of local pipeline runs; default `<home>/runs`.
         metrics: gauges (`.prom` files) of processes that end before Prometheus can scrape them;
-            `moodline trigger serve` or node_exporter's textfile collector serves them.
-        model_repository: Triton's; default `<home>/model_repository`.
+            `moodline trigger serve` or node_exporter's textfile collector serves them. Where
+            MOODLINE_METRICS is `s3://bucket/path`, `moodline trigger serve` reads them there.
+        metrics_store: that store's URL.
+        model_repository: Triton's; default `<home>/model_repository`. Where
+            MOODLINE_MODEL_REPOSITORY is `s3://bucket/path`, it stays there, for this process alone,
+            and Triton reads that store.
+        model_repository_store: that store's URL.
         triton_env: Triton's own small Python environment; default `<home>/triton`.
         triton_url: host:port of a Triton's gRPC; empty: `moodline serve` starts one.
         kfp_host: address of a Kubeflow Pipelines API.
@@ -127,7 +135,9 @@ class Settings(Environment):
     pipeline_run: str = ""
     runs: Path = _in_home("runs")
     metrics: Path = _in_home("metrics")
+    metrics_store: str = ""
     model_repository: Path = _in_home("model_repository")
+    model_repository_store: str = ""
     triton_env: Path = _in_home("triton")
     triton_url: str = ""
     kfp_host: str = ""
@@ -175,11 +185,11 @@ class Settings(Environment):
     @model_validator(mode="before")
     @classmethod
     def _by_url(cls, values: dict[str, Any]) -> dict[str, Any]:
-        urls = {n for n in ("cache", "log") if "://" in str(values.get(n, ""))}
+        urls = {n for n in _STORES if "://" in str(values.get(n, ""))}
         others = {name: value for name, value in values.items() if name not in urls}
         return others | {f"{name}_store": values[name] for name in urls}
 
-    @field_validator("cache_store", "log_store")
+    @field_validator(*(f"{name}_store" for name in _STORES))
     @classmethod
     def _object_store(cls, url: str) -> str:
         if url and not isinstance(located(url), Url):
@@ -196,6 +206,17 @@ class Settings(Environment):
     def log_location(self) -> Location:
         """Where the prediction log keeps its key and sound: a folder, or one of a store."""
         return located(self.log_store) if self.log_store else self.log
+
+    @property
+    def metrics_location(self) -> Location:
+        """Where gauges lie: a folder, or one of a store."""
+        return located(self.metrics_store) if self.metrics_store else self.metrics
+
+    @property
+    def shared_repository(self) -> Url | None:
+        """Triton's model repository in an object store, if it lies in one."""
+        store = located(self.model_repository_store) if self.model_repository_store else None
+        return store if isinstance(store, Url) else None
 
     def check_writable(self) -> None:
         """Refuse a home that cannot be written, before the work whose results it is to keep.

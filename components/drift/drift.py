@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.base import atomic_path
+from components.base import Location, atomic_path, write_file
 from components.drift.gauges import drift_gauges
 from components.drift.judge import DriftSettings, DriftVerdict, judge_window
 from components.drift.live import live_scores
@@ -63,7 +63,11 @@ class DriftResult:
         return report_page(self.verdict, self.reference, self.window, *about)
 
     def write(
-        self, *, verdict: Path | None = None, report: Path | None = None, prom: Path | None = None
+        self,
+        *,
+        verdict: Path | None = None,
+        report: Location | None = None,
+        prom: Location | None = None,
     ) -> None:
         """Write the files that are named, each whole or not at all: JSON, HTML, gauges."""
         if verdict is not None:
@@ -71,12 +75,10 @@ class DriftResult:
                 text = json.dumps(self.to_json(), ensure_ascii=False, indent=1)
                 temporary.write_text(text + "\n", encoding="utf-8")
         if report is not None:
-            with atomic_path(report) as temporary:
-                temporary.write_text(self.report(), encoding="utf-8")
+            write_file(report, self.report().encode())
         if prom is not None:
             gauges = drift_gauges(self.verdict, self.live, self.at, self.version, self.registered)
-            with atomic_path(prom) as temporary:
-                temporary.write_bytes(gauges)
+            write_file(prom, gauges)
 
 
 def drift(

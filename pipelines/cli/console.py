@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.status import Status
 
-from components.base import STDOUT, InputError, check_writable, logs_are_json
+from components.base import STDOUT, InputError, Location, check_writable, located, logs_are_json
 
 # Through a pipe, lines are not broken at the usual 80 columns of a terminal.
 _WIDTHS = [None if stream.isatty() else 160 for stream in (sys.stdout, sys.stderr)]
@@ -60,6 +60,18 @@ def file_option(help_text: str, name: str = "-o") -> Any:
     return typer.Option(name, help=shown, callback=_checked)
 
 
+def place_option(help_text: str, name: str = "-o") -> Any:
+    """As `file_option`; the file may also be one of an object store: s3://bucket/path."""
+    shown = f"{help_text.rstrip('.')}: a file, or s3://bucket/path; - is standard output."
+    return typer.Option(name, metavar="PLACE", help=shown, callback=_checked_place)
+
+
+def _checked_place(place: str | None) -> str | None:
+    if place is not None and isinstance(located(place), Path):
+        return str(_checked(Path(place)))
+    return place
+
+
 def _checked(path: Path | None) -> Path | None:
     if path is None:
         return None
@@ -76,7 +88,7 @@ def user_name() -> str:
         return f"uid {os.getuid()}"
 
 
-def stdout_taken(as_json: bool, *files: Path | None) -> bool:
+def stdout_taken(as_json: bool, *files: Location | None) -> bool:
     """Whether JSON or a file goes to standard output, so that nothing else may.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from components.base import InputError, Refused
+from components.base import InputError, Refused, located
 from components.config import Settings
-from pipelines.cli.console import file_option, note, out, print_json, spinner, stdout_taken
+from pipelines.cli.console import note, out, place_option, print_json, spinner, stdout_taken
 from pipelines.cli.options import AsJson, Window, start_of
 from pipelines.cli.tables import plain_table, right
 
@@ -29,9 +29,9 @@ def drift_command(
     log: Annotated[
         Path | None, typer.Option(help="Another log: a folder of `moodline log export`.")
     ] = None,
-    output: Annotated[Path | None, file_option("Where the HTML report goes.")] = None,
+    output: Annotated[str | None, place_option("Where the HTML report goes.")] = None,
     prom: Annotated[
-        Path | None, file_option("Where gauges for Prometheus go (.prom).", "--prom")
+        str | None, place_option("Where gauges for Prometheus go (.prom)", "--prom")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -43,7 +43,8 @@ def drift_command(
     from components.drift import drift
     from components.traffic import FeedbackStore, TurnLog, read_export
 
-    taken = stdout_taken(as_json, output, prom)
+    page, gauges = (located(place) if place else None for place in (output, prom))
+    taken = stdout_taken(as_json, page, gauges)
     settings = Settings()
     end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
     since = start_of(window, end)
@@ -67,7 +68,7 @@ def drift_command(
             turns, folder, since=since, until=end, version=number, registered=registered,
             feedback=feedback,
         )  # fmt: skip
-    result.write(verdict=(log or settings.log) / "drift.json", report=output, prom=prom)
+    result.write(verdict=(log or settings.log) / "drift.json", report=page, prom=gauges)
     if as_json:
         print_json(result.to_json())
     elif not taken:

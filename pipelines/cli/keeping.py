@@ -83,7 +83,7 @@ def _home(settings: Settings, *, private: bool) -> "Home":
 
     serve = ServeSettings()
     keys = ("*.pub", "private.pem") if private else ("*.pub",)
-    store = serve.store_url(settings.home)
+    store, uploads = serve.store_url(settings.home), serve.shared_folder(settings.home) / "uploads"
     return Home(
         settings.home,
         local_registry(settings),
@@ -94,7 +94,7 @@ def _home(settings: Settings, *, private: bool) -> "Home":
         ),
         folders=(
             Folder("log", settings.log, ("key", "audio/day=*/[!.]*.flac")),
-            Folder("uploads", serve.shared_folder(settings.home) / "uploads"),
+            *([Folder("uploads", uploads)] if isinstance(uploads, Path) else []),
             Folder("signing", settings.home / "signing", keys),
         ),
     )

@@ -96,7 +96,7 @@ def serve_command(
         token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
         outcomes = ClusterOutcomes(settings).exposition if runner == "kubeflow" else None
         read = partial(data_cause, root=root)
-        serve(build_app(awaited, token, read, settings.metrics, outcomes), address)
+        serve(build_app(awaited, token, read, settings.metrics_location, outcomes), address)
     awaited.close()
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import hmac
+import logging
 import socket
 from collections.abc import Callable
 from dataclasses import asdict
@@ -14,12 +15,14 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.base import InputError, MoodlineError
+from components.base import InputError, Location, MoodlineError, files_in
 from pipelines.runners.outcome_metrics import FILE
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
 from pipelines.trigger.decide import Decision
 from pipelines.trigger.trigger import Trigger
+
+logger = logging.getLogger(__name__)
 
 MAX_BYTES = 1_000_000
 """Of a request: Alertmanager's hold a few hundred alerts at most."""
@@ -31,7 +34,7 @@ def build_app(
     awaited: Callable[[], Trigger],
     token: str | None,
     read_data: Callable[[NewData], Cause],
-    gauges: Path,
+    gauges: Location,
     outcomes: Callable[[], bytes] | None = None,
 ) -> FastAPI:
     """The receiver.
@@ -84,8 +87,8 @@ def build_app(
     @app.get("/metrics")
     def scrape() -> Response:
         """Its own, and those of drift and of retrainings, which end before anybody could ask."""
-        files = [p for p in sorted(gauges.glob("*.prom")) if outcomes is None or p.name != FILE]
-        others = [path.read_bytes() for path in files]
+        files = gauge_files(gauges)
+        others = [text for name, text in files if outcomes is None or name != FILE]
         if outcomes is not None:
             others.append(outcomes())
         return Response(b"".join([generate_latest(), *others]), media_type=CONTENT_TYPE_LATEST)
@@ -105,6 +108,18 @@ def build_app(
         return _refuse(error.http_status, reason, str(error))
 
     return app
+
+
+def gauge_files(gauges: Location) -> list[tuple[str, bytes]]:
+    """The files of gauges by name, and what is in them; none where the store is away."""
+    try:
+        if isinstance(gauges, Path) and not gauges.is_dir():
+            return []
+        files = [place for place in files_in(gauges) if place.suffix == ".prom"]
+        return [(place.name, place.read_bytes()) for place in files]
+    except MoodlineError as error:
+        logger.warning("the gauges of drift cannot be shown now: %s", error)
+        return []
 
 
 class _AuthAndSize:

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import IO
 
-from components.base import MoodlineError, Stopped
+from components.base import MoodlineError, Stopped, Unavailable
 from components.conversation import Seconds
 from serving import metrics
 from serving.api.erasure import Erased, erase_recording
@@ -82,12 +82,13 @@ class Jobs:
             await UPLOADS.run_through(self._uploads.put, id, upload)
             job = await STORE.run_through(self._store.queue, id)
         except BaseException:
-            self._uploads.delete(id)
+            with contextlib.suppress(MoodlineError):
+                await UPLOADS.run_through(self._uploads.delete, id)
             with contextlib.suppress(MoodlineError):
                 await STORE.run(self._store.delete_job, id, owner)
             raise
         if job is None:
-            self._uploads.delete(id)
+            await self._delete_upload(id)
             raise ErasedError(
                 "the recording was erased while it was being sent; send it again to keep it"
             )
@@ -104,7 +105,7 @@ class Jobs:
         """Forget a job with its upload and its result; stop it if this process works on it."""
         if not is_id(job) or not await STORE.run(self._store.delete_job, job, owner):
             return False
-        self._forget(job)
+        await self._forget(job)
         return True
 
     async def erase(self, name: str, owner: str) -> Erased:
@@ -116,13 +117,20 @@ class Jobs:
         stores = (self._runtime.turns, self._store, self._uploads, self._runtime.copies)
         erased = await ERASURE.run(erase_recording, name, owner, *stores)
         for job in erased.jobs:
-            self._forget(job)
+            await self._forget(job)
         return erased
 
-    def _forget(self, job: str) -> None:
-        self._uploads.delete(job)
+    async def _forget(self, job: str) -> None:
         if job in self._under_way:
             self._under_way[job].stop()
+        await self._delete_upload(job)
+
+    async def _delete_upload(self, job: str) -> None:
+        """Delete an upload that no row names any more; one that cannot be, the sweep deletes."""
+        try:
+            await UPLOADS.run(self._uploads.delete, job)
+        except MoodlineError as error:
+            logger.warning("an upload is deleted later: %s", error)
 
     async def _run(self) -> None:
         while True:
@@ -133,6 +141,9 @@ class Jobs:
                     job = await LEASES.run(self._store.claim, self._process, lease)
                 if job is not None:
                     await self._do(job)
+            except MoodlineError as error:
+                job = None
+                logger.warning("jobs cannot be done now: %s", error)
             except Exception:
                 logger.exception("jobs cannot be done now")
             if job is None:
@@ -141,16 +152,28 @@ class Jobs:
                     await asyncio.wait_for(self._queued.wait(), POLL_SECONDS)
 
     async def _do(self, job: Job) -> None:
+        try:
+            upload = await UPLOADS.run(self._uploads.open, job.id)
+        except (Unavailable, asyncio.CancelledError):  # that says nothing about the recording
+            await asyncio.shield(LEASES.run(self._store.give_back, job.id, self._process))
+            raise
+        except FileNotFoundError:
+            reason = "its upload is gone; send the recording again"
+            await LEASES.run(self._store.fail, job.id, self._process, reason)
+            return
+        with upload:
+            await self._work_on(job, upload)
+
+    async def _work_on(self, job: Job, upload: IO[bytes]) -> None:
         work = self._under_way[job.id] = Work()
         lease = asyncio.create_task(self._keep_lease(job, work))
         request_info = RequestInfo(job.id, "/v1/jobs", job.owner)
         try:
             options = Options(**job.options)
-            with self._uploads.path(job.id).open("rb") as upload:
-                result = await self._runtime.analyze(
-                    upload, options, work, request_info, background=True,
-                    is_wanted=partial(self._renew, job, work),
-                )  # fmt: skip
+            result = await self._runtime.analyze(
+                upload, options, work, request_info, background=True,
+                is_wanted=partial(self._renew, job, work),
+            )  # fmt: skip
             answer = analysis_out(result, options.words, job.id)
             body = answer.model_dump(mode="json", exclude_none=True)
             ended = await LEASES.run(self._store.finish, job.id, self._process, body)
@@ -171,7 +194,7 @@ class Jobs:
             lease.cancel()
             del self._under_way[job.id]
         if ended:  # else another process has the job, and needs the upload
-            self._uploads.delete(job.id)
+            await self._delete_upload(job.id)
 
     async def _renew(self, job: Job, work: Work) -> bool:
         """Renew the lease; False once the job was deleted or another process has it."""

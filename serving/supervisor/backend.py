@@ -1,20 +1,20 @@
 """Triton with the served versions on it, steered by a thread of its own."""
 
-import fcntl
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO
 
 from components.base import InputError, MoodlineError, Unavailable
 from components.config import Settings, version_speech
 from components.conversation import Seconds
 from components.register import NotTrustedError
-from serving.errors import NotReadyError, RefusedError
+from serving.errors import NotLeadingError, NotReadyError, RefusedError
 from serving.lineup import NO_VERSION, Lineup, Served
 from serving.settings import HostSettings, TrafficSettings
+from serving.supervisor.leadership import FileLease, Leadership, Lease
 from serving.supervisor.registry_follower import (
     Follower,
     NoProductionError,
@@ -23,6 +23,7 @@ from serving.supervisor.registry_follower import (
     read_last,
 )
 from serving.supervisor.rollout import Rollout
+from serving.supervisor.shared_pointer import SharedPointer
 from serving.triton.environment import TritonEnvironment
 from serving.triton.errors import TritonError
 from serving.triton.replicas import addresses
@@ -38,12 +39,13 @@ class Backend:
     """The Tritons, and the rollout that steers them.
 
     If the settings name Tritons, these are steered, and none is started here. Several copies of the
-    service may share them and the model repository: one copy leads, and when it ends, however that
-    happens, another goes on.
+    service may share them and the model repository: the copy that holds the lease steers, and when
+    it ends, however that happens, another goes on.
 
     Args:
         settings, pointer, traffic, host, profile: as `Rollout` takes them, and where things lie.
         wait: serve nothing until a first version is in production.
+        lease: makes what the copy that steers holds; None: a lock of a file beside the pointer.
         log, metrics_port: of a Triton that is started here, as `TritonServer` takes them.
     """
 
@@ -56,6 +58,7 @@ class Backend:
         host: HostSettings,
         profile: str = "",
         wait: bool = False,
+        lease: Callable[[], Lease] | None = None,
         log: Path | None = None,
         metrics_port: int = 0,
     ) -> None:
@@ -71,7 +74,12 @@ class Backend:
         # The kernel ties tritonserver to the thread that starts it, so one thread does all of it.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="rollout")
         self._stopping = threading.Event()
-        self._lock: IO[str] | None = None
+        self._make_lease = lease or (lambda: FileLease(pointer.with_suffix(".lock")))
+        self._leadership: Leadership | None = None
+        self._term = 0
+        store = settings.shared_repository
+        self._shared = SharedPointer(store / "served.json", pointer, settings) if store else None
+        self._urls: list[str] = []
         self._rollout: Rollout | None = None
         self._follower: Follower | None = None
         self._desired: Lineup[Served] | None = None
@@ -87,8 +95,16 @@ class Backend:
             InputError: it is not set up, its port is taken, or an address is wrong.
             NotReadyError: it does not come up.
         """
-        urls = ",".join(addresses(self._settings.triton_url))
-        if not urls:
+        self._urls = list(addresses(self._settings.triton_url))
+        if self._urls:
+            self._leadership = Leadership(self._make_lease())
+        elif self._shared is not None:
+            place = self._settings.model_repository_store
+            raise InputError(
+                f"MOODLINE_MODEL_REPOSITORY={place}: is for Tritons that read it themselves; name"
+                " them by MOODLINE_TRITON_URL"
+            )
+        else:
             self.server = TritonServer(
                 TritonEnvironment(self._settings.triton_env.resolve()),
                 self._settings.model_repository,
@@ -96,9 +112,19 @@ class Backend:
                 metrics_port=self._metrics_port,
             )
             self._thread.submit(self.server.start).result()
-            urls = self.server.grpc_url
-        self._rollout = Rollout(
-            urls.split(","),
+            self._urls = [self.server.grpc_url]
+        if self._shared is not None:
+            try:
+                self._shared.prepare()
+                self._shared.follow()
+            except MoodlineError as error:
+                logger.warning("what other copies serve is not known now: %s", error)
+        self._rollout = self._new_rollout()
+        return ",".join(self._urls)
+
+    def _new_rollout(self) -> Rollout:
+        return Rollout(
+            self._urls,
             self._settings.model_repository,
             fetched_folder(self._settings),
             self._pointer,
@@ -108,8 +134,9 @@ class Backend:
             settings=self._settings,
             server=self.server,
             read_last=self._read_last,
+            check_leads=self._check_leads,
+            publish=self._publish,
         )
-        return urls
 
     def _read_last(self, pointer: Path) -> Lineup[Served]:
         return read_last(pointer, self._settings, unsigned=self._for_good)
@@ -172,7 +199,7 @@ class Backend:
             self._thread.submit(self._step, self._desired).result()
         except RefusedError:
             raise
-        except (NotReadyError, TritonError) as error:
+        except (Unavailable, TritonError) as error:
             logger.warning("nothing can be served yet: %s", error)  # `_run` goes on trying
         if self._follower:
             self._follower.start()
@@ -218,22 +245,48 @@ class Backend:
                 self._stopping.wait(1.0)
 
     def _step(self, desired: Lineup[Served] | None) -> None:
-        if desired is not None and self._leads():
-            assert self._rollout is not None
+        if self._leadership is not None and desired is not None:
+            self._leadership.start()  # who knows no version has nothing to steer
+        if self._leadership is not None and not self._leadership.leads:
+            self._follow(desired)
+            return
+        if desired is None:
+            return
+        if self._leadership is not None and self._leadership.term != self._term:
+            self._begin_term(self._leadership.term)
+        assert self._rollout is not None
+        try:
             self._rollout.step(desired)
+        except NotLeadingError as error:
+            logger.warning("%s", error)
 
-    def _leads(self) -> bool:
-        """Whether this copy steers; the kernel releases the lock when a copy dies."""
-        if self.server is None and self._lock is None:
-            self._pointer.parent.mkdir(parents=True, exist_ok=True)
-            lock = self._pointer.with_suffix(".lock").open("w")
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                lock.close()
-                return False
-            self._lock = lock
-        return True
+    def _follow(self, desired: Lineup[Served] | None) -> None:
+        if self._shared is None:
+            return
+        try:
+            self._shared.follow(desired.versions() if desired else ())
+        except InputError as error:
+            raise NotReadyError(str(error)) from error
+
+    def _begin_term(self, term: int) -> None:
+        """Forget what was known of the Tritons: another copy may have steered them meanwhile."""
+        if self._shared is not None:
+            self._shared.follow(at_once=True)
+        if self._term and self._rollout is not None:
+            self._rollout.close()
+            self._rollout = self._new_rollout()
+        self._term = term
+
+    def _publish(self, lineup: Lineup[Served]) -> None:
+        self._check_leads()
+        if self._shared is not None:
+            self._shared.publish(lineup)
+
+    def _check_leads(self) -> None:
+        if self._leadership is not None and not (
+            self._leadership.leads and self._leadership.term == self._term
+        ):
+            raise NotLeadingError("this copy could not renew its lease, and steers no more")
 
     def stop(self) -> None:
         """Stop the rollout, and the Triton that was started here. The pointer stays: the next start
@@ -249,14 +302,14 @@ class Backend:
             self.server.close()
         if self._rollout:
             self._rollout.close()
-        if self._lock:
-            self._lock.close()
+        if self._leadership:
+            self._leadership.stop()
         logger.info("the model server is stopped after %.1f s", time.monotonic() - began)
 
 
 def pointer_path(settings: Settings, port: int) -> Path:
-    """Where the pointer lies: beside the repository if several services share it, or in the home,
-    for the service on this port."""
-    if settings.triton_url:
+    """Where the pointer lies: beside the repository if several services share its folder, or in the
+    home, for the service on this port."""
+    if settings.triton_url and not settings.model_repository_store:
         return settings.model_repository / "served.json"
     return settings.home / "serving" / f"served-{port}.json"

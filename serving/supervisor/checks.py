@@ -1,7 +1,8 @@
 """What is wrong with the settings is told before anything is started: in one line, in seconds."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from components.base import InputError, check_database
 from components.config import Settings
@@ -27,8 +28,9 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
         port: the port to listen on.
 
     Raises:
-        InputError: a port is taken, the file of keys is wrong, or a database's URL is.
-        Unavailable: a database or MLflow does not answer, or refuses us.
+        InputError: a port is taken, the file of keys is wrong, or a database's URL is; or the model
+            repository's bucket is not there.
+        Unavailable: a database, MLflow or the object store does not answer, or refuses us.
     """
     if not port_is_free(host, port):
         raise InputError(f"{host}:{port} cannot be listened on; choose another port")
@@ -41,7 +43,9 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
         (settings.feedback_url, "MOODLINE_FEEDBACK_URL: the feedback", FEEDBACK),
     )
     with ThreadPoolExecutor() as threads:  # one that is silent takes seconds
-        checks = [threads.submit(check_database, *one) for one in databases]
+        checks: list[Future[Any]] = [threads.submit(check_database, *one) for one in databases]
+        if (store := settings.shared_repository) is not None:
+            checks.append(threads.submit(store.is_dir))
         if not (serve.wait or serve.pointer.exists()):
             checks.append(threads.submit(check_mlflow, settings))
         for check in checks:

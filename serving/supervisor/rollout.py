@@ -13,18 +13,10 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from components.base import InputError
+from components.base import InputError, Unavailable
 from components.config import Settings
 from serving.errors import NotReadyError, RefusedError
-from serving.lineup import (
-    Lineup,
-    Role,
-    Served,
-    halt_path,
-    read_halt,
-    read_pointer,
-    write_pointer,
-)
+from serving.lineup import Lineup, Role, Served, halt_path, read_halt, read_pointer, write_pointer
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet, ServedFailedError
 from serving.supervisor.states import LOADED, RolloutVersion, State
@@ -50,6 +42,8 @@ class Rollout:
         profile: that the operator gave for them, as `version_speech` takes it.
         server: the Triton that this process started, if there is one.
         read_last: reads from the pointer what another copy, or this one before, left serving.
+        check_leads: raises where this copy may steer no more; asked before each change.
+        publish: tells other copies what is served from now on, before the pointer does.
 
     Attributes:
         lineup: what is served.
@@ -68,12 +62,17 @@ class Rollout:
         profile: str = "",
         server: TritonServer | None = None,
         read_last: Callable[[Path], Lineup[Served]] = read_pointer,
+        check_leads: Callable[[], None] = lambda: None,
+        publish: Callable[[Lineup[Served]], None] = lambda lineup: None,
     ) -> None:
         self._fleet = Fleet(urls, server, host)
-        self._files = VersionFiles(repository, fetched, host, settings or Settings(), profile)
+        folders = (repository, fetched, host, settings or Settings(), profile)
+        self._files = VersionFiles(*folders, check_leads)
         self._pointer = pointer
         self._traffic = traffic
         self._read_last = read_last
+        self._check_leads = check_leads
+        self._publish = publish
         self._versions: dict[int, RolloutVersion] = {}
         self._apart: dict[int, str] = {}
         self.lineup: Lineup[Served] | None = None
@@ -118,7 +117,7 @@ class Rollout:
         """Go on with what another copy left serving, if at least one Triton still answers."""
         try:
             last = self._read_last(self._pointer)
-            golden = {v: self._files.golden(s) for v, s in last.versions().items()}
+            golden = {v: self._files.restore(s) for v, s in last.versions().items()}
             self._last = last
             answering = [
                 not any(self._fleet.failure(control, v, clips) for v, clips in golden.items())
@@ -179,6 +178,7 @@ class Rollout:
 
     def _write_lineup(self, roles: dict[Role, Served]) -> None:
         lineup = Lineup(roles, self._refused(), self._revivals)
+        self._publish(lineup)
         write_pointer(self._pointer, lineup)
         self.lineup = lineup
 
@@ -235,6 +235,7 @@ class Rollout:
         except (NotReadyError, TritonDeadError) as error:
             # A Triton that was restarted meanwhile is there, but holds nothing.
             if control.alive() and (not loaded or number in control.versions()):
+                self._files.check_store()  # Triton may not have reached it either
                 raise RefusedError(str(error)) from error
             before = self.lineup or self._last
             other = before is not None and before.production.version != number
@@ -294,7 +295,7 @@ class Rollout:
                 if control.alive():
                     self._restore_loaded(control)
                     self._restart_if_failing(control)
-            except (NotReadyError, TritonError, InputError, OSError) as error:
+            except (Unavailable, TritonError, InputError, OSError) as error:
                 # It must not keep us from the others.
                 logger.error("%s cannot be mended now: %s", control.url, error)
 
@@ -332,6 +333,7 @@ class Rollout:
                 serving[number].note_good_answer()
         self._count_failure(failing, "it failed a real question")
         if failing & self._in_state(State.SERVING).keys():
+            self._check_leads()
             self._fleet.restart(control)
             self._restore_loaded(control)
 

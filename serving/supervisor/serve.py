@@ -32,6 +32,7 @@ from serving.processes import FOR_THE_OWNER_ONLY, Child, PrivateFolder, free_por
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 from serving.supervisor.backend import Backend, pointer_path
 from serving.supervisor.checks import check_configuration
+from serving.supervisor.leadership import lease_for
 from serving.triton.server import TritonServer
 
 logger = logging.getLogger(__name__)
@@ -96,6 +97,7 @@ class Serving:
             host=triton or HostSettings(),
             profile=self._serve.profile,
             wait=self._serve.wait,
+            lease=lambda: lease_for(self._serve, pointer),
             log=self._serve.log_file(settings.home, "tritonserver.log"),
             metrics_port=self._serve.triton_metrics_port,
         )

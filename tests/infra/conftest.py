@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-OVERLAYS = ("cpu", "gpu", "example")
+OVERLAYS = ("cpu", "gpu", "example", "object-store")
 
 Documents = list[dict[str, Any]]
 

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from tests.cluster.conftest import give
@@ -25,6 +26,16 @@ SECRETS = {
         "MOODLINE_KFP_HOST": "http://ml-pipeline.kubeflow:8888",
     },
 }
+ACCOUNT = {
+    "token": "a-token",
+    "ca.crt": Path(certifi.where()).read_text(encoding="utf-8"),
+    "namespace": "moodline",
+}
+"""What the kubelet puts into the volume `api-token`. No version is there to be steered, so no API
+server is asked."""
+
+API_SERVER = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "6443"}
+
 PLACES = {"MOODLINE_MLFLOW_URI": "sqlite:////tmp/mlflow.db"}
 """An empty registry without a server, in place of the one that the manifests name."""
 
@@ -74,7 +85,7 @@ def run(pods: Namespaces, folder: Path, documents: Documents, kind: str, name: s
     for source in container["envFrom"]:
         (reference,) = source.values()
         environment |= (configs | SECRETS)[reference["name"]]
-    environment |= PLACES
+    environment |= PLACES | API_SERVER
     command = container.get("command") or entrypoint()
     command = [*command, *container["args"]]
     for variable, value in environment.items():
@@ -85,7 +96,8 @@ def run(pods: Namespaces, folder: Path, documents: Documents, kind: str, name: s
         source = folder / mount["name"]
         source.mkdir()
         source.chmod(0o755)
-        for file, content in configs.get(volume.get("configMap", {}).get("name"), {}).items():
+        files = configs.get(volume.get("configMap", {}).get("name"), {})
+        for file, content in (ACCOUNT if volume["name"] == "api-token" else files).items():
             (source / file).write_text(content)
             (source / file).chmod(0o644)
         if mount["mountPath"] not in ("/tmp", TOKEN):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.base import located
 from components.config import Settings
 from pipelines.cli.main import run
 from pipelines.runners.kfp_host import TOKEN_FILE
@@ -164,9 +165,11 @@ def test_drift_and_the_trigger_are_called_as_the_command_line_has_it(documents: 
         assert run([*arguments, "--hellp"]) == 2
     settings = config(documents, "moodline-settings")
     home = Path(settings["data"]["MOODLINE_HOME"])
-    assert drift["args"][drift["args"].index("--prom") + 1].startswith(
-        f"{Settings(home=home).metrics}/"
-    )
+    gauges = drift["args"][drift["args"].index("--prom") + 1]
+    place = gauges.replace("$(MOODLINE_METRICS)", settings["data"]["MOODLINE_METRICS"])
+    # The trigger shows what lies there.
+    shown = Settings(home=home, metrics=settings["data"]["MOODLINE_METRICS"]).metrics_location
+    assert located(place) == shown / "drift.prom"
     for container in (drift, trigger):
         assert {"configMapRef": {"name": settings["metadata"]["name"]}} in container["envFrom"]
         assert {"name": "state", "mountPath": str(home)} in container["volumeMounts"]

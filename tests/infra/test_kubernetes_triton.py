@@ -2,6 +2,8 @@
 
 import re
 
+import pytest
+
 from components.config import Engines
 from serving.settings import HostSettings
 from serving.triton.replicas import addresses
@@ -15,9 +17,12 @@ from tests.infra.manifests import (
 )
 
 
-def test_what_triton_serves_is_there_on_an_empty_volume(documents: Documents) -> None:
+@pytest.mark.parametrize("overlay", ["cpu", "gpu", "example"])
+def test_what_triton_serves_is_there_on_an_empty_volume(
+    overlays: dict[str, Documents], overlay: str
+) -> None:
     """Kubelet makes a subpath only where it may write; Triton itself may only read."""
-    spec = pod(named(documents, "StatefulSet", "triton"))["spec"]
+    spec = pod(named(overlays[overlay], "StatefulSet", "triton"))["spec"]
     (first,), (triton,) = spec["initContainers"], spec["containers"]
     (whole,) = (m for m in first["volumeMounts"] if m["name"] == "state")
     (part,) = (m for m in triton["volumeMounts"] if m["name"] == "state")

@@ -16,8 +16,9 @@ from components.traffic.tables import SCHEMA as TRAFFIC
 from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
 from serving.database import SCHEMA as SERVICE
+from serving.supervisor.leadership import SCHEMA as LEADERSHIP
 
-SCHEMAS = (TRAFFIC, SERVICE, TRIGGER)
+SCHEMAS = (TRAFFIC, SERVICE, TRIGGER, LEADERSHIP)
 assert job_store.JOBS.metadata is rate_limit.USES.metadata is SERVICE.tables
 
 FIRST = """

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from components.config import Settings
 from components.conversation import EMOTIONS, Turn, read_manifest
 from components.traffic import (
     Correction,
@@ -28,6 +29,8 @@ from components.traffic import (
     recording_key,
 )
 from pipelines.cli.main import run
+from pipelines.trigger.receiver import gauge_files
+from tests.components.base.objects import object_store
 
 ROOT = Path(__file__).resolve().parents[3]
 Log = Callable[[float], None]
@@ -135,12 +138,42 @@ def test_exit_statuses_and_papers(home: Path, log: Log, capfd: pytest.CaptureFix
     assert "drifted" in printed.out
 
 
+@pytest.mark.servers
+def test_the_trigger_shows_gauges_that_drift_left_in_an_object_store(
+    home: Path,
+    log: Log,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log(15.0)
+    with object_store() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("MOODLINE_METRICS", f"{store.url}/metrics")
+        places = ["--prom", f"{store.url}/metrics/drift.prom", "-o", f"{store.url}/metrics/d.html"]
+        assert run(["drift", "--version", str(home / "version"), *places]) == 1
+        assert store.names() == ["metrics/d.html", "metrics/drift.prom"]
+        ((name, text),) = gauge_files(Settings().metrics_location)
+        assert name == "drift.prom"
+        assert b'moodline_drift_detected{version="unknown"} 1.0' in text
+        store.door.refuse(503, "SlowDown")
+        assert gauge_files(Settings().metrics_location) == [], "its own metrics are shown"
+        assert "the gauges of drift cannot be shown now: s3://moodline/metrics" in caplog.text
+        capfd.readouterr()
+        assert run(["drift", "--version", str(home / "version"), *places]) == 2
+        assert "s3://moodline/metrics/d.html: the object store cannot" in capfd.readouterr().err
+    assert run(["drift", "--prom", "ftp://host/drift.prom"]) == 2
+    assert "ftp://…: is no location" in capfd.readouterr().err
+
+
 def test_the_cluster_s_job_takes_drift_for_an_answer(home: Path, log: Log) -> None:
-    """Its very command, but for the place of the state: 0 where it drifted, 2 where it is wrong."""
+    """Its very command, but for where gauges go: 0 where it drifted, 2 where it is wrong."""
     manifest = ROOT / "infra" / "kubernetes" / "base" / "drift.yaml"
     job = yaml.safe_load(manifest.read_text(encoding="utf-8"))["spec"]["jobTemplate"]["spec"]
     (container,) = job["template"]["spec"]["containers"]
-    arguments = [part.replace("/var/lib/moodline", str(home)) for part in container["args"]]
+    metrics = str(home / "metrics")
+    arguments = [part.replace("$(MOODLINE_METRICS)", metrics) for part in container["args"]]
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     def ends(*more: str) -> int:

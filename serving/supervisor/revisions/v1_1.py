@@ -1,0 +1,16 @@
+"""Leases of those who steer."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "1.1"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "moodline_leases",
+        sa.Column("name", sa.String(100), primary_key=True),
+        sa.Column("holder", sa.String(100), nullable=False),
+        sa.Column("until", sa.Float, nullable=False),
+    )
