@@ -14,7 +14,8 @@ from components.register import NotTrustedError
 from serving.errors import NotLeadingError, NotReadyError, RefusedError
 from serving.lineup import NO_VERSION, Lineup, Served
 from serving.settings import HostSettings, TrafficSettings
-from serving.supervisor.leadership import FileLease, Leadership, Lease
+from serving.supervisor.leadership import Leadership
+from serving.supervisor.leases import FileLease, Lease
 from serving.supervisor.registry_follower import (
     Follower,
     NoProductionError,

@@ -16,7 +16,7 @@ from typing import Any
 
 from components.base import InputError, Unavailable
 from components.conversation import Seconds
-from serving.supervisor import leadership
+from serving.supervisor import leases
 
 NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -54,7 +54,7 @@ class KubernetesLease:
                 spec.acquire_time = now
             spec.holder_identity, spec.renew_time = holder, now
             spec.acquire_time = _in_microseconds(spec.acquire_time or now)
-            spec.lease_duration_seconds = int(leadership.SECONDS)
+            spec.lease_duration_seconds = int(leases.SECONDS)
             lease.spec = spec
             return self._replace(lease)
 
@@ -82,7 +82,7 @@ class KubernetesLease:
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._seen_at = seen, now
-        return now - self._seen_at > (lease.spec.lease_duration_seconds or leadership.SECONDS)
+        return now - self._seen_at > (lease.spec.lease_duration_seconds or leases.SECONDS)
 
     def _read(self) -> Any:
         try:
@@ -100,7 +100,7 @@ class KubernetesLease:
             metadata=self._models.V1ObjectMeta(name=self.name),
             spec=self._models.V1LeaseSpec(
                 holder_identity=holder,
-                lease_duration_seconds=int(leadership.SECONDS),
+                lease_duration_seconds=int(leases.SECONDS),
                 acquire_time=now,
                 renew_time=now,
                 lease_transitions=0,

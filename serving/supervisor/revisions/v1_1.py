@@ -1,4 +1,8 @@
-"""Leases of those who steer."""
+"""The leases of those who steer.
+
+A row is one lease: who holds it, and until when nobody else may take it, in seconds since 1970 by
+the server's clock. Its name is MOODLINE_SERVE_LEASE.
+"""
 
 import sqlalchemy as sa
 from alembic import op

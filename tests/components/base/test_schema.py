@@ -16,7 +16,7 @@ from components.traffic.tables import SCHEMA as TRAFFIC
 from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
 from serving.database import SCHEMA as SERVICE
-from serving.supervisor.leadership import SCHEMA as LEADERSHIP
+from serving.supervisor.leases import SCHEMA as LEADERSHIP
 
 SCHEMAS = (TRAFFIC, SERVICE, TRIGGER, LEADERSHIP)
 assert job_store.JOBS.metadata is rate_limit.USES.metadata is SERVICE.tables

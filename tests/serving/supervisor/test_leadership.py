@@ -12,15 +12,10 @@ import pytest
 
 from components.base import InputError
 from serving.settings import ServeSettings
-from serving.supervisor import leadership
+from serving.supervisor import leadership, leases
 from serving.supervisor.kubernetes_lease import KubernetesLease
-from serving.supervisor.leadership import (
-    DatabaseLease,
-    FileLease,
-    Leadership,
-    Lease,
-    lease_for,
-)
+from serving.supervisor.leadership import Leadership, lease_for
+from serving.supervisor.leases import DatabaseLease, FileLease, Lease
 from tests.serving.helpers import wait_until
 from tests.serving.supervisor.lease_api import LeaseApi, lease_api
 
@@ -31,10 +26,10 @@ QUICK = {"SECONDS": 2.0, "RENEW_SECONDS": 1.2, "PAUSE_SECONDS": 0.2}
 HOLD = """
 import sys, time
 from pathlib import Path
-from serving.supervisor import leadership
+from serving.supervisor import leadership, leases
 from serving.settings import ServeSettings
 for name, value in {quick}.items():
-    setattr(leadership, name, value)
+    setattr(leases if name == "SECONDS" else leadership, name, value)
 held = leadership.Leadership(leadership.lease_for(ServeSettings(), Path(sys.argv[1])))
 held.start()
 while True:
@@ -46,7 +41,7 @@ while True:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in QUICK.items():
-        monkeypatch.setattr(leadership, name, value)
+        monkeypatch.setattr(leases if name == "SECONDS" else leadership, name, value)
 
 
 @pytest.fixture
