@@ -3,11 +3,15 @@
 python -m components.base.step STEP MODULE ARGUMENTS …
 """
 
+import json
 import logging
 import runpy
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
+from components.base.errors import InputError
 from components.base.events import Event, Failure, report
 from components.base.logs import log_as_json, logs_are_json
 
@@ -20,8 +24,44 @@ def run_step(step: str, module: str, arguments: Sequence[str]) -> None:
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except Exception as error:
-        report(Event(step, "running", error=Failure.of(error)))
+        gone = missing_artifacts(arguments)
+        told = InputError(expired(gone)) if gone else error
+        report(Event(step, "running", error=Failure.of(told)))
+        if gone:
+            raise told from error
         raise
+
+
+def missing_artifacts(arguments: Sequence[str]) -> list[str]:
+    """The step's inputs that are not there, of what KFP's executor is told (`--executor_input`).
+
+    KFP's cache names artifacts whether or not the object store still has them.
+    """
+    given = dict(pairwise(arguments)).get("--executor_input", "{}")
+    inputs = json.loads(given).get("inputs", {}).get("artifacts", {})
+    return [
+        f"{name} ({artifact['uri']})"
+        for name, listed in inputs.items()
+        for artifact in listed["artifacts"]
+        if not _local(artifact["uri"]).exists()
+        # Where nothing is in production, `fetch` leaves nothing, and does not say of which version.
+        and (name != "champion" or artifact.get("metadata", {}).get("version"))
+    ]
+
+
+def expired(gone: Sequence[str]) -> str:
+    """What to do about artifacts that are gone."""
+    return (
+        f"{', '.join(gone)}: is not in the object store any more; it was deleted or has expired,"
+        " and Kubeflow's cache still names it; do its steps anew: moodline retrain --runner"
+        " kubeflow --anew"
+    )
+
+
+def _local(uri: str) -> Path:
+    """Where KFP's launcher puts an artifact."""
+    scheme, _, rest = uri.rpartition("://")
+    return Path("/", {"gs": "gcs"}.get(scheme, scheme), rest) if scheme else Path(uri)
 
 
 if __name__ == "__main__":

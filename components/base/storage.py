@@ -143,11 +143,29 @@ class Url:
         """The files in this folder and the folders in it, by name."""
         return sorted(Url(self.bucket, o["Key"]) for page in self._pages() for o in _objects(page))
 
+    def all_states(self) -> "list[tuple[Url, State]]":
+        """`all_files`, each as it is now."""
+        return sorted(
+            ((Url(self.bucket, o["Key"]), State(o["Size"], o["ETag"]))
+             for page in self._pages() for o in _objects(page)),
+            key=lambda pair: pair[0],
+        )  # fmt: skip
+
     def read_bytes(self) -> bytes:
         """What is in it."""
         with storage_faults(self):
             content = _client().get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
         return bytes(content)
+
+    def first_bytes(self, count: int) -> bytes:
+        """How it begins; nothing where it is empty."""
+        if not self.state().size:
+            return b""
+        with storage_faults(self):
+            answer = _client().get_object(
+                Bucket=self.bucket, Key=self.key, Range=f"bytes=0-{count - 1}"
+            )
+            return bytes(answer["Body"].read())
 
     def fetch(self, file: IO[bytes], state: State | None = None) -> None:
         """Write its content, if so as it was in this state, into an open file.

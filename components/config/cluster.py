@@ -203,6 +203,11 @@ class ClusterSettings(Frozen):
         """A step's MOODLINE_HOME."""
         return self.volume.mount if self.volume else TEMPORARY_HOME
 
+    @property
+    def variables(self) -> set[str]:
+        """The names of the variables that every step is handed, in plain text or from a secret."""
+        return {*self.env, *(name for secret in self.secrets for name in secret.env.values())}
+
     def pod(self, step: str) -> Pod:
         """What the pods of a step get: its own settings over those that it shares with others."""
         own: dict[str, dict[str, Any]] = {

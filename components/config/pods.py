@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from components.config.parts import Frozen
 
 StepName = Literal[
-    "corpus_digest", "corpus", "recordings_digest", "recordings", "model_digests",
+    "corpus_digest", "join_feedback", "corpus", "recordings_digest", "recordings", "model_digests",
     "transcribe", "diarize", "align", "label", "train", "train_nodes",
     "champion", "fetch", "evaluate", "predict", "register", "engines", "promote",
     "finish",

@@ -79,6 +79,9 @@ class Settings(Environment):
         log: the prediction log's folder: kept sound and the key; several replicas may share it.
             Where MOODLINE_LOG is `s3://bucket/path`, both lie there instead; see `log_location`.
         log_store: that store's URL.
+        pipeline_root: where a cluster's pipelines keep what their steps hand on
+            (`s3://bucket/path`, as in the profile's `cluster.pipeline_root`); what is erased, or
+            is too old, is left out there, too.
         feedback_url: SQLAlchemy URL of the database of prediction log and feedback; default SQLite
             under `home`.
         feedback_contradictions: the share of an API key's labels that may contradict the model;
@@ -127,6 +130,7 @@ class Settings(Environment):
     cache_store: str = ""
     log: Path = _in_home("log")
     log_store: str = ""
+    pipeline_root: str = ""
     feedback_url: str = _sqlite_in_home("feedback.db")
     feedback_contradictions: float = Field(default=0.8, gt=0, le=1)
     feedback_share: float = Field(default=0.5, gt=0, lt=1)
@@ -189,7 +193,7 @@ class Settings(Environment):
         others = {name: value for name, value in values.items() if name not in urls}
         return others | {f"{name}_store": values[name] for name in urls}
 
-    @field_validator(*(f"{name}_store" for name in _STORES))
+    @field_validator(*(f"{name}_store" for name in _STORES), "pipeline_root")
     @classmethod
     def _object_store(cls, url: str) -> str:
         if url and not isinstance(located(url), Url):

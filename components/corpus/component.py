@@ -1,4 +1,6 @@
-"""The Kubeflow Pipelines components `corpus` and `recordings`, and those of their digests."""
+"""The Kubeflow Pipelines components `corpus` and `recordings`, and those that look before them."""
+
+from typing import NamedTuple
 
 from kfp import dsl
 
@@ -22,15 +24,57 @@ def corpus_digest(folder: str) -> str:
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def join_feedback(
+    folder: str,
+    digest: str,
+    feedback: str,
+) -> NamedTuple("Joined", chosen=str, digest=str, state=str):  # type: ignore[valid-type]
+    """Choose what people corrected so far and joins the corpus, for training only.
+
+    Args:
+        folder: the corpus.
+        digest: its own.
+        feedback: `log`: from the prediction log's database; or an export's folder; "": none.
+
+    Returns:
+        The digest of what is chosen, by which `corpus` reads it; "" where there is nothing. The
+        digest of both together. And what names all that this run is trained on, so that the next
+        one knows whether any is new.
+    """
+    import logging
+    from typing import NamedTuple
+
+    from components.base import located
+    from components.config import Settings
+    from components.corpus import choose_feedback, joined_digest, training_state
+
+    class Joined(NamedTuple):
+        chosen: str
+        digest: str
+        state: str
+
+    chosen = choose_feedback(feedback, Settings())
+    if chosen.why_none:
+        logging.warning("no feedback joins the corpus: %s", chosen.why_none)
+    whole = joined_digest(digest, chosen.digest)
+    return Joined(chosen.digest, whole, training_state(located(folder), chosen.digest))
+
+
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
 def corpus(
     folder: str,
     digest: str,
     manifest: dsl.Output[dsl.Dataset],
     report: dsl.Output[dsl.Artifact],
+    feedback: str = "",
+    chosen: str = "",
+    cache_name: str = "",
 ) -> None:
     """A labelled corpus, read and checked, to a manifest, and a report of what is in it.
 
-    The digest is an input so that KFP's cache tells contents apart: the folder's name does not.
+    The digest is an input so that KFP's cache tells contents apart: the folder's name does not. So
+    is that of the feedback which `join_feedback` chose, whose sound stays where it is kept; and a
+    name of the cache: under another one all is done anew.
     Every step that takes the manifest gets its metadata in one argument, of which Linux takes
     128 KiB: so what grows with the corpus stands in the report.
     """
@@ -40,19 +84,40 @@ def corpus(
 
     from components.base import InputError, atomic_path
     from components.config import Settings
-    from components.conversation import write_manifest
-    from components.corpus import check_corpus, read_corpus
+    from components.conversation import SOURCES, write_manifest
+    from components.corpus import (
+        check_corpus,
+        choose_feedback,
+        joined,
+        joined_digest,
+        read_corpus,
+    )
 
-    checked = check_corpus(folder, cache=Settings().finished)
+    settings = Settings()
+    checked = check_corpus(folder, cache=settings.finished)
     if checked.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(
         recordings=checked.recordings, utterances=checked.utterances,
         speakers=len(checked.speakers), digest=digest, synthetic=checked.synthetic,
     )  # fmt: skip
+    recordings = read_corpus(folder, settings.finished)
+    sources = {}
+    if chosen:
+        came_back = choose_feedback(feedback, settings, chosen)
+        recordings = joined(recordings, came_back, settings)
+        added = recordings[checked.recordings :]
+        known = came_back.sources or {}
+        sources = {r.name: known[r.name] for r in added if r.name in known}
+        manifest.metadata.update(
+            digest=joined_digest(digest, chosen), feedback=sum(len(r.utterances) for r in added)
+        )
     with atomic_path(Path(report.path)) as temporary:
         temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")
-    write_manifest(Path(manifest.path), read_corpus(folder, Settings().finished), packed=True)
+    write_manifest(Path(manifest.path), recordings, packed=True)
+    if sources:  # what is erased later must be found
+        text = json.dumps(sources, ensure_ascii=False, indent=1)
+        Path(manifest.path, SOURCES).write_text(text, encoding="utf-8")
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

@@ -32,7 +32,7 @@ logger.setLevel(logging.INFO)
 
 
 def join_feedback(
-    corpus: Location, feedback: Path, cache: Cache, *, max_share: float = MAX_SHARE
+    corpus: Location, feedback: Location, cache: Cache, *, max_share: float = MAX_SHARE
 ) -> Path:
     """A corpus and the feedback as one corpus, its audio linked or copied; the result is cached.
 
@@ -54,19 +54,9 @@ def join_feedback(
         InputError: one of them has a fault, a recording is in both, or one of the feedback's is of
             another fold.
     """
-    labelled, corrected = read_corpus(corpus, cache), read_manifest(feedback)
-    other = next((r for r in corrected if r.fold != FEEDBACK), None)
-    if other is not None:
-        raise InputError(
-            f"{feedback}: {other.name} is of the fold {other.fold}, not {FEEDBACK}; take what"
-            " moodline feedback export wrote"
-        )
-    both = {r.name for r in labelled} & {r.name for r in corrected}
-    if both:
-        raise InputError(f"{feedback}: {min(both)} is in {corpus} too")
-    sources = read_json(feedback / SOURCES) if (feedback / SOURCES).is_file() else {}
-    own = sum(len(recording.utterances) for recording in labelled)
-    corrected = _capped(corrected, _origins(corrected, sources), own, max_share)
+    labelled = read_corpus(corpus, cache)
+    corrected, sources = read_feedback(feedback)
+    corrected = beside_corpus(labelled, corrected, sources, max_share=max_share)
     out = cache.path("corpora", corpus_digest(labelled, cache), corpus_digest(corrected))
     if not out.is_dir():
         with atomic_path(out) as temporary:
@@ -78,6 +68,38 @@ def join_feedback(
             if (corpus / SYNTHETIC).is_file():
                 (temporary / SYNTHETIC).write_text(read_text(corpus / SYNTHETIC), "utf-8")
     return out
+
+
+def read_feedback(folder: Location) -> tuple[list[Recording], dict[str, Any]]:
+    """What `moodline feedback export` wrote: its recordings, and who gave each label (`SOURCES`).
+
+    Raises:
+        InputError: it has a fault, or one of its recordings is of another fold than `FEEDBACK`.
+    """
+    corrected = read_manifest(folder)
+    other = next((r for r in corrected if r.fold != FEEDBACK), None)
+    if other is not None:
+        raise InputError(
+            f"{folder}: {other.name} is of the fold {other.fold}, not {FEEDBACK}; take what"
+            " moodline feedback export wrote"
+        )
+    return corrected, read_json(folder / SOURCES) if (folder / SOURCES).is_file() else {}
+
+
+def beside_corpus(
+    labelled: Sequence[Recording], corrected: Sequence[Recording], sources: Mapping[str, Any], *,
+    max_share: float = MAX_SHARE,
+) -> list[Recording]:  # fmt: skip
+    """The feedback's recordings that are trained on beside a corpus; see `join_feedback`.
+
+    Raises:
+        InputError: a recording is in both, or the corpus is too small for any feedback.
+    """
+    both = {r.name for r in labelled} & {r.name for r in corrected}
+    if both:
+        raise InputError(f"the feedback's recording {min(both)} is in the corpus, too")
+    own = sum(len(recording.utterances) for recording in labelled)
+    return _capped(corrected, _origins(corrected, sources), own, max_share)
 
 
 def _origins(recordings: Sequence[Recording], sources: Mapping[str, Any]) -> dict[str, str]:

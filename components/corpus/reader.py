@@ -31,12 +31,12 @@ def read_corpus(folder: Location | str, cache: Cache | None = None) -> list[Reco
     folder = located(folder)
     if is_manifest(folder):
         return [
-            _one_voice_each(_inside_its_sound(_labelled(r), cache)) for r in read_manifest(folder)
+            _one_voice_each(inside_its_sound(_labelled(r), cache)) for r in read_manifest(folder)
         ]
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if is_iemocap(folder):
-        return [_inside_its_sound(r, cache) for r in read_iemocap(folder)]
+        return [inside_its_sound(r, cache) for r in read_iemocap(folder)]
     raise InputError(
         f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
     )
@@ -65,7 +65,12 @@ def _one_voice_each(recording: Recording) -> Recording:
     return recording
 
 
-def _inside_its_sound(recording: Recording, cache: Cache | None) -> Recording:
+def inside_its_sound(recording: Recording, cache: Cache | None) -> Recording:
+    """A recording whose utterances end with its sound.
+
+    Raises:
+        InputError: an utterance lies outside it, or the sound cannot be read.
+    """
     try:
         length = audio_duration(recording.audio, cache)
     except InputError as error:

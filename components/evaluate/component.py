@@ -26,11 +26,14 @@ def evaluate(
     """
     from pathlib import Path
 
+    from components.base import InputError
     from components.config import load_profile
     from components.conversation import read_manifest, write_turns
     from components.evaluate import evaluate, headline, read_test_turns, write_json, write_text
 
     best = Path(champion.path)
+    if champion.metadata.get("version") and not best.is_dir():
+        raise InputError("the champion's files are not there, so nothing can be held against it")
     settings, recordings = load_profile(profile), read_manifest(Path(corpus.path))
     evaluation = evaluate(
         Path(model.path),

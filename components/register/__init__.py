@@ -7,7 +7,7 @@ MLflow is imported inside functions only.
 from components.register.evidence import Lineage
 from components.register.ledger import StageChange
 from components.register.moving import check_local_files, local_registry, move_local_files
-from components.register.outcomes import Outcomes, read_outcomes
+from components.register.outcomes import Outcomes, read_outcomes, run_on
 from components.register.promotion import history, promote, rollback
 from components.register.pruning import Fate, plan_prune, prune
 from components.register.registration import register

@@ -31,6 +31,7 @@ def fetch(
     profile: str = "",
     words: str = "",
     speakers: str = "",
+    cache_name: str = "",
 ) -> None:
     """The folder of the version that `champion` named; nothing at all if it named none.
 
@@ -69,6 +70,7 @@ def register(
     reason: str = "",
     cause: str = "",
     pipeline_run: str = "",
+    trained_on: str = "",
 ) -> int:
     """A model with its verdict to a version in the registry; the version's number.
 
@@ -87,6 +89,7 @@ def register(
         reason=reason,
         cause=cause,
         pipeline_run=pipeline_run,
+        trained_on=trained_on,
     )
     inputs = {"metrics": metrics, "report": report, "verdict": verdict}
     files = {name: Path(artifact.path) for name, artifact in inputs.items()}

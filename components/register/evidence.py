@@ -11,8 +11,9 @@ from components.config import Profile
 from components.register.words import clipped
 
 LINEAGE_TAGS = ("git_commit", "corpus_digest", "configuration", "profile",
-                "validation_fold", "test_fold", "reason", "cause", "pipeline_run")  # fmt: skip
-"""The tags of a version that say what it was made from, and why; of the last three where known."""
+                "validation_fold", "test_fold", "reason", "cause", "pipeline_run",
+                "trained_on")  # fmt: skip
+"""The tags of a version that say what it was made from, and why; of the last four where known."""
 
 LONGEST_TAG = 5000
 """Characters that MLflow takes."""
@@ -27,6 +28,8 @@ class Lineage:
         corpus_digest: of the corpus it learned from and was tested on.
         cause: what started the run, where nobody did: an alert's key and its address.
         pipeline_run: the run's id in Kubeflow Pipelines.
+        trained_on: names corpus and feedback as they were when the run looked at them (see
+            `components.corpus.training_state`).
     """
 
     git_commit: str
@@ -35,12 +38,14 @@ class Lineage:
     reason: str = ""
     cause: str = ""
     pipeline_run: str = ""
+    trained_on: str = ""
 
     def tags(self) -> dict[str, str]:
         """As MLflow's tags."""
         profile, protocol = self.profile, self.profile.protocol
         values = [self.git_commit, self.corpus_digest, profile.digest(), profile.name]
         values += [protocol.validation, protocol.test, self.reason, self.cause, self.pipeline_run]
+        values += [self.trained_on]
         tags = zip(LINEAGE_TAGS, values, strict=True)
         return {name: clipped(text, LONGEST_TAG) for name, text in tags if text}
 

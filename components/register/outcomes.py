@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.config import Settings
+from components.config import Profile, Settings
 from components.register.runs import ENDED
 from components.scoring import FAIL, INCONCLUSIVE, PASS, Check, read_verdict
 from components.tracking import experiment_id, mlflow_client
@@ -62,6 +62,23 @@ def read_outcomes(settings: Settings, known: Outcomes | None = None) -> Outcomes
         with tempfile.TemporaryDirectory(prefix="moodline-verdict-") as folder:
             path = client.download_artifacts(gate, "verdict.json", folder)
             return Outcomes(ended, read_verdict(Path(path)).checks, gate)
+
+
+def run_on(trained_on: str, profile: Profile, git_commit: str, settings: Settings) -> str:
+    """The last pipeline's run that came to its end on this very data, with this profile and code.
+
+    Returns:
+        Its id in Kubeflow Pipelines; "" if there was none.
+
+    Raises:
+        Unavailable: MLflow failed.
+    """
+    tags = {"trained_on": trained_on, "configuration": profile.digest(), "git_commit": git_commit}
+    query = " and ".join(f"tags.{name} = '{text}'" for name, text in tags.items())
+    with mlflow_client(settings) as client:
+        experiment = experiment_id(client, settings)
+        run = _last(client, experiment, f"{query} and tags.{ENDED} LIKE '%'", f"tags.{ENDED} DESC")
+        return str(run.data.tags["pipeline_run"]) if run else ""
 
 
 def _last(client: "MlflowClient", experiment: str, query: str, order: str) -> "Run | None":

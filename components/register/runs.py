@@ -64,9 +64,11 @@ def record_refusal(
 
 
 def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage) -> None:
-    """Of evidence that is there already: which pipeline's run came to it last."""
-    if lineage.pipeline_run:
-        with_retries(lambda: client.set_tag(run_id, "pipeline_run", lineage.pipeline_run))
+    """Of evidence that is there already: which pipeline's run came to it last, from what."""
+    tags = lineage.tags()
+    for name in ("trained_on", "pipeline_run"):
+        if text := tags.get(name):
+            with_retries(partial(client.set_tag, run_id, name, text))
 
 
 def record_end(

@@ -13,6 +13,7 @@ The log's folder holds what is no table:
 """
 
 from components.traffic.answers import AmbiguousRequestError, Asker, versions_that_answered
+from components.traffic.artifacts import Artifacts, artifacts_of
 from components.traffic.audio import audio_path, keep_audio, kept_audio
 from components.traffic.copies import Copies
 from components.traffic.entries import (
@@ -41,5 +42,6 @@ from components.traffic.rows import (
     recording_key,
     schema,
 )
+from components.traffic.selection import Selected, select_feedback, selected_before
 from components.traffic.turn_log import ErasedTurns, TurnLog
 from components.traffic.writer import LogWriter

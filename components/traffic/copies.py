@@ -4,13 +4,13 @@
     cache/corpora                 that corpus, joined with the labelled one
     runs/…                        what the run's steps made of it: words, speakers, turns, examples
     cache/…/of-<recording>        finished work on such a recording
+    a cluster's artifacts         see `components.traffic.artifacts`
 
 A retraining that reads such copies holds a lock. What it still writes of an erased recording is
 erased at its end.
 """
 
 import fcntl
-import json
 import os
 import shutil
 import time
@@ -19,9 +19,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.base import atomic_path, file_digest, owned_folder, read_json
+from components.base import file_digest, owned_folder, read_json
 from components.conversation import FEEDBACK, SOURCES, Seconds
 from components.conversation.manifest import NAME as MANIFEST
+from components.traffic.artifacts import Artifacts
+from components.traffic.rewriting import is_parquet, rewrite
 
 _LOCK = "feedback.lock"
 _ERASED = "feedback.erased"
@@ -39,10 +41,12 @@ class Copies:
     Attributes:
         runs: the folder of pipeline runs.
         cache: of finished work.
+        artifacts: of a cluster's pipelines, in an object store.
     """
 
     runs: Path
     cache: Path
+    artifacts: Artifacts | None = None
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -69,7 +73,8 @@ class Copies:
             for name, source in read_json(path).items()
             if source["recording"] in recordings
         }
-        return self._erase(names)
+        there = self.artifacts.erase(names, recordings) if self.artifacts else 0
+        return there + self._erase(names)
 
     def sweep(self, content_days: float) -> int:
         """Erase the copies of sound that is older than that; how many files were concerned."""
@@ -80,7 +85,8 @@ class Copies:
                 # The copy is a link to the sound that was kept, or has the age of the export.
                 if path.parent.name == "audio" and path.stat().st_mtime < oldest:
                     names.add(path.stem)
-        return self._erase(names)
+        there = self.artifacts.sweep(content_days) if self.artifacts else 0
+        return there + self._erase(names)
 
     def finish(self) -> None:
         """Erase what a retraining still wrote of recordings that were erased meanwhile."""
@@ -145,9 +151,9 @@ def _scrub(roots: Collection[Path], names: Collection[str]) -> int:
                             made.add(file_digest(path))
                         path.unlink()
                         changed += 1
-                elif path.name in (MANIFEST, SOURCES) or _is_parquet(path):
+                elif path.name in (MANIFEST, SOURCES) or is_parquet(path):
                     with suppress(FileNotFoundError):
-                        changed += _rewrite(path, names)
+                        changed += rewrite(path, names)
     return changed + sum(_delete_cached(root, made) for root in roots if made)
 
 
@@ -163,60 +169,3 @@ def _delete_cached(root: Path, digests: Collection[str]) -> int:
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)
-
-
-def _rewrite(path: Path, names: Collection[str]) -> bool:
-    """Leave recordings out of a file that lists several; whether one was in it."""
-    if path.name not in (MANIFEST, SOURCES):
-        return _rewrite_table(path, names)
-    text = path.read_text(encoding="utf-8")
-    if path.name == SOURCES:
-        sources = json.loads(text)
-        kept = {name: source for name, source in sources.items() if name not in names}
-        new = json.dumps(kept, ensure_ascii=False, indent=1) if kept != sources else text
-    else:
-        lines = [line for line in text.splitlines(keepends=True) if line.strip()]
-        new = "".join(line for line in lines if json.loads(line)["recording"] not in names)
-    if new == text:
-        return False
-    with atomic_path(path) as temporary:
-        temporary.write_text(new, encoding="utf-8")
-    return True
-
-
-def _is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet: what a step of a pipeline leaves has no suffix."""
-    if path.suffix not in ("", ".parquet"):
-        return False
-    with suppress(OSError), path.open("rb") as file:
-        return file.read(4) == b"PAR1"
-    return False
-
-
-def _rewrite_table(path: Path, names: Collection[str]) -> bool:
-    """Leave recordings out of a file of rows that each are of one; row group by row group."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    named = pa.array(sorted(names), pa.string())
-    with suppress(pa.ArrowException), pq.ParquetFile(path) as file:  # not one of ours
-        if "recording" not in file.schema_arrow.names:
-            return False
-        groups = range(file.num_row_groups)
-        if not any(
-            pc.any(pc.is_in(file.read_row_group(group, columns=["recording"])["recording"], named))
-            .as_py() for group in groups
-        ):  # fmt: skip
-            return False
-        with (
-            atomic_path(path) as temporary,
-            pq.ParquetWriter(temporary, file.schema_arrow, compression="zstd") as writer,
-        ):
-            for group in groups:
-                table = file.read_row_group(group)
-                kept = table.filter(pc.invert(pc.is_in(table["recording"], named)))
-                if kept.num_rows:
-                    writer.write_table(kept)
-        return True
-    return False

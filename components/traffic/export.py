@@ -3,19 +3,16 @@
 import json
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base import InputError, Location, atomic_path
-from components.conversation import FEEDBACK, SOURCES, Recording, Utterance, write_manifest
-from components.traffic.audio import kept_audio
-from components.traffic.copies import mixed_name
-from components.traffic.entries import Feedback, standing
-from components.traffic.review import without_held
+from components.conversation import SOURCES, write_manifest
+from components.traffic.entries import Feedback
 from components.traffic.rows import schema
+from components.traffic.selection import select_feedback
 from components.traffic.turn_log import TurnLog
 
 if TYPE_CHECKING:
@@ -55,84 +52,14 @@ def export_feedback(
     Raises:
         InputError: there is nothing that could be exported.
     """
-    entries = list(entries)
-    free = without_held(entries, limit)
-    recordings: list[Recording] = []
-    sources: dict[str, dict[str, object]] = {}
-    labelled = missing = 0
-    for turns, name in _by_answer(standing(free)):
-        sound = kept_audio(log, asdict(turns[0]))
-        labelled += len(turns)
-        if sound is None or name is None:
-            missing += len(turns)
-            continue
-        recordings.append(_recording(name, turns, sound))
-        labels = {_utterance_id(name, turn): turn.origin for turn in turns}
-        sources[name] = {"recording": turns[0].recording, "labels": labels}
-    waiting = len(entries) - len(free)
-    if not labelled:
-        _refuse_none(waiting)
-    if not recordings:
-        raise InputError(
-            f"of none of the {labelled} labelled turns the sound was kept; nothing was exported"
-            " (MOODLINE_LOG_AUDIO=true keeps it from now on)"
-        )
+    chosen = select_feedback(entries, log, limit=limit)
+    if not chosen.recordings:
+        raise InputError(f"{chosen.why_none()}; nothing was exported")
     with atomic_path(out) as temporary:
-        write_manifest(temporary, recordings, take_audio=True)
-        text = json.dumps(sources, ensure_ascii=False, indent=1)
+        write_manifest(temporary, chosen.recordings, take_audio=True)
+        text = json.dumps(chosen.sources, ensure_ascii=False, indent=1)
         (temporary / SOURCES).write_text(text, encoding="utf-8")
-    return Exported(len(recordings), labelled - missing, missing, waiting)
-
-
-def _refuse_none(waiting: int) -> None:
-    if waiting:
-        raise InputError(
-            f"all feedback is held for a person ({waiting} entries; see `moodline feedback"
-            " review`); nothing was exported"
-        )
-    raise InputError("there is no feedback yet; nothing was exported")
-
-
-def _by_answer(entries: Iterable[Feedback]) -> Iterator[tuple[list[Feedback], str | None]]:
-    """The entries on each answer, with the name of its recording in the export.
-
-    Version 0.1 knew a request by its sender's id. Of two answers to one id about one recording only
-    the later one's sound is there: the earlier one has no name.
-    """
-    answers = [list(g) for _, g in groupby(entries, key=lambda e: e.answered[:3])]
-    recordings: dict[str, set[str]] = {}
-    latest: dict[tuple[str, str], datetime] = {}
-    for turns in answers:
-        request_id, recording, time, _ = turns[0].answered
-        recordings.setdefault(request_id, set()).add(recording)
-        latest[request_id, recording] = time  # they are in order of time
-    for turns in answers:
-        request_id, recording, time, _ = turns[0].answered
-        name = f"{FEEDBACK}-{request_id}"
-        if len(recordings[request_id]) > 1:
-            name = mixed_name(request_id, recording)
-        yield turns, name if time == latest[request_id, recording] else None
-
-
-def _utterance_id(name: str, turn: Feedback) -> str:
-    return f"{name}_{turn.turn:04d}"
-
-
-def _recording(name: str, turns: list[Feedback], sound: Location) -> Recording:
-    utterances = tuple(
-        Utterance(
-            id=_utterance_id(name, turn),
-            recording=name,
-            start=turn.start,
-            end=turn.end,
-            speaker=f"{name}_{turn.speaker}",
-            sex=None,
-            text="",  # the words are not kept; training transcribes the sound anew
-            emotion=turn.emotion,
-        )
-        for turn in sorted(turns, key=lambda turn: turn.start)
-    )
-    return Recording(name=name, audio=sound, fold=FEEDBACK, scripted=None, utterances=utterances)
+    return Exported(len(chosen.recordings), chosen.turns, chosen.without_audio, chosen.held)
 
 
 def export_log(

@@ -47,6 +47,8 @@ def backup_command(
     with bar("backing up (MB)") as moved:
         manifest = back_up(home, archive, moved)
     _say(archive, manifest, as_json)
+    if settings.log_store:
+        note(f"Kept sound and the log's key lie in {settings.log_store}: see to their copy there.")
     if not with_signing_key and settings.signing_key is None:
         note("The private signing key is not in it (--with-signing-key).")
 

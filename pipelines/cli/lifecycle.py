@@ -1,6 +1,7 @@
 """Commands that run pipelines, and the service: retrain, batch, compile, serve."""
 
 import logging
+import uuid
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
@@ -44,7 +45,11 @@ def retrain_command(
         ),
     ] = None,
     feedback: Annotated[
-        Path | None, typer.Option(help="What moodline feedback export wrote; trained on only.")
+        Path | None,
+        typer.Option(
+            help="What moodline feedback export wrote; trained on only. On kubeflow, as its pods"
+            " see it, or log: what their prediction log's database holds."
+        ),
     ] = None,
     runner: Annotated[Runner, typer.Option(help="Where the steps run.")] = "local",
     cron: Annotated[
@@ -60,6 +65,9 @@ def retrain_command(
     experiment: Annotated[
         str | None, typer.Option(help="There; default: MOODLINE_KFP_EXPERIMENT.")
     ] = None,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="On kubeflow: take nothing from its cache.")
+    ] = False,
     promote: Annotated[
         bool, typer.Option("--promote", help="Put it into production if its gate passes.")
     ] = False,
@@ -75,16 +83,17 @@ def retrain_command(
     kubeflow the corpus is named as its pods see it, and the token is MOODLINE_KFP_TOKEN.
     """
     if runner == "kubeflow":
-        if feedback is not None:
-            raise InputError("--feedback: on kubeflow, put the joined corpus where the pods see it")
         if corpus is None:
             raise InputError(CORPUS_ON_KUBEFLOW)
-    elif cron or wait or host or namespace or experiment:
-        raise InputError("--cron, --wait, --host, --namespace, --experiment need --runner kubeflow")
+    elif cron or wait or anew or host or namespace or experiment:
+        only = "--cron, --wait, --anew, --host, --namespace, --experiment"
+        raise InputError(f"{only} need --runner kubeflow")
     elif feedback is not None and runner == "docker":
         raise InputError("--feedback: not in containers, which see one corpus' folder only")
     request = RetrainRequest(
-        corpus=DEMO_CORPUS if corpus is None else located(corpus), feedback=feedback,
+        corpus=DEMO_CORPUS if corpus is None else located(corpus),
+        feedback=None if feedback is None else located(feedback),
+        cache_name=uuid.uuid4().hex if anew else "",
         promote=promote, actor=user_name(), reason=reason, cause=cause,
     )  # fmt: skip
     if runner == "kubeflow":

@@ -15,6 +15,7 @@ from pipelines.runners.retrain import RetrainResult, retrain
 
 LABELS = {
     "corpus-digest": "look at the corpus",
+    "join-feedback": "join the feedback",
     "corpus": "read the corpus",
     "recordings-digest": "look at the recordings",
     "recordings": "read the recordings",

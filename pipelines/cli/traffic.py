@@ -62,7 +62,7 @@ def erase_command(
     `--owner` finds anything. What you exported is a copy: see to it yourself. Exit status 2:
     nothing is kept of such a recording.
     """
-    from components.traffic import Copies, TurnLog
+    from components.traffic import Copies, TurnLog, artifacts_of
     from serving.api.erasure import erase_recording
     from serving.api.job_store import JobStore
     from serving.api.uploads import UploadFolder
@@ -70,7 +70,7 @@ def erase_command(
     from serving.settings import ServeSettings
 
     settings, serve = Settings(), ServeSettings()
-    copies = Copies(settings.runs, settings.cache)
+    copies = Copies(settings.runs, settings.cache, artifacts_of(settings.pipeline_root))
     uploads = UploadFolder(serve.shared_folder(settings.home))
     with ExitStack() as stack:
         store = stack.enter_context(closing(ServiceDatabase(serve.store_url(settings.home))))
@@ -84,6 +84,8 @@ def erase_command(
         return print_json({"recording": next(iter(done.recordings), None), **counts})
     what = "{logged} turns and sound files, {feedback} entries of feedback, {jobs} jobs, {copies}"
     out.print(f"Erased: {what.format(**counts)} copies of retrainings.")
+    if not settings.pipeline_root and (settings.log_store or settings.kfp_host):
+        note("Not looked at: artifacts of a cluster's pipelines (set MOODLINE_PIPELINE_ROOT)")
     if counts["under_way"]:
         note(f"{counts['under_way']} analyses are under way; nothing of them will be kept")
     return None

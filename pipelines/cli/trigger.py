@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -149,6 +149,7 @@ def _make_trigger(
         Policy,
         Start,
         Trigger,
+        nothing_new,
         resume_here,
         start_here,
         start_on_kubeflow,
@@ -162,12 +163,19 @@ def _make_trigger(
     load = cluster_profile if on_cluster else load_profile
     chosen = load(profile, changes)
     named = chosen.model_dump_json() if changes else profile
-    start: Start
-    if on_cluster:
-        check_host_named(settings)
-        start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
-    else:
-        start = partial(start_here, usual=usual, profile=named, settings=settings)
+    if not on_cluster:
+        start: Start = partial(start_here, usual=usual, profile=named, settings=settings)
         for folder in () if dry_run else resume_here(settings):
             note(f"{folder.name} had been cut off; it goes on where it stopped: {folder}")
-    return Trigger(Ledger(settings.trigger_url), start, Policy(cooldown, daily, dry_run))
+        return Trigger(Ledger(settings.trigger_url), start, Policy(cooldown, daily, dry_run))
+    check_host_named(settings)
+    if "MOODLINE_FEEDBACK_URL" in chosen.cluster.variables:
+        usual = replace(usual, feedback=Path("log"))
+    else:
+        note(
+            "The steps have no MOODLINE_FEEDBACK_URL (cluster.secrets): what people corrected is"
+            " not trained on."
+        )
+    news = partial(nothing_new, usual=usual, profile=chosen, settings=settings)
+    start = partial(start_on_kubeflow, usual=usual, profile=chosen, settings=settings)
+    return Trigger(Ledger(settings.trigger_url), start, Policy(cooldown, daily, dry_run), news)

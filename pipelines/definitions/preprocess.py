@@ -1,12 +1,13 @@
 """The preprocessing pipeline: a labelled corpus to examples; a part of `retrain`, too.
 
 1. corpus_digest  what is in the corpus' folder today
-2. corpus         read and check it; write its manifest
-3. model_digests  which weights the profile's names stand for today
-4. transcribe     each shard's audio to words (WhisperX); shards side by side
-5. diarize        each shard's audio to speaker segments (pyannote.audio)
-6. align          words and speaker segments of all shards to turns
-7. label          turns and reference utterances to labelled examples
+2. join_feedback  which of people's corrections join it today, for training only
+3. corpus         read and check both; write their manifest
+4. model_digests  which weights the profile's names stand for today
+5. transcribe     each shard's audio to words (WhisperX); shards side by side
+6. diarize        each shard's audio to speaker segments (pyannote.audio)
+7. align          words and speaker segments of all shards to turns
+8. label          turns and reference utterances to labelled examples
 """
 
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ from components.align.component import align
 from components.config import DiarizeStep, Profile, TrainStep, TranscribeStep
 from components.config.component import model_digests
 from components.corpus.component import corpus as read_corpus
-from components.corpus.component import corpus_digest
+from components.corpus.component import corpus_digest, join_feedback
 from components.diarize.component import diarize
 from components.label.component import label
 from components.transcribe.component import transcribe
@@ -30,6 +31,7 @@ class Preprocessed(NamedTuple):
     turns: dsl.Dataset
     examples: dsl.Dataset
     encoders: str
+    state: str
 
 
 def look_at_models(profile: Profile) -> Any:
@@ -76,16 +78,22 @@ def preprocess_pipeline(profile: Profile) -> Any:
         display_name="Moodline: preprocess",
         description="A labelled corpus to turns and labelled examples.",
     )
-    def preprocess(corpus: str) -> Preprocessed:
+    def preprocess(corpus: str, feedback: str = "", cache_name: str = "") -> Preprocessed:
         # The name of the folder does not change with what is in it.
         digest = configure_lookup(corpus_digest(folder=corpus), "Look at the corpus", cluster)
-        read = read_corpus(folder=corpus, digest=digest.output)
+        came_back = join_feedback(folder=corpus, digest=digest.output, feedback=feedback)
+        configure_lookup(came_back, "Join the feedback", cluster)
+        read = read_corpus(
+            folder=corpus, digest=digest.output,
+            feedback=feedback, chosen=came_back.outputs["chosen"], cache_name=cache_name,
+        )  # fmt: skip
         configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
         models = look_at_models(profile)
         turns = listen(manifest, profile, models.outputs).outputs["turns"]
         labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
         examples, encoders = labelled.outputs["examples"], models.outputs["train"]
-        return Preprocessed(digest.output, manifest, turns, examples, encoders)
+        whole, state = came_back.outputs["digest"], came_back.outputs["state"]
+        return Preprocessed(whole, manifest, turns, examples, encoders, state)
 
     return preprocess

@@ -15,7 +15,7 @@ that person. A step that fails fails the run; then `finish`, which always runs l
 of it in MLflow.
 
 **Never twice.** A pipeline is built for a profile, and each step is given the parts of the profile
-that it needs, digests of what lies outside (`corpus_digest`, `model_digests`, `champion`), and an
+that it needs, digests of what lies outside (`corpus_digest`, `join_feedback`, …), and an
 image whose tag is
 the code's digest. KFP's caches, on a cluster and in the local runner, know a step by these and by
 the artifacts of the steps before. A finished step is not done again, and a killed run continues in
@@ -56,6 +56,8 @@ def retrain_pipeline(profile: Profile) -> Any:
     )
     def retrain(
         corpus: str,
+        feedback: str = "",
+        cache_name: str = "",
         git_commit: str = "unknown",
         promote_if_passed: bool = False,
         actor: str = "pipeline",
@@ -66,6 +68,8 @@ def retrain_pipeline(profile: Profile) -> Any:
 
         Args:
             corpus: the corpus' folder, as the steps see it.
+            feedback: what joins it, for training only: `log`, an export's folder, or nothing.
+            cache_name: under another name every step is done anew.
             git_commit: of the code, for the version's lineage.
             promote_if_passed: put the new version into production if its verdict is "pass".
             actor: who is named for a promotion.
@@ -83,7 +87,8 @@ def retrain_pipeline(profile: Profile) -> Any:
         )
         configure_lookup(last, "Finish", cluster)
         with dsl.ExitHandler(last, name="retrain"):
-            prepared = preprocess(corpus=corpus).set_display_name("Preprocess")
+            prepared = preprocess(corpus=corpus, feedback=feedback, cache_name=cache_name)
+            prepared.set_display_name("Preprocess")
             manifest, turns = prepared.outputs["corpus"], prepared.outputs["turns"]
             trained = training(
                 corpus=manifest,
@@ -97,7 +102,9 @@ def retrain_pipeline(profile: Profile) -> Any:
 
             best = champion(besides=trained.outputs["Output"])
             configure_lookup(best, "Look up the champion", cluster)
-            fetched = configure_task(fetch(name=best.output), "Fetch the champion", cluster)
+            fetched = configure_task(
+                fetch(name=best.output, cache_name=cache_name), "Fetch the champion", cluster
+            )
             evaluated = evaluate(
                 model=trained.outputs["model"],
                 corpus=manifest,
@@ -112,6 +119,7 @@ def retrain_pipeline(profile: Profile) -> Any:
                 report=evaluated.outputs["report"],
                 verdict=evaluated.outputs["verdict"],
                 corpus_digest=prepared.outputs["digest"],
+                trained_on=prepared.outputs["state"],
                 profile=whole,
                 git_commit=git_commit,
                 reason=reason,

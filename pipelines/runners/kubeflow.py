@@ -61,6 +61,7 @@ def submit(
     """
     schedule = None if cron is None else _six_fields(cron)
     _check_signing(profile)
+    _check_feedback(profile, request)
     with kfp_client(settings) as (client, kfp):
         pipeline, version, name = _upload(client, profile)
         namespace = settings.kfp_namespace or profile.cluster.namespace or None
@@ -86,11 +87,22 @@ def submit(
 def _check_signing(profile: Profile) -> None:
     """Refuse a run whose last step would have no key, before hours of the others."""
     cluster, variable = profile.cluster, "MOODLINE_SIGNING_KEY"
-    handed = {name for secret in cluster.secrets for name in secret.env.values()}
-    if cluster.volume is None and variable not in {*handed, *cluster.env}:
+    if cluster.volume is None and variable not in cluster.variables:
         raise InputError(
             f"profile {profile.name}: nothing signs what is registered: without a volume a key that"
             f" a step makes is lost with its pod; hand {variable} to the steps (cluster.secrets)"
+        )
+
+
+def _check_feedback(profile: Profile, request: RetrainRequest) -> None:
+    """Refuse a run whose steps would look for feedback in an empty database of their own."""
+    if request.feedback != Path("log"):
+        return
+    if "MOODLINE_FEEDBACK_URL" not in profile.cluster.variables:
+        raise InputError(
+            f"profile {profile.name}: the steps do not know the database of the feedback; hand"
+            " MOODLINE_FEEDBACK_URL to them (cluster.secrets), and MOODLINE_LOG (cluster.env), the"
+            " place of the kept sound"
         )
 
 

@@ -1,7 +1,6 @@
 """The request for a retraining, wherever it runs."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from components.base import Location
@@ -15,7 +14,9 @@ class RetrainRequest:
 
     Attributes:
         corpus: the corpus' folder, as the steps see it, or its URL.
-        feedback: what `moodline feedback export` wrote, to train on beside it; on this machine.
+        feedback: what `moodline feedback export` wrote, to train on beside it. On a cluster as its
+            steps see it, or `Path("log")`: what their prediction log's database holds.
+        cache_name: of KFP's cache; under another name every step is done anew.
         promote: put the version into production if its verdict is "pass".
         actor: who is named for that.
         reason: why; kept with the version, too.
@@ -26,7 +27,8 @@ class RetrainRequest:
     """
 
     corpus: Location
-    feedback: Path | None = None
+    feedback: Location | None = None
+    cache_name: str = ""
     promote: bool = False
     actor: str = "pipeline"
     reason: str = ""
@@ -37,9 +39,11 @@ class RetrainRequest:
         check_reason(self.reason)
 
     def arguments(self) -> dict[str, Any]:
-        """The parameters of the pipeline, which sees one corpus: `feedback` is joined before."""
+        """The parameters of the pipeline."""
         return {
             "corpus": str(self.corpus),
+            "feedback": str(self.feedback or ""),
+            "cache_name": self.cache_name,
             "git_commit": git_commit(),
             "promote_if_passed": self.promote,
             "actor": self.actor,

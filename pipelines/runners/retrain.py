@@ -83,7 +83,8 @@ def _retrain(
 ) -> RetrainResult:  # fmt: skip
     """Retrain on the corpus that the steps see."""
     outcomes = settings.metrics / FILE
-    arguments = replace(request, corpus=corpus).arguments()
+    # What comes back is joined before: its sound and labels stay as they were exported.
+    arguments = replace(request, corpus=corpus, feedback=None).arguments()
     mounts = [path for path in (corpus,) if isinstance(path, Path)] if in_containers else None
     try:
         run = run_pipeline("retrain", profile, arguments, settings, mounts=mounts, on_step=on_step)

@@ -13,6 +13,7 @@ from pipelines.trigger.receiver import build_app, listening_socket, serve
 from pipelines.trigger.start import (
     PID,
     Start,
+    nothing_new,
     request_for,
     resume_here,
     start_here,

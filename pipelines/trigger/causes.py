@@ -62,7 +62,9 @@ class NewData(BaseModel):
         " kubeflow, as the pods see it, or s3://bucket/path.",
     )
     feedback: Path | None = Field(
-        None, description="What `moodline feedback export` wrote; trained on only."
+        None,
+        description="What `moodline feedback export` wrote; trained on only. On kubeflow, as the"
+        " pods see it, s3://bucket/path, or log: what the prediction log's database holds.",
     )
     id: str = Field(
         "",
@@ -84,7 +86,8 @@ class Cause:
         url: where the alert can be looked at; "" for data.
         since: when the alert began to fire; None for data, which comes once.
         corpus: to train on; None: the usual one.
-        feedback: to train on beside it; None: what has come back so far.
+        feedback: to train on beside it; None: what has come back so far. On kubeflow it may be
+            `Path("log")`, which is just that.
     """
 
     key: str
@@ -94,7 +97,7 @@ class Cause:
     url: str = ""
     since: datetime | None = None
     corpus: Location | None = None
-    feedback: Path | None = None
+    feedback: Location | None = None
 
     @property
     def link(self) -> str:
@@ -130,19 +133,19 @@ def data_cause(data: NewData, root: Path | None) -> Cause:
     if root is None:
         if not data.id:
             raise InputError("the data lies on a cluster: give an id that names this state of it")
-        if data.feedback is not None:
-            raise InputError("feedback: on kubeflow, put the joined corpus where the pods see it")
         # A path has lost one of an URL's slashes.
-        place = None if data.corpus is None else located(data.corpus)
-        digests, name = [data.id], str(place)
+        places = {name: located(path) for name, path in folders.items()}
+        place, feedback = places.get("corpus"), places.get("feedback")
+        digests, name = [data.id], " and ".join(map(str, places.values()))
     else:
         folders = {name: _within(root, path) for name, path in folders.items()}
         digests = [data.id or _digest(name, path) for name, path in folders.items()]
-        place, name = folders.get("corpus"), " and ".join(map(str, folders.values()))
+        place, feedback = folders.get("corpus"), folders.get("feedback")
+        name = " and ".join(map(str, folders.values()))
     key = ":".join(["data", *dict.fromkeys(digests)])
     return Cause(
         key=key, kind="data", name=name[:200], reason=data.reason,
-        corpus=place, feedback=folders.get("feedback"),
+        corpus=place, feedback=feedback,
     )  # fmt: skip
 
 

@@ -37,8 +37,8 @@ class Decision:
     """What becomes of a cause.
 
     Attributes:
-        outcome: starting, then started or failed; known, cooldown, budget, rehearsed, resolved,
-            unmarked.
+        outcome: starting, then started or failed; known, cooldown, budget, unchanged, rehearsed,
+            resolved, unmarked.
         why: one line, where there is something to say.
         run: what was started for it, now or before.
     """

@@ -25,8 +25,8 @@ class Entry:
         number: from 1, in order.
         time: when.
         cause: its key; `kind`, `name` and `url` are the cause's, too.
-        outcome: starting, then started or failed; rehearsed; cooldown, budget; resolved,
-            then known if it soon fires again.
+        outcome: starting, then started or failed; rehearsed; cooldown, budget; unchanged: nothing
+            is new; resolved, then known if it soon fires again.
         why: one line: the alert's summary, why it was refused, or how it failed.
         run: what it started: a run's folder, or Kubeflow's id and address.
     """

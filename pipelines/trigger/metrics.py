@@ -7,8 +7,8 @@ from prometheus_client import Counter, Gauge
 
 CAUSES = Counter(
     "moodline_trigger_causes",
-    "Causes by what became of them: started, known, cooldown, budget, failed, rehearsed, resolved,"
-    " unmarked (an alert without retrain=true).",
+    "Causes by what became of them: started, known, cooldown, budget, unchanged (nothing is new),"
+    " failed, rehearsed, resolved, unmarked (an alert without retrain=true).",
     ["kind", "outcome"],
 )
 REFUSED = Counter(

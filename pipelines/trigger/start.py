@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from components.base import InputError
+from components.base import InputError, Url
 from components.config import Profile, Settings
-from pipelines.definitions.code_version import MOODLINE, child_environment
+from pipelines.definitions.code_version import MOODLINE, child_environment, git_commit
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger.causes import Cause
 
@@ -30,7 +30,7 @@ def request_for(cause: Cause, number: int, usual: RetrainRequest) -> RetrainRequ
     return replace(
         usual,
         corpus=cause.corpus or usual.corpus,
-        feedback=cause.feedback,
+        feedback=cause.feedback or usual.feedback,
         reason=f"trigger {number}, {cause.kind} {cause.name}: {cause.reason}",
         cause=cause.link,
     )
@@ -124,6 +124,32 @@ def start_on_kubeflow(
 
     submitted = submit(profile, request_for(cause, number, usual), settings)
     return f"{submitted.id} {submitted.url}"
+
+
+def nothing_new(
+    cause: Cause, *, usual: RetrainRequest, profile: Profile, settings: Settings
+) -> str:
+    """Why a run on a cluster would find nothing new; "" if it would, or if nobody can tell.
+
+    The corpus must lie where this process sees it, too: in an object store. What it and the
+    feedback are now is held against what the last run was trained on, with this profile and code.
+
+    Raises:
+        MoodlineError: the object store, the feedback's database or MLflow does not answer.
+    """
+    from components.corpus import choose_feedback, training_state
+    from components.register import run_on
+
+    request = request_for(cause, 0, usual)
+    if not isinstance(request.corpus, Url):
+        return ""
+    chosen = choose_feedback(str(request.feedback or ""), settings)
+    state = training_state(request.corpus, chosen.digest)
+    run = run_on(state, profile, git_commit(), settings)
+    if not run:
+        return ""
+    none = f" ({chosen.why_none})" if chosen.why_none else ""
+    return f"neither the corpus nor the feedback has changed since the run {run}{none}"
 
 
 def _export_feedback(settings: Settings, folder: Path) -> tuple[Path | None, str]:

@@ -1,7 +1,7 @@
 """From a cause to a run: decided, written down, started, written down again."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -21,9 +21,20 @@ class Trigger:
     ledger: Ledger
     start: Start
     policy: Policy
+    nothing_new: Callable[[Cause], str] = lambda cause: ""
+    """Why a run would find nothing that the last one had not; "": it would, or nobody can tell."""
 
     def fire(self, cause: Cause) -> Decision:
-        """Start a run for a cause, unless one was, or none may be now."""
+        """Start a run for a cause, unless one was, none may be now, or nothing is new."""
+        now = datetime.now(UTC)
+        may = decide(cause.key, self.ledger.entries(), self.policy, now, cause.since)
+        if may.outcome == "starting":
+            try:
+                why = self.nothing_new(cause)
+            except Exception as error:
+                return self._failed(cause, error)
+            if why:
+                return self._end(cause, Decision("unchanged", why), once=True)
         decision = Decision("")
 
         def make(entries: Sequence[Entry]) -> Entry | None:
@@ -44,16 +55,25 @@ class Trigger:
             run = self.start(cause, entry.number)
         # Whatever it is, it must not leave the cause taken; whoever sent it gets the reason.
         except Exception as error:
-            logger.exception("no run could be started for %s", cause.name)
-            why = " ".join(str(error).split()) or type(error).__name__
-            return self._end(cause, Decision("failed", why))
+            return self._failed(cause, error)
         metrics.STARTED.labels(cause.kind).set_to_current_time()
         return self._end(cause, Decision("started", cause.reason, run))
 
-    def _end(self, cause: Cause, decision: Decision) -> Decision:
-        """Write down how a start ended."""
-        entry = _entry(cause, decision.outcome, decision.why, decision.run)
-        self.ledger.append(lambda _: entry)
+    def _failed(self, cause: Cause, error: Exception) -> Decision:
+        logger.error("no run could be started for %s", cause.name, exc_info=error)
+        why = " ".join(str(error).split()) or type(error).__name__
+        return self._end(cause, Decision("failed", why))
+
+    def _end(self, cause: Cause, decision: Decision, *, once: bool = False) -> Decision:
+        """Write down how it ended; once: not again while that is the last word on the cause."""
+
+        def make(entries: Sequence[Entry]) -> Entry | None:
+            before = next((e.outcome for e in reversed(entries) if e.cause == cause.key), "")
+            if once and before == decision.outcome:
+                return None
+            return _entry(cause, decision.outcome, decision.why, decision.run)
+
+        self.ledger.append(make)
         return _counted(cause.kind, decision)
 
     def resolve(self, cause: Cause) -> Decision:

@@ -18,7 +18,7 @@ from components.base import InputError, Stopped
 from components.config import Settings, version_speech
 from components.conversation import SAMPLE_RATE, Seconds, Turn
 from components.fusion import Clip, turn_clip, turn_measures
-from components.traffic import Copies, TurnLog
+from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
@@ -63,7 +63,7 @@ class Runtime:
         allowed = LogSettings()
         # Where nothing is logged any more, older entries must still be erased.
         is_logging = allowed.on or bool(settings.log_store) or settings.log.is_dir()
-        self.copies = Copies(settings.runs, settings.cache)
+        self.copies = Copies(settings.runs, settings.cache, artifacts_of(settings.pipeline_root))
         about_log = (settings.log_location, settings.feedback_url, allowed, self.copies)
         self.log = PredictionLog(*about_log) if is_logging else None
         self.turns = self.log.turns if self.log else TurnLog(*about_log[:2])

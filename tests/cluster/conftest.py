@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from tests.cluster.pods import USER, Namespaces
 from tests.components.register.stores import BUCKET, MlflowServer, simulated_s3
 
 MLFLOW = "mlflow.moodline"
+POSTGRES = "postgres"
 TRITON = "triton-engines.moodline"
 """Nobody listens there until a test does."""
 
@@ -44,6 +45,7 @@ class Cluster:
         mlflow: its server, whose artifacts lie in the same store.
         services: what the pods reach.
         volume: an empty one, of the claim `moodline`, owned by the pods' user.
+        database: makes an empty database in a PostgreSQL, and gives its address from outside.
     """
 
     folder: Path
@@ -52,6 +54,7 @@ class Cluster:
     mlflow: MlflowServer
     services: dict[str, Service]
     volume: Path
+    database: Callable[[str], str]
 
     def profile(self, **cluster: Any) -> Profile:
         """The demo's profile for this cluster: where its servers are, and no volume."""
@@ -90,7 +93,9 @@ class Cluster:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iterator[Cluster]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, models_home: Path, database: Callable[[str], str]
+) -> Iterator[Cluster]:
     """An empty cluster; the prepared speech models are in its images."""
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # of the simulator, a line a request
     # pytest's folders are closed to other users.
@@ -103,19 +108,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iter
         give(volume)
         # The names of both servers, as the pods have them, besides those that MLflow allows itself.
         names = {"MLFLOW_SERVER_ALLOWED_HOSTS": f"{MLFLOW}:5000,127.0.0.1:*"}
-        database = f"sqlite:///{folder / 'mlflow.db'}"
-        mlflow = MlflowServer(
-            folder, database, f"s3://{BUCKET}/mlflow", {**s3.environment, **names}
-        )
+        runs = f"sqlite:///{folder / 'mlflow.db'}"
+        mlflow = MlflowServer(folder, runs, f"s3://{BUCKET}/mlflow", {**s3.environment, **names})
         mlflow.start()
         address = urlsplit(s3.environment["MLFLOW_S3_ENDPOINT_URL"])
-        servers = {
-            "mlflow": (MLFLOW, 5000, mlflow.port),
-            "store": (STORE, 9000, address.port or 0),
-            "triton": (TRITON, 8001, free_ports(1)[0]),
+        postgres = Path(database("bench").partition("host=")[2], ".s.PGSQL.5432")
+        servers: dict[str, tuple[str, int, tuple[str, int] | Path]] = {
+            "mlflow": (MLFLOW, 5000, ("127.0.0.1", mlflow.port)),
+            "store": (STORE, 9000, ("127.0.0.1", address.port or 0)),
+            "postgres": (POSTGRES, 5432, postgres),
+            "triton": (TRITON, 8001, ("127.0.0.1", free_ports(1)[0])),
         }
         services = {
-            name: Service(host, port, ("127.0.0.1", real), folder / "services")
+            name: Service(host, port, real, folder / "services")
             for name, (host, port, real) in servers.items()
         }
         store = ObjectStore(s3.environment, BUCKET)
@@ -128,7 +133,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, models_home: Path) -> Iter
         keys = {n: v for n, v in s3.environment.items() if n.startswith("AWS_")}
         backend = Backend(launcher, {CLAIM: volume}, {"store": keys, "signing": signing})
         try:
-            yield Cluster(folder, backend, store, mlflow, services, volume)
+            yield Cluster(folder, backend, store, mlflow, services, volume, database)
         finally:
             mlflow.kill()
             for service in services.values():

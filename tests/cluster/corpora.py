@@ -6,12 +6,12 @@ from kfp import dsl
 
 from components.config import Profile
 from components.corpus.component import corpus as read_corpus
-from components.corpus.component import corpus_digest
+from components.corpus.component import corpus_digest, join_feedback
 from pipelines.definitions.placement import configure_lookup, configure_task
 
 
 def reading(profile: Profile) -> Any:
-    """The first two steps of `preprocess`."""
+    """The first steps of `preprocess`."""
 
     @dsl.pipeline(name="reading")
     def reading(corpus: str) -> None:
@@ -20,3 +20,18 @@ def reading(profile: Profile) -> Any:
         configure_task(read_corpus(folder=corpus, digest=digest.output), "Read", cluster)
 
     return reading
+
+
+def joining(profile: Profile) -> Any:
+    """The first steps of `preprocess`, with what came back from traffic."""
+
+    @dsl.pipeline(name="joining")
+    def joining(corpus: str, digest: str) -> None:
+        cluster = profile.cluster
+        came_back = join_feedback(folder=corpus, digest=digest, feedback="log")
+        configure_lookup(came_back, "Join", cluster)
+        chosen = came_back.outputs["chosen"]
+        read = read_corpus(folder=corpus, digest=digest, feedback="log", chosen=chosen)
+        configure_task(read, "Read", cluster)
+
+    return joining

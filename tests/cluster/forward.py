@@ -58,12 +58,12 @@ class Service:
     Attributes:
         name: of the host, as the pods' settings have it: "mlflow.moodline".
         port: likewise.
-        server: where it really listens.
+        server: where it really listens: a port of a host, or a Unix socket.
         up: False: nobody reaches it.
         socket: where the name's traffic arrives outside the pods.
     """
 
-    def __init__(self, name: str, port: int, server: tuple[str, int], folder: Path) -> None:
+    def __init__(self, name: str, port: int, server: tuple[str, int] | Path, folder: Path) -> None:
         self.name, self.port, self.server = name, port, server
         self.socket = folder / f"{name}-{port}"
         self._listener = socket.socket(socket.AF_UNIX)
@@ -76,6 +76,10 @@ class Service:
     def _connect(self) -> socket.socket:
         if not self.up:
             raise ConnectionRefusedError
+        if isinstance(self.server, Path):
+            other = socket.socket(socket.AF_UNIX)
+            other.connect(str(self.server))
+            return other
         return socket.create_connection(self.server)
 
     def close(self) -> None:

@@ -26,10 +26,19 @@ pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(900)]
 
 CORPUS = f"s3://{BUCKET}/corpora/calls"
 STEPS = (
-    "corpus-digest", "model-digests", "corpus", "transcribe", "diarize", "align", "label", "train",
+    "corpus-digest", "join-feedback", "model-digests", "corpus", "transcribe", "diarize", "align",
+    "label", "train",
     "champion", "fetch", "evaluate", "register", "promote", "finish",
 )  # fmt: skip
-UNCACHED = {"corpus-digest", "model-digests", "champion", "register", "promote", "finish"}
+UNCACHED = {
+    "corpus-digest",
+    "join-feedback",
+    "model-digests",
+    "champion",
+    "register",
+    "promote",
+    "finish",
+}
 
 
 @pytest.fixture(scope="module")

@@ -118,11 +118,11 @@ def test_a_store_that_is_away_fails_no_answer(
     log = PredictionLog(PLACE, f"sqlite:///{tmp_path}/feedback.db", allowed)
     try:
         request = answer(1, audio=True)
-        store.refuse(503, "SlowDown")
-        asked = len(store.asked)
+        store.door.refuse(503, "SlowDown")
+        asked = len(store.door.asked)
         failures = [log._write(request, np.zeros(1600, "f4")) for _ in range(2)]
         assert all(isinstance(failure, Unavailable) for failure in failures)
-        assert len(store.asked) - asked == 3  # the second answer did not wait for it again
+        assert len(store.door.asked) - asked == 3  # the second answer did not wait for it again
         (row, *_) = log.turns.window().to_pylist()
         assert not row["audio"]
     finally:

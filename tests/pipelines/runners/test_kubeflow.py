@@ -293,3 +293,9 @@ def test_a_run_that_could_sign_nothing_is_refused(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, kfp_host="http://127.0.0.1:9")
     with pytest.raises(InputError, match="nothing signs what is registered: without a volume"):
         submit(UNSIGNED, RetrainRequest(corpus=Path("/calls")), settings)
+
+
+def test_feedback_without_its_database_is_refused_at_once() -> None:
+    request = RetrainRequest(corpus=Path("/calls"), feedback=Path("log"))
+    with pytest.raises(InputError, match="hand MOODLINE_FEEDBACK_URL to them"):
+        submit(DEMO, request, Settings.model_validate({"kfp_host": "http://127.0.0.1:9"}))

@@ -28,6 +28,8 @@ def test_its_arguments_are_the_parameters_of_the_pipeline() -> None:
     assert len(commit) == 40
     assert arguments == {
         "corpus": "calls",
+        "feedback": "came-back",
+        "cache_name": "",
         "promote_if_passed": True,
         "actor": "ann",
         "reason": "more calls",

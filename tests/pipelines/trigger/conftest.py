@@ -65,11 +65,14 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
     ends: list[Callable[[], Any]] = []
 
     def begin(
-        token: str | None = TOKEN, outcomes: Callable[[], bytes] | None = None, **policy: Any
+        token: str | None = TOKEN,
+        outcomes: Callable[[], bytes] | None = None,
+        nothing_new: Callable[[Cause], str] = lambda cause: "",
+        **policy: Any,
     ) -> httpx.Client:
         policy = {"cooldown": timedelta(0), "daily": 100} | policy
         ledger = Ledger(ledger_url)
-        trigger = Trigger(ledger, starts, Policy(**policy))
+        trigger = Trigger(ledger, starts, Policy(**policy), nothing_new)
         gauges = tmp_path / "metrics"
         read = partial(data_cause, root=tmp_path)
         app = build_app(lambda: trigger, token, read, gauges, outcomes)

@@ -1,0 +1,83 @@
+"""A cause for which a run would find nothing new: no run starts, and the trigger says so."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from components.base import Unavailable, Url
+from components.config import Settings, load_profile
+from components.corpus import training_state
+from components.register.runs import ENDED
+from components.tracking import experiment_id, mlflow_client
+from pipelines.definitions.code_version import git_commit
+from pipelines.runners.request import RetrainRequest
+from pipelines.trigger import Cause, nothing_new
+from tests.components.base.objects import Store, object_store
+from tests.components.register.stores import BUCKET
+from tests.pipelines.trigger.conftest import Listen, Starts
+from tests.pipelines.trigger.test_receiver import outcomes, webhook
+
+CORPUS = Url(BUCKET, "corpora/calls")
+ALERT = Cause("alert:1", "alert", "MoodlineDrift", "It drifted")
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    with object_store() as made:
+        for name, value in made.environment.items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+def test_a_run_is_known_by_what_it_was_trained_on(store: Store, tmp_path: Path) -> None:
+    settings, profile = Settings(home=tmp_path), load_profile("demo")
+
+    def why(corpus: Url | Path = CORPUS, seed: int = profile.seed) -> str:
+        return nothing_new(
+            ALERT, usual=RetrainRequest(corpus=corpus, feedback=Path("log")),
+            profile=profile.model_copy(update={"seed": seed}), settings=settings,
+        )  # fmt: skip
+
+    store.client.put_object(Bucket=BUCKET, Key=f"{CORPUS.key}/manifest.jsonl", Body=b"{}")
+    assert why() == ""
+    with mlflow_client(settings) as client:
+        tags = {"trained_on": training_state(CORPUS, ""), "git_commit": git_commit()}
+        tags |= {"configuration": profile.digest(), "pipeline_run": "run-7"}
+        run = client.create_run(experiment_id(client, settings), tags=tags).info.run_id
+        assert why() == ""  # it has not come to its end
+        client.set_tag(run, ENDED, "1764460800.000")
+    assert why() == (
+        "neither the corpus nor the feedback has changed since the run run-7"
+        " (there is no feedback yet)"
+    )
+    assert why(seed=2) == ""
+    assert why(tmp_path) == ""  # a folder that only the pods see
+    store.client.put_object(Bucket=BUCKET, Key=f"{CORPUS.key}/manifest.jsonl", Body=b"{ }")
+    assert why() == ""
+
+
+def test_nothing_is_started_and_it_is_said_once(
+    listening: Listen, starts: Starts, entries: Callable[[], list[tuple[str, str]]]
+) -> None:
+    new = ["nothing"]
+
+    def look(cause: Cause) -> str:
+        if new == ["away"]:
+            raise Unavailable("MLflow does not answer")
+        return "it is as it was" if new == ["nothing"] else ""
+
+    client = listening(nothing_new=look, cooldown=timedelta(hours=6), daily=1)
+    for _ in range(2):
+        answer = client.post("/v1/alerts", json=webhook("1"))
+        assert (answer.status_code, outcomes(answer)) == (200, ["unchanged"])
+    data = client.post("/v1/data", json={"corpus": ".", "id": "v1"})
+    assert (data.status_code, data.json()["why"]) == (200, "it is as it was")
+    assert [outcome for _, outcome in entries()] == ["unchanged", "unchanged"]
+    new[:] = ["away"]
+    assert client.post("/v1/alerts", json=webhook("1")).status_code == 503
+    assert starts.causes == []
+    new[:] = ["something"]  # neither the cool-down nor the day's budget was touched
+    answer = client.post("/v1/alerts", json=webhook("1"))
+    assert (answer.status_code, outcomes(answer)) == (200, ["started"])
