@@ -3,7 +3,7 @@
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from components.config.parts import Frozen
 
@@ -28,7 +28,14 @@ Memory = Annotated[str, Field(pattern=r"^[1-9]\d*(Ki|M|Mi|G|Gi|T|Ti)?$")]
 ObjectName = Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")]
 """As Kubernetes names its objects."""
 
-Address = Annotated[str, Field(max_length=300, pattern=r"^([A-Za-z0-9._-]+|unix:/\S+):\d{1,5}$")]
+
+def _address(text: str) -> str:
+    if not re.fullmatch(r"([A-Za-z0-9._-]{1,253}|unix:/\S{1,100}):\d{1,5}", text):
+        raise ValueError(f"{text[:60]!r} is no address; write host:port, triton.moodline:8001")
+    return text
+
+
+Address = Annotated[str, AfterValidator(_address)]
 """host:port, or that of a socket as `moodline serve` names it."""
 
 LabelValue = Annotated[

@@ -78,6 +78,11 @@ def test_engines_are_made_before_the_promotion_and_not_of_what_was_refused() -> 
     assert Engines.model_validate_json(settings) == makers
 
 
+def test_who_makes_engines_is_named_by_host_and_port() -> None:
+    with pytest.raises(ValueError, match="'triton-engines' is no address; write host:port"):
+        Engines(tritons=("triton-engines",))
+
+
 def _tasks_of(component: dict[str, Any]) -> dict[str, Any]:
     tasks: dict[str, Any] = component.get("dag", {}).get("tasks", {})
     return tasks
