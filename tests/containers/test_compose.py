@@ -146,6 +146,7 @@ def test_the_second_is_the_alerts(loop: Loop) -> None:
     assert "production" in versions[2]["aliases"]
     assert versions[2]["lineage"]["reason"].startswith("trigger 1, alert MoodlineDrift: ")
     assert versions[2]["lineage"]["cause"] == f"{entries[1]['cause']} {entries[1]['url']}"
+    assert entries[1]["url"].startswith(f"{loop.stack.urls['prometheus']}/graph?")
     assert versions[2]["signature"] == "valid"
     told = loop.stack("exec", "-T", "trigger", "cat", f"{entries[1]['run']}/cause.json")
     assert json.loads(told)["note"] == f"{loop.corrected} labelled turns of 6 recordings"
