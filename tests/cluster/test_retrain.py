@@ -4,22 +4,16 @@ The tests run in order: each goes on where the one before stopped.
 """
 
 import json
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from components.config import Engines, Profile, Settings
+from components.config import Profile, Settings
 from components.conversation import TURNS, read_documents
 from components.register import history, list_versions
-from serving.triton.environment import TritonEnvironment
-from serving.triton.server import TritonServer
 from tests.cluster.backend import Run
-from tests.cluster.conftest import TRITON, Cluster
-from tests.cluster.forward import forward
+from tests.cluster.conftest import Cluster
 from tests.components.register.stores import BUCKET
 
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(900)]
@@ -106,47 +100,6 @@ def test_another_is_measured_beside_the_champion(cluster: Cluster, profile: Prof
     (fetched,) = (e for e in run.executions if e.task == "fetch")
     assert fetched.artifacts["model"][0]["metadata"]["version"] == 1
     assert {r.info.status for r in mlflow_runs(cluster)} == {"FINISHED"}
-
-
-@contextmanager
-def triton_that_makes_engines(cluster: Cluster, folder: Path) -> Iterator[None]:
-    """A Triton without models and without a GPU, at the address that the profile names."""
-    environment = TritonEnvironment(Settings().triton_env.resolve())
-    with TritonServer(environment, folder / "empty", folder / "log") as server:
-        path = server.grpc_url.removeprefix("unix:")
-
-        def connect() -> socket.socket:
-            inside = socket.socket(socket.AF_UNIX)
-            inside.connect(path)
-            return inside
-
-        with socket.create_server(cluster.services["triton"].server) as listener:
-            forward(listener, connect)
-            yield
-
-
-@pytest.mark.cluster
-def test_a_version_is_proven_by_a_triton_before_it_is_promoted(
-    cluster: Cluster, profile: Profile, tmp_path: Path
-) -> None:
-    makers = Engines(tritons=(f"{TRITON}:8001",), tensorrt=False)
-    where = profile.cluster.model_copy(update={"engines": makers})
-    other = Profile.model_validate(profile.model_dump() | {"gate": {"min_accuracy": 0.12}})
-    other = other.model_copy(update={"cluster": where})
-    promotions = history(registry(cluster))
-    run = retrain(cluster, other)
-    assert run.failed == "engines"
-    assert f"the Triton at {TRITON}:8001, which makes engines, does not answer" in run.log(
-        "engines"
-    )
-    assert history(registry(cluster)) == promotions
-    with triton_that_makes_engines(cluster, tmp_path):
-        run = retrain(cluster, other)
-    assert not run.failed, run.log(run.failed)
-    (made,) = (e for e in run.executions if e.task == "engines")
-    (metrics,) = made.artifacts["metrics"]
-    assert metrics["metadata"]["golden_difference"] <= 1e-4
-    assert len(history(registry(cluster))) == len(promotions) + 1
 
 
 def test_a_folder_of_recordings(cluster: Cluster, profile: Profile) -> None:

@@ -5,6 +5,8 @@ from typing import Any
 from kfp import dsl, kubernetes
 
 from components.config import SLIM_IMAGE, Profile
+from pipelines.definitions.placement import configure_lookup
+from serving.triton.component import engines
 from tests.cluster.conftest import CLAIM, MOUNT
 
 
@@ -76,6 +78,30 @@ def hold(megabytes: int) -> int:
 def end(status: dsl.PipelineTaskFinalStatus) -> str:
     """What an exit handler is told."""
     return f"{status.state} {status.error_message or '-'}"
+
+
+@dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
+def take(place: str, model: dsl.Output[dsl.Model]) -> None:
+    """A model's folder from a volume."""
+    import shutil
+
+    shutil.copytree(place, model.path)
+
+
+def proof(profile: Profile) -> Any:
+    """A model, and the Tritons that make its engines."""
+
+    @dsl.pipeline(name="proof")
+    def proof() -> None:
+        taken = take(place=f"{MOUNT}/model")
+        kubernetes.mount_pvc(taken, CLAIM, MOUNT)
+        taken.set_caching_options(False)
+        assert profile.cluster.engines is not None
+        makers = profile.cluster.engines.model_dump_json()
+        made = engines(model=taken.outputs["model"], settings=makers)
+        configure_lookup(made, "Make engines", profile.cluster)
+
+    return proof
 
 
 def folders(profile: Profile) -> Any:
