@@ -56,7 +56,7 @@ test-loop: setup $(HOME_DIR)/prometheus/.ready ## drift, alert, retraining, prom
 .PHONY: test-cluster
 test-cluster: setup ## the pipelines as a cluster runs them: pods in namespaces, artifacts through an object store
 	$(BIN)/python -m pytest -m "cluster or not cluster" tests/cluster \
-		tests/components/register/test_server_backup.py -s
+		tests/components/register/test_server_backup.py tests/serving/supervisor/test_object_store.py -s
 
 .PHONY: test-containers
 test-containers: setup ## the pipeline, the service, the Bento and Compose in containers; starts a Docker engine if there is none
