@@ -78,7 +78,7 @@ def register(
         known = _find_version(client, tags, keys_here(client, settings))
         if known is not None:
             if known.run_id:
-                note_pipeline_run(client, known.run_id, lineage)
+                note_pipeline_run(client, known.run_id, lineage, digest)
             return int(known.version)
         key = signing_key(client, settings)
         tags[SIGNATURE_TAG] = sign(key, digest, file_digest(verdict), how="moodline registered it")

@@ -21,6 +21,12 @@ from components.register.evidence import (
     read_metrics,
 )
 from components.register.ledger import PRODUCTION, read_ledger
+from components.register.trainings import (
+    end_training,
+    name_training,
+    open_training,
+    open_trainings,
+)
 from components.register.words import clipped
 from components.scoring import PASS, read_verdict
 from components.tracking import MODEL, experiment_id, faults, mlflow_client, with_retries
@@ -57,14 +63,21 @@ def record_refusal(
     with evidence_folder(metrics, report, verdict) as evidence, mlflow_client(settings) as client:
         finished = _runs_of(client, settings, tags["evidence"], "FINISHED")
         if finished:
-            note_pipeline_run(client, finished[0], lineage)
+            model = str(read_metrics(metrics).get("model"))
+            note_pipeline_run(client, finished[0], lineage, model)
             return finished[0]
         with evidence_run(client, settings, evidence, lineage, tags) as run_id:
             return run_id
 
 
-def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage) -> None:
-    """Of evidence that is there already: which pipeline's run came to it last, from what."""
+def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage, model: str) -> None:
+    """Of evidence that is there already: which pipeline's run came to it last, from what.
+
+    Args:
+        model: its digest; a training of it that is open is ended.
+    """
+    experiment = client.get_run(run_id).info.experiment_id
+    end_training(client, experiment, lineage.pipeline_run, model, run_id)
     tags = lineage.tags()
     for name in ("trained_on", "pipeline_run"):
         if text := tags.get(name):
@@ -119,6 +132,8 @@ def _promotion_failure(client: "MlflowClient", run: "Run") -> str:
 def record_failure(message: str, tags: Mapping[str, str], settings: Settings) -> str:
     """Keep a trace of a pipeline's run that failed: an MLflow run with status FAILED.
 
+    It is the one that its training has opened, or a new one.
+
     Returns:
         MLflow's id of the run.
 
@@ -128,9 +143,15 @@ def record_failure(message: str, tags: Mapping[str, str], settings: Settings) ->
     with mlflow_client(settings) as client:
         tags = {**tags, "failure": clipped(message, LONGEST_TAG)}
         experiment = experiment_id(client, settings)
-        run_id = with_retries(lambda: client.create_run(experiment, tags=tags)).info.run_id
-        with_retries(lambda: client.set_terminated(run_id, "FAILED"))
-        return run_id
+        opened = open_trainings(client, experiment, tags.get("pipeline_run", ""))
+        if not opened:
+            new = partial(client.create_run, experiment, tags=tags)
+            opened = [with_retries(new).info.run_id]
+        for run_id in opened:
+            for key, value in tags.items():
+                with_retries(partial(client.set_tag, run_id, key, value))
+            with_retries(partial(client.set_terminated, run_id, "FAILED"))
+        return opened[0]
 
 
 @contextmanager
@@ -164,20 +185,28 @@ def evidence_run(
 ) -> Iterator[str]:
     """An MLflow run with the evidence, the parameters and the numbers in it.
 
-    Runs of the same evidence that a killed process left are marked as killed.
+    It is the run in which this pipeline's run has trained the model, or a new one. Runs of the same
+    evidence that a killed process left are marked as killed.
 
     Yields:
-        Its id. If the block fails, the run is marked as failed and deleted.
+        Its id. If the block fails, the run is marked as failed, and deleted if it has no curves.
     """
-    from mlflow.entities import Metric, Param
+    from mlflow.entities import Metric, Param, RunTag
     from mlflow.utils.time import get_current_time_millis
 
     scores = numbers(read_metrics(evidence / "metrics.json"))
     experiment = experiment_id(client, settings)
     for killed in _runs_of(client, settings, tags["evidence"], "RUNNING"):
         best_effort(partial(client.set_terminated, killed, "KILLED"), f"end run {killed}")
-    run_id = with_retries(lambda: client.create_run(experiment, tags=dict(tags))).info.run_id
+    model = str(read_metrics(evidence / "metrics.json").get("model"))
+    trained = open_training(client, experiment, lineage.pipeline_run, model)
+    new = partial(client.create_run, experiment, tags=dict(tags))
+    run_id = trained or with_retries(new).info.run_id
     try:
+        if trained:
+            client.log_batch(run_id, tags=[RunTag(key, str(v)) for key, v in tags.items()])
+        else:
+            name_training(client, experiment, run_id, model)
         now = get_current_time_millis()
         params = [Param(key, str(v)) for key, v in flat(lineage.profile.model_dump(mode="json"))]
         points = [Metric(key, value, now, 0) for key, value in scores.items()]
@@ -188,7 +217,8 @@ def evidence_run(
         yield run_id
     except BaseException:
         best_effort(lambda: client.set_terminated(run_id, "FAILED"), f"end run {run_id}")
-        best_effort(lambda: client.delete_run(run_id), f"delete run {run_id}")
+        if not trained:
+            best_effort(lambda: client.delete_run(run_id), f"delete run {run_id}")
         raise
     # A version that exists by now is not undone because its run still says "running".
     best_effort(lambda: client.set_terminated(run_id), f"end run {run_id}")

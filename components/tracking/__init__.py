@@ -14,6 +14,7 @@ from components.tracking.connection import (
     faults,
     ignored,
     mlflow_client,
+    set_mlflow_defaults,
     with_retries,
 )
 from components.tracking.experiment import experiment_id

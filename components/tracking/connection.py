@@ -69,8 +69,7 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
         Unavailable: MLflow, its database or its artifact store did not answer or failed; the
             block's own faults of other kinds pass through.
     """
-    for name, value in _MLFLOW_DEFAULTS.items():
-        os.environ.setdefault(name, value)
+    set_mlflow_defaults()
     check_mlflow(settings)
     from mlflow import MlflowClient
 
@@ -88,6 +87,12 @@ def mlflow_client(settings: Settings) -> Iterator["MlflowClient"]:
             ) from error
         why = _ACCOUNT.get(getattr(error, "error_code", ""), "") + _one_line(error)
         raise Unavailable(masked(f"MLflow at {uri}: {why}")) from error
+
+
+def set_mlflow_defaults() -> None:
+    """Set how MLflow's client behaves, where the environment does not say it."""
+    for name, value in _MLFLOW_DEFAULTS.items():
+        os.environ.setdefault(name, value)
 
 
 def faults() -> tuple[type[Exception], ...]:

@@ -1,6 +1,7 @@
 """Labelled examples: rows of the Parquet file, split by fold, with their sound."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -147,6 +148,11 @@ class Sound:
                 raise InputError(f"{row.recording}: has examples but is not in the corpus")
         self._digest = cache(partial(file_digest, cache=finished))
 
+    @property
+    def place(self) -> str:
+        """The folder that holds all recordings, where they have one in common."""
+        return common_place([str(path) for path in self._paths.values()])
+
     def clip(self, row: Row) -> Clip:
         """The row's waveform, float32 [samples] at 16 kHz, and its words."""
         return read_audio(self._paths[row.recording], row.start, row.end), row.text
@@ -154,3 +160,19 @@ class Sound:
     def digest(self, row: Row) -> str:
         """The digest of the row's whole recording."""
         return self._digest(self._paths[row.recording])
+
+
+def common_place(files: Sequence[str]) -> str:
+    """The folder that holds all files, as far as they are of one kind; of others that of the first.
+
+    >>> common_place(["s3://calls/a/1.wav", "s3://calls/b/2.wav"])
+    's3://calls'
+    """
+    parents = [file.rpartition("/")[0] for file in files]
+    try:
+        common = os.path.commonpath(parents)
+    except ValueError:  # absolute and not
+        return parents[0] if parents else ""
+    if common in ("", "s3:"):
+        return parents[0]
+    return common.replace("s3:/", "s3://", 1) if common.startswith("s3:/") else common

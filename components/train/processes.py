@@ -31,6 +31,17 @@ def rank() -> int:
     return int(os.environ["RANK"]) if under_torchrun() else 0
 
 
+def is_first_on_node() -> bool:
+    """Whether no process on this machine comes before this one."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
+
+
+def node_name() -> str:
+    """This machine's name among those that train together; empty: it is the only one."""
+    several = int(os.environ.get("GROUP_WORLD_SIZE", "1")) > 1
+    return f"node-{os.environ['GROUP_RANK']}" if under_torchrun() and several else ""
+
+
 def process_count(settings: TrainSettings) -> int:
     """How many processes train together: those of `torchrun`, or as many as the settings want."""
     if under_torchrun():

@@ -17,7 +17,13 @@ from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
 from components.train.data import Row, Sound, Split, count_emotions
 from components.train.loop import fit
-from components.train.processes import own_device, rank, world_size
+from components.train.processes import (
+    is_first_on_node,
+    node_name,
+    own_device,
+    rank,
+    world_size,
+)
 from components.train.states import (
     EncodedWindow,
     answer_rows,
@@ -26,7 +32,7 @@ from components.train.states import (
     one_thread,
     standardize,
 )
-from components.train.tracking import Curves
+from components.train.tracking import TrainingRun, system_metrics
 from components.train.trainer import Item
 from components.train.version import (
     History,
@@ -62,7 +68,7 @@ class _Training:
     settings: Settings
     work: Path
     report: Callable[[int], None]
-    curves: Curves
+    run: TrainingRun
 
     def encode(self, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
         """The windows of each row with their states."""
@@ -75,7 +81,7 @@ class _Training:
         """Fit a module to the first part's windows; the second part's choose the epoch."""
 
         def on_epoch(history: History) -> None:
-            self.curves.log(history)
+            self.run.log(history)
             self.report(len(self.split.rows) + len(history))
 
         return fit(
@@ -111,11 +117,14 @@ def train_in_process(
     decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
     key = (VERSION, file_digest(examples), encoder_digest(model), decides, world_size())
     work = Cache(settings.cache).path("training", *key)
-    tokenizer, curves = pretrained_tokenizer(text), Curves(rank() == 0)
+    run = TrainingRun(settings, work.name, file_digest(examples), sound.place, first=rank() == 0)
+    run.open()
     training = _Training(
-        model, tokenizer, split, sound, profile, settings, work=work, report=report, curves=curves
+        model, pretrained_tokenizer(text), split, sound, profile, settings, work, report, run
     )
-    history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
+    run_id, uri = broadcast_object_list([run.id, run.uri])
+    with system_metrics(run_id if is_first_on_node() else "", uri, node_name()):
+        history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
     digest = ""
     if rank() == 0:
         write_version(
@@ -141,7 +150,7 @@ def train_in_process(
         validation_examples=count_emotions(split.validation),
     )
     shutil.rmtree(work, ignore_errors=True)
-    curves.finish(result)
+    run.finish(result)
     report(len(split.rows) + profile.train.epochs)
     return result
 

@@ -30,6 +30,7 @@ from components.base import Event, Failure, report
 from components.base.events import State
 from components.config import Profile
 from pipelines.definitions.compiled import build_pipeline
+from pipelines.definitions.placement import PIPELINE_RUN
 from pipelines.runners.containers import container_arguments
 
 OUTPUTS = "outputs.json"
@@ -77,6 +78,8 @@ def watched(
 
     def execute(**task: Any) -> tuple[dict[str, Any], Status]:
         task["task_spec"].ClearField("retry_policy")
+        # In the environment of this process, not in the task's, which kfp's cache goes by.
+        os.environ[PIPELINE_RUN] = task["unique_pipeline_id"]
         name = task["task_spec"].component_ref.name.removeprefix("comp-")
         folder = root / task["pipeline_resource_name"] / name
         part = re.search(r"-iteration-(\d+)$", task["pipeline_resource_name"])

@@ -69,6 +69,7 @@ class Trainer:
         nodes: runs a job's nodes; a thread for each job.
         folder: for the pods' logs.
         trainer: the version that is installed; empty: none.
+        secrets: by name, their keys and values.
 
     Attributes:
         jobs: by name.
@@ -78,8 +79,12 @@ class Trainer:
         queue: jobs are suspended until it is set.
     """
 
-    def __init__(self, nodes: Nodes, folder: Path, trainer: str = "2.1") -> None:
+    def __init__(
+        self, nodes: Nodes, folder: Path, trainer: str = "2.1",
+        secrets: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:  # fmt: skip
         self.nodes, self.folder, self.trainer = nodes, folder, trainer
+        self.secrets = secrets or {}
         self.jobs: dict[str, Job] = {}
         self.made: list[dict[str, Any]] = []
         self.up = True
@@ -165,7 +170,13 @@ class Trainer:
         trainer = job.stored["spec"]["trainer"]
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        plain = {e["name"]: e.get("value", "") for e in trainer["env"] if "valueFrom" not in e}
+        plain = {}
+        for entry in trainer["env"]:
+            if "valueFrom" in entry:
+                reference = entry["valueFrom"]["secretKeyRef"]
+                plain[entry["name"]] = self.secrets[reference["name"]][reference["key"]]
+            else:
+                plain[entry["name"]] = entry["value"]
         environments = [
             {
                 **plain,

@@ -238,3 +238,23 @@ def test_wrong_examples_make_no_job(
             {"metadata": {"generateName": "m-"}}, settings, TrainJobs("team"),
         )  # fmt: skip
     assert not trainer.made
+
+
+def test_a_job_that_took_too_long_says_so(
+    trainer: Trainer, run: Callable[..., TrainResult]
+) -> None:
+    """Trainer then deletes the pods."""
+    trainer.trainer = "2.2"
+    trainer.nodes = lambda *_: [int(threading.Event().wait(60))] * 2
+
+    def exceed() -> None:
+        wait_for(lambda: bool(trainer.jobs))
+        (job,) = trainer.jobs.values()
+        job.logs = []
+        job.condition("Failed", "True", "DeadlineExceeded", "TrainJob exceeded its active deadline")
+
+    threading.Thread(target=exceed).start()
+    says = r"failed: DeadlineExceeded: TrainJob exceeded its active deadline; no pod"
+    with pytest.raises(TrainJobFailed, match=says):
+        run(trainer="2.2", steps={"train": {"timeout": "90s"}})
+    assert trainer.made[0]["spec"]["activeDeadlineSeconds"] == 90

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from components.base import InputError, file_digest
 from components.config import Profile, Settings
 from components.conversation import Recording
 from components.train import train
@@ -114,3 +115,68 @@ def test_a_run_that_is_not_there_does_not_stop_the_training(
         result = train(*corpus, tmp_path / "model", make_profile(epochs=1), settings)
     assert result.model.is_dir()
     assert "has no curves for now" in caplog.text
+
+
+def test_a_step_of_a_pipeline_opens_the_run_itself(
+    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Killed and started again by another run of the pipeline it goes on in the same one."""
+    from mlflow import MlflowClient
+
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.01")
+    first = settings.model_copy(update={"pipeline_run": "p1"})
+    second = settings.model_copy(update={"pipeline_run": "p2"})
+    profile = make_profile(epochs=3, patience=3)
+
+    def kill_at_the_end(done: int, total: int) -> None:
+        if done == total - 1:
+            raise Killed
+
+    with pytest.raises(Killed):
+        train(*corpus, tmp_path / "model", profile, first, kill_at_the_end)
+    result = train(*corpus, tmp_path / "model", profile, second)
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    experiment = client.get_experiment_by_name("moodline")
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id])
+    points = client.get_metric_history(run.info.run_id, "training_loss")
+    assert [p.step for p in points] == [1, 2, 3]
+    # Whoever registers the model goes on in it.
+    assert run.info.status == "RUNNING"
+    assert run.data.tags["pipeline_run"] == "p2"
+    assert run.data.tags["model_digest"] == result.digest
+    assert "system/cpu_utilization_percentage" in run.data.metrics
+    assert run.inputs is not None
+    (data,) = run.inputs.dataset_inputs
+    place = corpus[1][0].audio.parent
+    assert (data.dataset.name, data.dataset.source_type) == ("examples", "local")
+    assert data.dataset.digest == file_digest(corpus[0])[:36]
+    assert place.as_uri() in data.dataset.source
+
+
+def test_mlflow_away_does_not_stop_a_training(
+    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    away = settings.model_copy(update={"pipeline_run": "p", "mlflow_uri": "http://127.0.0.1:9"})
+    with caplog.at_level(logging.WARNING, "components.train"):
+        result = train(*corpus, tmp_path / "model", make_profile(epochs=1), away)
+    assert result.model.is_dir()
+    lines = [r.message for r in caplog.records if "has no curves for now" in r.message]
+    # Once at its begin, once at its end: not with every epoch.
+    assert len(lines) <= 3
+    assert all("\n" not in line and "127.0.0.1:9" in line for line in lines)
+
+
+def test_a_deleted_experiment_is_told_before_the_training(
+    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path
+) -> None:
+    from mlflow import MlflowClient
+
+    settings.home.mkdir()
+    client = MlflowClient(settings.mlflow_uri, settings.mlflow_uri)
+    client.delete_experiment(client.create_experiment("moodline"))
+    wanted = settings.model_copy(update={"pipeline_run": "p"})
+    with pytest.raises(InputError, match="has been deleted; restore it"):
+        train(*corpus, tmp_path / "model", make_profile(epochs=1), wanted)
