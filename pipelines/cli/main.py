@@ -27,6 +27,7 @@ from pipelines.cli import (
     keeping,
     lifecycle,
     model,
+    prepared,
     pruning,
     registry,
     scores,
@@ -107,6 +108,11 @@ GROUPS = {
     ),
     "log": _group(
         "The prediction log.", export=traffic.export_log_command, erase=traffic.erase_command
+    ),
+    "models": _group(
+        "Prepared models: what speech models and encoders are loaded from.",
+        fetch=prepared.fetch_command,
+        list=prepared.list_command,
     ),
     "trigger": _group(
         "Retraining that starts by itself, and what started it.",

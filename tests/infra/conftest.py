@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-OVERLAYS = ("cpu", "gpu", "example", "object-store")
+OWN_TRITON = ("cpu", "gpu", "example", "example-gateway", "object-store")
+OVERLAYS = (*OWN_TRITON, "kserve")
 
 Documents = list[dict[str, Any]]
 
@@ -33,4 +34,10 @@ def overlays(models_home: Path) -> dict[str, Documents]:
 @pytest.fixture(scope="session", params=OVERLAYS)
 def documents(request: pytest.FixtureRequest, overlays: dict[str, Documents]) -> Documents:
     """One overlay's objects."""
+    return overlays[request.param]
+
+
+@pytest.fixture(params=OWN_TRITON)
+def with_triton(request: pytest.FixtureRequest, overlays: dict[str, Documents]) -> Documents:
+    """The objects of one overlay with a Triton of its own."""
     return overlays[request.param]

@@ -7,7 +7,7 @@ Documents = list[dict[str, Any]]
 
 
 SERVERS = ("Deployment", "StatefulSet")
-WORKLOADS = {*SERVERS, "CronJob"}
+WORKLOADS = {*SERVERS, "CronJob", "InferenceService"}
 
 
 def of_kind(documents: Documents, *kinds: str) -> Documents:
@@ -31,8 +31,11 @@ def config(documents: Documents, name: str) -> dict[str, Any]:
 
 
 def pod(workload: dict[str, Any]) -> dict[str, Any]:
-    """The pod template of a workload."""
+    """The pod template of a workload; KServe makes one of a predictor."""
     spec = workload["spec"]
+    if workload["kind"] == "InferenceService":
+        predictor = spec["predictor"]
+        return {"metadata": {"labels": predictor["labels"]}, "spec": predictor}
     return (spec["jobTemplate"]["spec"] if workload["kind"] == "CronJob" else spec)["template"]
 
 

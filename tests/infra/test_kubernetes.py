@@ -27,7 +27,8 @@ from tests.infra.schemas import check
 
 def test_every_object_is_of_its_schema(documents: Documents) -> None:
     kinds = {document["kind"] for document in documents}
-    assert {"Deployment", "ScaledObject", "NetworkPolicy"} <= kinds
+    assert {"Deployment", "NetworkPolicy"} <= kinds
+    assert kinds & {"ScaledObject", "InferenceService"}
     assert {"CronJob", "ServiceMonitor", "PrometheusRule", "AlertmanagerConfig"} <= kinds
     for document in documents:
         check(document)
@@ -38,19 +39,19 @@ def test_every_object_is_of_its_schema(documents: Documents) -> None:
     ["Deployment", "CronJob", "ScaledObject", "NetworkPolicy", "ConfigMap", "ServiceMonitor",
      "PrometheusRule", "AlertmanagerConfig"],
 )  # fmt: skip
-def test_the_check_finds_a_field_too_many(documents: Documents, kind: str) -> None:
-    broken = copy.deepcopy(of_kind(documents, kind)[0])
+def test_the_check_finds_a_field_too_many(with_triton: Documents, kind: str) -> None:
+    broken = copy.deepcopy(of_kind(with_triton, kind)[0])
     broken.setdefault("spec", broken)["replicaz"] = 3
     with pytest.raises(Exception, match="replicaz"):
         check(broken)
 
 
-def test_the_check_finds_a_wrong_kind_of_value(documents: Documents) -> None:
+def test_the_check_finds_a_wrong_kind_of_value(with_triton: Documents) -> None:
     for kind, field in (
         ("Deployment", "revisionHistoryLimit"),
         ("ScaledObject", "pollingInterval"),
     ):
-        broken = copy.deepcopy(of_kind(documents, kind)[0])
+        broken = copy.deepcopy(of_kind(with_triton, kind)[0])
         broken["spec"][field] = "often"
         with pytest.raises(Exception, match=r"often|integer"):
             check(broken)
@@ -117,7 +118,8 @@ def test_a_file_of_api_keys_can_be_given(documents: Documents) -> None:
     assert keys == {"secretName": "moodline-keys", "optional": True}
 
 
-def test_every_server_has_a_budget_and_an_autoscaler_or_a_number(documents: Documents) -> None:
+def test_every_server_has_a_budget_and_an_autoscaler_or_a_number(with_triton: Documents) -> None:
+    documents = with_triton
     scaled = {
         d["spec"]["scaleTargetRef"]["name"]
         for d in of_kind(documents, "HorizontalPodAutoscaler", "ScaledObject")

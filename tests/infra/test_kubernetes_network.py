@@ -16,9 +16,11 @@ def test_selectors_select(documents: Documents) -> None:
     for deployment in of_kind(documents, *SERVERS):
         assert matches(deployment["spec"]["selector"], pod(deployment))
     for service in of_kind(documents, "Service"):
-        (template,) = (t for t in pods.values() if matches(service["spec"]["selector"], t))
-        open_ports = {p["name"] for c in template["spec"]["containers"] for p in c["ports"]}
-        assert {port["targetPort"] for port in service["spec"]["ports"]} <= open_ports
+        templates = [t for t in pods.values() if matches(service["spec"]["selector"], t)]
+        assert templates
+        for template in templates:
+            open_ports = {p["name"] for c in template["spec"]["containers"] for p in c["ports"]}
+            assert {port["targetPort"] for port in service["spec"]["ports"]} <= open_ports
     for budget in of_kind(documents, "PodDisruptionBudget"):
         assert any(matches(budget["spec"]["selector"], template) for template in pods.values())
 
@@ -30,7 +32,7 @@ def test_the_network_is_closed_but_for_open_doors(documents: Documents) -> None:
     for policy in of_kind(documents, "NetworkPolicy"):
         if not policy["spec"]["podSelector"]:
             continue
-        (template,) = (t for t in pods.values() if matches(policy["spec"]["podSelector"], t))
+        template = next(t for t in pods.values() if matches(policy["spec"]["podSelector"], t))
         listening = {
             p["containerPort"] for c in template["spec"]["containers"] for p in c.get("ports", [])
         }
@@ -100,7 +102,7 @@ def test_every_scrape_finds_its_port(documents: Documents) -> None:
         ports = {port["name"]: port["targetPort"] for port in services[name]["spec"]["ports"]}
         template = next(
             pod(d)
-            for d in of_kind(documents, *SERVERS)
+            for d in of_kind(documents, *WORKLOADS)
             if matches(services[name]["spec"]["selector"], pod(d))
         )
         open_ports = {

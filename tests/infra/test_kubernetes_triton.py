@@ -7,6 +7,7 @@ import pytest
 from components.config import Engines
 from serving.settings import HostSettings
 from serving.triton.replicas import addresses
+from tests.infra.conftest import OVERLAYS, OWN_TRITON
 from tests.infra.manifests import (
     SERVERS,
     Documents,
@@ -70,18 +71,20 @@ def test_every_triton_reads_the_engines_that_one_has_made(overlays: dict[str, Do
 def test_triton_has_no_http_and_is_no_older_than_its_mended_faults(
     overlays: dict[str, Documents],
 ) -> None:
-    for documents in overlays.values():
+    for name in OVERLAYS:
+        documents = overlays[name]
         ports = {p["name"] for p in named(documents, "Service", "triton")["spec"]["ports"]}
         assert ports == {"grpc", "metrics"}
-        (container,) = pod(named(documents, "StatefulSet", "triton"))["spec"]["containers"]
+    for name in OWN_TRITON:
+        (container,) = pod(named(overlays[name], "StatefulSet", "triton"))["spec"]["containers"]
         if container["image"].startswith("nvcr.io"):
             year, month = re.findall(r":(\d+)\.(\d+)-", container["image"])[0]
             assert (int(year), int(month)) >= (26, 6)
             assert {"--allow-http=false", "--strict-readiness=false"} <= {*container["args"]}
 
 
-def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
-    scaled = named(documents, "ScaledObject", "triton")
+def test_triton_grows_with_the_wait_in_its_queue(with_triton: Documents) -> None:
+    scaled = named(with_triton, "ScaledObject", "triton")
     (trigger,) = scaled["spec"]["triggers"]
     assert "nv_inference_queue_duration_us" in trigger["metadata"]["query"]
     least, most = scaled["spec"]["minReplicaCount"], scaled["spec"]["maxReplicaCount"]
@@ -91,16 +94,16 @@ def test_triton_grows_with_the_wait_in_its_queue(documents: Documents) -> None:
     assert scaled["spec"]["fallback"]["failureThreshold"] > 1
 
 
-def test_the_service_knows_every_triton_that_there_can_be(documents: Documents) -> None:
-    settings = config(documents, "moodline-settings")
+def test_the_service_knows_every_triton_that_there_can_be(with_triton: Documents) -> None:
+    settings = config(with_triton, "moodline-settings")
     triton, service = (
-        named(documents, "StatefulSet", "triton"),
-        named(documents, "Service", "triton"),
+        named(with_triton, "StatefulSet", "triton"),
+        named(with_triton, "Service", "triton"),
     )
     (grpc,) = (port["port"] for port in service["spec"]["ports"] if port["name"] == "grpc")
     assert triton["spec"]["serviceName"] == "triton"
     assert service["spec"]["publishNotReadyAddresses"] is True
-    scaled = named(documents, "ScaledObject", "triton")
+    scaled = named(with_triton, "ScaledObject", "triton")
     names = [f"triton-{i}.triton:{grpc}" for i in range(scaled["spec"]["maxReplicaCount"])]
     assert list(addresses(settings["data"]["MOODLINE_TRITON_URL"])) == names
 
