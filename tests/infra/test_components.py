@@ -2,18 +2,19 @@
 
 import copy
 import json
+from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 
-from components.config import Settings
+from components.config import Settings, load_profile
 from pipelines.cli.main import run
 from serving.settings import ServeSettings
 from serving.triton.replicas import addresses
-from tests.infra.conftest import ROOT, Documents
-from tests.infra.manifests import config, containers, named, of_kind, pod
+from tests.infra.conftest import ROOT, Documents, build
+from tests.infra.manifests import config, containers, matches, named, of_kind, pod
 from tests.infra.schemas import check
 
 KUBERNETES = ROOT / "infra" / "kubernetes"
@@ -155,3 +156,23 @@ def test_a_custom_resource_is_held_to_its_definition(
     part[last] = value
     with pytest.raises(jsonschema.ValidationError):
         check(broken)
+
+
+def test_the_pipelines_namespace_reaches_the_registry_and_may_be_started_in(
+    models_home: Path, overlays: dict[str, Documents]
+) -> None:
+    team = build(models_home, "team")
+    for document in [*team, yaml.safe_load((KUBERNETES / "team/profile.yaml").read_text())]:
+        check(document)
+    (namespace,) = of_kind(team, "Namespace")
+    doors = named(overlays["cpu"], "NetworkPolicy", "mlflow")["spec"]["ingress"]
+    guests = [g["namespaceSelector"] for d in doors for g in d["from"] if "namespaceSelector" in g]
+    assert any(matches(guest, namespace) for guest in guests)
+    (binding,) = of_kind(team, "RoleBinding")
+    (subject,) = binding["subjects"]
+    account = named(overlays["cpu"], "ServiceAccount", subject["name"])
+    assert account["metadata"]["namespace"] == subject["namespace"]
+    profile = load_profile(str(KUBERNETES / "overlays" / "example" / "retraining.yaml"))
+    assert profile.cluster.namespace == namespace["metadata"]["name"]
+    secrets = {d["spec"]["target"]["name"] for d in of_kind(team, "ExternalSecret")}
+    assert secrets == {secret.name for secret in profile.cluster.secrets}
