@@ -158,9 +158,7 @@ class Url:
         return bytes(content)
 
     def first_bytes(self, count: int) -> bytes:
-        """How it begins; nothing where it is empty."""
-        if not self.state().size:
-            return b""
+        """How it begins; it must not be empty."""
         with storage_faults(self):
             answer = _client().get_object(
                 Bucket=self.bucket, Key=self.key, Range=f"bytes=0-{count - 1}"

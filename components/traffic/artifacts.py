@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from components.base import MissingError, Url, located
+from components.base import MissingError, Url, json_digest, located
 from components.conversation import SOURCES, Seconds
 from components.conversation.manifest import NAME as MANIFEST
 from components.traffic.rewriting import PARQUET, rewrite
@@ -67,9 +67,10 @@ class Artifacts:
         """
         oldest, late = time.time() - content_days * _DAY, set()
         for mark in (self.root / ERASED).files():
-            with suppress(MissingError, ValueError):
-                if float(mark.read_bytes()) > time.time() - LATE:
-                    late.add(mark.name)
+            with suppress(MissingError):
+                erased = json.loads(mark.read_bytes())
+                if erased["time"] > time.time() - LATE:
+                    late.add(erased["name"])
                 else:
                     mark.delete()
         old = {
@@ -82,14 +83,17 @@ class Artifacts:
 
     def _erase(self, names: Collection[str]) -> int:
         for name in names:
-            (self.root / ERASED / name).put_bytes(str(time.time()).encode())
+            mark = json.dumps({"name": name, "time": time.time()})
+            (self.root / ERASED / json_digest(name)).put_bytes(mark.encode())
         return self._leave_out(names)
 
     def _leave_out(self, names: Collection[str]) -> int:
         changed = 0
-        for url in self.root.all_files() if names else ():
+        for url, state in self.root.all_states() if names else ():
             with suppress(MissingError):  # it has expired meanwhile
-                if url.name in (MANIFEST, SOURCES) or url.first_bytes(len(PARQUET)) == PARQUET:
+                if url.name in (MANIFEST, SOURCES) or (
+                    state.size > len(PARQUET) and url.first_bytes(len(PARQUET)) == PARQUET
+                ):
                     changed += _rewritten(url, names)
         return changed
 
