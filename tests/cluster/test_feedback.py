@@ -7,7 +7,9 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from components.traffic import (
     keep_audio,
 )
 from pipelines.runners.request import RetrainRequest
-from pipelines.trigger import Cause, nothing_new
+from pipelines.trigger import Cause, Ledger, Policy, Trigger, nothing_new, request_for
 from tests.cluster.backend import Run
 from tests.cluster.conftest import POSTGRES, Cluster
 from tests.components.register.stores import BUCKET
@@ -166,38 +168,45 @@ def test_corrections_become_a_version_and_nothing_new_starts_nothing(
     settings = Settings(
         home=tmp_path, mlflow_uri=cluster.mlflow.url, feedback_url=traffic.url, log_store=str(LOG)
     )
-    usual = RetrainRequest(corpus=Url(BUCKET, "corpora/few"), feedback=Path("log"))
-    alert = Cause("alert:1", "alert", "MoodlineDrift", "It drifted")
+    usual = RetrainRequest(corpus=Url(BUCKET, "corpora/few"), feedback=Path("log"), promote=True)
+    runs: list[Run] = []
 
-    def why() -> str:
-        return nothing_new(alert, usual=usual, profile=known, settings=settings)
+    def start(cause: Cause, number: int) -> str:
+        request = request_for(cause, number, usual)
+        runs.append(cluster.run("retrain", known, **request.arguments()))
+        assert not runs[-1].failed, runs[-1].log(runs[-1].failed)
+        return runs[-1].name
 
-    def retrain() -> Run:
-        arguments = usual.arguments() | {"promote_if_passed": True}
-        run = cluster.run("retrain", known, **arguments)
-        assert not run.failed, run.log(run.failed)
-        return run
+    look = partial(nothing_new, usual=usual, profile=known, settings=settings)
+    ledger = Ledger(f"sqlite:///{tmp_path}/trigger.db")
+    trigger = Trigger(ledger, start, Policy(timedelta(0), 100), look)
 
-    assert why() == ""
-    first = retrain()
-    versions = len(list_versions(settings))
-    assert why().startswith(
-        f"neither the corpus nor the feedback has changed since {first.name}"[:40]
-    )
-    wav = next(iter(sorted((demo_corpus / "Session2" / "dialog" / "wav").iterdir())))
+    def drifts(number: int) -> tuple[str, str]:
+        """What becomes of an alert, and why."""
+        cause = Cause(f"alert:{number}", "alert", "MoodlineDrift", "It drifted")
+        decision = trigger.fire(cause)
+        return decision.outcome, decision.why
+
+    assert drifts(1)[0] == "started"
+    first = max(list_versions(settings), key=lambda version: version.number)
+    assert "production" in first.aliases
+    assert first.lineage["cause"] == "alert:1"
+    outcome, why = drifts(2)
+    assert (outcome, runs[-1].name in why) == ("unchanged", True)
+    wav = min((demo_corpus / "Session2" / "dialog" / "wav").iterdir())
     traffic.correct(read_audio(wav)[: 16_000 * 8], seconds=8.0)
-    assert why() == ""
-    second = retrain()
-    assert manifest(cluster, second).keys() - manifest(cluster, first).keys() == {"feedback-r1"}
-    assert "train" in second.results
-    assert len(list_versions(settings)) == versions + 1
-    assert second.name in why()
+    assert drifts(2)[0] == "started"
+    before, after = (manifest(cluster, run).keys() for run in runs)
+    assert after - before == {"feedback-r1"}
+    assert "train" in runs[-1].results
+    assert len(list_versions(settings)) == first.number + 1
+    assert drifts(3)[0] == "unchanged"
     assert read_outcomes(settings).ended["pass"] > 0
+    ledger.close()
     # The artifacts expire; Kubeflow's cache does not know.
     cluster.store.delete("v2/artifacts/moodline-retrain/")
-    arguments = usual.arguments() | {"promote_if_passed": True}
-    gone = cluster.run("retrain", known, **arguments)
+    gone = cluster.run("retrain", known, **usual.arguments())
     assert "is not in the object store any more" in gone.log(gone.failed).splitlines()[-1]
-    anew = cluster.run("retrain", known, **arguments | {"cache_name": "new"})
+    anew = cluster.run("retrain", known, **replace(usual, cache_name="new").arguments())
     assert not anew.failed, anew.log(anew.failed)
-    assert len(list_versions(settings)) == versions + 1
+    assert len(list_versions(settings)) == first.number + 1
