@@ -7,6 +7,10 @@ class NotReadyError(Unavailable):
     """A part does not answer as it should now, but may soon."""
 
 
+class NotSteeredError(NotReadyError):
+    """A Triton lets nobody load a version, which is no fault of the version."""
+
+
 class RefusedError(NotReadyError):
     """A model version failed its check, and there is none to serve in its stead."""
 

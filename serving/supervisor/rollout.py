@@ -15,7 +15,7 @@ from pathlib import Path
 
 from components.base import InputError, Unavailable
 from components.config import Settings
-from serving.errors import NotReadyError, RefusedError
+from serving.errors import NotReadyError, NotSteeredError, RefusedError
 from serving.lineup import Lineup, Role, Served, halt_path, read_halt, read_pointer, write_pointer
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet, ServedFailedError
@@ -231,6 +231,8 @@ class Rollout:
             if disturbs and version.count_interruption():
                 reason = f"production failed {version.interruptions} times while it loaded"
                 raise RefusedError(reason) from error
+            raise
+        except NotSteeredError:
             raise
         except (NotReadyError, TritonDeadError) as error:
             # A Triton that was restarted meanwhile is there, but holds nothing.

@@ -13,7 +13,7 @@ import numpy as np
 from components.base import InputError
 from components.config import ServingSettings
 from components.conversation import Seconds
-from serving.errors import NotReadyError
+from serving.errors import NotReadyError, NotSteeredError
 from serving.settings import LOAD_SECONDS
 from serving.triton.errors import TritonError, triton_errors
 from serving.triton.gpu import graph_model
@@ -21,6 +21,9 @@ from serving.triton.protocol import CHANNEL, RECONNECT_SECONDS, Answer, to_answe
 from serving.triton.repository import MODEL
 
 logger = logging.getLogger(__name__)
+
+_NOT_EXPLICIT = "explicit model load / unload is not allowed"
+"""What Triton says in the control modes `none` (its default) and `poll`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,11 @@ class TritonControl:
         try:
             yield
         except InferenceServerException as error:
+            if _NOT_EXPLICIT in error.message():
+                raise NotSteeredError(
+                    f"{self.url}: this Triton loads nothing when it is asked to; start it with"
+                    " --model-control-mode=explicit"
+                ) from error
             late = error.status() == "StatusCode.DEADLINE_EXCEEDED"
             reason = f"it takes longer than {self.load_seconds:g} s" if late else error.message()
             raise NotReadyError(f"Triton cannot load the model: {reason}") from error
