@@ -4,12 +4,16 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import certifi
 import pytest
 
+from components.base import Url
 from tests.cluster.conftest import give
+from tests.cluster.forward import Service
 from tests.cluster.pods import ROOT, Ended, Namespaces, Pod
+from tests.components.register.stores import BUCKET, simulated_s3
 from tests.infra.manifests import Documents, named, of_kind, pod
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
@@ -75,17 +79,25 @@ def pods(models_home: Path) -> Iterator[Namespaces]:
         yield namespaces
 
 
-def run(pods: Namespaces, folder: Path, documents: Documents, kind: str, name: str) -> Ended:
+def run(
+    pods: Namespaces,
+    folder: Path,
+    documents: Documents,
+    kind: str,
+    name: str,
+    part: str = "containers",
+) -> Ended:
     """The one container of a workload with the settings and files that its manifest gives it, on an
     empty volume; servers are asked what the kubelet asks."""
     spec = pod(named(documents, kind, name))["spec"]
-    (container,) = spec["containers"]
+    (container,) = spec[part]
     configs = {c["metadata"]["name"]: c["data"] for c in of_kind(documents, "ConfigMap")}
     environment: dict[str, str] = {}
     for source in container["envFrom"]:
         (reference,) = source.values()
         environment |= (configs | SECRETS)[reference["name"]]
-    environment |= PLACES | API_SERVER
+    own = {e["name"]: e["value"] for e in container.get("env", []) if "value" in e}
+    environment |= own | PLACES | API_SERVER
     command = container.get("command") or entrypoint()
     command = [*command, *container["args"]]
     for variable, value in environment.items():
@@ -102,7 +114,10 @@ def run(pods: Namespaces, folder: Path, documents: Documents, kind: str, name: s
             (source / file).chmod(0o644)
         if mount["mountPath"] not in ("/tmp", TOKEN):
             volumes[mount["mountPath"]] = source
-    give(folder / "state")
+        if "emptyDir" in volume:
+            source.chmod(0o777)
+    if (folder / "state").is_dir():
+        give(folder / "state")
     if "startupProbe" in container:
         ports = {port["name"]: port["containerPort"] for port in container["ports"]}
         asked = [container[f"{probe}Probe"]["httpGet"] for probe in PROBES]
@@ -166,3 +181,29 @@ def test_the_service_waits_for_a_first_version(
     assert (status, live, state) == (503, 200, None), ended.log
     assert "no version is in production yet; promote one" in text
     assert "no version is in production yet; promote one" in told(ended)
+
+
+def test_speech_models_come_out_of_the_store_before_the_service_starts(
+    tmp_path: Path, overlays: dict[str, Documents], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with (
+        tempfile.TemporaryDirectory(prefix="moodline-models-") as name,
+        simulated_s3() as simulator,
+    ):
+        folder, keys = Path(name), dict(simulator.environment)
+        folder.chmod(0o755)
+        address = urlsplit(keys.pop("MLFLOW_S3_ENDPOINT_URL"))
+        with monkeypatch.context() as here:
+            for variable, value in {**keys, "AWS_ENDPOINT_URL_S3": address.geturl()}.items():
+                here.setenv(variable, value)
+            Url(BUCKET, "speech/whisper/model.bin").put_bytes(b"weights")
+        store = Service("store", 9000, ("127.0.0.1", address.port or 0), folder)
+        given = {"AWS_ENDPOINT_URL_S3": "http://store:9000", **keys}
+        monkeypatch.setitem(SECRETS, "moodline", SECRETS["moodline"] | given)
+        monkeypatch.setitem(PLACES, "PREPARED_MODELS", f"s3://{BUCKET}/speech")
+        namespaces = Namespaces(folder / "pods", [store], {})
+        documents = overlays["example-gateway"]
+        ended = run(namespaces, tmp_path, documents, "Deployment", "moodline", "initContainers")
+        store.close()
+    assert ended.status == 0, ended.log
+    assert (tmp_path / "models" / "whisper" / "model.bin").read_bytes() == b"weights"
