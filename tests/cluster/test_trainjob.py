@@ -4,7 +4,6 @@ import datetime
 import json
 import shutil
 import sys
-import threading
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,25 +145,3 @@ def test_two_nodes_without_a_volume_train_a_version(
     again = cluster.run("retrain", both, corpus=CORPUS)
     assert not again.failed and "train-nodes" not in again.results
     assert len(trainer.made) == 1
-
-
-def test_a_node_that_is_lost_fails_the_run_and_the_next_one_trains(
-    cluster: Cluster, profile: Profile, trainer: Trainer
-) -> None:
-    nodes, lost = trainer.nodes, threading.Event()
-
-    def lose(command: Words, environments: Variables, logs: Logs) -> list[int]:
-        if lost.is_set():
-            return nodes(command, environments, logs)
-        lost.set()
-        logs[1].write_text("the node is gone\n")
-        return [0, 137]
-
-    trainer.nodes = lose
-    both = several_nodes(cluster, profile, seed=12)
-    run = cluster.run("retrain", both, corpus=CORPUS)
-    assert run.failed == "train-nodes"
-    assert "failed: FailedJobs" in run.log(run.failed).splitlines()[-1]
-    assert "the node is gone" in run.log(run.failed).splitlines()[-1]
-    again = cluster.run("retrain", both, corpus=CORPUS)
-    assert not again.failed, again.log(again.failed)
