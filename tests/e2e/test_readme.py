@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from pipelines.cli.main import app
 from serving.engine.prediction_log import LogSettings
 from serving.settings import HostSettings, ServeSettings, TrafficSettings
 
@@ -25,7 +26,7 @@ LINES = [
     for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL)
     for line in block.splitlines()
 ]
-GROUPS = {"corpus", "feedback", "log", "registry", "trigger"}
+GROUPS = {group.name for group in app.registered_groups}
 """Commands that have commands of their own."""
 
 OPTIONS: dict[tuple[str, ...], set[str]] = defaultdict(set)
