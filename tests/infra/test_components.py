@@ -98,6 +98,17 @@ def test_models_from_a_store_go_where_the_service_looks(example: Documents) -> N
     assert Settings(models=folder).models
 
 
+def test_a_deletion_stands_alone_in_its_file() -> None:
+    """Beside another document kubectl before 1.33 ends in a panic, at two deletions for one."""
+    found = 0
+    for path in sorted(KUBERNETES.rglob("*.yaml")):
+        parts = list(yaml.safe_load_all(path.read_text()))
+        deletions = [p for p in parts if isinstance(p, dict) and p.get("$patch") == "delete"]
+        assert not deletions or len(parts) == 1, path
+        found += len(deletions)
+    assert found >= 3, "the manifests delete otherwise now"
+
+
 def test_kserve_runs_each_triton_under_the_name_that_the_service_steers(kserve: Documents) -> None:
     services = of_kind(kserve, "InferenceService")
     assert of_kind(kserve, "StatefulSet") == []
