@@ -8,6 +8,7 @@ first number is another one, it is refused.
 """
 
 import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _LOCK_SECONDS = 60
 """How long a program waits on PostgreSQL for another one that changes the tables."""
 
+_ALEMBIC = threading.Lock()
+"""Alembic does not say that threads may use it at once. A thread takes it last, when it has its own
+database for itself: so nobody waits here for a database that does not answer."""
+
 # At its own level Alembic tells of each database that it looks at.
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
@@ -35,7 +40,8 @@ class Schema:
     Attributes:
         name: in one word.
         tables: as they are after the last revision.
-        revisions: the folder of Alembic's revisions, which make them.
+        revisions: the folder of Alembic's revisions, which make them. The `upgrade` of each is
+            given Alembic's operations as `op`.
         head: the last of them. Alembic itself takes a third of a second to load, so it is loaded
             only for a database that is not there yet.
     """
@@ -104,17 +110,44 @@ class Schema:
         return connection.execute(query).scalar()
 
     def _run(self, connection: "Connection", name: str) -> None:
-        from alembic.config import Config
-        from alembic.runtime.environment import EnvironmentContext
-
-        before, script = self.revision(connection), self.script()
-        with EnvironmentContext(
-            Config(), script, fn=lambda current, _: script._upgrade_revs(self.head, current)
-        ) as environment:
-            environment.configure(connection=connection, version_table=self.version_table)
-            environment.run_migrations()
+        before = self.revision(connection)
+        with _ALEMBIC:
+            self._run_revisions(connection)
+        self._check_tables(connection, name)
         if before is not None:
             migrated(name, f"its tables went from revision {before} to {self.head}")
+
+    def _run_revisions(self, connection: "Connection") -> None:
+        """Run what a database lacks, on this connection and no other.
+
+        `alembic.op` and `alembic.context` are the whole process': with two databases opened at
+        once, the revisions of one went to the other. So a revision gets the operations handed in.
+        """
+        from alembic.operations import Operations
+        from alembic.runtime.migration import MigrationContext
+
+        script = self.script()
+        options = {
+            "version_table": self.version_table,
+            "fn": lambda current, _: script._upgrade_revs(self.head, current),
+        }
+        context = MigrationContext.configure(connection, opts=options)
+        context.run_migrations(op=Operations(context))
+
+    def _check_tables(self, connection: "Connection", name: str) -> None:
+        """A database that is said to be at a revision is never looked at again: so look now.
+
+        Raises:
+            RuntimeError: the revisions did not make the tables; nothing of them is kept.
+        """
+        from sqlalchemy import inspect
+
+        missing = self.tables.tables.keys() - set(inspect(connection).get_table_names())
+        if missing:
+            raise RuntimeError(
+                f"{name}: revision {self.head} made no {', '.join(sorted(missing))}; nothing was"
+                " changed"
+            )
 
 
 def _numbers(revision: str) -> tuple[int, ...]:

@@ -1,13 +1,13 @@
 """Jobs and the use of keys, as version 0.1 had them but for two indexes: they may be there."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "1.1"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moodline_jobs",
         sa.Column("id", sa.String(32), primary_key=True),

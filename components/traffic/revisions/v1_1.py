@@ -2,7 +2,7 @@
 them. Feedback of version 0.1 may be there, which lacks two columns; so may all the rest."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "1.1"
 down_revision = None
@@ -11,7 +11,7 @@ _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _TIME = sa.DateTime(timezone=True)
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moodline_turns",
         sa.Column("id", _ID, primary_key=True),
@@ -39,8 +39,8 @@ def upgrade() -> None:
         sa.Column("text", sa.Text),
         if_not_exists=True,
     )
-    _add("moodline_turns", sa.Column("owner", sa.Text), sa.Column("correlation", sa.Text))
-    _index("moodline_turns", "request_id", "recording", "time", "correlation")
+    _add(op, "moodline_turns", sa.Column("owner", sa.Text), sa.Column("correlation", sa.Text))
+    _index(op, "moodline_turns", "request_id", "recording", "time", "correlation")
     has_text = sa.text("text IS NOT NULL")
     op.create_index(
         "ix_moodline_turns_text",
@@ -69,8 +69,13 @@ def upgrade() -> None:
         sa.Column("end", sa.Float, nullable=False),
         if_not_exists=True,
     )
-    _add("moodline_feedback", sa.Column("voter", sa.String(100)), sa.Column("accepted", sa.Boolean))
-    _index("moodline_feedback", "recording")
+    _add(
+        op,
+        "moodline_feedback",
+        sa.Column("voter", sa.String(100)),
+        sa.Column("accepted", sa.Boolean),
+    )
+    _index(op, "moodline_feedback", "recording")
     op.create_table(
         "moodline_under_way",
         sa.Column("request_id", sa.String(100), primary_key=True),
@@ -79,7 +84,7 @@ def upgrade() -> None:
         sa.Column("erased", sa.Boolean, nullable=False),
         if_not_exists=True,
     )
-    _index("moodline_under_way", "recording")
+    _index(op, "moodline_under_way", "recording")
     op.create_table(
         "moodline_erased",
         sa.Column("id", _ID, primary_key=True),
@@ -87,13 +92,13 @@ def upgrade() -> None:
         sa.Column("time", _TIME, nullable=False),
         if_not_exists=True,
     )
-    _index("moodline_erased", "recording")
+    _index(op, "moodline_erased", "recording")
     op.create_table(
         "moodline_migrated", sa.Column("name", sa.Text, primary_key=True), if_not_exists=True
     )
 
 
-def _add(table: str, *columns: sa.Column[object]) -> None:
+def _add(op: Operations, table: str, *columns: sa.Column[object]) -> None:
     """Add the columns that a table lacks; SQLite knows no “if not exists” for them."""
     known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
     for column in columns:
@@ -101,6 +106,6 @@ def _add(table: str, *columns: sa.Column[object]) -> None:
             op.add_column(table, column)
 
 
-def _index(table: str, *columns: str) -> None:
+def _index(op: Operations, table: str, *columns: str) -> None:
     for column in columns:
         op.create_index(f"ix_{table}_{column}", table, [column], if_not_exists=True)

@@ -1,13 +1,13 @@
 """The trigger's ledger, as version 0.1 had it: it may be there."""
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "1.1"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moodline_trigger",
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),

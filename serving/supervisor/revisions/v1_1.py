@@ -5,13 +5,13 @@ the server's clock. Its name is MOODLINE_SERVE_LEASE.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic.operations import Operations
 
 revision = "1.1"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade(op: Operations) -> None:
     op.create_table(
         "moodline_leases",
         sa.Column("name", sa.String(100), primary_key=True),

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -23,24 +25,22 @@ assert job_store.JOBS.metadata is rate_limit.USES.metadata is SERVICE.tables
 
 FIRST = """
 import sqlalchemy as sa
-from alembic import op
 
 revision = "1.1"
 down_revision = None
 
 
-def upgrade():
+def upgrade(op):
     op.create_table("cows", sa.Column("id", sa.Integer, primary_key=True))
 """
 SECOND = """
 import sqlalchemy as sa
-from alembic import op
 
 revision = "1.2"
 down_revision = "1.1"
 
 
-def upgrade():
+def upgrade(op):
     op.add_column("cows", sa.Column("name", sa.Text))
     op.create_table("sheep", sa.Column("id", sa.Integer, primary_key=True))
     {then}
@@ -157,6 +157,34 @@ def test_programs_that_start_together_make_the_tables_once(url: str) -> None:
         rows = connection.exec_driver_sql(f"SELECT * FROM {TRAFFIC.version_table}").all()
     engine.dispose()
     assert [tuple(row) for row in rows] == [(TRAFFIC.head,)]
+
+
+def test_threads_that_open_databases_at_once_make_the_tables_of_each(tmp_path: Path) -> None:
+    """As a service does: its jobs' threads open one database, the first feedback another one."""
+    opened(f"sqlite:///{tmp_path}/before.db", TRIGGER)  # Alembic is loaded
+    with ThreadPoolExecutor(len(SCHEMAS)) as threads:
+        for number in range(10):
+            together = threading.Barrier(len(SCHEMAS))
+
+            def open_with_others(
+                schema: Schema, number: int = number, together: threading.Barrier = together
+            ) -> set[str]:
+                together.wait(30)
+                return opened(f"sqlite:///{tmp_path}/{schema.name}-{number}.db", schema)[0]
+
+            made = threads.map(open_with_others, SCHEMAS)
+            for schema, tables in zip(SCHEMAS, made, strict=True):
+                assert {*schema.tables.tables, schema.version_table} == tables
+
+
+def test_revisions_that_do_not_make_their_tables_are_not_taken_for_run(
+    url: str, tmp_path: Path
+) -> None:
+    farm = revisions(tmp_path / "farm", "1.1")
+    sa.Table("geese", farm.tables, sa.Column("id", sa.Integer))
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"the farm's database: revision 1\.1 made no geese"):
+            opened(url, farm)
 
 
 def test_a_revision_that_fails_changes_nothing_and_is_run_again(
