@@ -12,6 +12,7 @@ from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listening_socket, serve
 from pipelines.trigger.start import (
     PID,
+    CannotTell,
     Start,
     nothing_new,
     request_for,

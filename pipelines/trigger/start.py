@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from components.base import InputError, Url
+from components.base import InputError, MoodlineError, Url
 from components.config import Profile, Settings
 from pipelines.definitions.code_version import MOODLINE, child_environment, git_commit
 from pipelines.runners.request import RetrainRequest
@@ -126,6 +126,10 @@ def start_on_kubeflow(
     return f"{submitted.id} {submitted.url}"
 
 
+class CannotTell(MoodlineError):
+    """The data cannot be looked at from here, so nobody can tell whether any of it is new."""
+
+
 def nothing_new(
     cause: Cause, *, usual: RetrainRequest, profile: Profile, settings: Settings
 ) -> str:
@@ -135,7 +139,8 @@ def nothing_new(
     feedback are now is held against what the last run was trained on, with this profile and code.
 
     Raises:
-        MoodlineError: the object store, the feedback's database or MLflow does not answer.
+        CannotTell: this process has no way to the corpus; the steps may have one.
+        MoodlineError: the feedback's database or MLflow does not answer, which the steps need, too.
     """
     from components.corpus import choose_feedback, training_state
     from components.register import run_on
@@ -144,7 +149,10 @@ def nothing_new(
     if not isinstance(request.corpus, Url):
         return ""
     chosen = choose_feedback(str(request.feedback or ""), settings)
-    state = training_state(request.corpus, chosen.digest)
+    try:
+        state = training_state(request.corpus, chosen.digest)
+    except MoodlineError as error:
+        raise CannotTell(f"nobody can tell whether anything is new: {error}") from error
     run = run_on(state, profile, git_commit(), settings)
     if not run:
         return ""

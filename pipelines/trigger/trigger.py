@@ -9,7 +9,7 @@ from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, Kind
 from pipelines.trigger.decide import Decision, Policy, decide
 from pipelines.trigger.ledger import Entry, Ledger
-from pipelines.trigger.start import Start
+from pipelines.trigger.start import CannotTell, Start
 
 logger = logging.getLogger(__name__)
 
@@ -22,15 +22,22 @@ class Trigger:
     start: Start
     policy: Policy
     nothing_new: Callable[[Cause], str] = lambda cause: ""
-    """Why a run would find nothing that the last one had not; "": it would, or nobody can tell."""
+    """Why a run would find nothing that the last one had not; "": it would, or nobody can tell.
+
+    Where it raises `CannotTell`, a run starts, and the ledger and the log say so.
+    """
 
     def fire(self, cause: Cause) -> Decision:
         """Start a run for a cause, unless one was, none may be now, or nothing is new."""
         now = datetime.now(UTC)
+        reason = cause.reason
         may = decide(cause.key, self.ledger.entries(), self.policy, now, cause.since)
         if may.outcome == "starting":
             try:
                 why = self.nothing_new(cause)
+            except CannotTell as unknown:
+                logger.warning("%s: a run starts; %s", cause.name, unknown)
+                reason, why = f"{reason}; {unknown}", ""
             except Exception as error:
                 return self._failed(cause, error)
             if why:
@@ -46,7 +53,7 @@ class Trigger:
                 return None
             if outcome in ("cooldown", "budget") and outcome == before:
                 return None
-            return _entry(cause, outcome, decision.why or cause.reason)
+            return _entry(cause, outcome, decision.why or reason)
 
         entry = self.ledger.append(make)
         if decision.outcome != "starting" or entry is None:
@@ -57,7 +64,7 @@ class Trigger:
         except Exception as error:
             return self._failed(cause, error)
         metrics.STARTED.labels(cause.kind).set_to_current_time()
-        return self._end(cause, Decision("started", cause.reason, run))
+        return self._end(cause, Decision("started", reason, run))
 
     def _failed(self, cause: Cause, error: Exception) -> Decision:
         logger.error("no run could be started for %s", cause.name, exc_info=error)

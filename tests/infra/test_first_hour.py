@@ -95,7 +95,8 @@ def run(
     environment: dict[str, str] = {}
     for source in container["envFrom"]:
         (reference,) = source.values()
-        environment |= (configs | SECRETS)[reference["name"]]
+        if not reference.get("optional"):
+            environment |= (configs | SECRETS)[reference["name"]]
     own = {e["name"]: e["value"] for e in container.get("env", []) if "value" in e}
     environment |= own | PLACES | API_SERVER
     command = container.get("command") or entrypoint()

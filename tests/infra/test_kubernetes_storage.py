@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.base import Url
-from components.config import Settings
+from components.config import Settings, load_profile
 from serving.settings import ServeSettings
 from serving.supervisor.kubernetes_lease import NAMESPACE
 from tests.infra.manifests import WORKLOADS, Documents, config, containers, named, of_kind, pod
@@ -118,6 +118,26 @@ def test_whoever_reads_the_store_reaches_it_with_its_keys(stored: Documents) -> 
         policy = named(stored, "NetworkPolicy", name)["spec"]
         assert "Egress" in policy["policyTypes"]
         assert {"ports": STORE_PORTS} in policy["egress"], name
+
+
+def test_a_corpus_in_a_store_is_reached_by_the_trigger_and_by_the_steps(
+    overlays: dict[str, Documents], tmp_path: Path
+) -> None:
+    corpora = {
+        name: config(o, "moodline-settings")["data"]["CORPUS"] for name, o in overlays.items()
+    }
+    stored = [name for name, corpus in corpora.items() if corpus.startswith("s3://")]
+    assert "example" in stored
+    for documents in (overlays[name] for name in stored):
+        (container,) = pod(named(documents, "Deployment", "trigger"))["spec"]["containers"]
+        keys = {"secretRef": {"name": "moodline-store", "optional": True}}
+        assert keys in container["envFrom"]
+        policy = named(documents, "NetworkPolicy", "trigger")["spec"]
+        assert {"ports": STORE_PORTS} in policy["egress"]
+        profile = tmp_path / "retraining.yaml"
+        profile.write_text(config(documents, "moodline-profile")["data"][profile.name])
+        given = load_profile(profile).cluster.variables
+        assert {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} <= given
 
 
 def test_the_page_names_the_component() -> None:

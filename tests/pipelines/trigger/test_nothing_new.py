@@ -13,7 +13,7 @@ from components.register.runs import ENDED
 from components.tracking import experiment_id, mlflow_client
 from pipelines.definitions.code_version import git_commit
 from pipelines.runners.request import RetrainRequest
-from pipelines.trigger import Cause, nothing_new
+from pipelines.trigger import CannotTell, Cause, Ledger, nothing_new
 from tests.components.base.objects import Store, object_store
 from tests.components.register.stores import BUCKET
 from tests.pipelines.trigger.conftest import Listen, Starts
@@ -31,7 +31,9 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
         yield made
 
 
-def test_a_run_is_known_by_what_it_was_trained_on(store: Store, tmp_path: Path) -> None:
+def test_a_run_is_known_by_what_it_was_trained_on(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, profile = Settings(home=tmp_path), load_profile("demo")
 
     def why(corpus: Url | Path = CORPUS, seed: int = profile.seed) -> str:
@@ -54,6 +56,12 @@ def test_a_run_is_known_by_what_it_was_trained_on(store: Store, tmp_path: Path) 
     )
     assert why(seed=2) == ""
     assert why(tmp_path) == ""  # a folder that only the pods see
+    with monkeypatch.context() as shut, pytest.raises(CannotTell, match="no credentials"):
+        shut.delenv("AWS_ACCESS_KEY_ID")
+        shut.delenv("AWS_SECRET_ACCESS_KEY")
+        shut.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        shut.setenv("HOME", str(tmp_path))
+        why()
     store.client.put_object(Bucket=BUCKET, Key=f"{CORPUS.key}/manifest.jsonl", Body=b"{ }")
     assert why() == ""
 
@@ -81,3 +89,25 @@ def test_nothing_is_started_and_it_is_said_once(
     new[:] = ["something"]  # neither the cool-down nor the day's budget was touched
     answer = client.post("/v1/alerts", json=webhook("1"))
     assert (answer.status_code, outcomes(answer)) == (200, ["started"])
+
+
+def test_a_corpus_that_the_trigger_cannot_look_at_holds_no_run_up(
+    listening: Listen,
+    starts: Starts,
+    entries: Callable[[], list[tuple[str, str]]],
+    ledger_url: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def look(cause: Cause) -> str:
+        raise CannotTell("nobody can tell whether anything is new: there are no credentials")
+
+    client = listening(nothing_new=look)
+    answer = client.post("/v1/alerts", json=webhook("1"))
+    assert (answer.status_code, outcomes(answer)) == (200, ["started"])
+    assert [outcome for _, outcome in entries()] == ["starting", "started"]
+    assert len(starts.causes) == 1
+    ledger = Ledger(ledger_url)
+    assert all("nobody can tell" in entry.why for entry in ledger.entries())
+    ledger.close()
+    assert "there are no credentials" in caplog.text
+    assert outcomes(client.post("/v1/alerts", json=webhook("1"))) == ["known"]
