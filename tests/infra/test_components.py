@@ -113,10 +113,17 @@ def test_kserve_runs_each_triton_under_the_name_that_the_service_steers(kserve: 
     services = of_kind(kserve, "InferenceService")
     assert of_kind(kserve, "StatefulSet") == []
     urls = config(kserve, "moodline-settings")["data"]["MOODLINE_TRITON_URL"]
-    # KServe's Service of a predictor, service_reconciler.go: port 80 leads to the first port.
-    assert list(addresses(urls)) == [f"{s['metadata']['name']}-predictor:80" for s in services]
-    for service in services:
+    for url, service in zip(addresses(urls), services, strict=True):
+        name, _, port = url.partition(":")
+        steered = named(kserve, "Service", name)["spec"]
+        # The service loads the one pod that it finds there, which is not ready before.
+        assert [s for s in services if matches(steered["selector"], pod(s))] == [service]
+        assert (steered["clusterIP"], steered["publishNotReadyAddresses"]) == ("None", True)
+        assert [p["port"] for p in steered["ports"]] == [int(port)] == [8001]
+        assert service["spec"]["predictor"]["deploymentStrategy"] == {"type": "Recreate"}
         notes, labels = service["metadata"]["annotations"], service["metadata"]["labels"]
+        # By this label one Triton is applied at a time.
+        assert steered["selector"].items() <= labels.items()
         assert notes["serving.kserve.io/deploymentMode"] == "Standard"
         assert labels["networking.kserve.io/visibility"] == "cluster-local"
         predictor = service["spec"]["predictor"]
@@ -127,10 +134,8 @@ def test_kserve_runs_each_triton_under_the_name_that_the_service_steers(kserve: 
         assert not {"model", "triton", "storageUris"} & predictor.keys(), "who loads is Moodline"
 
 
-def test_kserve_s_triton_is_ours_but_for_its_readiness(
-    kserve: Documents, overlays: dict[str, Documents]
-) -> None:
-    """What holds of the one holds of the other; KServe's Service leads to ready pods alone."""
+def test_kserve_s_triton_is_ours(kserve: Documents, overlays: dict[str, Documents]) -> None:
+    """What holds of the one holds of the other; above all, that an empty Triton is not ready."""
     ours = pod(named(overlays["cpu"], "StatefulSet", "triton"))["spec"]
     for service in of_kind(kserve, "InferenceService"):
         predictor = service["spec"]["predictor"]
@@ -138,8 +143,7 @@ def test_kserve_s_triton_is_ours_but_for_its_readiness(
         for part in ("initContainers", "securityContext", "volumes", "topologySpreadConstraints"):
             assert predictor[part] == ours[part], part
         differing = {name for name in own if theirs.get(name) != own[name]}
-        assert differing <= {"name", "ports", "readinessProbe"}
-        assert theirs["readinessProbe"]["grpc"] == theirs["livenessProbe"]["grpc"]
+        assert differing <= {"name", "ports"}
         ports = [{k: p[k] for k in ("name", "containerPort")} for p in theirs["ports"]]
         assert ports == own["ports"]
 
