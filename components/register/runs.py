@@ -104,8 +104,9 @@ def record_end(
         Unavailable: MLflow failed.
     """
     with mlflow_client(settings) as client:
+        experiment = experiment_id(client, settings)
         query = f"tags.pipeline_run = '{pipeline_run}' and attributes.status = 'FINISHED'"
-        finished = client.search_runs([experiment_id(client, settings)], query)
+        finished = client.search_runs([experiment], query)
         failure = "a step failed before the gate's verdict was kept"
         if finished:
             failure = _promotion_failure(client, finished[0]) if promotion else ""
@@ -113,6 +114,9 @@ def record_end(
             # Evidence that was there before has an end of its own.
             at = f"{time.time():.3f}"
             with_retries(lambda: client.set_tag(finished[0].info.run_id, ENDED, at))
+            # No model of theirs was judged, and no later training is to go on in them.
+            for left in open_trainings(client, experiment, pipeline_run):
+                with_retries(partial(client.set_terminated, left, "KILLED"))
             return ""
     record_failure(failure, tags, settings)
     return failure

@@ -110,7 +110,7 @@ class TrainingRun:
 
         def finish(client: "MlflowClient") -> None:
             client.log_metric(self.id, "best_epoch", result.best_epoch)
-            client.log_param(self.id, "model_digest", result.digest)
+            # A tag, as MLflow takes a parameter only once: a training may run again in this run.
             client.set_tag(self.id, "model_digest", result.digest)
 
         self._not_before = 0.0

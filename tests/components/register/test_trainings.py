@@ -68,6 +68,25 @@ def test_a_version_has_the_curves_of_its_training(
     assert record_end("p2", False, {}, settings) == ""
 
 
+def test_a_training_that_runs_again_in_its_run_gives_it_the_later_model(
+    tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
+) -> None:
+    """A step that is started again after its training ended: another model, the same open run."""
+    lost = make_model(tmp_path / "lost" / "model", seed=1)
+    model = make_model(tmp_path / "kept" / "model", seed=2)
+    training = trained(lost, settings, "p1")
+    assert trained(model, settings, "p1") == training
+    left = trained(make_model(tmp_path / "left", seed=3), settings, "p1")
+    evidence = make_evidence(tmp_path / "papers", model)
+    own = replace(lineage, pipeline_run="p1")
+    version = show(register(model, **evidence, lineage=own, settings=settings), settings)
+    assert version.run_id == training
+    # What is left open is ended with the pipeline's run; no later training goes on in it.
+    assert record_end("p1", False, {}, settings) == ""
+    statuses = {key: run.info.status for key, run in mlflow_runs(settings).items()}
+    assert statuses == {training: "FINISHED", left: "KILLED"}
+
+
 def test_a_model_out_of_the_cache_names_its_training(
     tmp_path: Path, settings: Settings, lineage: Lineage, make_model: Make, make_evidence: Evidence
 ) -> None:
