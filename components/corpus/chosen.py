@@ -1,10 +1,11 @@
 """What came back from traffic and joins a corpus in a pipeline: chosen first, read later.
 
-One step chooses, and tells a digest; a later one reads what has that digest. So KFP's cache knows
+One step chooses, and tells a name; a later one reads what has that name. So KFP's cache knows
 whether anything is new, and what people say while a run goes on waits for the next run.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,10 @@ from components.traffic import FeedbackStore, select_feedback, selected_before
 LOG = "log"
 """In place of an export's location: what the prediction log's database holds."""
 
+_UNTIL = " until "
+"""In a choice's name, before the time of its last label. The digest is without it: who says again
+what stands already says nothing new."""
+
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
@@ -28,43 +33,50 @@ class Chosen:
         recordings: of the fold `FEEDBACK`; none where there is nothing.
         sources: who gave each label (see `SOURCES`).
         digest: of what is chosen and by which rules; "" where there is nothing.
+        name: by it a later step finds what was chosen; "" where there is nothing.
         why_none: in words, where there is nothing.
     """
 
     recordings: tuple[Recording, ...] = ()
     sources: dict[str, Any] | None = None
     digest: str = ""
+    name: str = ""
     why_none: str = ""
 
 
-def choose_feedback(place: str, settings: Settings, digest: str = "") -> Chosen:
+def choose_feedback(place: str, settings: Settings, name: str = "") -> Chosen:
     """Choose the feedback that joins a corpus.
 
     Args:
         place: `LOG`, or the folder or URL of an export; "": none.
-        digest: as it was told before; what came since is left out.
+        name: of what was chosen before; what came since is left out.
 
     Raises:
-        InputError: an export has a fault; or what had that digest is not there any more.
+        InputError: an export has a fault; or what had that name is not there any more.
         Unavailable: the database, or the object store, does not answer.
     """
     if not place:
         return Chosen()
+    digest, _, until = name.partition(_UNTIL)
     share, limit = settings.feedback_share, settings.feedback_contradictions
     if place == LOG:
         entries, log = FeedbackStore.read(settings.feedback_url), settings.log_location
         selected = select_feedback(entries, log, limit=limit)
         wanted = digest.partition(" ")[0]
-        if digest and selected.digest != wanted:
-            selected = selected_before(wanted, entries, log, limit=limit)
-        if not selected.recordings:
+        if until and selected.digest != wanted:
+            moment = datetime.fromisoformat(until)
+            selected = selected_before(wanted, moment, entries, log, limit=limit)
+        if selected.until is None:
             return Chosen(why_none=selected.why_none())
         recordings, sources, own = selected.recordings, selected.sources, selected.digest
+        found = f"{_UNTIL}{selected.until.isoformat()}"
     else:
         exported, sources = read_feedback(located(place))
         recordings = tuple(exported)
+        found = ""
         own = json_digest([corpus_digest(exported, settings.finished), sources])
-    chosen = Chosen(recordings, sources, f"{own} at most {share:g}")
+    rules = f"{own} at most {share:g}"
+    chosen = Chosen(recordings, sources, rules, f"{rules}{found}")
     if digest and chosen.digest != digest:
         raise InputError(f"{place}: was changed while the run went on; start it again")
     return chosen

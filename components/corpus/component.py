@@ -37,7 +37,7 @@ def join_feedback(
         feedback: `log`: from the prediction log's database; or an export's folder; "": none.
 
     Returns:
-        The digest of what is chosen, by which `corpus` reads it; "" where there is nothing. The
+        The name of what is chosen, by which `corpus` reads it; "" where there is nothing. The
         digest of both together. And what names all that this run is trained on, so that the next
         one knows whether any is new.
     """
@@ -57,7 +57,7 @@ def join_feedback(
     if chosen.why_none:
         logging.warning("no feedback joins the corpus: %s", chosen.why_none)
     whole = joined_digest(digest, chosen.digest)
-    return Joined(chosen.digest, whole, training_state(located(folder), chosen.digest))
+    return Joined(chosen.name, whole, training_state(located(folder), chosen.digest))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
@@ -110,7 +110,8 @@ def corpus(
         known = came_back.sources or {}
         sources = {r.name: known[r.name] for r in added if r.name in known}
         manifest.metadata.update(
-            digest=joined_digest(digest, chosen), feedback=sum(len(r.utterances) for r in added)
+            digest=joined_digest(digest, came_back.digest),
+            feedback=sum(len(r.utterances) for r in added),
         )
     with atomic_path(Path(report.path)) as temporary:
         temporary.write_text(json.dumps(asdict(checked), indent=1), encoding="utf-8")

@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from components.base import InputError
 from components.traffic.entries import Feedback, votes
@@ -84,6 +85,30 @@ def without_held(entries: Iterable[Feedback], limit: float) -> list[Feedback]:
     entries = list(entries)
     origins = {found.origin for found in held(entries, limit)}
     return [entry for entry in entries if entry.accepted or entry.origin not in origins]
+
+
+def turning_points(
+    entries: Iterable[Feedback], after: datetime, limit: float
+) -> Iterator[datetime]:
+    """When, after a moment, labels of a key came to be held, or came free: the times of the entries
+    that did it, in order; `limit` as of `held`."""
+    by_origin: dict[str, list[Feedback]] = {}
+    for entry in sorted(entries, key=_order):
+        by_origin.setdefault(entry.origin, []).append(entry)
+    points = []
+    for given in by_origin.values():
+        latest: dict[Any, Feedback] = {}  # of each vote, as `votes`; in order of time
+        was_held = False
+        for entry, following in zip(given, [*given[1:], None], strict=True):
+            latest.pop((entry.answered, entry.vote), None)
+            latest[entry.answered, entry.vote] = entry
+            if following is not None and following.given <= after:
+                continue
+            is_held = _contradicts(list(latest.values()), limit)
+            if is_held != was_held and entry.given > after:
+                points.append(entry.given)
+            was_held = is_held
+    yield from sorted(points)
 
 
 def _contradicts(labels: list[Feedback], limit: float) -> bool:

@@ -1,9 +1,10 @@
 """Which labelled turns are trained on: those that stand, are not held, and whose sound was kept."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from datetime import datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 from components.base import InputError, Location, json_digest
@@ -11,10 +12,7 @@ from components.conversation import FEEDBACK, Recording, Utterance
 from components.traffic.audio import audio_path, kept_files
 from components.traffic.copies import mixed_name
 from components.traffic.entries import Feedback, standing
-from components.traffic.review import without_held
-
-_EARLIER = 1000
-"""So many entries may have come since a selection was named."""
+from components.traffic.review import turning_points, without_held
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +25,7 @@ class Selected:
         turns: labelled ones in them.
         without_audio: labelled turns whose sound was not kept, or is no longer.
         held: entries that wait for a person (see `components.traffic.review`).
+        until: when the last of the labels was given; None where there are none.
     """
 
     recordings: tuple[Recording, ...]
@@ -34,6 +33,7 @@ class Selected:
     turns: int
     without_audio: int
     held: int
+    until: datetime | None = None
 
     @property
     def digest(self) -> str:
@@ -72,24 +72,32 @@ def select_feedback(entries: Iterable[Feedback], log: Location, *, limit: float 
 
 
 def selected_before(
-    digest: str, entries: Iterable[Feedback], log: Location, *, limit: float = 1.0
+    digest: str,
+    until: datetime,
+    entries: Iterable[Feedback],
+    log: Location,
+    *,
+    limit: float = 1.0,
 ) -> Selected:
     """As `select_feedback`, of the entries that there were when the selection had this digest.
 
-    People go on correcting while a run goes on: what they said since is left out, the latest first.
+    People go on correcting while a run goes on: what they said since is left out. What was given
+    after the selection's last label and is no part of it can have decided one thing only: whose
+    labels were held. So few moments are looked at, however much was said since.
+
+    Args:
+        until: the selection's own.
 
     Raises:
         InputError: it had none since: feedback was dropped, held or accepted, sound was erased or
             has become too old.
     """
     kept, sound = sorted(entries, key=lambda entry: entry.given), set(kept_files(log))
-    for _ in range(_EARLIER):
-        chosen = _select(kept, log, sound, limit)
+    for moment in chain([until], turning_points(kept, until, limit)):
+        there = kept[: bisect_right(kept, moment, key=lambda entry: entry.given)]
+        chosen = _select(there, log, sound, limit)
         if chosen.digest == digest:
             return chosen
-        if not kept:
-            break
-        kept.pop()
     raise InputError(
         "the feedback that this run began with is not there any more (it was dropped, reviewed or"
         " erased, or its sound has become too old); start it again"
@@ -100,6 +108,7 @@ def _select(entries: list[Feedback], log: Location, sound: set[Location], limit:
     free = without_held(entries, limit)
     recordings: list[Recording] = []
     sources: dict[str, dict[str, Any]] = {}
+    given: list[datetime] = []
     labelled = missing = 0
     for turns, name in _by_answer(standing(free)):
         first = turns[0]
@@ -109,12 +118,14 @@ def _select(entries: list[Feedback], log: Location, sound: set[Location], limit:
             missing += len(turns)
             continue
         recordings.append(_recording(name, turns, path))
+        given += [turn.given for turn in turns]
         labels = {_utterance_id(name, turn): turn.origin for turn in turns}
         time = first.time.isoformat()
         sources[name] = {"recording": first.recording, "labels": labels, "time": time}
     return Selected(
-        tuple(recordings), sources, labelled - missing, missing, len(entries) - len(free)
-    )
+        tuple(recordings), sources, labelled - missing, missing, len(entries) - len(free),
+        max(given, default=None),
+    )  # fmt: skip
 
 
 def _by_answer(entries: Iterable[Feedback]) -> Iterator[tuple[list[Feedback], str | None]]:

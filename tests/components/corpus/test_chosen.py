@@ -60,12 +60,12 @@ def test_what_was_chosen_is_read_whatever_came_since(settings: Settings) -> None
     later = choose_feedback(LOG, settings)
     assert later.digest != first.digest
     assert [r.name for r in later.recordings] == ["feedback-r0", "feedback-r1"]
-    assert choose_feedback(LOG, settings, first.digest) == first
-    assert choose_feedback(LOG, settings, later.digest) == later
+    assert choose_feedback(LOG, settings, first.name) == first
+    assert choose_feedback(LOG, settings, later.name) == later
     with closing(TurnLog(settings.log, settings.feedback_url)) as log:
         log.erase([f"{0:032x}"])
     with pytest.raises(InputError, match="it was dropped, reviewed or erased, or its sound"):
-        choose_feedback(LOG, settings, later.digest)
+        choose_feedback(LOG, settings, later.name)
 
 
 def test_the_rules_of_trust_hold(settings: Settings, demo_corpus: Path) -> None:
@@ -83,7 +83,7 @@ def test_the_rules_of_trust_hold(settings: Settings, demo_corpus: Path) -> None:
     assert 0 < sum(len(r.utterances) for r in few) <= 0.005 * (utterances + 3)
     # All of them contradict the model: they wait for a person, once there are enough to tell.
     with pytest.raises(InputError, match="was changed while the run went on"):
-        choose_feedback(LOG, small, chosen.digest)
+        choose_feedback(LOG, small, chosen.name)
 
 
 def test_an_export_joins_as_the_log_does(settings: Settings, tmp_path: Path) -> None:
@@ -92,11 +92,11 @@ def test_an_export_joins_as_the_log_does(settings: Settings, tmp_path: Path) -> 
     chosen = choose_feedback(str(tmp_path / "out"), settings)
     (recording,) = chosen.recordings
     assert recording == read_manifest(tmp_path / "out")[0]
-    assert choose_feedback(str(tmp_path / "out"), settings, chosen.digest) == chosen
+    assert choose_feedback(str(tmp_path / "out"), settings, chosen.name) == chosen
     reference = tmp_path / "out" / "reference" / "feedback-r2.json"
     reference.write_text(reference.read_text().replace('"sad"', '"angry"'))
     with pytest.raises(InputError, match="was changed while the run went on"):
-        choose_feedback(str(tmp_path / "out"), settings, chosen.digest)
+        choose_feedback(str(tmp_path / "out"), settings, chosen.name)
 
 
 def test_a_state_changes_with_any_file_and_with_the_feedback(tmp_path: Path) -> None:
