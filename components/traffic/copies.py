@@ -7,27 +7,33 @@
     a cluster's artifacts         see `components.traffic.artifacts`
 
 A retraining that reads such copies holds a lock. What it still writes of an erased recording is
-erased at its end.
+erased at its end. Each file is taken by itself: one that cannot be changed now keeps no other from
+being erased, and is tried again.
 """
 
 import fcntl
+import logging
 import os
 import shutil
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from components.base import file_digest, owned_folder, read_json
+from components.base import MoodlineError, file_digest, owned_folder
 from components.conversation import FEEDBACK, SOURCES, Seconds
 from components.conversation.manifest import NAME as MANIFEST
 from components.traffic.artifacts import Artifacts
-from components.traffic.rewriting import is_parquet, rewrite
+from components.traffic.one_by_one import OneByOne
+from components.traffic.rewriting import is_parquet, read_sources, rewrite
+
+logger = logging.getLogger(__name__)
 
 _LOCK = "feedback.lock"
 _ERASED = "feedback.erased"
-"""The file with the names that were erased while a retraining went on, one a line."""
+"""The file with the names of which not all is erased yet, one a line."""
 
 _CACHED = (".json", ".rttm")
 
@@ -56,7 +62,25 @@ class Copies:
             yield
         finally:
             os.close(lock)
-            self.finish()
+            try:
+                self.finish()
+            except (OSError, MoodlineError) as error:  # the service tries again every hour
+                logger.error("not all that was erased is gone from this retraining: %s", error)
+
+    def note(self, request_ids: Collection[str], recordings: Collection[str]) -> None:
+        """Note what is to be erased, so that it will be, also if `erase` fails or is interrupted.
+
+        Args:
+            request_ids, recordings: as of `erase`.
+
+        Raises:
+            OSError, InputError, Unavailable: it cannot be noted; ask again.
+        """
+        names = _names(request_ids, recordings)
+        if self.artifacts:
+            self.artifacts.note(names)
+        if names and self._has_any():
+            self._note(names)
 
     def erase(self, request_ids: Collection[str], recordings: Collection[str]) -> int:
         """Erase every copy of recordings; how many files were deleted or changed.
@@ -64,55 +88,84 @@ class Copies:
         Args:
             request_ids: of the answers about them.
             recordings: as they stand in the log.
+
+        Raises:
+            InputError, Unavailable: some copies cannot be erased now. All others are, and these
+                will be: `sweep` and `finish` try again.
         """
-        names = {f"{FEEDBACK}-{request_id}" for request_id in request_ids}
-        names |= {mixed_name(request, known) for request in request_ids for known in recordings}
-        names |= {
+        names, steps = _names(request_ids, recordings), OneByOne()
+        known = {
             name
-            for path in self._files(SOURCES)
-            for name, source in read_json(path).items()
+            for sources in self._sources(steps)
+            for name, source in sources.items()
             if source["recording"] in recordings
         }
-        there = self.artifacts.erase(names, recordings) if self.artifacts else 0
-        return there + self._erase(names)
+        changed = steps.each(self._erase, [names | known])
+        if self.artifacts:
+            artifacts = self.artifacts
+            changed += steps.each(lambda all: artifacts.erase(all, recordings), [names | known])
+        steps.tell()
+        return sum(changed)
 
     def sweep(self, content_days: float) -> int:
-        """Erase the copies of sound that is older than that; how many files were concerned."""
-        oldest = time.time() - content_days * _DAY
+        """Erase the copies of sound that is older than that; how many files were concerned.
+
+        Raises:
+            InputError, Unavailable: as of `erase`.
+        """
+        oldest, steps = time.time() - content_days * _DAY, OneByOne()
         names = set()
         for path in self._files(f"{FEEDBACK}-*"):
             with suppress(FileNotFoundError):
                 # The copy is a link to the sound that was kept, or has the age of the export.
                 if path.parent.name == "audio" and path.stat().st_mtime < oldest:
                     names.add(path.stem)
-        there = self.artifacts.sweep(content_days) if self.artifacts else 0
-        return there + self._erase(names)
+        changed = steps.each(self._erase, [names])
+        if self.artifacts:
+            changed += steps.each(self.artifacts.sweep, [content_days])
+        steps.tell()
+        return sum(changed)
 
     def finish(self) -> None:
         """Erase what a retraining still wrote of recordings that were erased meanwhile."""
-        late = self.cache / _ERASED
-        with suppress(FileNotFoundError):
-            names = set(late.read_text(encoding="utf-8").split("\n")) - {""}
+        if names := self._noted():
             _scrub((self.runs, self.cache), names)
             with suppress(BlockingIOError):  # another retraining goes on
                 lock = self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
-                late.unlink(missing_ok=True)
+                (self.cache / _ERASED).unlink(missing_ok=True)
                 os.close(lock)
 
     def _erase(self, names: Collection[str]) -> int:
-        none = not (self.cache / _LOCK).exists() and not any(self._files(f"{FEEDBACK}-*"))
-        if not names or none:
+        if not names or not self._has_any():
             return 0
+        self._note(names)
+        all_names = self._noted().union(names)
         try:
             lock = self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with (self.cache / _ERASED).open("a", encoding="utf-8") as late:
-                late.writelines(f"{name}\n" for name in names)
-            return _scrub((self.runs, self.cache), names)
+            return _scrub((self.runs, self.cache), all_names)
         try:
-            return _scrub((self.runs, self.cache), names)
+            changed = _scrub((self.runs, self.cache), all_names)
+            (self.cache / _ERASED).unlink(missing_ok=True)
+            return changed
         finally:
             os.close(lock)
+
+    def _has_any(self) -> bool:
+        return (self.cache / _LOCK).exists() or any(self._files(f"{FEEDBACK}-*"))
+
+    def _note(self, names: Collection[str]) -> None:
+        self.cache.mkdir(parents=True, exist_ok=True)
+        with (self.cache / _ERASED).open("a", encoding="utf-8") as noted:
+            noted.writelines(f"{name}\n" for name in names)
+
+    def _noted(self) -> set[str]:
+        with suppress(FileNotFoundError):
+            return set((self.cache / _ERASED).read_text(encoding="utf-8").split("\n")) - {""}
+        return set()
+
+    def _sources(self, steps: OneByOne) -> list[dict[str, Mapping[str, Any]]]:
+        return steps.each(lambda p: read_sources(p.read_bytes(), p), self._files(SOURCES))
 
     def _lock(self, kind: int) -> int:
         self.cache.mkdir(parents=True, exist_ok=True)
@@ -134,9 +187,31 @@ def mixed_name(request_id: str, recording: str) -> str:
     return f"{FEEDBACK}-{request_id}-{recording[:8]}"
 
 
+def _names(request_ids: Collection[str], recordings: Collection[str]) -> set[str]:
+    """What recordings may be called in an export, by the requests that the log has of them."""
+    names = {f"{FEEDBACK}-{request_id}" for request_id in request_ids}
+    return names | {mixed_name(request, known) for request in request_ids for known in recordings}
+
+
 def _scrub(roots: Collection[Path], names: Collection[str]) -> int:
-    """Delete or rewrite each file below some folders that holds one of these recordings."""
-    changed, made = 0, set()
+    """Delete or rewrite each file below some folders that holds one of these recordings.
+
+    Raises:
+        Unavailable: some cannot be changed; all others are.
+    """
+    made: set[str] = set()
+    files_apart = OneByOne()
+
+    def scrub(path: Path) -> int:
+        if path.stem not in names:
+            listed = path.name in (MANIFEST, SOURCES) or is_parquet(path)
+            return listed and rewrite(path, names)
+        if path.suffix in _CACHED:
+            made.add(file_digest(path))
+        path.unlink()
+        return 1
+
+    changed = 0
     folders = {owned_folder(name) for name in names}
     for root in roots:
         for where, inside, files in os.walk(root):
@@ -144,17 +219,10 @@ def _scrub(roots: Collection[Path], names: Collection[str]) -> int:
                 changed += sum(path.is_file() for path in Path(where, folder).rglob("*"))
                 shutil.rmtree(Path(where, folder), ignore_errors=True)
                 inside.remove(folder)
-            for path in (Path(where, file) for file in files):
-                if path.stem in names:
-                    with suppress(FileNotFoundError):
-                        if path.suffix in _CACHED:
-                            made.add(file_digest(path))
-                        path.unlink()
-                        changed += 1
-                elif path.name in (MANIFEST, SOURCES) or is_parquet(path):
-                    with suppress(FileNotFoundError):
-                        changed += rewrite(path, names)
-    return changed + sum(_delete_cached(root, made) for root in roots if made)
+            changed += sum(files_apart.each(scrub, [Path(where, file) for file in files]))
+    changed += sum(files_apart.each(lambda root: _delete_cached(root, made), roots if made else ()))
+    files_apart.tell()
+    return changed
 
 
 def _delete_cached(root: Path, digests: Collection[str]) -> int:

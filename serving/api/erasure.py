@@ -73,7 +73,8 @@ def erase_recording(
 
     Raises:
         KeyMissingError: the log holds recordings, and not the key to their names.
-        Unavailable: a database does not answer; ask again, until all is erased.
+        Unavailable: a database, or the object store, does not answer; ask again, until all is
+            erased. Where single copies or artifacts cannot be changed, all else is erased.
     """
     key = known_key(log.folder)
     if key is None and not log.is_empty():
@@ -87,7 +88,10 @@ def erase_recording(
     if key is not None:
         recordings = [recording_id(f"{owner}/{known}", key) for known in names]
         recordings += sorted(log.clips(name, owner_id(owner, key)) - {*recordings})
-        # Copies are known by the requests that the log still has.
-        changed = copies.erase(log.requests(recordings), recordings)
+        # Copies are known by the requests that the log still has: those are noted before it forgets
+        # them. No fault of a copy, or of another team's file beside it, keeps a turn.
+        requests = log.requests(recordings)
+        copies.note(requests, recordings)
         turns = log.erase(recordings)
+        changed = copies.erase(requests, recordings)
     return Erased(tuple(recordings), tuple(jobs), turns, changed)

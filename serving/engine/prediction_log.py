@@ -301,13 +301,19 @@ class PredictionLog:
 
     def _sweep(self) -> None:
         while not self._stop.wait(SWEEP):
-            try:
-                self._log.sweep(content_days=self.allowed.content_days, days=self.allowed.days)
-                if self._copies:
-                    self._copies.sweep(self.allowed.content_days)
-                    self._copies.finish()
-            except (OSError, MoodlineError) as error:
-                logger.error("what is too old cannot be deleted now: %s", error)
+            days, content_days = self.allowed.days, self.allowed.content_days
+            sweeps: list[Callable[[], object]] = [
+                partial(self._log.sweep, content_days=content_days, days=days)
+            ]
+            if self._copies:
+                sweeps += [partial(self._copies.sweep, content_days), self._copies.finish]
+            for sweep in sweeps:
+                try:
+                    sweep()
+                except (OSError, MoodlineError) as error:
+                    logger.error("what is too old cannot be deleted now: %s", error)
+                except Exception:  # a thread that ends would keep everything from then on
+                    logger.exception("what is too old cannot be deleted now")
 
     async def close(self) -> None:
         """Write what waits, and let go of the database."""

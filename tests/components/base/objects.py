@@ -28,12 +28,14 @@ class Door:
         refusal: how it answers from its `after`-th request on: status and code; None: it passes
             every request on.
         after: so many requests are passed on before.
+        locked: in whose path it has this text is refused; empty: none.
     """
 
     port: int = 0
     asked: list[str] = field(default_factory=list)
     refusal: tuple[int, str] | None = None
     after: int = 0
+    locked: str = ""
 
     def refuse(self, status: int, code: str, after: int = 0) -> None:
         """From now on, after so many requests, every one is refused."""
@@ -110,6 +112,8 @@ def _handler(opened: Door, inner: str) -> type[BaseHTTPRequestHandler]:
             if opened.refusal and len(opened.asked) > opened.after:
                 status, code = opened.refusal
                 return self.write(status, {}, _REFUSAL.format(code=code).encode())
+            if opened.locked and opened.locked in self.path:
+                return self.write(403, {}, _REFUSAL.format(code="AccessDenied").encode())
             connection = http.client.HTTPConnection(inner, timeout=30)
             connection.request(self.command, self.path, body, dict(self.headers))
             answer = connection.getresponse()

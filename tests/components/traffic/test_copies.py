@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 import soundfile
 
-from components.base import Cache
+from components.base import Cache, Unavailable
 from components.conversation import (
     FEEDBACK,
     Recording,
@@ -128,6 +128,34 @@ def test_sound_is_kept_in_copies_no_longer_than_elsewhere(copies: Copies) -> Non
     assert copies.sweep(30) > 8
     assert traces(copies, "feedback-gone") == []
     assert traces(copies, "feedback-kept")
+
+
+def test_files_that_are_not_ours_stop_nothing_and_what_fails_is_tried_again(
+    copies: Copies, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = {
+        copies.runs / "manifest.jsonl": '{"audio_filepath": "a.wav"}\n',
+        copies.runs / "sources.json": "[1]",
+    }
+    for path, content in foreign.items():
+        path.write_text(content)
+    examples = copies.runs / "trigger-000001" / "step" / "examples"
+    real = Path.resolve
+
+    def resolve(self: Path, strict: bool = False) -> Path:
+        if self == examples:
+            raise OSError(5, "Input/output error", str(self))
+        return real(self, strict)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "resolve", resolve)
+        with pytest.raises(Unavailable, match="examples"):
+            copies.erase({"gone"}, set())
+    left = {path.name for path in traces(copies, "feedback-gone")}
+    assert left == {"examples", "feedback.erased"}
+    copies.finish()
+    assert traces(copies, "feedback-gone") == []
+    assert {path: path.read_text() for path in foreign} == foreign
 
 
 def test_what_a_retraining_still_writes_is_erased_at_its_end(copies: Copies) -> None:

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from components.conversation import Turn
-from components.traffic import ErasedTurns, KeyMissingError, TurnLog
+from components.traffic import Copies, ErasedTurns, KeyMissingError, TurnLog
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from tests.serving.helpers import wait_until
@@ -174,3 +174,26 @@ def test_an_erasure_reaches_an_analysis_though_no_sound_can_be_kept(tmp_path: Pa
         await log.close()
 
     asyncio.run(scene())
+
+
+def test_a_sweep_that_fails_unexpectedly_is_not_the_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("serving.engine.prediction_log.SWEEP", 0.02)
+    calls = []
+
+    class Broken(Copies):
+        def sweep(self, content_days: float) -> int:
+            calls.append("sweep")
+            raise KeyError("recording")
+
+        def finish(self) -> None:
+            calls.append("finish")
+
+    copies = Broken(tmp_path / "runs", tmp_path / "cache")
+    url = f"sqlite:///{tmp_path}/feedback.db"
+    log = PredictionLog(tmp_path / "log", url, LogSettings(), copies)
+    assert wait_until(lambda: len(calls) >= 4, 10)
+    asyncio.run(log.close())
+    assert calls[:4] == ["sweep", "finish"] * 2
+    assert "what is too old cannot be deleted now" in caplog.text
