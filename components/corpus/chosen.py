@@ -34,6 +34,7 @@ class Chosen:
         sources: who gave each label (see `SOURCES`).
         digest: of what is chosen and by which rules; "" where there is nothing.
         name: by it a later step finds what was chosen; "" where there is nothing.
+        state: names the same by a look that reads no sound, for `training_state`.
         why_none: in words, where there is nothing.
     """
 
@@ -41,6 +42,7 @@ class Chosen:
     sources: dict[str, Any] | None = None
     digest: str = ""
     name: str = ""
+    state: str = ""
     why_none: str = ""
 
 
@@ -69,17 +71,32 @@ def choose_feedback(place: str, settings: Settings, name: str = "") -> Chosen:
         if selected.until is None:
             return Chosen(why_none=selected.why_none())
         recordings, sources, own = selected.recordings, selected.sources, selected.digest
-        found = f"{_UNTIL}{selected.until.isoformat()}"
+        found, state = f"{_UNTIL}{selected.until.isoformat()}", ""
     else:
+        state = look_at_feedback(place, settings).state  # first: what changes then is found out
         exported, sources = read_feedback(located(place))
         recordings = tuple(exported)
         found = ""
         own = json_digest([corpus_digest(exported, settings.finished), sources])
     rules = f"{own} at most {share:g}"
-    chosen = Chosen(recordings, sources, rules, f"{rules}{found}")
+    chosen = Chosen(recordings, sources, rules, f"{rules}{found}", state or rules)
     if digest and chosen.digest != digest:
         raise InputError(f"{place}: was changed while the run went on; start it again")
     return chosen
+
+
+def look_at_feedback(place: str, settings: Settings) -> Chosen:
+    """What `choose_feedback` would choose, without a look into an export: its `state` alone.
+
+    The sound of an export may be of any size, and who asks may have no place for it.
+
+    Raises:
+        Unavailable: the database, or the object store, does not answer.
+    """
+    if place in ("", LOG):
+        return choose_feedback(place, settings)
+    files = training_state(located(place), "")
+    return Chosen(state=f"{files} at most {settings.feedback_share:g}")
 
 
 def joined(labelled: list[Recording], chosen: Chosen, settings: Settings) -> list[Recording]:
@@ -98,14 +115,14 @@ def joined_digest(corpus: str, chosen: str) -> str:
     return json_digest([corpus, chosen]) if chosen else corpus
 
 
-def training_state(corpus: Location, chosen: str) -> str:
+def training_state(corpus: Location, feedback: str) -> str:
     """Names what a run would train on, by a look that reads no sound.
 
     Where it is the same, nothing is new. It holds names, sizes, and times or ETags of the files in
     the corpus' folder; sound that a manifest names elsewhere is not looked at.
 
     Args:
-        chosen: the digest of the feedback that joins it.
+        feedback: the state of what joins it (`Chosen.state`).
 
     Raises:
         Unavailable: the object store does not answer.
@@ -118,4 +135,4 @@ def training_state(corpus: Location, chosen: str) -> str:
     else:
         files = [[path.relative_to(folder).parts, path.stat().st_size, path.stat().st_mtime_ns]
                  for path in sorted(Path(folder).rglob("*")) if path.is_file()]  # fmt: skip
-    return json_digest([files, chosen])
+    return json_digest([files, feedback])

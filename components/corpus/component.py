@@ -57,7 +57,7 @@ def join_feedback(
     if chosen.why_none:
         logging.warning("no feedback joins the corpus: %s", chosen.why_none)
     whole = joined_digest(digest, chosen.digest)
-    return Joined(chosen.name, whole, training_state(located(folder), chosen.digest))
+    return Joined(chosen.name, whole, training_state(located(folder), chosen.state))
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)

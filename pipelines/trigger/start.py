@@ -135,28 +135,31 @@ def nothing_new(
 ) -> str:
     """Why a run on a cluster would find nothing new; "" if it would, or if nobody can tell.
 
-    The corpus must lie where this process sees it, too: in an object store. What it and the
-    feedback are now is held against what the last run was trained on, with this profile and code.
+    The corpus, and an export, must lie where this process sees them, too: in an object store. What
+    they and the feedback are now is held against what the last run was trained on, with this
+    profile and code. No sound is read: the answer is awaited.
 
     Raises:
-        CannotTell: this process has no way to the corpus; the steps may have one.
-        MoodlineError: the feedback's database or MLflow does not answer, which the steps need, too.
+        CannotTell: this process has no way to the corpus or the feedback; the steps may have one.
+        MoodlineError: MLflow does not answer.
     """
-    from components.corpus import choose_feedback, training_state
+    from components.corpus import LOG, look_at_feedback, training_state
     from components.register import run_on
 
     request = request_for(cause, 0, usual)
-    if not isinstance(request.corpus, Url):
+    place = str(request.feedback or "")
+    seen = place in ("", LOG) or isinstance(request.feedback, Url)
+    if not isinstance(request.corpus, Url) or not seen:
         return ""
-    chosen = choose_feedback(str(request.feedback or ""), settings)
     try:
-        state = training_state(request.corpus, chosen.digest)
+        looked = look_at_feedback(place, settings)
+        state = training_state(request.corpus, looked.state)
     except MoodlineError as error:
         raise CannotTell(f"nobody can tell whether anything is new: {error}") from error
     run = run_on(state, profile, git_commit(), settings)
     if not run:
         return ""
-    none = f" ({chosen.why_none})" if chosen.why_none else ""
+    none = f" ({looked.why_none})" if looked.why_none else ""
     return f"neither the corpus nor the feedback has changed since the run {run}{none}"
 
 

@@ -7,10 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.base import InputError
+from components.base import InputError, Url
 from components.config import Settings
 from components.conversation import FEEDBACK, Turn, read_manifest
-from components.corpus import LOG, choose_feedback, joined, read_corpus, training_state
+from components.corpus import (
+    LOG,
+    choose_feedback,
+    joined,
+    look_at_feedback,
+    read_corpus,
+    training_state,
+)
+from components.corpus.component import join_feedback
 from components.traffic import (
     Correction,
     FeedbackStore,
@@ -22,6 +30,8 @@ from components.traffic import (
     export_feedback,
     keep_audio,
 )
+from tests.components.base.objects import object_store
+from tests.components.register.stores import BUCKET
 
 PROBABILITIES = {"angry": 0.1, "happy": 0.1, "neutral": 0.7, "sad": 0.1}
 MEASURES = {"duration": 1.0, "words_per_second": 2.0, "loudness_db": -20.0, "snr_db": 30.0}
@@ -93,10 +103,31 @@ def test_an_export_joins_as_the_log_does(settings: Settings, tmp_path: Path) -> 
     (recording,) = chosen.recordings
     assert recording == read_manifest(tmp_path / "out")[0]
     assert choose_feedback(str(tmp_path / "out"), settings, chosen.name) == chosen
+    looked = look_at_feedback(str(tmp_path / "out"), settings)
+    assert (looked.state, looked.recordings) == (chosen.state, ())
     reference = tmp_path / "out" / "reference" / "feedback-r2.json"
     reference.write_text(reference.read_text().replace('"sad"', '"angry"'))
     with pytest.raises(InputError, match="was changed while the run went on"):
         choose_feedback(str(tmp_path / "out"), settings, chosen.name)
+    assert look_at_feedback(str(tmp_path / "out"), settings).state != chosen.state
+
+
+def test_a_run_says_of_an_export_what_a_look_without_its_sound_says(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say(settings, 2)
+    export_feedback(FeedbackStore.read(settings.feedback_url), settings.log, tmp_path / "out")
+    monkeypatch.setenv("MOODLINE_HOME", str(settings.home))
+    with object_store() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        export, corpus = store.upload(tmp_path / "out", "w48"), Url(BUCKET, "calls")
+        (corpus / "manifest.jsonl").put_bytes(b"{}")
+        said = join_feedback.python_func(folder=str(corpus), digest="d", feedback=export)
+        store.door.asked.clear()
+        looked = training_state(corpus, look_at_feedback(export, settings).state)
+        assert not [line for line in store.door.asked if "/w48/" in line]
+    assert said.chosen and said.state == looked
 
 
 def test_a_state_changes_with_any_file_and_with_the_feedback(tmp_path: Path) -> None:

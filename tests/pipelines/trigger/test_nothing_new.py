@@ -8,7 +8,7 @@ import pytest
 
 from components.base import Unavailable, Url
 from components.config import Settings, load_profile
-from components.corpus import training_state
+from components.corpus import look_at_feedback, training_state
 from components.register.runs import ENDED
 from components.tracking import experiment_id, mlflow_client
 from pipelines.definitions.code_version import git_commit
@@ -64,6 +64,33 @@ def test_a_run_is_known_by_what_it_was_trained_on(
         why()
     store.client.put_object(Bucket=BUCKET, Key=f"{CORPUS.key}/manifest.jsonl", Body=b"{ }")
     assert why() == ""
+
+
+def test_an_export_is_known_without_a_look_into_its_files(store: Store, tmp_path: Path) -> None:
+    settings, profile, export = Settings(home=tmp_path), load_profile("demo"), "exports/w48"
+    for key in (f"{CORPUS.key}/manifest.jsonl", f"{export}/manifest.jsonl", f"{export}/a.wav"):
+        store.client.put_object(Bucket=BUCKET, Key=key, Body=b"of any size")
+
+    def why(feedback: Url | Path) -> str:
+        usual = RetrainRequest(corpus=CORPUS, feedback=feedback)
+        return nothing_new(ALERT, usual=usual, profile=profile, settings=settings)
+
+    place = Url(BUCKET, export)
+    assert why(place) == ""
+    with mlflow_client(settings) as client:
+        tags = {"configuration": profile.digest(), "pipeline_run": "run-8", ENDED: "1764460800.0"}
+        tags["trained_on"] = training_state(CORPUS, look_at_feedback(str(place), settings).state)
+        tags["git_commit"] = git_commit()
+        client.create_run(experiment_id(client, settings), tags=tags)
+    store.door.asked.clear()
+    assert "has changed since the run run-8" in why(place)
+    assert store.door.asked and not [line for line in store.door.asked if ".wav" in line]
+    assert why(tmp_path) == ""  # a folder that only the pods see
+    store.client.put_object(Bucket=BUCKET, Key=f"{export}/a.wav", Body=b"of any sort")
+    assert why(place) == ""
+    store.door.refuse(403, "AccessDenied")
+    with pytest.raises(CannotTell, match="refuses the credentials"):
+        why(place)
 
 
 def test_nothing_is_started_and_it_is_said_once(
