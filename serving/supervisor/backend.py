@@ -270,9 +270,18 @@ class Backend:
             raise NotReadyError(str(error)) from error
 
     def _begin_term(self, term: int) -> None:
-        """Forget what was known of the Tritons: another copy may have steered them meanwhile."""
+        """Forget what was known of the Tritons: another copy may have steered them meanwhile. Where
+        what that one served can be brought no more, nothing is known, and what is desired is served
+        in its stead.
+
+        Raises:
+            Unavailable: the store or the registry does not answer.
+        """
         if self._shared is not None:
-            self._shared.follow(at_once=True)
+            try:
+                self._shared.follow(at_once=True)
+            except InputError as error:  # it will be no other the next time
+                logger.warning("what the copy before served is not known: %s", error)
         if self._term and self._rollout is not None:
             self._rollout.close()
             self._rollout = self._new_rollout()
