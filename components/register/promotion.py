@@ -11,6 +11,7 @@ from components.register.keys import private_key
 from components.register.ledger import (
     PRODUCTION,
     STAGING,
+    Action,
     Stage,
     StageChange,
     append,
@@ -20,6 +21,7 @@ from components.register.ledger import (
     read_ledger,
     staged,
 )
+from components.register.pruning import why_gone
 from components.register.runs import best_effort
 from components.register.trust import check_signed, keys_here
 from components.register.versions import NO_VERDICT, get_version
@@ -56,8 +58,8 @@ def promote(
         The ledger's entry that put it there.
 
     Raises:
-        Refused: the verdict does not allow it, someone else was faster, or it was to go back from
-            production to staging.
+        Refused: the verdict does not allow it, someone else was faster, it is being deleted, or it
+            was to go back from production to staging.
         InputError: no such version, its files were changed, or nobody who is trusted has signed
             it; no actor, no such stage, force without a reason, or a reason too long.
         Unavailable: MLflow failed.
@@ -106,7 +108,8 @@ def rollback(
         The ledger's entry of it.
 
     Raises:
-        Refused: there is nothing to go back to, or someone else was faster.
+        Refused: there is nothing to go back to, someone else was faster, or that version is being
+            deleted.
         InputError: the version is gone, its files were changed, or nobody who is trusted has
             signed it; no actor, no such stage, or a reason too long.
         Unavailable: MLflow failed.
@@ -191,7 +194,13 @@ def _present(entries: Sequence[StageChange], stage: Stage) -> int | None:
 
 
 def _apply(client: "MlflowClient", change: StageChange, settings: Settings) -> StageChange:
-    """Write a change into the ledger; if it wins, the aliases follow."""
+    """Write a change into the ledger; if it wins, the aliases follow.
+
+    A version that is deleted meanwhile does not stay there: what was there before comes back.
+    """
+    number = change.to_version
+    if number is not None and (why := why_gone(client, number)):
+        raise Refused(f"version {number} is not in {change.stage}: {why}; look at `registry list`")
     change, ledger = append(client, change, private_key(settings))
     if not change.won:
         position = (change.stage, change.follows)
@@ -203,9 +212,43 @@ def _apply(client: "MlflowClient", change: StageChange, settings: Settings) -> S
         raise Refused(
             f"{result}: {winner.who} {did} meanwhile; look at the history and decide again"
         )
+    if number is not None and (why := why_gone(client, number)):
+        back = _take_back(client, change, ledger, settings, why)
+        best_effort(lambda: sync_aliases(client), "set the aliases")
+        raise Refused(f"version {number} is not in {change.stage}: {why}; {back}")
     # It is there from here on; aliases that could not be set now, the next reader repairs.
     best_effort(lambda: sync_aliases(client), "set the aliases")
     return change
+
+
+def _take_back(
+    client: "MlflowClient",
+    change: StageChange,
+    ledger: Sequence[StageChange],
+    settings: Settings,
+    why: str,
+) -> str:
+    """Undo a change that has won; what was done."""
+    action: Action = "promote" if change.action == "rollback" else "rollback"
+    back = change.from_version if change.action == "rollback" else None
+    if change.stage == PRODUCTION and back is None:
+        back = next(iter(production_stack(ledger)[-2:-1]), None)
+        if back is None:
+            return "no version was in production before it: promote another one"
+    verdict = _verdict_tag(client, back or change.to_version or 0)
+    undone = StageChange(
+        actor=change.actor,
+        action=action,
+        stage=change.stage,
+        from_version=change.to_version,
+        to_version=back,
+        verdict=verdict,
+        reason=f"{why} meanwhile",
+        forced=action == "promote" and verdict != PASS,
+        follows=change.step,
+    )
+    append(client, undone, private_key(settings))
+    return f"version {back} is there again" if back else f"{change.stage} is empty"
 
 
 def _verdict_tag(client: "MlflowClient", number: int) -> str:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from components.base import InputError
 from components.config import Settings
 from components.register.aliases import sync_aliases
-from components.register.ledger import production_stack, read_ledger
+from components.register.ledger import LEDGER, production_stack, read_ledger
+from components.register.trainings import TRAINING_RUN
 from components.tracking import (
     MODEL,
     all_versions,
@@ -27,11 +28,10 @@ from components.tracking import (
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities.model_registry import ModelVersion
 
 PRUNED = "pruned"
 """The tag of a run whose version is being removed: the version's number. A prune that was killed
-finds by it what it has still to do."""
+finds by it what it has still to do, and `promote` sees by it that a version is about to go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,8 @@ def plan_prune(
     """What `prune` would do with each version, the newest first.
 
     A version stays that has an alias, was among the last in production, is named by one of the last
-    changes, is served or has answered lately, is young, or was not registered by Moodline.
+    changes, is served or has answered lately, whose files another registered model serves, too,
+    that is young, or was not registered by Moodline.
 
     Args:
         days: a version younger than that stays.
@@ -101,17 +102,32 @@ def prune(
     if not exists(settings):
         return []
     with mlflow_client(settings) as client:
-        _finish(client, settings)
+        _finish(client, settings, {fate.number for fate in planned if fate.kept})
         deleted = []
         for done, number in enumerate(gone):
             on_progress(done, len(gone))
-            # Somebody may have promoted it meanwhile.
-            now = {fate.number: fate for fate in _plan(client, days, keep, served)}
-            if number in now and not now[number].kept:
-                _delete(client, client.get_model_version(MODEL, str(number)))
+            if _delete(client, number, lambda: _plan(client, days, keep, served)):
                 deleted.append(number)
         on_progress(len(gone), len(gone))
+        if deleted:  # a training's run that none but a version that is gone now has named
+            _finish(client, settings, ())
     return deleted
+
+
+def why_gone(client: "MlflowClient", number: int) -> str:
+    """How it shows that a version is gone, or that a prune is about to delete it; else empty.
+
+    A prune marks a version before it looks a last time whether it may go. A promotion looks here
+    after it is in the ledger. So one of the two sees the other.
+    """
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
+        version = client.get_model_version(MODEL, str(number))
+        with ignored("RESOURCE_DOES_NOT_EXIST"):
+            tags = client.get_run(version.run_id).data.tags if version.run_id else {}
+            if tags.get(PRUNED) == str(number):
+                return "`registry prune` is deleting it, or was killed while it did"
+        return ""
+    return "it has been deleted from MLflow"
 
 
 def _plan(client: "MlflowClient", days: float, keep: int, served: Collection[int]) -> list[Fate]:
@@ -121,16 +137,20 @@ def _plan(client: "MlflowClient", days: float, keep: int, served: Collection[int
     named = {number for entry in changed for number in (entry.from_version, entry.to_version)}
     in_production = set(production_stack(entries)[-keep:])
     oldest = datetime.now(UTC) - timedelta(days=days)
+    claims = _claims(client, (MODEL, LEDGER))
     fates = []
     for version in versions:
         number = int(version.version)
         created = datetime.fromtimestamp(version.creation_timestamp / 1000, UTC)
         held = [alias for alias, holder in aliases.items() if holder == number]
+        asked = (version.run_id, version.model_id, version.source, f"models:/{MODEL}/{number}")
+        claim = next((claims[key] for key in asked if key and key in claims), "")
         reasons = {
             f"is {', '.join(held)}": held,
             f"was among the last {keep} in production": number in in_production,
             f"one of the last {keep} changes names it": number in named,
             "is served, or has answered lately": number in served,
+            f"{claim} has its files": claim,
             f"is younger than {days:g} days": created > oldest,
             "was not registered by Moodline": not (version.run_id and "digest" in version.tags),
         }
@@ -139,33 +159,77 @@ def _plan(client: "MlflowClient", days: float, keep: int, served: Collection[int
     return fates
 
 
-def _delete(client: "MlflowClient", version: "ModelVersion") -> None:
-    number, run_id = str(version.version), str(version.run_id)
-    with_retries(lambda: client.set_tag(run_id, PRUNED, number))
-    with_retries(lambda: client.delete_model_version(MODEL, number))
+def _claims(client: "MlflowClient", apart: Collection[str]) -> dict[str, str]:
+    """Which registered version has whose files: by the run, model, version or place it names.
+
+    A copy that MLflow makes of a version has no files of its own. Its source is a version, a model,
+    a run or a place, each with the number of what it is of among its parts.
+
+    Args:
+        apart: registered models that do not count.
+    """
+    claims: dict[str, str] = {}
+    for version in all_versions(client):
+        if version.name in apart:
+            continue
+        source = str(version.source)
+        for key in (version.run_id, version.model_id, source, *source.split("/")):
+            claims.setdefault(str(key), f"{version.name} version {version.version}")
+    return claims
+
+
+def _delete(client: "MlflowClient", number: int, plan: Callable[[], list[Fate]]) -> bool:
+    """Delete a version, unless somebody has promoted or deleted it meanwhile; whether we did."""
+    run_id = None
+    with ignored("RESOURCE_DOES_NOT_EXIST"):
+        run_id = client.get_model_version(MODEL, str(number)).run_id
+    if run_id is None:
+        return False
+    with_retries(lambda: client.set_tag(run_id, PRUNED, str(number)))
+    if not any(fate.number == number and not fate.kept for fate in plan()):
+        with_retries(lambda: client.delete_tag(run_id, PRUNED))
+        return False
+    with_retries(lambda: client.delete_model_version(MODEL, str(number)))
     _delete_run(client, run_id)
+    return True
 
 
-def _finish(client: "MlflowClient", settings: Settings) -> None:
-    """Delete what a prune that was killed left of versions that are gone."""
+def _finish(client: "MlflowClient", settings: Settings, kept: Collection[int]) -> None:
+    """Delete what a prune that was killed left of versions that are gone.
+
+    Args:
+        kept: versions that stay: what such a prune has marked of them may be promoted again.
+    """
     marked = client.search_runs([experiment_id(client, settings)], f"tags.{PRUNED} LIKE '%'")
     for run in marked:
+        number = run.data.tags[PRUNED]
         with ignored("RESOURCE_DOES_NOT_EXIST"):
-            version = client.get_model_version(MODEL, run.data.tags[PRUNED])
+            version = client.get_model_version(MODEL, number)
             if version.run_id == run.info.run_id:
-                continue  # it was killed before the version was deleted, which now may have to stay
+                # It was killed before the version was deleted, which now may have to stay.
+                if int(number) in kept:
+                    with_retries(partial(client.delete_tag, run.info.run_id, PRUNED))
+                continue
         _delete_run(client, run.info.run_id)
 
 
 def _delete_run(client: "MlflowClient", run_id: str) -> None:
-    """Delete a run's files and those of its models; the run itself last, by which it is found."""
+    """Delete a run's files and those of its models; the run itself last, by which it is found.
+
+    A run in which another version's model was trained stays, with its curves and its data, until
+    that version is gone: only the files of its models go.
+    """
     run = client.get_run(run_id)
-    if client.search_model_versions(f"name='{MODEL}' and run_id='{run_id}'"):
+    experiment = run.info.experiment_id
+    models = client.search_logged_models([experiment], f"source_run_id = '{run_id}'")
+    claims = _claims(client, (LEDGER,))
+    if {run_id, *(model.model_id for model in models)} & claims.keys():
         return  # somebody made another version of it by hand
-    made = f"source_run_id = '{run_id}'"
-    for model in client.search_logged_models([run.info.experiment_id], made):
+    for model in models:
         _delete_files(client, model.artifact_location)
         with_retries(partial(client.delete_logged_model, model.model_id))
+    if client.search_runs([experiment], f"tags.{TRAINING_RUN} = '{run_id}'", max_results=1):
+        return
     _delete_files(client, run.info.artifact_uri)
     with_retries(lambda: client.delete_run(run_id))
 

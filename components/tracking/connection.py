@@ -137,9 +137,10 @@ def with_retries(write: Callable[[], T]) -> T:
         time.sleep(random.uniform(0.02, 0.2))
 
 
-def all_versions(client: "MlflowClient", name: str) -> list["ModelVersion"]:
-    """Every version of a registered model, the newest first."""
-    query = partial(client.search_model_versions, f"name='{name}'", max_results=_PAGE_SIZE)
+def all_versions(client: "MlflowClient", name: str = "") -> list["ModelVersion"]:
+    """Every version of a registered model, the newest first; without a name, of all models."""
+    which = f"name='{name}'" if name else None
+    query = partial(client.search_model_versions, which, max_results=_PAGE_SIZE)
     page = query()
     versions = list(page)
     while page.token:

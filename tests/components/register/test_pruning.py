@@ -1,6 +1,7 @@
 """`prune` deletes versions that nobody needs, with their files, and nothing else."""
 
 import shutil
+import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from components.base import InputError
+from components.base import InputError, Refused
 from components.config import Settings
 from components.register import (
     Lineage,
+    alias_version,
     history,
     list_versions,
     move_local_files,
@@ -21,6 +23,7 @@ from components.register import (
     register,
     rollback,
 )
+from components.register.ledger import Stage
 from tests.components.register.conftest import write_evidence, write_model
 from tests.components.register.test_killed import kill
 
@@ -100,6 +103,129 @@ def test_versions_that_others_made_stay(settings: Settings, add_version: Add) ->
     assert models(settings) == 3  # of 4 and 6, and that of 1, which 5 names
 
 
+def test_files_that_another_registered_model_serves_stay(
+    settings: Settings, add_version: Add
+) -> None:
+    """MLflow's copy of a version points at its files; so does what names its model or its place."""
+    for _ in range(5):
+        add_version(settings)
+    promote(4, settings, actor="ann")
+    client = tracking(settings)
+    client.create_registered_model("theirs")
+    client.copy_model_version("models:/moodline/1", "theirs")
+    client.create_model_version("theirs", client.get_model_version("moodline", "2").source)
+    promote(5, settings, actor="ann")
+    plan = {fate.number: fate.kept for fate in plan_prune(settings, days=0, keep=2)}
+    copies = {1: "theirs version 1 has its files", 2: "theirs version 2 has its files", 3: ""}
+    assert {number: plan[number] for number in (1, 2, 3)} == copies
+    assert (prune_now(settings), models(settings)) == ([3], 4)
+    client.delete_registered_model("theirs")
+    assert (prune_now(settings), models(settings)) == ([1, 2], 2)
+
+
+def test_the_training_of_a_version_that_stays_is_kept_until_that_goes(
+    settings: Settings, add_version: Add
+) -> None:
+    for _ in range(3):
+        add_version(settings)
+    client = tracking(settings)
+    first, second = (client.get_model_version("moodline", n).run_id for n in ("1", "2"))
+    client.set_tag(second, "training_run", first)
+    assert prune_now(settings, served={2}) == [1]
+    assert client.get_run(first).info.lifecycle_stage == "active"
+    assert (models(settings), live_runs(settings)) == (2, 3)
+    assert prune_now(settings) == [2]
+    assert (models(settings), live_runs(settings)) == (1, 1)
+
+
+def between(monkeypatch: pytest.MonkeyPatch, method: str, work: Callable[[], object]) -> None:
+    """Let somebody else do something right before a call to MLflow, the first time."""
+    from mlflow import MlflowClient
+
+    call = getattr(MlflowClient, method)
+
+    def first(self: Any, *arguments: Any, **named: Any) -> Any:
+        monkeypatch.setattr(MlflowClient, method, call)
+        work()
+        return call(self, *arguments, **named)
+
+    monkeypatch.setattr(MlflowClient, method, first)
+
+
+def promote_first(settings: Settings) -> None:
+    promote(1, settings, actor="bob")
+
+
+def refused(settings: Settings, words: str) -> None:
+    with pytest.raises(Refused, match=words):
+        promote_first(settings)
+
+
+def test_a_promotion_and_a_prune_never_pass_each_other(
+    settings: Settings, add_version: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(4):
+        add_version(settings)
+    promote(2, settings, actor="ann")
+    promote(3, settings, actor="ann")
+    with monkeypatch.context() as patch:  # the promotion comes before the prune's last look
+        between(patch, "set_tag", partial(promote_first, settings))
+        assert prune_now(settings) == []
+    assert rollback(settings, actor="ann").to_version == 3
+    with monkeypatch.context() as patch:
+        # …and the prune's last look before the promotion: once 1 is out of sight of a rollback.
+        promote(4, settings, actor="ann")
+        promote(3, settings, actor="ann")
+        between(patch, "delete_model_version", partial(refused, settings, "is deleting it"))
+        assert prune_now(settings) == [1, 2]
+    assert (numbers(settings), models(settings)) == ([3, 4], 2)
+
+
+@pytest.mark.parametrize("to", ["production", "staging"])
+def test_what_a_prune_deletes_while_it_is_promoted_does_not_stay_there(
+    to: Stage, settings: Settings, add_version: Add, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The prune has looked a last time, and deletes once the promotion is in the ledger."""
+    for _ in range(4):
+        add_version(settings)
+    promote(2, settings, actor="ann")
+    promote(3, settings, actor="ann")
+    looked, promoted = threading.Event(), threading.Event()
+    pruned: list[int] = []
+
+    def wait() -> None:
+        looked.set()
+        assert promoted.wait(60)
+
+    between(monkeypatch, "delete_model_version", wait)
+    prunes = threading.Thread(target=lambda: pruned.extend(prune_now(settings)))
+
+    def start() -> None:
+        prunes.start()
+        assert looked.wait(60)
+
+    between(monkeypatch, "create_model_version", start)
+    with pytest.raises(Refused, match=f"version 1 is not in {to}: `registry prune` is deleting it"):
+        promote(1, settings, actor="bob", to=to)
+    promoted.set()
+    prunes.join()
+    assert (pruned, numbers(settings)) == ([1], [2, 3, 4])
+    assert alias_version("production", settings) == 3
+    assert alias_version("staging", settings) is None
+    assert [e.action for e in history(settings) if e.won][-2:] == ["promote", "rollback"]
+
+
+def test_what_a_killed_prune_has_marked_can_be_promoted_after_the_next(
+    three_versions: Path, tmp_path: Path
+) -> None:
+    settings = copy_of(three_versions, tmp_path)
+    client = tracking(settings)
+    client.set_tag(client.get_model_version("moodline", "1").run_id, "pruned", "1")
+    refused(settings, "was killed while it did")
+    assert prune_now(settings, served={1}) == []
+    promote_first(settings)
+
+
 def test_a_prune_that_would_keep_no_way_back_is_refused(settings: Settings) -> None:
     with pytest.raises(InputError, match="keep at least 2"):
         prune(settings, days=0, keep=1)
@@ -123,6 +249,14 @@ def three_versions(
     return home
 
 
+def copy_of(three_versions: Path, tmp_path: Path) -> Settings:
+    shutil.copytree(three_versions, tmp_path / "home")
+    settings = Settings(home=tmp_path / "home")
+    old, new = (home / "mlartifacts" for home in (three_versions, settings.home))
+    move_local_files(settings.home / "mlflow.db", old.as_uri(), new.as_uri())
+    return settings
+
+
 @pytest.mark.parametrize(
     ("method", "when", "left"),
     [
@@ -135,10 +269,7 @@ def three_versions(
 def test_a_killed_prune_goes_on_where_it_stopped(
     three_versions: Path, tmp_path: Path, method: str, when: str, left: list[int]
 ) -> None:
-    shutil.copytree(three_versions, tmp_path / "home")
-    settings = Settings(home=tmp_path / "home")
-    old, new = (home / "mlartifacts" for home in (three_versions, settings.home))
-    move_local_files(settings.home / "mlflow.db", old.as_uri(), new.as_uri())
+    settings = copy_of(three_versions, tmp_path)
     kill(method, when, partial(prune_now, settings))
     assert numbers(settings) == left
     for number in (2, 3):
