@@ -5,6 +5,7 @@ exchanging whole recordings. Beside it stands how right the answers were, by peo
 """
 
 from components.drift.drift import DriftResult, drift
+from components.drift.gauges import no_version_gauges
 from components.drift.judge import DriftSettings, DriftVerdict, FeatureDrift, judge_window
 from components.drift.live import live_scores
 from components.drift.sample import Reference, Sample, read_reference, to_sample

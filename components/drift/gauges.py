@@ -7,7 +7,7 @@ from typing import Any
 from components.drift.judge import DriftVerdict
 
 NAMES = {
-    "moodline_drift_checked_timestamp_seconds": "When a window was compared last.",
+    "moodline_drift_checked_timestamp_seconds": "When drift was looked for last.",
     "moodline_version_registered_timestamp_seconds": "When the version compared was registered.",
     "moodline_drift_judged": "1 if the last window was large enough to judge, else 0.",
     "moodline_drift_detected": "1 if the last window has drifted from this version's, else 0.",
@@ -35,6 +35,16 @@ LABELS: dict[str, tuple[str, ...]] = {
     "moodline_live_turns": ("version",),
 }
 """The labels of those that have any."""
+
+
+def no_version_gauges(at: datetime) -> bytes:
+    """The gauges where no version is in production: drift was looked for, and that is all."""
+    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+    name = "moodline_drift_checked_timestamp_seconds"
+    Gauge(name, NAMES[name], registry=registry).set(at.timestamp())
+    return generate_latest(registry)
 
 
 def drift_gauges(

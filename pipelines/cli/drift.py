@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
-from components.base import InputError, Refused, located
+from components.base import InputError, Refused, located, write_file
 from components.config import Settings
 from pipelines.cli.console import note, out, place_option, print_json, spinner, stdout_taken
 from pipelines.cli.options import AsJson, Window, start_of
@@ -40,7 +40,7 @@ def drift_command(
     Exit status 0: no, the window is too small to tell, or no version is in production yet; 1: yes.
     The verdict is also left in the log's folder, as drift.json.
     """
-    from components.drift import drift
+    from components.drift import drift, no_version_gauges
     from components.traffic import FeedbackStore, TurnLog, read_export
 
     page, gauges = (located(place) if place else None for place in (output, prom))
@@ -54,6 +54,8 @@ def drift_command(
         found = version_folder(version, settings)
     if found is None:
         note("No version is in production yet: there is nothing to compare the traffic with")
+        if gauges is not None:  # an alert asks whether anybody looks
+            write_file(gauges, no_version_gauges(datetime.now(UTC)))
         return print_json(None) if as_json else None
     folder, number, registered = found
     with spinner("comparing"):

@@ -22,6 +22,18 @@ def test_the_service_waits_for_a_first_version(
         assert ServeSettings().wait
 
 
+def test_an_hourly_look_for_drift_comes_before_the_alert_that_nobody_looks(
+    documents: Documents,
+) -> None:
+    (job,) = of_kind(documents, "CronJob")
+    assert job["spec"]["schedule"].split()[1:] == ["*"] * 4
+    (rules,) = of_kind(documents, "PrometheusRule")
+    every = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+    (unchecked,) = (rule for rule in every if rule.get("alert") == "MoodlineDriftUnchecked")
+    # The first look comes within an hour, and its image is fetched before.
+    assert unchecked["for"] == "2h"
+
+
 @pytest.fixture
 def service(overlays: dict[str, Documents]) -> dict[str, Any]:
     spec: dict[str, Any] = pod(named(overlays["example"], "Deployment", "moodline"))["spec"]

@@ -172,6 +172,8 @@ def test_drift_has_nothing_to_compare_with_and_is_no_failed_job(
     ended = run(pods, tmp_path, overlays["cpu"], "CronJob", "drift")
     assert ended.status == 0, ended.log
     assert any("No version is in production yet" in line for line in told(ended)), ended.log
+    gauges = (tmp_path / "state" / "metrics" / "drift.prom").read_text()
+    assert "\nmoodline_drift_checked_timestamp_seconds " in gauges
 
 
 def test_the_service_waits_for_a_first_version(

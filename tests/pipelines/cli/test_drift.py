@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -245,4 +246,11 @@ def test_without_a_version_in_production_there_is_nothing_to_compare(
     told = capsys.readouterr()
     assert "No version is in production yet" in told.err
     assert json.loads(told.out) is None
+    gauges = tmp_path / "metrics" / "drift.prom"
+    assert run(["drift", "--prom", str(gauges)]) == 0
+    # Somebody looked, so MoodlineDriftUnchecked does not fire.
+    (line,) = (line for line in gauges.read_text().splitlines() if not line.startswith("#"))
+    name, moment = line.split()
+    assert name == "moodline_drift_checked_timestamp_seconds"
+    assert abs(float(moment) - time.time()) < 60
     assert run(["drift", "--version", "staging"]) == 2
