@@ -134,6 +134,11 @@ class ServeSettings(ChildEnvironment):
     def _database(cls, url: str) -> str:
         return database_address(url) if url else url
 
+    @property
+    def store_is_shared(self) -> bool:
+        """Whether the store is a PostgreSQL, which processes on several hosts can share."""
+        return bool(self.store) and not self.store.startswith("sqlite")
+
     def log_file(self, home: Path, name: str) -> Path | None:
         """The file that a child process writes its log to; None: standard error."""
         return home / "logs" / name if self.logs == "files" else None

@@ -97,23 +97,32 @@ class Leadership:
         self._until = until if held else 0.0
 
 
-def lease_for(serve: ServeSettings, pointer: Path) -> Lease:
+def lease_for(serve: ServeSettings, pointer: Path, repository: str = "") -> Lease:
     """The lease that the settings name.
 
     Args:
         serve: the service's settings.
         pointer: beside it lies the file of a file's lock.
+        repository: the URL of the model repository, if it lies in an object store. Then each copy
+            has a pointer of its own, and a lock beside it keeps nobody else from steering.
 
     Raises:
-        InputError: what it needs is not set.
+        InputError: what it needs is not set, or copies that share the repository would not share
+            the lease.
     """
     if serve.leader == "kubernetes":
         return KubernetesLease(serve.lease)
-    postgresql = bool(serve.store) and not serve.store.startswith("sqlite")
+    postgresql = serve.store_is_shared
     if serve.leader == "database" and not postgresql:
         raise InputError(
             "MOODLINE_SERVE_LEADER=database: MOODLINE_SERVE_STORE names no PostgreSQL; name one"
         )
     if serve.leader == "database" or (serve.leader == "auto" and postgresql):
         return DatabaseLease(serve.store, serve.lease)
+    if repository:
+        raise InputError(
+            f"MOODLINE_SERVE_LEADER={serve.leader}: a lock of a file cannot keep two copies from"
+            f" steering one repository at {repository}; set kubernetes, or name a PostgreSQL by"
+            " MOODLINE_SERVE_STORE and set database or auto"
+        )
     return FileLease(pointer.with_suffix(".lock"))

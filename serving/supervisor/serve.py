@@ -97,7 +97,7 @@ class Serving:
             host=triton or HostSettings(),
             profile=self._serve.profile,
             wait=self._serve.wait,
-            lease=lambda: lease_for(self._serve, pointer),
+            lease=lambda: lease_for(self._serve, pointer, settings.model_repository_store),
             log=self._serve.log_file(settings.home, "tritonserver.log"),
             metrics_port=self._serve.triton_metrics_port,
         )

@@ -7,15 +7,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from components.base import InputError
+from components.config import Settings
 from serving.settings import ServeSettings
 from serving.supervisor import leadership, leases
 from serving.supervisor.kubernetes_lease import KubernetesLease
 from serving.supervisor.leadership import Leadership, lease_for
 from serving.supervisor.leases import DatabaseLease, FileLease, Lease
+from serving.supervisor.serve import Serving
 from tests.serving.helpers import wait_until
 from tests.serving.supervisor.lease_api import LeaseApi, lease_api
 
@@ -221,6 +224,24 @@ def test_the_settings_name_it(tmp_path: Path) -> None:
     assert type(lease_for(given, pointer)) is FileLease
     with pytest.raises(InputError, match="MOODLINE_SERVE_LEADER=database: MOODLINE_SERVE_STORE"):
         lease_for(ServeSettings(leader="database"), pointer)
+
+
+@pytest.mark.parametrize("leader", ["auto", "file"])
+def test_a_lock_of_a_file_is_refused_where_the_repository_is_shared_by_url(
+    leader: Literal["auto", "file"], tmp_path: Path
+) -> None:
+    """Each home and each port would have a lock of its own, and several copies would steer."""
+    place, pointer = "s3://moodline/models", tmp_path / "served.json"
+    settings = Settings(home=tmp_path, model_repository=place, triton_url="127.0.0.1:1")
+    told = f"^MOODLINE_SERVE_LEADER={leader}: .* {place}; set kubernetes, .*$"
+    with pytest.raises(InputError, match=told):
+        lease_for(ServeSettings(leader=leader), pointer, place)
+    serving = Serving(settings, port=3000, serve=ServeSettings(leader=leader))
+    with pytest.raises(InputError, match=told):
+        serving._backend.start()
+    serving._backend.stop()
+    postgresql = ServeSettings(store="postgresql+psycopg2://u@db/m")
+    assert type(lease_for(postgresql, pointer, place)) is DatabaseLease
 
 
 def test_kubernetes_is_named_and_this_is_no_pod(

@@ -83,7 +83,7 @@ def copy(home: Path, registry: str, database: str, triton: str) -> tuple[Backend
         traffic=TrafficSettings(follow_seconds=0.2, watch_seconds=0.3, grace_seconds=4),
         host=HOST,
         wait=True,
-        lease=lambda: lease_for(serve, pointer),
+        lease=lambda: lease_for(serve, pointer, settings.model_repository_store),
     )
     backend.start()
     return backend, settings
@@ -114,11 +114,12 @@ def test_they_serve_the_same_and_another_steers_when_one_is_killed(
         place = f"s3://{BUCKET}/models"
         awaited = subprocess.Popen([sys.executable, "-m", "serving.triton.repository_store", place])
         (port,) = free_ports(1, "127.0.0.1")
-        early, _ = copy(tmp_path / "early", str(tmp_path), "sqlite://", f"127.0.0.1:{port}")
+        store = database("two_copies")
+        early, _ = copy(tmp_path / "early", str(tmp_path), store, f"127.0.0.1:{port}")
         early.stop()
         assert awaited.wait(20) == 0
         with triton_on_s3(simulator.environment, tmp_path / "log") as triton:
-            shared = (str(tmp_path), database("two_copies"), triton)
+            shared = (str(tmp_path), store, triton)
             told = json.dumps(shared)
             first = subprocess.Popen([sys.executable, "-c", STEER, str(tmp_path / "first"), told])
             second = None
