@@ -4,7 +4,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from components.base import InputError, check_database
+from components.base import InputError, Url, check_database
 from components.config import Settings
 from components.register import check_mlflow
 from components.traffic.tables import SCHEMA as FEEDBACK
@@ -28,14 +28,20 @@ def check_configuration(settings: Settings, serve: ServeSettings, host: str, por
         port: the port to listen on.
 
     Raises:
-        InputError: a port is taken, the file of keys is wrong, or a database's URL is; or the model
-            repository's bucket is not there.
+        InputError: a port is taken, the file of keys is wrong, or a database's URL is; uploads lie
+            in an object store without a PostgreSQL; or the model repository's bucket is not there.
         Unavailable: a database, MLflow or the object store does not answer, or refuses us.
     """
     if not port_is_free(host, port):
         raise InputError(f"{host}:{port} cannot be listened on; choose another port")
     if port == serve.triton_metrics_port:
         raise InputError(f"MOODLINE_SERVE_TRITON_METRICS_PORT={port}: is the service's own port")
+    if isinstance(serve.shared_folder(settings.home), Url) and not serve.store_is_shared:
+        # Each copy would take the others' uploads for those of no job, and delete them.
+        raise InputError(
+            f"MOODLINE_SERVE_FOLDER={serve.folder}: its uploads belong to jobs that all copies have"
+            " to know; name a PostgreSQL by MOODLINE_SERVE_STORE"
+        )
     if serve.keys:
         Keys(Path(serve.keys))
     databases = (

@@ -42,6 +42,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, models_home: Path) -> 
         ("SERVE_KEYS", "{tmp}/keys", "keys: line 2: is not “name sha256"),
         ("SERVE_HOSTS", "https://moodline.example", "MOODLINE_SERVE_HOSTS"),
         ("SERVE_TRITON_METRICS_PORT", "{taken}", "{taken} cannot be listened on, where Triton"),
+        ("SERVE_FOLDER", "s3://moodline/jobs", "MOODLINE_SERVE_FOLDER=s3://moodline/jobs: its upl"),
         ("SERVE_STORE", REFUSES, "MOODLINE_SERVE_STORE: the job database: "),
         ("SERVE_STORE", "mysql://bob:s3cret@h/x", "MOODLINE_SERVE_STORE"),
         ("FEEDBACK_URL", REFUSES, "MOODLINE_FEEDBACK_URL: the feedback database: "),
