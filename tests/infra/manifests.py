@@ -51,3 +51,20 @@ def matches(selector: dict[str, Any], template: dict[str, Any]) -> bool:
     """Whether a selector selects a pod template."""
     labels = template["metadata"]["labels"]
     return selector.get("matchLabels", selector).items() <= labels.items()
+
+
+def same_triton(predictor: dict[str, Any], ours: dict[str, Any]) -> None:
+    """Hold the predictor of an InferenceService to the pod of a Triton of our own.
+
+    Raises:
+        AssertionError: they differ in more than KServe asks for.
+    """
+    (theirs,), (own,) = predictor["containers"], ours["containers"]
+    for part in ("initContainers", "securityContext", "topologySpreadConstraints"):
+        assert predictor[part] == ours[part], part
+    volumes = [{volume["name"]: volume for volume in spec["volumes"]} for spec in (predictor, ours)]
+    assert volumes[0] == volumes[1]
+    differing = {name for name in own.keys() | theirs if theirs.get(name) != own.get(name)}
+    assert differing <= {"name", "ports"}
+    ports = [{k: p[k] for k in ("name", "containerPort")} for p in theirs["ports"]]
+    assert ports == own["ports"]

@@ -14,7 +14,7 @@ from pipelines.cli.main import run
 from serving.settings import ServeSettings
 from serving.triton.replicas import addresses
 from tests.infra.conftest import ROOT, Documents, build
-from tests.infra.manifests import config, containers, matches, named, of_kind, pod
+from tests.infra.manifests import config, containers, matches, named, of_kind, pod, same_triton
 from tests.infra.schemas import check
 
 KUBERNETES = ROOT / "infra" / "kubernetes"
@@ -138,14 +138,7 @@ def test_kserve_s_triton_is_ours(kserve: Documents, overlays: dict[str, Document
     """What holds of the one holds of the other; above all, that an empty Triton is not ready."""
     ours = pod(named(overlays["cpu"], "StatefulSet", "triton"))["spec"]
     for service in of_kind(kserve, "InferenceService"):
-        predictor = service["spec"]["predictor"]
-        (theirs,), (own,) = predictor["containers"], ours["containers"]
-        for part in ("initContainers", "securityContext", "volumes", "topologySpreadConstraints"):
-            assert predictor[part] == ours[part], part
-        differing = {name for name in own if theirs.get(name) != own[name]}
-        assert differing <= {"name", "ports"}
-        ports = [{k: p[k] for k in ("name", "containerPort")} for p in theirs["ports"]]
-        assert ports == own["ports"]
+        same_triton(service["spec"]["predictor"], ours)
 
 
 @pytest.mark.parametrize(
