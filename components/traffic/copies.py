@@ -27,7 +27,7 @@ from components.conversation import FEEDBACK, SOURCES, Seconds
 from components.conversation.manifest import NAME as MANIFEST
 from components.traffic.artifacts import Artifacts
 from components.traffic.one_by_one import OneByOne
-from components.traffic.rewriting import is_parquet, read_sources, rewrite
+from components.traffic.rewriting import is_parquet, older, read_sources, rewrite
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,8 @@ class Copies:
             InputError, Unavailable: as of `erase`.
         """
         oldest, steps = time.time() - content_days * _DAY, OneByOne()
-        names = set()
+        # A copy of an object has the age of the export, and is told here how old the sound is.
+        names = {name for sources in self._sources(steps) for name in older(sources, oldest)}
         for path in self._files(f"{FEEDBACK}-*"):
             with suppress(FileNotFoundError):
                 # The copy is a link to the sound that was kept, or has the age of the export.

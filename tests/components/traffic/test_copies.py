@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -125,6 +126,19 @@ def test_sound_is_kept_in_copies_no_longer_than_elsewhere(copies: Copies) -> Non
     old = time.time() - 31 * 86_400
     for path in (*copies.runs.rglob("audio/*gone*"), *copies.cache.rglob("audio/*gone*")):
         os.utime(path, (old, old))
+    assert copies.sweep(30) > 8
+    assert traces(copies, "feedback-gone") == []
+    assert traces(copies, "feedback-kept")
+
+
+def test_sound_from_an_object_store_is_as_old_as_its_answer(copies: Copies) -> None:
+    """Its copy was written when it was exported; `sources.json` says when it was sent."""
+    path = copies.runs / "trigger-000001" / "feedback" / "sources.json"
+    sources = json.loads(path.read_text())
+    then = datetime.now(UTC) - timedelta(days=31)
+    sources["feedback-gone"]["time"] = then.isoformat()
+    sources["feedback-kept"]["time"] = datetime.now(UTC).isoformat()
+    path.write_text(json.dumps(sources))
     assert copies.sweep(30) > 8
     assert traces(copies, "feedback-gone") == []
     assert traces(copies, "feedback-kept")
