@@ -60,4 +60,4 @@ from components.base.storage import (
     write_file,
 )
 from components.base.storage_faults import MissingError
-from components.base.transfer import copy_from, copy_to, delete_all
+from components.base.transfer import copy_from, copy_to, delete_all, is_part

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+from components.base.errors import InputError
 from components.base.files import atomic_path
 from components.base.storage import Location, Url, all_files
 
@@ -29,7 +30,8 @@ def copy_from(source: Location, target: Path) -> None:
     """Copy a file or a folder from a location, whole or not at all.
 
     Raises:
-        InputError, Unavailable: of an object; see `Url`.
+        InputError, Unavailable: of an object; see `Url`. InputError also where an object's key
+            leads out of the folder.
     """
     with atomic_path(target) as temporary:
         if not isinstance(source, Url):
@@ -37,10 +39,18 @@ def copy_from(source: Location, target: Path) -> None:
             return
         objects = [(source, ())] if source.is_file() else all_files(source)
         for file, parts in objects:
+            if not all(map(is_part, parts)):
+                raise InputError(f"{file}: a file of a folder cannot have this name")
             place = temporary.joinpath(*parts)
             place.parent.mkdir(parents=True, exist_ok=True)
             with place.open("wb") as opened:
                 file.fetch(opened)  # type: ignore[union-attr]
+
+
+def is_part(name: str) -> bool:
+    """Whether a part of an object's key can be the name of a file or a folder, which lies in the
+    folder around it."""
+    return name not in ("", ".", "..") and not set(name) & {"/", "\0"}
 
 
 def delete_all(location: Location) -> None:

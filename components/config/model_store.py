@@ -15,6 +15,7 @@ from components.base import (
     all_files,
     atomic_path,
     folders_in,
+    is_part,
     tree_digest,
 )
 from components.config.models import is_prepared
@@ -62,12 +63,12 @@ def _folders(source: Location) -> list[Location]:
 
 def _fetch(source: Location, name: str, target: Path, digest: str) -> str:
     """Bring one model; its digest."""
-    files = all_files(source / name) if _part(name) else []
+    files = all_files(source / name) if is_part(name) else []
     if not files:
         raise InputError(f"{source}: there is no model {name}")
     with atomic_path(target) as temporary:
         for location, parts in files:
-            if not all(map(_part, parts)):
+            if not all(map(is_part, parts)):
                 raise InputError(f"{location}: a file of a model cannot have this name")
             path = temporary.joinpath(*parts)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,8 +84,3 @@ def _fetch(source: Location, name: str, target: Path, digest: str) -> str:
                 " asked for; it was not taken"
             )
     return found
-
-
-def _part(name: str) -> bool:
-    """Whether a name stays in its folder."""
-    return name not in ("", ".", "..") and not set(name) & {"/", "\0"}

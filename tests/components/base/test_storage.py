@@ -17,6 +17,7 @@ from components.base import (
     all_files,
     at_hand,
     beside,
+    copy_from,
     file_digest,
     files_in,
     folders_in,
@@ -185,3 +186,17 @@ def test_without_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
     with pytest.raises(Unavailable, match="there are no credentials for it"):
         Url(BUCKET, "a").read_bytes()
+
+
+@pytest.mark.parametrize("key", ["m/whisper/../../evil.txt", "m/whisper/./a.txt", "m/whisper/b//a"])
+def test_no_key_leads_out_of_the_folder_that_a_copy_goes_to(
+    store: Store, tmp_path: Path, key: str
+) -> None:
+    store.client.put_object(Bucket=BUCKET, Key="m/whisper/config.json", Body=b"{}")
+    store.client.put_object(Bucket=BUCKET, Key=key, Body=b"evil")
+    target = tmp_path / "home" / "models" / "whisper"
+    target.parent.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"s3://.*: a file of a folder cannot have this name"):
+        copy_from(Url(BUCKET, "m/whisper"), target)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert not target.exists(), "whole or not at all"
