@@ -74,6 +74,7 @@ def serve_command(
     from pipelines.trigger import (
         Awaited,
         ClusterOutcomes,
+        Gauges,
         build_app,
         data_cause,
         listening_socket,
@@ -96,7 +97,8 @@ def serve_command(
         token = settings.trigger_token.get_secret_value() if settings.trigger_token else None
         outcomes = ClusterOutcomes(settings).exposition if runner == "kubeflow" else None
         read = partial(data_cause, root=root)
-        serve(build_app(awaited, token, read, settings.metrics_location, outcomes), address)
+        gauges = Gauges(settings.metrics_location).files
+        serve(build_app(awaited, token, read, gauges, outcomes), address)
     awaited.close()
 
 

@@ -8,6 +8,7 @@ from pipelines.trigger.awaited import Awaited
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause, data_cause
 from pipelines.trigger.cluster_outcomes import ClusterOutcomes
 from pipelines.trigger.decide import Decision, Policy, decide
+from pipelines.trigger.gauges import Gauges
 from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.receiver import build_app, listening_socket, serve
 from pipelines.trigger.start import (

@@ -6,7 +6,6 @@ import logging
 import socket
 from collections.abc import Callable
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request, Response
@@ -15,11 +14,12 @@ from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from components.base import InputError, Location, MoodlineError, files_in
+from components.base import InputError, MoodlineError
 from pipelines.runners.outcome_metrics import FILE
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, NewData, Webhook, alert_cause
 from pipelines.trigger.decide import Decision
+from pipelines.trigger.gauges import Files
 from pipelines.trigger.trigger import Trigger
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def build_app(
     awaited: Callable[[], Trigger],
     token: str | None,
     read_data: Callable[[NewData], Cause],
-    gauges: Location,
+    gauges: Callable[[], Files],
     outcomes: Callable[[], bytes] | None = None,
 ) -> FastAPI:
     """The receiver.
@@ -43,8 +43,8 @@ def build_app(
         awaited: gives the trigger, which starts the runs; raises `Unavailable` while it cannot.
         token: the bearer token callers must send; None turns the check off (in a dry run only).
         read_data: makes a cause of new data, or raises `InputError`.
-        gauges: the folder of `.prom` files that are shown beside its own metrics.
-        outcomes: the gauges of how runs ended, in place of that folder's; None: runs end here.
+        gauges: gives the `.prom` files that are shown beside its own metrics.
+        outcomes: the gauges of how runs ended, in place of those files'; None: runs end here.
     """
     app = FastAPI(title="Moodline's trigger", docs_url=None, redoc_url=None)
     app.add_middleware(_AuthAndSize, token=token)
@@ -87,8 +87,7 @@ def build_app(
     @app.get("/metrics")
     def scrape() -> Response:
         """Its own, and those of drift and of retrainings, which end before anybody could ask."""
-        files = gauge_files(gauges)
-        others = [text for name, text in files if outcomes is None or name != FILE]
+        others = [text for name, text in gauges() if outcomes is None or name != FILE]
         if outcomes is not None:
             others.append(outcomes())
         return Response(b"".join([generate_latest(), *others]), media_type=CONTENT_TYPE_LATEST)
@@ -108,18 +107,6 @@ def build_app(
         return _refuse(error.http_status, reason, str(error))
 
     return app
-
-
-def gauge_files(gauges: Location) -> list[tuple[str, bytes]]:
-    """The files of gauges by name, and what is in them; none where the store is away."""
-    try:
-        if isinstance(gauges, Path) and not gauges.is_dir():
-            return []
-        files = [place for place in files_in(gauges) if place.suffix == ".prom"]
-        return [(place.name, place.read_bytes()) for place in files]
-    except MoodlineError as error:
-        logger.warning("the gauges of drift cannot be shown now: %s", error)
-        return []
 
 
 class _AuthAndSize:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from components.base import Unavailable
 from components.config import Settings
 from components.conversation import EMOTIONS, Turn, read_manifest
 from components.traffic import (
@@ -30,7 +31,7 @@ from components.traffic import (
     recording_key,
 )
 from pipelines.cli.main import run
-from pipelines.trigger.receiver import gauge_files
+from pipelines.trigger.gauges import gauge_files
 from tests.components.base.objects import object_store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -145,7 +146,6 @@ def test_the_trigger_shows_gauges_that_drift_left_in_an_object_store(
     log: Log,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
-    caplog: pytest.LogCaptureFixture,
 ) -> None:
     log(15.0)
     with object_store() as store:
@@ -159,8 +159,8 @@ def test_the_trigger_shows_gauges_that_drift_left_in_an_object_store(
         assert name == "drift.prom"
         assert b'moodline_drift_detected{version="unknown"} 1.0' in text
         store.door.refuse(503, "SlowDown")
-        assert gauge_files(Settings().metrics_location) == [], "its own metrics are shown"
-        assert "the gauges of drift cannot be shown now: s3://moodline/metrics" in caplog.text
+        with pytest.raises(Unavailable, match="s3://moodline/metrics"):
+            gauge_files(Settings().metrics_location)
         capfd.readouterr()
         assert run(["drift", "--version", str(home / "version"), *places]) == 2
         assert "s3://moodline/metrics/d.html: the object store cannot" in capfd.readouterr().err

@@ -13,9 +13,11 @@ import httpx
 import pytest
 import uvicorn
 
+from components.base import Location
 from components.config import Settings
 from pipelines.trigger import (
     Cause,
+    Gauges,
     Ledger,
     Policy,
     Trigger,
@@ -68,14 +70,15 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
         token: str | None = TOKEN,
         outcomes: Callable[[], bytes] | None = None,
         nothing_new: Callable[[Cause], str] = lambda cause: "",
+        metrics: Location | None = None,
         **policy: Any,
     ) -> httpx.Client:
         policy = {"cooldown": timedelta(0), "daily": 100} | policy
         ledger = Ledger(ledger_url)
         trigger = Trigger(ledger, starts, Policy(**policy), nothing_new)
-        gauges = tmp_path / "metrics"
+        gauges = Gauges(metrics or tmp_path / "metrics")
         read = partial(data_cause, root=tmp_path)
-        app = build_app(lambda: trigger, token, read, gauges, outcomes)
+        app = build_app(lambda: trigger, token, read, gauges.files, outcomes)
         address = listening_socket("127.0.0.1", 0)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [address]})
@@ -90,6 +93,7 @@ def listening(tmp_path: Path, starts: Starts, ledger_url: str) -> Iterator[Liste
             client.close()
             server.should_exit = True
             thread.join()
+            gauges.close()
             ledger.close()
 
         ends.append(end)

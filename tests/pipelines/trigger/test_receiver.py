@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from components.conversation import FEEDBACK, Recording, Utterance, write_manife
 from pipelines.runners.outcome_metrics import FINISHED, record_outcome
 from pipelines.trigger import (
     Awaited,
+    Gauges,
     Ledger,
     Policy,
     Trigger,
@@ -280,7 +282,8 @@ def test_it_is_up_before_it_can_start_runs_and_goes_on_once_it_can(
         return Trigger(Ledger(ledger_url), starts, Policy(timedelta(0), 100))
 
     awaited = Awaited(make, told.append)
-    client = TestClient(build_app(awaited, None, lambda new: data_cause(new, tmp_path), tmp_path))
+    read = partial(data_cause, root=tmp_path)
+    client = TestClient(build_app(awaited, None, read, Gauges(tmp_path).files))
     waits = {"error": "the trigger waits: no registry is named"}
     assert client.get("/healthz").status_code == 200
     for answer in (client.get("/readyz"), client.post("/v1/alerts", json=webhook("a"))):
