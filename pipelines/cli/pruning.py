@@ -1,12 +1,13 @@
 """`moodline registry prune` and `moodline runs prune`: what may go, and then it goes."""
 
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from components.base import sqlite_path
+from components.base import MissingError, sqlite_path
 from components.config import Settings
 from pipelines.cli.console import bar, note, out, print_json, spinner
 from pipelines.cli.options import AsJson
@@ -93,14 +94,23 @@ def _say_what_was_done(count: int, what: str, yes: bool) -> None:
 
 
 def _served(settings: Settings, days: float) -> set[int]:
-    """The versions that a service on this machine serves, and those that answered lately."""
+    """The versions that are served by this machine's services and by those that share its model
+    repository in a store, and those that answered lately.
+
+    Raises:
+        MoodlineError: what is served cannot be found out.
+    """
     from components.traffic import versions_that_answered
-    from serving.lineup import versions_in_pointers
+    from serving.lineup import parse_pointer, versions_in_pointers
 
     since = datetime.now(UTC) - timedelta(days=days)
     served = versions_that_answered(settings.feedback_url, since)
     for folder in (settings.home / "serving", settings.model_repository):
         served |= versions_in_pointers(folder)
+    if settings.shared_repository is not None:
+        pointer = settings.shared_repository / "served.json"
+        with suppress(MissingError):  # nothing was served yet
+            served |= set(parse_pointer(pointer.read_bytes(), str(pointer)).versions())
     return served
 
 

@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
-from components.base import Event, Unavailable
+from components.base import Event, Unavailable, Url
 from components.config import Settings, load_profile
 from pipelines.cli.main import run
 from pipelines.keeping import plan_runs, prune_runs
 from pipelines.runners.local import PipelineRun, run_pipeline
 from pipelines.trigger import PID, Cause, Ledger, Policy, Trigger
+from tests.components.base.objects import object_store
+from tests.components.register.stores import BUCKET
+from tests.pipelines.keeping.conftest import add_version
 
 MONTH = 31 * 86_400.0
 TINY = Path(__file__).parents[1] / "runners"
@@ -188,3 +191,38 @@ def test_the_command_shows_first_and_deletes_when_told(
     deleted = json.loads(says("runs", "prune", "--yes", "--json"))["deleted"]
     assert deleted == [str(old)] and not old.exists()
     assert says("runs", "prune", "--yes").splitlines()[-1].startswith("Deleted 0 entries")
+
+
+def test_what_copies_without_a_shared_folder_serve_stays(
+    home: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """Their pointer lies in the store, beside the model repository."""
+
+    def goes() -> list[int]:
+        capfd.readouterr()
+        assert run(["registry", "prune", "--older-than", "0", "--json"]) == 0
+        plan = json.loads(capfd.readouterr().out)["versions"]
+        return sorted(fate["number"] for fate in plan if not fate["kept"])
+
+    for seed in (4, 5, 6):
+        add_version(home, seed, tmp_path)
+    with object_store() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setenv("MOODLINE_MODEL_REPOSITORY", f"s3://{BUCKET}/models")
+        assert goes() == [4, 5]
+        served: dict[str, Any] = {
+            "version": 4,
+            "folder": "/elsewhere/4",
+            "digest": "aa",
+            "verdict": "pass",
+        }
+        served |= {"signature": "x", "max_samples": 1, "max_tokens": 1}
+        pointer = Url(BUCKET, "models/served.json")
+        pointer.put_bytes(json.dumps({"production": served}).encode())
+        assert goes() == [5]
+        pointer.put_bytes(b"{")
+        assert run(["registry", "prune", "--older-than", "0"]) == 2
