@@ -117,6 +117,7 @@ def finish(
     corpus: str,
     reason: str,
     cause: str,
+    code: str = "",
 ) -> None:
     """At the end of a run, whatever happened in it: when it ended, or a trace of its failure.
 
@@ -137,7 +138,7 @@ def finish(
         "cause": cause,
     }
     try:
-        record_end(pipeline_run, promotion, tags, Settings())
+        record_end(pipeline_run, promotion, tags, Settings(), code=code)
     except MoodlineError as error:
         # A run that failed says why itself; MLflow may be that very reason.
         logging.getLogger(__name__).warning("could not record how the run ended: %s", error)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.config import Profile, Settings
-from components.register.runs import ENDED
+from components.register.runs import ENDED, ENDED_CODE, ENDED_ON, ENDED_RUN
 from components.scoring import FAIL, INCONCLUSIVE, PASS, Check, read_verdict
 from components.tracking import experiment_id, mlflow_client
 
@@ -64,8 +64,12 @@ def read_outcomes(settings: Settings, known: Outcomes | None = None) -> Outcomes
             return Outcomes(ended, read_verdict(Path(path)).checks, gate)
 
 
-def run_on(trained_on: str, profile: Profile, git_commit: str, settings: Settings) -> str:
+def run_on(trained_on: str, profile: Profile, code: str, settings: Settings) -> str:
     """The last pipeline's run that came to its end on this very data, with this profile and code.
+
+    Args:
+        trained_on: as `Lineage.trained_on`.
+        code: as `record_end` was told it. A commit would not do: images may be built without one.
 
     Returns:
         Its id in Kubeflow Pipelines; "" if there was none.
@@ -73,12 +77,12 @@ def run_on(trained_on: str, profile: Profile, git_commit: str, settings: Setting
     Raises:
         Unavailable: MLflow failed.
     """
-    tags = {"trained_on": trained_on, "configuration": profile.digest(), "git_commit": git_commit}
+    tags = {ENDED_ON: trained_on, "configuration": profile.digest(), ENDED_CODE: code}
     query = " and ".join(f"tags.{name} = '{text}'" for name, text in tags.items())
     with mlflow_client(settings) as client:
         experiment = experiment_id(client, settings)
         run = _last(client, experiment, f"{query} and tags.{ENDED} LIKE '%'", f"tags.{ENDED} DESC")
-        return str(run.data.tags["pipeline_run"]) if run else ""
+        return str(run.data.tags[ENDED_RUN]) if run else ""
 
 
 def _last(client: "MlflowClient", experiment: str, query: str, order: str) -> "Run | None":

@@ -36,7 +36,18 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ENDED = "pipeline_ended"
-"""The tag that says when the last pipeline's run came to this evidence, in seconds since 1970."""
+"""The tag that says when a pipeline's run that had come to this evidence ended last, in seconds
+since 1970. The next three are of that run, too: the evidence's other tags are of the first one, or
+of one that goes on or has failed."""
+
+ENDED_RUN = "ended_run"
+"""The run's id in Kubeflow Pipelines."""
+
+ENDED_ON = "ended_on"
+"""What it was trained on, as `Lineage.trained_on`."""
+
+ENDED_CODE = "ended_code"
+"""The code that its steps were."""
 
 _BATCH = 100
 """MLflow takes no more parameters than this in one request."""
@@ -85,7 +96,12 @@ def note_pipeline_run(client: "MlflowClient", run_id: str, lineage: Lineage, mod
 
 
 def record_end(
-    pipeline_run: str, promotion: bool, tags: Mapping[str, str], settings: Settings
+    pipeline_run: str,
+    promotion: bool,
+    tags: Mapping[str, str],
+    settings: Settings,
+    *,
+    code: str = "",
 ) -> str:
     """Note that a pipeline's run has ended: when, or, if it failed, as `record_failure` does.
 
@@ -96,6 +112,7 @@ def record_end(
     Args:
         promotion: whether a version that passed was to be promoted.
         tags: of the trace of a run that failed.
+        code: names the code that the run's steps were.
 
     Returns:
         Why it failed; "" if it came to its end.
@@ -111,15 +128,24 @@ def record_end(
         if finished:
             failure = _promotion_failure(client, finished[0]) if promotion else ""
         if not failure:
-            # Evidence that was there before has an end of its own.
-            at = f"{time.time():.3f}"
-            with_retries(lambda: client.set_tag(finished[0].info.run_id, ENDED, at))
+            _note_end(client, finished[0], pipeline_run, code)
             # No model of theirs was judged, and no later training is to go on in them.
             for left in open_trainings(client, experiment, pipeline_run):
                 with_retries(partial(client.set_terminated, left, "KILLED"))
             return ""
     record_failure(failure, tags, settings)
     return failure
+
+
+def _note_end(client: "MlflowClient", run: "Run", pipeline_run: str, code: str) -> None:
+    """Evidence that was there before has an end of its own."""
+    from mlflow.entities import RunTag
+
+    trained_on = run.data.tags.get("trained_on", "")
+    ended = {ENDED: f"{time.time():.3f}", ENDED_RUN: pipeline_run}
+    ended |= {ENDED_ON: trained_on, ENDED_CODE: code}
+    tags = [RunTag(name, text) for name, text in ended.items()]
+    with_retries(lambda: client.log_batch(run.info.run_id, tags=tags))
 
 
 def _promotion_failure(client: "MlflowClient", run: "Run") -> str:

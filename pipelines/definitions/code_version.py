@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from components.base import json_digest
 from components.config import ClusterSettings, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,13 @@ def cluster_image(name: str, cluster: ClusterSettings) -> str:
         if name == f"moodline/{kind}":
             return given
     return image(name, cluster.registry)
+
+
+def steps_code(cluster: ClusterSettings) -> str:
+    """What names the code that a run's steps are, with the images that the profile names itself."""
+    if not cluster.images:
+        return code_digest()
+    return json_digest([code_digest(), sorted(cluster.images.items())])
 
 
 def git_commit() -> str:

@@ -35,6 +35,7 @@ from components.register.component import champion, fetch, finish, promote, regi
 from components.scoring import FAIL, PASS
 from components.train.component import train, train_nodes
 from components.train.nodes import TRAINJOB
+from pipelines.definitions.code_version import steps_code
 from pipelines.definitions.placement import configure_lookup, configure_task
 from pipelines.definitions.preprocess import preprocess_pipeline
 from pipelines.definitions.trainjob import train_job
@@ -84,6 +85,7 @@ def retrain_pipeline(profile: Profile) -> Any:
             corpus=corpus,
             reason=reason,
             cause=cause,
+            code=steps_code(cluster),
         )
         configure_lookup(last, "Finish", cluster)
         with dsl.ExitHandler(last, name="retrain"):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.base import InputError, MoodlineError, Url
 from components.config import Profile, Settings
-from pipelines.definitions.code_version import MOODLINE, child_environment, git_commit
+from pipelines.definitions.code_version import MOODLINE, child_environment, steps_code
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger.causes import Cause
 
@@ -156,7 +156,7 @@ def nothing_new(
         state = training_state(request.corpus, looked.state)
     except MoodlineError as error:
         raise CannotTell(f"nobody can tell whether anything is new: {error}") from error
-    run = run_on(state, profile, git_commit(), settings)
+    run = run_on(state, profile, steps_code(profile.cluster), settings)
     if not run:
         return ""
     none = f" ({looked.why_none})" if looked.why_none else ""

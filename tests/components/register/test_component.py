@@ -1,6 +1,7 @@
 """The registry's pipeline components, as KFP's executor calls them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,16 @@ from kfp import dsl
 
 from components.base import tree_digest
 from components.config import Settings, load_profile
-from components.register import Outcomes, component, list_versions, read_outcomes
+from components.register import (
+    Lineage,
+    Outcomes,
+    component,
+    list_versions,
+    read_outcomes,
+    record_end,
+    record_refusal,
+    run_on,
+)
 from components.scoring import read_verdict
 
 PROFILE = load_profile("demo").model_dump_json()
@@ -176,3 +186,33 @@ def test_how_runs_ended_is_read_from_what_their_last_step_noted(
     assert fifth.ended["pass"] == second.ended["pass"]
     assert fifth.ended["error"] > third.ended["error"]
     assert read_outcomes(at_home, fifth) == fifth
+
+
+def test_what_a_run_ended_on_is_known_for_the_last_code_and_not_before_its_end(
+    settings: Settings,
+    lineage: Lineage,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evidence: Callable[..., dict[str, Path]],
+) -> None:
+    """A release makes the very same model again; then a run of it fails, and one goes on."""
+    evidence = make_evidence(tmp_path / "no", make_model(tmp_path / "model"), verdict="fail")
+
+    def begin(run: str, state: str) -> None:
+        own = replace(lineage, git_commit="unknown", pipeline_run=run, trained_on=state)
+        record_refusal(**evidence, lineage=own, settings=settings)
+
+    def known(state: str, code: str) -> str:
+        return run_on(state, lineage.profile, code, settings)
+
+    begin("run-1", "state-1")
+    assert known("state-1", "old") == ""
+    assert record_end("run-1", False, {}, settings, code="old") == ""
+    assert (known("state-1", "old"), known("state-1", "new")) == ("run-1", "")
+    begin("run-2", "state-1")
+    assert record_end("run-2", False, {}, settings, code="new") == ""
+    assert (known("state-1", "new"), known("state-1", "old")) == ("run-2", "")
+    ended = read_outcomes(settings)
+    begin("run-3", "state-2")
+    assert (known("state-2", "new"), known("state-1", "new")) == ("", "run-2")
+    assert read_outcomes(settings) == ended

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from components.base import Unavailable, Url
-from components.config import Settings, load_profile
+from components.config import ClusterSettings, Settings, load_profile
 from components.corpus import look_at_feedback, training_state
-from components.register.runs import ENDED
+from components.register import record_end
 from components.tracking import experiment_id, mlflow_client
-from pipelines.definitions.code_version import git_commit
+from pipelines.definitions.code_version import steps_code
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger import CannotTell, Cause, Ledger, nothing_new
 from tests.components.base.objects import Store, object_store
@@ -45,16 +45,21 @@ def test_a_run_is_known_by_what_it_was_trained_on(
     store.client.put_object(Bucket=BUCKET, Key=f"{CORPUS.key}/manifest.jsonl", Body=b"{}")
     assert why() == ""
     with mlflow_client(settings) as client:
-        tags = {"trained_on": training_state(CORPUS, ""), "git_commit": git_commit()}
+        tags = {"trained_on": training_state(CORPUS, ""), "git_commit": "unknown"}
         tags |= {"configuration": profile.digest(), "pipeline_run": "run-7"}
         run = client.create_run(experiment_id(client, settings), tags=tags).info.run_id
-        assert why() == ""  # it has not come to its end
-        client.set_tag(run, ENDED, "1764460800.000")
+        client.set_terminated(run)
+    assert why() == ""  # it has not come to its end
+    assert record_end("run-7", False, {}, settings, code=steps_code(profile.cluster)) == ""
     assert why() == (
         "neither the corpus nor the feedback has changed since the run run-7"
         " (there is no feedback yet)"
     )
     assert why(seed=2) == ""
+    given = {"slim": f"registry.example.com/slim@sha256:{'0' * 64}"}
+    changed = profile.model_copy(update={"cluster": ClusterSettings(images=given)})
+    other = RetrainRequest(corpus=CORPUS, feedback=Path("log"))
+    assert nothing_new(ALERT, usual=other, profile=changed, settings=settings) == ""
     assert why(tmp_path) == ""  # a folder that only the pods see
     with monkeypatch.context() as shut, pytest.raises(CannotTell, match="no credentials"):
         shut.delenv("AWS_ACCESS_KEY_ID")
@@ -78,10 +83,11 @@ def test_an_export_is_known_without_a_look_into_its_files(store: Store, tmp_path
     place = Url(BUCKET, export)
     assert why(place) == ""
     with mlflow_client(settings) as client:
-        tags = {"configuration": profile.digest(), "pipeline_run": "run-8", ENDED: "1764460800.0"}
+        tags = {"configuration": profile.digest(), "pipeline_run": "run-8"}
         tags["trained_on"] = training_state(CORPUS, look_at_feedback(str(place), settings).state)
-        tags["git_commit"] = git_commit()
-        client.create_run(experiment_id(client, settings), tags=tags)
+        run = client.create_run(experiment_id(client, settings), tags=tags).info.run_id
+        client.set_terminated(run)
+    record_end("run-8", False, {}, settings, code=steps_code(profile.cluster))
     store.door.asked.clear()
     assert "has changed since the run run-8" in why(place)
     assert store.door.asked and not [line for line in store.door.asked if ".wav" in line]
