@@ -11,7 +11,7 @@ from components.register.outcomes import Outcomes, read_outcomes, run_on
 from components.register.promotion import history, promote, rollback
 from components.register.pruning import Fate, plan_prune, prune
 from components.register.registration import register
-from components.register.runs import record_end, record_failure, record_refusal
+from components.register.runs import note_engines, record_end, record_failure, record_refusal
 from components.register.signing import public_key, sign_version
 from components.register.trust import NotTrustedError, check_envelope
 from components.register.versions import (

@@ -118,6 +118,7 @@ def finish(
     reason: str,
     cause: str,
     code: str = "",
+    engines: bool = False,
 ) -> None:
     """At the end of a run, whatever happened in it: when it ended, or a trace of its failure.
 
@@ -138,7 +139,7 @@ def finish(
         "cause": cause,
     }
     try:
-        record_end(pipeline_run, promotion, tags, Settings(), code=code)
+        record_end(pipeline_run, promotion, tags, Settings(), code=code, engines=engines)
     except MoodlineError as error:
         # A run that failed says why itself; MLflow may be that very reason.
         logging.getLogger(__name__).warning("could not record how the run ended: %s", error)

@@ -28,7 +28,7 @@ from components.register.trainings import (
     open_trainings,
 )
 from components.register.words import clipped
-from components.scoring import PASS, read_verdict
+from components.scoring import FAIL, PASS, read_verdict
 from components.tracking import MODEL, experiment_id, faults, mlflow_client, with_retries
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ ENDED_ON = "ended_on"
 
 ENDED_CODE = "ended_code"
 """The code that its steps were."""
+
+ENGINES_OF = "engines_of"
+"""The tag of a version's run that says which pipeline's run made its engines last."""
 
 _BATCH = 100
 """MLflow takes no more parameters than this in one request."""
@@ -102,6 +105,7 @@ def record_end(
     settings: Settings,
     *,
     code: str = "",
+    engines: bool = False,
 ) -> str:
     """Note that a pipeline's run has ended: when, or, if it failed, as `record_failure` does.
 
@@ -113,6 +117,7 @@ def record_end(
         promotion: whether a version that passed was to be promoted.
         tags: of the trace of a run that failed.
         code: names the code that the run's steps were.
+        engines: whether engines were to be made, of a version that nobody refused.
 
     Returns:
         Why it failed; "" if it came to its end.
@@ -125,7 +130,9 @@ def record_end(
         query = f"tags.pipeline_run = '{pipeline_run}' and attributes.status = 'FINISHED'"
         finished = client.search_runs([experiment], query)
         failure = "a step failed before the gate's verdict was kept"
-        if finished:
+        if finished and engines and _lacks_engines(finished[0], pipeline_run):
+            failure = "the version's engines were not made"
+        elif finished:
             failure = _promotion_failure(client, finished[0]) if promotion else ""
         if not failure:
             _note_end(client, finished[0], pipeline_run, code)
@@ -135,6 +142,23 @@ def record_end(
             return ""
     record_failure(failure, tags, settings)
     return failure
+
+
+def note_engines(version: int, pipeline_run: str, settings: Settings) -> None:
+    """Note that a pipeline's run has made a version's engines; `record_end` looks for it.
+
+    Raises:
+        Unavailable: MLflow failed.
+    """
+    with mlflow_client(settings) as client:
+        run_id = client.get_model_version(MODEL, str(version)).run_id
+        if run_id:
+            with_retries(lambda: client.set_tag(run_id, ENGINES_OF, pipeline_run))
+
+
+def _lacks_engines(run: "Run", pipeline_run: str) -> bool:
+    tags = run.data.tags
+    return tags.get("verdict") != FAIL and tags.get(ENGINES_OF) != pipeline_run
 
 
 def _note_end(client: "MlflowClient", run: "Run", pipeline_run: str, code: str) -> None:

@@ -86,6 +86,7 @@ def retrain_pipeline(profile: Profile) -> Any:
             reason=reason,
             cause=cause,
             code=steps_code(cluster),
+            engines=cluster.engines is not None,
         )
         configure_lookup(last, "Finish", cluster)
         with dsl.ExitHandler(last, name="retrain"):
@@ -144,7 +145,12 @@ def retrain_pipeline(profile: Profile) -> Any:
                 # A person may promote what is inconclusive; nobody serves what was refused.
                 with dsl.If(evaluated.outputs["Output"] != FAIL, name="may be served"):
                     makers = cluster.engines.model_dump_json()
-                    made = engines(model=trained.outputs["model"], settings=makers)
+                    made = engines(
+                        model=trained.outputs["model"],
+                        settings=makers,
+                        version=version.output,
+                        pipeline_run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                    )
                     configure_lookup(made, "Make engines", cluster)
                     promotion(after=made)
             else:

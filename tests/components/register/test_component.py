@@ -15,6 +15,7 @@ from components.register import (
     Outcomes,
     component,
     list_versions,
+    note_engines,
     read_outcomes,
     record_end,
     record_refusal,
@@ -216,3 +217,29 @@ def test_what_a_run_ended_on_is_known_for_the_last_code_and_not_before_its_end(
     begin("run-3", "state-2")
     assert (known("state-2", "new"), known("state-1", "new")) == ("", "run-2")
     assert read_outcomes(settings) == ended
+
+
+@pytest.mark.parametrize("verdict", ["inconclusive", "pass"])
+def test_a_run_whose_engines_were_not_made_has_failed(
+    verdict: str,
+    at_home: Settings,
+    tmp_path: Path,
+    make_model: Callable[..., Path],
+    make_evidence: Callable[..., dict[str, Path]],
+) -> None:
+    def end(run: str) -> str:
+        return record_end(run, False, {}, at_home, engines=True)
+
+    model = make_model(tmp_path / "model")
+    refused = make_evidence(tmp_path / "no", model, verdict="fail")
+    assert run_register(model, refused, "run-1") == 0
+    assert end("run-1") == ""  # nobody makes engines of what was refused
+    evidence = make_evidence(tmp_path / "yes", model, verdict=verdict)
+    assert run_register(model, evidence, "run-2") == 1
+    assert end("run-2") == "the version's engines were not made"
+    assert read_outcomes(at_home).ended.keys() == {"fail", "error"}
+    note_engines(1, "run-2", at_home)
+    assert end("run-2") == ""
+    # Those of an earlier run are none of this one's.
+    assert run_register(model, evidence, "run-3") == 1
+    assert end("run-3") == "the version's engines were not made"

@@ -76,6 +76,9 @@ def test_engines_are_made_before_the_promotion_and_not_of_what_was_refused() -> 
     assert step["cachingOptions"] == {}, "the Tritons may have lost the engines since"
     settings = step["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
     assert Engines.model_validate_json(settings) == makers
+    assert "version" in step["inputs"]["parameters"]
+    told = [tasks(one)["finish"]["inputs"]["parameters"]["engines"] for one in (spec, built(DEMO))]
+    assert [given["runtimeValue"]["constant"] for given in told] == [True, False]
 
 
 def test_who_makes_engines_is_named_by_host_and_port() -> None:
