@@ -19,6 +19,7 @@ from serving.errors import NotReadyError, NotSteeredError, RefusedError
 from serving.lineup import Lineup, Role, Served, halt_path, read_halt, read_pointer, write_pointer
 from serving.settings import HostSettings, TrafficSettings
 from serving.supervisor.fleet import Fleet, ServedFailedError
+from serving.supervisor.resuming import answers, left_draining
 from serving.supervisor.states import LOADED, RolloutVersion, State
 from serving.supervisor.version_files import VersionFiles
 from serving.triton.control import TritonControl
@@ -100,7 +101,7 @@ class Rollout:
             )
             self._restore_loaded(self._fleet.controls[0])
         if self.lineup is None:
-            self._resume()
+            self._resume(desired)
         try:
             self._serve(desired)
         finally:  # whatever becomes of a new version
@@ -113,22 +114,22 @@ class Rollout:
 
     # Which versions are served
 
-    def _resume(self) -> None:
+    def _resume(self, desired: Lineup[Served]) -> None:
         """Go on with what another copy left serving, if at least one Triton still answers."""
         try:
             last = self._read_last(self._pointer)
             golden = {v: self._files.restore(s) for v, s in last.versions().items()}
             self._last = last
-            answering = [
-                not any(self._fleet.failure(control, v, clips) for v, clips in golden.items())
-                for control in self._fleet.present()
-            ]
+            if not answers(self._fleet, golden):
+                return
+            known = {*golden, *desired.versions(), *last.refused}
+            grace = self._traffic.grace_seconds
+            self._versions |= left_draining(self._fleet, self._files, known, grace)
         except (InputError, NotReadyError) as error:
             logger.debug("nothing is served yet: %s", error)
             return
-        if any(answering):
-            self.lineup, self._revivals = last, last.revivals
-            self._versions |= {v: RolloutVersion(State.SERVING, c) for v, c in golden.items()}
+        self.lineup, self._revivals = last, last.revivals
+        self._versions |= {v: RolloutVersion(State.SERVING, c) for v, c in golden.items()}
 
     def _serve(self, desired: Lineup[Served]) -> None:
         apart, roles = self._apart, self._allowed(desired)

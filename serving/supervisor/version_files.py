@@ -140,6 +140,16 @@ class VersionFiles:
             export_version(served.folder, self._repository, served.version)
         return self.golden(served)
 
+    def restore_fetched(self, number: int) -> list[Golden]:
+        """As `restore`, of a version of which only the number is known; its export is here then.
+
+        Raises:
+            InputError: as `restore`, or it was not fetched here.
+        """
+        served = Served(number, self._fetched / str(number))
+        export_version(served.folder, self._repository, number)
+        return self.golden(served)
+
     def configure(self, versions: Collection[int], control: TritonControl | None = None) -> None:
         """Have the Tritons hold these versions from their next load on.
 

@@ -14,7 +14,7 @@ from serving.supervisor.rollout import Rollout
 from serving.triton import repository as export
 from serving.triton.control import read_golden
 from serving.triton.server import TritonServer
-from tests.serving.steered import GRACE, HOST, TRAFFIC, lineup, stubs
+from tests.serving.steered import GRACE, HOST, TRAFFIC, lineup, stubs, wrong
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(120)]
 
@@ -123,6 +123,37 @@ def test_what_another_service_serves_is_not_deleted(
         time.sleep(GRACE)
         rollout.step(lineup(fetched, version))
     assert {path.name for path in (tmp_path / "fetched").iterdir()} == {"3", "4", "5"}
+
+
+def test_a_copy_that_takes_over_leaves_what_drains_loaded_for_the_grace_time(
+    two: list[TritonServer], rollout: Rollout, models: dict[int, Path], tmp_path: Path
+) -> None:
+    """Services that have not seen the new pointer still ask the version before."""
+    fetched = {v: shutil.copytree(models[v], tmp_path / "fetched" / str(v)) for v in models}
+    repository = tmp_path / "repository"
+    rollout.step(lineup(fetched, 3))
+    rollout.step(lineup(fetched, 4))
+    shutil.copytree(fetched[3], tmp_path / "fetched" / "6")
+    wrong(fetched[5])
+    for number in (5, 6):  # the one that steered was killed before it had proven them
+        export.export_version(fetched[5], repository, number)
+    export.serve_versions(repository, [3, 4, 5, 6], HOST)
+    for server in two:
+        server.control.load()
+    traffic = TRAFFIC.model_copy(update={"grace_seconds": 2.0})
+    folders = (repository, tmp_path / "fetched", tmp_path / "served.json")
+    another = Rollout([server.grpc_url for server in two], *folders, traffic=traffic, host=HOST)
+    try:
+        another.step(lineup(fetched, 5))
+        assert [server.control.versions() for server in two] == [[3, 4]] * 2
+        pointer = read_pointer(tmp_path / "served.json")
+        assert pointer.production.version == 4
+        assert "off its golden" in pointer.refused[5], "it is proven, although Triton holds it"
+        time.sleep(2.0)
+        another.step(lineup(fetched, 4))
+        assert [server.control.versions() for server in two] == [[4]] * 2
+    finally:
+        another.close()
 
 
 def test_a_version_whose_files_are_gone_keeps_nobody_from_the_others(
