@@ -1,11 +1,13 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import ClientDisconnect
 
 from components.base import check_named_once
 from components.conversation import Emotion
@@ -25,7 +27,8 @@ class NamedOnce(APIRoute):
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            check_named_once((await request.body()).decode("utf-8", "replace"), "the body")
+            with suppress(ClientDisconnect):  # what has no end is answered by FastAPI itself
+                check_named_once((await request.body()).decode("utf-8", "replace"), "the body")
             return await handle(request)
 
         return checked
