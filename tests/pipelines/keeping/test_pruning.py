@@ -222,7 +222,8 @@ def test_what_copies_without_a_shared_folder_serve_stays(
         }
         served |= {"signature": "x", "max_samples": 1, "max_tokens": 1}
         pointer = Url(BUCKET, "models/served.json")
-        pointer.put_bytes(json.dumps({"production": served}).encode())
+        text = json.dumps({"production": served, "refused": {}, "revivals": 0})
+        pointer.put_bytes(text.encode())
         assert goes() == [5]
         pointer.put_bytes(b"{")
         assert run(["registry", "prune", "--older-than", "0"]) == 2
