@@ -21,15 +21,15 @@ _COLUMNS = (
 """Where MLflow's database names places of files."""
 
 
-def local_registry(settings: Settings) -> tuple[Path, Path] | None:
+def local_registry(settings: Settings) -> tuple[Path, Path | None] | None:
     """The registry's SQLite file, and the folder of its files; neither need be there yet.
 
-    None: it is on a server, or its files are in an object store.
+    None: it is on a server. In place of the folder: its files are in an object store.
     """
     database, artifacts = sqlite_path(settings.mlflow_uri), settings.mlflow_artifacts
-    if database is None or "://" in artifacts:
+    if database is None:
         return None
-    return database, Path(artifacts)
+    return database, None if "://" in artifacts else Path(artifacts)
 
 
 def check_local_files(database: Path, folder: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from components.base import InputError, masked, sqlite_path
+from components.base import InputError, masked
 from components.config import Settings
 from pipelines.cli.console import bar, note, out, print_json
 from pipelines.cli.options import AsJson
@@ -105,12 +105,17 @@ def _home(settings: Settings, *, private: bool) -> "Home":
 def _elsewhere(settings: Settings) -> list[str]:
     """What lies on a server or in an object store that keeps backups of its own."""
     from components.register import local_registry
+    from serving.settings import ServeSettings
 
     found = []
-    if local_registry(settings) is None:
-        on_server = sqlite_path(settings.mlflow_uri) is None
-        place = settings.mlflow_uri if on_server else settings.mlflow_artifacts
-        found.append(f"the registry at {masked(place)}")
+    registry = local_registry(settings)
+    if registry is None:
+        found.append(f"the registry at {masked(settings.mlflow_uri)}")
+    elif registry[1] is None:
+        found.append(f"the registry's files at {masked(settings.mlflow_artifacts)}")
+    uploads = ServeSettings().shared_folder(settings.home)
+    if not isinstance(uploads, Path):
+        found.append(f"uploads of jobs at {masked(str(uploads))}")
     if settings.log_store:
         found.append(f"kept sound at {masked(settings.log_store)}")
     return found

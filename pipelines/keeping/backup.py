@@ -88,17 +88,18 @@ class Home:
 
     Attributes:
         root: the home.
-        registry: MLflow's SQLite file, and the folder of its files; None: it lies elsewhere.
+        registry: MLflow's SQLite file, and the folder of its files, or None where they are in an
+            object store; None: it lies elsewhere.
     """
 
     root: Path
-    registry: tuple[Path, Path] | None
+    registry: tuple[Path, Path | None] | None
     databases: tuple[Tables, ...]
     folders: tuple[Folder, ...]
 
     def all_folders(self) -> tuple[Folder, ...]:
         """The registry's files, then the others."""
-        if self.registry is None:
+        if self.registry is None or self.registry[1] is None:
             return self.folders
         return (Folder(ARTIFACTS, self.registry[1], complete=True), *self.folders)
 
@@ -122,7 +123,8 @@ def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None
         if home.registry and home.registry[0].exists():
             copies.append((REGISTRY, Path(name) / "mlflow.db"))
             copy_sqlite(home.registry[0], copies[-1][1])
-            check_local_files(copies[-1][1], home.registry[1])
+            if home.registry[1] is not None:
+                check_local_files(copies[-1][1], home.registry[1])
         for number, tables in enumerate(home.databases):
             copy = Path(name) / f"{number}.db"
             if copy_database(tables.url, tables.title, tables.schema, copy):
@@ -143,8 +145,8 @@ def back_up(home: Home, archive: Path, on_progress: OnProgress = lambda *_: None
                 except FileNotFoundError:
                     if folder.complete:
                         raise Unavailable(f"{path}: was deleted meanwhile; try again") from None
-            artifacts = home.registry[1].resolve().as_uri() if home.registry else ""
-            return writer.finish(made, artifacts)
+            files = home.registry[1] if home.registry else None
+            return writer.finish(made, files.resolve().as_uri() if files else "")
 
 
 def restore(archive: Path, home: Home, on_progress: OnProgress = lambda *_: None) -> Manifest:
@@ -164,8 +166,9 @@ def restore(archive: Path, home: Home, on_progress: OnProgress = lambda *_: None
         extract(archive, staging, counted)
         moves: list[tuple[Path, Path]] = []
         if home.registry and (staging / REGISTRY).exists():
-            target = home.registry[1].resolve().as_uri()
-            move_local_files(staging / REGISTRY, manifest.artifacts, target)
+            files = home.registry[1]
+            if files is not None and manifest.artifacts:
+                move_local_files(staging / REGISTRY, manifest.artifacts, files.resolve().as_uri())
             moves.append((staging / REGISTRY, home.registry[0]))
         with _undone_on_failure() as placed, ExitStack() as transactions:
             for tables in home.databases:
@@ -202,6 +205,11 @@ def _check_names(archive: Path, manifest: Manifest, home: Home) -> None:
     """Refuse an archive with something in it that has no place here."""
     known = {REGISTRY, MANIFEST, *(tables.name for tables in home.databases)}
     places = tuple(f"{folder.name}/" for folder in home.all_folders())
+    if manifest.artifacts and home.registry and home.registry[1] is None:
+        raise InputError(
+            f"{archive}: holds a registry with its files, and MOODLINE_MLFLOW_ARTIFACTS names a "
+            "store; restore it without that setting"
+        )
     for name in manifest.files:
         if home.registry is None and name.startswith("registry/"):
             raise InputError(
@@ -219,7 +227,7 @@ def _check_names(archive: Path, manifest: Manifest, home: Home) -> None:
 def _check_empty(home: Home) -> None:
     """Refuse a home that holds anything of what a backup holds."""
     files = [sqlite_path(tables.url) for tables in home.databases]
-    files += home.registry[:1] if home.registry else ()
+    files += [home.registry[0]] if home.registry else []
     found = next((path for path in files if path is not None and os.path.lexists(path)), None)
     found = found or next(
         (path for folder in home.all_folders() for _, path in folder.files()), None

@@ -156,6 +156,25 @@ def test_beside_a_registry_on_a_server_the_rest_is_kept(
     assert list((tmp_path / "new" / "signing").glob("*.pub"))
 
 
+def test_a_registry_in_sqlite_is_kept_where_its_files_lie_in_a_store(
+    home: Settings, says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says("backup", tmp_path / "all.tar")
+    versions = registry(says)
+    monkeypatch.setenv("MOODLINE_MLFLOW_ARTIFACTS", "s3://bucket/registry")
+    monkeypatch.setenv("MOODLINE_SERVE_FOLDER", "s3://bucket/jobs")
+    told = says("backup", tmp_path / "rest.tar", status=2)
+    assert "the registry's files at s3://bucket/registry and uploads of jobs at s3://bucket" in told
+    says("backup", tmp_path / "rest.tar", "--without-stores")
+    with tarfile.open(tmp_path / "rest.tar") as tar:
+        assert [n for n in tar.getnames() if n.startswith("registry/")] == ["registry/mlflow.db"]
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "new"))
+    told = says("restore", tmp_path / "all.tar", status=2)
+    assert "MOODLINE_MLFLOW_ARTIFACTS names a store" in told
+    says("restore", tmp_path / "rest.tar")
+    assert registry(says) == versions
+
+
 def test_a_home_that_is_not_empty_stays_as_it_is(
     home: Settings, says: Says, tmp_path: Path
 ) -> None:
