@@ -4,7 +4,9 @@ Who reaches MLflow can change an entry's tags. So an entry names the entry befor
 digest, and where this machine has a key, the key signs the entry. A changed or forged entry then
 fits neither its own signature nor what the next one says of it. What no chain can show: that the
 newest entries were deleted, before anything followed them. MLflow gives their numbers to nobody
-else, so that shows as a gap, as soon as something follows.
+else, so that shows as a gap, as soon as something follows. Nor what came before the first entry
+that is chained: who removes link and signature of all entries makes them look like those of a
+Moodline that knew no chain. They are then told as not signed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,9 +55,16 @@ def faults_in(
     ordered = sorted(entries, key=lambda entry: int(entry.version))
     by_step = {int(entry.version): entry for entry in ordered}
     found: dict[int, str] = {}
-    chained = False
+    gaps: dict[int, str] = {}
+    chained, last = False, 0
     for entry in ordered:
         step = int(entry.version)
+        missing, last = range(last + 1, step), step
+        if missing:
+            which = (
+                f"step {missing[0]}" if len(missing) == 1 else f"steps {missing[0]}–{missing[-1]}"
+            )
+            gaps[step] = f"comes after {which}, which somebody has deleted"
         if AFTER not in entry.tags:
             if chained:
                 found.setdefault(
@@ -80,7 +89,7 @@ def faults_in(
             found.setdefault(
                 int(before), f"is not what step {step} followed: somebody has changed it"
             )
-    return dict(sorted(found.items()))
+    return dict(sorted({**gaps, **found}.items()))
 
 
 def _content(tags: Mapping[str, str]) -> str:

@@ -86,6 +86,13 @@ def deleted(mlflow: Any) -> None:
     mlflow.delete_model_version(LEDGER, "2")
 
 
+def deleted_before_any_chain(mlflow: Any) -> None:
+    for step in ("1", "2", "3"):
+        for tag in ("seal", "after"):
+            mlflow.delete_model_version_tag(LEDGER, step, tag)
+    mlflow.delete_model_version(LEDGER, "1")
+
+
 @pytest.mark.parametrize(
     ("change", "found"),
     [
@@ -96,6 +103,7 @@ def deleted(mlflow: Any) -> None:
                               "of before has written it"}),
         (with_another_s_signature, {3: "is not what was signed: somebody has changed it"}),
         (deleted, {3: "follows step 2, which somebody has deleted"}),
+        (deleted_before_any_chain, {2: "comes after step 1, which somebody has deleted"}),
     ],
 )  # fmt: skip
 def test_a_change_by_hand_shows_in_one_line(
@@ -125,6 +133,18 @@ def test_an_entry_of_a_machine_without_a_key_is_not_signed(settings: Settings) -
     promote(2, away, actor="dan", to="staging")
     assert faults(settings) == {}
     assert [entry.signed for entry in history(settings)] == [True, True, True, False]
+
+
+def test_an_entry_that_none_names_leaves_a_gap(settings: Settings) -> None:
+    """Two who wrote at once follow the same step: the number of one is missing all the same."""
+    promote(2, settings, actor="dan", to="staging")
+    mlflow = client(settings)
+    tags = mlflow.get_model_version(LEDGER, "4").tags
+    mlflow.create_model_version(LEDGER, "models:/moodline/2", tags={**tags, "key": "another"})
+    mlflow.delete_model_version_tag(LEDGER, "5", "seal")
+    assert faults(settings) == {}
+    mlflow.delete_model_version(LEDGER, "4")
+    assert faults(settings) == {5: "comes after step 4, which somebody has deleted"}
 
 
 def test_entries_of_before_there_was_a_chain_count(settings: Settings) -> None:
