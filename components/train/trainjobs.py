@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from components.base import InputError, MoodlineError, Unavailable
+from components.train.pod_logs import before_report, readable
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,11 @@ _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 _LIMITS = (10, 60)
 """For a connection and for an answer, in seconds."""
 
-_TAIL = 40
+_TAIL = 400
+"""Lines of a failed pod that are read: torchrun's report alone has 40, and each process may add
+its traceback."""
+
+_SHOWN = 40
 """Lines of a failed pod that are shown."""
 
 _OURS = "moodline: "
@@ -175,12 +180,13 @@ class TrainJobs:
         if not ended:
             return TrainJobFailed(f"TrainJob {name} failed: {reason}; no pod of it is left to ask")
         _, pod_name, pod = ended[0]
-        lines = self._log(pod, _TAIL)
-        logger.error("the last lines of pod %s:\n%s", pod_name, "\n".join(lines))
+        lines, status = before_report(self._log(pod, _TAIL))
+        logger.error("the last lines of pod %s:\n%s", pod_name, "\n".join(lines[-_SHOWN:]))
         said = [line for line in lines if line.startswith(_OURS)]
         if said:
             return InputError(said[-1].removeprefix(_OURS))
         last = lines[-1] if lines else "it printed nothing"
+        last += f" (exit status {status})" if status else ""
         return TrainJobFailed(f"TrainJob {name} failed: {reason}; pod {pod_name}: {last}")
 
     def _pods_of(self, name: str) -> list[Any]:
@@ -202,14 +208,17 @@ class TrainJobs:
         """The last lines that a pod printed; none where there are none to be had."""
         from kubernetes.client import ApiException
 
+        def read(name: str, **options: Any) -> str:
+            # As it is: the client would turn a line of JSON into an object of Python's.
+            answer = self._pods.read_namespaced_pod_log(
+                name, self.namespace, tail_lines=lines, _preload_content=False, **options
+            )
+            return str(answer.data, "utf-8", "replace")
+
         try:
-            text = self._ask(
-                self._pods.read_namespaced_pod_log, pod.metadata.name, self.namespace,
-                tail_lines=lines,
-            )  # fmt: skip
+            return readable(self._ask(read, pod.metadata.name))
         except ApiException as error:
             return [f"its log cannot be read: {_message(error)}"]
-        return [line for line in str(text or "").splitlines() if line.strip()]
 
     def _tell(self, text: str) -> None:
         """Say what changed; and what did not change, now and then."""

@@ -188,6 +188,40 @@ def test_a_job_that_fails_shows_the_last_lines_of_its_pod(
     assert len(trainer.jobs) == 1
 
 
+def torchrun(*options: str, changes: str = "") -> Callable[..., list[int]]:
+    """The first node runs the real `torchrun`, whose report follows what the processes print."""
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr=127.0.0.1"),
+        *options,
+    ]
+    own = dict([changes.split("=")] if changes else [])
+    return lambda _, __, logs: [*on_this_machine(command, [own], logs[:1]), 0]
+
+
+def test_wrong_input_is_told_over_the_report_of_torchrun(
+    trainer: Trainer, run: Callable[..., TrainResult]
+) -> None:
+    missing = ("--examples=nope.parquet", "--corpus=nope", "--profile=demo", "--out=nope")
+    command = ("--nproc-per-node=1", "-m", "components.train", *missing)
+    trainer.nodes = torchrun(*command, changes="MOODLINE_LOG_FORMAT=json")
+    with pytest.raises(InputError, match=r"^nope: no such file$"):
+        run()
+
+
+def test_an_error_is_told_over_the_report_of_torchrun(
+    trainer: Trainer, run: Callable[..., TrainResult], tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    script = tmp_path / "lost.py"
+    warns = "[rank0]:[W1130 03:38:14.445678901 ProcessGroupNCCL.cpp:1538] Warning: not destroyed"
+    script.write_text(f"print({warns!r}, flush=True)\nraise ValueError('lost a GPU')\n")
+    trainer.nodes = torchrun("--nproc-per-node=1", str(script))
+    with pytest.raises(TrainJobFailed, match=r": ValueError: lost a GPU \(exit status 1\)$"):
+        run()
+    assert "lost.py" in caplog.text
+    assert "Root Cause" not in caplog.text
+
+
 @pytest.mark.parametrize("verb", ["create", "get"])
 def test_a_right_that_is_missing_is_named(
     trainer: Trainer, run: Callable[..., TrainResult], verb: str
