@@ -47,13 +47,18 @@ def join_feedback(
     from components.base import located
     from components.config import Settings
     from components.corpus import choose_feedback, joined_digest, training_state
+    from components.corpus.chosen import LOG
+    from components.traffic import keep_only
 
     class Joined(NamedTuple):
         chosen: str
         digest: str
         state: str
 
-    chosen = choose_feedback(feedback, Settings())
+    settings = Settings()
+    chosen = choose_feedback(feedback, settings)
+    if feedback == LOG:  # what was erased since goes from the steps' cache, too
+        keep_only(settings.cache, [recording.name for recording in chosen.recordings])
     if chosen.why_none:
         logging.warning("no feedback joins the corpus: %s", chosen.why_none)
     whole = joined_digest(digest, chosen.digest)

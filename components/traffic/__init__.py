@@ -15,7 +15,7 @@ The log's folder holds what is no table:
 from components.traffic.answers import AmbiguousRequestError, Asker, versions_that_answered
 from components.traffic.artifacts import Artifacts, artifacts_of
 from components.traffic.audio import audio_path, keep_audio, kept_audio
-from components.traffic.copies import Copies
+from components.traffic.copies import Copies, keep_only
 from components.traffic.entries import (
     NO_KEY,
     Correction,

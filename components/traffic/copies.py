@@ -183,6 +183,26 @@ class Copies:
             yield from root.rglob(pattern)
 
 
+def keep_only(cache: Path, names: Collection[str]) -> int:
+    """Delete the finished work on every recording from traffic that is not named.
+
+    Steps of a cluster share a cache that the service does not see. What the log no longer holds,
+    because it was erased or has grown too old, is no longer chosen; so the next choice tells.
+
+    Args:
+        cache: the folder of finished work.
+        names: of the recordings that may still be trained on.
+
+    Returns:
+        How many folders were deleted.
+    """
+    kept = {owned_folder(name) for name in names}
+    gone = [f for f in cache.glob(f"*/{owned_folder(FEEDBACK)}-*") if f.name not in kept]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(gone)
+
+
 def mixed_name(request_id: str, recording: str) -> str:
     """The name of an exported recording whose request's id was given to another recording, too."""
     return f"{FEEDBACK}-{request_id}-{recording[:8]}"

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,9 +26,11 @@ from components.base import (
     copy_to,
     delete_all,
     file_digest,
+    folders_in,
     json_digest,
     located,
     tree_digest,
+    write_file,
 )
 from components.config import Settings, TrainStep
 from components.train.data import read_rows, split_rows
@@ -42,6 +45,13 @@ TRAINJOB = "MOODLINE_TRAINJOB"
 It is no parameter of the step: where a training happens is no part of what it computes, and KFP's
 cache knows a step by its parameters.
 """
+
+_BEGUN = "begun"
+"""The file of a meeting place with the time when it was made, in seconds since 1970."""
+
+_OLD = 2 * 86_400.0
+"""Seconds. A step has made its job long before; where a job is not found, it may be of another
+namespace."""
 
 _HANDED_ON = (
     "MLFLOW_RUN_ID", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID", "MLFLOW_WORKSPACE",
@@ -104,6 +114,25 @@ def meeting_place(settings: Settings, name: str) -> Location:
     return shared / "trainjobs" / name
 
 
+def delete_left(jobs: TrainJobs, places: Location) -> None:
+    """Delete what steps that were killed have left where they met their jobs: words and labels.
+
+    What is younger than two days stays, and what belongs to a job that goes on.
+
+    Args:
+        places: the folder of all meeting places.
+    """
+    now = time.time()
+    for place in folders_in(places) if places.exists() else ():
+        mark = place / _BEGUN
+        if not mark.exists():  # an older version's: it goes two days from now
+            write_file(mark, f"{now:.0f}".encode())
+        elif float(mark.read_bytes()) < now - _OLD:
+            job = jobs.find(place.name)
+            if job is None or {"Complete", "Failed"} & conditions_of(job).keys():
+                delete_all(place)
+
+
 def _run(
     jobs: TrainJobs,
     name: str,
@@ -123,6 +152,9 @@ def _run(
     if job is None:
         examples, corpus, profile = inputs
         delete_all(place)
+        with suppress(MoodlineError, OSError):  # of others, and the next run tries again
+            delete_left(jobs, place.parent)
+        write_file(place / _BEGUN, f"{time.time():.0f}".encode())
         copy_to(examples, place / "examples.parquet")
         copy_to(corpus, place / "corpus")
         jobs.create(_whole(manifest, name, place, profile, settings))

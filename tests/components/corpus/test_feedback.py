@@ -11,6 +11,8 @@ from components.base import Cache, InputError
 from components.config import ProtocolSettings
 from components.conversation import FEEDBACK, Recording, Utterance, write_manifest
 from components.corpus import check_corpus, join_feedback, read_corpus
+from components.corpus.component import join_feedback as step
+from components.traffic import keep_only
 
 
 def corpus(folder: Path, name: str, fold: str) -> Path:
@@ -43,6 +45,30 @@ def test_feedback_joins_the_training_part_and_no_other(tmp_path: Path, demo_corp
         assert {"test", "validation"} & {*parts.values()}
     again = join_feedback(demo_corpus, came_back, Cache(tmp_path / "cache"))
     assert again == joined
+
+
+def test_what_the_log_no_longer_holds_leaves_the_cache_of_the_steps(
+    tmp_path: Path, demo_corpus: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step sees the volume that the service does not see."""
+    monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "volume"))
+    cache = Cache(tmp_path / "volume" / "cache")
+    owners = (f"{FEEDBACK}-gone", "")
+    gone, other = (cache.path("transcripts", "x", suffix=".json", owner=o) for o in owners)
+    for path in (gone, other):
+        with cache.making(path) as temporary:
+            temporary.write_text("words")
+    for feedback, there in (("", True), ("log", False)):
+        step.python_func(str(demo_corpus), "digest", feedback)
+        assert gone.exists() == there
+    assert other.exists()
+
+
+def test_a_recording_that_is_still_chosen_keeps_its_finished_work(tmp_path: Path) -> None:
+    for name in ("kept", "gone"):
+        (tmp_path / "states" / f"of-{FEEDBACK}-{name}").mkdir(parents=True)
+    assert keep_only(tmp_path, [f"{FEEDBACK}-kept"]) == 1
+    assert [path.name for path in tmp_path.glob("*/*")] == [f"of-{FEEDBACK}-kept"]
 
 
 def test_what_is_no_feedback_is_refused(tmp_path: Path) -> None:

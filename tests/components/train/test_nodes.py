@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,20 @@ def test_a_job_that_fails_shows_the_last_lines_of_its_pod(
         run()
     assert "the last lines of pod moodline-demo-" in caplog.text
     assert len(trainer.jobs) == 1
+
+
+def test_what_a_killed_step_left_goes_with_the_next_job(
+    trainer: Trainer, run: Callable[..., TrainResult], settings: Settings
+) -> None:
+    places = settings.home / "trainjobs"
+    for name, begun in (("old", time.time() - 3 * 86_400), ("new", time.time())):
+        (places / name).mkdir(parents=True)
+        (places / name / "examples.parquet").write_text("words")
+        (places / name / "begun").write_text(str(begun))
+    trainer.nodes = saying("lost a GPU", 3)
+    with pytest.raises(TrainJobFailed):
+        run()
+    assert [place.name for place in places.iterdir()] == ["new"]
 
 
 def torchrun(*options: str, changes: str = "") -> Callable[..., list[int]]:
