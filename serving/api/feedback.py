@@ -1,15 +1,13 @@
 """`POST /v1/feedback`: what a turn's emotion really was."""
 
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.requests import ClientDisconnect
 
-from components.base import check_named_once
+from components.base import InputError, check_named_once
 from components.conversation import Emotion
 from components.traffic import Asker, Correction, UnknownRequestError
 from components.traffic.feedback import Recorded
@@ -19,22 +17,37 @@ from serving.api.schema import Printable, problems
 from serving.threads import FEEDBACK as FEEDBACK_THREADS
 
 
-class NamedOnce(APIRoute):
-    """A route whose JSON may name a key once only."""
+class _NamedOnce(Request):
+    """A request whose JSON may name a key once only."""
+
+    async def json(self) -> Any:
+        """The body's content.
+
+        Raises:
+            HTTPException: 422: one object names a key twice.
+        """
+        content = await super().json()
+        try:
+            check_named_once((await self.body()).decode("utf-8", "replace"), "the body")
+        except InputError as error:
+            raise HTTPException(error.http_status, str(error)) from None
+        return content
+
+
+class _Route(APIRoute):
+    """A route of such requests."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's own, after that check."""
+        """FastAPI's own, for them."""
         handle = super().get_route_handler()
 
         async def checked(request: Request) -> Response:
-            with suppress(ClientDisconnect):  # what has no end is answered by FastAPI itself
-                check_named_once((await request.body()).decode("utf-8", "replace"), "the body")
-            return await handle(request)
+            return await handle(_NamedOnce(request.scope, request.receive))
 
         return checked
 
 
-FEEDBACK = APIRouter(prefix="/v1", route_class=NamedOnce)
+FEEDBACK = APIRouter(prefix="/v1", route_class=_Route)
 
 RequestId = Annotated[str, Field(pattern=r"^[\w.-]{1,64}$", examples=["9f0c6a…"])]
 
