@@ -46,7 +46,7 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 ##@ Work on it
 
 .PHONY: test
-test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in about twenty-five minutes
+test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in about half an hour
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: test-loop
