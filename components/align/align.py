@@ -156,8 +156,8 @@ def _heard(
         for name, text in read_documents(words_path, TRANSCRIPTS):
             other, rttm = next(spoken, ("", ""))
             if other != name:
-                found = f"its place is that of {other}" if other else "it has none"
-                raise InputError(f"{rttm_path}: no speakers of {name}: {found}; diarize again")
+                reason = f"its place is that of {other}" if other else "it has none"
+                raise InputError(f"{rttm_path}: no speakers of {name}: {reason}; diarize again")
             by_recording = parse_rttm(rttm, f"{rttm_path}: {name}")
             if by_recording.keys() - {name}:
                 raise InputError(f"{rttm_path}: {name}: is of {', '.join(sorted(by_recording))}")

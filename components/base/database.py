@@ -99,7 +99,7 @@ class Database:
     Args:
         url: SQLAlchemy's; SQLite's file and its folder are made when first used.
         name: whose it is, for the error's line.
-        schema: its tables, made or brought up to date when first used; None: it has none of ours.
+        schema: its tables, made or brought up to date when first used; None: it has no such tables.
         synchronous: SQLite's level. With NORMAL a killed process loses nothing; a machine that
             loses its power loses what was committed since the last checkpoint.
 

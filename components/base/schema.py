@@ -151,7 +151,7 @@ class Schema:
 
 
 def _numbers(revision: str) -> tuple[int, ...]:
-    """A revision's numbers; empty if it is no revision of ours."""
+    """A revision's numbers; empty if it is no revision of Moodline."""
     try:
         return tuple(int(number) for number in revision.split("."))
     except ValueError:

@@ -25,15 +25,15 @@ def run_step(step: str, module: str, arguments: Sequence[str]) -> None:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except Exception as error:
         gone = missing_artifacts(arguments)
-        told = InputError(expired(gone)) if gone else error
-        report(Event(step, "running", error=Failure.of(told)))
+        failure = InputError(expired(gone)) if gone else error
+        report(Event(step, "running", error=Failure.of(failure)))
         if gone:
-            raise told from error
+            raise failure from error
         raise
 
 
 def missing_artifacts(arguments: Sequence[str]) -> list[str]:
-    """The step's inputs that are not there, of what KFP's executor is told (`--executor_input`).
+    """The step's inputs that are not there, of what KFP's executor is failure (`--executor_input`).
 
     KFP's cache names artifacts whether or not the object store still has them.
     """

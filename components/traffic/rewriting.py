@@ -112,7 +112,7 @@ def _rewrite_manifest(path: Path, names: Collection[str], place: object) -> bool
 
 
 def _recording(line: str) -> str | None:
-    """What a line of a manifest is of; None of a line that is none of ours."""
+    """What a line of a manifest is of; None for a line that Moodline did not write."""
     with suppress(ValueError, RecursionError):
         row = json.loads(line)
         name = row.get("recording") if isinstance(row, dict) else None
