@@ -85,6 +85,10 @@ lint: setup ## style and types
 bench: setup ## benchmarks, each a ratio against what people use today
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-only -s
 
+.PHONY: bench-real
+bench-real: setup ## what is reached on real people's speech, beside chance and target (MOODLINE_REAL_DATA names the data)
+	@OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),1) $(BIN)/python -m tests.real
+
 .PHONY: test-soak
 test-soak: setup ## ten minutes at saturation: flat memory, nothing leaked
 	MOODLINE_SOAK_SECONDS=600 $(BIN)/python -m pytest tests/serving/api/test_soak.py -s

@@ -19,11 +19,17 @@ if TYPE_CHECKING:
     from pipelines.experiments import Results
     from pipelines.experiments.turns import StageProgress
 
-Experiment = Literal["table1", "table2", "table3", "table4", "all"]
+Experiment = Literal["table1", "table2", "table3", "table4", "boundaries", "all"]
 
 
 def experiment_command(
-    name: Annotated[Experiment, typer.Argument(help="One of the paper's tables, or all of them.")],
+    name: Annotated[
+        Experiment,
+        typer.Argument(
+            help="One of the paper's tables, or all of them; boundaries: sound alone against true"
+            " boundaries, frozen encoders."
+        ),
+    ],
     profile: ProfileName = "demo",
     changes: Changes = None,
     corpus: Annotated[

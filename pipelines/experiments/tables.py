@@ -57,8 +57,10 @@ def tables(results: Results) -> dict[str, Table]:
         "table2": {"table2": _table2},
         "table3": {"table3": _table3},
         "table4": {"table4": _table4},
+        "boundaries": {"boundaries": _boundaries, "others": _others},
     }
-    experiments = makers.values() if results.name == "all" else [makers[results.name]]
+    papers = [makers[name] for name in makers if name != "boundaries"]
+    experiments = papers if results.name == "all" else [makers[results.name]]
     return {name: make(results) for parts in experiments for name, make in parts.items()}
 
 
@@ -202,6 +204,17 @@ def _table4(results: Results) -> Table:
         ),
         (*ABOUT, *NOTES["table4"]),
     )
+
+
+def _boundaries(results: Results) -> Table:
+    rows = [
+        (system.title, *(_rate(results.systems[system].numbers[key]) for key in MEASURES))
+        for system in (ALIGNED_FROZEN, ORACLE_FROZEN)
+    ]
+    test = results.comparisons[ORACLE_FROZEN, ALIGNED_FROZEN]
+    rows.append(("difference", *(_difference(test[key]) for key in MEASURES)))
+    columns = ("Setup", *MEASURES.values())
+    return Table("From sound alone, and with true boundaries, %", columns, tuple(rows), ABOUT)
 
 
 def _with_paper(first: str) -> tuple[str, ...]:
