@@ -21,14 +21,13 @@ from pydantic import (
     BeforeValidator,
     Field,
     ValidationError,
-    field_validator,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from components.base import InputError, first_fault, parse_yaml, read_text
 from components.config.parts import Count, Frozen, Positive, Share, added
-from components.conversation import EMOTIONS, Emotion
+from components.conversation import Emotion
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -177,7 +176,7 @@ class GateSettings(Frozen):
     """What a model must reach.
 
     Attributes:
-        min_f1: of each emotion: one number for all, or a mapping.
+        min_f1: of each emotion: one number for all, or a mapping of labels.
         max_teer, max_steer: by the default convention.
         max_ece: the expected calibration error.
         max_megabytes: of the files that are served.
@@ -187,7 +186,7 @@ class GateSettings(Frozen):
 
     min_accuracy: Share | None = None
     min_macro_f1: Share | None = None
-    min_f1: dict[Emotion, Share] | None = None
+    min_f1: Share | dict[Emotion, Share] | None = None
     max_teer: Annotated[float, Field(ge=0)] | None = None
     max_steer: Annotated[float, Field(ge=0)] | None = None
     max_ece: Share | None = None
@@ -197,11 +196,6 @@ class GateSettings(Frozen):
     latency: Latency | None = None
     max_megabytes: Positive | None = None
     own: Annotated[dict[str, dict[str, Any]] | None, added()] = None
-
-    @field_validator("min_f1", mode="before")
-    @classmethod
-    def _each_emotion(cls, value: Any) -> Any:
-        return dict.fromkeys(EMOTIONS, value) if isinstance(value, (int, float)) else value
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+from pydantic import Field, model_validator
+
 from components.base import InputError, json_digest
 from components.config.cluster import ClusterSettings
 from components.config.gate import GateSettings, validate_settings
+from components.config.labels import LabelMap, Labels, check_map
 from components.config.layers import read_layers
 from components.config.parts import (
     AlignSettings,
@@ -28,7 +31,7 @@ from components.config.parts import (
     TranscribeSettings,
     added,
 )
-from components.conversation import Recording, Seconds
+from components.conversation import DEFAULT_LABELS, Recording, Seconds
 
 MAX_NAME = 40
 """Characters of a profile's name: Kubernetes' names, which begin with it, hold 63."""
@@ -90,14 +93,26 @@ class TurnsStep(TranscribeStep, DiarizeStep):
 
 
 class TrainStep(TurnsStep):
-    """What a version is made from; all of it is written into the version."""
+    """What a version is made from; all of it is written into the version.
+
+    Attributes:
+        labels: the emotions that it tells apart, in the order of its answers.
+        label_map: what other names in the data mean: a label, or `ignore`.
+    """
 
     name: str
     seed: int = 20260131
+    labels: Labels = DEFAULT_LABELS
+    label_map: LabelMap = Field(default_factory=dict)
     fusion: FusionSettings
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
     serving: Annotated[ServingSettings | None, added()] = None
+
+    @model_validator(mode="after")
+    def _maps_to_its_labels(self) -> Self:
+        check_map(self.labels, self.label_map)
+        return self
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -113,6 +128,15 @@ class Profile(TrainStep):
     gate: GateSettings
     experiment: ExperimentSettings = ExperimentSettings()
     cluster: ClusterSettings = ClusterSettings()
+
+    @model_validator(mode="after")
+    def _gate_knows_its_labels(self) -> Self:
+        least = self.gate.min_f1
+        for label in least if isinstance(least, dict) else ():
+            if label not in self.labels:
+                known = ", ".join(self.labels)
+                raise ValueError(f"gate: min_f1.{label}: is none of the labels {known}")
+        return self
 
     def digest(self) -> str:
         """The configuration's hash: the same for equal profiles, on every machine and cluster."""

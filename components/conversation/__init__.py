@@ -45,8 +45,9 @@ from components.conversation.speakers import (
     write_rttm,
 )
 from components.conversation.types import (
+    DEFAULT_LABELS,
     EARLIEST,
-    EMOTIONS,
+    IGNORE,
     LATEST,
     MAX_PAUSE,
     MAX_SPEAKERS,

@@ -10,7 +10,6 @@ A recording on its time line::
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
 
 import numpy as np
 
@@ -22,10 +21,14 @@ Seconds = float
 Progress = Callable[[int, int], None]
 """Called as work goes on: how many are done, of how many."""
 
-Emotion = Literal["angry", "happy", "neutral", "sad"]
+Emotion = str
+"""A label: one of the profile's, or another one in a reference."""
 
-EMOTIONS: tuple[Emotion, ...] = get_args(Emotion)
-"""The four emotions, in the order of every probability vector."""
+DEFAULT_LABELS: tuple[Emotion, ...] = ("angry", "happy", "neutral", "sad")
+"""The labels of a profile that names none, and of model versions that name none."""
+
+IGNORE = "ignore"
+"""What a profile maps a name to whose utterances are neither trained on nor scored."""
 
 MAX_SPEAKERS = 20
 """How many speakers may be asked for: command line and service take the same."""
@@ -116,9 +119,9 @@ class Turn:
     Attributes:
         session_id: the recording's name.
         words: the text: each word behind its `space`.
-        emotion: one of `EMOTIONS`, or another label in a reference; None where not known.
+        emotion: one of the labels, or another one in a reference; None where not known.
         confidence: the probability of `emotion`.
-        probabilities: the probability of each of `EMOTIONS`.
+        probabilities: the probability of each of the model's labels, in its order.
         asr_confidence: the mean score of the words that have one.
     """
 
@@ -140,20 +143,21 @@ class Turn:
         """Its length in seconds."""
         return self.end - self.start
 
-    def answered(self, row: Sequence[float] | np.ndarray) -> "Turn":
+    def answered(self, row: Sequence[float] | np.ndarray, labels: Sequence[Emotion]) -> "Turn":
         """The turn with a model's answer: its most probable emotion, and all probabilities.
 
-        >>> turn = Turn("call", 0.0, 1.2, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
+        >>> turn = Turn("call", 0.0, 1.2, "A", "hello").answered([0.3, 0.7], ["calm", "glad"])
         >>> turn.emotion, turn.confidence
-        ('happy', 0.7)
+        ('glad', 0.7)
 
         Args:
-            row: [4], the probability of each of `EMOTIONS`, in their order.
+            row: [k], the probability of each label.
+            labels: the model's k labels, in its order.
 
         Raises:
-            ValueError: it is not one number for each emotion.
+            ValueError: it is not one number for each label.
         """
-        probabilities: dict[str, float] = dict(zip(EMOTIONS, map(float, row), strict=True))
+        probabilities: dict[str, float] = dict(zip(labels, map(float, row), strict=True))
         emotion = max(probabilities, key=probabilities.__getitem__)
         confidence = probabilities[emotion]
         return replace(self, emotion=emotion, confidence=confidence, probabilities=probabilities)
@@ -165,7 +169,7 @@ class Utterance:
 
     Attributes:
         sex: "F", "M" or None where not known.
-        emotion: one of `EMOTIONS`; any other label means that it is not scored.
+        emotion: one of the profile's labels; any other one means that it is not scored.
     """
 
     id: str

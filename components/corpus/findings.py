@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from components.conversation import EMOTIONS, FEEDBACK, Recording, Seconds, Utterance
+from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording, Seconds, Utterance
 
 STANDARD = {"angry": 1103, "happy": 1636, "neutral": 1708, "sad": 1084}
 """IEMOCAP's standard set of 5,531 utterances: 595 happy and 1,041 excited are its happy."""
@@ -67,7 +67,7 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
         f"IEMOCAP has {STANDARD[emotion]:,} {emotion} utterances, this copy {counts[emotion]:,}:"
         f" {abs(counts[emotion] - STANDARD[emotion]):,}"
         f" {'more' if counts[emotion] > STANDARD[emotion] else 'fewer'}"
-        for emotion in EMOTIONS
+        for emotion in DEFAULT_LABELS
         if counts[emotion] != STANDARD[emotion]
     ]
 
@@ -76,7 +76,7 @@ def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
     """What is odd in a manifest."""
     labels, findings = _labels(recordings), _without_length(recordings)
     if missing := _missing(labels):
-        others = ", ".join(sorted(labels.keys() - set(EMOTIONS))) or "none"
+        others = ", ".join(sorted(labels.keys() - set(DEFAULT_LABELS))) or "none"
         return [*findings, f"no utterance is {missing}; labels that are not scored: {others}"]
     folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
     lacking = {fold: _missing(_labels([r for r in recordings if r.fold == fold])) for fold in folds}
@@ -90,4 +90,4 @@ def _labels(recordings: Sequence[Recording]) -> Counter[str]:
 
 
 def _missing(labels: Counter[str]) -> str:
-    return " or ".join(emotion for emotion in EMOTIONS if not labels[emotion])
+    return " or ".join(emotion for emotion in DEFAULT_LABELS if not labels[emotion])

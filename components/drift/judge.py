@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.drift.sample import FEATURES, Reference, Sample
 from components.drift.statistics import (
     by_recording,
@@ -196,7 +196,7 @@ def _summary(name: str, side: Sample) -> dict[str, float]:
     values = side.features[name]
     if name == "emotion":
         answers = values.argmax(axis=1)
-        return {e: float((answers == index).mean()) for index, e in enumerate(EMOTIONS)}
+        return {e: float((answers == index).mean()) for index, e in enumerate(DEFAULT_LABELS)}
     low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
     summary = {"mean": values.mean(), "p10": low, "p50": middle, "p90": high}
     return {key: float(value) for key, value in summary.items()}
@@ -205,7 +205,7 @@ def _summary(name: str, side: Sample) -> dict[str, float]:
 def _psi(name: str, sides: list[Sample]) -> float:
     values = [side.features[name] for side in sides]
     if name == "emotion":
-        bins, size = [v.argmax(axis=1) for v in values], len(EMOTIONS)
+        bins, size = [v.argmax(axis=1) for v in values], len(DEFAULT_LABELS)
     else:
         edges = np.quantile(values[0], np.arange(1, 10) / 10)
         bins, size = [np.searchsorted(edges, v) for v in values], 10

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.traffic import MEASURES
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Sample:
     Attributes:
         recordings: [n], each turn's recording.
         features: each of `FEATURES` that is known: emotion [n, 4] as probabilities in the order of
-            `EMOTIONS`, numbers [n] with NaN where a turn has none, embedding [n, d].
+            `DEFAULT_LABELS`, numbers [n] with NaN where a turn has none, embedding [n, d].
     """
 
     recordings: np.ndarray
@@ -71,7 +71,7 @@ def to_sample(table: "pa.Table") -> Sample:
 
     table = table.filter(pc.is_valid(pc.field("emotion")))
     features = {name: table[name].cast("float64").to_numpy() for name in NUMBERS}
-    features["emotion"] = _vectors(table["probabilities"]).reshape(len(table), len(EMOTIONS))
+    features["emotion"] = _vectors(table["probabilities"]).reshape(len(table), len(DEFAULT_LABELS))
     if not table["embedding"].null_count and len(table):
         features["embedding"] = _vectors(table["embedding"]).reshape(len(table), -1)
     return Sample(np.array(table["recording"].to_pylist(), dtype=object), features)

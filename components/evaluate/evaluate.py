@@ -9,7 +9,14 @@ from typing import Any, Literal
 
 from components.base import InputError, atomic_path, tree_digest
 from components.config import GateSettings, Profile
-from components.conversation import EMOTIONS, Progress, Recording, Turn, read_turns_of, write_turns
+from components.conversation import (
+    DEFAULT_LABELS,
+    Progress,
+    Recording,
+    Turn,
+    read_turns_of,
+    write_turns,
+)
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
@@ -206,7 +213,7 @@ def held_out_recordings(
             " protocol.holdout_share, and train with it"
         )
     tested = [r for r in recordings if protocol.part(r.name, r.fold) == part]
-    if not any(u.emotion in EMOTIONS for recording in tested for u in recording.utterances):
+    if not any(u.emotion in DEFAULT_LABELS for recording in tested for u in recording.utterances):
         folds = ", ".join(sorted({recording.fold for recording in recordings})) or "none"
         raise InputError(
             f"the {part} part ({name}) has no labelled utterance; the corpus has the folds"

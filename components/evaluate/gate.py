@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from components.base import InputError
 from components.config import GateSettings
 from components.evaluate.own import own_checks
 from components.scoring import (
@@ -54,7 +55,8 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
             nothing is compared.
 
     Raises:
-        InputError: a check of somebody's own is not there, or fails.
+        InputError: a check of somebody's own is not there, or fails, or a label is none of the
+            model's.
     """
     checks = (
         *_levels(metrics, settings),
@@ -77,7 +79,7 @@ def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     yield from _limit("min_accuracy", "accuracy", accuracy["rate"], "at least", threshold, best)
     best, threshold = _interval_end(macro_f1, "high"), settings.min_macro_f1
     yield from _limit("min_macro_f1", "macro F1", macro_f1["rate"], "at least", threshold, best)
-    for emotion, threshold in (settings.min_f1 or {}).items():
+    for emotion, threshold in _min_f1(metrics, settings).items():
         part, name = metrics["emotions"][emotion], f"min_f1.{emotion}"
         # F1 is a share as well: right answers of the mean of what was said and what was answered.
         best = _share_end(part["f1"], (part["reference"] + part["answered"]) / 2)
@@ -88,6 +90,20 @@ def _levels(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
         yield from _limit(f"max_{name}", words, _rate(metrics, name), "at most", threshold, best)
     value, best = calibration["ece"], calibration["least_ece"]
     yield from _limit("max_ece", "calibration error", value, "at most", settings.max_ece, best)
+
+
+def _min_f1(metrics: Metrics, settings: GateSettings) -> dict[str, float]:
+    """The least F1 of each label that has one."""
+    least, labels = settings.min_f1, metrics["emotions"]
+    if not isinstance(least, dict):
+        return {} if least is None else dict.fromkeys(labels, least)
+    for label in least:
+        if label not in labels:
+            raise InputError(
+                f"gate: min_f1.{label}: the model's labels are {', '.join(labels)}; name one of"
+                " them"
+            )
+    return least
 
 
 def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import EMOTIONS, Recording, Turn
+from components.conversation import DEFAULT_LABELS, Recording, Turn
 from components.evaluate.slices import RATES, classify, measure_slices
 from components.scoring import (
     CONVENTIONS,
@@ -73,7 +73,7 @@ def measure(
     scored = [
         (utterance, recording, answer)
         for (utterance, recording), answer in zip(pairs, predictions, strict=True)
-        if utterance.emotion in EMOTIONS
+        if utterance.emotion in DEFAULT_LABELS
     ]
     each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
     confusions = np.array([part.counts for part in each])

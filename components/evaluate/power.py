@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from components.config import GateSettings
-from components.conversation import EMOTIONS, Recording, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Utterance
 from components.scoring import Power, power
 
 Weights = Callable[[Sequence[Utterance]], list[float]]
@@ -47,7 +47,7 @@ def gate_power(recordings: Sequence[Recording], settings: GateSettings) -> Power
     """
     asked = settings.no_regression
     name = asked.deciding if asked else None
-    scored = [u for r in recordings for u in r.utterances if u.emotion in EMOTIONS]
+    scored = [u for r in recordings for u in r.utterances if u.emotion in DEFAULT_LABELS]
     if asked is None or name is None or not scored:
         return None
     conversations = len(recordings)

@@ -1,8 +1,8 @@
 """A model's emotions for turns, computed in the same way as when it is served."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -20,8 +20,18 @@ from components.fusion import Clip, turn_clip
 
 T = TypeVar("T")
 
-Classify = Callable[[Sequence[Clip]], np.ndarray]
-"""Clips → probabilities [n, 4] in the order of `EMOTIONS`."""
+
+class Classify(Protocol):
+    """Clips → probabilities [n, k] in the order of its k labels, as `Classifier` does."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that it tells apart."""
+        ...
+
+    def __call__(self, clips: Sequence[Clip], /) -> np.ndarray:
+        """The probabilities of each clip."""
+        ...
 
 
 def spread(items: Sequence[T], max_items: int) -> list[T]:
@@ -53,7 +63,8 @@ def predict_turns(
     for recording in recordings:
         own = turns[recording.name]
         probabilities = classify([turn_clip(recording.audio, turn) for turn in own])
-        answered += [turn.answered(row) for turn, row in zip(own, probabilities, strict=True)]
+        rows = zip(own, probabilities, strict=True)
+        answered += [turn.answered(row, classify.labels) for turn, row in rows]
         if progress:
             progress(len(answered), total)
     return answered

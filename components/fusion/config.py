@@ -1,11 +1,12 @@
 """The configuration of a Moodline model, in Hugging Face's form."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import CONFIG_MAPPING, PretrainedConfig
 
 from components.base import InputError
-from components.conversation import EMOTIONS, SAMPLE_RATE
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE
 
 
 class MoodlineConfig(PretrainedConfig):
@@ -23,6 +24,8 @@ class MoodlineConfig(PretrainedConfig):
         max_tokens: the longest text, special tokens included.
         normalize_audio: each clip to zero mean and unit variance first, as wav2vec 2.0's
             preprocessor asks.
+        labels: the emotions it tells apart, in the order of its answers; they are kept as Hugging
+            Face's `id2label` and `label2id`. A configuration without either has the default ones.
     """
 
     model_type = "moodline"
@@ -40,6 +43,7 @@ class MoodlineConfig(PretrainedConfig):
         max_seconds: float = 30.0,
         max_tokens: int = 512,
         normalize_audio: bool = False,
+        labels: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         if attend not in ("pooled", "frames"):
@@ -57,9 +61,18 @@ class MoodlineConfig(PretrainedConfig):
         self.max_seconds = max_seconds
         self.max_tokens = max_tokens
         self.normalize_audio = normalize_audio
-        kwargs.setdefault("id2label", dict(enumerate(EMOTIONS)))
-        kwargs.setdefault("label2id", {emotion: i for i, emotion in enumerate(EMOTIONS)})
-        super().__init__(**kwargs)
+        written = kwargs.pop("id2label", None) or dict(enumerate(DEFAULT_LABELS))
+        names = dict(enumerate(labels)) if labels else {int(i): n for i, n in written.items()}
+        if sorted(names) != list(range(len(names))):
+            raise InputError("config.json: its id2label does not number the labels from 0 on")
+        kwargs["label2id"] = {name: i for i, name in names.items()}
+        super().__init__(id2label=names, **kwargs)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that the model tells apart, in the order of its answers."""
+        names = self.id2label or {}
+        return tuple(names[i] for i in range(len(names)))
 
     def acoustic_config(self) -> PretrainedConfig:
         """The speech encoder's own configuration."""

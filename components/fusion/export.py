@@ -2,14 +2,13 @@
 
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from components.base import atomic_path
-from components.conversation import EMOTIONS, SAMPLE_RATE
+from components.conversation import SAMPLE_RATE
 from components.fusion.model import MoodlineModel
 from components.fusion.onnx_model import INPUTS, OUTPUTS, OnnxModel, pad
 
@@ -34,8 +33,9 @@ def export_onnx(model: MoodlineModel, path: Path) -> None:
     """Write the model as ONNX: any batch size, any lengths up to the model's limits.
 
     Inputs are `audio` float32 [B, T], `audio_lengths` int64 [B], `input_ids` int64 [B, L] and
-    `text_lengths` int64 [B]; outputs `probabilities` float32 [B, 4] and `embedding` float32 [B, d].
-    The graph's metadata hold `emotions`, `max_samples`, `max_tokens` and `hidden_size`.
+    `text_lengths` int64 [B]; outputs `probabilities` float32 [B, k] and `embedding` float32 [B, d].
+    The graph's metadata hold `emotions` (the k labels), `max_samples`, `max_tokens` and
+    `hidden_size`.
 
     Uses torch's tracing exporter. This model reads no length in Python, so the graph is the newer
     exporter's, in a fifth of the time and half the memory.
@@ -70,8 +70,7 @@ def export_onnx(model: MoodlineModel, path: Path) -> None:
         graph = onnx.load(str(target))
         names = ("max_samples", "max_tokens", "hidden_size")
         facts = {name: str(getattr(model.config, name)) for name in names}
-        labels: Any = model.config.id2label
-        facts["emotions"] = ",".join(labels[i] for i in range(len(EMOTIONS)))
+        facts["emotions"] = ",".join(model.config.labels)
         onnx.helper.set_model_props(graph, facts)
         onnx.save(graph, str(target))
         _check(answers, target)

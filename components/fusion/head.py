@@ -31,7 +31,7 @@ class MoodlineOutput(ModelOutput):
     """What the model says of a batch.
 
     Attributes:
-        logits: [B, 4] in the order of `EMOTIONS`.
+        logits: [B, k], in the order of the configuration's labels.
         embedding: [B, d] the fused vector f.
     """
 

@@ -23,7 +23,7 @@ class OnnxModel:
         ValueError: it is no graph, or not a Moodline model's.
 
     Attributes:
-        emotions: the order of the probabilities.
+        labels: the emotions it tells apart, in the order of its probabilities.
         max_samples, max_tokens: the longest clip and text (with special tokens) the graph takes.
         hidden_size: d, the width of the embedding.
     """
@@ -41,7 +41,7 @@ class OnnxModel:
                 str(path), options, providers=onnxruntime.get_available_providers()
             )
             facts = self.session.get_modelmeta().custom_metadata_map
-            self.emotions: tuple[str, ...] = tuple(facts["emotions"].split(","))
+            self.labels: tuple[str, ...] = tuple(facts["emotions"].split(","))
             self.max_samples = int(facts["max_samples"])
             self.max_tokens = int(facts["max_tokens"])
             self.hidden_size = int(facts["hidden_size"])
@@ -60,7 +60,7 @@ class OnnxModel:
             input_ids: each clip's token ids with special tokens, at most `max_tokens`.
 
         Returns:
-            Probabilities [n, 4] and embeddings [n, d], float32.
+            Probabilities [n, k] and embeddings [n, d], float32.
         """
         arrays = (*pad(audio, np.float32), *pad(input_ids, np.int64))
         probabilities, embedding = self.session.run(OUTPUTS, dict(zip(INPUTS, arrays, strict=True)))

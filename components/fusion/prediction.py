@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.base import InputError
-from components.conversation import EMOTIONS, SAMPLE_RATE, Progress
+from components.conversation import SAMPLE_RATE, Progress
 from components.fusion.onnx_model import OnnxModel, pad
 from components.fusion.tokens import load_tokenizer
 from components.fusion.windows import Clip, Window, average_windows, clip_windows
@@ -15,6 +15,7 @@ from components.fusion.windows import Clip, Window, average_windows, clip_window
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+    from components.fusion.config import MoodlineConfig
     from components.fusion.model import MoodlineModel
 
 MAX_BATCH_SECONDS = 120.0
@@ -38,14 +39,19 @@ class Classifier:
         self.model = _open_model(Path(folder))
         self.tokenizer = load_tokenizer(Path(folder))
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The k emotions that the version tells apart, in the order of its answers."""
+        return limits_of(self.model).labels
+
     def __call__(self, clips: Sequence[Clip]) -> np.ndarray:
-        """The clips' probabilities [n, 4], in the order of `EMOTIONS`."""
+        """The clips' probabilities [n, k], in the order of `labels`."""
         return self.predict(clips)[0]
 
     def predict(
         self, clips: Sequence[Clip], progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The clips' probabilities [n, 4] and embeddings [n, d]; see `predict`."""
+        """The clips' probabilities [n, k] and embeddings [n, d]; see `predict`."""
         return predict(self.model, clips, tokenizer=self.tokenizer, progress=progress)
 
 
@@ -90,16 +96,16 @@ def predict(
         progress: called with the number of windows done and their total.
 
     Returns:
-        Probabilities [n, 4] in the order of `EMOTIONS` and embeddings [n, d].
+        Probabilities [n, k], in the order of the model's k labels, and embeddings [n, d].
 
     Raises:
         InputError: a clip that is not one channel of numbers.
     """
-    limits = model if isinstance(model, OnnxModel) else model.config
+    limits = limits_of(model)
     if batch_size is None:
         batch_size = 1 if isinstance(model, OnnxModel) or model.device.type == "cpu" else 8
     windows = clip_windows(clips, tokenizer, limits.max_samples, limits.max_tokens)
-    answers = np.zeros((len(windows), len(EMOTIONS) + limits.hidden_size))
+    answers = np.zeros((len(windows), len(limits.labels) + limits.hidden_size))
     done = 0
     for batch in batches(windows, batch_size):
         answers[batch] = answer_batch(model, [windows[i] for i in batch])
@@ -107,7 +113,12 @@ def predict(
         if progress:
             progress(done, len(windows))
     table = average_windows(windows, answers, len(clips))
-    return table[:, : len(EMOTIONS)], table[:, len(EMOTIONS) :]
+    return table[:, : len(limits.labels)], table[:, len(limits.labels) :]
+
+
+def limits_of(model: "MoodlineModel | OnnxModel") -> "MoodlineConfig | OnnxModel":
+    """What knows a model's labels and sizes."""
+    return model if isinstance(model, OnnxModel) else model.config
 
 
 def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
@@ -127,7 +138,7 @@ def batches(windows: Sequence[Window], batch_size: int) -> Iterator[list[int]]:
 
 
 def answer_batch(model: "MoodlineModel | OnnxModel", windows: Sequence[Window]) -> np.ndarray:
-    """Probabilities and embedding of each window beside each other: [n, 4 + d]."""
+    """Probabilities and embedding of each window beside each other: [n, k + d]."""
     audio = [w.audio for w in windows]
     ids = [w.input_ids for w in windows]
     if isinstance(model, OnnxModel):

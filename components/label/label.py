@@ -8,7 +8,7 @@ from pathlib import Path
 
 from components.base import InputError, atomic_path
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     Recording,
     Seconds,
     Turn,
@@ -71,7 +71,7 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         # To a millionth, as alignment compares lengths: half is half, and a tie a tie.
         coverage = {name: round(_coverage(turn, touching, name), 6) for name in labels}
         emotion = max(labels, key=lambda name: coverage[name])
-        if emotion not in EMOTIONS or coverage[emotion] < MIN_COVERAGE:
+        if emotion not in DEFAULT_LABELS or coverage[emotion] < MIN_COVERAGE:
             continue
         main = max((u for u in touching if u.emotion == emotion), key=lambda u: _overlap(turn, u))
         examples.append(

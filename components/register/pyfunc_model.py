@@ -28,9 +28,9 @@ class MoodlinePyfunc(PythonModel):
             model_input: a table with `audio` (mono samples at 16 kHz, in −1…1) and `text`.
 
         Returns:
-            For each row `emotion`, `probabilities` (in the order of `EMOTIONS`) and `embedding`.
+            For each row `emotion`, `probabilities` (in the order of the labels) and `embedding`.
         """
-        from components.conversation import EMOTIONS
+        from components.conversation import DEFAULT_LABELS
 
         clips = [
             (np.asarray(audio, dtype=np.float32), str(text))
@@ -39,7 +39,7 @@ class MoodlinePyfunc(PythonModel):
         probabilities, embeddings = self.classifier.predict(clips)
         return pd.DataFrame(
             {
-                "emotion": [EMOTIONS[row.argmax()] for row in probabilities],
+                "emotion": [DEFAULT_LABELS[row.argmax()] for row in probabilities],
                 "probabilities": probabilities.tolist(),
                 "embedding": embeddings.tolist(),
             }

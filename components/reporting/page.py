@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 
 NOTICE = (
     "The emotions are guesses of a model about people, and often wrong. They must not be used to "
@@ -37,7 +37,7 @@ def render(template: Path, **values: Any) -> str:
     filters = (percent, interval, signed, number)
     environment.filters |= {function.__name__: function for function in filters}
     page = environment.get_template(template.name)
-    return page.render(emotions=EMOTIONS, colours=COLOURS, notice=NOTICE, **values)
+    return page.render(emotions=DEFAULT_LABELS, colours=COLOURS, notice=NOTICE, **values)
 
 
 def percent(rate: float | None, digits: int = 1) -> str:

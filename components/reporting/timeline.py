@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from components.conversation import EMOTIONS, Recording, Seconds, Turn
+from components.conversation import DEFAULT_LABELS, Recording, Seconds, Turn
 from components.scoring import map_speakers, utterance_predictions
 
 TICK_SECONDS: tuple[Seconds, ...] = (1, 2, 5, 10, 30, 60, 120, 300, 600)
@@ -59,7 +59,7 @@ def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
     right = scored = 0
     for utterance, answer in zip(recording.utterances, scored_answers, strict=True):
         mark = ""
-        if utterance.emotion in EMOTIONS:
+        if utterance.emotion in DEFAULT_LABELS:
             scored += 1
             right += answer.emotion == utterance.emotion
             mark = "?" if answer.emotion is None else "✗✓"[answer.emotion == utterance.emotion]

@@ -8,11 +8,11 @@ from typing import Any, Self
 import numpy as np
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.scoring.errors import Share
 
-SIZE = len(EMOTIONS)
-ANSWERS = (*EMOTIONS, "none")
+SIZE = len(DEFAULT_LABELS)
+ANSWERS = (*DEFAULT_LABELS, "none")
 """The columns of a confusion matrix: an utterance may have no answer, or one that is none of
 the four."""
 
@@ -84,12 +84,12 @@ class Classification:
                 "precision": Share(right[i], predicted[i]).rate,
                 "f1": _number(scores[i]),
             }
-            for i, name in enumerate(EMOTIONS)
+            for i, name in enumerate(DEFAULT_LABELS)
         }
 
     def to_json(self) -> dict[str, Any]:
         """Counts first, rates beside them."""
-        labels = {"reference": list(EMOTIONS), "answers": list(ANSWERS)}
+        labels = {"reference": list(DEFAULT_LABELS), "answers": list(ANSWERS)}
         return {
             "accuracy": self.accuracy.to_json(),
             "uar": self.uar,
@@ -110,7 +110,7 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
     0.75
 
     Args:
-        reference: emotions, each one of `EMOTIONS`.
+        reference: emotions, each one of `DEFAULT_LABELS`.
         predicted: the answers, in the same order; None or another label is a wrong answer.
 
     Raises:
@@ -118,16 +118,16 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
     """
     if len(reference) != len(predicted):
         raise InputError(f"{len(reference)} reference emotions and {len(predicted)} answers")
-    unscored = next((emotion for emotion in reference if emotion not in EMOTIONS), None)
+    unscored = next((emotion for emotion in reference if emotion not in DEFAULT_LABELS), None)
     if unscored is not None:
         raise InputError(
             f"reference emotion “{unscored}” is not scored; leave it out, or name one of"
-            f" {', '.join(EMOTIONS)}"
+            f" {', '.join(DEFAULT_LABELS)}"
         )
     pairs: Counter[tuple[str, str]] = Counter(
-        (r, p if p in EMOTIONS else "none") for r, p in zip(reference, predicted, strict=True)
+        (r, p if p in DEFAULT_LABELS else "none") for r, p in zip(reference, predicted, strict=True)
     )
-    return Classification(tuple(tuple(pairs[r, p] for p in ANSWERS) for r in EMOTIONS))
+    return Classification(tuple(tuple(pairs[r, p] for p in ANSWERS) for r in DEFAULT_LABELS))
 
 
 def _margins(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.base import InputError
-from components.conversation import EMOTIONS, Seconds, Turn
+from components.conversation import DEFAULT_LABELS, Seconds, Turn
 from components.scoring.sweep import PRECISION, Region, Span, span_array
 
 
@@ -59,7 +59,9 @@ class Convention:
         if self.collar > 0:
             removed += [(edge - self.collar, edge + self.collar) for edge in edges]
         if without_other:
-            removed += [(turn.start, turn.end) for turn in turns if turn.emotion not in EMOTIONS]
+            removed += [
+                (turn.start, turn.end) for turn in turns if turn.emotion not in DEFAULT_LABELS
+            ]
         if uem is None:
             if self.extent == "both":
                 edges += [time for turn in hypothesis for time in (turn.start, turn.end)]

@@ -11,7 +11,7 @@ two speakers, over two pauses.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from components.conversation import EMOTIONS, Seconds, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, Seconds, Turn, Utterance
 from components.scoring.timed import map_speakers
 from components.scoring.words import pair_words
 
@@ -148,7 +148,7 @@ def _of_recording(utterances: Sequence[Utterance], turns: Sequence[Turn]) -> Fau
             TurnFaults(
                 utterances=len(held),
                 speakers=len({utterance.speaker for utterance in held}),
-                emotions=len({utterance.emotion for utterance in held} & set(EMOTIONS)),
+                emotions=len({utterance.emotion for utterance in held} & set(DEFAULT_LABELS)),
                 misattributed=wrong_in_turn[t],
                 pauses=len(bridged),
                 pause_seconds=sum(bridged),

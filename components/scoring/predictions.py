@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from components.conversation import EMOTIONS, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, Turn, Utterance
 from components.scoring.score import turns_by_recording
 from components.scoring.timed import map_speakers
 
@@ -37,7 +37,7 @@ def utterance_predictions(
 
     Speakers are mapped one to one by overlap in each recording (all utterances count for that,
     the unscored too). Overlaps are compared after rounding to a microsecond; a tie goes to the
-    first in the order of `EMOTIONS`. ::
+    first in the order of `DEFAULT_LABELS`. ::
 
         utterance   |-------- A: sad --------|
         turns     |- 1 sad -|- 1 angry -----------|     angry (1 is mapped to A)
@@ -93,7 +93,7 @@ class _SpeakerTurns:
         seconds: dict[str, float] = defaultdict(float)
         for shared, turn in overlapping:
             seconds[str(turn.emotion)] += shared
-        order = (*EMOTIONS, *sorted(seconds))
+        order = (*DEFAULT_LABELS, *sorted(seconds))
         emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), order.index(name)))
         return UtterancePrediction(
             emotion,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 
-from components.conversation import EMOTIONS, UNKNOWN, Turn
+from components.conversation import DEFAULT_LABELS, UNKNOWN, Turn
 from components.scoring.conventions import Convention
 from components.scoring.errors import TimeErrors
 from components.scoring.sweep import Region, Span, Tracks, identification, map_labels
@@ -121,7 +121,7 @@ def _own_mapping(
     It maps emotions (or emotion and speaker together) freely, drops other emotions from the
     reference only, and passes over recordings without any of the four.
     """
-    scored = [turn for turn in reference if turn.emotion in EMOTIONS]
+    scored = [turn for turn in reference if turn.emotion in DEFAULT_LABELS]
     if not scored:
         return TimeErrors.zero()
 

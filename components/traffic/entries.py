@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from components.base import InputError
-from components.conversation import EMOTIONS, Seconds
+from components.conversation import DEFAULT_LABELS, Seconds
 
 Source = Literal["agent", "reviewer"]
 SOURCES: tuple[str, ...] = get_args(Source)
@@ -43,8 +43,8 @@ class Correction:
     voter: str | None = None
 
     def __post_init__(self) -> None:
-        if self.emotion not in EMOTIONS:
-            raise InputError(f"emotion {self.emotion!r}: name one of {', '.join(EMOTIONS)}")
+        if self.emotion not in DEFAULT_LABELS:
+            raise InputError(f"emotion {self.emotion!r}: name one of {', '.join(DEFAULT_LABELS)}")
         if self.source not in SOURCES:
             raise InputError(f"source {self.source!r}: name one of {', '.join(SOURCES)}")
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.base import Location, MissingError, Unavailable, Url, in_utc
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.traffic.tables import COLUMNS
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LoggedRequest:
 
 def _turn_columns(logged: LoggedTurn) -> dict[str, Any]:
     turn = logged.turn
-    probabilities = [float((turn.probabilities or {})[emotion]) for emotion in EMOTIONS]
+    probabilities = [float((turn.probabilities or {})[emotion]) for emotion in DEFAULT_LABELS]
     names = ("start", "end", "speaker", "emotion", "confidence", "asr_confidence")
     return {
         **{name: getattr(turn, name) for name in names},

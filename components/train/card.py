@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from components.config import TrainStep
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.train.data import Split, count_emotions
 
 _CARD = """\
@@ -100,6 +100,6 @@ def model_card(
         best_epoch=best_epoch,
         epochs=epochs,
         validation=validation,
-        emotions=EMOTIONS,
+        emotions=DEFAULT_LABELS,
         parts=parts,
     )

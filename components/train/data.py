@@ -10,7 +10,7 @@ from pathlib import Path
 
 from components.base import Cache, InputError, file_digest
 from components.config import ProtocolSettings
-from components.conversation import EMOTIONS, FEEDBACK, Recording, Seconds, read_audio
+from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording, Seconds, read_audio
 from components.fusion import Clip
 
 logger = logging.getLogger(__name__)
@@ -20,7 +20,7 @@ COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confiden
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled turn. `label` is its emotion's index in `EMOTIONS`."""
+    """One labelled turn. `label` is its emotion's index in `DEFAULT_LABELS`."""
 
     recording: str
     fold: str
@@ -62,9 +62,9 @@ def read_rows(path: Path) -> list[Row]:
         if column not in table.column_names:
             raise InputError(f"{path}: lacks the column {column}")
     return [
-        Row(**{**row, "text": row["text"] or "", "label": EMOTIONS.index(emotion)})
+        Row(**{**row, "text": row["text"] or "", "label": DEFAULT_LABELS.index(emotion)})
         for row in table.select(COLUMNS).to_pylist()
-        if (emotion := row.pop("emotion")) in EMOTIONS
+        if (emotion := row.pop("emotion")) in DEFAULT_LABELS
     ]
 
 
@@ -108,7 +108,7 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
     if len({row.label for row in validation}) == 1:
         raise InputError(
             f"examples: the validation part ({protocol.validation}) has only"
-            f" {EMOTIONS[validation[0].label]}; it cannot choose a model; choose another"
+            f" {DEFAULT_LABELS[validation[0].label]}; it cannot choose a model; choose another"
         )
     checked = {f"fold {f}": [r for r in training if r.fold == f] for f in folds if f != FEEDBACK}
     for name, part in {**checked, f"validation ({protocol.validation})": validation}.items():
@@ -124,8 +124,8 @@ def _lacking(rows: Sequence[Row]) -> list[str]:
 
 def count_emotions(rows: Sequence[Row]) -> dict[str, int]:
     """How many rows each emotion has."""
-    counts = Counter(EMOTIONS[row.label] for row in rows)
-    return {emotion: counts[emotion] for emotion in EMOTIONS}
+    counts = Counter(DEFAULT_LABELS[row.label] for row in rows)
+    return {emotion: counts[emotion] for emotion in DEFAULT_LABELS}
 
 
 class Sound:

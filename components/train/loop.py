@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, TrainingArguments
 
 from components.config import TrainStep
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.scoring import classification
 from components.scoring.classification import accuracy, macro_f1, uar
 from components.train.checkpoints import EpochKeeper, last_whole_checkpoint, read_history
@@ -132,8 +132,8 @@ def _arguments(module: nn.Module, profile: TrainStep, work: Path) -> TrainingArg
 
 def _class_weights(training: Sequence[Item]) -> Tensor:
     """Inverse to each class's frequency, 1 on average; every class has an example."""
-    counts = np.bincount([item["label"] for item in training], minlength=len(EMOTIONS))
-    return torch.from_numpy(len(training) / (len(EMOTIONS) * counts)).float()
+    counts = np.bincount([item["label"] for item in training], minlength=len(DEFAULT_LABELS))
+    return torch.from_numpy(len(training) / (len(DEFAULT_LABELS) * counts)).float()
 
 
 def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, float]]:
@@ -160,7 +160,9 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict
         over the emotions that occur in the labels.
     """
     answers = probabilities.argmax(axis=1)
-    counts = classification([EMOTIONS[i] for i in labels], [EMOTIONS[i] for i in answers]).counts
+    counts = classification(
+        [DEFAULT_LABELS[i] for i in labels], [DEFAULT_LABELS[i] for i in answers]
+    ).counts
     of_labels = probabilities[np.arange(len(labels)), labels]
     return {
         "loss": float(-np.log(np.maximum(of_labels, np.finfo(float).tiny)).mean()),

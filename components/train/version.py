@@ -10,7 +10,7 @@ import numpy as np
 
 from components.base import atomic_path
 from components.config import SPEECH_MODELS, TrainStep
-from components.conversation import EMOTIONS, SAMPLE_RATE
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
 from components.train.card import model_card
@@ -151,8 +151,8 @@ def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> 
         arrays[f"input_ids.{i}"] = np.array(window.input_ids, dtype=np.int64)
         answers.append(answer_batch(model, [window])[0])
     table = np.stack(answers).astype(np.float32)
-    arrays["probabilities"] = np.ascontiguousarray(table[:, : len(EMOTIONS)])
-    arrays["embedding"] = np.ascontiguousarray(table[:, len(EMOTIONS) :])
+    arrays["probabilities"] = np.ascontiguousarray(table[:, : len(DEFAULT_LABELS)])
+    arrays["embedding"] = np.ascontiguousarray(table[:, len(DEFAULT_LABELS) :])
     save_file(arrays, path)
 
 
@@ -174,13 +174,13 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
 
     rows = split.rows
     parts = ["training"] * len(split.training) + ["validation"] * len(split.validation)
-    probabilities, embeddings = answers[:, : len(EMOTIONS)], answers[:, len(EMOTIONS) :]
+    probabilities, embeddings = answers[:, : len(DEFAULT_LABELS)], answers[:, len(DEFAULT_LABELS) :]
     measures = [turn_measures(*sound.clip(row)) for row in rows]
     columns = {
         "part": parts,
         "recording": [row.recording for row in rows],
-        "label": [EMOTIONS[row.label] for row in rows],
-        "emotion": [EMOTIONS[i] for i in probabilities.argmax(axis=1)],
+        "label": [DEFAULT_LABELS[row.label] for row in rows],
+        "emotion": [DEFAULT_LABELS[i] for i in probabilities.argmax(axis=1)],
         "confidence": pa.array(probabilities.max(axis=1), pa.float32()),
         "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float32())),
         "embedding": pa.array(embeddings.tolist(), pa.list_(pa.float32())),

@@ -112,9 +112,13 @@ def train_in_process(
     acoustic = resolve_model(profile.fusion.acoustic, settings)
     text = resolve_model(profile.fusion.text, settings)
     head = profile.fusion.model_dump(exclude={"acoustic", "text"})
-    model = MoodlineModel.from_encoders(acoustic, text, seed=profile.seed, **head)
+    model = MoodlineModel.from_encoders(
+        acoustic, text, seed=profile.seed, labels=profile.labels, **head
+    )
     nn.Module.to(model, own_device())
-    decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
+    decides = profile.model_dump(
+        mode="json", include={"seed", "labels", "fusion", "train", "protocol"}
+    )
     key = (VERSION, file_digest(examples), encoder_digest(model), decides, world_size())
     work = Cache(settings.cache).path("training", *key)
     run = TrainingRun(settings, work.name, file_digest(examples), sound.place, first=rank() == 0)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     Seconds,
     Turn,
     has_unspaced,
@@ -92,10 +92,10 @@ def _words_with_digits(turns: Sequence[Turn]) -> int:
 
 def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
     """What is probably a mistake in the turns, though it can be scored."""
-    if others := sorted({t.emotion for t in turns if t.emotion} - set(EMOTIONS)):
+    if others := sorted({t.emotion for t in turns if t.emotion} - set(DEFAULT_LABELS)):
         yield (
-            f"has the labels {', '.join(others)}, which are none of {', '.join(EMOTIONS)}; in a"
-            " reference they are not scored, in a hypothesis they are never right"
+            f"has the labels {', '.join(others)}, which are none of {', '.join(DEFAULT_LABELS)};"
+            " in a reference they are not scored, in a hypothesis they are never right"
         )
     ends: dict[tuple[str, str], Turn] = {}
     for turn in sorted(turns, key=lambda turn: turn.start):

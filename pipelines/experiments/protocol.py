@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.base import InputError
 from components.config import Profile, ProtocolSettings
-from components.conversation import EMOTIONS, FEEDBACK, Recording
+from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording
 from pipelines.experiments.systems import System
 
 MIN_FOLDS = 3
@@ -67,7 +67,7 @@ def check_folds(recordings: Sequence[Recording]) -> list[str]:
         )
     for fold in folds:
         there = {u.emotion for r in recordings if r.fold == fold for u in r.utterances}
-        missing = [emotion for emotion in EMOTIONS if emotion not in there]
+        missing = [emotion for emotion in DEFAULT_LABELS if emotion not in there]
         if missing:
             raise InputError(
                 f"fold {fold} has no utterance that is {' or '.join(missing)}; recalls and F1 need"

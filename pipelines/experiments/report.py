@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.reporting.charts import intervals_chart
 from components.reporting.page import confusion_rows, render
 from components.scoring import ANSWERS, DEFAULT
@@ -51,7 +51,7 @@ def experiment_page(results: Results) -> str:
         confusions=[
             {
                 "title": system.numbers["title"],
-                "rows": confusion_rows(EMOTIONS, ANSWERS, system.numbers["confusion"]),
+                "rows": confusion_rows(DEFAULT_LABELS, ANSWERS, system.numbers["confusion"]),
                 "accuracy": system.numbers["accuracy"],
             }
             for system in results.systems.values()

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.config import Profile
-from components.conversation import EMOTIONS, Recording, Turn
+from components.conversation import DEFAULT_LABELS, Recording, Turn
 from components.evaluate import Measurement, measure
 from components.scoring import (
     CONVENTIONS,
@@ -57,7 +57,7 @@ class Results:
 
     Attributes:
         name: of the table that was run, or "all".
-        recordings: the corpus. Scored are its utterances of `EMOTIONS`, for every system.
+        recordings: the corpus. Scored are its utterances of `DEFAULT_LABELS`, for every system.
         faults: how the turns of each method differ from the reference, for all utterances.
         systems: by system.
         comparisons: (first, second) and their differences.
@@ -75,7 +75,7 @@ class Results:
         """The faults of each scored utterance in a system's turns."""
         utterances = [u for recording in self.recordings for u in recording.utterances]
         faults = self.faults[system.method].utterances
-        return [f for u, f in zip(utterances, faults, strict=True) if u.emotion in EMOTIONS]
+        return [f for u, f in zip(utterances, faults, strict=True) if u.emotion in DEFAULT_LABELS]
 
 
 def summarise(
@@ -94,7 +94,7 @@ def summarise(
     model that has not seen its fold, and an utterance without an answer is a wrong one.
     """
     utterances = [u for recording in recordings for u in recording.utterances]
-    scored = sum(u.emotion in EMOTIONS for u in utterances)
+    scored = sum(u.emotion in DEFAULT_LABELS for u in utterances)
     by_system: dict[System, list[Outcome]] = {}
     for outcome in outcomes:
         by_system.setdefault(outcome.unit.system, []).append(outcome)

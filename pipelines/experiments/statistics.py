@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.scoring import bootstrap, paired_bootstrap
 from components.scoring.classification import accuracy, f1, macro_f1, uar, weighted_f1
 
@@ -26,7 +26,7 @@ RATES: dict[str, Rate] = {
     "uar": uar,
     "macro_f1": macro_f1,
     "weighted_f1": weighted_f1,
-    **{f"f1_{emotion}": _f1_of(index) for index, emotion in enumerate(EMOTIONS)},
+    **{f"f1_{emotion}": _f1_of(index) for index, emotion in enumerate(DEFAULT_LABELS)},
 }
 """Of confusion matrices [..., 4, 5]. WAR is the accuracy."""
 

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.base import InputError, check_named_once
-from components.conversation import Emotion
+from components.conversation import DEFAULT_LABELS, Emotion
 from components.traffic import Asker, Correction, UnknownRequestError
 from components.traffic.feedback import Recorded
 from serving import metrics
@@ -68,7 +68,10 @@ class FeedbackIn(BaseModel):
         " asked for, or by version 0.1, and where one id means several recordings.",
     )
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
-    emotion: Emotion = Field(description="The right one; the answer's own confirms it.")
+    emotion: Emotion = Field(
+        description="The right one; the answer's own confirms it.",
+        json_schema_extra={"enum": list(DEFAULT_LABELS)},
+    )
     source: Literal["agent", "reviewer"] = Field(
         "agent",
         description="Who says so; a reviewer's word outranks agents'. The operator decides which"

@@ -18,7 +18,15 @@ import numpy as np
 
 from components.align import align, attribute, flatten
 from components.config import Settings, TurnsStep, VersionSpeech
-from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, SpeakerSegment, Turn, Word
+from components.conversation import (
+    DEFAULT_LABELS,
+    SAMPLE_RATE,
+    AsrSegment,
+    Seconds,
+    SpeakerSegment,
+    Turn,
+    Word,
+)
 from serving import traces
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ ReportProgress = Callable[[str, float], None]
 the work."""
 
 Classify = Callable[["Sequence[Clip]"], np.ndarray]
-"""Gives the probabilities [n, 4], in the order of `EMOTIONS`, of n clips (waveform and words)."""
+"""Gives the probabilities [n, 4], in the order of `DEFAULT_LABELS`, of n clips."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +163,10 @@ class Analyzer:
         from components.fusion import turn_clip
 
         rows = self.classify([turn_clip(audio, turn) for turn in analysis.turns])
-        turns = (turn.answered(row) for turn, row in zip(analysis.turns, rows, strict=True))
+        turns = (
+            turn.answered(row, DEFAULT_LABELS)
+            for turn, row in zip(analysis.turns, rows, strict=True)
+        )
         return replace(analysis, turns=tuple(turns))
 
 

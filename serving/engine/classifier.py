@@ -12,7 +12,7 @@ import numpy as np
 
 from components.base import InputError
 from components.config import Settings, VersionSpeech
-from components.conversation import EMOTIONS, SAMPLE_RATE, Seconds
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Seconds
 from components.fusion import Clip, average_windows, clip_windows
 from serving import metrics
 from serving.engine.canary import Canary
@@ -48,7 +48,7 @@ class Classified:
     """The answers to clips, in their order.
 
     Attributes:
-        probabilities: [n, 4], in the order of `EMOTIONS`.
+        probabilities: [n, 4], in the order of `DEFAULT_LABELS`.
         embeddings: [n, d].
         version: the model version that gave all of them.
         alias: the role of that version: production or staging.
@@ -193,9 +193,9 @@ class ServedClassifier:
             answers = await self._client.classify_all(inputs, version=str(model.version))
         metrics.MODEL_SECONDS.labels(role).observe(time.monotonic() - began)
         rows = [np.concatenate([answer.probabilities, answer.embedding]) for answer in answers]
-        table = np.stack(rows) if rows else np.zeros((0, len(EMOTIONS)))
+        table = np.stack(rows) if rows else np.zeros((0, len(DEFAULT_LABELS)))
         whole = average_windows(windows, table, len(clips))
-        probabilities, embeddings = whole[:, : len(EMOTIONS)], whole[:, len(EMOTIONS) :]
+        probabilities, embeddings = whole[:, : len(DEFAULT_LABELS)], whole[:, len(DEFAULT_LABELS) :]
         return Classified(probabilities, embeddings, model.version, role, model.speech)
 
     async def _probabilities(self, model: Loaded, clips: Sequence[Clip]) -> np.ndarray:

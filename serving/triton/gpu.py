@@ -25,7 +25,7 @@ from pathlib import Path
 
 from components.base import file_digest, json_digest
 from components.config import ServingSettings
-from components.conversation import EMOTIONS, Seconds
+from components.conversation import DEFAULT_LABELS, Seconds
 from serving.settings import HostSettings
 
 GRAPH = "moodline_graph"
@@ -110,7 +110,7 @@ def graph_config(
     clips, samples, tokens = limits
     return CONFIG.format(
         name=name,
-        emotions=len(EMOTIONS),
+        emotions=len(DEFAULT_LABELS),
         width=width,
         instances=host.instances,
         precision=serving.precision.upper(),

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from components.base import InputError, atomic_path, file_digest
 from components.config import ServingSettings
-from components.conversation import EMOTIONS, Seconds
+from components.conversation import DEFAULT_LABELS, Seconds
 from serving.settings import HostSettings
 from serving.triton.gpu import GRAPH, engine_folder, graph_config, graph_model
 
@@ -167,7 +167,7 @@ def model_config(
     return CONFIG.format(
         name=name,
         max_batch=host.max_batch,
-        emotions=len(EMOTIONS),
+        emotions=len(DEFAULT_LABELS),
         width=width,
         graph=graph if host.gpu else "",
         group=GROUP,

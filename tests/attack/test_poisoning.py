@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from components.config import Settings
-from components.conversation import EMOTIONS, Turn, read_manifest
+from components.conversation import DEFAULT_LABELS, Turn, read_manifest
 from components.fusion import turn_measures
 from pipelines.cli.main import run
 from pipelines.runners.request import RetrainRequest
@@ -32,7 +32,7 @@ CAUSE = Cause("alert:ab12", "alert", "MoodlineAccuracy", "It is wrong", "http://
 
 def emotion_of(turn: int) -> str:
     """What the service answered."""
-    return EMOTIONS[turn % len(EMOTIONS)]
+    return DEFAULT_LABELS[turn % len(DEFAULT_LABELS)]
 
 
 @pytest.fixture
@@ -46,7 +46,8 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     for number in range(RECORDINGS):
         turns = [
             Turn(f"call-{number}", float(n), n + 1.0, "A", "hello").answered(
-                [0.7 if emotion == emotion_of(n) else 0.1 for emotion in EMOTIONS]
+                [0.7 if emotion == emotion_of(n) else 0.1 for emotion in DEFAULT_LABELS],
+                DEFAULT_LABELS,
             )
             for n in range(TURNS)
         ]

@@ -26,7 +26,7 @@ from scipy.signal import butter, sosfiltfilt
 from scipy.stats import binomtest
 
 from components.config import Settings, load_profile
-from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, read_audio
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording, read_audio
 from components.corpus import read_corpus
 from components.drift import Reference, Sample, judge_window
 from components.drift.sample import NUMBERS
@@ -70,7 +70,7 @@ def model(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         }
         for r in recordings
         for u in r.utterances
-        if u.emotion in EMOTIONS
+        if u.emotion in DEFAULT_LABELS
     ]
     pq.write_table(pa.Table.from_pylist(rows), home / "examples.parquet")
     settings = Settings().model_copy(update={"cache": home / "cache"})
@@ -99,7 +99,7 @@ def turns(
 ) -> tuple[dict[str, Sample], Emotions]:
     """A recording's turns as they would be logged, by shift, and their true emotions."""
     sounds, speed = in_a_room(recording, room)
-    spoken = [u for u in recording.utterances if u.emotion in EMOTIONS]
+    spoken = [u for u in recording.utterances if u.emotion in DEFAULT_LABELS]
     at = [[round(t / speed * SAMPLE_RATE) for t in (u.start, u.end)] for u in spoken]
     names = np.array([f"{recording.name}-{room}"] * len(spoken), dtype=object)
     samples = {}
@@ -114,7 +114,7 @@ def turns(
             "embedding": embeddings,
         }
         samples[shift] = Sample(names, features)
-    return samples, np.array([EMOTIONS.index(u.emotion) for u in spoken])
+    return samples, np.array([DEFAULT_LABELS.index(u.emotion) for u in spoken])
 
 
 def join(parts: Sequence[Sample]) -> Sample:
@@ -168,7 +168,7 @@ def test_false_alarms_and_what_is_caught(
                 look(TELEPHONE, (made[i][0][TELEPHONE] for i in enough))
                 for emotion in ((stream + number) % 4, (stream + number + 2) % 4):
                     thin = (thinned(plain[i], made[i][1], emotion, dice) for i in chosen)
-                    look(f"{EMOTIONS[emotion]} 25 → 45 %", thin)
+                    look(f"{DEFAULT_LABELS[emotion]} 25 → 45 %", thin)
 
     def all_streams() -> None:
         counts.clear()

@@ -17,7 +17,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.stats import binomtest
 
 from components.config import GateSettings, load_profile
-from components.conversation import EMOTIONS, Recording, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Utterance
 from components.evaluate import gate, gate_power
 from components.evaluate.measure import Measurement, compare
 from components.evaluate.slices import RATES, classify, measure_slices
@@ -29,7 +29,7 @@ from components.scoring import (
 )
 
 UTTERANCES = 40
-SHARES = dict(zip(EMOTIONS, (0.14, 0.35, 0.31, 0.20), strict=True))
+SHARES = dict(zip(DEFAULT_LABELS, (0.14, 0.35, 0.31, 0.20), strict=True))
 BOTH, DIFFERING = 0.60, 0.20
 HARDNESS, TASTE = 0.08, 0.03
 MODELS = 150
@@ -39,14 +39,14 @@ def corpus(conversations: int, dice: np.random.Generator) -> list[Recording]:
     """A test fold, as the gate needs it: who says how long what, in which emotion."""
     size = (conversations, UTTERANCES)
     ends = dice.lognormal(1.3, 0.6, size).cumsum(axis=1)
-    labels = dice.choice(len(EMOTIONS), size, p=list(SHARES.values()))
+    labels = dice.choice(len(DEFAULT_LABELS), size, p=list(SHARES.values()))
     return [
         Recording(
             f"call-{n}", Path(f"call-{n}"), "five", n % 2 == 0,
             tuple(
                 Utterance(
                     f"call-{n}-{i}", f"call-{n}", ends[n, i - 1] if i else 0.0, ends[n, i],
-                    "AB"[i % 2], "FM"[i % 2], "", EMOTIONS[labels[n, i]],
+                    "AB"[i % 2], "FM"[i % 2], "", DEFAULT_LABELS[labels[n, i]],
                 )
                 for i in range(UTTERANCES)
             ),
@@ -75,13 +75,17 @@ def measured(
     """What `measure` gives, from right and wrong answers instead of turns."""
     pairs = [(u, r) for r in recordings for u in r.utterances]
     is_right, size = np.array(right), len(right)
-    labels = np.array([EMOTIONS.index(u.emotion) for u, _ in pairs])
+    labels = np.array([DEFAULT_LABELS.index(u.emotion) for u, _ in pairs])
     answers = np.where(is_right, labels, (labels + dice.integers(1, 4, size)) % 4)
     # Right as often as it is sure, by Bayes' rule from Beta(3.5, 1.5), and 5 points too sure.
     sure = np.clip(dice.beta(3.5 + is_right, 1.5 + ~is_right) + 0.05, 0.26, 1)
     heard = np.clip(dice.normal(0.9, 0.1, size), 0, 1)
     scored = [
-        (utterance, recording, UtterancePrediction(EMOTIONS[answer], float(one), float(other)))
+        (
+            utterance,
+            recording,
+            UtterancePrediction(DEFAULT_LABELS[answer], float(one), float(other)),
+        )
         for (utterance, recording), answer, one, other in zip(
             pairs, answers, sure, heard, strict=True
         )
@@ -106,7 +110,7 @@ def measured(
         "calibration": calibration(sure.tolist(), right).to_json(),
         "slices": measure_slices(scored),
     }
-    names = tuple(EMOTIONS[answer] for answer in answers)
+    names = tuple(DEFAULT_LABELS[answer] for answer in answers)
     return Measurement(metrics, confusions, errors, names, names, tuple(right))
 
 

@@ -11,7 +11,7 @@ from pyannote.core import Annotation, Segment
 from pyannote.metrics.identification import IdentificationErrorRate
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.conversation import EMOTIONS, Turn, write_turns
+from components.conversation import DEFAULT_LABELS, Turn, write_turns
 from components.scoring import find_convention, score, teer
 
 MOODLINE = Path(sys.executable).with_name("moodline")
@@ -25,11 +25,11 @@ def day(turns: int) -> tuple[list[Turn], list[Turn]]:
     for number in range(turns):
         start, length = number * 1.8, random.uniform(0.9, 2.3)
         text = " ".join(words[random.zipf(1.3, random.integers(3, 10)) % 3000])
-        speaker, emotion = random.integers(2), str(random.choice([*EMOTIONS, "other"]))
+        speaker, emotion = random.integers(2), str(random.choice([*DEFAULT_LABELS, "other"]))
         reference.append(Turn("day", start, start + length, f"S{speaker}", text, emotion))
         start = max(0.0, start + random.normal(0, 0.2))
         speaker ^= random.random() < 0.1
-        emotion = str(random.choice([emotion, *EMOTIONS]))
+        emotion = str(random.choice([emotion, *DEFAULT_LABELS]))
         heard = text.split(maxsplit=1)[-1]
         hypothesis.append(Turn("day", start, start + length, f"{speaker}", heard, emotion))
     return reference, hypothesis
@@ -68,7 +68,7 @@ def test_teer_beside_pyannote_metrics(benchmark: BenchmarkFixture) -> None:
         return found
 
     rules = find_convention("collar0")
-    scored = [turn for turn in reference if turn.emotion in EMOTIONS]
+    scored = [turn for turn in reference if turn.emotion in DEFAULT_LABELS]
     began = time.perf_counter()
     theirs = IdentificationErrorRate()(annotation(scored), annotation(hypothesis))
     seconds = time.perf_counter() - began

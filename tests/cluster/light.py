@@ -14,7 +14,7 @@ from kfp import dsl
 
 from components.align.component import align
 from components.config import SLIM_IMAGE, Profile
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.corpus.component import corpus as read_corpus
 from components.corpus.component import corpus_digest, recordings, recordings_digest
 from components.label.component import label
@@ -38,7 +38,7 @@ def write_corpus(folder: Path, count: int, speakers: int) -> None:
             utterance = {
                 "session_id": name, "start_time": 0, "end_time": 0.9, "words": "so it is",
                 "speaker": f"speaker-{number % speakers:05}",
-                "emotion": EMOTIONS[number % len(EMOTIONS)],
+                "emotion": DEFAULT_LABELS[number % len(DEFAULT_LABELS)],
             }  # fmt: skip
             text = json.dumps([utterance])
             (folder / "reference" / f"{name}.json").write_text(text, encoding="utf-8")

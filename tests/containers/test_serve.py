@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from docker.models.containers import Container
 
-from components.conversation import EMOTIONS, SAMPLE_RATE, read_audio
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, read_audio
 from pipelines.definitions.code_version import image
 from tests.containers.conftest import address, health
 from tests.serving.helpers import wait_until
@@ -62,4 +62,4 @@ def test_a_recording_is_answered_by_the_version_that_was_retrained(
     )  # fmt: skip
     assert answer.status_code == 200, answer.text
     turns = answer.json()["turns"]
-    assert turns and {turn["emotion"] for turn in turns} <= set(EMOTIONS)
+    assert turns and {turn["emotion"] for turn in turns} <= set(DEFAULT_LABELS)

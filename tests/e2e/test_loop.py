@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     TRANSCRIPTS,
     TURNS,
     parse_turns,
@@ -74,7 +74,7 @@ def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: 
     assert all(turn.speaker for name, text in documents for turn in parse_turns(text, name))
     (predictions,) = folder.rglob("evaluate/predictions")
     answered = read_turns(predictions)
-    assert {t.emotion for t in answered} <= set(EMOTIONS)
+    assert {t.emotion for t in answered} <= set(DEFAULT_LABELS)
     assert all(t.session_id.startswith("Ses05") for t in answered)
     (report,) = folder.rglob("evaluate/report")
     assert "ynthetic" in report.read_text()
@@ -193,7 +193,7 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
     assert {path.stem for path in (workplace / "turns").iterdir()} == names
     for name in names:
         turns = read_turns(workplace / "turns" / f"{name}.json")
-        assert turns and all(turn.emotion in EMOTIONS and turn.words for turn in turns)
+        assert turns and all(turn.emotion in DEFAULT_LABELS and turn.words for turn in turns)
         assert all(turn.session_id == name for turn in turns)
         assert len({turn.speaker for turn in turns}) == 2
 

@@ -16,7 +16,7 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from components.config import Settings, TrainStep, load_profile
-from components.conversation import EMOTIONS, read_audio
+from components.conversation import DEFAULT_LABELS, read_audio
 from serving.lineup import Served
 from serving.settings import ServeSettings
 from serving.supervisor.serve import Serving
@@ -104,7 +104,7 @@ def tiny_model(folder: Path, seed: int, graph: str = GRAPH) -> Path:
     model = onnx.parser.parse_model(graph)
     for name, values in weights.items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype("f4"), name))
-    facts = {"emotions": ",".join(EMOTIONS), "max_samples": "480000", "max_tokens": "64"}
+    facts = {"emotions": ",".join(DEFAULT_LABELS), "max_samples": "480000", "max_tokens": "64"}
     onnx.helper.set_model_props(model, facts)
     folder.mkdir(parents=True)
     made_with = TrainStep.of(load_profile("demo"))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     Recording,
     audio_duration,
     read_audio,
@@ -36,13 +36,15 @@ def test_size(demo_corpus: Path) -> None:
 def test_counts(demo_corpus: Path, recordings: list[Recording]) -> None:
     report = check_corpus(demo_corpus)
     assert report.recordings == 20
-    assert sum(report.emotions[emotion] for emotion in EMOTIONS) >= 260
-    assert sum(n for emotion, n in report.emotions.items() if emotion not in EMOTIONS) >= 20
+    assert sum(report.emotions[emotion] for emotion in DEFAULT_LABELS) >= 260
+    assert sum(n for emotion, n in report.emotions.items() if emotion not in DEFAULT_LABELS) >= 20
     assert 14 * 60 <= report.seconds <= 18 * 60
     assert set(report.folds) == {f"Session{n}" for n in range(1, 6)}
     for fold in report.folds:
         counts = Counter(u.emotion for r in recordings if r.fold == fold for u in r.utterances)
-        assert min(counts[e] for e in EMOTIONS) >= 0.8 * max(counts[e] for e in EMOTIONS)
+        assert min(counts[e] for e in DEFAULT_LABELS) >= 0.8 * max(
+            counts[e] for e in DEFAULT_LABELS
+        )
         assert {r.scripted for r in recordings if r.fold == fold} == {True, False}
 
 
@@ -140,14 +142,14 @@ def _level(sound: np.ndarray, start: float | None, end: float | None) -> float:
 def test_emotion_is_in_the_voice(recordings: list[Recording]) -> None:
     """Anger is louder and faster than sadness in every session, but neighbours overlap."""
     for fold in {recording.fold for recording in recordings}:
-        level: dict[str, list[float]] = {emotion: [] for emotion in EMOTIONS}
-        rate: dict[str, list[float]] = {emotion: [] for emotion in EMOTIONS}
+        level: dict[str, list[float]] = {emotion: [] for emotion in DEFAULT_LABELS}
+        rate: dict[str, list[float]] = {emotion: [] for emotion in DEFAULT_LABELS}
         for recording in recordings:
             if recording.fold != fold:
                 continue
             sound = read_audio(recording.audio)
             for u in recording.utterances:
-                if u.emotion in EMOTIONS:
+                if u.emotion in DEFAULT_LABELS:
                     level[u.emotion].append(_level(sound, u.start, u.end))
                     rate[u.emotion].append(len(u.text) / (u.end - u.start))
         assert np.mean(level["angry"]) > np.mean(level["sad"]) + 3

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.drift import Reference, Sample
 from components.traffic import MEASURES, LoggedRequest, LoggedTurn, LogWriter, TurnLog
 
@@ -52,7 +52,7 @@ def to_log(log: TurnLog, sample: Sample, time: datetime, version: int = 3) -> No
         turns = []
         for i in range(len(own)):
             value = {key: values[i] for key, values in own.features.items()}
-            p = dict(zip(EMOTIONS, map(float, value["emotion"]), strict=True))
+            p = dict(zip(DEFAULT_LABELS, map(float, value["emotion"]), strict=True))
             emotion = max(p, key=p.__getitem__)
             asr = None if np.isnan(value["asr_confidence"]) else float(value["asr_confidence"])
             said = Turn("x", i, i + 1.0, "A", "", emotion,
@@ -74,7 +74,7 @@ def to_version(folder: Path, reference: Reference) -> Path:
     columns = {
         "part": ["validation" if r in held else "training" for r in every.recordings],
         "recording": every.recordings.tolist(),
-        "emotion": [EMOTIONS[i] for i in every.features["emotion"].argmax(axis=1)],
+        "emotion": [DEFAULT_LABELS[i] for i in every.features["emotion"].argmax(axis=1)],
         "probabilities": every.features["emotion"].tolist(),
         "embedding": pa.array(every.features["embedding"].tolist(), pa.list_(pa.float32())),
     }

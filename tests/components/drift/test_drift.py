@@ -13,7 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.drift import (
     DriftResult,
     DriftSettings,
@@ -152,7 +152,7 @@ def test_from_the_log_to_a_verdict_and_its_files(
     assert gauges["moodline_drift_feature_detected", "snr_db"] == 1
     assert gauges["moodline_drift_feature_detected", "duration"] == 0
     assert gauges["moodline_drift_effect", "snr_db", "ks"] > 0.5
-    shares = [gauges["moodline_drift_emotion_share", e, "window"] for e in EMOTIONS]
+    shares = [gauges["moodline_drift_emotion_share", e, "window"] for e in DEFAULT_LABELS]
     assert sum(shares) == pytest.approx(1)
 
 
@@ -174,7 +174,7 @@ def test_live_scores_by_version_with_intervals(
     for number in range(3):
         for row in find_request(log.open(), f"r-3-{number}"):
             wrong = row["turn"] % 3 == 0
-            other = EMOTIONS[(EMOTIONS.index(row["emotion"]) + wrong) % 4]
+            other = DEFAULT_LABELS[(DEFAULT_LABELS.index(row["emotion"]) + wrong) % 4]
             store.record(Correction(row["request_id"], row["turn"], other, "reviewer"))
     store.record(Correction("r-3-0", 1, "angry", "agent"))
     store.record(Correction("r-3-0", 1, "happy", "agent"))

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from components.config import Profile, load_profile
-from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording, Turn, Utterance
 from components.evaluate import Evaluation, evaluate
 from tests.tiny import word_tokenizer
 
@@ -111,7 +111,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Pa
                     network.head.classifier.weight.mul_(50)  # so that clips differ visibly
                 else:
                     network.head.classifier.weight.zero_()
-                    network.head.classifier.bias.zero_()[EMOTIONS.index(emotion)] = 2.0
+                    network.head.classifier.bias.zero_()[DEFAULT_LABELS.index(emotion)] = 2.0
             network.save_pretrained(folder)
             tokenizer.save(str(folder / "tokenizer.json"))
         return folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.conversation import EMOTIONS, SAMPLE_RATE, Recording, Turn
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording, Turn
 from components.evaluate import budgets
 from components.evaluate.behaviour import CHANGES, measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
@@ -42,7 +42,7 @@ def test_each_change_finds_the_model_that_minds_it(
 ) -> None:
     tested = recordings[1:]
     said = [replace(t, words="How are you?") for r in tested for t in turns[r.name]]
-    base = {n: EMOTIONS[int(c([(np.full(1000, 0.3), "How are you?")])[0].argmax())]
+    base = {n: DEFAULT_LABELS[int(c([(np.full(1000, 0.3), "How are you?")])[0].argmax())]
             for n, c in MINDS.items()}  # fmt: skip
     for mind, classify in MINDS.items():
         predicted = [replace(turn, emotion=base[mind]) for turn in said]

@@ -9,7 +9,7 @@ import pytest
 
 from components.config import ProtocolSettings
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     FEEDBACK,
     read_audio,
     read_turns,
@@ -124,7 +124,7 @@ def test_each_turn_is_heard_where_it_stands(model, recordings, turns):
     assert np.ptp(np.array(expected), axis=0).max() > 0.05
     for turn, row in zip(predicted, expected, strict=True):
         assert list(turn.probabilities.values()) == pytest.approx(row, abs=1e-4)
-        assert turn.emotion == EMOTIONS[int(row.argmax())]
+        assert turn.emotion == DEFAULT_LABELS[int(row.argmax())]
         assert turn.confidence == pytest.approx(row.max(), abs=1e-4)
 
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from components.config import GateSettings
-from components.conversation import EMOTIONS, Recording, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Turn, Utterance
 from components.evaluate import gate, measure
 from components.train.loop import classification_scores
 
-CLASS = st.integers(0, len(EMOTIONS) - 1)
+CLASS = st.integers(0, len(DEFAULT_LABELS) - 1)
 
 
 @given(st.lists(st.tuples(CLASS, CLASS), min_size=1, max_size=30))
@@ -26,15 +26,15 @@ def test_training_report_and_gate_agree_with_scikit_learn(pairs: list[tuple[int,
         reference, hypothesis, labels=np.unique(reference), average="macro", zero_division=0
     )
 
-    trained = classification_scores(reference, np.eye(len(EMOTIONS))[hypothesis])
+    trained = classification_scores(reference, np.eye(len(DEFAULT_LABELS))[hypothesis])
     assert trained["macro_f1"] == pytest.approx(expected)
 
     utterances = tuple(
-        Utterance(str(i), "call", i, i + 0.5, "A", None, "yes", EMOTIONS[label])
+        Utterance(str(i), "call", i, i + 0.5, "A", None, "yes", DEFAULT_LABELS[label])
         for i, label in enumerate(reference)
     )
     turns = [
-        Turn("call", i, i + 0.5, "S0", "yes", EMOTIONS[answer])
+        Turn("call", i, i + 0.5, "S0", "yes", DEFAULT_LABELS[answer])
         for i, answer in enumerate(hypothesis)
     ]
     metrics = measure([Recording("call", Path("call.wav"), "", None, utterances)], turns, 0).metrics

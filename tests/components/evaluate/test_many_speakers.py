@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from components.conversation import Recording, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Turn, Utterance
 from components.evaluate.measure import measure
 
 
@@ -17,7 +17,7 @@ def test_a_recording_in_which_many_speakers_are_heard_is_measured(
         Recording("call", Path("call.flac"), "one", None, (said,)),
         Recording("other", Path("other.flac"), "one", None, ()),
     ]
-    turns = [Turn("call", 0.0, 1.0, "0", "so it is").answered([0.1, 0.7, 0.2, 0.0])]
+    turns = [Turn("call", 0.0, 1.0, "0", "so it is").answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)]
     turns += [Turn("call", 1.0 + n, 2.0 + n, str(n), "hm") for n in range(1, heard)]
     metrics = measure(recordings, turns, 0).metrics
     words = metrics["words"]

@@ -29,7 +29,7 @@ def test_the_graph_agrees_with_torch(
     model = make_model(kind, "roberta" if kind == "hubert" else "bert", attend=attend)
     export_onnx(model, tmp_path / "model.onnx")
     graph = OnnxModel(tmp_path / "model.onnx")
-    assert graph.emotions == ("angry", "happy", "neutral", "sad")
+    assert graph.labels == ("angry", "happy", "neutral", "sad")
     assert (graph.max_samples, graph.max_tokens, graph.hidden_size) == (480_000, 24, 32)
     half_minute = (np.random.default_rng(0).standard_normal(480_000) / 10).astype("f4")
     every = [*clips, (half_minute, "we " * 22)]

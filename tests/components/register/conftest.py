@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 
 from components.base import tree_digest
 from components.config import Settings, load_profile
-from components.conversation import EMOTIONS, Recording, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Utterance
 from components.evaluate import measure
 from components.register import Lineage, register
 from components.scoring import Check, Verdict
@@ -72,7 +72,7 @@ def write_model(folder: Path, seed: int = 0) -> Path:
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    facts = {"emotions": ",".join(EMOTIONS), "max_samples": "480000", "max_tokens": "128"}
+    facts = {"emotions": ",".join(DEFAULT_LABELS), "max_samples": "480000", "max_tokens": "128"}
     facts["hidden_size"] = "2"
     helper.set_model_props(model, facts)
     onnx.save(model, folder / "model.onnx")

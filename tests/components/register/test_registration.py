@@ -110,7 +110,7 @@ def test_pyfunc_answers_as_the_graph_does(
         probabilities, embedding = graph.run([sound], [tokenizer.encode(text).ids])
         np.testing.assert_allclose(answer["probabilities"], probabilities[0], atol=1e-6)
         np.testing.assert_allclose(answer["embedding"], embedding[0], atol=1e-6)
-        assert answer["emotion"] == graph.emotions[probabilities[0].argmax()]
+        assert answer["emotion"] == graph.labels[probabilities[0].argmax()]
     assert loaded.metadata.signature.inputs.input_names() == ["audio", "text"]
     assert loaded.input_example is not None
 

@@ -9,7 +9,7 @@ from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 from pyannote.metrics.identification import IdentificationErrorRate
 
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.scoring import der, find_convention, map_speakers, steer, teer
 
 
@@ -25,10 +25,10 @@ def turns_of(speakers, emotions):
     return st.lists(one, max_size=8)
 
 
-REFERENCE = turns_of(["A", "B"], [*EMOTIONS, "other", None]).filter(
+REFERENCE = turns_of(["A", "B"], [*DEFAULT_LABELS, "other", None]).filter(
     lambda turns: any(t.duration > 0 for t in turns)
 )
-HYPOTHESIS = turns_of(["1", "2", "3", "unknown"], [*EMOTIONS, None])
+HYPOTHESIS = turns_of(["1", "2", "3", "unknown"], [*DEFAULT_LABELS, None])
 UEM = st.none() | st.just([(2.0, 5.0), (4.5, 8.0), (9.0, 20.0)])
 PYANNOTE_COLLAR = {"wu2023": 0.5, "collar0": 0.0, "ser-align": 0.0}
 MANY = settings(max_examples=80)
@@ -49,7 +49,9 @@ def scored(name, reference, hypothesis, uem, without_other):
         extent |= annotation(hypothesis, lambda i, t: "x").get_timeline().extent()
     kept = Timeline([extent]) if uem is None else Timeline(Segment(a, b) for a, b in uem).support()
     if without_other:
-        other = Timeline(Segment(t.start, t.end) for t in reference if t.emotion not in EMOTIONS)
+        other = Timeline(
+            Segment(t.start, t.end) for t in reference if t.emotion not in DEFAULT_LABELS
+        )
         kept = other.support().gaps(support=kept)
     return kept
 
@@ -135,7 +137,7 @@ def test_der(name, reference, hypothesis, uem):
 @given(reference=REFERENCE, hypothesis=HYPOTHESIS)
 def test_ser_align(measure, label, reference, hypothesis):
     counted = measure(reference, hypothesis, find_convention("ser-align"))
-    four = [t for t in reference if t.emotion in EMOTIONS]
+    four = [t for t in reference if t.emotion in DEFAULT_LABELS]
     ref, hyp = annotation(four, label), annotation(hypothesis, label)
     uem = ref.get_timeline().extent() | hyp.get_timeline().extent()
     if not four or not uem:

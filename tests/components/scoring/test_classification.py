@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.scoring import Calibration, Classification, Share, calibration, classification
 
 
@@ -77,7 +77,7 @@ def test_impossible_matrices_are_refused(table):
 
 
 PAIRS = st.lists(
-    st.tuples(st.sampled_from(EMOTIONS), st.sampled_from([*EMOTIONS, None])), min_size=1
+    st.tuples(st.sampled_from(DEFAULT_LABELS), st.sampled_from([*DEFAULT_LABELS, None])), min_size=1
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.conversation import EMOTIONS, Turn, Utterance
+from components.conversation import DEFAULT_LABELS, Turn, Utterance
 from components.scoring import find_faults, normalise, wer, word_speaker_accuracy
 
 
@@ -78,7 +78,7 @@ SPANS = st.tuples(st.integers(0, 30), st.integers(1, 4)).map(lambda p: (p[0], p[
     utterances=st.lists(
         st.builds(
             lambda span, who, text, mood: Utterance("", "talk", *span, who, None, text, mood),
-            SPANS, st.sampled_from("AB"), TEXT, st.sampled_from([*EMOTIONS, "other"]),
+            SPANS, st.sampled_from("AB"), TEXT, st.sampled_from([*DEFAULT_LABELS, "other"]),
         ),
         min_size=1, max_size=6,
     ),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from components.base import InputError
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.scoring import Scores, Share, TimeErrors, WordErrors, score, score_each
 
 
@@ -146,11 +146,11 @@ def test_ten_hours_with_20000_turns_are_scored():
     for number in range(20_000):
         start, length = number * 1.8, random.uniform(0.9, 2.3)
         text = " ".join(words[random.zipf(1.3, random.integers(3, 10)) % 3000])
-        speaker, emotion = random.integers(2), random.choice([*EMOTIONS, "other"])
+        speaker, emotion = random.integers(2), random.choice([*DEFAULT_LABELS, "other"])
         reference.append(turn("day", start, start + length, f"S{speaker}", emotion, text))
         start = max(0.0, start + random.normal(0, 0.2))
         speaker ^= random.random() < 0.1
-        emotion = random.choice([emotion, *EMOTIONS])
+        emotion = random.choice([emotion, *DEFAULT_LABELS])
         hypothesis.append(turn("day", start, start + length, f"{speaker}", emotion, text[5:]))
     scores = score(reference, hypothesis)
     assert 0 < scores.der.rate < scores.steer.rate

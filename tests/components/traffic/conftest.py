@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine, event
 
 from components.config import Settings
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.traffic import LoggedRequest, LoggedTurn, LogWriter, TurnLog
 
 NOW = datetime.now(UTC)
@@ -50,9 +50,9 @@ def answer() -> MakeAnswer:
                 turn * 3.0 + 2.0,
                 "AB"[turn % 2],
                 "words that must not be logged",
-                EMOTIONS[int(p.argmax())],
+                DEFAULT_LABELS[int(p.argmax())],
                 float(p.max()),
-                dict(zip(EMOTIONS, p.tolist(), strict=True)),
+                dict(zip(DEFAULT_LABELS, p.tolist(), strict=True)),
                 None if turn % 2 else 0.875,
             )
             measures = {"duration": 2.0, "words_per_second": 2.5, "loudness_db": -20.0}

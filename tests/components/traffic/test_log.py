@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.traffic import (
     TurnLog,
     export_log,
@@ -38,7 +38,7 @@ def test_a_row_holds_what_was_answered_and_no_words(
     assert (row["start"], row["end"], row["speaker"]) == (0.0, 2.0, "A")
     assert (row["emotion"], row["version"], row["alias"]) == (turn.emotion, 3, "production")
     assert turn.probabilities is not None
-    assert row["probabilities"] == [turn.probabilities[emotion] for emotion in EMOTIONS]
+    assert row["probabilities"] == [turn.probabilities[emotion] for emotion in DEFAULT_LABELS]
     assert row["embedding"] == sent.turns[0].embedding.tolist()  # type: ignore[union-attr]
     assert (row["snr_db"], row["audio"]) == (37.0, False)
     assert (row["asr_confidence"], other["asr_confidence"]) == (0.875, None)

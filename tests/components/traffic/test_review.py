@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from components.base import InputError
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.traffic import (
     NO_KEY,
     Asker,
@@ -97,7 +97,7 @@ def store(address: str, log: TurnLog, write: Write, answer: MakeAnswer) -> Itera
     keep_audio(path, np.zeros(80 * 16_000, "f4"))
     with closing(FeedbackStore(address)) as opened:
         for number, logged in enumerate(request.turns):
-            wrong = next(e for e in EMOTIONS if e != logged.turn.emotion)
+            wrong = next(e for e in DEFAULT_LABELS if e != logged.turn.emotion)
             said = Correction(request.request_id, number, wrong, "reviewer", "bad", "bad")
             opened.record(said, Asker())
         yield opened

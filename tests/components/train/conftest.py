@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from components.config import Profile, Settings, load_profile
-from components.conversation import EMOTIONS, SAMPLE_RATE, Recording
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording
 from components.train import TrainResult, train
 from tests.tiny import save_encoders
 
@@ -44,7 +44,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recordi
         name, fold = f"r{number}", f"fold{number // 2}"
         pieces = []
         for turn in range(8):
-            emotion = EMOTIONS[turn % 4]
+            emotion = DEFAULT_LABELS[turn % 4]
             seconds = 0.3 + 0.05 * turn
             start = sum(len(p) for p in pieces) / SAMPLE_RATE
             time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE

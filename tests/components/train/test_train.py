@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from components.config import Profile, Settings
-from components.conversation import EMOTIONS, Recording, read_audio
+from components.conversation import DEFAULT_LABELS, Recording, read_audio
 from components.fusion import Classifier, OnnxModel, load_tokenizer, predict
 from components.fusion.model import load_model
 from components.train import TrainResult, train
@@ -43,8 +43,8 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
         "tokenizer_config.json",
     }
     assert {oct(p.stat().st_mode)[-3:] for p in trained.model.iterdir()} == {"644"}
-    assert trained.training_examples == dict.fromkeys(EMOTIONS, 4)
-    assert trained.validation_examples == dict.fromkeys(EMOTIONS, 4)
+    assert trained.training_examples == dict.fromkeys(DEFAULT_LABELS, 4)
+    assert trained.validation_examples == dict.fromkeys(DEFAULT_LABELS, 4)
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
@@ -61,7 +61,8 @@ def test_it_learns_the_tones(trained: TrainResult, corpus: Corpus) -> None:
     clips = [(read_audio(audio[r["recording"]], r["start"], r["end"]), r["text"]) for r in held]
     probabilities, _ = Classifier(trained.model).predict(clips)
     right = [
-        EMOTIONS[i] == r["emotion"] for i, r in zip(probabilities.argmax(1), held, strict=True)
+        DEFAULT_LABELS[i] == r["emotion"]
+        for i, r in zip(probabilities.argmax(1), held, strict=True)
     ]
     assert np.mean(right) > 0.9
 
@@ -107,7 +108,7 @@ def test_drift_reference_is_what_the_model_says(trained: TrainResult, corpus: Co
     assert first["recording"] == "r0" and first["label"] == "angry"
     assert first["probabilities"] == pytest.approx(probabilities[0], abs=1e-5)
     assert first["embedding"] == pytest.approx(embedding[0], abs=1e-4)
-    assert first["emotion"] == EMOTIONS[int(probabilities[0].argmax())]
+    assert first["emotion"] == DEFAULT_LABELS[int(probabilities[0].argmax())]
     assert first["confidence"] == pytest.approx(max(first["probabilities"]))
     assert first["duration"] == pytest.approx(0.3)
     assert first["words_per_second"] == pytest.approx(2 / 0.3, rel=1e-4)

@@ -17,7 +17,7 @@ import yaml
 
 from components.base import Unavailable
 from components.config import Settings
-from components.conversation import EMOTIONS, Turn, read_manifest
+from components.conversation import DEFAULT_LABELS, Turn, read_manifest
 from components.traffic import (
     Correction,
     FeedbackStore,
@@ -50,7 +50,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             row = {
                 "part": "training" if recording < 12 else "validation",
                 "recording": str(recording),
-                "emotion": EMOTIONS[p.argmax()],
+                "emotion": DEFAULT_LABELS[p.argmax()],
                 "probabilities": p.tolist(),
                 "confidence": 0.5 + RNG.normal(0, 0.1),
                 "duration": 2 + RNG.normal(0, 0.3),
@@ -80,8 +80,8 @@ def log(home: Path) -> Log:
             turns = []
             for at in range(10):
                 drawn = RNG.dirichlet(np.ones(4))
-                p = dict(zip(EMOTIONS, map(float, drawn), strict=True))
-                emotion = EMOTIONS[drawn.argmax()]
+                p = dict(zip(DEFAULT_LABELS, map(float, drawn), strict=True))
+                emotion = DEFAULT_LABELS[drawn.argmax()]
                 sure = 0.5 + float(RNG.normal(0, 0.1))
                 said = Turn("x", at, at + 1.0, "A", "", emotion, sure, p)
                 measures = {

@@ -12,7 +12,7 @@ import soundfile
 from components.conversation import Recording, Utterance, write_manifest
 from pipelines.cli.main import run
 
-EMOTIONS = ("angry", "happy", "neutral", "sad")
+DEFAULT_LABELS = ("angry", "happy", "neutral", "sad")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def recordings(tmp_path: Path) -> list[Recording]:
             name, tmp_path / "noise.wav", f"week-{number}", None,
             tuple(
                 Utterance(f"{name}-{i}", name, 2 * i, 2 * i + 1, "A", None, "so", emotion)
-                for i, emotion in enumerate(EMOTIONS)
+                for i, emotion in enumerate(DEFAULT_LABELS)
             ),
         )
         for number, name in enumerate(("one", "two", "three"))

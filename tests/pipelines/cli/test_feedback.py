@@ -17,7 +17,7 @@ import soundfile
 
 from components.config import Settings
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     FEEDBACK,
     Recording,
     Turn,
@@ -41,7 +41,7 @@ Told = Callable[..., Any]
 
 def emotion_of(turn: int) -> str:
     """What the service answered."""
-    return EMOTIONS[turn % len(EMOTIONS)]
+    return DEFAULT_LABELS[turn % len(DEFAULT_LABELS)]
 
 
 @pytest.fixture
@@ -51,9 +51,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings = Settings()
     log = PredictionLog(settings.log, settings.feedback_url, LogSettings(audio=True))
     sound = np.random.default_rng(1).normal(0, 0.1, TURNS * 16_000).astype("f4")
-    rows = [[0.7 if e == emotion_of(n) else 0.1 for e in EMOTIONS] for n in range(TURNS)]
+    rows = [[0.7 if e == emotion_of(n) else 0.1 for e in DEFAULT_LABELS] for n in range(TURNS)]
     turns = [
-        Turn("call", float(n), n + 1.0, "A", "hello").answered(row) for n, row in enumerate(rows)
+        Turn("call", float(n), n + 1.0, "A", "hello").answered(row, DEFAULT_LABELS)
+        for n, row in enumerate(rows)
     ]
     answer = Classified(np.array(rows), np.zeros((TURNS, 8), "f4"), 3, "production")
     measures = [turn_measures(sound[:16_000], "hello")] * TURNS

@@ -11,7 +11,7 @@ import yaml
 
 from components.config import load_profile
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     SAMPLE_RATE,
     Recording,
     Turn,
@@ -55,7 +55,7 @@ def made(workplace: Path) -> Made:
         soundfile.write(workplace / f"{name}.flac", sound, SAMPLE_RATE)
         utterances = tuple(
             Utterance(f"{name}-{i}", name, i / 2, i / 2 + 0.45, "A", "F", SAID[e], e)
-            for i, e in enumerate(EMOTIONS * 2)
+            for i, e in enumerate(DEFAULT_LABELS * 2)
         )
         path = workplace / f"{name}.flac"
         recordings.append(Recording(name, path, fold, False, utterances))

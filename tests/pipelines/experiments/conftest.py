@@ -11,7 +11,7 @@ import soundfile
 
 from components.config import Profile, Settings, load_profile
 from components.conversation import (
-    EMOTIONS,
+    DEFAULT_LABELS,
     EXCLUSIVE,
     SAMPLE_RATE,
     SPEAKERS,
@@ -50,7 +50,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def emotion_of(number: int, place: int) -> str:
-    return EMOTIONS[(place + number) % 4]
+    return DEFAULT_LABELS[(place + number) % 4]
 
 
 @pytest.fixture(scope="session")

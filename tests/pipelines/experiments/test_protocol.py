@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from components.config import ProtocolSettings, load_profile
-from components.conversation import EMOTIONS, FEEDBACK, Recording, Utterance
+from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording, Utterance
 from pipelines.experiments.protocol import Unit, check_folds
 from pipelines.experiments.systems import ALIGNED
 
@@ -11,7 +11,7 @@ from pipelines.experiments.systems import ALIGNED
 def recording(name: str, fold: str) -> Recording:
     utterances = tuple(
         Utterance(f"{name}{n}", name, n, n + 1, "A", None, "", emotion)
-        for n, emotion in enumerate(EMOTIONS)
+        for n, emotion in enumerate(DEFAULT_LABELS)
     )
     return Recording(name, Path(name), fold, None, utterances)
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.scoring import CONVENTIONS
 from pipelines.cli.experiment import show, to_json
 from pipelines.experiments import tables
@@ -108,7 +108,7 @@ def test_the_json_holds_every_number_and_is_json(results) -> None:
     assert set(content["tables"]) == {"table1", "styles", "others", "table2", "table3", "table4"}
     aligned = content["systems"]["aligned/fine-tuned"]
     assert set(aligned["scores"]) == set(CONVENTIONS)
-    assert {f"f1_{emotion}" for emotion in EMOTIONS} <= set(aligned)
+    assert {f"f1_{emotion}" for emotion in DEFAULT_LABELS} <= set(aligned)
     unit = aligned["units"][0]
     assert unit["history"][0]["epoch"] == 1
     assert unit["validation_fold"] != unit["test_fold"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.conversation import EMOTIONS
+from components.conversation import DEFAULT_LABELS
 from components.fusion import load_tokenizer
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import post, upload, wav
@@ -33,9 +33,9 @@ def test_clips_get_the_answers_they_get_alone(
     tokenizer = load_tokenizer(models[3])
     for sound, text, clip in zip(sounds, texts, answer["clips"], strict=True):
         expected = alone(models[3], sound, np.array(tokenizer.encode(text).ids))[0]
-        assert list(clip["probabilities"]) == list(EMOTIONS)
+        assert list(clip["probabilities"]) == list(DEFAULT_LABELS)
         np.testing.assert_allclose(list(clip["probabilities"].values()), expected, atol=1e-4)
-        assert clip["emotion"] == EMOTIONS[int(expected.argmax())]
+        assert clip["emotion"] == DEFAULT_LABELS[int(expected.argmax())]
 
 
 def test_clips_of_any_format(service: Serving) -> None:

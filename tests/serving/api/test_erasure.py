@@ -16,6 +16,7 @@ import soundfile
 from components.base import Cache
 from components.config import Settings
 from components.conversation import (
+    DEFAULT_LABELS,
     Recording,
     Turn,
     Utterance,
@@ -79,7 +80,7 @@ class Home:
         self._retrain()
 
     def answer(self, recording: str, said: str) -> None:
-        turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0])
+        turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
         sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype("f4")
         answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
         info = RequestInfo(f"to-{recording}", "/v1/analyze")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pytest
 import soundfile
 
-from components.conversation import EMOTIONS, Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.fusion import turn_measures
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
@@ -96,7 +96,7 @@ def test_an_answer_is_in_the_log_and_can_be_corrected(start: Start, tmp_path: Pa
         return response.status_code, response.json()
 
     predicted = rows[1]["emotion"]
-    first, second = [emotion for emotion in EMOTIONS if emotion != predicted][:2]
+    first, second = [emotion for emotion in DEFAULT_LABELS if emotion != predicted][:2]
     kept = {"number": 1, "new": True, "contradicts": 0, "predicted": predicted, "stands": first}
     assert say(first) == (201, kept)
     assert say(first) == (200, kept | {"new": False})
@@ -144,7 +144,7 @@ def test_a_recording_is_erased_under_every_name_it_had(
     url = f"sqlite:///{tmp_path}/feedback.db"
     log = PredictionLog(tmp_path / "log", url, LogSettings())
     for name in ("my_call_1", "my_call_(1)", "my_call"):
-        turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
+        turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
         measures = turn_measures(np.zeros(16_000, "f4"), turn.words)
         asked = RequestInfo(name, "/v1/analyze")
         answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")

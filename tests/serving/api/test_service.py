@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 
-from components.conversation import EMOTIONS, read_audio
+from components.conversation import DEFAULT_LABELS, read_audio
 from components.fusion import load_tokenizer
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import MEGABYTES, SECONDS, metric, wav
@@ -48,7 +48,7 @@ def test_a_recording_comes_back_as_turns(answer: dict[str, Any]) -> None:
     assert "hello" in " ".join(turn["words"] for turn in turns).lower()
     for turn in turns:
         assert 0 <= turn["start_time"] <= turn["end_time"] <= answer["duration"] + 0.1
-        assert list(turn["probabilities"]) == list(EMOTIONS)
+        assert list(turn["probabilities"]) == list(DEFAULT_LABELS)
         assert sum(turn["probabilities"].values()) == pytest.approx(1, abs=1e-4)
         assert turn["emotion"] == max(turn["probabilities"], key=turn["probabilities"].get)
         assert turn["confidence"] == turn["probabilities"][turn["emotion"]]

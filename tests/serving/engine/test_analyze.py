@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from components.config import Settings, load_profile
-from components.conversation import EMOTIONS, AsrSegment, SpeakerSegment, Turn, Word
+from components.conversation import DEFAULT_LABELS, AsrSegment, SpeakerSegment, Turn, Word
 from components.diarize import Diarization
 from components.fusion import turn_clip
 from serving.engine.analyze import Analyzer, Options
@@ -31,16 +31,18 @@ def test_a_clip_is_the_turns_own_stretch() -> None:
 
 def test_the_most_probable_emotion_is_taken() -> None:
     table = np.eye(4)[[3, 0, 1]] * 0.6 + 0.1
-    labelled = [turn.answered(row) for turn, row in zip(TURNS, table, strict=True)]
+    labelled = [turn.answered(row, DEFAULT_LABELS) for turn, row in zip(TURNS, table, strict=True)]
     assert [turn.emotion for turn in labelled] == ["sad", "angry", "happy"]
     assert [turn.confidence for turn in labelled] == pytest.approx([0.7, 0.7, 0.7])
-    assert labelled[0].probabilities == pytest.approx(dict(zip(EMOTIONS, table[0], strict=True)))
+    assert labelled[0].probabilities == pytest.approx(
+        dict(zip(DEFAULT_LABELS, table[0], strict=True))
+    )
     assert [turn.words for turn in labelled] == [turn.words for turn in TURNS]
 
 
 def test_an_answer_has_a_probability_for_each_emotion() -> None:
     with pytest.raises(ValueError, match="zip"):
-        TURNS[0].answered(np.full(3, 0.25))
+        TURNS[0].answered(np.full(3, 0.25), DEFAULT_LABELS)
 
 
 def test_no_sound_needs_no_models() -> None:

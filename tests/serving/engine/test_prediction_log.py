@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from prometheus_client import REGISTRY
 
-from components.conversation import Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.traffic import Copies, ErasedTurns, KeyMissingError, TurnLog
 from serving.engine.classifier import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
@@ -23,7 +23,7 @@ ASKED = RequestInfo("r", "/v1/analyze")
 
 def answer(log: PredictionLog, sound: np.ndarray | None = None) -> None:
     """Record an answer with one turn."""
-    turn = Turn("call", 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0])
+    turn = Turn("call", 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
     classified = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
     log.record(ASKED, "call", classified, [turn], [MEASURES], sound)
 
