@@ -184,6 +184,41 @@ def shares_chart(
     return draw(width, 0.3 + 0.27 * len(names), label, plot)
 
 
+def matrix_chart(
+    label: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    cells: Mapping[tuple[str, str], tuple[float, str]],
+) -> "Markup":
+    """Shares as a matrix, the darker the higher.
+
+    Args:
+        rows, columns: their names.
+        cells: by row and column a share, and what a pointer shows.
+    """
+    from matplotlib.patches import Rectangle
+
+    def plot(axes: "Axes") -> None:
+        for (row, column), (share, title) in cells.items():
+            place = columns.index(column), rows.index(row)
+            square = Rectangle((place[0] - 0.5, place[1] - 0.5), 1, 1, color=ACCENT)
+            square.set_alpha(min(max(share, 0.0), 1.0))
+            axes.add_patch(square)
+            explain(square, title)
+            text = axes.text(*place, f"{100 * share:.0f}", ha="center", va="center")
+            text.set_fontweight("bold")
+        axes.set_xticks(range(len(columns)), columns)
+        axes.set_yticks(range(len(rows)), rows)
+        axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
+        axes.set(xlabel="tested on", ylabel="trained on")
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+
+    size = 1.6 + 1.1 * len(columns), 0.9 + 0.55 * len(rows)
+    return draw(*size, label, plot)
+
+
 def histograms_chart(
     label: str, names: Sequence[str], sides: Mapping[str, tuple[str, Sequence[float]]]
 ) -> "Markup":

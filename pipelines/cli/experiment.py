@@ -4,13 +4,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
 
-from components.config import Profile
+from components.base import InputError
+from components.config import Profile, Settings
 from pipelines.cli.console import bars, file_option, note, out, print_json, stdout_taken
 from pipelines.cli.options import DEMO_CORPUS, Changes, ProfileName, profile_and_settings
 from pipelines.cli.tables import plain_table, right
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pipelines.experiments import Results
     from pipelines.experiments.turns import StageProgress
 
-Experiment = Literal["table1", "table2", "table3", "table4", "boundaries", "all"]
+Experiment = Literal["table1", "table2", "table3", "table4", "boundaries", "transfer", "all"]
 
 
 def experiment_command(
@@ -27,9 +28,13 @@ def experiment_command(
         Experiment,
         typer.Argument(
             help="One of the paper's tables, or all of them; boundaries: sound alone against true"
-            " boundaries, frozen encoders."
+            " boundaries, frozen encoders; transfer: train on one corpus, test on the others."
         ),
     ],
+    corpora: Annotated[
+        list[str] | None,
+        typer.Argument(help="Of transfer: two corpora or more, folders or manifests."),
+    ] = None,
     profile: ProfileName = "demo",
     changes: Changes = None,
     corpus: Annotated[
@@ -47,15 +52,18 @@ def experiment_command(
 
     What is done is kept: a second run, a run for another table, and a run that was killed go on
     from there.
+
+    `transfer` takes turns from sound alone; with true boundaries by `--set segmentation=reference`.
     """
     from components.corpus import check_corpus, read_corpus
 
     taken = stdout_taken(as_json, output)
+    if name == "transfer":
+        return transfer(corpora or [], profile, changes, seeds, as_json, output)
+    if corpora:
+        raise InputError(f"{corpora[0]}: {name} takes one corpus, by --corpus")
     recordings, report = read_corpus(corpus), check_corpus(corpus)
-    chosen, settings = profile_and_settings(profile, changes)
-    if seeds is not None:
-        several = chosen.experiment.model_copy(update={"seeds": seeds})
-        chosen = chosen.model_copy(update={"experiment": several})
+    chosen, settings = _seeded(profile, changes, seeds)
     from pipelines.experiments import run_experiment
     from pipelines.experiments.protocol import check_folds
     from pipelines.experiments.report import experiment_page
@@ -81,6 +89,74 @@ def experiment_command(
 
         write_text(output, experiment_page(results))
         note(f"Report: {output}")
+
+
+def transfer(
+    places: Sequence[str],
+    profile: str,
+    changes: Sequence[str] | None,
+    seeds: int | None,
+    as_json: bool,
+    output: Path | None,
+) -> None:
+    """Train on each of several corpora, test on the others, and show the matrix."""
+    from components.corpus import check_corpus, read_corpus
+
+    chosen, settings = _seeded(profile, changes, seeds)
+    names = _short_names(places)
+    corpora = {
+        name: (read_corpus(place, settings.finished), check_corpus(place).synthetic)
+        for name, place in zip(names, places, strict=True)
+    }
+    from pipelines.experiments.transfer import Corpus, run_transfer
+    from pipelines.experiments.transfer_page import transfer_page, transfer_tables
+
+    _warn_without_gpu(chosen)
+    with _bars() as progress, tempfile.TemporaryDirectory(prefix="moodline-") as work:
+        matrix = run_transfer(
+            [Corpus(name, *content) for name, content in corpora.items()],
+            chosen,
+            settings,
+            Path(work),
+            progress,
+        )
+    if as_json:
+        print_json(matrix.to_json())
+    elif not stdout_taken(as_json, output):
+        from components.reporting.page import NOTICE
+
+        for table in transfer_tables(matrix):
+            _print_table(table.title, table.columns, table.rows)
+            for remark in table.notes:
+                out.print(f"  · {remark}", style="dim", markup=False)
+        out.print(NOTICE, style="dim")
+    if output is not None:
+        from components.evaluate import write_text
+
+        write_text(output, transfer_page(matrix))
+        note(f"Report: {output}")
+
+
+def _short_names(places: Sequence[str]) -> list[str]:
+    """Each corpus by its folder's name, or by its whole place where two folders share a name."""
+    parts = [
+        PurePosixPath(place.removesuffix("/").removesuffix("/manifest.jsonl")) for place in places
+    ]
+    short = [part.stem if part.suffix == ".jsonl" else part.name for part in parts]
+    return [
+        name if name and short.count(name) == 1 else place
+        for name, place in zip(short, places, strict=True)
+    ]
+
+
+def _seeded(
+    profile: str, changes: Sequence[str] | None, seeds: int | None
+) -> tuple[Profile, Settings]:
+    chosen, settings = profile_and_settings(profile, changes)
+    if seeds is not None:
+        several = chosen.experiment.model_copy(update={"seeds": seeds})
+        chosen = chosen.model_copy(update={"experiment": several})
+    return chosen, settings
 
 
 def to_json(results: "Results") -> dict[str, Any]:

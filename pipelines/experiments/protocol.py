@@ -52,13 +52,18 @@ def plan(
     ]
 
 
+def folds_of(recordings: Sequence[Recording]) -> list[str]:
+    """The corpus' folds in order, but for what came back from traffic."""
+    return sorted({recording.fold for recording in recordings} - {FEEDBACK})
+
+
 def check_folds(recordings: Sequence[Recording]) -> list[str]:
     """The corpus' folds in order; what came back from traffic is trained on in all of them.
 
     Raises:
         InputError: as `plan`.
     """
-    folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
+    folds = folds_of(recordings)
     if len(folds) < MIN_FOLDS:
         raise InputError(
             f"the corpus has {len(folds)} fold{'s' if len(folds) > 1 else ''}"

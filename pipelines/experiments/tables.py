@@ -88,7 +88,7 @@ def _styles(results: Results) -> Table:
         for style, test in results.comparisons[first, second]["styles"].items():
             for system in (second, first):
                 numbers = results.systems[system].numbers["styles"][style]
-                cells = [_rate(numbers[key]) for key in MEASURES]
+                cells = [rate_text(numbers[key]) for key in MEASURES]
                 rows.append((f"{style}: {system.title}", str(numbers["utterances"]), *cells))
             cells = [_difference(test[key]) for key in MEASURES]
             rows.append((f"{style}: difference, {first.strategy}", "", *cells))
@@ -110,7 +110,7 @@ def _others(results: Results) -> Table:
         rows.append(
             (
                 numbers["title"],
-                _rate(numbers["uar"]),
+                rate_text(numbers["uar"]),
                 _percent(numbers["accuracy"]["sd_folds"]),
                 f"{numbers['ece']:.3f}",
                 *(_percent(numbers["agreed"][key]) for key in ("eera", "seera")),
@@ -144,7 +144,7 @@ def _table2(results: Results) -> Table:
     for aligned, baseline in ALIGNMENT_PAIRS:
         for emotion, printed in TABLE2.items():
             key = f"f1_{emotion}"
-            measured = [_rate(results.systems[s].numbers[key]) for s in (baseline, aligned)]
+            measured = [rate_text(results.systems[s].numbers[key]) for s in (baseline, aligned)]
             cells = _beside(measured, [f"{value:.0f}" for value in printed])
             difference = _difference(results.comparisons[aligned, baseline][key])
             rows.append((f"{emotion}, {aligned.strategy}", *cells, difference))
@@ -175,9 +175,9 @@ def _table3(results: Results) -> Table:
             seconds = [f"{teer[kind]:.0f} s" for kind in kinds]
             # sTEER's seconds differ from TEER's in the confusion only.
             seconds[2] = f"{teer['confusion']:.0f} / {steer['confusion']:.0f} s"
-            cells = _beside([_rate(teer), _rate(steer)], _printed(printed))
+            cells = _beside([rate_text(teer), rate_text(steer)], _printed(printed))
             label = f"{name}, {system.strategy}"
-            rows.append((label, convention, *cells, *seconds, _rate(scores["der"])))
+            rows.append((label, convention, *cells, *seconds, rate_text(scores["der"])))
     count, der = results.about["num_speakers"], results.about["diarization"]["wu2023"]["rate"]
     notes = (
         "Seconds are the mean over seeds, TEER's; confusion is TEER's / sTEER's.",
@@ -208,7 +208,7 @@ def _table4(results: Results) -> Table:
 
 def _boundaries(results: Results) -> Table:
     rows = [
-        (system.title, *(_rate(results.systems[system].numbers[key]) for key in MEASURES))
+        (system.title, *(rate_text(results.systems[system].numbers[key]) for key in MEASURES))
         for system in (ALIGNED_FROZEN, ORACLE_FROZEN)
     ]
     test = results.comparisons[ORACLE_FROZEN, ALIGNED_FROZEN]
@@ -224,7 +224,7 @@ def _with_paper(first: str) -> tuple[str, ...]:
 def _row(results: Results, system: System, printed: Row, name: str) -> tuple[str, ...]:
     """A system's measures, each with the paper's beside it."""
     numbers = results.systems[system].numbers
-    return (name, *_beside([_rate(numbers[key]) for key in MEASURES], _printed(printed)))
+    return (name, *_beside([rate_text(numbers[key]) for key in MEASURES], _printed(printed)))
 
 
 def _difference_row(results: Results, first: System, second: System, name: str) -> tuple[str, ...]:
@@ -236,7 +236,7 @@ def _beside(measured: Sequence[str], printed: Sequence[str]) -> list[str]:
     return [cell for pair in zip(measured, printed, strict=True) for cell in pair]
 
 
-def _rate(part: Mapping[str, Any]) -> str:
+def rate_text(part: Mapping[str, Any]) -> str:
     """ "63.2 ± 0.8 [57.1 to 69.0]"."""
     if part["rate"] is None:
         return NONE

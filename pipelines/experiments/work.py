@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from components.base import Cache, atomic_path
 from components.config import Profile, Settings, model_digest
 from components.conversation import Progress, Recording, Turn, read_turns, write_turns
+from components.corpus import corpus_digest
 from pipelines.experiments.protocol import Unit
 from pipelines.experiments.turns import CorpusTurns
 
@@ -65,29 +66,75 @@ class UnitRunner:
         Raises:
             InputError: as `components.train.train`.
         """
-        profile = unit.profile(self.profile)
-        decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
-        key = (VERSION, self.corpus, corpus_turns.digest, self._encoders, decides)
-        folder = Cache(self.settings.cache).path("experiments", *key)
+        folder = self._folder("experiments", unit, corpus_turns)
         if not folder.is_dir():
-            self._work(unit, profile, corpus_turns, folder, progress)
+            from components.evaluate import predict_turns
+            from components.fusion import Classifier
+
+            model, training = self._trained(unit, corpus_turns, folder, progress)
+            tested = [r for r in self.recordings if r.fold == unit.test_fold]
+            turns = predict_turns(Classifier(model), tested, corpus_turns.turns)
+            with atomic_path(folder) as temporary:
+                write_turns(temporary / "predictions.json", turns)
+                shutil.copyfile(training, temporary / "training.json")
+            # The answers are kept; a hundred models of a gigabyte are not.
+            shutil.rmtree(model)
+            training.unlink()
         trained = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         return Outcome(unit=unit, turns=read_turns(folder / "predictions.json"), **trained)
 
-    def _work(
+    def elsewhere(
         self,
         unit: Unit,
-        profile: Profile,
         corpus_turns: CorpusTurns,
-        folder: Path,
+        others: Mapping[str, tuple[Sequence[Recording], CorpusTurns]],
         progress: Progress,
-    ) -> None:
-        from components.evaluate import predict_turns
-        from components.fusion import Classifier
+    ) -> dict[str, list[Turn]]:
+        """The answers of the unit's model on other corpora, from the cache or worked out.
+
+        Args:
+            others: by name, their recordings and turns.
+
+        Raises:
+            InputError: as `components.train.train`.
+        """
+        paths = {}
+        for name, (recordings, turns) in others.items():
+            tested = corpus_digest(list(recordings)), turns.digest
+            folder = self._folder("transfers", unit, corpus_turns, *tested)
+            paths[name] = folder.with_suffix(".predictions.json")
+        missing = {name: path for name, path in paths.items() if not path.is_file()}
+        if missing:
+            from components.evaluate import predict_turns
+            from components.fusion import Classifier
+
+            folder = self._folder("transfers", unit, corpus_turns)
+            model, training = self._trained(unit, corpus_turns, folder, progress)
+            classifier = Classifier(model)
+            for name, path in missing.items():
+                recordings, turns = others[name]
+                with atomic_path(path) as temporary:
+                    write_turns(temporary, predict_turns(classifier, recordings, turns.turns))
+            shutil.rmtree(model)
+            training.unlink()
+        return {name: read_turns(path) for name, path in paths.items()}
+
+    def _folder(self, kind: str, unit: Unit, corpus_turns: CorpusTurns, *more: str) -> Path:
+        """Where the unit's result lies, by all that decides it."""
+        profile = unit.profile(self.profile)
+        decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
+        key = (VERSION, self.corpus, corpus_turns.digest, self._encoders, decides, *more)
+        return Cache(self.settings.cache).path(kind, *key)
+
+    def _trained(
+        self, unit: Unit, corpus_turns: CorpusTurns, folder: Path, progress: Progress
+    ) -> tuple[Path, Path]:
+        """The unit's model, and what came of its training, beside `folder`."""
         from components.train import train
 
         model, training = folder.with_suffix(".model"), folder.with_suffix(".json")
         if not (model.is_dir() and training.is_file()):
+            profile = unit.profile(self.profile)
             result = train(
                 corpus_turns.examples, self.recordings, model, profile, self.settings, progress
             )
@@ -99,11 +146,4 @@ class UnitRunner:
             }
             with atomic_path(training) as temporary:
                 temporary.write_text(json.dumps(trained, indent=1), encoding="utf-8")
-        tested = [r for r in self.recordings if r.fold == unit.test_fold]
-        turns = predict_turns(Classifier(model), tested, corpus_turns.turns)
-        with atomic_path(folder) as temporary:
-            write_turns(temporary / "predictions.json", turns)
-            shutil.copyfile(training, temporary / "training.json")
-        # The answers are kept; a hundred models of a gigabyte are not.
-        shutil.rmtree(model)
-        training.unlink()
+        return model, training
