@@ -116,8 +116,9 @@ def _over_seeds(rate: Rate) -> Rate:
 
 
 def _deviation(values: np.ndarray) -> float | None:
-    """The sample's standard deviation; None of a single value."""
-    return float(values.std(ddof=1)) if len(values) > 1 else None
+    """The sample's standard deviation of the values that are numbers; None of a single one."""
+    known = values[~np.isnan(values)]
+    return float(known.std(ddof=1)) if len(known) > 1 else None
 
 
 def _number(value: Any) -> float | None:

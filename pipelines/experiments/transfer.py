@@ -10,7 +10,7 @@ import numpy as np
 
 from components.base import InputError
 from components.config import Profile, Settings
-from components.conversation import EMOTIONS, FEEDBACK, Recording, Turn
+from components.conversation import FEEDBACK, Recording, Turn
 from components.corpus import corpus_digest
 from components.scoring import classification, utterance_predictions
 from pipelines.experiments.protocol import MIN_FOLDS, Unit, folds_of, plan
@@ -124,7 +124,7 @@ def run_transfer(
         InputError: corpora that share fewer than two labels, a corpus named twice, none that can be
             trained on, or what `run_experiment` raises.
     """
-    known = EMOTIONS
+    known = profile.labels
     pairs = _shared_labels(corpora, known)
     method = TurnMethod.ORACLE if profile.segmentation == "reference" else TurnMethod.ALIGNED
     system = System(method, Strategy.FROZEN)
