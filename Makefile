@@ -67,6 +67,10 @@ test-containers: setup ## the pipeline, the service, the Bento and Compose in co
 	bash infra/images/stand_ins.sh; \
 	$(BIN)/python -m pytest tests/containers -s
 
+.PHONY: test-full-size
+test-full-size: setup ## the paper's models in full size (random weights), one recording end to end: 8 GB of memory
+	$(BIN)/python -m pytest tests/full_size -s -o timeout=3600
+
 .PHONY: fuzz
 fuzz: setup ## ten minutes of random sound, words and scores: no crash, no two answers
 	MOODLINE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s

@@ -121,6 +121,8 @@ class Slices(Frozen):
     """Ways to cut the test set: see `components.evaluate.slices`.
 
     Attributes:
+        set, language: the manifest's columns of these names, which an import writes.
+        noise: by the estimated signal-to-noise ratio.
         columns: by the values of a column of the corpus' manifest: a customer, a channel.
     """
 
@@ -129,6 +131,9 @@ class Slices(Frozen):
     style: Slice | None = None
     length: Slice | None = None
     asr_confidence: Slice | None = None
+    set: Annotated[Slice | None, added()] = None
+    language: Annotated[Slice | None, added()] = None
+    noise: Annotated[Slice | None, added()] = None
     columns: Annotated[dict[str, Slice] | None, added()] = None
 
     def named(self) -> dict[str, Slice]:

@@ -21,6 +21,7 @@ from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.gate import gate
 from components.evaluate.measure import compare, measure
+from components.evaluate.noise import noise_bands
 from components.evaluate.own import find_checks
 from components.evaluate.power import gate_power
 from components.evaluate.prediction import predict_turns
@@ -114,7 +115,8 @@ def evaluate(
     challenger_model = Classifier(model_dir)
     champion_model = Classifier(champion) if champion else None
     predicted = predict_turns(challenger_model, tested, turns, _part(progress, 0, steps))
-    challenger = measure(tested, predicted, profile.seed, columns)
+    noise = noise_bands(tested)
+    challenger = measure(tested, predicted, profile.seed, columns, noise)
     metrics: dict[str, Any] = {
         "profile": profile.name,
         "configuration": profile.digest(),

@@ -1,6 +1,6 @@
 """All numbers of one system's turns against a corpus' reference."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +58,7 @@ def measure(
     turns: Sequence[Turn],
     seed: int,
     columns: Iterable[str] = (),
+    noise: Mapping[str, str] | None = None,
 ) -> Measurement:
     """Measure turns with emotions against the recordings' references.
 
@@ -65,6 +66,7 @@ def measure(
         recordings: what all the turns are of, with at least one utterance among them.
         seed: of the bootstrap.
         columns: of the manifest, by whose values there are slices, too.
+        noise: as `noise_bands` gives it, if there are to be slices by it.
     """
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
@@ -92,7 +94,7 @@ def measure(
         ).to_json(),
         **over_time,
         "words": _words(recordings, turns, seed),
-        "slices": measure_slices(scored, columns),
+        "slices": measure_slices(scored, columns, noise),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
     emotions = tuple(turn.emotion for turn in turns)

@@ -1,7 +1,7 @@
 """Ways to cut the test set into parts, each with its own numbers."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from components.base import InputError
@@ -35,6 +35,8 @@ STYLES = {None: None, True: "scripted", False: "improvised"}
 PartOf = Callable[[Utterance, Recording, UtterancePrediction], str | None]
 
 SLICES: dict[str, PartOf] = {
+    "set": lambda _, recording, __: recording.column("set"),
+    "language": lambda _, recording, __: recording.column("language"),
     "sex": lambda utterance, _, __: utterance.sex,
     "fold": lambda _, recording, __: recording.fold,
     "style": lambda _, recording, __: STYLES[recording.scripted],
@@ -43,7 +45,10 @@ SLICES: dict[str, PartOf] = {
     ),
     "asr_confidence": _asr_confidence,
 }
-"""The part that an utterance belongs to; None where it is not known."""
+"""The part that an utterance belongs to; None where it is not known. Beside them there are `noise`
+(see `noise_bands`), which takes the sound, and the columns of a manifest."""
+
+NOISE = "noise"
 
 
 def classify(scored: Sequence[Scored]) -> Classification:
@@ -80,15 +85,20 @@ def check_columns(recordings: Sequence[Recording], columns: Iterable[str]) -> No
             )
 
 
-def measure_slices(scored: Sequence[Scored], columns: Iterable[str] = ()) -> dict[str, Any]:
+def measure_slices(
+    scored: Sequence[Scored], columns: Iterable[str] = (), noise: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Each slicing's parts with their numbers, ready for JSON.
 
     Args:
         columns: of the manifest, by whose values the test set is cut, too.
+        noise: the band of each utterance's signal-to-noise ratio, by its name.
     """
     slices: dict[str, dict[str, Any]] = {}
-    by_column = {f"columns.{name}": _by_column(name) for name in columns}
-    for name, part_of in {**SLICES, **by_column}.items():
+    bands = dict(noise or {})
+    others: dict[str, PartOf] = {f"columns.{name}": _by_column(name) for name in columns}
+    others[NOISE] = lambda utterance, _, __: bands.get(utterance.id)
+    for name, part_of in {**SLICES, **others}.items():
         parts: dict[str, list[Scored]] = defaultdict(list)
         for one in scored:
             if (part := part_of(*one)) is not None:

@@ -120,7 +120,7 @@ def test_latency_is_the_best_of_three_beside_production(
 def test_every_change_can_be_asked_for() -> None:
     from components.config.gate import Behaviour, Slices
     from components.evaluate.gate import CHANGED
-    from components.evaluate.slices import SLICES
+    from components.evaluate.slices import NOISE, SLICES
 
     assert set(CHANGES) == set(CHANGED) == set(Behaviour.model_fields) - {"max_turns"}
-    assert set(SLICES) == set(Slices.model_fields) - {"columns"}
+    assert {*SLICES, NOISE} == set(Slices.model_fields) - {"columns"}
