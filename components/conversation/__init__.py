@@ -4,7 +4,12 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 """
 
 from components.conversation.audio import SAMPLE_RATE, Sound, listen, read_audio
-from components.conversation.audio_length import Length, audio_duration, measure
+from components.conversation.audio_length import (
+    Length,
+    audio_duration,
+    measure,
+    stated_duration,
+)
 from components.conversation.documents import (
     EXCLUSIVE,
     REFERENCE,
@@ -17,7 +22,19 @@ from components.conversation.documents import (
     unpack_documents,
     write_documents,
 )
-from components.conversation.manifest import FEEDBACK, SOURCES, read_manifest, write_manifest
+from components.conversation.licences import (
+    UNKNOWN_LICENCE,
+    licence_of,
+    strictest_first,
+    strictness,
+)
+from components.conversation.manifest import (
+    FEEDBACK,
+    SOURCES,
+    read_manifest,
+    write_clips,
+    write_manifest,
+)
 from components.conversation.recordings import (
     AUDIO_SUFFIX,
     WHOLE,

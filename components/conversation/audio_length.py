@@ -25,7 +25,7 @@ from components.conversation.audio_ogg import link_of, read_links
 from components.conversation.audio_parts import find_parts
 from components.conversation.audio_soundfile import is_honest_flac, kind_of, open_soundfile
 from components.conversation.audio_tracks import packet_seconds
-from components.conversation.types import Seconds
+from components.conversation.types import LATEST, Seconds
 
 VERSION = 2  # of what is counted in the same file: part of the cache's keys
 
@@ -130,6 +130,17 @@ def is_longer_than(source: Source, limit: Seconds) -> bool:
             if left < 0:
                 return True
         return False
+
+
+def stated_duration(source: Source) -> Seconds:
+    """The length of a recording as its header or its packets state it; nothing is decoded.
+
+    Raises:
+        InputError: as `read_audio`, of what does not take decoding to find.
+    """
+    name = name_of(source)
+    with local(source) as here, Opened(here, name) as file:
+        return sum(_seconds_stated(recording, name, LATEST) for recording in _recordings(file))
 
 
 def _recordings(file: IO[bytes]) -> Iterator[IO[bytes]]:

@@ -3,20 +3,27 @@
     {"recording": "call-17", "audio": "audio/call-17.flac", "reference": "reference/call-17.json",
      "fold": "week-3", "scripted": false, "customer": "acme"}
 
-Other columns (`customer`) are kept where they are text, numbers, or true and false. Paths are
-absolute or relative to the manifest. A reference's entries carry `utterance_id`, `emotion` and,
-where known, `sex` ("F" or "M"). Instead of a file for each recording, all rows may name one Parquet
-file (`references.parquet`) with documents of the kind `REFERENCE`; see `documents`.
+Other columns (`customer`) are kept where they are text, numbers, or true and false. Of these,
+`set`, `language` and `licence` are known to reports. Paths are absolute or relative to the
+manifest. A reference's entries carry `utterance_id`, `emotion` and, where known, `sex` ("F" or
+"M"). Instead of a file for each recording, all rows may name one Parquet file
+(`references.parquet`) with documents of the kind `REFERENCE`; see `documents`. A line of a clip
+holds its entries itself, so that a hundred thousand clips need no file each:
+
+    {"recording": "1001_DFA_ANG_XX", "audio": "AudioWAV/1001_DFA_ANG_XX.wav", "fold": "fold_1",
+     "utterances": [{"start_time": 0.0, "end_time": 2.3, "speaker": "1001", "sex": "M",
+                     "words": "Don't forget a jacket.", "emotion": "angry"}]}
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 from components.base.errors import InputError
 from components.base.files import atomic_path, link_or_copy
@@ -35,6 +42,9 @@ PACKED = "references.parquet"
 AT_ONCE = 16
 """References that are fetched from an object store at the same time."""
 
+KNOWN_COLUMNS = ("set", "language", "licence")
+"""Columns that reports cut by, where a manifest has them: a text, "unknown" if need be."""
+
 FEEDBACK = "feedback"
 """The fold of recordings that came back from traffic: only ever trained on."""
 
@@ -50,7 +60,8 @@ class _Row(BaseModel):
 
     recording: str
     audio: str
-    reference: str
+    reference: str | None = None
+    utterances: list[dict[str, Any]] | None = None
     fold: str
     scripted: Annotated[bool, Strict()] | None = None
 
@@ -61,6 +72,17 @@ class _Row(BaseModel):
             use = "it names files, and stands in RTTM"
             raise ValueError(f"the name {name!r} must be one word without “/”: {use}")
         return name
+
+    @model_validator(mode="after")
+    def _has_one_reference(self) -> Self:
+        if (self.reference is None) == (self.utterances is None):
+            both = "has both" if self.reference else "lacks"
+            raise ValueError(f"{both} 'reference' and 'utterances': it needs one of them")
+        for name in KNOWN_COLUMNS:
+            value = (self.model_extra or {}).get(name, "unknown")
+            if not isinstance(value, str) or not value.strip():
+                raise ValueError(f"{name!r} is {value!r}; where it is not known, write “unknown”")
+        return self
 
     def columns(self) -> tuple[tuple[str, str], ...]:
         """The other columns, values as JSON writes them."""
@@ -96,13 +118,14 @@ def read_manifest(path: Location) -> list[Recording]:
         Unavailable: the object store does not answer.
     """
     path = path / NAME if path.suffix != ".jsonl" and path.is_dir() else path
-    rows: dict[str, tuple[_Row, Location, Location]] = {}
+    rows: dict[str, tuple[_Row, Location, Location | str]] = {}
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if not line.strip():
             continue
         location = f"{path}: line {number}"
         row = validate(_Row, parse_json(line, location), location)
-        audio, reference = (beside(path.parent, name) for name in (row.audio, row.reference))
+        audio = beside(path.parent, row.audio)
+        reference = location if row.reference is None else beside(path.parent, row.reference)
         if row.recording in rows:
             raise InputError(f"{location}: recording {row.recording} is named twice")
         if isinstance(audio, Path) and not audio.is_file():
@@ -132,17 +155,24 @@ Labelled = tuple[str, tuple[Utterance, ...]]
 
 
 def _all_utterances(
-    rows: Mapping[str, tuple[_Row, Location, Location]],
+    rows: Mapping[str, tuple[_Row, Location, Location | str]],
 ) -> Iterator[Labelled]:
-    """The reference of each recording."""
-    places = {name: reference for name, (_, _, reference) in rows.items()}
+    """The reference of each recording: at a place, or in the line that a text names."""
+    places: dict[str, Location] = {}
     packed: dict[str, Labelled] = {}
+    for name, (row, _, place) in rows.items():
+        if isinstance(place, str):
+            entries = [{"session_id": name, **entry} for entry in row.utterances or ()]
+            packed[name] = place, _utterances(entries, place, name)
+        else:
+            places[name] = place
     for file in sorted({p for p in places.values() if p.suffix == ".parquet"}, key=str):
         names = {name for name, place in places.items() if place == file}
         with at_hand(file) as path:
             for name, text in read_documents(path, REFERENCE, names):
                 location = f"{file}: {name}"
-                packed[name] = location, _utterances(text, location, name)
+                entries = parse_segments(text, location)
+                packed[name] = location, _utterances(entries, location, name)
         if missing := names - packed.keys():
             raise InputError(f"{file}: has no reference of {min(missing)}")
 
@@ -150,21 +180,22 @@ def _all_utterances(
         if name in packed:
             return packed[name]
         place = places[name]
-        return str(place), _utterances(read_text(place), str(place), name)
+        entries = parse_segments(read_text(place), str(place))
+        return str(place), _utterances(entries, str(place), name)
 
     if all(isinstance(place, Path) or name in packed for name, place in places.items()):
-        yield from map(one, places)
+        yield from map(one, rows)
         return
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
-            yield from pool.map(one, places)
+            yield from pool.map(one, rows)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _utterances(text: str, place: str, recording: str) -> tuple[Utterance, ...]:
+def _utterances(entries: Iterable[Any], place: str, recording: str) -> tuple[Utterance, ...]:
     utterances = []
-    for number, content in enumerate(parse_segments(text, place), start=1):
+    for number, content in enumerate(entries, start=1):
         location = f"{place}: utterance {number}"
         entry = validate(_ReferenceEntry, content, location)
         if entry.recording != recording:
@@ -197,6 +228,40 @@ def write_manifest(
             for name, _, text in written:
                 (temporary / _reference(name)).write_text(text, encoding="utf-8")
         (temporary / NAME).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_clips(path: Path, recordings: Iterable[Recording]) -> int:
+    """Write recordings of few utterances as one file, each line with its own, whole or not at all.
+
+    Their audio stays where it is. Its path is relative to the manifest if it lies below the
+    manifest's folder or beside it, so that both can be moved together; else it is absolute.
+
+    Args:
+        path: the manifest.
+        recordings: taken one by one; their audio is on this machine.
+
+    Returns:
+        How many recordings it holds.
+    """
+    home = path.resolve().parent
+    count = 0
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for recording in recordings:
+            count += 1
+            audio = Path(str(recording.audio)).resolve()
+            near = audio.is_relative_to(home.parent) and home.parent != home.parent.parent
+            row: dict[str, Any] = {
+                "recording": recording.name,
+                "audio": os.path.relpath(audio, home) if near else str(audio),
+                "fold": recording.fold,
+                "scripted": recording.scripted,
+            }
+            entries = [_entry(utterance) for utterance in recording.utterances]
+            for entry in entries:
+                del entry["session_id"]  # the line's own name
+            row = row | dict(recording.columns) | row | {"utterances": entries}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return count
 
 
 def _written(

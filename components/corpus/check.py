@@ -1,13 +1,33 @@
 """What is in a corpus."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 from components.base import Cache, Location, file_digest, json_digest, located
-from components.conversation import Progress, Recording, Seconds, measure
+from components.conversation import (
+    FEEDBACK,
+    Progress,
+    Recording,
+    Seconds,
+    licence_of,
+    measure,
+)
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.reader import is_manifest, read_corpus
+
+NOT_KNOWN = "unknown"
+"""What a manifest's column or a reference does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The utterances of one set, language and fold, by emotion."""
+
+    set: str
+    language: str
+    fold: str
+    emotions: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +39,15 @@ class CorpusReport:
         emotions: utterances of each emotion, those that are not scored among them.
         folds: utterances of each fold.
         speakers: utterances of each speaker.
+        sexes: utterances of women ("F"), men ("M"), and "unknown".
+        sets, languages, licences: utterances of each, by the manifest's columns.
+        speakers_in_several_folds: how many; what is measured on one of the folds flatters.
         seconds: of sound.
         utterance_seconds: summed over the utterances.
         overlap_seconds: in which utterances of two or more speakers overlap.
         digest: of all sound and labels; it does not depend on where the corpus lies.
         synthetic: whether it has a `voices.json`, which names a synthesiser's voices.
+        parts: the utterances by set, language, fold and emotion.
         findings: what is odd in it, a line each; see `components.corpus.findings`.
     """
 
@@ -32,11 +56,17 @@ class CorpusReport:
     emotions: dict[str, int]
     folds: dict[str, int]
     speakers: dict[str, int]
+    sexes: dict[str, int]
+    sets: dict[str, int]
+    languages: dict[str, int]
+    licences: dict[str, int]
+    speakers_in_several_folds: int
     seconds: Seconds
     utterance_seconds: Seconds
     overlap_seconds: Seconds
     digest: str
     synthetic: bool
+    parts: tuple[Part, ...]
     findings: tuple[str, ...]
 
 
@@ -71,17 +101,44 @@ def check_corpus(
         emotions=_counts(u.emotion for u in utterances),
         folds=_counts(r.fold for r in recordings for _ in r.utterances),
         speakers=_counts(u.speaker for u in utterances),
+        sexes=_counts(u.sex or NOT_KNOWN for u in utterances),
+        sets=_counts(_column(r, "set") for r in recordings for _ in r.utterances),
+        languages=_counts(_column(r, "language") for r in recordings for _ in r.utterances),
+        licences=_counts(licence_of(r) for r in recordings for _ in r.utterances),
+        speakers_in_several_folds=_in_several_folds(recordings),
         seconds=round(seconds, 3),
         utterance_seconds=round(sum(u.end - u.start for u in utterances), 3),
         overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
         digest=corpus_digest(recordings, cache),
         synthetic=(folder / "voices.json").is_file(),
+        parts=_parts(recordings),
         findings=(*findings(recordings), *notes),
     )
 
 
 def _counts(labels: Iterable[str]) -> dict[str, int]:
     return dict(sorted(Counter(labels).items()))
+
+
+def _column(recording: Recording, name: str) -> str:
+    return recording.column(name) or NOT_KNOWN
+
+
+def _parts(recordings: Sequence[Recording]) -> tuple[Part, ...]:
+    counts: dict[tuple[str, str, str], Counter[str]] = defaultdict(Counter)
+    for recording in recordings:
+        key = _column(recording, "set"), _column(recording, "language"), recording.fold
+        counts[key].update(utterance.emotion for utterance in recording.utterances)
+    return tuple(Part(*key, dict(sorted(counts[key].items()))) for key in sorted(counts))
+
+
+def _in_several_folds(recordings: Sequence[Recording]) -> int:
+    folds: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for recording in recordings:
+        if recording.fold != FEEDBACK:
+            for speaker in recording.speakers:
+                folds[_column(recording, "set"), speaker].add(recording.fold)
+    return sum(len(own) > 1 for own in folds.values())
 
 
 def overlap_seconds(recording: Recording) -> Seconds:

@@ -1,10 +1,10 @@
-"""Commands on conversations: transcribe, diarize, align, analyze; and `corpus check`."""
+"""Commands on conversations: transcribe, diarize, align, analyze."""
 
 import sys
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -31,14 +31,13 @@ from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
-    AsJson,
     Changes,
     MaxPause,
     ProfileName,
     Speakers,
     profile_and_settings,
 )
-from pipelines.cli.tables import facts_table, turns_table
+from pipelines.cli.tables import turns_table
 
 if TYPE_CHECKING:
     from serving.engine.analyze import Analyzer
@@ -219,39 +218,3 @@ def tell_what_is_odd(path: Location) -> None:
     """Read a recording to its end, so that a bad one is refused, and say what is odd in it."""
     for line in measure(path, Settings().finished).notes:
         note(f"{path}: {line}")
-
-
-def corpus_check(
-    place: Annotated[
-        str,
-        typer.Argument(
-            metavar="PLACE",
-            help="A corpus, IEMOCAP's layout or a manifest: a folder, or s3://bucket/path.",
-        ),
-    ],
-    as_json: AsJson = False,
-) -> None:
-    """Read a whole corpus and say what is in it, or what is wrong with it.
-
-    Exit status 1: it can be read, and something in it is odd; 2: it cannot.
-    """
-    from dataclasses import asdict
-
-    from components.corpus import check_corpus
-
-    with bar("reading") as progress:
-        report = asdict(check_corpus(place, progress, Settings().finished))
-    for line in report["findings"]:
-        note(line)
-    if as_json:
-        print_json(report)
-    else:
-        facts = {name: _shown(value) for name, value in report.items() if name != "findings"}
-        out.print(facts_table(facts))
-    raise typer.Exit(bool(report["findings"]))
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {count}" for key, count in value.items())
-    return f"{value:.1f}" if isinstance(value, float) else str(value)

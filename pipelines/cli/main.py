@@ -21,6 +21,7 @@ from components.base import (
 )
 from pipelines.cli import (
     conversations,
+    corpora,
     demo,
     drift,
     experiment,
@@ -98,7 +99,11 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "restore": keeping.restore_command,
 }
 GROUPS = {
-    "corpus": _group("Look at a corpus.", check=conversations.corpus_check),
+    "corpus": _group(
+        "Labelled corpora: look at one, or make one of a published set of clips.",
+        check=corpora.check_command,
+        **{"import": corpora.import_command},
+    ),
     "feedback": _group(
         "What people said of the answers.",
         export=traffic.export_feedback_command,
