@@ -19,10 +19,10 @@ TOLERANCES = {"fp32": 1e-4, "fp16": 0.01}
 """Of golden probabilities, by precision. How fp16's was chosen: docs/benchmarks.md."""
 
 
-def added() -> Any:
-    """A field that profiles of before lack. Where it is not set it is not written, so that their
-    digest, which names finished work, stays what it was."""
-    return Field(exclude_if=lambda value: value is None)
+def added(default: Any = None) -> Any:
+    """A field that profiles of before lack. Where it has this default it is not written, so that
+    their digest, which names finished work, stays what it was."""
+    return Field(exclude_if=lambda value: value == default)
 
 
 class Frozen(BaseModel):
@@ -83,6 +83,11 @@ class FusionSettings(Frozen):
         acoustic_layers: how many of its Transformer layers are used, from below; None takes all.
         text: the text encoder, likewise.
         attend: "pooled" is the paper's form, "frames" attends before pooling.
+        use_weighted_layer_sum: mix the states of all the speech encoder's layers by learned
+            weights, as SUPERB does; otherwise the last one's are taken.
+        pooling: of the sound's frames: "mean" is the paper's form, "statistics" takes the standard
+            deviation, too.
+        hidden_size: the width of the head; None takes the text encoder's.
         max_seconds: longer turns are cut into windows of at most this.
     """
 
@@ -90,11 +95,20 @@ class FusionSettings(Frozen):
     acoustic_layers: Count | None = None
     text: ModelName
     attend: Literal["pooled", "frames"] = "pooled"
+    use_weighted_layer_sum: Annotated[bool, added(False)] = False
+    pooling: Annotated[Literal["mean", "statistics"], added("mean")] = "mean"
+    hidden_size: Annotated[Count | None, added()] = None
     heads: Count = 8
     layers: Count = 2
     feed_forward: Count = 2048
     dropout: Share = 0.2
     max_seconds: Annotated[Seconds, Field(gt=0, le=30)] = 30.0
+
+    @model_validator(mode="after")
+    def _pools_what_it_attends(self) -> Self:
+        if self.attend == "frames" and self.pooling != "mean":
+            raise ValueError(f"pooling: {self.pooling} goes with attend: pooled, not frames")
+        return self
 
 
 class TrainSettings(Frozen):

@@ -1,6 +1,8 @@
 """Speech encoders: raw waveforms in, states of the clips' own frames out.
 
-Each takes a padded batch and answers for every clip as if it were alone.
+Each takes a padded batch and answers for every clip as if it were alone. With `all_layers` a
+frame's states are those of all layers, one after the other, in Hugging Face's order of
+`hidden_states`: the input of the first layer, then every layer's output; L layers give (L + 1) × d.
 """
 
 from pathlib import Path
@@ -28,16 +30,17 @@ class WhisperFrames(nn.Module):
     The layers are Hugging Face's; the positions are cut to the clip.
     """
 
-    def __init__(self, config: PretrainedConfig) -> None:
+    def __init__(self, config: PretrainedConfig, all_layers: bool = False) -> None:
         from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
         super().__init__()
+        self.all_layers = all_layers
         self.log_mel = LogMel(config.num_mel_bins)
         make: Any = WhisperEncoder
         self.encoder: Any = make(config)
 
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T] samples and [B] lengths → states [B, F, d_a] and frames [B]."""
+        """[B, T] samples and [B] lengths → states [B, F, d_a] (of all layers) and frames [B]."""
         encoder = self.encoder
         features, frames = self.log_mel(audio, lengths)
         states = nn.functional.gelu(encoder.conv1(features))
@@ -48,9 +51,12 @@ class WhisperFrames(nn.Module):
         states = nn.functional.dropout(states, encoder.dropout, self.training)
         hidden = ~length_mask(frames, states.shape[1])[:, None, None, :]
         bias = hidden.to(states.dtype) * torch.finfo(states.dtype).min
+        hidden_states = []
         for layer in encoder.layers:
+            hidden_states.append(states)
             states = layer(states, bias, None)[0]
-        return encoder.layer_norm(states), frames
+        states = encoder.layer_norm(states)
+        return torch.cat([*hidden_states, states], -1) if self.all_layers else states, frames
 
 
 class WaveFrames(nn.Module):
@@ -63,9 +69,12 @@ class WaveFrames(nn.Module):
     and every weight in every step.
     """
 
-    def __init__(self, config: PretrainedConfig, normalize: bool) -> None:
+    def __init__(
+        self, config: PretrainedConfig, normalize: bool, all_layers: bool = False
+    ) -> None:
         super().__init__()
         self.normalize = normalize
+        self.all_layers = all_layers
         self.encoder: Any = AutoModel.from_config(config)
         self.encoder.config.layerdrop = 0.0
         if hasattr(self.encoder, "masked_spec_embed"):
@@ -76,7 +85,7 @@ class WaveFrames(nn.Module):
             self.receptive = (self.receptive - 1) * stride + kernel
 
     def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, T] samples and [B] lengths → states [B, F, d_a] and frames [B]."""
+        """[B, T] samples and [B] lengths → states [B, F, d_a] (of all layers) and frames [B]."""
         if self.normalize:
             audio = zero_mean_unit_variance(audio, lengths)
         audio = nn.functional.pad(audio, (0, self.receptive))
@@ -87,7 +96,11 @@ class WaveFrames(nn.Module):
         if isinstance(projected, tuple):
             projected = projected[0]
         mask = length_mask(frames, projected.shape[1])
-        return self.encoder.encoder(projected, attention_mask=mask)[0], frames
+        output = self.encoder.encoder(
+            projected, attention_mask=mask, output_hidden_states=self.all_layers, return_dict=True
+        )
+        states = output.last_hidden_state
+        return torch.cat(output.hidden_states, -1) if self.all_layers else states, frames
 
     def _convolve_each(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutions over each clip alone: [B, T] and [B] → [B, F, C] and frames [B]."""
@@ -120,16 +133,18 @@ def _convolve(layer: Any, states: Tensor, frames: Tensor) -> Tensor:
     return layer.activation(states)
 
 
-def acoustic_encoder(config: PretrainedConfig, normalize: bool) -> WhisperFrames | WaveFrames:
+def acoustic_encoder(
+    config: PretrainedConfig, normalize: bool, all_layers: bool = False
+) -> WhisperFrames | WaveFrames:
     """The wrapper for a speech encoder's architecture, with fresh weights.
 
     Raises:
         InputError: an architecture that is neither Whisper's nor of wav2vec 2.0's kind.
     """
     if config.model_type == "whisper":
-        return WhisperFrames(config)
+        return WhisperFrames(config, all_layers)
     if all(hasattr(config, name) for name in ("conv_kernel", "conv_stride")):
-        wave = WaveFrames(config, normalize)
+        wave = WaveFrames(config, normalize, all_layers)
         parts = ("feature_extractor", "feature_projection", "encoder")
         if all(hasattr(wave.encoder, part) for part in parts):
             return wave

@@ -7,6 +7,7 @@ from transformers import CONFIG_MAPPING, PretrainedConfig
 
 from components.base import InputError
 from components.conversation import DEFAULT_LABELS, SAMPLE_RATE
+from components.fusion.pooling import PARTS, Pooling
 
 
 class MoodlineConfig(PretrainedConfig):
@@ -16,6 +17,10 @@ class MoodlineConfig(PretrainedConfig):
         acoustic, text: the encoders' configurations as dictionaries, with their `model_type`.
         attend: "pooled" (the paper: each modality is pooled to one vector, then attends) or
             "frames" (attends over frames and tokens, pools afterwards).
+        use_weighted_layer_sum: whether the speech encoder gives the states of all its layers, which
+            the head adds up by learned weights (Yang et al. 2021, SUPERB); otherwise its last.
+        pooling: of the sound's frames, with `attend: pooled`: "mean" (the paper), or "statistics",
+            the mean and the standard deviation. The text's tokens are always averaged.
         hidden_size: d, the width of the head; 0 takes the text encoder's width.
         heads: of every attention in the head.
         layers, feed_forward: of the fusion Transformer, and the width inside them.
@@ -35,6 +40,8 @@ class MoodlineConfig(PretrainedConfig):
         acoustic: dict[str, Any] | None = None,
         text: dict[str, Any] | None = None,
         attend: str = "pooled",
+        use_weighted_layer_sum: bool = False,
+        pooling: Pooling = "mean",
         hidden_size: int = 0,
         heads: int = 8,
         layers: int = 2,
@@ -48,9 +55,18 @@ class MoodlineConfig(PretrainedConfig):
     ) -> None:
         if attend not in ("pooled", "frames"):
             raise InputError(f"attend: {attend!r} is neither 'pooled' nor 'frames'")
+        if pooling not in PARTS:
+            raise InputError(f"pooling: {pooling!r} is neither 'mean' nor 'statistics'")
+        if attend == "frames" and pooling != "mean":
+            raise InputError(
+                f"pooling: {pooling} goes with attend: pooled; attend: frames averages what the"
+                " frames were answered"
+            )
         self.acoustic = acoustic or {"model_type": "wav2vec2"}
         self.text = text or {"model_type": "roberta"}
         self.attend = attend
+        self.use_weighted_layer_sum = use_weighted_layer_sum
+        self.pooling: Pooling = pooling
         self.hidden_size = hidden_size or self.text_config().hidden_size
         if self.hidden_size % heads:
             raise InputError(f"heads: {heads} do not divide a width of {self.hidden_size}")
@@ -81,6 +97,18 @@ class MoodlineConfig(PretrainedConfig):
     def text_config(self) -> PretrainedConfig:
         """The text encoder's own configuration."""
         return _config("text", self.text)
+
+    @property
+    def acoustic_layers(self) -> int:
+        """How many layers' states the head gets of the speech encoder, its input among them."""
+        if not self.use_weighted_layer_sum:
+            return 1
+        return int(self.acoustic_config().num_hidden_layers) + 1
+
+    @property
+    def acoustic_size(self) -> int:
+        """The width of what the head gets of one layer of the speech encoder."""
+        return int(self.acoustic_config().hidden_size) * PARTS[self.pooling]
 
     @property
     def max_samples(self) -> int:

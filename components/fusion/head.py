@@ -13,6 +13,9 @@ The paper prints no equations; these are its published code's (M4RC034/SER-Align
 (arXiv 2208.11893). With `attend: pooled` z_t and z_a are one vector each, so every attention
 weight is 1 and the query and key projections are inert; with `attend: frames` they are sequences,
 and h_ta and h_at are pooled over their real positions before the fusion.
+
+Where the speech encoder gives the states x_l of all its layers, z_a is the projection of their sum
+Σ softmax(γ)_l x_l by learned weights γ (Yang et al. 2021, SUPERB), each layer standardised first.
 """
 
 import math
@@ -116,24 +119,38 @@ class FusionLayer(nn.Module):
 
 
 class Modality(nn.Module):
-    """An encoder's states to width d: standardised, and projected where the sizes differ.
+    """An encoder's states to width d: standardised, mixed, and projected where the sizes differ.
 
     `mean` and `scale` are the identity unless training sets them from its own examples: states of
-    a frozen encoder differ in size by orders of magnitude between dimensions.
+    a frozen encoder differ in size by orders of magnitude between dimensions and layers.
+
+    Args:
+        size: of one layer's states.
+        width: d.
+        layers: whose states are mixed; 1 for those of one layer.
     """
 
     mean: Tensor
     scale: Tensor
 
-    def __init__(self, size: int, width: int) -> None:
+    def __init__(self, size: int, width: int, layers: int = 1) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(size))
-        self.register_buffer("scale", torch.ones(size))
+        self.layers = layers
+        self.register_buffer("mean", torch.zeros(layers * size))
+        self.register_buffer("scale", torch.ones(layers * size))
+        if layers > 1:
+            self.layer_weights = nn.Parameter(torch.zeros(layers))
         self.projection = nn.Identity() if size == width else nn.Linear(size, width)
 
     def forward(self, states: Tensor) -> Tensor:
-        """[..., size] → [..., d]."""
-        return self.projection((states - self.mean) / self.scale)
+        """[..., layers × size] → [..., d]."""
+        states = (states - self.mean) / self.scale
+        if self.layers > 1:
+            # Not as one product over [layers, size]: its shape would be fixed in a graph.
+            shares = torch.softmax(self.layer_weights, 0).unbind()
+            parts = states.chunk(self.layers, -1)
+            states = sum(share * part for share, part in zip(shares, parts, strict=True))
+        return self.projection(states)
 
 
 class MoodlineHead(nn.Module):
@@ -141,11 +158,11 @@ class MoodlineHead(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, config: MoodlineConfig, acoustic_size: int, text_size: int) -> None:
+    def __init__(self, config: MoodlineConfig, text_size: int) -> None:
         super().__init__()
         d, heads, dropout = config.hidden_size, config.heads, config.dropout
         self.attend = config.attend
-        self.acoustic = Modality(acoustic_size, d)
+        self.acoustic = Modality(config.acoustic_size, d, config.acoustic_layers)
         self.text = Modality(text_size, d)
         self.text_asks = CrossAttention(d, heads, dropout)
         self.acoustic_asks = CrossAttention(d, heads, dropout)
@@ -168,13 +185,11 @@ class MoodlineHead(nn.Module):
         """Fuse the encoders' states, padded to the longest; only real positions count.
 
         Args:
-            acoustic_states, acoustic_lengths: [B, T, d_a] and [B] frames.
-            text_states, text_lengths: [B, L, d_t] and [B] tokens.
+            acoustic_states, acoustic_lengths: [B, T, d_a] and [B] frames; with `attend: pooled`
+                they are pooled already, T is 1.
+            text_states, text_lengths: [B, L, d_t] and [B] tokens, likewise.
         """
         pooled = self.attend == "pooled"
-        if pooled:
-            acoustic_states = masked_mean(acoustic_states, acoustic_lengths)[:, None]
-            text_states = masked_mean(text_states, text_lengths)[:, None]
         z_a, z_t = self.acoustic(acoustic_states), self.text(text_states)
         frames = None if pooled else length_mask(acoustic_lengths, z_a.shape[1])
         tokens = None if pooled else length_mask(text_lengths, z_t.shape[1])

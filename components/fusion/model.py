@@ -18,8 +18,9 @@ from components.fusion.acoustic import (
     normalizes_audio,
 )
 from components.fusion.config import MoodlineConfig
-from components.fusion.frontend import length_mask
+from components.fusion.frontend import length_mask, masked_mean
 from components.fusion.head import MoodlineHead, MoodlineOutput
+from components.fusion.pooling import pool
 
 NO_TEXT = (
     "text encoder: {} is not supported; use an encoder like roberta, bert, mpnet, distilbert,"
@@ -61,9 +62,11 @@ class MoodlineModel(PreTrainedModel):
     def __init__(self, config: MoodlineConfig) -> None:
         super().__init__(config)
         acoustic, text = config.acoustic_config(), config.text_config()
-        self.acoustic = acoustic_encoder(acoustic, config.normalize_audio)
+        self.acoustic = acoustic_encoder(
+            acoustic, config.normalize_audio, config.use_weighted_layer_sum
+        )
         self.text = TextTokens(text)
-        self.head = MoodlineHead(config, acoustic.hidden_size, text.hidden_size)
+        self.head = MoodlineHead(config, text.hidden_size)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -117,10 +120,11 @@ class MoodlineModel(PreTrainedModel):
     def encode(
         self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Both encoders' states and the counts of their real positions.
+        """Both encoders' states and the counts of their real positions, as the head takes them.
 
         Returns:
-            States [B, F, d_a], frames [B], states [B, L, d_t], tokens [B].
+            States [B, F, d_a], frames [B], states [B, L, d_t], tokens [B]; with `attend: pooled`
+            one vector in the place of each clip's frames and of its tokens.
         """
         if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
             self._check(audio, input_ids)
@@ -129,7 +133,13 @@ class MoodlineModel(PreTrainedModel):
         # What the padding holds must not matter, to the clips beside it either.
         audio = torch.where(length_mask(audio_lengths, audio.shape[1]), audio, 0.0)
         states, frames = self.acoustic(audio, audio_lengths)
-        return states, frames, self.text(input_ids, text_lengths), text_lengths
+        words = self.text(input_ids, text_lengths)
+        if self.config.attend == "pooled":
+            pooling, layers = self.config.pooling, self.config.acoustic_layers
+            states = pool(states, frames, pooling, layers)[:, None]
+            words = masked_mean(words, text_lengths)[:, None]
+            frames, text_lengths = torch.ones_like(frames), torch.ones_like(text_lengths)
+        return states, frames, words, text_lengths
 
     def forward(
         self,

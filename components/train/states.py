@@ -16,7 +16,6 @@ from tokenizers import Tokenizer
 from components.base import Cache, json_digest
 from components.conversation import FEEDBACK
 from components.fusion import clip_windows
-from components.fusion.frontend import masked_mean
 from components.fusion.head import MoodlineHead
 from components.fusion.model import MoodlineModel
 from components.train.data import Row, Sound
@@ -28,7 +27,10 @@ class EncodedWindow:
     """Both encoders' states of one window.
 
     Attributes:
-        acoustic: float32 [frames, d_a]; the mean over them alone, [1, d_a], for `attend: pooled`.
+        acoustic: float32 [frames, d_a]; for `attend: pooled` pooled over them, [1, d_a]. With
+            `use_weighted_layer_sum` d_a is that of all layers: they are pooled first and mixed
+            in the head, so that what is kept does not grow with the clip
+            (`components.fusion.pooling`).
         text: float32 [tokens, d_t], or [1, d_t], likewise.
         weight: the window's share of its turn.
     """
@@ -68,7 +70,9 @@ def encode_rows(
         model: its encoders are used; its head is not.
         report: called with the number of rows done.
     """
-    encoder = (encoder_digest(model), model.config.attend)
+    config = model.config
+    form = (config.attend, config.pooling, config.use_weighted_layer_sum)
+    encoder = (encoder_digest(model), *form)
 
     def states(row: Row) -> list[EncodedWindow]:
         key = (*encoder, sound.digest(row), row.start, row.end, row.text)
@@ -128,10 +132,7 @@ def _encode(
             torch.tensor([window.input_ids], device=model.device),
             torch.tensor([len(window.input_ids)], device=model.device),
         )
-        if config.attend == "pooled":
-            acoustic, text = masked_mean(acoustic, frames)[None], masked_mean(text, tokens)[None]
-        else:
-            acoustic, text = acoustic[:, : int(frames)], text[:, : int(tokens)]
+        acoustic, text = acoustic[:, : int(frames)], text[:, : int(tokens)]
         states = [np.ascontiguousarray(x[0].float().cpu().numpy()) for x in (acoustic, text)]
         encoded.append(EncodedWindow(states[0], states[1], window.weight))
     return encoded

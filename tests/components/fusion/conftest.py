@@ -55,6 +55,15 @@ TEXT: dict[str, dict[str, Any]] = {
         **SIZES,
     },
 }
+FORMS: dict[str, dict[str, Any]] = {
+    "pooled": {},
+    "frames": {"attend": "frames"},
+    "statistics": {"pooling": "statistics"},
+    "mixed": {"use_weighted_layer_sum": True},
+    "mixed-statistics": {"use_weighted_layer_sum": True, "pooling": "statistics"},
+    "mixed-frames": {"attend": "frames", "use_weighted_layer_sum": True},
+}
+"""Every way in which the head takes the encoders' states."""
 WORDS = ["no", "yes", "the", "room", "lost", "gone", "a", "we", "will", "go", "now", "what"]
 
 
@@ -87,6 +96,8 @@ def make_model() -> Callable[..., MoodlineModel]:
             for parameter in model.acoustic.parameters():
                 parameter.mul_(1.5)
             model.head.classifier.weight.mul_(3.0)
+            if model.config.use_weighted_layer_sum:
+                model.head.acoustic.layer_weights.normal_()
         return model
 
     return make

@@ -21,6 +21,7 @@ from components.fusion import Clip, OnnxModel, predict
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel, load_model
 from components.fusion.onnx_model import pad
+from tests.components.fusion.conftest import FORMS
 
 Make = Callable[..., str]
 SIZES: dict[str, Any] = {
@@ -92,8 +93,11 @@ def make_encoder(tmp_path_factory: pytest.TempPathFactory, tokenizer: Tokenizer)
 
 
 @pytest.mark.parametrize(
-    ("speech", "text"),
-    [*((kind, "bert") for kind in SPEECH), *(("whisper", kind) for kind in TEXT[1:])],
+    ("speech", "text", "form"),
+    [
+        *((kind, "bert", form) for kind in SPEECH for form in ("pooled", "mixed-statistics")),
+        *(("whisper", kind, "pooled") for kind in TEXT[1:]),
+    ],
 )
 def test_an_encoder_named_is_trained_saved_exported_and_served(
     make_encoder: Make,
@@ -102,11 +106,14 @@ def test_an_encoder_named_is_trained_saved_exported_and_served(
     tmp_path: Path,
     speech: str,
     text: str,
+    form: str,
 ) -> None:
     model = MoodlineModel.from_encoders(
-        make_encoder(speech), make_encoder(text), heads=4, feed_forward=32
+        make_encoder(speech), make_encoder(text), heads=4, feed_forward=32, **FORMS[form]
     )
     step(model)
+    if form == "mixed-statistics":
+        assert model.head.acoustic.layer_weights.abs().min() > 0, "the mix is learned"
     model.save_pretrained(tmp_path)
     tokenizer.save(str(tmp_path / "tokenizer.json"))
     again = load_model(tmp_path)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from components.fusion.head import Attention, FusionLayer, MoodlineHead, sinusoidal_positions
 from components.fusion.model import MoodlineModel
+from components.fusion.pooling import pool
 
 Make = Callable[..., MoodlineModel]
 
@@ -78,13 +79,17 @@ def test_the_head_follows_the_equations(make_model: Make, attend: str) -> None:
         z_a = frames if attend == "frames" else frames.mean(1, keepdim=True)
         z_t = tokens if attend == "frames" else tokens.mean(1, keepdim=True)
         logits, embedding = expected(head, z_a, z_t)
-        # The same clip padded: what lies beyond its lengths must not count.
-        output = head(
-            torch.cat([frames, 9 * torch.ones(1, 3, 32)], 1),
-            torch.tensor([9]),
-            torch.cat([tokens, 9 * torch.ones(1, 2, 32)], 1),
-            torch.tensor([5]),
-        )
+        if attend == "frames":
+            # The same clip padded: what lies beyond its lengths must not count.
+            output = head(
+                torch.cat([frames, 9 * torch.ones(1, 3, 32)], 1),
+                torch.tensor([9]),
+                torch.cat([tokens, 9 * torch.ones(1, 2, 32)], 1),
+                torch.tensor([5]),
+            )
+        else:
+            one = torch.tensor([1])
+            output = head(z_a, one, z_t, one)
     assert torch.allclose(output.embedding, embedding, atol=1e-5)
     assert torch.allclose(output.logits, logits, atol=1e-5)
 
@@ -94,7 +99,9 @@ def test_queries_and_keys_are_inert_only_when_pooled(make_model: Make, attend: s
     head = make_model("wav2vec2", attend=attend).head
     lengths = torch.tensor([6, 4]), torch.tensor([5, 3])
     torch.manual_seed(0)
-    states = torch.randn(2, 6, 32), torch.randn(2, 5, 32)
+    states = [torch.randn(2, 6, 32), torch.randn(2, 5, 32)]
+    if attend == "pooled":
+        states = [pool(x, n, "mean")[:, None] for x, n in zip(states, lengths, strict=True)]
     output = head(states[0], lengths[0], states[1], lengths[1])
     nn.functional.cross_entropy(output.logits, torch.tensor([0, 3])).backward()
     for asks in (head.text_asks.attention, head.acoustic_asks.attention):
@@ -126,3 +133,20 @@ def test_positions_are_sines_and_cosines() -> None:
     rates = torch.tensor([1.0, 1.0, 0.01, 0.01])
     assert torch.allclose(table[1, ::2], torch.sin(rates[::2]))
     assert torch.allclose(table[1, 1::2], torch.cos(rates[1::2]))
+
+
+def test_layers_are_mixed_by_a_softmax_of_learned_weights(make_model: Make) -> None:
+    modality = make_model("whisper", use_weighted_layer_sum=True).head.acoustic
+    torch.manual_seed(0)
+    states = torch.randn(5, 3, 48)  # the first layer's input and the outputs of two layers
+    with torch.no_grad():
+        modality.mean.copy_(states.mean(0).flatten())
+        modality.scale.copy_(states.std(0).flatten())
+        modality.layer_weights.copy_(torch.tensor([0.0, 1.0, 2.0]))
+        given = modality(states.flatten(1))
+    standard = (states - states.mean(0)) / states.std(0)
+    shares = torch.exp(torch.arange(3.0)) / torch.exp(torch.arange(3.0)).sum()
+    mixed = sum(shares[i] * standard[:, i] for i in range(3))
+    assert torch.allclose(given, modality.projection(mixed), atol=1e-5)
+    # The paper's form has no such weights: versions of before load as they are.
+    assert "layer_weights" not in dict(make_model("whisper").head.acoustic.named_parameters())

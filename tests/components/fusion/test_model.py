@@ -16,17 +16,18 @@ from components.fusion import Classifier, Clip, predict
 from components.fusion.config import MoodlineConfig
 from components.fusion.frontend import LogMel
 from components.fusion.model import MoodlineModel, keep_layers, load_model
+from tests.components.fusion.conftest import FORMS
 
 Make = Callable[..., MoodlineModel]
 KINDS = ["whisper", "wav2vec2", "wav2vec2-layer", "hubert", "wavlm"]
 
 
-@pytest.mark.parametrize("attend", ["pooled", "frames"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_answer_does_not_depend_on_the_batch(
-    make_model: Make, tokenizer: Tokenizer, clips: list[Clip], kind: str, attend: str
+    make_model: Make, tokenizer: Tokenizer, clips: list[Clip], kind: str, form: str
 ) -> None:
-    model = make_model(kind, "roberta" if kind == "wavlm" else "bert", attend=attend)
+    model = make_model(kind, "roberta" if kind == "wavlm" else "bert", **FORMS[form])
     together, vectors = predict(model, clips, batch_size=len(clips), tokenizer=tokenizer)
     assert np.isfinite(together).all() and np.isfinite(vectors).all()
     assert together.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
@@ -60,9 +61,14 @@ def test_one_clip_gives_hugging_faces_own_states(make_model: Make, kind: str) ->
     normed = (audio - audio.mean()) / torch.sqrt(audio.var(unbiased=False) + 1e-7)
     with torch.inference_mode():
         states, frames = model.acoustic(audio, torch.tensor([16000]))
-        reference = model.acoustic.encoder(normed).last_hidden_state
-    assert int(frames) == reference.shape[1] == 49
-    assert torch.allclose(states[:, :49], reference, atol=1e-4)
+        reference = model.acoustic.encoder(normed, output_hidden_states=True)
+        every, _ = make_model(kind, use_weighted_layer_sum=True).acoustic(
+            audio, torch.tensor([16000])
+        )
+    assert int(frames) == reference.last_hidden_state.shape[1] == 49
+    assert torch.allclose(states[:, :49], reference.last_hidden_state, atol=1e-4)
+    assert len(reference.hidden_states) == 3
+    assert torch.allclose(every[:, :49], torch.cat(reference.hidden_states, -1), atol=1e-4)
 
 
 def test_log_mel_is_whispers(tmp_path: Path) -> None:
@@ -85,9 +91,13 @@ def test_whisper_over_30_seconds_is_hugging_faces_encoder(make_model: Make) -> N
     with torch.inference_mode():
         features, _ = model.acoustic.log_mel(audio, torch.tensor([480_000]))
         states, frames = model.acoustic(audio, torch.tensor([480_000]))
-        reference = model.acoustic.encoder(features).last_hidden_state
+        reference = model.acoustic.encoder(features, output_hidden_states=True)
+        mixed = make_model("whisper", use_weighted_layer_sum=True)
+        every, _ = mixed.acoustic(audio, torch.tensor([480_000]))
     assert int(frames) == 1500
-    assert torch.allclose(states, reference, atol=1e-4)
+    assert torch.allclose(states, reference.last_hidden_state, atol=1e-4)
+    assert len(reference.hidden_states) == 3
+    assert torch.allclose(every, torch.cat(reference.hidden_states, -1), atol=1e-4)
 
 
 def test_saved_and_loaded_it_answers_the_same(
@@ -162,6 +172,10 @@ def test_weights_of_another_architecture_are_refused(make_model: Make, tmp_path:
 def test_wrong_settings_are_refused() -> None:
     with pytest.raises(InputError, match="neither 'pooled' nor 'frames'"):
         MoodlineConfig(attend="both")
+    with pytest.raises(InputError, match="'max' is neither 'mean' nor 'statistics'"):
+        MoodlineConfig(pooling="max")
+    with pytest.raises(InputError, match="statistics goes with attend: pooled"):
+        MoodlineConfig(pooling="statistics", attend="frames")
     with pytest.raises(InputError, match="7 do not divide a width of 768"):
         MoodlineConfig(heads=7)
     with pytest.raises(InputError, match="'walkman' is not a known architecture"):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +13,27 @@ from tokenizers import Tokenizer
 from components.fusion import Clip, OnnxModel, predict
 from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
+from tests.components.fusion.conftest import FORMS
 
 Make = Callable[..., MoodlineModel]
 
 
-@pytest.mark.parametrize("attend", ["pooled", "frames"])
-@pytest.mark.parametrize("kind", ["whisper", "wav2vec2", "hubert", "wavlm"])
+@pytest.mark.parametrize(
+    ("kind", "form"),
+    [
+        *product(["whisper", "wav2vec2", "hubert", "wavlm"], ["pooled", "mixed-statistics"]),
+        *product(["whisper", "hubert"], ["frames", "mixed-frames"]),
+    ],
+)
 def test_the_graph_agrees_with_torch(
     make_model: Make,
     tokenizer: Tokenizer,
     clips: list[Clip],
     tmp_path: Path,
     kind: str,
-    attend: str,
+    form: str,
 ) -> None:
-    model = make_model(kind, "roberta" if kind == "hubert" else "bert", attend=attend)
+    model = make_model(kind, "roberta" if kind == "hubert" else "bert", **FORMS[form])
     export_onnx(model, tmp_path / "model.onnx")
     graph = OnnxModel(tmp_path / "model.onnx")
     assert graph.labels == ("angry", "happy", "neutral", "sad")

@@ -7,6 +7,7 @@ from torch import nn
 
 from components.fusion.frontend import LogMel, masked_group_norm, masked_mean
 from components.fusion.model import MoodlineModel
+from components.fusion.pooling import masked_statistics
 
 Make = Callable[..., MoodlineModel]
 
@@ -18,11 +19,17 @@ def test_long_sums_are_exact_under_autocast() -> None:
     norm = nn.GroupNorm(8, 8)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         mean = masked_mean(states, lengths)
+        statistics = masked_statistics(1000 + states, lengths)
+        of_half = masked_statistics(states.half(), lengths)
         normed = masked_group_norm(states.transpose(1, 2), lengths, norm)
         mel, _ = LogMel(80)(audio, torch.tensor([8000, 5000]))
     for index, length in enumerate([2999, 1501]):
         real = states[index, :length]
         assert torch.allclose(mean[index], real.mean(0), atol=1e-5)
+        # Squares of a thousand leave single precision no tenth for a deviation of one.
+        deviation = real.double().std(0, correction=0).float()
+        assert torch.allclose(statistics[index, 8:], deviation, atol=1e-3)
+        assert torch.allclose(of_half[index, 8:], deviation, atol=1e-3)
         expected = norm(real.T[None])[0]
         assert torch.allclose(normed[index, :, :length], expected, atol=1e-4)
     assert torch.equal(mel, LogMel(80)(audio, torch.tensor([8000, 5000]))[0])
