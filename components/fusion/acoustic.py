@@ -69,9 +69,7 @@ class WaveFrames(nn.Module):
     and every weight in every step.
     """
 
-    def __init__(
-        self, config: PretrainedConfig, normalize: bool, all_layers: bool = False
-    ) -> None:
+    def __init__(self, config: PretrainedConfig, normalize: bool, all_layers: bool = False) -> None:
         super().__init__()
         self.normalize = normalize
         self.all_layers = all_layers
