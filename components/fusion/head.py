@@ -149,7 +149,7 @@ class Modality(nn.Module):
             # Not as one product over [layers, size]: its shape would be fixed in a graph.
             shares = torch.softmax(self.layer_weights, 0).unbind()
             parts = states.chunk(self.layers, -1)
-            states = sum(share * part for share, part in zip(shares, parts, strict=True))
+            states = torch.stack([w * x for w, x in zip(shares, parts, strict=True)]).sum(0)
         return self.projection(states)
 
 
