@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args
 from pydantic import BaseModel, ValidationError
 
 from components.base import InputError, atomic_path
-from components.config import VersionSpeech, version_speech
+from components.config import VersionSpeech, version_answers, version_speech
 from serving.triton.repository import graph_facts
 
 if TYPE_CHECKING:
@@ -74,10 +74,12 @@ class Loaded(ServedLimits):
 
     Attributes:
         speech: what its clips have to be cut by.
+        uncertain_below: an answer with a lower confidence is uncertain.
     """
 
     tokenizer: "Tokenizer" = field(compare=False)
     speech: VersionSpeech = field(compare=False)
+    uncertain_below: float = field(default=0.0, compare=False)
 
 
 S = TypeVar("S", bound=Served)
@@ -253,6 +255,7 @@ class CurrentLineup:
                 **asdict(served),
                 tokenizer=load_tokenizer(served.folder),
                 speech=version_speech(served.folder, self._profile),
+                uncertain_below=version_answers(served.folder).uncertain_below,
             )
             for served in pointer.roles().values()
         }

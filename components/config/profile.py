@@ -27,6 +27,7 @@ from components.config.parts import (
     FusionSettings,
     ProtocolSettings,
     ServingSettings,
+    Share,
     TrainSettings,
     TranscribeSettings,
     added,
@@ -98,6 +99,7 @@ class TrainStep(TurnsStep):
     Attributes:
         labels: the emotions that it tells apart, in the order of its answers.
         label_map: what other names in the data mean: a label, or `ignore`.
+        uncertain_below: an answer with a lower confidence says that it is uncertain; 0: none does.
     """
 
     name: str
@@ -108,6 +110,7 @@ class TrainStep(TurnsStep):
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
     serving: Annotated[ServingSettings | None, added()] = None
+    uncertain_below: Annotated[Share, Field(exclude_if=lambda value: not value)] = 0.0
 
     @model_validator(mode="after")
     def _maps_to_its_labels(self) -> Self:

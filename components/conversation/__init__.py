@@ -81,6 +81,7 @@ from components.conversation.types import (
     Utterance,
     Word,
 )
+from components.conversation.uncertain import mark_uncertain
 from components.conversation.vtt import turns_to_vtt
 from components.conversation.words import (
     Transcript,

@@ -123,6 +123,8 @@ class Turn:
         confidence: the probability of `emotion`.
         probabilities: the probability of each of the model's labels, in its order.
         asr_confidence: the mean score of the words that have one.
+        uncertain: True where the model says that it does not know: `emotion` is then its best
+            guess. None where it is sure enough, or has no threshold.
     """
 
     session_id: str
@@ -134,6 +136,7 @@ class Turn:
     confidence: float | None = None
     probabilities: Mapping[str, float] | None = None
     asr_confidence: float | None = None
+    uncertain: bool | None = None
 
     def __post_init__(self) -> None:
         _check_span(f"turn of {self.speaker} in {self.session_id}", self.start, self.end)

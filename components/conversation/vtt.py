@@ -8,6 +8,8 @@ from components.conversation.types import Seconds, Turn
 def turns_to_vtt(turns: Iterable[Turn]) -> str:
     """Turns as WebVTT cues, the speaker as voice, the emotion before the text.
 
+    An emotion that the model is not sure of ends with a question mark.
+
     A cue lasts at least a millisecond, as WebVTT demands.
 
     >>> print(turns_to_vtt([Turn("call", 0.5, 1.25, "A", "hello there", "sad")]).rstrip())
@@ -19,7 +21,8 @@ def turns_to_vtt(turns: Iterable[Turn]) -> str:
     cues = ["WEBVTT\n"]
     for turn in turns:
         start = _milliseconds(turn.start)
-        mood = f"[{turn.emotion}] " if turn.emotion else ""
+        doubt = "?" if turn.uncertain else ""
+        mood = f"[{turn.emotion}{doubt}] " if turn.emotion else ""
         cues.append(
             f"{_stamp(start)} --> {_stamp(max(_milliseconds(turn.end), start + 1))}\n"
             f"<v {_plain(turn.speaker)}>{mood}{_plain(turn.words)}\n"

@@ -70,6 +70,7 @@ def predict(
     """Each turn its emotion."""
     from pathlib import Path
 
+    from components.config import version_answers
     from components.conversation import read_manifest
     from components.evaluate import predict_corpus
     from components.fusion import Classifier
@@ -79,5 +80,6 @@ def predict(
         read_manifest(Path(corpus.path)),
         Path(turns.path),
         Path(predictions.path),
+        version_answers(Path(model.path)).uncertain_below,
     )
     predictions.metadata.update(recordings=recordings, turns=count)

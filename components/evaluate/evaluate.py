@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.base import InputError, atomic_path, tree_digest
-from components.config import GateSettings, Profile
+from components.config import GateSettings, Profile, version_answers
 from components.conversation import (
     DEFAULT_LABELS,
     Progress,
     Recording,
     Turn,
+    mark_uncertain,
     read_turns_of,
     write_turns,
 )
@@ -114,9 +115,13 @@ def evaluate(
     steps = 2 if champion else 1
     challenger_model = Classifier(model_dir)
     champion_model = Classifier(champion) if champion else None
-    predicted = predict_turns(challenger_model, tested, turns, _part(progress, 0, steps))
+    answers = version_answers(Path(model_dir))
+    predicted = mark_uncertain(
+        predict_turns(challenger_model, tested, turns, _part(progress, 0, steps)),
+        answers.uncertain_below,
+    )
     noise = noise_bands(tested)
-    challenger = measure(tested, predicted, profile.seed, columns, noise)
+    challenger = measure(tested, predicted, profile.seed, columns, noise, answers)
     metrics: dict[str, Any] = {
         "profile": profile.name,
         "configuration": profile.digest(),
@@ -135,7 +140,8 @@ def evaluate(
     }
     if champion and champion_model:
         by_champion = predict_turns(champion_model, tested, turns, _part(progress, 1, steps))
-        measured = measure(tested, by_champion, profile.seed, columns)
+        champions = version_answers(Path(champion))
+        measured = measure(tested, by_champion, profile.seed, columns, noise, champions)
         metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
         metrics["comparison"] = compare(challenger, measured, profile.seed)
     behaviour, latency = {}, None

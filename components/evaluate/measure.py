@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from components.config import VersionAnswers
 from components.conversation import DEFAULT_LABELS, Recording, Turn
 from components.evaluate.slices import RATES, classify, measure_slices
+from components.evaluate.sureness import measure_sureness
 from components.scoring import (
     CONVENTIONS,
     DEFAULT,
@@ -17,7 +19,6 @@ from components.scoring import (
     TimeErrors,
     WordErrors,
     bootstrap,
-    calibration,
     mcnemar,
     paired_bootstrap,
     score_each,
@@ -59,6 +60,7 @@ def measure(
     seed: int,
     columns: Iterable[str] = (),
     noise: Mapping[str, str] | None = None,
+    answers: VersionAnswers | None = None,
 ) -> Measurement:
     """Measure turns with emotions against the recordings' references.
 
@@ -67,6 +69,7 @@ def measure(
         seed: of the bootstrap.
         columns: of the manifest, by whose values there are slices, too.
         noise: as `noise_bands` gives it, if there are to be slices by it.
+        answers: what the version says of its answers; None: nothing.
     """
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
@@ -80,7 +83,6 @@ def measure(
     each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
     confusions = np.array([part.counts for part in each])
     whole = sum(each, start=Classification.zero())
-    answered = [(answer, u.emotion) for u, _, answer in scored if answer.confidence is not None]
     over_time, errors = _over_time(recordings, turns, seed)
     metrics = {
         **_with_intervals(whole, confusions, seed),
@@ -88,18 +90,15 @@ def measure(
             "count": sum(answer.emotion is None for _, _, answer in scored),
             "total": len(scored),
         },
-        "calibration": calibration(
-            [answer.confidence or 0.0 for answer, _ in answered],
-            [answer.emotion == emotion for answer, emotion in answered],
-        ).to_json(),
+        "calibration": measure_sureness(scored, turns, answers or VersionAnswers()),
         **over_time,
         "words": _words(recordings, turns, seed),
         "slices": measure_slices(scored, columns, noise),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
     emotions = tuple(turn.emotion for turn in turns)
-    answers = tuple(answer.emotion for _, _, answer in scored)
-    return Measurement(metrics, confusions, errors, emotions, answers, right)
+    named = tuple(answer.emotion for _, _, answer in scored)
+    return Measurement(metrics, confusions, errors, emotions, named, right)
 
 
 def compare(first: Measurement, second: Measurement, seed: int) -> dict[str, Any]:

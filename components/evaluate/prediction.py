@@ -12,6 +12,7 @@ from components.conversation import (
     Progress,
     Recording,
     Turn,
+    mark_uncertain,
     read_turns_of,
     turns_text,
     write_documents,
@@ -71,13 +72,18 @@ def predict_turns(
 
 
 def predict_corpus(
-    classify: Classify, recordings: Sequence[Recording], turns: Path, out: Path
+    classify: Classify,
+    recordings: Sequence[Recording],
+    turns: Path,
+    out: Path,
+    uncertain_below: float = 0.0,
 ) -> tuple[int, int]:
     """Give each turn of a corpus its emotion, one recording after the other.
 
     Args:
         turns: as `read_turns_of` takes it.
         out: the file that gets them as documents of the kind `TURNS`.
+        uncertain_below: a less sure answer is marked as uncertain.
 
     Returns:
         How many recordings and turns there were.
@@ -92,6 +98,6 @@ def predict_corpus(
         for name, own in read_turns_of(turns, by_name):
             counts[name] = len(own)
             predicted = predict_turns(classify, [by_name[name]], {name: own})
-            yield Document(name, TURNS, turns_text(predicted))
+            yield Document(name, TURNS, turns_text(mark_uncertain(predicted, uncertain_below)))
 
     return write_documents(out, answered()), sum(counts.values())

@@ -50,7 +50,9 @@ def report_page(
         ),
         error_colours=ERROR_COLOURS,
         reliability=reliability_chart(
-            "share of right answers by confidence", metrics["calibration"]["bins"]
+            "share of right answers by confidence",
+            metrics["calibration"]["bins"],
+            (metrics["calibration"]["before"] or {"bins": ()})["bins"],
         ),
         timelines=[timeline(r, by_name.get(r.name, [])) for r in recordings],
         default=DEFAULT,

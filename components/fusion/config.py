@@ -1,5 +1,6 @@
 """The configuration of a Moodline model, in Hugging Face's form."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,6 +32,9 @@ class MoodlineConfig(PretrainedConfig):
             preprocessor asks.
         labels: the emotions it tells apart, in the order of its answers; they are kept as Hugging
             Face's `id2label` and `label2id`. A configuration without either has the default ones.
+        calibration_temperature: what the logits are divided by (Guo et al., 2017), so that
+            probabilities are as sure as answers are right; 1 leaves them. (`temperature` alone is
+            a name of Hugging Face's for text generation.)
     """
 
     model_type = "moodline"
@@ -51,6 +55,7 @@ class MoodlineConfig(PretrainedConfig):
         max_tokens: int = 512,
         normalize_audio: bool = False,
         labels: Sequence[str] | None = None,
+        calibration_temperature: float = 1.0,
         **kwargs: Any,
     ) -> None:
         if attend not in ("pooled", "frames"):
@@ -77,6 +82,9 @@ class MoodlineConfig(PretrainedConfig):
         self.max_seconds = max_seconds
         self.max_tokens = max_tokens
         self.normalize_audio = normalize_audio
+        if not 0 < calibration_temperature < math.inf:
+            raise InputError(f"calibration_temperature: {calibration_temperature} is not above 0")
+        self.calibration_temperature = calibration_temperature
         written = kwargs.pop("id2label", None) or dict(enumerate(DEFAULT_LABELS))
         names = dict(enumerate(labels)) if labels else {int(i): n for i, n in written.items()}
         if sorted(names) != list(range(len(names))):

@@ -7,12 +7,13 @@ With z_t and z_a the text's and the sound's vectors (d wide)::
     h_ta = ReLU(z_t + σ(W_t [z_t; a_ta]) ⊙ V_t a_ta)  forget gate
     h_at = ReLU(z_a + σ(W_a [z_a; a_at]) ⊙ V_a a_at)
     f    = mean(Transformer([h_ta; h_at] + positions))
-    p    = softmax(C f)
+    p    = softmax(C f / T)
 
 The paper prints no equations; these are its published code's (M4RC034/SER-Align), after Jiang & Ji
 (arXiv 2208.11893). With `attend: pooled` z_t and z_a are one vector each, so every attention
 weight is 1 and the query and key projections are inert; with `attend: frames` they are sequences,
-and h_ta and h_at are pooled over their real positions before the fusion.
+and h_ta and h_at are pooled over their real positions before the fusion. T is the temperature that
+a version is calibrated by, 1 while it is fitted.
 
 Where the speech encoder gives the states x_l of all its layers, z_a is the projection of their sum
 Σ softmax(γ)_l x_l by learned weights γ (Yang et al. 2021, SUPERB), each layer standardised first.
@@ -161,6 +162,7 @@ class MoodlineHead(nn.Module):
     def __init__(self, config: MoodlineConfig, text_size: int) -> None:
         super().__init__()
         d, heads, dropout = config.hidden_size, config.heads, config.dropout
+        self.config = config
         self.attend = config.attend
         self.acoustic = Modality(config.acoustic_size, d, config.acoustic_layers)
         self.text = Modality(text_size, d)
@@ -203,7 +205,8 @@ class MoodlineHead(nn.Module):
         for layer in self.layers:
             fused = layer(fused)
         embedding = fused.mean(1)
-        return MoodlineOutput(logits=self.classifier(embedding), embedding=embedding)
+        logits = self.classifier(embedding) / self.config.calibration_temperature
+        return MoodlineOutput(logits=logits, embedding=embedding)
 
 
 def sinusoidal_positions(count: int, width: int) -> Tensor:

@@ -129,19 +129,29 @@ def intervals_chart(label: str, rows: Sequence[Mapping[str, Any]]) -> "Markup":
     return draw(8, 0.6 + 0.28 * len(rows), label, plot)
 
 
-def reliability_chart(label: str, bins: Sequence[Mapping[str, float]]) -> "Markup":
+def reliability_chart(
+    label: str,
+    bins: Sequence[Mapping[str, float]],
+    before: Sequence[Mapping[str, float]] = (),
+) -> "Markup":
     """Share of right answers by confidence; the larger a dot, the more answers.
 
     Args:
         bins: `count`, `correct`, and `confidence` (the sum over its answers) of each.
+        before: those of the same answers before they were calibrated, as a dashed line.
     """
-    full = [one for one in bins if one["count"]]
-    total = sum(one["count"] for one in full)
+
+    def points(bins: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+        return [(b["confidence"] / b["count"], b["correct"] / b["count"]) for b in bins]
+
+    total = sum(one["count"] for one in bins)
 
     def plot(axes: "Axes") -> None:
         axes.plot([0, 100], [0, 100], "--", color=SOFT, linewidth=0.8)
-        for one in full:
-            confidence, right = one["confidence"] / one["count"], one["correct"] / one["count"]
+        for kind, style, colour in ((before, ":", SECOND), (bins, "-", ACCENT)):
+            line = [(100 * x, 100 * y) for x, y in points(kind)]
+            axes.plot([x for x, _ in line], [y for _, y in line], style, color=colour, linewidth=1)
+        for one, (confidence, right) in zip(bins, points(bins), strict=True):
             size = 5 + 14 * (one["count"] / total) ** 0.5
             (dot,) = axes.plot(100 * confidence, 100 * right, "o", color=ACCENT, markersize=size)
             dot.set_alpha(0.65)

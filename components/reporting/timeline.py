@@ -84,6 +84,7 @@ def _lane(prefix: str, speaker: str, turns: Sequence[Turn], length: Seconds) -> 
 def _bar(turn: Turn, length: Seconds, mark: str = "") -> Bar:
     emotion = turn.emotion or "no emotion"
     sure = "" if turn.confidence is None else f" ({turn.confidence:.0%})"
+    sure = f"?{sure}" if turn.uncertain else sure
     return Bar(
         left=round(100 * turn.start / length, 3),
         width=round(max(100 * turn.duration / length, 0.05), 3),

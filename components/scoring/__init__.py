@@ -20,6 +20,7 @@ from components.scoring.intervals import (
 from components.scoring.power import Power, power
 from components.scoring.predictions import UtterancePrediction, utterance_predictions
 from components.scoring.score import Scores, score, score_each, score_words, turns_by_recording
+from components.scoring.temperature import Temperature, fit_temperature, tempered
 from components.scoring.timed import der, map_speakers, steer, teer
 from components.scoring.verdict import (
     FAIL,

@@ -9,18 +9,26 @@ import numpy as np
 from components.scoring.intervals import wilson
 
 BINS = 10
+MIN_ANSWERS = 5
+"""In each bin: of fewer the share of right ones says nothing, so few answers have fewer bins."""
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Answers by confidence, in bins of equal width from 0 to 1; the first bin holds 0.
+    """Answers by confidence, in bins of equal count.
+
+    Bins of equal width would hold most of a sure model's answers in the last one, and a handful in
+    the others (Nguyen & O'Connor, 2015). Answers with the same confidence share a bin.
 
     Attributes:
-        count: answers in each bin.
+        low, high: the least and the highest confidence in each bin, which follow each other.
+        count: answers in each bin, none of them empty.
         correct: right ones among them.
         confidence: the sum of their confidences.
     """
 
+    low: tuple[float, ...]
+    high: tuple[float, ...]
     count: tuple[int, ...]
     correct: tuple[int, ...]
     confidence: tuple[float, ...]
@@ -39,18 +47,15 @@ class Calibration:
         total = sum(self.count)
         gaps = 0.0
         for count, right, sure in zip(self.count, self.correct, self.confidence, strict=True):
-            if count:
-                likely = wilson(right / count, count)
-                gaps += max(likely.low * count - sure, sure - likely.high * count, 0.0)
+            likely = wilson(right / count, count)
+            gaps += max(likely.low * count - sure, sure - likely.high * count, 0.0)
         return gaps / total if total else None
 
     def to_json(self) -> dict[str, Any]:
         """The bins and the error."""
-        rows = enumerate(zip(self.count, self.correct, self.confidence, strict=True))
-        bins = [
-            {"from": i / BINS, "to": (i + 1) / BINS, "count": n, "correct": right, "confidence": c}
-            for i, (n, right, c) in rows
-        ]
+        columns = (self.low, self.high, self.count, self.correct, self.confidence)
+        names = ("from", "to", "count", "correct", "confidence")
+        bins = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
         errors = {"ece": self.ece, "least_ece": self.least_ece}
         return {**errors, "total": sum(self.count), "bins": bins}
 
@@ -64,8 +69,15 @@ def calibration(confidence: Sequence[float], correct: Sequence[bool]) -> Calibra
     sure, right = np.asarray(confidence, dtype=float), np.asarray(correct, dtype=float)
     if len(sure) != len(right) or ((sure < 0) | (sure > 1 + 1e-6)).any():
         raise ValueError("each answer needs a confidence from 0 to 1")
-    bins = np.clip(np.ceil(np.minimum(sure, 1) * BINS).astype(int) - 1, 0, BINS - 1)
-    count = np.bincount(bins, minlength=BINS)
-    hits = np.bincount(bins, weights=right, minlength=BINS).astype(int)
-    sums = np.bincount(bins, weights=sure, minlength=BINS)
-    return Calibration(*(tuple(values.tolist()) for values in (count, hits, sums)))
+    if not len(sure):
+        return Calibration((), (), (), (), ())
+    order = np.argsort(sure, kind="stable")
+    sure, right = sure[order], right[order]
+    size = min(max(len(sure) // MIN_ANSWERS, 1), BINS)
+    # An answer's rank is that of the first with its confidence: equal ones are not torn apart.
+    bins = np.searchsorted(sure, sure, side="left") * size // len(sure)
+    starts = np.flatnonzero(np.diff(bins, prepend=-1))
+    ends = np.append(starts[1:], len(sure))
+    hits, sums = np.add.reduceat(right, starts), np.add.reduceat(sure, starts)
+    columns = (sure[starts], sure[ends - 1], ends - starts, hits.astype(int), sums)
+    return Calibration(*(tuple(values.tolist()) for values in columns))

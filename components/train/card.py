@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from components.config import TrainStep
 from components.conversation import DEFAULT_LABELS
+from components.scoring import Temperature
 from components.train.data import Split, count_emotions
 
 _CARD = """\
@@ -45,6 +46,14 @@ On the validation fold, at epoch {{ best_epoch }} of {{ epochs }}:
 - {{ name | replace("_", " ") }}: {{ "%.3f" | format(value) }}
 {%- endfor %}
 
+Temperature of its probabilities: {{ "%.2f" | format(temperature.value) }}, fitted on \
+{{ temperature.turns }} turns of that fold (negative
+log-likelihood {{ "%.3f" | format(temperature.loss_before) }} before, \
+{{ "%.3f" | format(temperature.loss) }} after){{ ": " + temperature.note if temperature.note }}.
+{%- if profile.uncertain_below %}
+An answer less than {{ "%g" | format(100 * profile.uncertain_below) }} % sure is marked uncertain.
+{%- endif %}
+
 The test fold's numbers are those of the evaluation report (`metrics.json`, `report.html`) that is
 registered with this version.
 
@@ -74,12 +83,14 @@ def model_card(
     best_epoch: int,
     epochs: int,
     validation: Mapping[str, float],
+    temperature: Temperature,
 ) -> str:
     """The card of a version as Markdown.
 
     Args:
         epochs: how many were fitted.
         validation: the best epoch's scores on the validation part.
+        temperature: that calibrates its answers.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -100,6 +111,7 @@ def model_card(
         best_epoch=best_epoch,
         epochs=epochs,
         validation=validation,
+        temperature=temperature,
         emotions=DEFAULT_LABELS,
         parts=parts,
     )

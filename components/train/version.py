@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from components.config import SPEECH_MODELS, TrainStep
 from components.conversation import DEFAULT_LABELS, SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
+from components.scoring import Temperature
 from components.train.card import model_card
 from components.train.data import Sound, Split
 
@@ -34,6 +35,7 @@ class TrainResult:
         digest: of the folder's files; the same for the same examples, profile and machine.
         best_epoch: the one whose weights were kept, by macro F1 on the validation fold.
         validation: that epoch's scores on the validation fold.
+        temperature: that makes the version as sure as it is right, fitted on the validation fold.
         training_examples: how many of each emotion were fitted.
         validation_examples: how many of each emotion chose the epoch.
     """
@@ -45,6 +47,7 @@ class TrainResult:
     validation: dict[str, float]
     training_examples: dict[str, int]
     validation_examples: dict[str, int]
+    temperature: float = 1.0
 
 
 def best_entry(history: History) -> dict[str, float]:
@@ -73,6 +76,7 @@ def write_version(
     speech: Mapping[str, str],
     acoustic: str,
     text: str,
+    temperature: Temperature,
 ) -> None:
     """Write the version's folder, whole or not at all.
 
@@ -85,6 +89,7 @@ def write_version(
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
         speech: the digest of each speech model that the examples came from, by name.
         acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
+        temperature: the model's, which its answers already have, and how it was fitted.
     """
     from transformers import AutoFeatureExtractor, AutoTokenizer
 
@@ -101,10 +106,20 @@ def write_version(
         write_golden(model, tokenizer, folder / "golden.safetensors")
         write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
         best, scores = int(best_entry(history)["epoch"]), validation_scores(history)
-        _write_json(folder / "history.json", {"best_epoch": best, "epochs": history})
+        _write_json(
+            folder / "history.json",
+            {"best_epoch": best, "epochs": history, "temperature": asdict(temperature)},
+        )
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
         _write_json(folder / SPEECH_MODELS, dict(speech))
-        card = model_card(profile, split, best_epoch=best, epochs=len(history), validation=scores)
+        card = model_card(
+            profile,
+            split,
+            best_epoch=best,
+            epochs=len(history),
+            validation=scores,
+            temperature=temperature,
+        )
         (folder / "model_card.md").write_text(card, encoding="utf-8")
         for path in folder.iterdir():
             # safetensors writes for the owner alone; servers run as someone else.

@@ -1,5 +1,6 @@
 """One process's part of a training: encode, fit, and write the version."""
 
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from components.config import Settings, TrainStep, resolve_model, speech_digests
 from components.fusion import clip_windows, predict
 from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
+from components.scoring import Temperature, fit_temperature
 from components.train.data import Row, Sound, Split, count_emotions
 from components.train.loop import fit
 from components.train.processes import (
@@ -42,13 +44,15 @@ from components.train.version import (
     write_version,
 )
 
+logger = logging.getLogger(__name__)
+
 VERSION = 2
 """The version of fitting. Raise it when fitting or the choice of the epoch changes: a training that
 older code left half done then starts anew, and does not mix both. (2: macro F1 is over the
 reference's labels.)"""
 
-Answers = Callable[[], np.ndarray]
-"""Computes the fitted model's answers on the training, then the validation examples: [n, 4 + d]."""
+Answers = Callable[[slice], np.ndarray]
+"""Computes the fitted model's answers on a slice of the split's rows: [n, 4 + d]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +135,19 @@ def train_in_process(
         history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
     digest = ""
     if rank() == 0:
+        temperature = _calibrate(model, split, answers)
         write_version(
             out_dir,
             model=model,
             history=history,
-            answers=answers(),
+            answers=answers(slice(None)),
             split=split,
             sound=sound,
             profile=profile,
             speech=speech_digests(profile, settings),
             acoustic=acoustic,
             text=text,
+            temperature=temperature,
         )
         digest = tree_digest(out_dir)
     result = TrainResult(
@@ -152,11 +158,22 @@ def train_in_process(
         validation=validation_scores(history),
         training_examples=count_emotions(split.training),
         validation_examples=count_emotions(split.validation),
+        temperature=broadcast_object_list([model.config.calibration_temperature])[0],
     )
     shutil.rmtree(work, ignore_errors=True)
     run.finish(result)
     report(len(split.rows) + profile.train.epochs)
     return result
+
+
+def _calibrate(model: MoodlineModel, split: Split, answers: Answers) -> Temperature:
+    """Fit the temperature of a model's answers, and set it."""
+    validation = answers(slice(len(split.training), None))[:, : model.config.num_labels]
+    fitted = fit_temperature(validation, np.array([row.label for row in split.validation]))
+    if fitted.note:
+        logger.warning("temperature %g: %s", fitted.value, fitted.note)
+    model.config.calibration_temperature = fitted.value
+    return fitted
 
 
 def _item(acoustic: np.ndarray, text: np.ndarray, row: Row, turn: int, weight: float) -> Item:
@@ -180,9 +197,9 @@ def _fit_head(training: _Training) -> tuple[History, Answers]:
     with one_thread():
         history = training.fit(head, parts)
 
-    def answers() -> np.ndarray:
+    def answers(part: slice) -> np.ndarray:
         with one_thread():
-            return answer_rows(head, encoded)
+            return answer_rows(head, encoded[part])
 
     return history, answers
 
@@ -204,9 +221,9 @@ def _fit_all(training: _Training) -> tuple[History, Answers]:
     training.report(len(split.rows))
     history = training.fit(model, parts)
 
-    def answers() -> np.ndarray:
+    def answers(part: slice) -> np.ndarray:
         # One at a time, so that the answers do not depend on the batches.
-        clips = [training.sound.clip(row) for row in split.rows]
+        clips = [training.sound.clip(row) for row in split.rows[part]]
         return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
 
     return history, answers

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.align import align, align_baseline
 from components.base import InputError, Location, atomic_path
-from components.config import Profile, Settings, version_speech
+from components.config import Profile, Settings, version_answers, version_speech
 from components.conversation import (
     UNKNOWN,
     SpeakerSegment,
@@ -172,7 +172,8 @@ def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer
     speech = version_speech(folder, profile.model_dump_json())
     speech.check_here(settings)
     with spinner("loading the models"):
-        analyzer = Analyzer(speech.step, settings, Classifier(folder))
+        below = version_answers(folder).uncertain_below
+        analyzer = Analyzer(speech.step, settings, Classifier(folder), below)
         analyzer.load()
     return analyzer
 

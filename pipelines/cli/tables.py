@@ -54,7 +54,10 @@ def turns_table(turns: Sequence[Turn], names: Sequence[str] = ()) -> Table:
             table.add_row(
                 f"{turn.start:7.2f}–{turn.end:.2f}",
                 Text(turn.speaker),
-                Text(turn.emotion or "–", style=EMOTION_COLOURS.get(turn.emotion or "", "")),
+                Text(
+                    f"{turn.emotion or '–'}{'?' if turn.uncertain else ''}",
+                    style=EMOTION_COLOURS.get(turn.emotion or "", ""),
+                ),
                 "" if turn.confidence is None else f"{turn.confidence:.0%}",
                 Text(turn.words),
             )

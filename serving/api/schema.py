@@ -18,6 +18,9 @@ Time = Annotated[float, Field(ge=EARLIEST, le=LATEST)]
 EMOTION = "angry, happy, neutral or sad: a statistical guess."
 NOTES = "What is odd in the sound, a sentence each: damage, gaps, a cut end, mixed tracks."
 EXAMPLE_NOTES = ["the recording is cut: its header announces 61.20 s, and it holds 40.00 s"]
+UNCERTAIN = (
+    "True where the model says that it does not know; the emotion is its best guess. Else left out."
+)
 PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 
@@ -74,6 +77,7 @@ class TurnOut(_Out):
     asr_confidence: float | None = Field(
         None, description="Mean score of the recognised words.", examples=[0.94]
     )
+    uncertain: bool | None = Field(None, description=UNCERTAIN, examples=[True])
 
 
 class WordOut(_Out):
@@ -118,6 +122,7 @@ class ClipOut(_Out):
     emotion: str = Field(description=EMOTION, examples=["happy"])
     confidence: float = Field(description="The probability of that emotion.", examples=[0.71])
     probabilities: dict[str, float] = Field(examples=[PROBABILITIES])
+    uncertain: bool | None = Field(None, description=UNCERTAIN, examples=[True])
 
 
 class ClassifiedOut(_Out):

@@ -26,6 +26,7 @@ from components.conversation import (
     SpeakerSegment,
     Turn,
     Word,
+    mark_uncertain,
 )
 from serving import traces
 
@@ -88,15 +89,20 @@ class Analyzer:
     """The speech models, loaded once, and their results joined.
 
     Several threads may use it, but only one at a time; they may take turns at each step. Without
-    `classify` the turns have no emotions.
+    `classify` the turns have no emotions; those less sure than `uncertain_below` are marked.
     """
 
     def __init__(
-        self, profile: TurnsStep, settings: Settings, classify: Classify | None = None
+        self,
+        profile: TurnsStep,
+        settings: Settings,
+        classify: Classify | None = None,
+        uncertain_below: float = 0.0,
     ) -> None:
         self.profile = profile
         self.settings = settings
         self.classify = classify
+        self.uncertain_below = uncertain_below
         self._transcriber: Transcriber | None = None
         self._diarizer: Diarizer | None = None
 
@@ -167,7 +173,7 @@ class Analyzer:
             turn.answered(row, DEFAULT_LABELS)
             for turn, row in zip(analysis.turns, rows, strict=True)
         )
-        return replace(analysis, turns=tuple(turns))
+        return replace(analysis, turns=tuple(mark_uncertain(turns, self.uncertain_below)))
 
 
 def spoken_words(

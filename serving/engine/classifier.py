@@ -53,6 +53,7 @@ class Classified:
         version: the model version that gave all of them.
         alias: the role of that version: production or staging.
         speech: what a recording's clips have to be cut by for that version.
+        uncertain_below: what that version calls an uncertain answer.
     """
 
     probabilities: np.ndarray
@@ -60,6 +61,7 @@ class Classified:
     version: int
     alias: str
     speech: VersionSpeech | None = None
+    uncertain_below: float = 0.0
 
 
 class ServedClassifier:
@@ -196,7 +198,9 @@ class ServedClassifier:
         table = np.stack(rows) if rows else np.zeros((0, len(DEFAULT_LABELS)))
         whole = average_windows(windows, table, len(clips))
         probabilities, embeddings = whole[:, : len(DEFAULT_LABELS)], whole[:, len(DEFAULT_LABELS) :]
-        return Classified(probabilities, embeddings, model.version, role, model.speech)
+        return Classified(
+            probabilities, embeddings, model.version, role, model.speech, model.uncertain_below
+        )
 
     async def _probabilities(self, model: Loaded, clips: Sequence[Clip]) -> np.ndarray:
         return (await self._ask(model, clips, "candidate", None)).probabilities

@@ -16,7 +16,7 @@ import numpy as np
 
 from components.base import InputError, Stopped
 from components.config import Settings, version_speech
-from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Seconds, Turn
+from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Seconds, Turn, mark_uncertain
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
@@ -286,4 +286,5 @@ class Runtime:
 
 def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
     rows = zip(turns, answer.probabilities, strict=True)
-    return tuple(turn.answered(row, DEFAULT_LABELS) for turn, row in rows)
+    answered = (turn.answered(row, DEFAULT_LABELS) for turn, row in rows)
+    return tuple(mark_uncertain(answered, answer.uncertain_below))

@@ -1,11 +1,13 @@
 """The file that says which versions are served."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from components.base import InputError
+from components.config import TrainStep, load_profile
 from serving.lineup import CurrentLineup, Lineup, Served, read_pointer, write_pointer
 
 
@@ -61,6 +63,17 @@ def test_a_version_without_its_tokenizer_is_refused(
     write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, tmp_path / "model")}))
     with pytest.raises(InputError, match="tokenizer"):
         CurrentLineup(tmp_path / "served.json").get()
+
+
+def test_each_version_brings_its_own_threshold(models: dict[int, Path], tmp_path: Path) -> None:
+    shutil.copytree(models[4], tmp_path / "unsure")
+    made_by = TrainStep.of(load_profile("demo", ["uncertain_below=0.6"]))
+    (tmp_path / "unsure" / "profile.json").write_text(made_by.model_dump_json())
+    roles = {"production": Served(3, models[3]), "staging": Served(4, tmp_path / "unsure")}
+    write_pointer(tmp_path / "served.json", Lineup(roles))
+    lineup = CurrentLineup(tmp_path / "served.json").get()
+    assert lineup.production.uncertain_below == 0
+    assert lineup.staging is not None and lineup.staging.uncertain_below == 0.6
 
 
 def test_a_version_without_its_graph_is_never_pointed_to(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from components.conversation import (
     Turn,
     Utterance,
     Word,
+    mark_uncertain,
     parse_words,
     read_manifest,
     read_rttm,
@@ -189,6 +190,19 @@ def test_vtt() -> None:
         "WEBVTT\n\n00:00:00.500 --> 00:00:01.250\n<v A>[sad] hello there\n\n"
         "00:00:02.000 --> 00:00:03.000\n<v unknown>x &amp; &lt;y&gt;\n"
     )
+
+
+def test_an_uncertain_emotion_says_so_in_every_format(tmp_path: Path) -> None:
+    sure = Turn("call", 0.0, 1.0, "A", "hello", "sad", confidence=0.4)
+    unsure = mark_uncertain([sure], 0.5)[0]
+    write_turns(tmp_path / "t.json", [sure, unsure])
+    written = json.loads((tmp_path / "t.json").read_text())
+    assert "uncertain" not in written[0]
+    assert (written[1]["uncertain"], written[1]["emotion"], written[1]["confidence"]) == (
+        (True, "sad", 0.4)
+    )
+    assert read_turns(tmp_path / "t.json") == [sure, unsure]
+    assert "<v A>[sad?] hello" in turns_to_vtt([unsure])
 
 
 class TestManifest:

@@ -102,18 +102,31 @@ def test_against_scikit_learn(pairs):
 
 
 def test_calibration_by_hand():
-    # bins      (0.5, 0.6]: 0.55 wrong, 0.6 right      (0.9, 1]: 0.95 right, 1 right
-    # |right − confidence|:  |1 − 1.15| + |2 − 1.95| = 0.2 over 4 answers
-    counted = calibration([0.55, 0.6, 0.95, 1.0], [False, True, True, True])
-    assert counted.count[5] == 2
-    assert counted.count[9] == 2
-    assert counted.ece == pytest.approx(0.05)
-    assert counted.to_json()["total"] == 4
+    # two bins of five: 0.5 … 0.54, two of them right; 0.9 … 0.94, all right
+    # |right − confidence|:  |2 − 2.6| + |5 − 4.6| = 1.0 over 10 answers
+    sure = [0.54, 0.94, 0.5, 0.9, 0.52, 0.92, 0.51, 0.91, 0.53, 0.93]
+    counted = calibration(sure, [s > 0.8 or s < 0.515 for s in sure])
+    assert (counted.low, counted.high) == ((0.5, 0.9), (0.54, 0.94))
+    assert (counted.count, counted.correct) == ((5, 5), (2, 5))
+    assert counted.ece == pytest.approx(0.1)
+    assert counted.to_json()["total"] == 10
+
+
+def test_calibration_has_ten_bins_of_equal_count_whatever_the_confidences():
+    sure = np.random.default_rng(5).beta(20, 1, 200)  # most are nearly certain
+    assert calibration(sure, sure > 0).count == (20,) * 10
+
+
+def test_equal_confidences_share_a_bin_in_whatever_order_they_come():
+    sure, right = [0.7] * 60 + [0.9] * 40, [True, False] * 50
+    counted = calibration(sure, right)
+    assert counted.count == (60, 40)
+    assert calibration(sure[::-1], right).ece == pytest.approx(counted.ece)
 
 
 def test_calibration_keeps_the_ends():
-    counted = calibration([0.0, 1.0], [False, True])
-    assert (counted.count[0], counted.count[9], counted.ece) == (1, 1, 0)
+    counted = calibration([0.0] * 5 + [1.0] * 5, [False] * 5 + [True] * 5)
+    assert (counted.low, counted.high, counted.ece) == ((0, 1), (0, 1), 0)
     assert calibration([], []).ece is None
 
 

@@ -29,3 +29,11 @@ def test_one_recording_needs_no_name() -> None:
 def test_the_page_names_it_too() -> None:
     page = turns_page(TURNS, ["a", "b", "c"])
     assert page.index("<h1>b</h1>") < page.index("Nobody speaks.") < page.index("<h1>c</h1>")
+
+
+def test_an_emotion_that_the_model_is_not_sure_of_has_a_question_mark() -> None:
+    turn = Turn("a", 0, 1, "A", "hello", "sad", confidence=0.4, uncertain=True)
+    page = StringIO()
+    Console(width=80, file=page).print(turns_table([turn], ["a"]))
+    assert "sad?" in page.getvalue()
+    assert ">sad? 40 %<" in turns_page([turn], ["a"])

@@ -97,3 +97,14 @@ def test_batches_leave_no_memory_behind() -> None:
         [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) < 150
+
+
+def test_answers_below_the_versions_threshold_say_that_they_are_uncertain() -> None:
+    def half_sure(clips: list) -> np.ndarray:
+        return np.tile([0.1, 0.45, 0.3, 0.15], (len(clips), 1))
+
+    for below, uncertain in ((0.0, None), (0.45, None), (0.46, True)):
+        analyzer = Analyzer(load_profile("demo"), Settings(), half_sure, below)
+        analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
+        turns = analyzer.analyze(np.zeros(3 * 16_000, np.float32), Options("talk")).turns
+        assert {(turn.emotion, turn.uncertain) for turn in turns} == {("happy", uncertain)}
