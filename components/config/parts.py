@@ -87,6 +87,8 @@ class FusionSettings(Frozen):
             weights, as SUPERB does; otherwise the last one's are taken.
         pooling: of the sound's frames: "mean" is the paper's form, "statistics" takes the standard
             deviation, too.
+        linear_shortcut: add a linear map of the pooled sound, each layer's by itself, to the
+            fusion's answer: on few examples that is what generalises.
         hidden_size: the width of the head; None takes the text encoder's.
         max_seconds: longer turns are cut into windows of at most this.
     """
@@ -97,6 +99,7 @@ class FusionSettings(Frozen):
     attend: Literal["pooled", "frames"] = "pooled"
     use_weighted_layer_sum: Annotated[bool, added(False)] = False
     pooling: Annotated[Literal["mean", "statistics"], added("mean")] = "mean"
+    linear_shortcut: Annotated[bool, added(False)] = False
     hidden_size: Annotated[Count | None, added()] = None
     heads: Count = 8
     layers: Count = 2
@@ -106,8 +109,9 @@ class FusionSettings(Frozen):
 
     @model_validator(mode="after")
     def _pools_what_it_attends(self) -> Self:
-        if self.attend == "frames" and self.pooling != "mean":
-            raise ValueError(f"pooling: {self.pooling} goes with attend: pooled, not frames")
+        if self.attend == "frames" and (self.pooling != "mean" or self.linear_shortcut):
+            what = "linear_shortcut" if self.linear_shortcut else f"pooling: {self.pooling}"
+            raise ValueError(f"{what}: goes with attend: pooled, not frames")
         return self
 
 

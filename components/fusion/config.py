@@ -22,6 +22,8 @@ class MoodlineConfig(PretrainedConfig):
             the head adds up by learned weights (Yang et al. 2021, SUPERB); otherwise its last.
         pooling: of the sound's frames, with `attend: pooled`: "mean" (the paper), or "statistics",
             the mean and the standard deviation. The text's tokens are always averaged.
+        linear_shortcut: whether a linear map of the pooled sound, each layer's by itself, is added
+            to the fusion's answer; with `attend: pooled`.
         hidden_size: d, the width of the head; 0 takes the text encoder's width.
         heads: of every attention in the head.
         layers, feed_forward: of the fusion Transformer, and the width inside them.
@@ -46,6 +48,7 @@ class MoodlineConfig(PretrainedConfig):
         attend: str = "pooled",
         use_weighted_layer_sum: bool = False,
         pooling: Pooling = "mean",
+        linear_shortcut: bool = False,
         hidden_size: int = 0,
         heads: int = 8,
         layers: int = 2,
@@ -62,16 +65,15 @@ class MoodlineConfig(PretrainedConfig):
             raise InputError(f"attend: {attend!r} is neither 'pooled' nor 'frames'")
         if pooling not in PARTS:
             raise InputError(f"pooling: {pooling!r} is neither 'mean' nor 'statistics'")
-        if attend == "frames" and pooling != "mean":
-            raise InputError(
-                f"pooling: {pooling} goes with attend: pooled; attend: frames averages what the"
-                " frames were answered"
-            )
+        if attend == "frames" and (pooling != "mean" or linear_shortcut):
+            what = "linear_shortcut" if linear_shortcut else f"pooling: {pooling}"
+            raise InputError(f"{what}: goes with attend: pooled, not with attend: frames")
         self.acoustic = acoustic or {"model_type": "wav2vec2"}
         self.text = text or {"model_type": "roberta"}
         self.attend = attend
         self.use_weighted_layer_sum = use_weighted_layer_sum
         self.pooling: Pooling = pooling
+        self.linear_shortcut = linear_shortcut
         self.hidden_size = hidden_size or self.text_config().hidden_size
         if self.hidden_size % heads:
             raise InputError(f"heads: {heads} do not divide a width of {self.hidden_size}")

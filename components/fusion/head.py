@@ -17,6 +17,8 @@ a version is calibrated by, 1 while it is fitted.
 
 Where the speech encoder gives the states x_l of all its layers, z_a is the projection of their sum
 Σ softmax(γ)_l x_l by learned weights γ (Yang et al. 2021, SUPERB), each layer standardised first.
+With `linear_shortcut` the logits are C f + S [x_1; …; x_L] (“wide and deep”, Cheng et al. 2016):
+both begin at 0, so that few examples fit the linear map first, and the fusion what it leaves.
 """
 
 import math
@@ -145,7 +147,14 @@ class Modality(nn.Module):
 
     def forward(self, states: Tensor) -> Tensor:
         """[..., layers × size] → [..., d]."""
-        states = (states - self.mean) / self.scale
+        return self.mix(self.standardize(states))
+
+    def standardize(self, states: Tensor) -> Tensor:
+        """[..., layers × size] → the same, each number on the scale of the training's examples."""
+        return (states - self.mean) / self.scale
+
+    def mix(self, states: Tensor) -> Tensor:
+        """Standardised states [..., layers × size] → [..., d]."""
         if self.layers > 1:
             # Not as one product over [layers, size]: its shape would be fixed in a graph.
             shares = torch.softmax(self.layer_weights, 0).unbind()
@@ -176,6 +185,13 @@ class MoodlineHead(nn.Module):
             FusionLayer(d, heads, config.feed_forward, dropout) for _ in range(config.layers)
         )
         self.classifier = nn.Linear(d, config.num_labels)
+        self.shortcut: nn.Linear | None = None
+        if config.linear_shortcut:
+            size = config.acoustic_layers * config.acoustic_size
+            self.shortcut = nn.Linear(size, config.num_labels)
+            for start in (self.classifier, self.shortcut):
+                nn.init.zeros_(start.weight)
+                nn.init.zeros_(start.bias)
 
     def forward(
         self,
@@ -205,7 +221,10 @@ class MoodlineHead(nn.Module):
         for layer in self.layers:
             fused = layer(fused)
         embedding = fused.mean(1)
-        logits = self.classifier(embedding) / self.config.calibration_temperature
+        logits = self.classifier(embedding)
+        if self.shortcut is not None:
+            logits = logits + self.shortcut(self.acoustic.standardize(acoustic_states[:, 0]))
+        logits = logits / self.config.calibration_temperature
         return MoodlineOutput(logits=logits, embedding=embedding)
 
 

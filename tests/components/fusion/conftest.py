@@ -61,6 +61,12 @@ FORMS: dict[str, dict[str, Any]] = {
     "statistics": {"pooling": "statistics"},
     "mixed": {"use_weighted_layer_sum": True},
     "mixed-statistics": {"use_weighted_layer_sum": True, "pooling": "statistics"},
+    "shortcut": {
+        "use_weighted_layer_sum": True,
+        "pooling": "statistics",
+        "linear_shortcut": True,
+        "hidden_size": 16,
+    },
     "mixed-frames": {"attend": "frames", "use_weighted_layer_sum": True},
 }
 """Every way in which the head takes the encoders' states."""
@@ -98,6 +104,9 @@ def make_model() -> Callable[..., MoodlineModel]:
             model.head.classifier.weight.mul_(3.0)
             if model.config.use_weighted_layer_sum:
                 model.head.acoustic.layer_weights.normal_()
+            if model.head.shortcut is not None:  # both begin at 0
+                model.head.shortcut.weight.normal_(std=0.1)
+                model.head.classifier.weight.normal_()
         return model
 
     return make

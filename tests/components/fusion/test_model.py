@@ -174,8 +174,9 @@ def test_wrong_settings_are_refused() -> None:
         MoodlineConfig(attend="both")
     with pytest.raises(InputError, match="'max' is neither 'mean' nor 'statistics'"):
         MoodlineConfig(pooling="max")
-    with pytest.raises(InputError, match="statistics goes with attend: pooled"):
-        MoodlineConfig(pooling="statistics", attend="frames")
+    for key, value in (("pooling", "statistics"), ("linear_shortcut", True)):
+        with pytest.raises(InputError, match=f"{key}.*: goes with attend: pooled"):
+            MoodlineConfig(attend="frames", **{key: value})
     with pytest.raises(InputError, match="7 do not divide a width of 768"):
         MoodlineConfig(heads=7)
     with pytest.raises(InputError, match="'walkman' is not a known architecture"):

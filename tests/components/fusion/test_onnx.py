@@ -21,7 +21,7 @@ Make = Callable[..., MoodlineModel]
 @pytest.mark.parametrize(
     ("kind", "form"),
     [
-        *product(["whisper", "wav2vec2", "hubert", "wavlm"], ["pooled", "mixed-statistics"]),
+        *product(["whisper", "wav2vec2", "hubert", "wavlm"], ["pooled", "shortcut"]),
         *product(["whisper", "hubert"], ["frames", "mixed-frames"]),
     ],
 )
