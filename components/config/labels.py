@@ -1,18 +1,15 @@
 """The labels of a profile, and what it makes of other names in the data."""
 
 import unicodedata
-from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
-from components.conversation import DEFAULT_LABELS, IGNORE
+from components.config.parts import Step
+from components.conversation import DEFAULT_LABELS, IGNORE, NO_ANSWER
 
 MAX_LABEL = 40
 """Characters of a label: it stands in tables, metrics and on the page."""
-
-NO_ANSWER = "none"
-"""Stands in tables for an utterance without an answer, so no label may be called so."""
 
 
 def _checked_label(label: str) -> str:
@@ -43,22 +40,6 @@ def _checked_labels(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
-def check_map(labels: Sequence[str], label_map: dict[str, str]) -> None:
-    """Refuse a map that leads nowhere.
-
-    Raises:
-        ValueError: a name is mapped to what is no label, or is a label itself.
-    """
-    for name, label in label_map.items():
-        if label not in (*labels, IGNORE):
-            known = ", ".join((*labels, IGNORE))
-            raise ValueError(
-                f"label_map: {name!r} is mapped to {label!r}, which is none of {known}"
-            )
-        if name in labels:
-            raise ValueError(f"label_map: {name!r} is a label itself; map it, or list it")
-
-
 # Profiles of before have neither. Defaults are not written, so that their digest stays.
 Label = Annotated[str, AfterValidator(_checked_label)]
 Labels = Annotated[
@@ -67,3 +48,34 @@ Labels = Annotated[
     Field(exclude_if=lambda labels: labels == DEFAULT_LABELS),
 ]
 LabelMap = Annotated[dict[str, str], Field(exclude_if=lambda names: not names)]
+
+
+class LabelStep(Step):
+    """What decides an utterance's label.
+
+    Attributes:
+        labels: the emotions that a model tells apart, in the order of its answers.
+        label_map: what other names in the data mean: a label, or `IGNORE`.
+    """
+
+    labels: Labels = DEFAULT_LABELS
+    label_map: LabelMap = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _maps_to_its_labels(self) -> Self:
+        for name, label in self.label_map.items():
+            if label not in (*self.labels, IGNORE):
+                known = ", ".join((*self.labels, IGNORE))
+                raise ValueError(f"label_map: {name!r} is mapped to {label!r}; known: {known}")
+            if name in self.labels:
+                raise ValueError(f"label_map: {name!r} is a label itself; map it, or list it")
+        return self
+
+    def knows(self, name: str) -> bool:
+        """Whether a name in the data is listed or mapped."""
+        return name in self.labels or name in self.label_map
+
+    def meaning(self, name: str) -> str:
+        """The label that a name in the data stands for; of one that is not scored itself."""
+        label = self.label_map.get(name, name)
+        return name if label == IGNORE else label

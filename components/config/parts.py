@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from components.base import json_digest
 from components.config.models import ModelName
 from components.conversation import FEEDBACK, MAX_PAUSE, MAX_SPEAKERS, Seconds
 
@@ -29,6 +30,19 @@ class Frozen(BaseModel):
     """Values that are checked, cannot be changed, and have no other names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Step(Frozen):
+    """The parts of a profile that decide the result of a step."""
+
+    @classmethod
+    def of(cls, profile: Self) -> Self:
+        """Only the step's own parts of a profile."""
+        return cls(**{name: getattr(profile, name) for name in cls.model_fields})
+
+    def digest(self) -> str:
+        """The configuration's hash: the same for equal values, on every machine."""
+        return json_digest(self.model_dump(mode="json"))
 
 
 class TranscribeSettings(Frozen):

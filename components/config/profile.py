@@ -12,33 +12,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from components.base import InputError, json_digest
 from components.config.cluster import ClusterSettings
 from components.config.gate import GateSettings, validate_settings
-from components.config.labels import LabelMap, Labels, check_map
+from components.config.labels import LabelStep
 from components.config.layers import read_layers
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
     ExperimentSettings,
-    Frozen,
     FusionSettings,
     ProtocolSettings,
     ServingSettings,
     Share,
+    Step,
     TrainSettings,
     TranscribeSettings,
     added,
 )
-from components.conversation import DEFAULT_LABELS, Recording, Seconds
+from components.conversation import Recording, Seconds
 
 MAX_NAME = 40
 """Characters of a profile's name: Kubernetes' names, which begin with it, hold 63."""
 
 
-class SpeechStep(Frozen):
+class SpeechStep(Step):
     """What the steps that work on sound share.
 
     Attributes:
@@ -49,15 +49,6 @@ class SpeechStep(Frozen):
     """
 
     segmentation: Literal["vad", "reference"] = "vad"
-
-    @classmethod
-    def of(cls, profile: Self) -> Self:
-        """Only the step's own parts of a profile."""
-        return cls(**{name: getattr(profile, name) for name in cls.model_fields})
-
-    def digest(self) -> str:
-        """The configuration's hash: the same for equal values, on every machine."""
-        return json_digest(self.model_dump(mode="json"))
 
     def given_stretches(self, recording: Recording) -> Sequence[tuple[Seconds, Seconds]] | None:
         """The stretches that the speech models are given; None if they find speech themselves.
@@ -93,29 +84,20 @@ class TurnsStep(TranscribeStep, DiarizeStep):
     align: AlignSettings = AlignSettings()
 
 
-class TrainStep(TurnsStep):
+class TrainStep(TurnsStep, LabelStep):
     """What a version is made from; all of it is written into the version.
 
     Attributes:
-        labels: the emotions that it tells apart, in the order of its answers.
-        label_map: what other names in the data mean: a label, or `ignore`.
         uncertain_below: an answer with a lower confidence says that it is uncertain; 0: none does.
     """
 
     name: str
     seed: int = 20260131
-    labels: Labels = DEFAULT_LABELS
-    label_map: LabelMap = Field(default_factory=dict)
     fusion: FusionSettings
     train: TrainSettings = TrainSettings()
     protocol: ProtocolSettings
     serving: Annotated[ServingSettings | None, added()] = None
     uncertain_below: Annotated[Share, Field(exclude_if=lambda value: not value)] = 0.0
-
-    @model_validator(mode="after")
-    def _maps_to_its_labels(self) -> Self:
-        check_map(self.labels, self.label_map)
-        return self
 
     @property
     def models(self) -> tuple[str, ...]:

@@ -70,6 +70,7 @@ from components.conversation.types import (
     MAX_SPEAKERS,
     MAX_VOICES,
     MAX_WORDS,
+    NO_ANSWER,
     UNKNOWN,
     AsrSegment,
     Emotion,

@@ -30,6 +30,9 @@ DEFAULT_LABELS: tuple[Emotion, ...] = ("angry", "happy", "neutral", "sad")
 IGNORE = "ignore"
 """What a profile maps a name to whose utterances are neither trained on nor scored."""
 
+NO_ANSWER = "none"
+"""In tables, the answer of an utterance that has none, or none of the labels."""
+
 MAX_SPEAKERS = 20
 """How many speakers may be asked for: command line and service take the same."""
 

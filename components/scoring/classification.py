@@ -8,46 +8,49 @@ from typing import Any, Self
 import numpy as np
 
 from components.base import InputError
-from components.conversation import DEFAULT_LABELS
+from components.conversation import DEFAULT_LABELS, NO_ANSWER
 from components.scoring.errors import Share
-
-SIZE = len(DEFAULT_LABELS)
-ANSWERS = (*DEFAULT_LABELS, "none")
-"""The columns of a confusion matrix: an utterance may have no answer, or one that is none of
-the four."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """Counts of utterances by reference emotion (rows) and answer (columns `ANSWERS`).
+    """Counts of utterances by reference emotion (rows) and answer (columns; the last: none).
 
     They add up. An utterance without an answer is a wrong one. Averages over emotions are over
     those that the reference has; an emotion it lacks has no recall, and its answers are already
     wrong answers to others.
+
+    Attributes:
+        confusion: [k, k + 1].
+        labels: the k emotions that are scored.
     """
 
     confusion: tuple[tuple[int, ...], ...]
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
     def __post_init__(self) -> None:
-        if [len(row) for row in self.confusion] != [SIZE + 1] * SIZE:
-            raise ValueError(f"a confusion matrix has {SIZE} rows and {SIZE + 1} columns")
+        size = len(self.labels)
+        if [len(row) for row in self.confusion] != [size + 1] * size:
+            raise ValueError(f"this confusion matrix has {size} rows and {size + 1} columns")
         if any(count < 0 for row in self.confusion for count in row):
             raise ValueError("a confusion matrix counts from 0")
 
     @classmethod
-    def zero(cls) -> Self:
+    def zero(cls, labels: Sequence[str] = DEFAULT_LABELS) -> Self:
         """The neutral element of addition."""
-        return cls(((0,) * (SIZE + 1),) * SIZE)
+        return cls(((0,) * (len(labels) + 1),) * len(labels), tuple(labels))
 
     def __add__(self, other: "Classification") -> "Classification":
         if not isinstance(other, Classification):
             return NotImplemented
+        if self.labels != other.labels:
+            raise ValueError(f"counts of {self.labels} and of {other.labels} do not add up")
         rows = (self.counts + other.counts).tolist()
-        return Classification(tuple(tuple(row) for row in rows))
+        return Classification(tuple(tuple(row) for row in rows), self.labels)
 
     @property
     def counts(self) -> np.ndarray:
-        """The confusion matrix [4, 5]."""
+        """The confusion matrix [k, k + 1]."""
         return np.array(self.confusion, dtype=np.int64)
 
     @property
@@ -84,12 +87,12 @@ class Classification:
                 "precision": Share(right[i], predicted[i]).rate,
                 "f1": _number(scores[i]),
             }
-            for i, name in enumerate(DEFAULT_LABELS)
+            for i, name in enumerate(self.labels)
         }
 
     def to_json(self) -> dict[str, Any]:
         """Counts first, rates beside them."""
-        labels = {"reference": list(DEFAULT_LABELS), "answers": list(ANSWERS)}
+        labels = {"reference": list(self.labels), "answers": [*self.labels, NO_ANSWER]}
         return {
             "accuracy": self.accuracy.to_json(),
             "uar": self.uar,
@@ -100,7 +103,11 @@ class Classification:
         }
 
 
-def classification(reference: Sequence[str], predicted: Sequence[str | None]) -> Classification:
+def classification(
+    reference: Sequence[str],
+    predicted: Sequence[str | None],
+    labels: Sequence[str] = DEFAULT_LABELS,
+) -> Classification:
     """Count answers.
 
     >>> counted = classification(["sad", "sad", "angry"], ["sad", None, "angry"])
@@ -110,46 +117,50 @@ def classification(reference: Sequence[str], predicted: Sequence[str | None]) ->
     0.75
 
     Args:
-        reference: emotions, each one of `DEFAULT_LABELS`.
+        reference: emotions, each one of the labels.
         predicted: the answers, in the same order; None or another label is a wrong answer.
+        labels: the emotions that are scored.
 
     Raises:
         InputError: a reference emotion that is not scored, or lists of different lengths.
     """
     if len(reference) != len(predicted):
         raise InputError(f"{len(reference)} reference emotions and {len(predicted)} answers")
-    unscored = next((emotion for emotion in reference if emotion not in DEFAULT_LABELS), None)
+    unscored = next((emotion for emotion in reference if emotion not in labels), None)
     if unscored is not None:
         raise InputError(
             f"reference emotion “{unscored}” is not scored; leave it out, or name one of"
-            f" {', '.join(DEFAULT_LABELS)}"
+            f" {', '.join(labels)}"
         )
     pairs: Counter[tuple[str, str]] = Counter(
-        (r, p if p in DEFAULT_LABELS else "none") for r, p in zip(reference, predicted, strict=True)
+        (r, p if p is not None and p in labels else NO_ANSWER)
+        for r, p in zip(reference, predicted, strict=True)
     )
-    return Classification(tuple(tuple(pairs[r, p] for p in ANSWERS) for r in DEFAULT_LABELS))
+    answers = (*labels, NO_ANSWER)
+    rows = tuple(tuple(pairs[r, p] for p in answers) for r in labels)
+    return Classification(rows, tuple(labels))
 
 
 def _margins(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Right answers, reference utterances and answers of each emotion: [..., 4] each."""
+    """Right answers, reference utterances and answers of each emotion: [..., k] each."""
     right = np.diagonal(counts, axis1=-2, axis2=-1)
-    return right, counts.sum(-1), counts[..., :SIZE].sum(-2)
+    return right, counts.sum(-1), counts[..., :-1].sum(-2)
 
 
 def accuracy(counts: np.ndarray) -> np.ndarray:
-    """Accuracy of confusion matrices [..., 4, 5]; NaN of nothing."""
+    """Accuracy of confusion matrices [..., k, k + 1]; NaN of nothing."""
     right, reference, _ = _margins(counts)
     return _quotient(right.sum(-1), reference.sum(-1))
 
 
 def uar(counts: np.ndarray) -> np.ndarray:
-    """Unweighted average recall of confusion matrices [..., 4, 5]."""
+    """Unweighted average recall of confusion matrices [..., k, k + 1]."""
     right, reference, _ = _margins(counts)
     return _mean(_quotient(right, reference), reference > 0)
 
 
 def f1(counts: np.ndarray) -> np.ndarray:
-    """F1 of each emotion, 2·TP / (2·TP + FP + FN): [..., 4]; NaN where the reference has none."""
+    """F1 of each emotion, 2·TP / (2·TP + FP + FN): [..., k]; NaN where the reference has none."""
     right, reference, predicted = _margins(counts)
     return np.where(reference > 0, _quotient(2 * right, reference + predicted), np.nan)
 

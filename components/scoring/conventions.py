@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from components.base import InputError
-from components.conversation import DEFAULT_LABELS, Seconds, Turn
+from components.conversation import Seconds, Turn
 from components.scoring.sweep import PRECISION, Region, Span, span_array
 
 
@@ -43,7 +43,7 @@ class Convention:
         hypothesis: Sequence[Turn],
         uem: Iterable[Span] | None = None,
         *,
-        without_other: bool,
+        without_other: Sequence[str] | None,
     ) -> Region:
         """What is scored of a recording.
 
@@ -51,17 +51,16 @@ class Convention:
             reference: all of its reference turns.
             hypothesis: its hypothesis turns.
             uem: stretches to score in place of the extent.
-            without_other: leave out the reference turns whose emotion is none of the four.
+            without_other: the labels; reference turns of none of them are left out. None: all are
+                scored.
         """
         turns = [turn for turn in reference if turn.end - turn.start > PRECISION]
         edges = [time for turn in turns for time in (turn.start, turn.end)]
         removed: list[Span] = []
         if self.collar > 0:
             removed += [(edge - self.collar, edge + self.collar) for edge in edges]
-        if without_other:
-            removed += [
-                (turn.start, turn.end) for turn in turns if turn.emotion not in DEFAULT_LABELS
-            ]
+        if without_other is not None:
+            removed += [(t.start, t.end) for t in turns if t.emotion not in without_other]
         if uem is None:
             if self.extent == "both":
                 edges += [time for turn in hypothesis for time in (turn.start, turn.end)]

@@ -57,7 +57,7 @@ class TurnFaults:
     Attributes:
         utterances: how many utterances' words.
         speakers: how many speakers' words.
-        emotions: how many of the four emotions these utterances have.
+        emotions: how many of the emotions that are scored these utterances have.
         misattributed: words of other speakers than the turn's.
         pauses: silences of the reference, of `MIN_PAUSE` or longer, that it reaches across.
         pause_seconds: how long they last together.
@@ -79,7 +79,11 @@ class Faults:
     turns: tuple[TurnFaults, ...]
 
 
-def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Faults:
+def find_faults(
+    utterances: Sequence[Utterance],
+    turns: Iterable[Turn],
+    labels: Sequence[str] = DEFAULT_LABELS,
+) -> Faults:
     """Compare turns with the utterances of the same recordings.
 
     Words are paired by time and text (`pair_words`), speakers mapped as for sTEER. Emotions that
@@ -94,6 +98,9 @@ def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Fault
     ... )
     >>> faults.turns[0].utterances, faults.turns[0].emotions, faults.turns[0].pause_seconds
     (2, 2, 1.0)
+
+    Args:
+        labels: the emotions that are scored.
     """
     turns = list(turns)
     utterance_indices = _indices(u.recording for u in utterances)
@@ -103,7 +110,7 @@ def find_faults(utterances: Sequence[Utterance], turns: Iterable[Turn]) -> Fault
     for name, in_reference in utterance_indices.items():
         in_hypothesis = turn_indices.get(name, [])
         sides = [utterances[i] for i in in_reference], [turns[i] for i in in_hypothesis]
-        faults = _of_recording(*sides)
+        faults = _of_recording(*sides, labels)
         utterance_faults |= zip(in_reference, faults.utterances, strict=True)
         turn_faults |= zip(in_hypothesis, faults.turns, strict=True)
     return Faults(
@@ -120,7 +127,9 @@ def _indices(names: Iterable[str]) -> dict[str, list[int]]:
     return indices
 
 
-def _of_recording(utterances: Sequence[Utterance], turns: Sequence[Turn]) -> Faults:
+def _of_recording(
+    utterances: Sequence[Utterance], turns: Sequence[Turn], labels: Sequence[str]
+) -> Faults:
     reference = [utterance.as_turn() for utterance in utterances]
     mapping = map_speakers(reference, turns)
     words, lost, wrong = ([0] * len(utterances) for _ in range(3))
@@ -148,7 +157,7 @@ def _of_recording(utterances: Sequence[Utterance], turns: Sequence[Turn]) -> Fau
             TurnFaults(
                 utterances=len(held),
                 speakers=len({utterance.speaker for utterance in held}),
-                emotions=len({utterance.emotion for utterance in held} & set(DEFAULT_LABELS)),
+                emotions=len({utterance.emotion for utterance in held} & set(labels)),
                 misattributed=wrong_in_turn[t],
                 pauses=len(bridged),
                 pause_seconds=sum(bridged),

@@ -31,13 +31,15 @@ NONE = UtterancePrediction(None)
 
 
 def utterance_predictions(
-    utterances: Sequence[Utterance], turns: Iterable[Turn]
+    utterances: Sequence[Utterance],
+    turns: Iterable[Turn],
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> list[UtterancePrediction]:
     """Give each utterance the emotion that most of its speaker's turns have, by time.
 
     Speakers are mapped one to one by overlap in each recording (all utterances count for that,
     the unscored too). Overlaps are compared after rounding to a microsecond; a tie goes to the
-    first in the order of `DEFAULT_LABELS`. ::
+    first in the order of the labels. ::
 
         utterance   |-------- A: sad --------|
         turns     |- 1 sad -|- 1 angry -----------|     angry (1 is mapped to A)
@@ -53,6 +55,9 @@ def utterance_predictions(
     ... )[0].emotion
     'angry'
 
+    Args:
+        labels: whose order decides a tie; other emotions come after them, in alphabetical order.
+
     Returns:
         One prediction for each utterance, in their order.
     """
@@ -64,7 +69,7 @@ def utterance_predictions(
         for turn in hypothesis.get(name, []):
             if turn.emotion is not None and turn.speaker in mapping:
                 speech[name, mapping[turn.speaker]].append(turn)
-    speakers = {key: _SpeakerTurns(speaker_turns) for key, speaker_turns in speech.items()}
+    speakers = {key: _SpeakerTurns(speaker_turns, labels) for key, speaker_turns in speech.items()}
     return [
         speakers[key].prediction(u) if (key := (u.recording, u.speaker)) in speakers else NONE
         for u in utterances
@@ -74,7 +79,8 @@ def utterance_predictions(
 class _SpeakerTurns:
     """One speaker's turns, indexed by time."""
 
-    def __init__(self, turns: list[Turn]) -> None:
+    def __init__(self, turns: list[Turn], labels: Sequence[str]) -> None:
+        self.labels = labels
         self.turns = sorted(turns, key=lambda turn: turn.start)
         self.starts = np.array([turn.start for turn in self.turns])
         # Ends of overlapping turns may run backwards; their running maximum does not.
@@ -93,7 +99,7 @@ class _SpeakerTurns:
         seconds: dict[str, float] = defaultdict(float)
         for shared, turn in overlapping:
             seconds[str(turn.emotion)] += shared
-        order = (*DEFAULT_LABELS, *sorted(seconds))
+        order = (*self.labels, *sorted(seconds))
         emotion = min(seconds, key=lambda name: (-round(seconds[name], 6), order.index(name)))
         return UtterancePrediction(
             emotion,

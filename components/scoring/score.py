@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.base import InputError
-from components.conversation import Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from components.scoring.conventions import DEFAULT, find_convention
 from components.scoring.errors import TimeErrors, WordErrors
 from components.scoring.sweep import Span
@@ -62,6 +62,7 @@ def score(
     hypothesis: Iterable[Turn],
     convention: str = DEFAULT,
     uem: Mapping[str, Sequence[Span]] | None = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> Scores:
     """Score turns against reference turns: seconds and words summed over recordings.
 
@@ -77,18 +78,19 @@ def score(
 
     Args:
         reference: with emotions for TEER and sTEER, with words for cpWER. Turns whose emotion is
-            none of the four are not scored by TEER and sTEER.
+            none of the labels are not scored by TEER and sTEER.
         hypothesis: of the same recordings; one that is missing is all missed.
         convention: wu2023, collar0 or ser-align.
         uem: for each recording the stretches to score (seconds), in place of the convention's
             extent. cpWER counts all words all the same. A recording that it names and the
             reference does not is silent: all that the hypothesis hears in it is a false alarm.
+        labels: the emotions that are scored.
 
     Raises:
         InputError: a recording that the reference or the UEM lacks, an empty reference, more than
             `MAX_SCORED` speakers in a recording, or an unknown convention.
     """
-    first, *rest = score_each(reference, hypothesis, convention, uem).values()
+    first, *rest = score_each(reference, hypothesis, convention, uem, labels).values()
     return sum(rest, start=first)
 
 
@@ -97,6 +99,7 @@ def score_each(
     hypothesis: Iterable[Turn],
     convention: str = DEFAULT,
     uem: Mapping[str, Sequence[Span]] | None = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> dict[str, Scores]:
     """As `score`, for each recording by itself, in order of their names."""
     rules = find_convention(convention)
@@ -108,8 +111,8 @@ def score_each(
         spans = None if uem is None else uem[name]
         scores[name] = Scores(
             convention=rules.name,
-            teer=teer(*turns, rules, spans) if emotions else None,
-            steer=steer(*turns, rules, spans) if emotions else None,
+            teer=teer(*turns, rules, spans, labels) if emotions else None,
+            steer=steer(*turns, rules, spans, labels) if emotions else None,
             der=der(*turns, rules, spans),
             cpwer=cpwer(*turns) if words else None,
         )

@@ -39,12 +39,17 @@ def map_speakers(reference: Turns, hypothesis: Turns) -> dict[str, str]:
 
 
 def teer(
-    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = None
+    reference: Turns,
+    hypothesis: Turns,
+    convention: Convention,
+    uem: Uem = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> TimeErrors:
     """Time-weighted emotion error (Wu et al., 2023, eq. 1) of one recording.
 
     Emotion labels are compared as they are, one track for each turn: two speakers at once with
-    the same emotion count twice. A hypothesis turn without an emotion matches nothing. ::
+    the same emotion count twice. A hypothesis turn without an emotion matches nothing;
+    reference turns of none of the labels are taken out of what is scored. ::
 
         reference   |---- sad ----|- neutral -|
         hypothesis     |-------- sad -------|
@@ -59,13 +64,17 @@ def teer(
     TimeErrors(missed=2.0, false_alarm=0.0, confusion=3.0, total=8.0)
     """
     if convention.own_mapping:
-        return _own_mapping(reference, hypothesis, convention, uem, speakers=False)
-    region = convention.region(reference, hypothesis, uem, without_other=True)
+        return _own_mapping(reference, hypothesis, convention, uem, labels, speakers=False)
+    region = convention.region(reference, hypothesis, uem, without_other=labels)
     return identification(*_tracks(reference, hypothesis, lambda turn: turn.emotion), region)
 
 
 def steer(
-    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = None
+    reference: Turns,
+    hypothesis: Turns,
+    convention: Convention,
+    uem: Uem = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> TimeErrors:
     """Speaker-attributed TEER (Wu et al., 2023, eq. 2) of one recording.
 
@@ -80,14 +89,14 @@ def steer(
     (0.0, 0.125)
     """
     if convention.own_mapping:
-        return _own_mapping(reference, hypothesis, convention, uem, speakers=True)
+        return _own_mapping(reference, hypothesis, convention, uem, labels, speakers=True)
     mapping = map_speakers(reference, hypothesis)
 
     def attributed(turn: Turn) -> Hashable:
         speaker = mapping.get(turn.speaker)
         return None if speaker is None or turn.emotion is None else (speaker, turn.emotion)
 
-    region = convention.region(reference, hypothesis, uem, without_other=True)
+    region = convention.region(reference, hypothesis, uem, without_other=labels)
     return identification(
         Tracks.of(reference, lambda turn: (turn.speaker, turn.emotion)),
         Tracks.of(hypothesis, attributed),
@@ -109,19 +118,20 @@ def der(reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem = 
     ... )
     TimeErrors(missed=0.0, false_alarm=2.0, confusion=1.0, total=8.0)
     """
-    region = convention.region(reference, hypothesis, uem, without_other=False)
+    region = convention.region(reference, hypothesis, uem, without_other=None)
     return _mapped(reference, hypothesis, lambda turn: turn.speaker, region)
 
 
 def _own_mapping(
-    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem, *, speakers: bool
-) -> TimeErrors:
+    reference: Turns, hypothesis: Turns, convention: Convention, uem: Uem,
+    labels: Sequence[str], *, speakers: bool,
+) -> TimeErrors:  # fmt: skip
     """`DiarizationErrorRate` on emotion labels, as in the paper's teer_calculate.py.
 
     It maps emotions (or emotion and speaker together) freely, drops other emotions from the
-    reference only, and passes over recordings without any of the four.
+    reference only, and passes over recordings without any of the labels.
     """
-    scored = [turn for turn in reference if turn.emotion in DEFAULT_LABELS]
+    scored = [turn for turn in reference if turn.emotion in labels]
     if not scored:
         return TimeErrors.zero()
 
@@ -129,7 +139,7 @@ def _own_mapping(
         emotion = turn.emotion or "UNK"
         return f"{emotion}_{turn.speaker}" if speakers else emotion
 
-    region = convention.region(scored, hypothesis, uem, without_other=False)
+    region = convention.region(scored, hypothesis, uem, without_other=None)
     return _mapped(scored, hypothesis, label, region)
 
 

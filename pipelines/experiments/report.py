@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from components.conversation import DEFAULT_LABELS
+from components.conversation import DEFAULT_LABELS, NO_ANSWER
 from components.reporting.charts import intervals_chart
 from components.reporting.page import confusion_rows, render
-from components.scoring import ANSWERS, DEFAULT
+from components.scoring import DEFAULT
 from pipelines.experiments.drawings import comparison_timelines, curves
 from pipelines.experiments.explain import (
     KINDS,
@@ -17,6 +17,8 @@ from pipelines.experiments.explain import (
 from pipelines.experiments.results import Results
 from pipelines.experiments.systems import TurnMethod
 from pipelines.experiments.tables import tables
+
+ANSWERS = (*DEFAULT_LABELS, NO_ANSWER)
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
