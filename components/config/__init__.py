@@ -6,6 +6,7 @@ settings say where things lie on this machine. Both are loaded at the edge and p
 
 from components.config.cluster import CPU_IMAGE, GPU_IMAGE, SLIM_IMAGE, ClusterSettings
 from components.config.gate import GateSettings
+from components.config.labels import LabelStep
 from components.config.model_store import fetch_models
 from components.config.models import is_prepared, is_unpinned, model_digest, resolve_model
 from components.config.parts import (

@@ -64,6 +64,7 @@ from components.conversation.speakers import (
 from components.conversation.types import (
     DEFAULT_LABELS,
     EARLIEST,
+    EMOTIONS,
     IGNORE,
     LATEST,
     MAX_PAUSE,
@@ -81,6 +82,7 @@ from components.conversation.types import (
     Turn,
     Utterance,
     Word,
+    labels_of,
 )
 from components.conversation.uncertain import mark_uncertain
 from components.conversation.vtt import turns_to_vtt

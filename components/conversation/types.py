@@ -8,7 +8,7 @@ A recording on its time line::
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,6 +26,9 @@ Emotion = str
 
 DEFAULT_LABELS: tuple[Emotion, ...] = ("angry", "happy", "neutral", "sad")
 """The labels of a profile that names none, and of model versions that name none."""
+
+EMOTIONS = DEFAULT_LABELS
+"""By this name the code that a registry keeps with versions of before imports them."""
 
 IGNORE = "ignore"
 """What a profile maps a name to whose utterances are neither trained on nor scored."""
@@ -167,6 +170,12 @@ class Turn:
         emotion = max(probabilities, key=probabilities.__getitem__)
         confidence = probabilities[emotion]
         return replace(self, emotion=emotion, confidence=confidence, probabilities=probabilities)
+
+
+def labels_of(turns: Iterable[Turn]) -> tuple[Emotion, ...]:
+    """The labels that turns' probabilities name, in their order; the default ones if none does."""
+    named = dict.fromkeys(label for turn in turns for label in turn.probabilities or ())
+    return tuple(named) or DEFAULT_LABELS
 
 
 @dataclass(frozen=True, slots=True)

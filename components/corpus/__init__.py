@@ -13,5 +13,6 @@ from components.corpus.chosen import (
     training_state,
 )
 from components.corpus.feedback import join_feedback
+from components.corpus.labels import unscored_labels, with_labels
 from components.corpus.reader import read_corpus
 from components.corpus.recordings import read_recordings, recording_files

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
 from components.base import Cache, Location, file_digest, json_digest, located
+from components.config import LabelStep
 from components.conversation import (
     FEEDBACK,
     Progress,
@@ -14,6 +15,7 @@ from components.conversation import (
     measure,
 )
 from components.corpus.findings import iemocap_findings, manifest_findings
+from components.corpus.labels import unknown_labels
 from components.corpus.reader import is_manifest, read_corpus
 
 NOT_KNOWN = "unknown"
@@ -71,7 +73,10 @@ class CorpusReport:
 
 
 def check_corpus(
-    folder: Location | str, progress: Progress | None = None, cache: Cache | None = None
+    folder: Location | str,
+    progress: Progress | None = None,
+    cache: Cache | None = None,
+    labels: LabelStep | None = None,
 ) -> CorpusReport:
     """Read a whole corpus and count what is in it.
 
@@ -79,6 +84,8 @@ def check_corpus(
         folder: as `read_corpus` takes it.
         progress: called after each recording.
         cache: keeps how long recordings are, and objects' digests.
+        labels: of the profile that is to be trained by; None takes the default ones, and does not
+            refuse others.
 
     Raises:
         InputError: it has a fault; see `read_corpus` and `measure`.
@@ -94,11 +101,16 @@ def check_corpus(
         notes += [f"{recording.name}: {note}" for note in length.notes]
         if progress:
             progress(number, len(recordings))
-    findings = manifest_findings if is_manifest(folder) else iemocap_findings
+    step = labels or LabelStep()
+    own = recordings if labels is None else read_corpus(folder, cache, labels)
+    if is_manifest(folder):
+        findings = [*manifest_findings(own, step.labels), *unknown_labels(recordings, step)]
+    else:
+        findings = iemocap_findings(recordings)
     return CorpusReport(
         recordings=len(recordings),
         utterances=len(utterances),
-        emotions=_counts(u.emotion for u in utterances),
+        emotions=_counts(u.emotion for recording in own for u in recording.utterances),
         folds=_counts(r.fold for r in recordings for _ in r.utterances),
         speakers=_counts(u.speaker for u in utterances),
         sexes=_counts(u.sex or NOT_KNOWN for u in utterances),
@@ -111,8 +123,8 @@ def check_corpus(
         overlap_seconds=round(sum(overlap_seconds(r) for r in recordings), 3),
         digest=corpus_digest(recordings, cache),
         synthetic=(folder / "voices.json").is_file(),
-        parts=_parts(recordings),
-        findings=(*findings(recordings), *notes),
+        parts=_parts(own),
+        findings=(*findings, *notes),
     )
 
 

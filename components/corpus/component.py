@@ -8,16 +8,23 @@ from components.config import SLIM_IMAGE
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def corpus_digest(folder: str) -> str:
-    """The digest of a corpus as it is now; a corpus with a fault is refused here."""
+def corpus_digest(folder: str, labels: str = "") -> str:
+    """The digest of a corpus as it is now; a corpus with a fault is refused here.
+
+    Args:
+        folder: the corpus.
+        labels: the profile's (`LabelStep`), which has to know those of the corpus. The digest does
+            not depend on them.
+    """
     import logging
 
-    from components.config import Settings
+    from components.config import LabelStep, Settings
     from components.corpus import check_corpus
 
     settings = Settings()
     settings.check_writable()
-    report = check_corpus(folder, cache=settings.finished)
+    step = LabelStep.model_validate_json(labels or "{}")
+    report = check_corpus(folder, cache=settings.finished, labels=step)
     for line in report.findings:
         logging.warning(line)
     return report.digest
@@ -74,12 +81,13 @@ def corpus(
     feedback: str = "",
     chosen: str = "",
     cache_name: str = "",
+    labels: str = "",
 ) -> None:
     """A labelled corpus, read and checked, to a manifest, and a report of what is in it.
 
     The digest is an input so that KFP's cache tells contents apart: the folder's name does not. So
     is that of the feedback which `join_feedback` chose, whose sound stays where it is kept; and a
-    name of the cache: under another one all is done anew.
+    name of the cache: under another one all is done anew. `labels` are the profile's (`LabelStep`).
     Every step that takes the manifest gets its metadata in one argument, of which Linux takes
     128 KiB: so what grows with the corpus stands in the report.
     """
@@ -88,7 +96,7 @@ def corpus(
     from pathlib import Path
 
     from components.base import InputError, atomic_path
-    from components.config import Settings
+    from components.config import LabelStep, Settings
     from components.conversation import SOURCES, write_manifest
     from components.corpus import (
         check_corpus,
@@ -96,22 +104,25 @@ def corpus(
         joined,
         joined_digest,
         read_corpus,
+        with_labels,
     )
 
     settings = Settings()
-    checked = check_corpus(folder, cache=settings.finished)
+    step = LabelStep.model_validate_json(labels or "{}")
+    checked = check_corpus(folder, cache=settings.finished, labels=step)
     if checked.digest != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(
         recordings=checked.recordings, utterances=checked.utterances,
         speakers=len(checked.speakers), digest=digest, synthetic=checked.synthetic,
     )  # fmt: skip
-    recordings = read_corpus(folder, settings.finished)
+    recordings = read_corpus(folder, settings.finished, step)
     sources = {}
     if chosen:
         came_back = choose_feedback(feedback, settings, chosen)
         recordings = joined(recordings, came_back, settings)
-        added = recordings[checked.recordings :]
+        added = with_labels(recordings[checked.recordings :], step)
+        recordings[checked.recordings :] = added
         known = came_back.sources or {}
         sources = {r.name: known[r.name] for r in added if r.name in known}
         manifest.metadata.update(

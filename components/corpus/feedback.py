@@ -17,8 +17,10 @@ from components.base import (
     read_json,
     read_text,
 )
+from components.config import LabelStep
 from components.conversation import FEEDBACK, SOURCES, Recording, read_manifest, write_manifest
 from components.corpus.check import corpus_digest
+from components.corpus.labels import UNLABELLED
 from components.corpus.reader import read_corpus
 
 SYNTHETIC = "voices.json"
@@ -32,7 +34,12 @@ logger.setLevel(logging.INFO)
 
 
 def join_feedback(
-    corpus: Location, feedback: Location, cache: Cache, *, max_share: float = MAX_SHARE
+    corpus: Location,
+    feedback: Location,
+    cache: Cache,
+    *,
+    max_share: float = MAX_SHARE,
+    labels: LabelStep | None = None,
 ) -> Path:
     """A corpus and the feedback as one corpus, its audio linked or copied; the result is cached.
 
@@ -46,6 +53,7 @@ def join_feedback(
             source.
         max_share: of all labels, the corpus' among them, that may come from one source.
         cache: where the new corpus lies.
+        labels: the profile's, as of `read_corpus`.
 
     Returns:
         The new corpus' folder.
@@ -54,7 +62,9 @@ def join_feedback(
         InputError: one of them has a fault, a recording is in both, or one of the feedback's is of
             another fold.
     """
-    labelled = read_corpus(corpus, cache)
+    labelled = read_corpus(corpus, cache, labels)
+    if labels is not None:  # what is none of them was looked at here; the joined one is read again
+        labelled = [_without_others(recording, labels) for recording in labelled]
     corrected, sources = read_feedback(feedback)
     corrected = beside_corpus(labelled, corrected, sources, max_share=max_share)
     out = cache.path("corpora", corpus_digest(labelled, cache), corpus_digest(corrected))
@@ -68,6 +78,14 @@ def join_feedback(
             if (corpus / SYNTHETIC).is_file():
                 (temporary / SYNTHETIC).write_text(read_text(corpus / SYNTHETIC), "utf-8")
     return out
+
+
+def _without_others(recording: Recording, labels: LabelStep) -> Recording:
+    utterances = (
+        u if u.emotion in labels.labels else replace(u, emotion=UNLABELLED)
+        for u in recording.utterances
+    )
+    return replace(recording, utterances=tuple(utterances))
 
 
 def read_feedback(folder: Location) -> tuple[list[Recording], dict[str, Any]]:

@@ -67,19 +67,24 @@ def iemocap_findings(recordings: Sequence[Recording]) -> list[str]:
         f"IEMOCAP has {STANDARD[emotion]:,} {emotion} utterances, this copy {counts[emotion]:,}:"
         f" {abs(counts[emotion] - STANDARD[emotion]):,}"
         f" {'more' if counts[emotion] > STANDARD[emotion] else 'fewer'}"
-        for emotion in DEFAULT_LABELS
+        for emotion in STANDARD
         if counts[emotion] != STANDARD[emotion]
     ]
 
 
-def manifest_findings(recordings: Sequence[Recording]) -> list[str]:
-    """What is odd in a manifest."""
+def manifest_findings(
+    recordings: Sequence[Recording], emotions: Sequence[str] = DEFAULT_LABELS
+) -> list[str]:
+    """What is odd in a manifest whose utterances should have these emotions."""
     labels, findings = _labels(recordings), _without_length(recordings)
-    if missing := _missing(labels):
-        others = ", ".join(sorted(labels.keys() - set(DEFAULT_LABELS))) or "none"
+    if missing := _missing(labels, emotions):
+        others = ", ".join(sorted(labels.keys() - set(emotions))) or "none"
         return [*findings, f"no utterance is {missing}; labels that are not scored: {others}"]
     folds = sorted({recording.fold for recording in recordings} - {FEEDBACK})
-    lacking = {fold: _missing(_labels([r for r in recordings if r.fold == fold])) for fold in folds}
+    lacking = {
+        fold: _missing(_labels([r for r in recordings if r.fold == fold]), emotions)
+        for fold in folds
+    }
     return findings + [
         f"fold {fold} has no {missing} utterance" for fold, missing in lacking.items() if missing
     ]
@@ -89,5 +94,5 @@ def _labels(recordings: Sequence[Recording]) -> Counter[str]:
     return Counter(u.emotion for recording in recordings for u in recording.utterances)
 
 
-def _missing(labels: Counter[str]) -> str:
-    return " or ".join(emotion for emotion in DEFAULT_LABELS if not labels[emotion])
+def _missing(labels: Counter[str], emotions: Sequence[str]) -> str:
+    return " or ".join(emotion for emotion in emotions if not labels[emotion])

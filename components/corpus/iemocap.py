@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 
 from components.base import InputError, Location, MissingError, files_in, folders_in
+from components.config import LabelStep
 from components.conversation import Recording, Seconds, Utterance
 
 LABELS = {
@@ -27,7 +28,11 @@ LABELS = {
     "oth": "other",
     "xxx": "undecided",
 }
-"""IEMOCAP's labels and ours; excited counts as happy. `xxx` is where the raters disagree."""
+"""What IEMOCAP's labels stand for, as in the paper: excited counts as happy. `xxx` is where the
+raters disagree."""
+
+EXCITED = "excited"
+"""What `exc` is called where a profile lists or maps it."""
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 
@@ -53,12 +58,15 @@ def is_iemocap(folder: Location) -> bool:
     return bool(_sessions(folder))
 
 
-def read_iemocap(folder: Location) -> list[Recording]:
+def read_iemocap(folder: Location, labels: LabelStep | None = None) -> list[Recording]:
     """Read every dialogue of every session.
 
+    Args:
+        labels: a profile's; it may list or map IEMOCAP's codes (`exc`), and the names that they
+            stand for (`excited`, `frustrated`). The rest is as in `LABELS`.
+
     Returns:
-        The recordings, by session and name, their utterances by time. An utterance's emotion is
-        one of `LABELS`' values; its times are EmoEvaluation's.
+        The recordings, by session and name, their utterances by time, which is EmoEvaluation's.
 
     Raises:
         InputError: a file that is missing or an audio file without labels, a line that is none of
@@ -69,7 +77,7 @@ def read_iemocap(folder: Location) -> list[Recording]:
     seen: dict[str, Location] = {}
     for session in _sessions(folder):
         for audio in _audio_files(session):
-            recording = _recording(session, audio)
+            recording = _recording(session, audio, labels)
             evaluation = session / "dialog" / "EmoEvaluation" / f"{audio.stem}.txt"
             for utterance in recording.utterances:
                 if utterance.id in seen:
@@ -116,7 +124,7 @@ def _audio_files(session: Location) -> list[Location]:
     return audio
 
 
-def _recording(session: Location, audio: Location) -> Recording:
+def _recording(session: Location, audio: Location, labels: LabelStep | None) -> Recording:
     name = audio.stem
     parts = _NAME.fullmatch(name)
     if parts is None:
@@ -156,12 +164,21 @@ def _recording(session: Location, audio: Location) -> Recording:
             speaker=f"Ses{parts['session']}_{turn['sex']}",
             sex=turn["sex"],
             text=texts[id_],
-            emotion=LABELS[label],
+            emotion=_meaning(label, labels),
         )
     if not utterances:
         raise InputError(f"{evaluation}: labels no utterance")
     ordered = tuple(sorted(utterances.values(), key=lambda u: (u.start, u.end, u.id)))
     return Recording(name, audio, session.name, parts["scene"] == "script", ordered)
+
+
+def _meaning(code: str, labels: LabelStep | None) -> str:
+    """The label that a code of IEMOCAP's stands for."""
+    if labels is None:
+        return LABELS[code]
+    own = EXCITED if code == "exc" else LABELS[code]
+    known = next(filter(labels.knows, (code, own)), LABELS[code])
+    return labels.meaning(known)
 
 
 def _lines(path: Location, kind: str) -> Iterator[tuple[str, str]]:

@@ -3,20 +3,26 @@
 from dataclasses import replace
 
 from components.base import Cache, InputError, Location, located
+from components.config import LabelStep
 from components.conversation import FEEDBACK, Recording, Seconds, audio_duration, read_manifest
 from components.corpus.findings import overlap_line, self_overlaps
 from components.corpus.iemocap import is_iemocap, read_iemocap
+from components.corpus.labels import with_labels
 
 MAX_OVERHANG: Seconds = 0.5
 """How far an utterance may end after its recording does; it is cut back to the recording's end."""
 
 
-def read_corpus(folder: Location | str, cache: Cache | None = None) -> list[Recording]:
+def read_corpus(
+    folder: Location | str, cache: Cache | None = None, labels: LabelStep | None = None
+) -> list[Recording]:
     """Read a corpus: IEMOCAP's layout, or a manifest.
 
     Args:
         folder: holds `manifest.jsonl`, or `Session1`, `Session2`, …; a path or an URL.
         cache: keeps how long recordings are.
+        labels: what the profile makes of the names in the data; None: they stay as they are, but
+            for IEMOCAP's, which are those of the paper.
 
     Returns:
         The recordings, every utterance of them inside its recording's sound.
@@ -25,18 +31,18 @@ def read_corpus(folder: Location | str, cache: Cache | None = None) -> list[Reco
         InputError: neither is there, or what is there has a fault; see `read_iemocap` and
             `components.conversation.read_manifest`. A manifest also must have an utterance in each
             recording, a name for each fold, and no overlap between utterances of one speaker,
-            except in feedback from traffic.
+            except in feedback from traffic; and no label that the profile does not know.
         Unavailable: the object store does not answer.
     """
     folder = located(folder)
     if is_manifest(folder):
-        return [
-            _one_voice_each(inside_its_sound(_labelled(r), cache)) for r in read_manifest(folder)
-        ]
+        read = [_labelled(recording) for recording in read_manifest(folder)]
+        named = read if labels is None else with_labels(read, labels)
+        return [_one_voice_each(inside_its_sound(recording, cache)) for recording in named]
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     if is_iemocap(folder):
-        return [inside_its_sound(r, cache) for r in read_iemocap(folder)]
+        return [inside_its_sound(r, cache) for r in read_iemocap(folder, labels)]
     raise InputError(
         f"{folder}: is no corpus: it has neither manifest.jsonl nor Session1, Session2, …"
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording, Seconds, Turn
+from components.conversation import SAMPLE_RATE, Recording, Seconds, Turn
 from components.evaluate.prediction import Classify, spread
 from components.fusion import Clip, turn_clip
 
@@ -80,5 +80,5 @@ def _holds(
     for change in changes if turns else ():
         answers = classify([change(*clip) for clip in clips]).argmax(-1)
         for i, (turn, best) in enumerate(zip(turns, answers, strict=True)):
-            holds[i] &= DEFAULT_LABELS[int(best)] == turn.emotion
+            holds[i] &= classify.labels[int(best)] == turn.emotion
     return holds

@@ -10,7 +10,6 @@ from typing import Any, Literal
 from components.base import InputError, atomic_path, tree_digest
 from components.config import GateSettings, Profile, version_answers
 from components.conversation import (
-    DEFAULT_LABELS,
     Progress,
     Recording,
     Turn,
@@ -20,8 +19,9 @@ from components.conversation import (
 )
 from components.evaluate.behaviour import measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
+from components.evaluate.champion import check_labels, compare_with_champion
 from components.evaluate.gate import gate
-from components.evaluate.measure import compare, measure
+from components.evaluate.measure import measure
 from components.evaluate.noise import noise_bands
 from components.evaluate.own import find_checks
 from components.evaluate.power import gate_power
@@ -84,7 +84,8 @@ def evaluate(
     2. Each labelled utterance gets one answer from those turns (none is a wrong one).
     3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
-    4. The model in production goes through 1–3 on the same utterances, today.
+    4. The model in production goes through 1–3 on the same utterances, today. If it has other
+       labels, both are compared on those that they share.
     5. Where the gate asks for it, since it takes time: answers to changed turns, and times.
     6. The gate decides. On the holdout it is not asked.
 
@@ -98,13 +99,14 @@ def evaluate(
 
     Raises:
         InputError: the test fold has no labelled utterance, a test recording has no turns entry,
-            a model or audio cannot be read, or the gate asks for a column of the manifest or a
+            a model or audio cannot be read, the model's labels are not the profile's, or the
+            gate asks for a column of the manifest or a
             check of somebody's own that is not there.
     """
     tested = held_out_recordings(recordings, profile, part)
     check_gate(recordings, profile.gate)
     columns = (profile.gate.slices and profile.gate.slices.columns) or {}
-    expected = gate_power(tested, profile.gate)
+    expected = gate_power(tested, profile.gate, profile.labels)
     if expected is not None:
         logger.log(
             logging.WARNING if expected.low else logging.INFO, "the gate's power: %s", expected
@@ -115,13 +117,16 @@ def evaluate(
     steps = 2 if champion else 1
     challenger_model = Classifier(model_dir)
     champion_model = Classifier(champion) if champion else None
+    check_labels(challenger_model.labels, profile)
     answers = version_answers(Path(model_dir))
     predicted = mark_uncertain(
         predict_turns(challenger_model, tested, turns, _part(progress, 0, steps)),
         answers.uncertain_below,
     )
     noise = noise_bands(tested)
-    challenger = measure(tested, predicted, profile.seed, columns, noise, answers)
+    challenger = measure(
+        tested, predicted, profile.seed, columns, noise, answers, labels=profile.labels
+    )
     metrics: dict[str, Any] = {
         "profile": profile.name,
         "configuration": profile.digest(),
@@ -140,10 +145,17 @@ def evaluate(
     }
     if champion and champion_model:
         by_champion = predict_turns(champion_model, tested, turns, _part(progress, 1, steps))
-        champions = version_answers(Path(champion))
-        measured = measure(tested, by_champion, profile.seed, columns, noise, champions)
-        metrics["champion"] = {"model": tree_digest(Path(champion)), **measured.metrics}
-        metrics["comparison"] = compare(challenger, measured, profile.seed)
+        metrics |= compare_with_champion(
+            challenger,
+            tested,
+            predicted,
+            by_champion,
+            champion_model.labels,
+            profile.seed,
+            columns,
+            version_answers(Path(champion)),
+        )
+        metrics["champion"]["model"] = tree_digest(Path(champion))
     behaviour, latency = {}, None
     if changes := profile.gate.behaviour:
         behaviour = measure_behaviour(
@@ -221,7 +233,7 @@ def held_out_recordings(
             " protocol.holdout_share, and train with it"
         )
     tested = [r for r in recordings if protocol.part(r.name, r.fold) == part]
-    if not any(u.emotion in DEFAULT_LABELS for recording in tested for u in recording.utterances):
+    if not any(u.emotion in profile.labels for recording in tested for u in recording.utterances):
         folds = ", ".join(sorted({recording.fold for recording in recordings})) or "none"
         raise InputError(
             f"the {part} part ({name}) has no labelled utterance; the corpus has the folds"

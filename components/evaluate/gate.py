@@ -1,10 +1,11 @@
 """The gate: may this model go on? Every check with its number, its threshold and its answer."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from components.base import InputError
 from components.config import GateSettings
+from components.config.gate import NoRegression
 from components.evaluate.own import own_checks
 from components.scoring import (
     DEFAULT,
@@ -122,14 +123,20 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
     if asked is None or metrics["champion"] is None:
         return
     comparison = metrics["comparison"]
+    shared = comparison.get("labels")
+    if shared is not None and comparison["challenger"] is None:
+        yield from _not_comparable(metrics, asked, shared)
+        return
+    measured = metrics if shared is None else comparison["challenger"]
+    on = f" on the labels that both have ({', '.join(shared)})" if shared else ""
     for name, margin in asked.margins(metrics["recordings"]).items():
         test, error = comparison[name], name in ERRORS
         # What is better counts up, for either kind.
         up, side, threshold = (-1, BELOW, margin) if error else (1, ABOVE, -margin)
         ends = ("upper_bound", "lower_bound") if error else ("lower_bound", "upper_bound")
         worst, best = test[ends[0]], test[ends[1]]
-        own, champions = _rate(metrics, name), _rate(metrics["champion"], name)
-        says = f"{WORDS[name]} is {_number(own)}, production's {_number(champions)}"
+        own, champions = _rate(measured, name), _rate(metrics["champion"], name)
+        says = f"{WORDS[name]}{on} is {_number(own)}, production's {_number(champions)}"
         # Time that no scored utterance lies in counts for an error rate, too.
         differing = comparison["differing_turns" if error else "differing"]
         if differing == 0:
@@ -162,6 +169,24 @@ def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
             )
         check = f"no_regression.{name}"
         yield Check(check, worst, side, threshold, result, says, decides=name == asked.deciding)
+
+
+def _not_comparable(
+    metrics: Metrics, asked: NoRegression, shared: Sequence[str]
+) -> Iterator[Check]:
+    """The comparison with a model of other labels, too few of which are in common or tested."""
+    own, others = (
+        ", ".join(labels) for labels in (metrics["emotions"], metrics["champion"]["labels"])
+    )
+    common = f"only {shared[0]}" if len(shared) == 1 else "none" if not shared else "no utterance"
+    says = (
+        f"cannot be compared: this model tells apart {own}, production's {others};"
+        f" of the test set they have {common} in common"
+    )
+    for name, margin in asked.margins(metrics["recordings"]).items():
+        side, threshold = (BELOW, margin) if name in ERRORS else (ABOVE, -margin)
+        check, decides = f"no_regression.{name}", name == asked.deciding
+        yield Check(check, None, side, threshold, INCONCLUSIVE, f"{WORDS[name]} {says}", decides)
 
 
 def _slices(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:

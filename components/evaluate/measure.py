@@ -38,12 +38,13 @@ class Measurement:
 
     Attributes:
         metrics: numerators, denominators, rates, intervals; ready for JSON.
-        confusions: [recordings, 4, 5].
+        confusions: [recordings, k, k + 1].
         errors: TEER's and sTEER's by the default convention: seconds in error and in all,
             [recordings, 2].
         emotions: of each turn.
         answers: to each scored utterance; None for none.
         right: whether they are.
+        labels: the k emotions that are scored.
     """
 
     metrics: dict[str, Any]
@@ -52,6 +53,7 @@ class Measurement:
     emotions: tuple[str | None, ...]
     answers: tuple[str | None, ...]
     right: tuple[bool, ...]
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
 
 def measure(
@@ -61,6 +63,7 @@ def measure(
     columns: Iterable[str] = (),
     noise: Mapping[str, str] | None = None,
     answers: VersionAnswers | None = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> Measurement:
     """Measure turns with emotions against the recordings' references.
 
@@ -70,20 +73,22 @@ def measure(
         columns: of the manifest, by whose values there are slices, too.
         noise: as `noise_bands` gives it, if there are to be slices by it.
         answers: what the version says of its answers; None: nothing.
+        labels: the emotions that are scored.
     """
+    labels = tuple(labels)
     pairs = [
         (utterance, recording) for recording in recordings for utterance in recording.utterances
     ]
-    predictions = utterance_predictions([utterance for utterance, _ in pairs], turns)
+    predictions = utterance_predictions([utterance for utterance, _ in pairs], turns, labels)
     scored = [
         (utterance, recording, answer)
         for (utterance, recording), answer in zip(pairs, predictions, strict=True)
-        if utterance.emotion in DEFAULT_LABELS
+        if utterance.emotion in labels
     ]
-    each = [classify([s for s in scored if s[1] is recording]) for recording in recordings]
+    each = [classify([s for s in scored if s[1] is recording], labels) for recording in recordings]
     confusions = np.array([part.counts for part in each])
-    whole = sum(each, start=Classification.zero())
-    over_time, errors = _over_time(recordings, turns, seed)
+    whole = sum(each, start=Classification.zero(labels))
+    over_time, errors = _over_time(recordings, turns, seed, labels)
     metrics = {
         **_with_intervals(whole, confusions, seed),
         "unanswered": {
@@ -93,12 +98,12 @@ def measure(
         "calibration": measure_sureness(scored, turns, answers or VersionAnswers()),
         **over_time,
         "words": _words(recordings, turns, seed),
-        "slices": measure_slices(scored, columns, noise),
+        "slices": measure_slices(scored, columns, noise, labels),
     }
     right = tuple(answer.emotion == utterance.emotion for utterance, _, answer in scored)
     emotions = tuple(turn.emotion for turn in turns)
     named = tuple(answer.emotion for _, _, answer in scored)
-    return Measurement(metrics, confusions, errors, emotions, named, right)
+    return Measurement(metrics, confusions, errors, emotions, named, right, labels)
 
 
 def compare(first: Measurement, second: Measurement, seed: int) -> dict[str, Any]:
@@ -138,7 +143,7 @@ def _interval(counts: np.ndarray, rate: Statistic, seed: int) -> dict[str, float
 
 
 def _over_time(
-    recordings: Sequence[Recording], turns: Sequence[Turn], seed: int
+    recordings: Sequence[Recording], turns: Sequence[Turn], seed: int, labels: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """TEER, sTEER, DER and cpWER by every convention.
 
@@ -147,7 +152,7 @@ def _over_time(
     reference = [u.as_turn() for recording in recordings for u in recording.utterances]
     by_convention: dict[str, Any] = {}
     for name, convention in CONVENTIONS.items():
-        each = list(score_each(reference, turns, name).values())
+        each = list(score_each(reference, turns, name, labels=labels).values())
         scores = sum(each[1:], start=each[0])
         numbers = scores.to_json()
         if name == DEFAULT:

@@ -36,18 +36,23 @@ WEIGHTS: dict[str, Weights] = {
 its recall's, of which it is near."""
 
 
-def gate_power(recordings: Sequence[Recording], settings: GateSettings) -> Power | None:
+def gate_power(
+    recordings: Sequence[Recording],
+    settings: GateSettings,
+    labels: Sequence[str] = DEFAULT_LABELS,
+) -> Power | None:
     """The power of the regression check that decides.
 
     Args:
         recordings: to test on.
+        labels: the profile's.
 
     Returns:
         None where the gate compares nothing, or no utterance has a label that is scored.
     """
     asked = settings.no_regression
     name = asked.deciding if asked else None
-    scored = [u for r in recordings for u in r.utterances if u.emotion in DEFAULT_LABELS]
+    scored = [u for r in recordings for u in r.utterances if u.emotion in labels]
     if asked is None or name is None or not scored:
         return None
     conversations = len(recordings)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.conversation import DEFAULT_LABELS, Recording, Turn
+from components.conversation import Recording, Turn
 from components.reporting.charts import ACCENT, reliability_chart, shares_chart
 from components.reporting.page import confusion_rows, counted, render
 from components.reporting.timeline import timeline
@@ -25,9 +25,11 @@ def report_page(
     deciding = verdict.deciding if verdict else ()
     by_name = turns_by_recording(turns)
     errors, confusion = _errors(metrics["scores"]), metrics["confusion"]
-    f1 = [metrics["emotions"][emotion]["f1"] or 0.0 for emotion in DEFAULT_LABELS]
+    labels = tuple(confusion["reference"])
+    f1 = [metrics["emotions"][emotion]["f1"] or 0.0 for emotion in labels]
     return render(
         TEMPLATE,
+        labels,
         m=metrics,
         verdict=verdict,
         power=verdict and verdict.power,
@@ -36,9 +38,7 @@ def report_page(
         undecided=sum(check.result == INCONCLUSIVE for check in deciding),
         tiles=_tiles(metrics),
         confusion=confusion_rows(confusion["reference"], confusion["answers"], confusion["counts"]),
-        f1_chart=shares_chart(
-            "F1 of each emotion", DEFAULT_LABELS, {"F1": (ACCENT, f1)}, width=4.6
-        ),
+        f1_chart=shares_chart("F1 of each emotion", labels, {"F1": (ACCENT, f1)}, width=4.6),
         errors=errors,
         errors_chart=shares_chart(
             "errors over time, by kind",
@@ -54,7 +54,7 @@ def report_page(
             metrics["calibration"]["bins"],
             (metrics["calibration"]["before"] or {"bins": ()})["bins"],
         ),
-        timelines=[timeline(r, by_name.get(r.name, [])) for r in recordings],
+        timelines=[timeline(r, by_name.get(r.name, []), labels) for r in recordings],
         default=DEFAULT,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from components.base import InputError
-from components.conversation import Recording, Seconds, Utterance
+from components.conversation import DEFAULT_LABELS, Recording, Seconds, Utterance
 from components.scoring import Classification, UtterancePrediction, classification
 from components.scoring.classification import accuracy, macro_f1, uar, weighted_f1
 
@@ -51,11 +51,12 @@ SLICES: dict[str, PartOf] = {
 NOISE = "noise"
 
 
-def classify(scored: Sequence[Scored]) -> Classification:
+def classify(scored: Sequence[Scored], labels: Sequence[str]) -> Classification:
     """Count the answers of scored utterances."""
     return classification(
         [utterance.emotion for utterance, _, _ in scored],
         [answer.emotion for _, _, answer in scored],
+        labels,
     )
 
 
@@ -86,13 +87,17 @@ def check_columns(recordings: Sequence[Recording], columns: Iterable[str]) -> No
 
 
 def measure_slices(
-    scored: Sequence[Scored], columns: Iterable[str] = (), noise: Mapping[str, str] | None = None
+    scored: Sequence[Scored],
+    columns: Iterable[str] = (),
+    noise: Mapping[str, str] | None = None,
+    labels: Sequence[str] = DEFAULT_LABELS,
 ) -> dict[str, Any]:
     """Each slicing's parts with their numbers, ready for JSON.
 
     Args:
         columns: of the manifest, by whose values the test set is cut, too.
         noise: the band of each utterance's signal-to-noise ratio, by its name.
+        labels: the emotions that are scored.
     """
     slices: dict[str, dict[str, Any]] = {}
     bands = dict(noise or {})
@@ -103,7 +108,7 @@ def measure_slices(
         for one in scored:
             if (part := part_of(*one)) is not None:
                 parts[part].append(one)
-        numbers = {part: classify(parts[part]).to_json() for part in sorted(parts)}
+        numbers = {part: classify(parts[part], labels).to_json() for part in sorted(parts)}
         slices[name] = {
             part: {rate: all_numbers[rate] for rate in RATES}
             for part, all_numbers in numbers.items()

@@ -1,6 +1,6 @@
 """The bimodal model: a speech encoder and a text encoder, fused by gated cross-attention.
 
-One clip is a turn's waveform and its words; one answer is four probabilities and the fused
+One clip is a turn's waveform and its words; one answer is a probability of each label and the fused
 vector. The model, its windows and its tokens are the same in training, evaluation and serving.
 
 These names need no torch: a version's graph is served without it. What needs it stands in modules

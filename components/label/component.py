@@ -9,13 +9,17 @@ from components.config import SLIM_IMAGE
 def label(
     turns: dsl.Input[dsl.Dataset],
     corpus: dsl.Input[dsl.Dataset],
+    labels: str,
     examples: dsl.Output[dsl.Dataset],
 ) -> None:
-    """Turns to labelled examples."""
+    """Turns to labelled examples; `labels` are the profile's (`LabelStep`)."""
     from pathlib import Path
 
+    from components.config import LabelStep
     from components.conversation import read_manifest
     from components.label import label_corpus
 
-    counts = label_corpus(Path(turns.path), read_manifest(Path(corpus.path)), Path(examples.path))
+    step = LabelStep.model_validate_json(labels)
+    recordings = read_manifest(Path(corpus.path))
+    counts = label_corpus(Path(turns.path), recordings, Path(examples.path), step.labels)
     examples.metadata.update(counts)

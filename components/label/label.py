@@ -46,7 +46,9 @@ class Example:
 COLUMNS = tuple(field.name for field in fields(Example))
 
 
-def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
+def label(
+    turns: Iterable[Turn], recording: Recording, labels: Sequence[str] = DEFAULT_LABELS
+) -> list[Example]:
     """The turns that have an emotion, as examples.
 
     A turn takes the emotion whose utterances cover most of it, if they cover at least half::
@@ -54,7 +56,7 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         reference   |---- sad ----|  |- angry -|
         turn           |-------------|               sad, coverage 0.75
 
-    Turns that take none, or one that is not of the four, are left out. The rest stay in order.
+    Turns that take none, or one that is none of the labels, are left out. The rest stay in order.
 
     >>> said = Utterance("u1", "call", 0.0, 4.0, "A", "F", "I am sorry", "sad")
     >>> recording = Recording("call", Path("call.wav"), "week-1", None, (said,))
@@ -67,11 +69,11 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
         touching = [u for u in recording.utterances if _overlap(turn, u) > 0]
         if not touching:
             continue
-        labels = sorted({u.emotion for u in touching})
+        emotions = sorted({u.emotion for u in touching})
         # To a millionth, as alignment compares lengths: half is half, and a tie a tie.
-        coverage = {name: round(_coverage(turn, touching, name), 6) for name in labels}
-        emotion = max(labels, key=lambda name: coverage[name])
-        if emotion not in DEFAULT_LABELS or coverage[emotion] < MIN_COVERAGE:
+        coverage = {name: round(_coverage(turn, touching, name), 6) for name in emotions}
+        emotion = max(emotions, key=lambda name: coverage[name])
+        if emotion not in labels or coverage[emotion] < MIN_COVERAGE:
             continue
         main = max((u for u in touching if u.emotion == emotion), key=lambda u: _overlap(turn, u))
         examples.append(
@@ -93,12 +95,18 @@ def label(turns: Iterable[Turn], recording: Recording) -> list[Example]:
     return examples
 
 
-def label_corpus(turns: Path, recordings: Sequence[Recording], out: Path) -> Counter[str]:
+def label_corpus(
+    turns: Path,
+    recordings: Sequence[Recording],
+    out: Path,
+    labels: Sequence[str] = DEFAULT_LABELS,
+) -> Counter[str]:
     """Label a corpus' turns and write them as Parquet with `COLUMNS`.
 
     Args:
         turns: as `read_turns_of` takes it.
         out: the Parquet file, written whole or not at all.
+        labels: the profile's.
 
     Returns:
         How many examples there are of each emotion.
@@ -111,7 +119,9 @@ def label_corpus(turns: Path, recordings: Sequence[Recording], out: Path) -> Cou
 
     # Turns are read once, in their file's order; examples stand in the corpus' order.
     by_name = {recording.name: recording for recording in recordings}
-    labelled = {name: label(own, by_name[name]) for name, own in read_turns_of(turns, by_name)}
+    labelled = {
+        name: label(own, by_name[name], labels) for name, own in read_turns_of(turns, by_name)
+    }
     examples = [example for name in by_name for example in labelled[name]]
     if not examples:
         raise InputError(

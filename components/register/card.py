@@ -47,7 +47,9 @@ answers | |
 ## The gate's verdict: {{ verdict.decision }}
 
 {% if metrics.champion %}
-Compared with the model in production, {{ metrics.champion.model[:12] }}, on the same utterances.
+Compared with the model in production, {{ metrics.champion.model[:12] }}, on the same utterances\
+{% if shared is not none %}, as far as their reference is an emotion that both tell apart\
+{{ " (" + shared | join(", ") + ")" if shared else ": none" }}{% endif %}.
 {% else %}
 Nothing was in production to compare it with.
 {% endif %}
@@ -89,6 +91,7 @@ def version_card(card: str, metrics: Mapping[str, Any], verdict: Verdict) -> str
             default=DEFAULT,
             rows=[_row(name, metrics, path) for name, path in _ROWS.items()],
             emotions=metrics["emotions"],
+            shared=(metrics.get("comparison") or {}).get("labels"),
             percent=percent,
             number=number,
         )

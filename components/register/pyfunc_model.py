@@ -30,8 +30,6 @@ class MoodlinePyfunc(PythonModel):
         Returns:
             For each row `emotion`, `probabilities` (in the order of the labels) and `embedding`.
         """
-        from components.conversation import DEFAULT_LABELS
-
         clips = [
             (np.asarray(audio, dtype=np.float32), str(text))
             for audio, text in zip(model_input["audio"], model_input["text"], strict=True)
@@ -39,7 +37,7 @@ class MoodlinePyfunc(PythonModel):
         probabilities, embeddings = self.classifier.predict(clips)
         return pd.DataFrame(
             {
-                "emotion": [DEFAULT_LABELS[row.argmax()] for row in probabilities],
+                "emotion": [self.classifier.labels[row.argmax()] for row in probabilities],
                 "probabilities": probabilities.tolist(),
                 "embedding": embeddings.tolist(),
             }

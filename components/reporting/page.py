@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from components.conversation import DEFAULT_LABELS
+from components.reporting.colours import ink_on, label_colours
 
 NOTICE = (
     "The emotions are guesses of a model about people, and often wrong. They must not be used to "
@@ -13,17 +14,17 @@ NOTICE = (
 )
 """What every page that shows emotions says."""
 
-COLOURS = {"angry": "#d1495b", "happy": "#e9a820", "neutral": "#8d99ae", "sad": "#3f7cac"}
-
 _NONE = "–"
 
 
-def render(template: Path, **values: Any) -> str:
+def render(template: Path, labels: Sequence[str] = DEFAULT_LABELS, **values: Any) -> str:
     """Render a page that extends `base.html.j2`: no script, nothing fetched, light and dark.
 
     Args:
         template: the page's; it may include templates of its own folder and of this one.
-        values: what the template names, besides `emotions`, `colours` and `notice`.
+        labels: the emotions, whose places choose their colours.
+        values: what the template names, besides `emotions`, `colours` (of each place, with the ink
+            on it) and `notice`. The filter `emotion_class` gives an emotion's class in the style.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -36,8 +37,11 @@ def render(template: Path, **values: Any) -> str:
     )
     filters = (percent, interval, signed, number)
     environment.filters |= {function.__name__: function for function in filters}
+    classes = {label: f"emotion-{place}" for place, label in enumerate(labels)}
+    environment.filters["emotion_class"] = lambda emotion: classes.get(emotion, "other")
+    colours = [(colour, ink_on(colour)) for colour in label_colours(len(labels))]
     page = environment.get_template(template.name)
-    return page.render(emotions=DEFAULT_LABELS, colours=COLOURS, notice=NOTICE, **values)
+    return page.render(emotions=labels, colours=colours, notice=NOTICE, **values)
 
 
 def percent(rate: float | None, digits: int = 1) -> str:

@@ -48,18 +48,23 @@ class Timeline:
     scored: int
 
 
-def timeline(recording: Recording, turns: Sequence[Turn]) -> Timeline:
+def timeline(
+    recording: Recording, turns: Sequence[Turn], labels: Sequence[str] = DEFAULT_LABELS
+) -> Timeline:
     """Lay a recording out: each reference speaker, under it the speaker mapped to it.
 
     An utterance's mark says how it was answered: "✓", "✗", "?" for no answer, none if not scored.
+
+    Args:
+        labels: the emotions that are scored.
     """
     length = max([1.0, *(u.end for u in recording.utterances), *(t.end for t in turns)])
-    scored_answers = utterance_predictions(recording.utterances, turns)
+    scored_answers = utterance_predictions(recording.utterances, turns, labels)
     by_speaker: dict[str, list[Bar]] = {speaker: [] for speaker in recording.speakers}
     right = scored = 0
     for utterance, answer in zip(recording.utterances, scored_answers, strict=True):
         mark = ""
-        if utterance.emotion in DEFAULT_LABELS:
+        if utterance.emotion in labels:
             scored += 1
             right += answer.emotion == utterance.emotion
             mark = "?" if answer.emotion is None else "✗✓"[answer.emotion == utterance.emotion]

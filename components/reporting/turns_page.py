@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.conversation import Turn
+from components.conversation import Turn, labels_of
 from components.reporting.page import render
 
 TEMPLATE = Path(__file__).with_name("turns.html.j2")
@@ -29,6 +29,7 @@ def turns_page(turns: Sequence[Turn], names: Sequence[str] = ()) -> str:
         recordings.append({"name": name, "turns": own, "end": end, "rows": rows})
     return render(
         TEMPLATE,
+        labels_of(turns),
         recordings=recordings,
         x=lambda time, end: round(100 + 900 * time / end, 2),
         width=lambda turn, end: round(max(900 * turn.duration / end, 1.0), 2),

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from components.config import TrainStep
-from components.conversation import DEFAULT_LABELS
 from components.scoring import Temperature
 from components.train.data import Split, count_emotions
 
@@ -12,7 +11,8 @@ _CARD = """\
 
 Who said what is given; this model says with which emotion: \
 {{ emotions | join(", ") }}. It reads a turn's sound
-(mono, 16 kHz) and its words, and answers with four probabilities.
+(mono, 16 kHz) and its words, and answers with
+a probability of each.
 
 | | |
 |---|---|
@@ -60,7 +60,7 @@ registered with this version.
 ## Limits
 
 - Emotion labels are other people's impressions of acted or spontaneous speech, not what a speaker
-  felt. Four words do not cover what people feel.
+  felt. {{ emotions | length }} words do not cover what people feel.
 - Trained on {{ profile.transcribe.language }}; other languages, accents, ages, telephones and rooms
   than those of the corpus will be answered too, and worse.
 - Words come from automatic transcription; where it errs, the answer may. Turns longer than
@@ -98,7 +98,7 @@ def model_card(
         {
             "name": name,
             "recordings": len({row.recording for row in rows}),
-            "counts": list(count_emotions(rows).values()),
+            "counts": list(count_emotions(rows, split.labels).values()),
             "total": len(rows),
         }
         for name, rows in (("training", split.training), ("validation", split.validation))
@@ -112,6 +112,6 @@ def model_card(
         epochs=epochs,
         validation=validation,
         temperature=temperature,
-        emotions=DEFAULT_LABELS,
+        emotions=split.labels,
         parts=parts,
     )

@@ -20,7 +20,7 @@ COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confiden
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One labelled turn. `label` is its emotion's index in `DEFAULT_LABELS`."""
+    """One labelled turn. `label` is its emotion's index in the profile's labels."""
 
     recording: str
     fold: str
@@ -33,10 +33,15 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The examples to fit and those that choose the epoch; the test fold is in neither."""
+    """The examples to fit and those that choose the epoch; the test fold is in neither.
+
+    Attributes:
+        labels: the profile's, which rows name by their place in it.
+    """
 
     training: tuple[Row, ...]
     validation: tuple[Row, ...]
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
     @property
     def rows(self) -> list[Row]:
@@ -44,8 +49,8 @@ class Split:
         return [*self.training, *self.validation]
 
 
-def read_rows(path: Path) -> list[Row]:
-    """Read the examples of the four emotions.
+def read_rows(path: Path, labels: Sequence[str] = DEFAULT_LABELS) -> list[Row]:
+    """Read the examples that have one of the labels.
 
     Raises:
         InputError: no such file, not Parquet, or a column is missing.
@@ -62,13 +67,17 @@ def read_rows(path: Path) -> list[Row]:
         if column not in table.column_names:
             raise InputError(f"{path}: lacks the column {column}")
     return [
-        Row(**{**row, "text": row["text"] or "", "label": DEFAULT_LABELS.index(emotion)})
+        Row(**{**row, "text": row["text"] or "", "label": labels.index(emotion)})
         for row in table.select(COLUMNS).to_pylist()
-        if (emotion := row.pop("emotion")) in DEFAULT_LABELS
+        if (emotion := row.pop("emotion")) in labels
     ]
 
 
-def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
+def split_rows(
+    rows: Sequence[Row],
+    protocol: ProtocolSettings,
+    labels: Sequence[str] = DEFAULT_LABELS,
+) -> Split:
     """Split the rows into training and validation part; the test part is left out.
 
     Examples that cannot give a useful model are refused: a model never answers an emotion that the
@@ -100,7 +109,7 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
             f"protocol: beside the test ({protocol.test}) and validation parts"
             f" ({protocol.validation}){holdout} there is nothing to train on"
         )
-    if lacking := _lacking(training):
+    if lacking := _lacking(training, labels):
         raise InputError(
             f"examples: no {' or '.join(lacking)} in the training folds ({', '.join(folds)}):"
             " a model cannot learn what it never hears; choose other folds or add recordings"
@@ -108,24 +117,24 @@ def split_rows(rows: Sequence[Row], protocol: ProtocolSettings) -> Split:
     if len({row.label for row in validation}) == 1:
         raise InputError(
             f"examples: the validation part ({protocol.validation}) has only"
-            f" {DEFAULT_LABELS[validation[0].label]}; it cannot choose a model; choose another"
+            f" {labels[validation[0].label]}; it cannot choose a model; choose another"
         )
     checked = {f"fold {f}": [r for r in training if r.fold == f] for f in folds if f != FEEDBACK}
     for name, part in {**checked, f"validation ({protocol.validation})": validation}.items():
-        if lacking := _lacking(part):
+        if lacking := _lacking(part, labels):
             logger.warning("%s has no %s example", name, " and no ".join(lacking))
-    return Split(training, validation)
+    return Split(training, validation, tuple(labels))
 
 
-def _lacking(rows: Sequence[Row]) -> list[str]:
+def _lacking(rows: Sequence[Row], labels: Sequence[str]) -> list[str]:
     """The emotions that none of the rows has."""
-    return [emotion for emotion, count in count_emotions(rows).items() if not count]
+    return [emotion for emotion, count in count_emotions(rows, labels).items() if not count]
 
 
-def count_emotions(rows: Sequence[Row]) -> dict[str, int]:
+def count_emotions(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, int]:
     """How many rows each emotion has."""
-    counts = Counter(DEFAULT_LABELS[row.label] for row in rows)
-    return {emotion: counts[emotion] for emotion in DEFAULT_LABELS}
+    counts = Counter(labels[row.label] for row in rows)
+    return {emotion: counts[emotion] for emotion in labels}
 
 
 class Sound:

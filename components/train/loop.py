@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from transformers import EvalPrediction, PrinterCallback, TrainingArguments
 
 from components.config import TrainStep
-from components.conversation import DEFAULT_LABELS
 from components.scoring import classification
 from components.scoring.classification import accuracy, macro_f1, uar
 from components.train.checkpoints import EpochKeeper, last_whole_checkpoint, read_history
@@ -54,18 +53,18 @@ def fit(
     Raises:
         InputError: a batch that cannot be shared out, or a precision that is not supported here.
     """
-    settings = profile.train
+    settings, classes = profile.train, len(profile.labels)
     keeper = EpochKeeper(module, settings.patience, checkpoint_seconds, on_epoch)
     trainer = WindowTrainer(
         model=module,
         args=_arguments(module, profile, work),
         train_dataset=list(training),
         eval_dataset=list(validation),
-        compute_metrics=_turn_scores(validation),
+        compute_metrics=_turn_scores(validation, profile.labels),
         callbacks=[keeper],
         batch_size=settings.batch_size,
         encoder_rate=settings.encoder_learning_rate,
-        class_weights=_class_weights(training) if settings.class_weights else None,
+        class_weights=_class_weights(training, classes) if settings.class_weights else None,
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_whole_checkpoint(work)
@@ -130,13 +129,15 @@ def _arguments(module: nn.Module, profile: TrainStep, work: Path) -> TrainingArg
     return arguments
 
 
-def _class_weights(training: Sequence[Item]) -> Tensor:
+def _class_weights(training: Sequence[Item], classes: int) -> Tensor:
     """Inverse to each class's frequency, 1 on average; every class has an example."""
-    counts = np.bincount([item["label"] for item in training], minlength=len(DEFAULT_LABELS))
-    return torch.from_numpy(len(training) / (len(DEFAULT_LABELS) * counts)).float()
+    counts = np.bincount([item["label"] for item in training], minlength=classes)
+    return torch.from_numpy(len(training) / (classes * counts)).float()
 
 
-def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, float]]:
+def _turn_scores(
+    items: Sequence[Item], emotions: Sequence[str]
+) -> Callable[[EvalPrediction], dict[str, float]]:
     """Scores of whole turns: the probabilities of a turn's windows are averaged first."""
     turns = np.array([item["turn"] for item in items])
     weights = np.array([item["weight"] for item in items])
@@ -147,13 +148,18 @@ def _turn_scores(items: Sequence[Item]) -> Callable[[EvalPrediction], dict[str, 
         windows = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
         probabilities = np.zeros((len(labels), windows.shape[1]))
         np.add.at(probabilities, turns, weights[:, None] * windows)
-        return classification_scores(labels, probabilities)
+        return classification_scores(labels, probabilities, emotions)
 
     return scores
 
 
-def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def classification_scores(
+    labels: np.ndarray, probabilities: np.ndarray, emotions: Sequence[str]
+) -> dict[str, float]:
     """The scores of an epoch from labels [n] and probabilities [n, k], counted as the gate does.
+
+    Args:
+        emotions: the names of the k labels.
 
     Returns:
         The cross-entropy (`loss`, in nats), `accuracy`, and `unweighted_recall` and `macro_f1`
@@ -161,7 +167,7 @@ def classification_scores(labels: np.ndarray, probabilities: np.ndarray) -> dict
     """
     answers = probabilities.argmax(axis=1)
     counts = classification(
-        [DEFAULT_LABELS[i] for i in labels], [DEFAULT_LABELS[i] for i in answers]
+        [emotions[i] for i in labels], [emotions[i] for i in answers], emotions
     ).counts
     of_labels = probabilities[np.arange(len(labels)), labels]
     return {

@@ -84,7 +84,7 @@ def train_on_nodes(
         Unavailable: the API or the store was away for too long.
         Stopped: this process was told to end; the job is deleted.
     """
-    split_rows(read_rows(examples), profile.protocol)
+    split_rows(read_rows(examples, profile.labels), profile.protocol, profile.labels)
     digests = [file_digest(examples), tree_digest(corpus), profile.model_dump(mode="json")]
     name = manifest["metadata"]["generateName"] + json_digest([settings.pipeline_run, *digests])[:8]
     place = meeting_place(settings, name)

@@ -149,7 +149,7 @@ def standardize(model: MoodlineModel, encoded: Sequence[Sequence[EncodedWindow]]
 
 @torch.inference_mode()
 def answer_rows(head: MoodlineHead, encoded: Sequence[Sequence[EncodedWindow]]) -> np.ndarray:
-    """The head's answers on these states, windows averaged: [rows, 4 + d]."""
+    """The head's answers on these states, windows averaged: [rows, k + d]."""
     device = head.positions.device
     one = torch.ones(1, dtype=torch.int64, device=device)
 

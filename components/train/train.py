@@ -43,7 +43,7 @@ def train(
 
     examples, out_dir = Path(examples), Path(out_dir)
     profile = TrainStep.of(profile)
-    split = split_rows(read_rows(examples), profile.protocol)
+    split = split_rows(read_rows(examples, profile.labels), profile.protocol, profile.labels)
     total = len(split.rows) + profile.train.epochs
     sound = Sound(recordings, split.rows, settings.finished)
     count = processes.process_count(profile.train)

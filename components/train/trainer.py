@@ -97,7 +97,7 @@ class WindowTrainer(Trainer):
     Args:
         batch_size: of all processes together.
         encoder_rate: the learning rate of what is not the head.
-        class_weights: [4] for the loss, or None.
+        class_weights: [k] for the loss, or None.
     """
 
     def __init__(

@@ -10,7 +10,7 @@ import numpy as np
 
 from components.base import atomic_path
 from components.config import SPEECH_MODELS, TrainStep
-from components.conversation import DEFAULT_LABELS, SAMPLE_RATE
+from components.conversation import SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
 from components.scoring import Temperature
@@ -153,7 +153,7 @@ def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> 
     """Write inputs with the answers that this model must give, so that any server can be checked.
 
     Each answer is computed alone. The file holds `audio.<i>` float32 [samples] and `input_ids.<i>`
-    int64 [tokens] for each clip i, and for all of them `probabilities` float32 [n, 4] and
+    int64 [tokens] for each clip i, and for all of them `probabilities` float32 [n, k] and
     `embedding` float32 [n, d].
     """
     from safetensors.numpy import save_file
@@ -166,8 +166,9 @@ def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> 
         arrays[f"input_ids.{i}"] = np.array(window.input_ids, dtype=np.int64)
         answers.append(answer_batch(model, [window])[0])
     table = np.stack(answers).astype(np.float32)
-    arrays["probabilities"] = np.ascontiguousarray(table[:, : len(DEFAULT_LABELS)])
-    arrays["embedding"] = np.ascontiguousarray(table[:, len(DEFAULT_LABELS) :])
+    count = len(model.config.labels)
+    arrays["probabilities"] = np.ascontiguousarray(table[:, :count])
+    arrays["embedding"] = np.ascontiguousarray(table[:, count:])
     save_file(arrays, path)
 
 
@@ -177,11 +178,11 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
     The file is Parquet with one row an example. Its columns: `part` ("training" or
     "validation"; a model is surer of what it was fitted to, so compare confidence with the
     validation part), `recording`, `label`, `emotion` (the answer), `confidence`, `probabilities`
-    (list of 4), `embedding` (list of d), the measures of `components.fusion.turn_measures` and
+    (list of k), `embedding` (list of d), the measures of `components.fusion.turn_measures` and
     `asr_confidence` (null where not known).
 
     Args:
-        answers: [n, 4 + d], the probabilities and embedding of each training, then each
+        answers: [n, k + d], the probabilities and embedding of each training, then each
             validation example.
     """
     import pyarrow as pa
@@ -189,13 +190,14 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
 
     rows = split.rows
     parts = ["training"] * len(split.training) + ["validation"] * len(split.validation)
-    probabilities, embeddings = answers[:, : len(DEFAULT_LABELS)], answers[:, len(DEFAULT_LABELS) :]
+    labels = split.labels
+    probabilities, embeddings = answers[:, : len(labels)], answers[:, len(labels) :]
     measures = [turn_measures(*sound.clip(row)) for row in rows]
     columns = {
         "part": parts,
         "recording": [row.recording for row in rows],
-        "label": [DEFAULT_LABELS[row.label] for row in rows],
-        "emotion": [DEFAULT_LABELS[i] for i in probabilities.argmax(axis=1)],
+        "label": [labels[row.label] for row in rows],
+        "emotion": [labels[i] for i in probabilities.argmax(axis=1)],
         "confidence": pa.array(probabilities.max(axis=1), pa.float32()),
         "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float32())),
         "embedding": pa.array(embeddings.tolist(), pa.list_(pa.float32())),

@@ -52,7 +52,7 @@ older code left half done then starts anew, and does not mix both. (2: macro F1 
 reference's labels.)"""
 
 Answers = Callable[[slice], np.ndarray]
-"""Computes the fitted model's answers on a slice of the split's rows: [n, 4 + d]."""
+"""Computes the fitted model's answers on a slice of the split's rows: [n, k + d]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ def train_in_process(
         history=history,
         best_epoch=int(best_entry(history)["epoch"]),
         validation=validation_scores(history),
-        training_examples=count_emotions(split.training),
-        validation_examples=count_emotions(split.validation),
+        training_examples=count_emotions(split.training, profile.labels),
+        validation_examples=count_emotions(split.validation, profile.labels),
         temperature=broadcast_object_list([model.config.calibration_temperature])[0],
     )
     shutil.rmtree(work, ignore_errors=True)

@@ -62,8 +62,8 @@ def experiment_command(
         return transfer(corpora or [], profile, changes, seeds, as_json, output)
     if corpora:
         raise InputError(f"{corpora[0]}: {name} takes one corpus, by --corpus")
-    recordings, report = read_corpus(corpus), check_corpus(corpus)
     chosen, settings = _seeded(profile, changes, seeds)
+    recordings, report = read_corpus(corpus, labels=chosen), check_corpus(corpus, labels=chosen)
     from pipelines.experiments import run_experiment
     from pipelines.experiments.protocol import check_folds
     from pipelines.experiments.report import experiment_page
@@ -105,7 +105,7 @@ def transfer(
     chosen, settings = _seeded(profile, changes, seeds)
     names = _short_names(places)
     corpora = {
-        name: (read_corpus(place, settings.finished), check_corpus(place).synthetic)
+        name: (read_corpus(place, settings.finished, chosen), check_corpus(place).synthetic)
         for name, place in zip(names, places, strict=True)
     }
     from pipelines.experiments.transfer import Corpus, run_transfer

@@ -54,7 +54,7 @@ def train_command(
     check_new_folder(output)
     if examples is not None and not examples.is_file():
         raise InputError(f"{examples}: no such file; name labelled examples, or leave it out")
-    recordings = read_corpus(corpus, settings.finished)
+    recordings = read_corpus(corpus, settings.finished, chosen)
     rows = examples or _prepared(chosen, corpus, settings)["examples"]
     with bar("training") as progress:
         result = train(rows, recordings, output, chosen, settings, progress)
@@ -96,10 +96,10 @@ def evaluate_command(
 
     chosen, settings = profile_and_settings(profile, changes)
     check_new_folder(output)
-    recordings = read_corpus(corpus, settings.finished)
+    recordings = read_corpus(corpus, settings.finished, chosen)
     tested = held_out_recordings(recordings, chosen, fold)
     check_gate(recordings, chosen.gate)
-    power = gate_power(tested, chosen.gate)
+    power = gate_power(tested, chosen.gate, chosen.labels)
     if power is not None:
         note(f"{'Warning: little power. ' if power.low else ''}The gate's power: {power}")
     with ExitStack() as stack:

@@ -66,13 +66,13 @@ def say_power(
     from components.evaluate import check_gate, gate_power, held_out_recordings
 
     try:
-        recordings = read_corpus(corpus, settings.finished)
+        recordings = read_corpus(corpus, settings.finished, profile)
         tested = held_out_recordings(recordings, profile)
     except InputError:
         return  # the first step says what is wrong with the corpus, and the run remembers it
     own = {} if in_containers else profile.gate.own
     check_gate(recordings, profile.gate.model_copy(update={"own": own}))
-    power = gate_power(tested, profile.gate)
+    power = gate_power(tested, profile.gate, profile.labels)
     if power is not None:
         note(f"{'Warning: little power. ' if power.low else ''}The gate's power: {power}")
 

@@ -8,11 +8,14 @@ from unicodedata import is_normalized
 import typer
 from rich.table import Table
 
+from components.base import validate
+from components.config import LabelStep
 from components.conversation import (
     DEFAULT_LABELS,
     Seconds,
     Turn,
     has_unspaced,
+    labels_of,
     read_turns,
     read_uem,
     turns_from_rttm,
@@ -37,6 +40,15 @@ def score_command(
     with_tcpwer: Annotated[
         bool, typer.Option("--tcpwer", help="Also tcpWER; long recordings take it gigabytes.")
     ] = False,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            "--labels",
+            metavar="A,B,…",
+            help="The emotions that are scored; default: angry, happy, neutral and sad, or, where"
+            " probabilities in the files name others, what these name.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
@@ -48,11 +60,16 @@ def score_command(
     from components.scoring import cer, score, score_words, tcpwer, wer
 
     true, predicted = _read(reference), _read(hypothesis)
+    named = labels_of([*true, *predicted])
+    # Who writes only the likeliest of the four is scored on the four all the same.
+    scored = named if set(named) - set(DEFAULT_LABELS) else DEFAULT_LABELS
+    if labels is not None:
+        scored = _labels(labels)
     for path, turns in ((reference, true), (hypothesis, predicted)):
-        for oddity in _oddities(turns):
+        for oddity in _oddities(turns, scored):
             note(f"moodline: {path}: {oddity}")
     stretches = None if uem is None else read_uem(uem)
-    scores = score(true, predicted, convention, uem=stretches)
+    scores = score(true, predicted, convention, stretches, scored)
     numbers = scores.to_json() | {
         "eera": scores.teer.agreed_to_json() if scores.teer else None,
         "seera": scores.steer.agreed_to_json() if scores.steer else None,
@@ -85,16 +102,21 @@ def score_command(
     return print_json(numbers) if as_json else out.print(_table(numbers))
 
 
+def _labels(text: str) -> tuple[str, ...]:
+    names = [name.strip() for name in text.split(",")]
+    return validate(LabelStep, {"labels": names}, "--labels").labels
+
+
 def _words_with_digits(turns: Sequence[Turn]) -> int:
     words = (word for turn in turns for word in turn.words.split())
     return sum(any(map(str.isdigit, word)) for word in words)
 
 
-def _oddities(turns: Sequence[Turn]) -> Iterator[str]:
+def _oddities(turns: Sequence[Turn], labels: Sequence[str]) -> Iterator[str]:
     """What is probably a mistake in the turns, though it can be scored."""
-    if others := sorted({t.emotion for t in turns if t.emotion} - set(DEFAULT_LABELS)):
+    if others := sorted({t.emotion for t in turns if t.emotion} - set(labels)):
         yield (
-            f"has the labels {', '.join(others)}, which are none of {', '.join(DEFAULT_LABELS)};"
+            f"has the labels {', '.join(others)}, which are none of {', '.join(labels)};"
             " in a reference they are not scored, in a hypothesis they are never right"
         )
     ends: dict[tuple[str, str], Turn] = {}

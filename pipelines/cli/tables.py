@@ -1,14 +1,17 @@
 """The tables that several commands print."""
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 from rich.table import Column, Table
 from rich.text import Text
 
-from components.conversation import Turn
+from components.conversation import Turn, labels_of
 from components.scoring import Verdict
 
-EMOTION_COLOURS = {"angry": "red", "happy": "yellow", "neutral": "white", "sad": "blue"}
+EMOTION_COLOURS = ("red", "yellow", "white", "blue", "green", "magenta", "cyan")
+"""Of the labels in their order; then again from the first."""
+
 RESULT_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
 
@@ -45,6 +48,7 @@ def turns_table(turns: Sequence[Turn], names: Sequence[str] = ()) -> Table:
         Column("sure", justify="right", no_wrap=True),
         "words",
     )
+    colours = dict(zip(labels_of(turns), cycle(EMOTION_COLOURS), strict=False))
     names = list(dict.fromkeys([*names, *(turn.session_id for turn in turns)])) or [""]
     for name in names:
         if len(names) > 1:
@@ -56,7 +60,7 @@ def turns_table(turns: Sequence[Turn], names: Sequence[str] = ()) -> Table:
                 Text(turn.speaker),
                 Text(
                     f"{turn.emotion or '–'}{'?' if turn.uncertain else ''}",
-                    style=EMOTION_COLOURS.get(turn.emotion or "", ""),
+                    style=colours.get(turn.emotion or "", ""),
                 ),
                 "" if turn.confidence is None else f"{turn.confidence:.0%}",
                 Text(turn.words),

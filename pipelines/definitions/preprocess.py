@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from kfp import dsl
 
 from components.align.component import align
-from components.config import DiarizeStep, Profile, TrainStep, TranscribeStep
+from components.config import DiarizeStep, LabelStep, Profile, TrainStep, TranscribeStep
 from components.config.component import model_digests
 from components.corpus.component import corpus as read_corpus
 from components.corpus.component import corpus_digest, join_feedback
@@ -80,18 +80,23 @@ def preprocess_pipeline(profile: Profile) -> Any:
     )
     def preprocess(corpus: str, feedback: str = "", cache_name: str = "") -> Preprocessed:
         # The name of the folder does not change with what is in it.
-        digest = configure_lookup(corpus_digest(folder=corpus), "Look at the corpus", cluster)
+        labels = LabelStep.of(profile).model_dump_json()
+        looked = corpus_digest(folder=corpus, labels=labels)
+        digest = configure_lookup(looked, "Look at the corpus", cluster)
         came_back = join_feedback(folder=corpus, digest=digest.output, feedback=feedback)
         configure_lookup(came_back, "Join the feedback", cluster)
         read = read_corpus(
             folder=corpus, digest=digest.output,
             feedback=feedback, chosen=came_back.outputs["chosen"], cache_name=cache_name,
+            labels=labels,
         )  # fmt: skip
         configure_task(read, "Read the corpus", cluster)
         manifest = read.outputs["manifest"]
         models = look_at_models(profile)
         turns = listen(manifest, profile, models.outputs).outputs["turns"]
-        labelled = configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
+        labelled = configure_task(
+            label(turns=turns, corpus=manifest, labels=labels), "Label", cluster
+        )
         examples, encoders = labelled.outputs["examples"], models.outputs["train"]
         whole, state = came_back.outputs["digest"], came_back.outputs["state"]
         return Preprocessed(whole, manifest, turns, examples, encoders, state)

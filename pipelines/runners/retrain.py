@@ -73,7 +73,9 @@ def retrain(
 
     with Copies(settings.runs, settings.cache).in_use():
         share = settings.feedback_share
-        joined = join_feedback(corpus, request.feedback, settings.finished, max_share=share)
+        joined = join_feedback(
+            corpus, request.feedback, settings.finished, max_share=share, labels=profile
+        )
         return _retrain(profile, request, joined.resolve(), settings, in_containers, on_step)
 
 

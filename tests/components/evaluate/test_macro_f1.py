@@ -26,7 +26,9 @@ def test_training_report_and_gate_agree_with_scikit_learn(pairs: list[tuple[int,
         reference, hypothesis, labels=np.unique(reference), average="macro", zero_division=0
     )
 
-    trained = classification_scores(reference, np.eye(len(DEFAULT_LABELS))[hypothesis])
+    trained = classification_scores(
+        reference, np.eye(len(DEFAULT_LABELS))[hypothesis], DEFAULT_LABELS
+    )
     assert trained["macro_f1"] == pytest.approx(expected)
 
     utterances = tuple(

@@ -11,7 +11,7 @@ from transformers import TrainingArguments
 
 from components.base import InputError
 from components.config import Profile, Settings, TrainSettings
-from components.conversation import Recording
+from components.conversation import DEFAULT_LABELS, Recording
 from components.fusion.head import MoodlineOutput
 from components.train import train
 from components.train.loop import _class_weights, classification_scores
@@ -35,7 +35,7 @@ class Fixed(nn.Module):
 
 def test_the_loss_weighs_each_class_as_its_weight_says(tmp_path: Path) -> None:
     items = [{"label": label} for label in (0, 0, 0, 0, 1, 1, 2, 3)]
-    weights = _class_weights(items)
+    weights = _class_weights(items, 4)
     # Inverse to the counts 4, 2, 1, 1: each class then weighs the same.
     assert torch.allclose(weights, torch.tensor([0.5, 1.0, 2.0, 2.0]))
     torch.manual_seed(0)
@@ -104,7 +104,7 @@ def test_scores_by_hand() -> None:
     answers = np.array([0, 1, 1, 1])
     probabilities = np.full((4, 4), 0.1)
     probabilities[np.arange(4), answers] = 0.7
-    scores = classification_scores(labels, probabilities)
+    scores = classification_scores(labels, probabilities, DEFAULT_LABELS)
     assert scores["accuracy"] == 0.5
     assert scores["unweighted_recall"] == pytest.approx((0.5 + 1 + 0) / 3)
     assert scores["macro_f1"] == pytest.approx((2 / 3 + 0.5 + 0) / 3)
