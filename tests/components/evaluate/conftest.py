@@ -79,7 +79,7 @@ def turns(recordings: list[Recording]) -> dict[str, list[Turn]]:
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Path]:
+def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """A tiny random model's folder; with an emotion given, one that always answers it."""
     import torch
 
@@ -96,22 +96,21 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str | None], Pa
         "num_conv_pos_embedding_groups": 2,
     }
     text = {"model_type": "bert", "vocab_size": 8, "max_position_embeddings": 16}
-    config = MoodlineConfig(
-        acoustic=wave | size, text=text | size, heads=2, feed_forward=16, max_tokens=16
-    )
+    sizes = {"heads": 2, "feed_forward": 16, "max_tokens": 16}
     tokenizer = word_tokenizer(WORDS)
 
-    def make(emotion: str | None) -> Path:
-        folder = home / (emotion or "random")
+    def make(emotion: str | None, labels: tuple[str, ...] = DEFAULT_LABELS) -> Path:
+        folder = home / f"{emotion or 'random'} of {', '.join(labels)}"
         if not folder.exists():
             torch.manual_seed(0)
+            config = MoodlineConfig(wave | size, text | size, labels=labels, **sizes)
             network = MoodlineModel(config).eval()
             with torch.no_grad():
                 if emotion is None:
                     network.head.classifier.weight.mul_(50)  # so that clips differ visibly
                 else:
                     network.head.classifier.weight.zero_()
-                    network.head.classifier.bias.zero_()[DEFAULT_LABELS.index(emotion)] = 2.0
+                    network.head.classifier.bias.zero_()[labels.index(emotion)] = 2.0
             network.save_pretrained(folder)
             tokenizer.save(str(folder / "tokenizer.json"))
         return folder
