@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from components.config import Settings
+from components.base import InputError
+from components.config import Settings, load_profile
 from pipelines.cli.console import bar, note, out, print_json
-from pipelines.cli.options import AsJson
+from pipelines.cli.options import AsJson, Changes
 from pipelines.cli.tables import facts_table, plain_table, right
 
 SHOWN = 20
@@ -28,15 +29,30 @@ def check_command(
         ),
     ],
     as_json: AsJson = False,
+    profile: Annotated[
+        str, typer.Option("--profile", help="Whose labels it is to be trained with, too.")
+    ] = "",
+    changes: Changes = None,
 ) -> None:
     """Read a whole corpus and say what is in it, or what is wrong with it.
 
-    Exit status 1: it can be read, and something in it is odd; 2: it cannot.
+    With a profile, utterances are counted by what its labels make of them, and a label that it
+    does not know is refused. Exit status 1: it can be read, and something in it is odd; 2: it
+    cannot.
     """
     from components.corpus import check_corpus
 
+    if changes and not profile:
+        raise InputError("--set: changes a profile; name it by --profile")
+    labels = load_profile(profile, changes or ()) if profile else None
     with bar("reading") as progress:
-        report = asdict(check_corpus(place, progress, Settings().finished))
+        report = asdict(check_corpus(place, progress, Settings().finished, labels))
+    emotions = report["emotions"]
+    others = [name for name in emotions if labels and name not in labels.labels]
+    if others:
+        counted = ", ".join(f"{name} {emotions[name]}" for name in others)
+        said = f"moodline: not trained on and not scored: {counted}"
+        note(f"{said} (to change that: labels or label_map in the profile)")
     for line in report["findings"]:
         note(line)
     if as_json:

@@ -62,7 +62,7 @@ def say_power(
         InputError: the gate asks for a column of the manifest that the corpus lacks, or (but in
             containers, which have packages of their own) for a check that is not installed.
     """
-    from components.corpus import read_corpus
+    from components.corpus import read_corpus, unscored_labels
     from components.evaluate import check_gate, gate_power, held_out_recordings
 
     try:
@@ -70,6 +70,8 @@ def say_power(
         tested = held_out_recordings(recordings, profile)
     except InputError:
         return  # the first step says what is wrong with the corpus, and the run remembers it
+    if others := unscored_labels(recordings, profile):
+        note(f"Labels that are not trained on and not scored: {others}")
     own = {} if in_containers else profile.gate.own
     check_gate(recordings, profile.gate.model_copy(update={"own": own}))
     power = gate_power(tested, profile.gate, profile.labels)
