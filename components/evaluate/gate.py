@@ -6,6 +6,7 @@ from typing import Any
 from components.base import InputError
 from components.config import GateSettings
 from components.config.gate import NoRegression
+from components.evaluate.champion import FEWEST
 from components.evaluate.own import own_checks
 from components.scoring import (
     DEFAULT,
@@ -178,11 +179,11 @@ def _not_comparable(
     own, others = (
         ", ".join(labels) for labels in (metrics["emotions"], metrics["champion"]["labels"])
     )
-    common = f"only {shared[0]}" if len(shared) == 1 else "none" if not shared else "no utterance"
-    says = (
-        f"cannot be compared: this model tells apart {own}, production's {others};"
-        f" of the test set they have {common} in common"
-    )
+    if len(shared) < FEWEST:
+        why = f"they have {f'only {shared[0]}' if shared else 'none'} in common"
+    else:
+        why = f"no tested utterance has a label that both have ({', '.join(shared)})"
+    says = f"cannot be compared: this model tells apart {own}, production's {others}; {why}"
     for name, margin in asked.margins(metrics["recordings"]).items():
         side, threshold = (BELOW, margin) if name in ERRORS else (ABOVE, -margin)
         check, decides = f"no_regression.{name}", name == asked.deciding
