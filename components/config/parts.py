@@ -135,6 +135,8 @@ class TrainSettings(Frozen):
     Attributes:
         batch_size: examples in a step, over all processes together.
         patience: epochs without a better validation score before it stops.
+        metric_for_best_model: of the validation part, which chooses the epoch: the highest
+            "macro_f1" or the lowest "loss".
         class_weights: whether a rare emotion counts as much as a common one.
         precision: of the sums; "auto" is bfloat16 (or float16, if that is all it has) on a GPU and
             float32 on a CPU. Weights are always float32.
@@ -150,6 +152,7 @@ class TrainSettings(Frozen):
     encoder_learning_rate: Positive = 2e-5
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     patience: Count = 5
+    metric_for_best_model: Annotated[Literal["macro_f1", "loss"], added("macro_f1")] = "macro_f1"
     class_weights: bool = False
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False

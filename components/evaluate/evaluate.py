@@ -29,6 +29,7 @@ from components.evaluate.prediction import predict_turns
 from components.evaluate.report import report_page
 from components.evaluate.slices import check_columns
 from components.fusion import Classifier
+from components.fusion.mixing import layer_shares
 from components.scoring import DEFAULT, Verdict
 
 HeldOutPart = Literal["test", "holdout"]
@@ -138,6 +139,7 @@ def evaluate(
         "utterances": len(challenger.right),
         "unscored_utterances": sum(len(r.utterances) for r in tested) - len(challenger.right),
         "turns": len(predicted),
+        "layer_weights": layer_shares(model_dir),
         **challenger.metrics,
         "power": asdict(expected) if expected else None,
         "champion": None,

@@ -54,9 +54,17 @@ def report_page(
             metrics["calibration"]["bins"],
             (metrics["calibration"]["before"] or {"bins": ()})["bins"],
         ),
+        layers_chart=_layers_chart(metrics.get("layer_weights") or []),
         timelines=[timeline(r, by_name.get(r.name, []), labels) for r in recordings],
         default=DEFAULT,
     )
+
+
+def _layers_chart(shares: Sequence[float]) -> str:
+    """The mix of the speech encoder's layers; nothing where there is none."""
+    names = ["input", *(f"layer {i}" for i in range(1, len(shares)))]
+    label = "share of each layer of the speech encoder"
+    return shares_chart(label, names, {"share": (ACCENT, shares)}) if shares else ""
 
 
 def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:

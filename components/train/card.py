@@ -31,7 +31,8 @@ a probability of each.
 {{ part.total }} |
 {% endfor %}
 The test part ({{ profile.protocol.test }}) was neither fitted nor looked at. The epoch was
-chosen by macro F1 on the validation part ({{ profile.protocol.validation }}).
+chosen by {{ profile.train.metric_for_best_model | replace("_f1", " F1") }} on \
+the validation part ({{ profile.protocol.validation }}).
 {%- if profile.protocol.holdout %}
 The holdout ({{ profile.protocol.holdout }}) was left out, too.
 {%- endif %}

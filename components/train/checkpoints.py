@@ -33,12 +33,19 @@ class EpochKeeper(TrainerCallback):
     Args:
         patience: epochs without a better score before it stops.
         seconds: the least time between two checkpoints.
+        metric: what says which epoch is the best; see `best_entry`.
         on_epoch: called with the history so far, after each epoch and when a run is resumed.
     """
 
     def __init__(
-        self, module: nn.Module, patience: int, seconds: float, on_epoch: Callable[[History], None]
+        self,
+        module: nn.Module,
+        patience: int,
+        seconds: float,
+        on_epoch: Callable[[History], None],
+        metric: str = "macro_f1",
     ) -> None:
+        self.metric = metric
         self.module = module
         self.patience = patience
         self.seconds = seconds
@@ -55,13 +62,13 @@ class EpochKeeper(TrainerCallback):
 
     def is_finished(self, history: History, epochs: int) -> bool:
         """Whether there is nothing more to fit."""
-        waited = len(history) - best_entry(history)["epoch"]
+        waited = len(history) - best_entry(history, self.metric)["epoch"]
         return len(history) >= epochs or waited >= self.patience
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """After each epoch's validation."""
         history = read_history(state)
-        if best_entry(history) is history[-1]:
+        if best_entry(history, self.metric) is history[-1]:
             # Views would change with the weights.
             weights = self.module.state_dict()
             self.best = {k: v.detach().to("cpu", copy=True) for k, v in weights.items()}

@@ -54,7 +54,9 @@ def fit(
         InputError: a batch that cannot be shared out, or a precision that is not supported here.
     """
     settings, classes = profile.train, len(profile.labels)
-    keeper = EpochKeeper(module, settings.patience, checkpoint_seconds, on_epoch)
+    keeper = EpochKeeper(
+        module, settings.patience, checkpoint_seconds, on_epoch, settings.metric_for_best_model
+    )
     trainer = WindowTrainer(
         model=module,
         args=_arguments(module, profile, work),

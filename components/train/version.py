@@ -33,7 +33,7 @@ class TrainResult:
     Attributes:
         model: its folder.
         digest: of the folder's files; the same for the same examples, profile and machine.
-        best_epoch: the one whose weights were kept, by macro F1 on the validation fold.
+        best_epoch: the one whose weights were kept, by the validation part.
         validation: that epoch's scores on the validation fold.
         temperature: that makes the version as sure as it is right, fitted on the validation fold.
         training_examples: how many of each emotion were fitted.
@@ -50,17 +50,19 @@ class TrainResult:
     temperature: float = 1.0
 
 
-def best_entry(history: History) -> dict[str, float]:
-    """The first epoch with the highest macro F1 on the validation part.
+def best_entry(history: History, metric: str = "macro_f1") -> dict[str, float]:
+    """The first epoch with the highest macro F1, or the lowest loss, on the validation part.
 
-    The lowest loss does not decide: a better model may be surer of its few errors.
+    A model that grows too sure of its few errors has its lowest loss long before its best answers;
+    one that does not is chosen better by its loss, which a few examples move less.
     """
-    return max(history, key=lambda entry: entry["validation_macro_f1"])
+    sign = -1 if metric == "loss" else 1
+    return max(history, key=lambda entry: sign * entry[f"validation_{metric}"])
 
 
-def validation_scores(history: History) -> dict[str, float]:
+def validation_scores(history: History, metric: str = "macro_f1") -> dict[str, float]:
     """The best epoch's scores on the validation part."""
-    prefix, best = "validation_", best_entry(history)
+    prefix, best = "validation_", best_entry(history, metric)
     return {k.removeprefix(prefix): v for k, v in best.items() if k.startswith(prefix)}
 
 
@@ -105,7 +107,8 @@ def write_version(
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
         write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
-        best, scores = int(best_entry(history)["epoch"]), validation_scores(history)
+        metric = profile.train.metric_for_best_model
+        best, scores = int(best_entry(history, metric)["epoch"]), validation_scores(history, metric)
         _write_json(
             folder / "history.json",
             {"best_epoch": best, "epochs": history, "temperature": asdict(temperature)},

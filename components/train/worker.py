@@ -150,12 +150,13 @@ def train_in_process(
             temperature=temperature,
         )
         digest = tree_digest(out_dir)
+    metric = profile.train.metric_for_best_model
     result = TrainResult(
         model=out_dir,
         digest=broadcast_object_list([digest])[0],
         history=history,
-        best_epoch=int(best_entry(history)["epoch"]),
-        validation=validation_scores(history),
+        best_epoch=int(best_entry(history, metric)["epoch"]),
+        validation=validation_scores(history, metric),
         training_examples=count_emotions(split.training, profile.labels),
         validation_examples=count_emotions(split.validation, profile.labels),
         temperature=broadcast_object_list([model.config.calibration_temperature])[0],
