@@ -30,7 +30,8 @@ def small_corpus(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) ->
                 target = folder / path.relative_to(demo_corpus)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(path, target)
-    shutil.copy(demo_corpus / "voices.json", folder)
+    for name in ("about.json", "voices.json"):
+        shutil.copy(demo_corpus / name, folder)
     return folder
 
 

@@ -23,6 +23,7 @@ from components.conversation.documents import (
     write_documents,
 )
 from components.conversation.licences import (
+    NOT_FOR_SALE,
     UNKNOWN_LICENCE,
     licence_of,
     strictest_first,

@@ -22,6 +22,10 @@ _RANKS = (
 sell nothing, both, research only."""
 
 
+NOT_FOR_SALE = 4
+"""The strictness from which on a licence allows no commercial use, or may not."""
+
+
 def strictness(licence: str) -> int:
     """How strict a licence is; one that is not known is the strictest.
 

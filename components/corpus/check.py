@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass
 
+import numpy as np
+
 from components.base import Cache, Location, file_digest, json_digest, located
 from components.config import LabelStep
 from components.conversation import (
@@ -13,10 +15,14 @@ from components.conversation import (
     Seconds,
     licence_of,
     measure,
+    read_audio,
 )
 from components.corpus.findings import iemocap_findings, manifest_findings
 from components.corpus.labels import unknown_labels
 from components.corpus.reader import is_manifest, read_corpus
+
+SILENT = 1e-3
+"""A clip whose samples are all below this, −60 dB of full scale, holds no speech."""
 
 NOT_KNOWN = "unknown"
 """What a manifest's column or a reference does not say."""
@@ -99,6 +105,8 @@ def check_corpus(
         length = measure(recording.audio, cache)
         seconds += length.seconds
         notes += [f"{recording.name}: {note}" for note in length.notes]
+        if len(recording.utterances) == 1 and is_silent(read_audio(recording.audio)):
+            notes.append(f"{recording.audio}: holds no speech: no sample is louder than −60 dB")
         if progress:
             progress(number, len(recordings))
     step = labels or LabelStep()
@@ -126,6 +134,11 @@ def check_corpus(
         parts=_parts(own),
         findings=(*findings, *notes),
     )
+
+
+def is_silent(samples: np.ndarray) -> bool:
+    """Whether samples [n] are too quiet for speech."""
+    return not len(samples) or bool(np.abs(samples).max() < SILENT)
 
 
 def _counts(labels: Iterable[str]) -> dict[str, int]:

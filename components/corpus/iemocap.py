@@ -4,14 +4,28 @@
     Session1/dialog/transcriptions/Ses01F_impro01.txt   the words
     Session1/dialog/EmoEvaluation/Ses01F_impro01.txt    the emotions, summed over the raters
 
+    about.json          optional: {"set": "mine", "language": "en", "licence": "CC BY 4.0"}
+
 Only these files are read: macOS's `._` companions and the raters' own folders are not.
 """
 
 import logging
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
-from components.base import InputError, Location, MissingError, files_in, folders_in
+from pydantic import BaseModel
+
+from components.base import (
+    InputError,
+    Location,
+    MissingError,
+    Name,
+    files_in,
+    folders_in,
+    read_json,
+    validate,
+)
 from components.config import LabelStep
 from components.conversation import Recording, Seconds, Utterance
 
@@ -75,6 +89,7 @@ def read_iemocap(folder: Location, labels: LabelStep | None = None) -> list[Reco
     """
     recordings: list[Recording] = []
     seen: dict[str, Location] = {}
+    about = _about(folder)
     for session in _sessions(folder):
         for audio in _audio_files(session):
             recording = _recording(session, audio, labels)
@@ -86,8 +101,23 @@ def read_iemocap(folder: Location, labels: LabelStep | None = None) -> list[Reco
                         " names must be unique"
                     )
                 seen[utterance.id] = evaluation
-            recordings.append(recording)
+            recordings.append(replace(recording, columns=about))
     return recordings
+
+
+class _About(BaseModel):
+    """What holds for all recordings: IEMOCAP's own, unless `about.json` says otherwise."""
+
+    set: Name = "iemocap"
+    language: Name = "en"
+    licence: Name = "research only"
+
+
+def _about(folder: Location) -> tuple[tuple[str, str], ...]:
+    path = folder / "about.json"
+    content = read_json(path) if path.is_file() else {}
+    about = validate(_About, content, str(path))
+    return tuple(about.model_dump().items())
 
 
 def _sessions(folder: Location) -> list[Location]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from components.config import TrainStep
+from components.conversation import NOT_FOR_SALE, strictness
 from components.scoring import Temperature
 from components.train.data import Split, count_emotions
 
@@ -36,7 +37,16 @@ the validation part ({{ profile.protocol.validation }}).
 {%- if profile.protocol.holdout %}
 The holdout ({{ profile.protocol.holdout }}) was left out, too.
 {%- endif %}
-{% if profile.name == "demo" %}
+
+Licences of the sound that was fitted or chosen by, the strictest first: \
+{% for name, count in origins.licences.items() %}{{ name }} ({{ count }} examples)\
+{{ ", " if not loop.last }}{% endfor %}.
+{%- if "unknown" in origins.licences %}
+Where it is unknown, ask before this version goes to anybody else.
+{%- elif not_for_sale %}
+**Not for commercial use**: the strictest licence does not allow it.
+{%- endif %}
+{% if "demo" in origins.sets %}
 The demo corpus is synthetic speech. It shows that the machinery works; it says nothing about how
 well the emotions of people are told apart, and this version is not fit to be used on them.
 {% endif %}
@@ -85,6 +95,7 @@ def model_card(
     epochs: int,
     validation: Mapping[str, float],
     temperature: Temperature,
+    origins: Mapping[str, Mapping[str, int]],
 ) -> str:
     """The card of a version as Markdown.
 
@@ -92,6 +103,7 @@ def model_card(
         epochs: how many were fitted.
         validation: the best epoch's scores on the validation part.
         temperature: that calibrates its answers.
+        origins: examples of each licence, set and language; see `Sound.origins`.
     """
     from jinja2 import Environment, StrictUndefined
 
@@ -114,5 +126,7 @@ def model_card(
         validation=validation,
         temperature=temperature,
         emotions=split.labels,
+        origins=origins,
+        not_for_sale=strictness(next(iter(origins["licences"]))) >= NOT_FOR_SALE,
         parts=parts,
     )

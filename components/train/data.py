@@ -7,10 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import NamedTuple
 
 from components.base import Cache, InputError, file_digest
 from components.config import ProtocolSettings
-from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording, Seconds, read_audio
+from components.conversation import (
+    DEFAULT_LABELS,
+    FEEDBACK,
+    Recording,
+    Seconds,
+    licence_of,
+    read_audio,
+    strictest_first,
+)
 from components.fusion import Clip
 
 logger = logging.getLogger(__name__)
@@ -137,6 +146,14 @@ def count_emotions(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, int]
     return {emotion: counts[emotion] for emotion in labels}
 
 
+class Origin(NamedTuple):
+    """Where a recording is from, "unknown" where the manifest does not say."""
+
+    licence: str
+    set: str
+    language: str
+
+
 class Sound:
     """The sound of rows, read from the corpus as needed.
 
@@ -152,6 +169,14 @@ class Sound:
         self, recordings: Sequence[Recording], rows: Sequence[Row], finished: Cache | None = None
     ) -> None:
         self._paths = {recording.name: recording.audio for recording in recordings}
+        self._origins = {
+            recording.name: Origin(
+                licence_of(recording),
+                recording.column("set") or "unknown",
+                recording.column("language") or "unknown",
+            )
+            for recording in recordings
+        }
         for row in rows:
             if row.recording not in self._paths:
                 raise InputError(f"{row.recording}: has examples but is not in the corpus")
@@ -161,6 +186,18 @@ class Sound:
     def place(self) -> str:
         """The folder that holds all recordings, where they have one in common."""
         return common_place([str(path) for path in self._paths.values()])
+
+    def origins(self, rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+        """How many rows are of each licence (the strictest first), set and language."""
+        licences, sets, languages = (
+            Counter(values)
+            for values in zip(*(self._origins[row.recording] for row in rows), strict=True)
+        )
+        return {
+            "licences": {name: licences[name] for name in strictest_first(licences)},
+            "sets": dict(sorted(sets.items())),
+            "languages": dict(sorted(languages.items())),
+        }
 
     def clip(self, row: Row) -> Clip:
         """The row's waveform, float32 [samples] at 16 kHz, and its words."""

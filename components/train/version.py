@@ -84,8 +84,8 @@ def write_version(
 
     It holds `config.json`, `model.safetensors`, the tokenizer's and the preprocessor's files,
     `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `history.json`, `profile.json`,
-    `speech_models.json` and `model_card.md`. No file holds a time or a path, so the same training
-    gives the same folder.
+    `speech_models.json`, `data.json` (examples by licence, set, language) and `model_card.md`. No
+    file holds a time or a path, so the same training gives the same folder.
 
     Args:
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
@@ -115,12 +115,15 @@ def write_version(
         )
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
         _write_json(folder / SPEECH_MODELS, dict(speech))
+        origins = sound.origins(split.rows)
+        _write_json(folder / "data.json", origins)
         card = model_card(
             profile,
             split,
             best_epoch=best,
             epochs=len(history),
             validation=scores,
+            origins=origins,
             temperature=temperature,
         )
         (folder / "model_card.md").write_text(card, encoding="utf-8")

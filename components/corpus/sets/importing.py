@@ -6,10 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from components.base import InputError
 from components.conversation import (
+    SAMPLE_RATE,
     Progress,
     Recording,
     Seconds,
@@ -18,11 +17,9 @@ from components.conversation import (
     stated_duration,
     write_clips,
 )
+from components.corpus.check import is_silent
 from components.corpus.sets.catalogue import SETS
 from components.corpus.sets.clips import Clip, ClipSet, Listing
-
-SILENT = 1e-3
-"""A clip whose samples are all below this, −60 dB of full scale, holds no speech."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +156,6 @@ def _heard(audio: Path) -> Seconds:
         InputError: it cannot be read, or is silent.
     """
     samples = read_audio(audio)
-    if not len(samples) or np.abs(samples).max() < SILENT:
+    if is_silent(samples):
         raise InputError(f"{audio}: holds no speech: no sample is louder than −60 dB")
-    return len(samples) / 16_000
+    return len(samples) / SAMPLE_RATE

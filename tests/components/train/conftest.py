@@ -68,7 +68,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recordi
             )
         audio = home / f"{name}.wav"
         soundfile.write(audio, np.concatenate(pieces), SAMPLE_RATE)
-        recordings.append(Recording(name, audio, fold, False, ()))
+        columns = ("set", "tones"), ("licence", "CC BY-NC 4.0" if number % 2 else "CC0 1.0")
+        recordings.append(Recording(name, audio, fold, False, (), columns))
     examples = home / "examples.parquet"
     pq.write_table(pa.Table.from_pylist(rows), examples)
     return examples, recordings

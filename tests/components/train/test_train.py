@@ -29,6 +29,7 @@ def weights(model: Path) -> dict[str, np.ndarray]:
 def test_a_version_is_whole(trained: TrainResult) -> None:
     assert {p.name for p in trained.model.iterdir()} == {
         "config.json",
+        "data.json",
         "drift_reference.parquet",
         "golden.safetensors",
         "history.json",
@@ -45,6 +46,19 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
     assert {oct(p.stat().st_mode)[-3:] for p in trained.model.iterdir()} == {"644"}
     assert trained.training_examples == dict.fromkeys(DEFAULT_LABELS, 4)
     assert trained.validation_examples == dict.fromkeys(DEFAULT_LABELS, 4)
+
+
+def test_the_card_names_the_licences_of_the_sound(trained: TrainResult) -> None:
+    card = (trained.model / "model_card.md").read_text(encoding="utf-8")
+    said = "the strictest first: CC BY-NC 4.0 (16 examples), CC0 1.0 (16 examples)."
+    assert said in " ".join(card.split())
+    assert "**Not for commercial use**" in card
+    assert "synthetic" not in card  # said of the demo corpus, not of all that its profile fits
+    assert json.loads((trained.model / "data.json").read_text()) == {
+        "licences": {"CC BY-NC 4.0": 16, "CC0 1.0": 16},
+        "sets": {"tones": 32},
+        "languages": {"unknown": 32},
+    }
 
 
 def test_importing_it_loads_nothing_heavy() -> None:

@@ -180,7 +180,7 @@ def test_bad_audio_is_one_line_before_any_model_is_loaded(tmp_path: Path) -> Non
 
 
 def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "call.wav", np.zeros(16_000), 16_000)
+    soundfile.write(tmp_path / "call.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     entry = {"session_id": "call", "start_time": 0, "end_time": 1, "speaker": "A", "words": "no"}
     (tmp_path / "call.json").write_text(json.dumps([entry | {"emotion": "Angry"}]))
     row = {"recording": "call", "audio": "call.wav", "reference": "call.json", "fold": "one"}

@@ -41,6 +41,9 @@ VOICES = {
 }
 """Each speaker's voice: ten speakers, ten voices."""
 
+ABOUT = {"set": "demo", "language": "en", "licence": "Apache 2.0"}
+"""What holds for all of it; see `components.corpus.iemocap`."""
+
 LEAD = 0.8  # seconds of room before the first turn and after the last
 PAUSE = 0.3  # a longer silence inside a turn is not speech
 ROOM_DB = -48.0  # the noise of a quiet room, beside speech at about -25 dB
@@ -197,7 +200,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sound, turns = perform(dialogue, kokoro)
             write_dialogue(folder, dialogue, sound, turns)
             log.info("%s: %.1f s", dialogue.name, sound.size / SAMPLE_RATE)
-        (folder / "voices.json").write_text(json.dumps(VOICES, indent=1) + "\n", "utf-8")
+        for name, content in (("voices", VOICES), ("about", ABOUT)):
+            text = json.dumps(content, indent=1) + "\n"
+            (folder / f"{name}.json").write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

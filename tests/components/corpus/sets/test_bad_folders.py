@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from components.base import InputError
-from components.corpus import read_corpus
+from components.corpus import check_corpus, read_corpus
 from components.corpus.sets import SETS, import_set
 from tests.components.corpus.sets.trees import Trees
 
@@ -104,6 +104,9 @@ def test_a_clip_without_speech(
         import_set("nemo", folder, tmp_path / "out", listen=True)
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
+    if spoil is _silent:  # what the import did not listen to, the check does
+        import_set("nemo", folder, tmp_path / "quick")
+        assert f"{clip}: {says}" in check_corpus(tmp_path / "quick").findings
     done = import_set("nemo", folder, tmp_path / "out", partial=True, listen=True)
     assert done.recordings == 1
     assert done.notes[-1].startswith(f"left out: {clip}")
