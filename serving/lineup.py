@@ -21,7 +21,8 @@ from pydantic import BaseModel, ValidationError
 
 from components.base import InputError, atomic_path
 from components.config import VersionSpeech, version_answers, version_speech
-from serving.triton.repository import graph_facts
+from components.conversation import DEFAULT_LABELS
+from serving.triton.repository import graph_facts, labels_of
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -55,17 +56,19 @@ class Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedLimits(Served):
-    """A served version as the pointer names it, with the limits of one clip.
+    """A served version as the pointer names it, with the limits of one clip and its labels.
 
-    The limits stand in the graph, which may be large: the writer reads it once for all services.
+    They stand in the graph, which may be large: the writer reads it once for all services.
 
     Attributes:
         max_samples: at 16 kHz.
         max_tokens: of its words.
+        labels: the emotions it tells apart, in its order. Pointers of before name none.
     """
 
     max_samples: int
     max_tokens: int
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +160,7 @@ def _with_limits(served: Served) -> ServedLimits:
     facts = graph_facts(served.folder / "model.onnx")
     limits = {name: int(facts[name]) for name in ("max_samples", "max_tokens")}
     entry: dict[str, Any] = {**asdict(served), "folder": served.folder.resolve(), **limits}
-    return ServedLimits(**entry)
+    return ServedLimits(**entry, labels=labels_of(facts))
 
 
 def read_pointer(path: Path) -> Lineup[Served]:

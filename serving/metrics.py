@@ -41,7 +41,7 @@ WORDS_WITHOUT = Counter(
     "Words without times of their own, or in nobody's speech: time, speaker.",
     ["what"],
 )
-EMOTIONS = Counter(
+ANSWERS = Counter(
     "moodline_emotions", "Turns by predicted emotion and model version.", ["emotion", "version"]
 )
 WAITING = Gauge(
@@ -60,8 +60,8 @@ CONFIDENCE = Histogram(
 )
 ENTROPY = Histogram(
     "moodline_entropy_bits",
-    "How undecided an answer is, a turn: 0 is sure, 2 is a guess.",
-    buckets=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0),
+    "How undecided an answer is, a turn: 0 is sure, log2(n) is a guess among n labels.",
+    buckets=(0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0),
 )
 SNR = Histogram(
     "moodline_snr_db",
@@ -116,7 +116,8 @@ CANARY_HALTED = Counter(
 )
 SHADOW = Counter(
     "moodline_shadow",
-    "Clips that the candidate was asked, too: same emotion, other emotion, failed, left_out.",
+    "Clips that the candidate was asked, too: same emotion, other emotion, failed,"
+    " left_out, other_labels.",
     ["outcome", "version"],
 )
 SHADOW_DIFFERENCE = Histogram(

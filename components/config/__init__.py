@@ -29,6 +29,7 @@ from components.config.profile import (
 )
 from components.config.settings import Environment, Settings
 from components.config.version_answers import VersionAnswers, version_answers
+from components.config.version_labels import version_labels
 from components.config.version_serving import version_serving
 from components.config.version_speech import (
     SPEECH_MODELS,

@@ -94,6 +94,8 @@ def drift(
 ) -> DriftResult:
     """Compare a window of the log with what a model version was made on; see `DriftResult`.
 
+    Turns that versions with other labels answered are left out, and counted in the verdict.
+
     Args:
         turns: of the window (see `TurnLog.window`).
         model: the version's folder, with its drift reference.
@@ -103,9 +105,10 @@ def drift(
     Raises:
         InputError: the version has no drift reference, or one that is none.
     """
-    reference, window = read_reference(model), to_sample(turns)
+    reference = read_reference(model)
+    window, other_labels = to_sample(turns, reference.every.labels)
     return DriftResult(
-        verdict=judge_window(reference, window, settings),
+        verdict=judge_window(reference, window, settings, other_labels=other_labels),
         version=version,
         registered=registered,
         since=since,

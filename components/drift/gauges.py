@@ -29,7 +29,7 @@ LABELS: dict[str, tuple[str, ...]] = {
     "moodline_drift_feature_detected": ("feature",),
     "moodline_drift_effect": ("feature", "statistic"),
     "moodline_drift_p_value": ("feature",),
-    "moodline_drift_emotion_share": ("emotion", "side"),
+    "moodline_drift_emotion_share": ("emotion", "side", "version"),
     "moodline_live_accuracy": ("version",),
     "moodline_live_macro_f1": ("version",),
     "moodline_live_turns": ("version",),
@@ -87,7 +87,8 @@ def drift_gauges(
         if feature.name == "emotion":
             for side, shares in (("reference", feature.reference), ("window", feature.window)):
                 for emotion, share in shares.items():
-                    gauges["moodline_drift_emotion_share"].labels(emotion, side).set(share)
+                    about = (emotion, side, compared)
+                    gauges["moodline_drift_emotion_share"].labels(*about).set(share)
     for number, scores in live.items():
         gauges["moodline_live_turns"].labels(number).set(scores["turns"])
         gauges["moodline_live_accuracy"].labels(number).set(scores["accuracy"]["rate"])

@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from components.conversation import DEFAULT_LABELS
 from components.drift.sample import FEATURES, Reference, Sample
 from components.drift.statistics import (
     by_recording,
@@ -98,6 +97,8 @@ class DriftVerdict:
         turns, recordings: of the window.
         reference_turns, reference_recordings: what it was compared with.
         settings: how it was judged.
+        other_labels: turns that versions with other labels answered in that time; they are no part
+            of the window.
     """
 
     decision: Decision
@@ -108,6 +109,7 @@ class DriftVerdict:
     reference_turns: int
     reference_recordings: int
     settings: DriftSettings
+    other_labels: int = 0
 
     @property
     def drifted(self) -> tuple[str, ...]:
@@ -119,9 +121,13 @@ class DriftVerdict:
 
 
 def judge_window(
-    reference: Reference, window: Sample, settings: DriftSettings | None = None
+    reference: Reference,
+    window: Sample,
+    settings: DriftSettings | None = None,
+    *,
+    other_labels: int = 0,
 ) -> DriftVerdict:
-    """Compare a window with a reference, feature by feature.
+    """Compare a window with a reference of the same labels, feature by feature.
 
     A feature is left out where too few turns of either side have it, or where there are so few
     recordings that no exchange of them could be rare enough to prove anything.
@@ -151,8 +157,11 @@ def judge_window(
         )
     else:
         reason = f"{every.recording_count} recordings in the reference are too few to judge by"
+    if other_labels:
+        kept = ", ".join(reference.every.labels)
+        reason += f"; left out: {other_labels} turns answered with other labels than {kept}"
     counts = (len(window), recordings, len(every), every.recording_count)
-    return DriftVerdict(decision, reason, tuple(features), *counts, settings)
+    return DriftVerdict(decision, reason, tuple(features), *counts, settings, other_labels)
 
 
 def _known(sample: Sample, name: str) -> Sample:
@@ -196,7 +205,7 @@ def _summary(name: str, side: Sample) -> dict[str, float]:
     values = side.features[name]
     if name == "emotion":
         answers = values.argmax(axis=1)
-        return {e: float((answers == index).mean()) for index, e in enumerate(DEFAULT_LABELS)}
+        return {e: float((answers == index).mean()) for index, e in enumerate(side.labels)}
     low, middle, high = np.quantile(values, [0.1, 0.5, 0.9])
     summary = {"mean": values.mean(), "p10": low, "p50": middle, "p90": high}
     return {key: float(value) for key, value in summary.items()}
@@ -205,7 +214,7 @@ def _summary(name: str, side: Sample) -> dict[str, float]:
 def _psi(name: str, sides: list[Sample]) -> float:
     values = [side.features[name] for side in sides]
     if name == "emotion":
-        bins, size = [v.argmax(axis=1) for v in values], len(DEFAULT_LABELS)
+        bins, size = [v.argmax(axis=1) for v in values], len(sides[0].labels)
     else:
         edges = np.quantile(values[0], np.arange(1, 10) / 10)
         bins, size = [np.searchsorted(edges, v) for v in values], 10

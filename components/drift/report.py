@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.conversation import DEFAULT_LABELS
 from components.drift.judge import DriftVerdict, FeatureDrift
 from components.drift.sample import Reference, Sample
 from components.reporting.charts import histograms_chart
@@ -76,8 +75,8 @@ def _histograms(feature: FeatureDrift, reference: Sample, window: Sample) -> "Ma
     if feature.name == "embedding" or not feature.reference or not feature.window:
         return None
     if feature.name == "emotion":
-        names: list[str] = list(DEFAULT_LABELS)
-        shares = [[side[e] for e in DEFAULT_LABELS] for side in (feature.reference, feature.window)]
+        names = list(feature.reference)
+        shares = [[side[name] for name in names] for side in (feature.reference, feature.window)]
     else:
         known = [s.features[feature.name] for s in (reference, window)]
         known = [values[np.isfinite(values)] for values in known]

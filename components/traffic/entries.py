@@ -28,7 +28,8 @@ class Correction:
     Attributes:
         request_id: of the answer that held the turn.
         turn: its place in that answer, from 0.
-        emotion: the right one; the model's own confirms it.
+        emotion: the right one, of the labels of the version that answered; the model's own
+            confirms it.
         source: who says so: an agent or a reviewer.
         author: which one, where the caller tells.
         voter: the name of the API key that says it; "" where none is needed. None: the author is
@@ -43,8 +44,6 @@ class Correction:
     voter: str | None = None
 
     def __post_init__(self) -> None:
-        if self.emotion not in DEFAULT_LABELS:
-            raise InputError(f"emotion {self.emotion!r}: name one of {', '.join(DEFAULT_LABELS)}")
         if self.source not in SOURCES:
             raise InputError(f"source {self.source!r}: name one of {', '.join(SOURCES)}")
 
@@ -62,6 +61,7 @@ class Feedback:
         predicted: its emotion.
         voter: as of `Correction`; None in what version 0.1 kept.
         accepted: whether a person has accepted it (see `components.traffic.review`).
+        labels: of the version that answered, in its order.
     """
 
     request_id: str
@@ -81,6 +81,7 @@ class Feedback:
     end: Seconds
     voter: str | None = None
     accepted: bool = False
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
     @property
     def answered(self) -> tuple[str, str, datetime, int]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from components.base import InputError, Location, atomic_path
 from components.conversation import SOURCES, write_manifest
 from components.traffic.entries import Feedback
-from components.traffic.rows import schema
+from components.traffic.rows import schema, with_schema
 from components.traffic.selection import select_feedback
 from components.traffic.turn_log import TurnLog
 
@@ -146,7 +146,7 @@ def read_export(
     tables = []
     for path in paths:
         try:
-            table = pq.ParquetFile(path).read().select(schema().names).cast(schema())
+            table = with_schema(pq.ParquetFile(path).read())
         except (OSError, ValueError, KeyError) as error:
             fault = str(error).splitlines()[0]
             raise InputError(f"{path}: is no file of a prediction log: {fault}") from None

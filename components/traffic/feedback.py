@@ -62,10 +62,17 @@ class FeedbackStore:
         Raises:
             UnknownRequestError: the asker was given no such answer, or it has no such turn.
             AmbiguousRequestError: the sender gave that id to several recordings.
+            InputError: the version that answered does not know that emotion.
             TooManyStatementsError: the voter has said too many things of this turn.
             Unavailable: the database does not answer.
         """
         row = _answer(correction, find_request(self._database, correction.request_id, asker))
+        if correction.emotion not in row["labels"]:
+            known = ", ".join(row["labels"])
+            raise InputError(
+                f"emotion {correction.emotion!r}: name one of {known}, the labels of version"
+                f" {row['version']}, which answered"
+            )
         for _ in range(_ATTEMPTS):
             before = self.of_turn(row["request_id"], correction.turn)
             entry = _entry(correction, row, max((e.number for e in before), default=0) + 1)
@@ -192,8 +199,8 @@ def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mappin
 def _entry(correction: Correction, row: Mapping[str, Any], number: int) -> Feedback:
     names = ("request_id", "recording", "time", "version", "confidence", "speaker", "start", "end")
     answer = {name: row[name] for name in names} | {"predicted": row["emotion"]}
-    said = asdict(correction) | answer
-    return Feedback(**said, number=number, given=datetime.now(UTC))
+    said, labels = asdict(correction) | answer, tuple(row["labels"])
+    return Feedback(**said, labels=labels, number=number, given=datetime.now(UTC))
 
 
 def _recorded(entry: Feedback, entries: Sequence[Feedback], *, new: bool) -> Recorded:

@@ -25,7 +25,7 @@ from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import DataError, IntegrityError
 
 from components.base import Database, Location, migrated
-from components.traffic.rows import VECTORS, schema, to_bytes
+from components.traffic.rows import VECTORS, schema, to_bytes, with_schema
 from components.traffic.tables import ERASED, MIGRATED, TURNS, is_late
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _read(path: Path) -> tuple["pa.Table", int]:
 
     if path.suffix == ".parquet":
         # Not a dataset: `day=…` in the path would become a column.
-        return pq.ParquetFile(path).read().select(schema().names).cast(schema()), 0
+        return with_schema(pq.ParquetFile(path).read()), 0
     tables, damaged = [schema().empty_table()], 0
     for line in path.read_bytes().splitlines():
         try:

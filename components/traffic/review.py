@@ -47,8 +47,8 @@ def held(entries: Iterable[Feedback], limit: float) -> list[Held]:
     """The keys whose labels are held, by name.
 
     Args:
-        limit: the share of a key's labels that may contradict the model. Of four emotions, labels
-            that are given blindly contradict three in four.
+        limit: the share of a key's labels that may contradict the model. Of n labels, those that
+            are given blindly contradict all but one in n.
     """
     entries = list(entries)
     by_origin: dict[str, list[Feedback]] = {}

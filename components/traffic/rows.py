@@ -58,6 +58,7 @@ class LoggedRequest:
         turns: in the order of the answer; none where nobody speaks.
         owner: the API key that asked, hashed (see `owner_id`).
         correlation: the sender's own id of the request; several requests may share one.
+        labels: of that version, in its order.
     """
 
     request_id: str
@@ -70,19 +71,21 @@ class LoggedRequest:
     turns: tuple[LoggedTurn, ...]
     owner: str = ""
     correlation: str | None = None
+    labels: tuple[str, ...] = DEFAULT_LABELS
 
     def rows(self) -> list[dict[str, Any]]:
         """As rows of the database; a request without turns is one row without a turn."""
         names = [field.name for field in fields(self) if field.name not in ("time", "turns")]
         request = {name: getattr(self, name) for name in names}
         request["time"] = self.time.astimezone(UTC)
-        turns = [_turn_columns(turn) | {"turn": n} for n, turn in enumerate(self.turns)]
-        return [{**dict.fromkeys(COLUMNS), **request, **turn} for turn in turns or [{}]]
+        turns = [_turn_columns(turn, self.labels) for turn in self.turns]
+        numbered = [columns | {"turn": number} for number, columns in enumerate(turns)]
+        return [{**dict.fromkeys(COLUMNS), **request, **turn} for turn in numbered or [{}]]
 
 
-def _turn_columns(logged: LoggedTurn) -> dict[str, Any]:
+def _turn_columns(logged: LoggedTurn, labels: Iterable[str]) -> dict[str, Any]:
     turn = logged.turn
-    probabilities = [float((turn.probabilities or {})[emotion]) for emotion in DEFAULT_LABELS]
+    probabilities = [float((turn.probabilities or {})[label]) for label in labels]
     names = ("start", "end", "speaker", "emotion", "confidence", "asr_confidence")
     return {
         **{name: getattr(turn, name) for name in names},
@@ -100,7 +103,7 @@ def to_bytes(vector: Sequence[float] | np.ndarray | None) -> bytes | None:
 
 
 def entropy(probabilities: Iterable[float]) -> float:
-    """How undecided an answer is, in bits: 0 is sure, 2 is a guess among four."""
+    """How undecided an answer is, in bits: 0 is sure, log2(n) is a guess among n labels."""
     return -sum(p * math.log2(p) for p in probabilities if p > 0) or 0.0
 
 
@@ -130,8 +133,30 @@ def schema() -> "pa.Schema":
             *((name, number) for name in MEASURES),
             ("asr_confidence", number),
             ("text", pa.string()),
+            ("labels", _labels_type()),
         ]
     )
+
+
+def _labels_type() -> "pa.DataType":
+    import pyarrow as pa
+
+    return pa.list_(pa.string())
+
+
+def with_schema(table: "pa.Table") -> "pa.Table":
+    """A file's rows with the columns of `schema`. One from before versions had labels of their own
+    lacks those: they were the default's.
+
+    Raises:
+        KeyError, ValueError: it is no file of a log.
+    """
+    import pyarrow as pa
+
+    if "labels" not in table.column_names:
+        default = pa.scalar(list(DEFAULT_LABELS), _labels_type())
+        table = table.append_column("labels", pa.repeat(default, len(table)))
+    return table.select(schema().names).cast(schema())
 
 
 def to_table(rows: Sequence[Sequence[Any]]) -> "pa.Table":

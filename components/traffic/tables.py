@@ -4,16 +4,35 @@ Who changes them adds a revision to `revisions` and names it in `SCHEMA`. A colu
 after version 0.1 is nullable: it is null in what that version wrote.
 """
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from components.base import Database, Schema
+from components.conversation import DEFAULT_LABELS
 
 METADATA = sa.MetaData()
 
 _ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 _TIME = sa.DateTime(timezone=True)
+
+
+class Labels(sa.TypeDecorator[tuple[str, ...]]):
+    """The labels of a model version, in its order, as JSON. What was written before versions had
+    labels of their own holds none, and its versions had the default's."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Sequence[str] | None, dialect: Any) -> str | None:
+        return None if value is None else json.dumps(list(value), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> tuple[str, ...]:
+        return DEFAULT_LABELS if value is None else tuple(json.loads(value))
+
 
 TURNS = sa.Table(
     "moodline_turns",
@@ -43,9 +62,11 @@ TURNS = sa.Table(
     sa.Column("text", sa.Text),
     sa.Column("owner", sa.Text),
     sa.Column("correlation", sa.Text, index=True),
+    sa.Column("labels", Labels),
 )
 """A row a turn; a request without turns has one row, `turn` null. Vectors are float32, little
-endian. `owner` is the API key that asked, hashed (see `owner_id`), and "" where no key was needed.
+endian; `probabilities` are in the order of `labels`, which are those of the version that answered.
+`owner` is the API key that asked, hashed (see `owner_id`), and "" where no key was needed.
 `correlation` is the id that the sender gave the request; several requests may share one. Both are
 null in what version 0.1 logged, and its `request_id` may be the sender's."""
 
@@ -77,9 +98,11 @@ FEEDBACK = sa.Table(
     sa.Column("end", sa.Float, nullable=False),
     sa.Column("voter", sa.String(100)),
     sa.Column("accepted", sa.Boolean),
+    sa.Column("labels", Labels),
 )
 """An entry a row. `voter` is the name of the API key that said it, "" where none was needed, and
-null in what version 0.1 wrote. `accepted` is true once a person has accepted the entry."""
+null in what version 0.1 wrote. `accepted` is true once a person has accepted the entry. `labels`
+are those of the version that answered."""
 
 UNDER_WAY = sa.Table(
     "moodline_under_way",
@@ -105,7 +128,7 @@ MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, pr
 """Files of an older log whose rows are in `TURNS`."""
 
 
-SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.1")
+SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.2")
 
 
 def counts() -> sa.ColumnElement[bool]:

@@ -8,7 +8,6 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict, Field
 
 from components.base import InputError, check_named_once
-from components.conversation import DEFAULT_LABELS, Emotion
 from components.traffic import Asker, Correction, UnknownRequestError
 from components.traffic.feedback import Recorded
 from serving import metrics
@@ -68,9 +67,12 @@ class FeedbackIn(BaseModel):
         " asked for, or by version 0.1, and where one id means several recordings.",
     )
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
-    emotion: Emotion = Field(
-        description="The right one; the answer's own confirms it.",
-        json_schema_extra={"enum": list(DEFAULT_LABELS)},
+    emotion: Printable = Field(
+        min_length=1,
+        max_length=100,
+        description="The right one, of the labels of the version that answered (the answer's"
+        " `model.labels`); the answer's own confirms it.",
+        examples=["sad"],
     )
     source: Literal["agent", "reviewer"] = Field(
         "agent",

@@ -10,11 +10,15 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from components.reporting.colours import label_colours
 from serving.engine.prediction_log import LogSettings
 
 PAGES = APIRouter(include_in_schema=False)
 
 PAGE = Path(__file__).with_name("page.html")
+
+PLACES = 24
+"""So many labels have a colour of their own on the page, the reports' one; more begin again."""
 
 CLOSED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 PAGE_POLICY = (
@@ -40,7 +44,18 @@ def _shown(html: str, policy: str) -> HTMLResponse:
 @PAGES.api_route("/", methods=["GET", "HEAD"])
 async def page() -> HTMLResponse:
     """Drop a recording, see its turns; and what the settings keep of it."""
-    html = PAGE.read_text(encoding="utf-8").replace("{{kept}}", escape(LogSettings().sentence()))
+    html = PAGE.read_text(encoding="utf-8")
+    colours = (
+        f"--label-{place}: light-dark({colour}, color-mix(in srgb, {colour} 70%, white));"
+        for place, colour in enumerate(label_colours(PLACES))
+    )
+    values = {
+        "kept": escape(LogSettings().sentence()),
+        "colours": "\n  ".join(colours),
+        "places": str(PLACES),
+    }
+    for name, value in values.items():
+        html = html.replace(f"{{{{{name}}}}}", value)
     return _shown(html, PAGE_POLICY)
 
 

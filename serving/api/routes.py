@@ -138,9 +138,9 @@ async def classify(
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
     classification = runtime.classify(files, text, work, _request_info(request))
-    version, turns, notes = await run_while_wanted(request, work, classification)
+    answer, turns, notes = await run_while_wanted(request, work, classification)
     clips = [ClipOut.model_validate(turn) for turn in turns]
-    model = ModelOut(version=str(version))
+    model = ModelOut(version=str(answer.version), labels=list(answer.labels))
     name = request.scope[REQUEST]
     return ClassifiedOut(request_id=name, model=model, clips=clips, notes=notes or None)
 
@@ -177,10 +177,15 @@ async def align_words(
     responses=problems(401, 429, 503),
 )
 async def model(request: Request) -> ModelInfoOut:
-    """Its version, the alias it is served by, its digest, and its gate's verdict."""
+    """Its version, its labels, the alias it is served by, its digest, and its gate's verdict."""
     served = _runtime(request).classifier.model()
-    version, digest, verdict = str(served.version), served.digest, served.verdict
-    return ModelInfoOut(version=version, alias="production", digest=digest, verdict=verdict)
+    return ModelInfoOut(
+        version=str(served.version),
+        labels=list(served.labels),
+        alias="production",
+        digest=served.digest,
+        verdict=served.verdict,
+    )
 
 
 @ROUTES.post(

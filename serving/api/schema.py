@@ -8,20 +8,22 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from components.conversation import EARLIEST, LATEST, MAX_PAUSE, Transcript
+from components.conversation import DEFAULT_LABELS, EARLIEST, LATEST, MAX_PAUSE, Transcript
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from serving.engine.runtime import Result
 
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST)]
 
-EMOTION = "angry, happy, neutral or sad: a statistical guess."
+EMOTION = "One of the labels of the model that answered: a statistical guess."
+MODEL_LABELS = "The emotions that it tells apart, in the order of its probabilities."
 NOTES = "What is odd in the sound, a sentence each: damage, gaps, a cut end, mixed tracks."
 EXAMPLE_NOTES = ["the recording is cut: its header announces 61.20 s, and it holds 40.00 s"]
+PROBABILITIES = dict(zip(DEFAULT_LABELS, (0.07, 0.71, 0.2, 0.02), strict=True))
+EACH = "The probability of each of the model's labels."
 UNCERTAIN = (
     "True where the model says that it does not know; the emotion is its best guess. Else left out."
 )
-PROBABILITIES = {"angry": 0.07, "happy": 0.71, "neutral": 0.2, "sad": 0.02}
 
 
 SCHEMAS = "#/components/schemas/{model}"
@@ -51,6 +53,9 @@ class ModelOut(_Out):
 
     name: str = Field(default="moodline", examples=["moodline"])
     version: str = Field(description="The registry's version number.", examples=["3"])
+    labels: list[str] | None = Field(
+        None, description=MODEL_LABELS, examples=[list(DEFAULT_LABELS)]
+    )
 
 
 class ModelInfoOut(ModelOut):
@@ -73,7 +78,7 @@ class TurnOut(_Out):
     confidence: float | None = Field(
         None, description="The probability of that emotion.", examples=[0.71]
     )
-    probabilities: dict[str, float] | None = Field(None, examples=[PROBABILITIES])
+    probabilities: dict[str, float] | None = Field(None, description=EACH, examples=[PROBABILITIES])
     asr_confidence: float | None = Field(
         None, description="Mean score of the recognised words.", examples=[0.94]
     )
@@ -108,7 +113,7 @@ def analysis_out(result: Result, words: bool, request_id: str) -> AnalysisOut:
     analysis = result.analysis
     return AnalysisOut(
         request_id=request_id,
-        model=ModelOut(version=str(result.version)),
+        model=ModelOut(version=str(result.version), labels=list(result.labels)),
         duration=analysis.duration,
         turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
         words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
@@ -121,7 +126,7 @@ class ClipOut(_Out):
 
     emotion: str = Field(description=EMOTION, examples=["happy"])
     confidence: float = Field(description="The probability of that emotion.", examples=[0.71])
-    probabilities: dict[str, float] = Field(examples=[PROBABILITIES])
+    probabilities: dict[str, float] = Field(description=EACH, examples=[PROBABILITIES])
     uncertain: bool | None = Field(None, description=UNCERTAIN, examples=[True])
 
 

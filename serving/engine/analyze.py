@@ -12,14 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from components.align import align, attribute, flatten
 from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import (
-    DEFAULT_LABELS,
     SAMPLE_RATE,
     AsrSegment,
     Seconds,
@@ -41,8 +40,18 @@ ReportProgress = Callable[[str, float], None]
 """Called every few seconds with the stage's name and the share that is done; it may raise to end
 the work."""
 
-Classify = Callable[["Sequence[Clip]"], np.ndarray]
-"""Gives the probabilities [n, 4], in the order of `DEFAULT_LABELS`, of n clips."""
+
+class Classify(Protocol):
+    """A model version that is asked for emotions."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The k emotions that it tells apart, in the order of its answers."""
+        ...
+
+    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
+        """The probabilities [n, k] of n clips (waveform and words)."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,10 +178,8 @@ class Analyzer:
         from components.fusion import turn_clip
 
         rows = self.classify([turn_clip(audio, turn) for turn in analysis.turns])
-        turns = (
-            turn.answered(row, DEFAULT_LABELS)
-            for turn, row in zip(analysis.turns, rows, strict=True)
-        )
+        labels = self.classify.labels
+        turns = (turn.answered(row, labels) for turn, row in zip(analysis.turns, rows, strict=True))
         return replace(analysis, turns=tuple(mark_uncertain(turns, self.uncertain_below)))
 
 

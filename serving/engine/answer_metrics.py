@@ -16,7 +16,7 @@ def count_answers(
     """Count the turns that a model version answered, with the measures of each one's sound by
     `turn_measures`."""
     for turn, measured in zip(turns, measures, strict=True):
-        metrics.EMOTIONS.labels(turn.emotion, version).inc()
+        metrics.ANSWERS.labels(turn.emotion, version).inc()
         if turn.confidence is not None:
             metrics.CONFIDENCE.labels(version).observe(turn.confidence)
         metrics.ENTROPY.observe(entropy((turn.probabilities or {}).values()))

@@ -6,16 +6,16 @@ import logging
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from components.base import InputError
-from components.config import Settings, VersionSpeech
-from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Seconds
+from components.config import Settings
+from components.conversation import SAMPLE_RATE, Seconds
 from components.fusion import Clip, average_windows, clip_windows
 from serving import metrics
 from serving.engine.canary import Canary
+from serving.engine.classified import Classified
 from serving.engine.shadow import Shadow
 from serving.errors import LateError, NotReadyError
 from serving.lineup import ROLES, CurrentLineup, Lineup, Loaded, halt_path
@@ -43,27 +43,6 @@ FOLLOW_SECONDS: Seconds = 1.0
 """How often to look at the pointer while no request does."""
 
 
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """The answers to clips, in their order.
-
-    Attributes:
-        probabilities: [n, 4], in the order of `DEFAULT_LABELS`.
-        embeddings: [n, d].
-        version: the model version that gave all of them.
-        alias: the role of that version: production or staging.
-        speech: what a recording's clips have to be cut by for that version.
-        uncertain_below: what that version calls an uncertain answer.
-    """
-
-    probabilities: np.ndarray
-    embeddings: np.ndarray
-    version: int
-    alias: str
-    speech: VersionSpeech | None = None
-    uncertain_below: float = 0.0
-
-
 class ServedClassifier:
     """Asks Triton for the served versions' answers; use it from one event loop.
 
@@ -79,7 +58,7 @@ class ServedClassifier:
         self._lineup: Lineup[Loaded] | None = None
         self._client = TritonClient(settings.triton_url, deadline=serve.clip_deadline)
         self._canary = Canary(traffic, halt_path(serve.pointer))
-        self._shadow = Shadow(self._probabilities, traffic)
+        self._shadow = Shadow(self._ask_candidate, traffic)
         self._probe_lock = asyncio.Lock()
         self._probed = 0.0
         self._answered = 0.0
@@ -135,7 +114,7 @@ class ServedClassifier:
         except TimeoutError as error:  # the request's own deadline was short
             raise LateError(TritonLateError.answer) from error
         if lineup.candidate and clips:
-            self._shadow.follow(lineup.candidate, clips, answered.probabilities, request_id)
+            self._shadow.follow(lineup.candidate, clips, answered, request_id)
         return answered
 
     async def _by_production(self, clips: Sequence[Clip], until: Seconds | None) -> Classified:
@@ -195,15 +174,15 @@ class ServedClassifier:
             answers = await self._client.classify_all(inputs, version=str(model.version))
         metrics.MODEL_SECONDS.labels(role).observe(time.monotonic() - began)
         rows = [np.concatenate([answer.probabilities, answer.embedding]) for answer in answers]
-        table = np.stack(rows) if rows else np.zeros((0, len(DEFAULT_LABELS)))
+        count = len(model.labels)
+        table = np.stack(rows) if rows else np.zeros((0, count))
         whole = average_windows(windows, table, len(clips))
-        probabilities, embeddings = whole[:, : len(DEFAULT_LABELS)], whole[:, len(DEFAULT_LABELS) :]
-        return Classified(
-            probabilities, embeddings, model.version, role, model.speech, model.uncertain_below
-        )
+        probabilities, embeddings = whole[:, :count], whole[:, count:]
+        about = (model.version, model.labels, role, model.speech, model.uncertain_below)
+        return Classified(probabilities, embeddings, *about)
 
-    async def _probabilities(self, model: Loaded, clips: Sequence[Clip]) -> np.ndarray:
-        return (await self._ask(model, clips, "candidate", None)).probabilities
+    async def _ask_candidate(self, model: Loaded, clips: Sequence[Clip]) -> Classified:
+        return await self._ask(model, clips, "candidate", None)
 
     async def ready(self) -> bool:
         """Whether Triton answers a real question, put at most once a second.

@@ -36,7 +36,7 @@ from components.traffic import (
 )
 from components.traffic.writer import MAX_WAIT, RETRY
 from serving import metrics
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.threads import ERASURE, RECORDINGS
 
 T = TypeVar("T")
@@ -239,6 +239,7 @@ class PredictionLog:
             audio=keep.audio and has_audio,
             owner=owner_id(request_info.owner, self._key),
             correlation=request_info.correlation or None,
+            labels=answer.labels,
             turns=tuple(
                 LoggedTurn(turn, vector if keep.embedding else None, measured, words)
                 for turn, measured, vector, words in rows

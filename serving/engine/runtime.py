@@ -16,13 +16,14 @@ import numpy as np
 
 from components.base import InputError, Stopped
 from components.config import Settings, version_speech
-from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Seconds, Turn, mark_uncertain
+from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
 from serving.engine.analyze import Analysis, Options
 from serving.engine.answer_metrics import count_answers, count_recording
-from serving.engine.classifier import FOLLOW_SECONDS, Classified, ServedClassifier
+from serving.engine.classified import Classified
+from serving.engine.classifier import FOLLOW_SECONDS, ServedClassifier
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Places, Sender, Work
 from serving.engine.speech import Speech, decode, read_small_wav
@@ -48,10 +49,11 @@ OTHER_SPEECH = "another version took over meanwhile, which is served with other 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The answer to a recording, and the model version that gave its emotions."""
+    """The answer to a recording, and the model version that gave its emotions, with its labels."""
 
     version: int
     analysis: Analysis
+    labels: tuple[str, ...]
 
 
 class Runtime:
@@ -158,7 +160,7 @@ class Runtime:
             about = (request_info, options.session_id, answer)
             # To its end: what is written after the block is out of an erasure's reach.
             await RECORDINGS.run_through(self._count_and_log, *about, clips, turns, audio)
-        return Result(answer.version, analysis)
+        return Result(answer.version, analysis, answer.labels)
 
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:
         """While a recording is analysed, an erasure reaches it."""
@@ -210,7 +212,7 @@ class Runtime:
         texts: Sequence[str],
         work: Work,
         request_info: RequestInfo,
-    ) -> tuple[int, tuple[Turn, ...], list[str]]:
+    ) -> tuple[Classified, tuple[Turn, ...], list[str]]:
         """The emotions of turns that are cut already.
 
         Args:
@@ -220,7 +222,7 @@ class Runtime:
             request_info: the request, for its id and the prediction log.
 
         Returns:
-            The model version that answered, its answers, each as a turn, and notes on the sound.
+            The answer, its clips, each as a turn, and notes on the sound.
 
         Raises:
             InputError: not one text for each sound, or an upload that is no sound.
@@ -251,7 +253,7 @@ class Runtime:
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
             turns = _with_emotions(spoken, answer)
             await CLIPS.run(self._count_and_log, request_info, name, answer, clips, turns)
-        return answer.version, turns, notes
+        return answer, turns, notes
 
     @asynccontextmanager
     async def _decoded(
@@ -286,5 +288,5 @@ class Runtime:
 
 def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
     rows = zip(turns, answer.probabilities, strict=True)
-    answered = (turn.answered(row, DEFAULT_LABELS) for turn, row in rows)
+    answered = (turn.answered(row, answer.labels) for turn, row in rows)
     return tuple(mark_uncertain(answered, answer.uncertain_below))

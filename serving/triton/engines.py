@@ -19,7 +19,7 @@ from serving.triton.gpu import broken_engine, graph_model
 from serving.triton.repository import (
     BACKEND,
     graph_files,
-    graph_width,
+    graph_widths,
     model_config,
     model_graph_config,
 )
@@ -78,7 +78,7 @@ def _prove(
     asked = f"moodline_proof_{uuid.uuid4().hex[:12]}"
     graph = graph_model(f"{asked}_1")
     graphs = {f"1/{name}": path for name, path in graph_files(model_dir).items()}
-    config = model_config(asked, host, graph_width(model_dir), [1], graph_model(asked))
+    config = model_config(asked, host, graph_widths(model_dir), [1], graph_model(asked))
     models = {asked: (config, {"1/model.py": BACKEND} | ({} if host.gpu else graphs))}
     if host.gpu:
         text = model_graph_config(graph, model_dir, host, serving, control.release())

@@ -22,14 +22,18 @@ import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from components.base import file_digest, json_digest
 from components.config import ServingSettings
-from components.conversation import DEFAULT_LABELS, Seconds
+from components.conversation import Seconds
 from serving.settings import HostSettings
 
 GRAPH = "moodline_graph"
 """What the names of the graphs' models begin with."""
+
+ANY_WIDTH = -1
+"""In Triton's configuration: answers of any size."""
 
 KEEP_SECONDS: Seconds = 30 * 86400.0
 """Engines that no version in the repository uses are kept for so long: a version that was
@@ -50,7 +54,7 @@ input [
   {{ name: "text_lengths" data_type: TYPE_INT64 dims: [ -1 ] }}
 ]
 output [
-  {{ name: "probabilities" data_type: TYPE_FP32 dims: [ -1, {emotions} ] }},
+  {{ name: "probabilities" data_type: TYPE_FP32 dims: [ -1, {labels} ] }},
   {{ name: "embedding" data_type: TYPE_FP32 dims: [ -1, {width} ] }}
 ]
 instance_group [ {{ count: {instances} kind: KIND_GPU }} ]
@@ -69,6 +73,18 @@ optimization {{
   }}
 }}
 """
+
+
+class Widths(NamedTuple):
+    """The sizes of an answer.
+
+    Attributes:
+        labels: how many probabilities; `ANY_WIDTH` where versions differ.
+        embedding: likewise.
+    """
+
+    labels: int
+    embedding: int
 
 
 def graph_model(version: int | str) -> str:
@@ -90,7 +106,7 @@ def engine_folder(graphs: Iterable[Path], release: str) -> str:
 def graph_config(
     name: str,
     host: HostSettings,
-    width: int,
+    widths: Widths,
     limits: tuple[int, int, int],
     *,
     serving: ServingSettings,
@@ -101,7 +117,7 @@ def graph_config(
     Args:
         name: of the model.
         host: how many instances a version has, and where engines are kept.
-        width: of the embedding.
+        widths: of its answers.
         limits: of a padded batch: its clips, and of one clip its samples and its tokens.
         serving: the precision of the sums.
         engines: the name of the version's folder of engines; onnxruntime makes it, but not the
@@ -110,8 +126,8 @@ def graph_config(
     clips, samples, tokens = limits
     return CONFIG.format(
         name=name,
-        emotions=len(DEFAULT_LABELS),
-        width=width,
+        labels=widths.labels,
+        width=widths.embedding,
         instances=host.instances,
         precision=serving.precision.upper(),
         engines=f"{host.tensorrt_cache}/{engines}",

@@ -47,7 +47,7 @@ class OnnxruntimeGraph:
         self.shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
 
     def run(self, inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Probabilities [n, 4] and embeddings [n, d] of a padded group."""
+        """Probabilities [n, k] and embeddings [n, d] of a padded group."""
         # Memory is kept for the next group, because allocating it costs a seventh of the time. The
         # memory of the longest groups is not.
         after = self.shrink if inputs["audio"].size > MAX_KEPT_SAMPLES else None

@@ -42,7 +42,7 @@ class Answer:
     """The model's answer to one clip.
 
     Attributes:
-        probabilities: float32 [4], in the order of `DEFAULT_LABELS`.
+        probabilities: float32, one for each label of the version, in its order.
         embedding: float32 [d].
         version: of the model that gave it, the registry's number.
     """

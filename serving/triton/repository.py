@@ -12,12 +12,16 @@ import shutil
 import time
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.base import InputError, atomic_path, file_digest
 from components.config import ServingSettings
-from components.conversation import DEFAULT_LABELS, Seconds
+from components.conversation import Seconds
 from serving.settings import HostSettings
-from serving.triton.gpu import GRAPH, engine_folder, graph_config, graph_model
+from serving.triton.gpu import ANY_WIDTH, GRAPH, Widths, engine_folder, graph_config, graph_model
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +44,7 @@ input [
   {{ name: "INPUT_IDS" data_type: TYPE_INT64 dims: [ -1 ] allow_ragged_batch: true }}
 ]
 output [
-  {{ name: "PROBABILITIES" data_type: TYPE_FP32 dims: [ {emotions} ] }},
+  {{ name: "PROBABILITIES" data_type: TYPE_FP32 dims: [ {labels} ] }},
   {{ name: "EMBEDDING" data_type: TYPE_FP32 dims: [ {width} ] }}
 ]
 # No queue delay: a lone request would pay it in full. Batches form while the instance is busy.
@@ -141,34 +145,34 @@ def serve_versions(
         if not (repository / MODEL / str(version) / "model.onnx").is_file():
             raise InputError(f"version {version} is not in the model repository; export it first")
     path = repository / MODEL / "config.pbtxt"
-    newest = repository / MODEL / str(numbers[-1]) / "model.onnx"
     if host.gpu:
         for version in numbers:
             settings = (serving or {}).get(version, ServingSettings())
             _write_graph(repository, version, host, settings, release)
-    text = model_config(MODEL, host, graph_width(newest.parent), numbers)
+    widths = [graph_widths(repository / MODEL / str(version)) for version in numbers]
+    text = model_config(MODEL, host, common_widths(widths), numbers)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return path
 
 
 def model_config(
-    name: str, host: HostSettings, width: int, versions: Iterable[int], graph: str = GRAPH
+    name: str, host: HostSettings, widths: Widths, versions: Iterable[int], graph: str = GRAPH
 ) -> str:
     """The configuration of the model that is asked.
 
     Args:
         name: of the model.
         host: how Triton runs it.
-        width: of the embedding.
+        widths: of its answers.
         versions: to serve.
         graph: what the names of the graphs' models begin with, on a GPU.
     """
     return CONFIG.format(
         name=name,
         max_batch=host.max_batch,
-        emotions=len(DEFAULT_LABELS),
-        width=width,
+        labels=widths.labels,
+        width=widths.embedding,
         graph=graph if host.gpu else "",
         group=GROUP,
         queue_microseconds=round(host.queue_seconds * 1e6),
@@ -186,8 +190,8 @@ def model_graph_config(
     facts = graph_facts(folder / "model.onnx")
     limits = (GROUP, int(facts["max_samples"]), int(facts["max_tokens"]))
     engines = engine_folder(graph_files(folder).values(), release)
-    width = graph_width(folder)
-    return graph_config(name, host, width, limits, serving=serving, engines=engines)
+    widths = graph_widths(folder)
+    return graph_config(name, host, widths, limits, serving=serving, engines=engines)
 
 
 def _write_graph(
@@ -227,29 +231,56 @@ def _same(folder: Path, sources: dict[str, Path]) -> bool:
 
 
 def graph_facts(graph: Path) -> dict[str, str]:
-    """The facts that the export wrote into an ONNX graph: its limits, its emotions.
+    """The facts that the export wrote into an ONNX graph: its limits, its labels.
 
     Raises:
         InputError: there is no such file.
     """
+    return _facts(_load(graph))
+
+
+def labels_of(facts: Mapping[str, str]) -> tuple[str, ...]:
+    """The labels of a graph with these facts, in the order of its answers. None holds a comma."""
+    return tuple(facts["emotions"].split(","))
+
+
+def graph_widths(folder: Path) -> Widths:
+    """The widths of the answers of the graph in a version's folder.
+
+    Raises:
+        InputError: it has no such outputs, or not one probability for each of its labels.
+    """
+    model = _load(folder / "model.onnx")
+    widths = {
+        output.name: int(output.type.tensor_type.shape.dim[-1].dim_value) or ANY_WIDTH
+        for output in model.graph.output
+    }
+    where = f"model.onnx of version {folder.name}"
+    for name in ("probabilities", "embedding"):
+        if name not in widths:
+            raise InputError(f"{where} has no output “{name}”")
+    labels, answers = labels_of(_facts(model)), widths["probabilities"]
+    if answers not in (ANY_WIDTH, len(labels)):
+        raise InputError(
+            f"{where} gives {answers} probabilities for {len(labels)} labels"
+            f" ({', '.join(labels)}); export the version anew"
+        )
+    return Widths(len(labels), widths["embedding"])
+
+
+def _load(graph: Path) -> "ModelProto":
     import onnx
 
     if not graph.is_file():
         raise InputError(f"the served version holds no {graph.name}")
-    model = onnx.load(graph, load_external_data=False)
+    return onnx.load(graph, load_external_data=False)
+
+
+def _facts(model: "ModelProto") -> dict[str, str]:
     return {entry.key: entry.value for entry in model.metadata_props}
 
 
-def graph_width(folder: Path) -> int:
-    """The width of the embedding of the graph in a version's folder.
-
-    Raises:
-        InputError: it has no such output.
-    """
-    import onnx
-
-    graph = folder / "model.onnx"
-    for output in onnx.load(graph, load_external_data=False).graph.output:
-        if output.name == "embedding":
-            return int(output.type.tensor_type.shape.dim[-1].dim_value) or -1
-    raise InputError(f"{graph.name} of version {folder.name} has no output “embedding”")
+def common_widths(widths: Iterable[Widths]) -> Widths:
+    """What one model of Triton says of the answers of all of its versions, which may differ."""
+    labels, embeddings = ({*sizes} for sizes in zip(*widths, strict=True))
+    return Widths(*(size.pop() if len(size) == 1 else ANY_WIDTH for size in (labels, embeddings)))

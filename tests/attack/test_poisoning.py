@@ -20,7 +20,7 @@ from components.fusion import turn_measures
 from pipelines.cli.main import run
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger import PID, Cause, start_here
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from tests.serving.helpers import start_log_service
 
@@ -41,7 +41,9 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("MOODLINE_HOME", str(tmp_path))
     log = PredictionLog(tmp_path / "log", Settings().feedback_url, LogSettings(audio=True))
     sound = np.random.default_rng(1).normal(0, 0.1, TURNS * 16_000).astype("f4")
-    answer = Classified(np.full((TURNS, 4), 0.25), np.zeros((TURNS, 8), "f4"), 3, "production")
+    answer = Classified(
+        np.full((TURNS, 4), 0.25), np.zeros((TURNS, 8), "f4"), 3, DEFAULT_LABELS, "production"
+    )
     measures = [turn_measures(sound[:16_000], "hello")] * TURNS
     for number in range(RECORDINGS):
         turns = [

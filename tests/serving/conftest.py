@@ -1,6 +1,6 @@
 """A model small enough to be made on the spot, with the real model's signature."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -33,7 +33,7 @@ WIDTH = 8
 GRAPH = """
 <ir_version: 8, opset_import: ["" : 18]>
 tiny (float[B, T] audio, int64[B] audio_lengths, int64[B, L] input_ids, int64[B] text_lengths)
-  => (float[B, 4] probabilities, float[B, 8] embedding)
+  => (float[B, K] probabilities, float[B, 8] embedding)
 {
   zero = Constant <value_int: int = 0> ()
   one = Constant <value_int: int = 1> ()
@@ -93,18 +93,20 @@ def tiny_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def tiny_model(folder: Path, seed: int, graph: str = GRAPH) -> Path:
+def tiny_model(
+    folder: Path, seed: int, graph: str = GRAPH, labels: Sequence[str] = DEFAULT_LABELS
+) -> Path:
     """A model folder with `model.onnx` and golden clips, its weights from a seed."""
     dice = np.random.default_rng(seed)
     weights = {
         "table": dice.normal(size=(WORDS, 6)),
         "mix": dice.normal(size=(8, WIDTH)),
-        "head": dice.normal(size=(WIDTH, 4)),
+        "head": dice.normal(size=(WIDTH, len(labels))),
     }
-    model = onnx.parser.parse_model(graph)
+    model = onnx.parser.parse_model(graph.replace("[B, K]", f"[B, {len(labels)}]"))
     for name, values in weights.items():
         model.graph.initializer.append(onnx.numpy_helper.from_array(values.astype("f4"), name))
-    facts = {"emotions": ",".join(DEFAULT_LABELS), "max_samples": "480000", "max_tokens": "64"}
+    facts = {"emotions": ",".join(labels), "max_samples": "480000", "max_tokens": "64"}
     onnx.helper.set_model_props(model, facts)
     folder.mkdir(parents=True)
     made_with = TrainStep.of(load_profile("demo"))

@@ -13,7 +13,8 @@ import numpy as np
 from components.base import MoodlineError
 from components.config import Settings
 from components.fusion import Clip, load_tokenizer
-from serving.engine.classifier import Classified, ServedClassifier
+from serving.engine.classified import Classified
+from serving.engine.classifier import ServedClassifier
 from serving.settings import ServeSettings, TrafficSettings
 
 Alone = Callable[..., tuple[np.ndarray, np.ndarray]]

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from components.base import InputError
 from components.config import TrainStep, load_profile
+from components.conversation import DEFAULT_LABELS
 from serving.lineup import CurrentLineup, Lineup, Served, read_pointer, write_pointer
 
 
@@ -86,3 +88,20 @@ def test_the_limits_travel_with_the_pointer(models: dict[int, Path], tmp_path: P
     write_pointer(tmp_path / "served.json", Lineup({"production": Served(3, models[3])}))
     entry = json.loads((tmp_path / "served.json").read_text())["production"]
     assert (entry["max_samples"], entry["max_tokens"]) == (480_000, 64)
+
+
+def test_the_labels_travel_with_the_pointer_and_one_of_before_names_none(
+    models: dict[int, Path], make_model: Callable[..., Path], tmp_path: Path
+) -> None:
+    pointer = tmp_path / "served.json"
+    other = make_model(tmp_path / "model", 6, labels=("calm", "tense"))
+    roles = {"production": Served(3, models[3]), "staging": Served(6, other)}
+    write_pointer(pointer, Lineup(roles))
+    lineup = CurrentLineup(pointer).get()
+    assert lineup.production.labels == DEFAULT_LABELS
+    assert lineup.staging is not None
+    assert lineup.staging.labels == ("calm", "tense")
+    before = json.loads(pointer.read_text())
+    del before["staging"], before["production"]["labels"]
+    pointer.write_text(json.dumps(before))
+    assert CurrentLineup(pointer).get().production.labels == DEFAULT_LABELS

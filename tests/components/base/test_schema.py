@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from components.base import Database, InputError, Schema, database_address
+from components.conversation import DEFAULT_LABELS
 from components.traffic.tables import SCHEMA as TRAFFIC
 from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
@@ -93,9 +94,9 @@ def test_the_revisions_make_the_tables_that_the_code_knows(url: str, schema: Sch
 
 
 def test_a_database_from_before_there_were_revisions_keeps_its_rows(url: str) -> None:
-    """Feedback of version 0.1: its table lacks two columns, and other tables are not there."""
+    """Feedback of version 0.1: its table lacks three columns, and other tables are not there."""
     before = sa.MetaData()
-    later = ("voter", "accepted")
+    later = ("voter", "accepted", "labels")
     columns = (c for c in TRAFFIC.tables.tables["moodline_feedback"].columns if c.name not in later)
     table = sa.Table("moodline_feedback", before, *(column._copy() for column in columns))
     engine = sa.create_engine(url)
@@ -117,6 +118,7 @@ def test_a_database_from_before_there_were_revisions_keeps_its_rows(url: str) ->
     with closing(Database(url, "its", TRAFFIC)) as database, database.begin() as connection:
         now = connection.execute(sa.select(TRAFFIC.tables.tables["moodline_feedback"])).one()
     assert (now.author, now.voter, now.accepted) == ("said", None, None)
+    assert now.labels == DEFAULT_LABELS
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Made-up traffic with two things in it that real traffic has: turns of a recording are alike, and
 recordings differ. Logged as the service would have, and as a version's reference."""
 
+import json
 from datetime import datetime
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.conversation import DEFAULT_LABELS, Turn
+from components.conversation import Turn
 from components.drift import Reference, Sample
 from components.traffic import MEASURES, LoggedRequest, LoggedTurn, LogWriter, TurnLog
 
@@ -52,7 +53,7 @@ def to_log(log: TurnLog, sample: Sample, time: datetime, version: int = 3) -> No
         turns = []
         for i in range(len(own)):
             value = {key: values[i] for key, values in own.features.items()}
-            p = dict(zip(DEFAULT_LABELS, map(float, value["emotion"]), strict=True))
+            p = dict(zip(sample.labels, map(float, value["emotion"]), strict=True))
             emotion = max(p, key=p.__getitem__)
             asr = None if np.isnan(value["asr_confidence"]) else float(value["asr_confidence"])
             said = Turn("x", i, i + 1.0, "A", "", emotion,
@@ -61,7 +62,7 @@ def to_log(log: TurnLog, sample: Sample, time: datetime, version: int = 3) -> No
             turns.append(LoggedTurn(said, value["embedding"].astype("f4"), measures))
         writer.write(
             LoggedRequest(f"r-{version}-{number}", name, time, "/v1/analyze", version,
-                          "production", False, tuple(turns))
+                          "production", False, tuple(turns), labels=sample.labels)
         )  # fmt: skip
     writer.close()
 
@@ -74,11 +75,13 @@ def to_version(folder: Path, reference: Reference) -> Path:
     columns = {
         "part": ["validation" if r in held else "training" for r in every.recordings],
         "recording": every.recordings.tolist(),
-        "emotion": [DEFAULT_LABELS[i] for i in every.features["emotion"].argmax(axis=1)],
+        "emotion": [every.labels[i] for i in every.features["emotion"].argmax(axis=1)],
         "probabilities": every.features["emotion"].tolist(),
         "embedding": pa.array(every.features["embedding"].tolist(), pa.list_(pa.float32())),
     }
     numbers = [name for name in every.features if name not in ("emotion", "embedding")]
     columns |= {name: pa.array(every.features[name], pa.float32()) for name in numbers}
     pq.write_table(pa.table(columns), folder / "drift_reference.parquet")
+    names = {"id2label": dict(enumerate(every.labels))}
+    (folder / "config.json").write_text(json.dumps(names), encoding="utf-8")
     return folder

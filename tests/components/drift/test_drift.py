@@ -1,7 +1,7 @@
 """Windows that drifted and windows that did not; a window too small; what is written."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -152,7 +152,7 @@ def test_from_the_log_to_a_verdict_and_its_files(
     assert gauges["moodline_drift_feature_detected", "snr_db"] == 1
     assert gauges["moodline_drift_feature_detected", "duration"] == 0
     assert gauges["moodline_drift_effect", "snr_db", "ks"] > 0.5
-    shares = [gauges["moodline_drift_emotion_share", e, "window"] for e in DEFAULT_LABELS]
+    shares = [gauges["moodline_drift_emotion_share", e, "window", "3"] for e in DEFAULT_LABELS]
     assert sum(shares) == pytest.approx(1)
 
 
@@ -186,3 +186,65 @@ def test_live_scores_by_version_with_intervals(
         scores["intervals"]["accuracy"]["low"] <= 27 / 42 <= scores["intervals"]["accuracy"]["high"]
     )
     assert live_scores([]) == {}
+
+
+def relabelled(sample: Sample, labels: tuple[str, ...], order: Sequence[int]) -> Sample:
+    """The sample with other names of its emotions, its probabilities in another order."""
+    features = sample.features | {"emotion": sample.features["emotion"][:, list(order)]}
+    return Sample(sample.recordings, features, tuple(labels[i] for i in order))
+
+
+def test_distributions_are_of_the_versions_labels_whatever_their_number(
+    tmp_path: Path, log: TurnLog, make_traffic: MakeTraffic
+) -> None:
+    """Two labels, and six of which two are never answered; the shift is caught in both."""
+
+    def with_labels(sample: Sample, labels: tuple[str, ...]) -> Sample:
+        four = sample.features["emotion"]
+        wide = np.zeros((len(four), 6))
+        wide[:, [0, 2, 3, 5]] = four
+        two = np.stack([four[:, :3].sum(axis=1), four[:, 3]], axis=1)
+        features = sample.features | {"emotion": two if len(labels) == 2 else wide}
+        return Sample(sample.recordings, features, labels)
+
+    six = ("bored", "calm", "curious", "proud", "shy", "tense")
+    for number, labels in ((2, ("high", "low")), (6, six)):
+        every = with_labels(make_traffic(60, seed=0), labels)
+        validation = every.where(np.arange(len(every)) >= 30 * 14)
+        version = to_version(tmp_path / str(number), Reference(every, validation))
+        assert read_reference(version).every.labels == labels
+        to_log(log, with_labels(make_traffic(36, 1, sad=0.6), labels), datetime.now(UTC), number)
+        result = drift(log.window(version=number), version, version=number, settings=QUICK)
+        assert "emotion" in result.verdict.drifted
+        (emotion,) = (f for f in result.verdict.features if f.name == "emotion")
+        assert tuple(emotion.reference) == tuple(emotion.window) == labels
+        assert emotion.window[labels[-1]] - emotion.reference[labels[-1]] > 0.2
+        assert (result.verdict.other_labels, "left out" in result.verdict.reason) == (0, False)
+        result.write(prom=tmp_path / "g.prom", report=tmp_path / "r.html")
+        gauges = (tmp_path / "g.prom").read_text()
+        assert all(f'emotion="{label}"' in gauges for label in labels)
+        page = (tmp_path / "r.html").read_text()
+        assert all(label in page for label in labels)
+
+
+def test_answers_of_versions_with_other_labels_are_left_out_and_counted(
+    tmp_path: Path, log: TurnLog, version: Path, make_traffic: MakeTraffic
+) -> None:
+    now = datetime.now(UTC)
+    to_log(log, make_traffic(36, 1), now)
+    swapped = relabelled(make_traffic(10, 2), DEFAULT_LABELS, (3, 1, 0, 2))
+    to_log(log, swapped, now, version=4)
+    others = Sample(swapped.recordings, swapped.features, ("a", "b", "c", "d"))
+    to_log(log, others, now, version=5)
+    verdict = drift(log.window(), version, settings=QUICK).verdict
+    assert (verdict.turns, verdict.other_labels) == (46 * 14, 140)
+    assert verdict.decision == "ok", verdict.reason
+    assert verdict.reason.endswith(
+        "; left out: 140 turns answered with other labels than angry, happy, neutral, sad"
+    )
+    assert verdict.to_json()["other_labels"] == 140
+    alone = drift(log.window(version=5), version, settings=QUICK).verdict
+    assert (alone.decision, alone.turns, alone.other_labels) == ("too_small", 0, 140)
+    in_order = drift(log.window(version=4), version, settings=QUICK).window
+    expected = make_traffic(10, 2).features["emotion"]
+    np.testing.assert_allclose(in_order.features["emotion"], expected, atol=1e-6)

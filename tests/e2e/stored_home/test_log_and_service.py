@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from components.config import Settings
-from components.conversation import read_manifest
+from components.conversation import DEFAULT_LABELS, read_manifest
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
 from serving.api.job_store import JobStore
@@ -121,7 +121,7 @@ class Worker:
     async def analyze(self, upload: Any, options: Options, *_: Any, **__: Any) -> Result:
         assert upload.read(4) == b"RIFF"
         self.asked.append(options)
-        return Result(3, Analysis(1.0, (), ()))
+        return Result(3, Analysis(1.0, (), ()), DEFAULT_LABELS)
 
 
 def test_jobs_that_wait_are_done(home: Path, expected: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from components.conversation import (
 from components.fusion import turn_measures
 from components.traffic import Correction, FeedbackStore
 from pipelines.cli.main import run
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from tests.serving.helpers import wait_until
 
@@ -56,7 +56,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Turn("call", float(n), n + 1.0, "A", "hello").answered(row, DEFAULT_LABELS)
         for n, row in enumerate(rows)
     ]
-    answer = Classified(np.array(rows), np.zeros((TURNS, 8), "f4"), 3, "production")
+    answer = Classified(np.array(rows), np.zeros((TURNS, 8), "f4"), 3, DEFAULT_LABELS, "production")
     measures = [turn_measures(sound[:16_000], "hello")] * TURNS
     log.record(RequestInfo("r", "/v1/analyze"), "call", answer, turns, measures, sound)
     asyncio.run(log.close())

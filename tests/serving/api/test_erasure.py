@@ -40,7 +40,7 @@ from serving.api.job_store import JobStore, new_id
 from serving.api.jobs import Jobs
 from serving.api.uploads import UploadFolder
 from serving.database import ServiceDatabase
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.runtime import Runtime
 from serving.settings import ServeSettings
@@ -82,7 +82,9 @@ class Home:
     def answer(self, recording: str, said: str) -> None:
         turn = Turn(recording, 0.0, 1.0, "A", said).answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
         sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype("f4")
-        answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+        answer = Classified(
+            np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, DEFAULT_LABELS, "production"
+        )
         info = RequestInfo(f"to-{recording}", "/v1/analyze")
         self.log.record(info, recording, answer, [turn], [turn_measures(sound, said)], sound)
 

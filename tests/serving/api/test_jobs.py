@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy import text
 
 from components.base import DatabaseAwayError, Stopped
+from components.conversation import DEFAULT_LABELS
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.database import ServiceDatabase
@@ -174,7 +175,7 @@ def test_who_lost_a_job_leaves_its_upload_to_the_next(tmp_path: Path, fails: boo
         ended.append(taken.id)
         if fails:
             raise ValueError("something of its own")
-        return Result(3, Analysis(1.0, (), ()))
+        return Result(3, Analysis(1.0, (), ()), DEFAULT_LABELS)
 
     jobs, store = make_jobs(tmp_path, Worker(analyze), job_lease=0.05)
 
@@ -206,7 +207,7 @@ def test_a_job_that_has_ended_needs_no_upload(
     async def analyze(*_: Any, **__: Any) -> Result:
         if fault:
             raise fault
-        return Result(3, Analysis(1.0, (), ()))
+        return Result(3, Analysis(1.0, (), ()), DEFAULT_LABELS)
 
     jobs, store = make_jobs(tmp_path, Worker(analyze))
 

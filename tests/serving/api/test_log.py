@@ -20,7 +20,7 @@ from components.conversation import DEFAULT_LABELS, Turn
 from components.fusion import turn_measures
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.keys import add_key
 from serving.lineup import Lineup, Served, write_pointer
@@ -147,7 +147,9 @@ def test_a_recording_is_erased_under_every_name_it_had(
         turn = Turn(name, 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
         measures = turn_measures(np.zeros(16_000, "f4"), turn.words)
         asked = RequestInfo(name, "/v1/analyze")
-        answer = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+        answer = Classified(
+            np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, DEFAULT_LABELS, "production"
+        )
         log.record(asked, name, answer, [turn], [measures])
     asyncio.run(log.close())
     if by_service:

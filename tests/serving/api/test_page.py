@@ -1,10 +1,13 @@
-"""The page says what the settings keep of a recording."""
+"""The page says what the settings keep of a recording, and takes labels from the service."""
 
 import asyncio
+import re
 
 import pytest
 
-from serving.api.pages import page
+from components.conversation import DEFAULT_LABELS
+from components.reporting.colours import label_colours
+from serving.api.pages import PLACES, page
 
 
 @pytest.mark.parametrize(
@@ -32,3 +35,14 @@ def test_it_tells_what_is_kept(
     assert [text for text in told if text not in html] == []
     assert ("nothing is kept" in html) == ("ON" in settings)
     assert "{{" not in html
+
+
+def test_it_knows_no_label_and_has_colours_for_any_number_of_them() -> None:
+    html = bytes(asyncio.run(page()).body).decode()
+    assert [label for label in DEFAULT_LABELS if re.search(rf"\b{label}\b", html)] == []
+    places = re.findall(r"--label-(\d+): light-dark\((#\w{6}), color-mix\(.*\)\);", html)
+    assert [int(place) for place, _ in places] == list(range(PLACES))
+    assert [colour for _, colour in places] == label_colours(PLACES), "as in the reports"
+    assert len({colour for _, colour in places}) == PLACES
+    assert f"place % {PLACES}" in html
+    assert "answer.model.labels" in html

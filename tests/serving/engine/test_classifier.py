@@ -14,7 +14,8 @@ from components.base import InputError
 from components.config import Settings
 from components.fusion import clip_windows, load_tokenizer
 from serving.engine import classifier as emotions
-from serving.engine.classifier import Classified, ServedClassifier
+from serving.engine.classified import Classified
+from serving.engine.classifier import ServedClassifier
 from serving.errors import BusyError, LateError, NotReadyError
 from serving.lineup import Lineup, Served, write_pointer
 from serving.processes import free_ports

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 
 from components.conversation import DEFAULT_LABELS, Turn
 from components.traffic import Copies, ErasedTurns, KeyMissingError, TurnLog
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from tests.serving.helpers import wait_until
 
@@ -24,7 +24,9 @@ ASKED = RequestInfo("r", "/v1/analyze")
 def answer(log: PredictionLog, sound: np.ndarray | None = None) -> None:
     """Record an answer with one turn."""
     turn = Turn("call", 0.0, 1.0, "A", "hello").answered([0.1, 0.7, 0.2, 0.0], DEFAULT_LABELS)
-    classified = Classified(np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, "production")
+    classified = Classified(
+        np.full((1, 4), 0.25), np.zeros((1, 8), "f4"), 3, DEFAULT_LABELS, "production"
+    )
     log.record(ASKED, "call", classified, [turn], [MEASURES], sound)
 
 

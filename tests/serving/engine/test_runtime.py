@@ -13,10 +13,10 @@ import soundfile
 
 from components.base import Stopped
 from components.config import Settings
-from components.conversation import Turn
+from components.conversation import DEFAULT_LABELS, Turn
 from serving.engine import runtime as module
 from serving.engine.analyze import Analysis, Options
-from serving.engine.classifier import Classified
+from serving.engine.classified import Classified
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
@@ -99,7 +99,7 @@ class Troubled:
     async def classify(self, *_: Any, **__: Any) -> Classified:
         if self.troubles:
             raise self.troubles.pop(0)
-        return Classified(np.full((1, 4), 0.25), np.zeros((1, 8)), 3, "production")
+        return Classified(np.full((1, 4), 0.25), np.zeros((1, 8)), 3, DEFAULT_LABELS, "production")
 
     async def close(self) -> None:
         pass
