@@ -68,7 +68,7 @@ def experiment_command(
     from pipelines.experiments.protocol import check_folds
     from pipelines.experiments.report import experiment_page
 
-    check_folds(recordings)
+    check_folds(recordings, chosen.labels)
     for finding in report.findings:
         note(f"moodline: {corpus}: {finding}")
     _warn_without_gpu(chosen)

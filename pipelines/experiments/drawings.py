@@ -61,17 +61,21 @@ def comparison_timelines(results: Results) -> list[tuple[str, list[dict[str, Any
     )
     ranked = sorted(results.recordings, key=lambda r: (-differ[r.name], r.name))
     return [
-        (recording.name, [_side(results.systems[s], recording) for s in (second, first)])
+        (
+            recording.name,
+            [_side(results.systems[s], recording, results.labels) for s in (second, first)],
+        )
         for recording in ranked[:MAX_COMPARED]
     ]
 
 
-def _side(result: SystemResult, recording: Recording) -> dict[str, Any]:
+def _side(result: SystemResult, recording: Recording, labels: tuple[str, ...]) -> dict[str, Any]:
     """One system on one recording: its time line, and each turn with what is wrong with it."""
     turns = [turn for turn in result.turns if turn.session_id == recording.name]
     mapping = map_speakers([u.as_turn() for u in recording.utterances], turns)
+    faults_of_turns = find_faults(recording.utterances, turns, labels).turns
     transcript = []
-    for turn, fault in zip(turns, find_faults(recording.utterances, turns).turns, strict=True):
+    for turn, fault in zip(turns, faults_of_turns, strict=True):
         faults = {
             f"of {fault.speakers} speakers": fault.speakers > 1,
             f"{fault.misattributed} words of another speaker": fault.misattributed,
@@ -81,5 +85,5 @@ def _side(result: SystemResult, recording: Recording) -> dict[str, Any]:
         texts = [text for text, holds in faults.items() if holds]
         speaker = mapping.get(turn.speaker, turn.speaker)
         transcript.append({"turn": turn, "speaker": speaker, "faults": texts})
-    line = timeline(recording, turns)
+    line = timeline(recording, turns, labels)
     return {"title": result.numbers["title"], "timeline": line, "transcript": transcript}

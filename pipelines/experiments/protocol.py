@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from components.base import InputError
 from components.config import Profile, ProtocolSettings
-from components.conversation import DEFAULT_LABELS, FEEDBACK, Recording
+from components.conversation import FEEDBACK, Recording
 from pipelines.experiments.systems import System
 
 MIN_FOLDS = 3
@@ -43,7 +43,7 @@ def plan(
     Raises:
         InputError: fewer than three folds, or one that lacks an emotion.
     """
-    folds = check_folds(recordings)
+    folds = check_folds(recordings, profile.labels)
     return [
         Unit(system, test, folds[index - 1], profile.seed + number)
         for system in systems
@@ -57,7 +57,7 @@ def folds_of(recordings: Sequence[Recording]) -> list[str]:
     return sorted({recording.fold for recording in recordings} - {FEEDBACK})
 
 
-def check_folds(recordings: Sequence[Recording]) -> list[str]:
+def check_folds(recordings: Sequence[Recording], labels: Sequence[str]) -> list[str]:
     """The corpus' folds in order; what came back from traffic is trained on in all of them.
 
     Raises:
@@ -72,7 +72,7 @@ def check_folds(recordings: Sequence[Recording]) -> list[str]:
         )
     for fold in folds:
         there = {u.emotion for r in recordings if r.fold == fold for u in r.utterances}
-        missing = [emotion for emotion in DEFAULT_LABELS if emotion not in there]
+        missing = [emotion for emotion in labels if emotion not in there]
         if missing:
             raise InputError(
                 f"fold {fold} has no utterance that is {' or '.join(missing)}; recalls and F1 need"

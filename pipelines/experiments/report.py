@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from components.conversation import DEFAULT_LABELS, NO_ANSWER
+from components.conversation import NO_ANSWER
 from components.reporting.charts import intervals_chart
 from components.reporting.page import confusion_rows, render
 from components.scoring import DEFAULT
@@ -17,8 +17,6 @@ from pipelines.experiments.explain import (
 from pipelines.experiments.results import Results
 from pipelines.experiments.systems import TurnMethod
 from pipelines.experiments.tables import tables
-
-ANSWERS = (*DEFAULT_LABELS, NO_ANSWER)
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
@@ -43,8 +41,10 @@ FAULT_ROWS = {
 def experiment_page(results: Results) -> str:
     """Render the report."""
     rows, faults = differences(results), count_faults(results)
+    answers = (*results.labels, NO_ANSWER)
     return render(
         TEMPLATE,
+        results.labels,
         about=results.about,
         systems=[system.numbers for system in results.systems.values()],
         tables=tables(results).values(),
@@ -53,7 +53,7 @@ def experiment_page(results: Results) -> str:
         confusions=[
             {
                 "title": system.numbers["title"],
-                "rows": confusion_rows(DEFAULT_LABELS, ANSWERS, system.numbers["confusion"]),
+                "rows": confusion_rows(results.labels, answers, system.numbers["confusion"]),
                 "accuracy": system.numbers["accuracy"],
             }
             for system in results.systems.values()
@@ -77,6 +77,6 @@ def experiment_page(results: Results) -> str:
             if first.method != second.method
         ],
         comparisons=comparison_timelines(results),
-        answers=ANSWERS,
+        answers=answers,
         default=DEFAULT,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.config import Profile
-from components.conversation import DEFAULT_LABELS, Recording, Turn
+from components.conversation import Recording, Turn
 from components.evaluate import Measurement, measure
 from components.scoring import (
     CONVENTIONS,
@@ -57,11 +57,13 @@ class Results:
 
     Attributes:
         name: of the table that was run, or "all".
-        recordings: the corpus. Scored are its utterances of `DEFAULT_LABELS`, for every system.
+        recordings: the corpus. Scored are its utterances of the profile's labels, for every
+            system.
         faults: how the turns of each method differ from the reference, for all utterances.
         systems: by system.
         comparisons: (first, second) and their differences.
         about: what was run, for the heading.
+        labels: the profile's.
     """
 
     name: str
@@ -70,12 +72,13 @@ class Results:
     systems: dict[System, SystemResult]
     comparisons: dict[tuple[System, System], dict[str, Any]]
     about: dict[str, Any]
+    labels: tuple[str, ...]
 
     def faults_of(self, system: System) -> list[UtteranceFaults]:
         """The faults of each scored utterance in a system's turns."""
         utterances = [u for recording in self.recordings for u in recording.utterances]
         faults = self.faults[system.method].utterances
-        return [f for u, f in zip(utterances, faults, strict=True) if u.emotion in DEFAULT_LABELS]
+        return [f for u, f in zip(utterances, faults, strict=True) if u.emotion in self.labels]
 
 
 def summarise(
@@ -94,7 +97,7 @@ def summarise(
     model that has not seen its fold, and an utterance without an answer is a wrong one.
     """
     utterances = [u for recording in recordings for u in recording.utterances]
-    scored = sum(u.emotion in DEFAULT_LABELS for u in utterances)
+    scored = sum(u.emotion in profile.labels for u in utterances)
     by_system: dict[System, list[Outcome]] = {}
     for outcome in outcomes:
         by_system.setdefault(outcome.unit.system, []).append(outcome)
@@ -107,12 +110,14 @@ def summarise(
         name=name,
         recordings=recordings,
         faults={
-            method: find_faults(utterances, [t for r in recordings for t in own.turns[r.name]])
+            method: find_faults(
+                utterances, [t for r in recordings for t in own.turns[r.name]], profile.labels
+            )
             for method, own in turns_by_method.items()
         },
         systems=systems,
         comparisons={
-            (first, second): _compare(systems[first], systems[second], recordings, profile.seed)
+            (first, second): _compare(systems[first], systems[second], recordings, profile)
             for first, second in DIFFERENCES
             if first in systems and second in systems
         },
@@ -140,6 +145,7 @@ def summarise(
                 for convention in CONVENTIONS
             },
         },
+        labels=profile.labels,
     )
 
 
@@ -149,20 +155,21 @@ def _system(
     turns: dict[int, list[Turn]] = {}
     for outcome in outcomes:
         turns.setdefault(outcome.unit.seed, []).extend(outcome.turns)
-    measured = [measure(recordings, own, profile.seed) for own in turns.values()]
+    labels = profile.labels
+    measured = [measure(recordings, own, profile.seed, labels=labels) for own in turns.values()]
     folds = [recording.fold for recording in recordings]
     counts = Counts.of([m.confusions for m in measured], folds)
     errors = {
-        convention: _errors(recordings, list(turns.values()), convention, folds)
+        convention: _errors(recordings, list(turns.values()), convention, folds, labels)
         for convention in CONVENTIONS
     }
     first = measured[0].metrics
     numbers: dict[str, Any] = {
         "system": system.name,
         "title": system.title,
-        **summarise_rates(counts, profile.seed),
+        **summarise_rates(counts, profile.seed, labels),
         "styles": {
-            style: summarise_rates(part, profile.seed)
+            style: summarise_rates(part, profile.seed, labels)
             for style, part in styles(counts, recordings).items()
         },
         "confusion": counts.each.sum(axis=(0, 1)).tolist(),
@@ -210,10 +217,11 @@ def _errors(
     turns: Sequence[Sequence[Turn]],
     convention: str,
     folds: Sequence[str],
+    labels: Sequence[str],
 ) -> dict[str, Counts]:
     """Each recording's TEER, sTEER and DER: missed, false alarm, confusion, total seconds."""
     reference = [u.as_turn() for recording in recordings for u in recording.utterances]
-    by_seed = [score_each(reference, own, convention) for own in turns]
+    by_seed = [score_each(reference, own, convention, labels=labels) for own in turns]
 
     def seconds(errors: TimeErrors | None) -> list[float]:
         errors = errors or TimeErrors.zero()
@@ -238,14 +246,15 @@ def _mean_agreed(measured: Sequence[Measurement]) -> dict[str, float | None]:
 
 
 def _compare(
-    first: SystemResult, second: SystemResult, recordings: Sequence[Recording], seed: int
+    first: SystemResult, second: SystemResult, recordings: Sequence[Recording], profile: Profile
 ) -> dict[str, Any]:
     """Differences, first less second, with their intervals; styles apart."""
+    seed, labels = profile.seed, profile.labels
     second_styles = styles(second.counts, recordings)
     return {
-        **compare_rates(first.counts, second.counts, seed),
+        **compare_rates(first.counts, second.counts, seed, labels),
         "styles": {
-            style: compare_rates(part, second_styles[style], seed)
+            style: compare_rates(part, second_styles[style], seed, labels)
             for style, part in styles(first.counts, recordings).items()
         },
         "scores": {

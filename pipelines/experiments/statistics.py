@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from components.conversation import DEFAULT_LABELS
 from components.scoring import bootstrap, paired_bootstrap
 from components.scoring.classification import accuracy, f1, macro_f1, uar, weighted_f1
 
@@ -21,14 +20,15 @@ def _f1_of(index: int) -> Rate:
     return lambda counts: f1(counts)[..., index]
 
 
-RATES: dict[str, Rate] = {
-    "accuracy": accuracy,
-    "uar": uar,
-    "macro_f1": macro_f1,
-    "weighted_f1": weighted_f1,
-    **{f"f1_{emotion}": _f1_of(index) for index, emotion in enumerate(DEFAULT_LABELS)},
-}
-"""Of confusion matrices [..., 4, 5]. WAR is the accuracy."""
+def rates(labels: Sequence[str]) -> dict[str, Rate]:
+    """The rates of confusion matrices [..., k, k + 1] of k labels. WAR is the accuracy."""
+    return {
+        "accuracy": accuracy,
+        "uar": uar,
+        "macro_f1": macro_f1,
+        "weighted_f1": weighted_f1,
+        **{f"f1_{label}": _f1_of(index) for index, label in enumerate(labels)},
+    }
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Counts:
     """What was counted in each recording, from each seed.
 
     Attributes:
-        each: [recordings, seeds, ...]: confusions [4, 5], or seconds [4] (missed, false alarm,
+        each: [recordings, seeds, ...]: confusions [k, k + 1], or seconds [4] (missed, false alarm,
             confusion, total).
         folds: of each recording.
     """
@@ -61,13 +61,13 @@ def error_rate(seconds: np.ndarray) -> np.ndarray:
     return np.where(total > 0, seconds[..., :3].sum(-1) / np.where(total > 0, total, 1), np.nan)
 
 
-def summarise_rates(counts: Counts, seed: int) -> dict[str, Any]:
-    """All of `RATES`, and right answers and utterances of one seed."""
+def summarise_rates(counts: Counts, seed: int, labels: Sequence[str]) -> dict[str, Any]:
+    """All of `rates`, and right answers and utterances of one seed."""
     whole = counts.each.sum(axis=0)
     return {
         "utterances": int(whole[0].sum()),
         "correct": [int(np.trace(matrix)) for matrix in whole],
-        **{name: _summary(counts, rate, seed) for name, rate in RATES.items()},
+        **{name: _summary(counts, rate, seed) for name, rate in rates(labels).items()},
     }
 
 
@@ -95,9 +95,11 @@ def _summary(counts: Counts, rate: Rate, seed: int) -> dict[str, Any]:
     }
 
 
-def compare_rates(first: Counts, second: Counts, seed: int) -> dict[str, Any]:
-    """For all of `RATES`: difference, interval and p by a paired bootstrap of conversations."""
-    return {name: _compare(first, second, rate, seed) for name, rate in RATES.items()}
+def compare_rates(
+    first: Counts, second: Counts, seed: int, labels: Sequence[str]
+) -> dict[str, Any]:
+    """For all of `rates`: difference, interval and p by a paired bootstrap of conversations."""
+    return {name: _compare(first, second, rate, seed) for name, rate in rates(labels).items()}
 
 
 def compare_errors(first: Counts, second: Counts, seed: int) -> dict[str, Any]:

@@ -142,10 +142,14 @@ def _table2(results: Results) -> Table:
                "difference")  # fmt: skip
     rows = []
     for aligned, baseline in ALIGNMENT_PAIRS:
-        for emotion, printed in TABLE2.items():
+        # In the paper's order, then what it does not have.
+        order = [label for label in TABLE2 if label in results.labels]
+        for emotion in (*order, *(label for label in results.labels if label not in TABLE2)):
             key = f"f1_{emotion}"
             measured = [rate_text(results.systems[s].numbers[key]) for s in (baseline, aligned)]
-            cells = _beside(measured, [f"{value:.0f}" for value in printed])
+            printed = TABLE2.get(emotion)
+            paper = [f"{value:.0f}" for value in printed] if printed else [NONE] * 2
+            cells = _beside(measured, paper)
             difference = _difference(results.comparisons[aligned, baseline][key])
             rows.append((f"{emotion}, {aligned.strategy}", *cells, difference))
     title = "Table II: F1 with and without alignment, %"

@@ -213,15 +213,15 @@ def _count(
     utterances = [u for recording in recordings for u in recording.utterances]
     confusions = []
     for turns in by_seed:
-        predictions = utterance_predictions(utterances, turns)
+        predictions = utterance_predictions(utterances, turns, labels)
         answers = {u.id: p.emotion for u, p in zip(utterances, predictions, strict=True)}
         each = [
-            classification([u.emotion for u in own], [answers[u.id] for u in own]).counts
+            classification([u.emotion for u in own], [answers[u.id] for u in own], labels).counts
             for own in (recording.utterances for recording in kept)
         ]
         confusions.append(np.array(each))
     counts = Counts.of(confusions, [recording.fold for recording in kept])
-    return summarise_rates(counts, seed)
+    return summarise_rates(counts, seed, labels)
 
 
 def _named(progress: StageProgress, name: str, what: str, done: int, total: int) -> None:

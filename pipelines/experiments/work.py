@@ -122,7 +122,8 @@ class UnitRunner:
     def _folder(self, kind: str, unit: Unit, corpus_turns: CorpusTurns, *more: str) -> Path:
         """Where the unit's result lies, by all that decides it."""
         profile = unit.profile(self.profile)
-        decides = profile.model_dump(mode="json", include={"seed", "fusion", "train", "protocol"})
+        parts = {"seed", "labels", "fusion", "train", "protocol"}
+        decides = profile.model_dump(mode="json", include=parts)
         key = (VERSION, self.corpus, corpus_turns.digest, self._encoders, decides, *more)
         return Cache(self.settings.cache).path(kind, *key)
 

@@ -29,12 +29,14 @@ class AnalyzedRecording:
         version: of the model that answered.
         recording: as it was sent, with its true utterances.
         turns: with their emotions.
+        labels: of that model.
     """
 
     request_id: str
     version: int
     recording: Recording
     turns: tuple[Turn, ...]
+    labels: tuple[str, ...]
 
 
 class ServiceClient(httpx.Client):
@@ -55,6 +57,7 @@ class ServiceClient(httpx.Client):
             version=int(body["model"]["version"]),
             recording=recording,
             turns=tuple(turn_from(entry, "the service’s answer") for entry in body["turns"]),
+            labels=tuple(body["model"]["labels"]),
         )
 
     def correct(self, analyzed: AnalyzedRecording) -> tuple[int, int]:
@@ -65,7 +68,7 @@ class ServiceClient(httpx.Client):
         """
         labelled = correct = 0
         for number, turn in enumerate(analyzed.turns):
-            for example in label([turn], analyzed.recording):
+            for example in label([turn], analyzed.recording, analyzed.labels):
                 feedback = {
                     "request_id": analyzed.request_id,
                     "turn": number,
@@ -99,4 +102,5 @@ def measure_answers(analyzed: Sequence[AnalyzedRecording], seed: int) -> Any:
     from components.evaluate import measure
 
     turns = [turn for one in analyzed for turn in one.turns]
-    return measure([one.recording for one in analyzed], turns, seed)
+    labels = tuple(dict.fromkeys(label for one in analyzed for label in one.labels))
+    return measure([one.recording for one in analyzed], turns, seed, labels=labels)

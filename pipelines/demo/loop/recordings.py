@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from components.config import Profile
+from components.config import LabelStep, Profile
 from components.conversation import Recording
 from pipelines.demo.acoustics import record_elsewhere
 
@@ -40,7 +40,7 @@ def prepare_recordings(corpus: Path, profile: Profile, folder: Path) -> LoopReco
         "test": [],
         "holdout": [],
     }
-    for recording in read_corpus(corpus):
+    for recording in read_corpus(corpus, labels=LabelStep.of(profile)):
         parts[profile.protocol.part(recording.name, recording.fold)].append(recording)
     normal = (*parts["validation"], *parts["test"])
 

@@ -19,7 +19,7 @@ def recording(name: str, fold: str) -> Recording:
 def test_what_came_back_from_traffic_is_no_fold_to_test_on() -> None:
     recordings = [recording(name, name) for name in ("c", "a", "b")]
     recordings.append(recording("again", FEEDBACK))
-    assert check_folds(recordings) == ["a", "b", "c"]
+    assert check_folds(recordings, DEFAULT_LABELS) == ["a", "b", "c"]
 
 
 def test_a_profile_that_holds_out_a_share_still_leaves_a_fold_out() -> None:
