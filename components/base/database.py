@@ -147,9 +147,12 @@ class Database:
         if not self._is_ready:
             if self._path is not None:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(OSError):  # SQLite says it better
+                with suppress(OSError):  # it is there, or SQLite says better why it cannot be made
                     # What people said is for the owner alone; SQLite's other files follow this one.
-                    os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
+                    # One that is there is left to SQLite: closing it would drop the locks of this
+                    # process' other connections, and another program that ends would then delete
+                    # the write-ahead log that they go on writing into.
+                    os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
             with database_errors(self.name):
                 if self._schema is not None:
                     self._schema.upgrade(self._engine, self.name)
