@@ -184,6 +184,8 @@ class GateSettings(Frozen):
         min_f1: of each emotion: one number for all, or a mapping of labels.
         max_teer, max_steer: by the default convention.
         max_ece: the expected calibration error.
+        min_over_probe: how much more accurate than the version's linear probe: −0.02 allows two
+            points less.
         max_megabytes: of the files that are served.
         own: checks of your own, by the names of their entry points, each with what it is given;
             see `components.evaluate.own`.
@@ -195,6 +197,7 @@ class GateSettings(Frozen):
     max_teer: Annotated[float, Field(ge=0)] | None = None
     max_steer: Annotated[float, Field(ge=0)] | None = None
     max_ece: Share | None = None
+    min_over_probe: Annotated[float | None, Field(ge=-1, le=1), added()] = None
     no_regression: NoRegression | None = None
     slices: Slices | None = None
     behaviour: Behaviour | None = None
@@ -204,7 +207,9 @@ class GateSettings(Frozen):
 
     @model_validator(mode="after")
     def _asks_something(self) -> Self:
-        checks = self.model_dump(exclude={"no_regression", "latency"}, exclude_none=True)
+        # Versions of before have no probe, a first model no production to be compared with.
+        excluded = {"no_regression", "latency", "min_over_probe"}
+        checks = self.model_dump(exclude=excluded, exclude_none=True)
         if not any(checks.values()):
             raise ValueError("asks nothing of a first model; name a minimum level")
         return self

@@ -143,6 +143,10 @@ class TrainSettings(Frozen):
         gradient_checkpointing: compute layers twice and keep less in memory. It is slower, and
             allows longer turns or larger batches on a GPU.
         processes: that train together under torchrun; "auto" is one for each GPU.
+        augment: how often training examples are heard in other conditions (noise, a telephone, a
+            room, another speed or loudness), from 0, never, to 1: half of them in each.
+        augment_copies: how many such variants of an example frozen encoders hear; an epoch takes
+            one of these or the original. Encoders that are fine-tuned hear a new one every epoch.
     """
 
     freeze_encoders: bool = True
@@ -157,6 +161,8 @@ class TrainSettings(Frozen):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False
     processes: Count | Literal["auto"] = "auto"
+    augment: Annotated[Share, added(0.0)] = 0.0
+    augment_copies: Annotated[Count, added(3)] = 3
 
 
 class ServingSettings(Frozen):

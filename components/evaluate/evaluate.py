@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from components.base import InputError, atomic_path, tree_digest
-from components.config import GateSettings, Profile, version_answers
+from components.config import GateSettings, Profile, Settings, version_answers
 from components.conversation import (
     Progress,
     Recording,
@@ -26,6 +26,7 @@ from components.evaluate.noise import noise_bands
 from components.evaluate.own import find_checks
 from components.evaluate.power import gate_power
 from components.evaluate.prediction import predict_turns
+from components.evaluate.probe import measure_probe
 from components.evaluate.report import report_page
 from components.evaluate.slices import check_columns
 from components.fusion import Classifier
@@ -77,6 +78,7 @@ def evaluate(
     synthetic: bool = False,
     part: HeldOutPart = "test",
     progress: Progress | None = None,
+    settings: Settings | None = None,
 ) -> Evaluation:
     """Evaluate a model on the profile's test fold, which nothing was fitted or chosen on.
 
@@ -87,8 +89,9 @@ def evaluate(
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
     4. The model in production goes through 1–3 on the same utterances, today. If it has other
        labels, both are compared on those that they share.
-    5. Where the gate asks for it, since it takes time: answers to changed turns, and times.
-    6. The gate decides. On the holdout it is not asked.
+    5. So does the version's linear probe, if it has one.
+    6. Where the gate asks for it, since it takes time: answers to changed turns, and times.
+    7. The gate decides. On the holdout it is not asked.
 
     Args:
         recordings: the corpus, all folds.
@@ -97,6 +100,7 @@ def evaluate(
         synthetic: the corpus is not of real people, and the report must say so.
         part: what is tested on: the test part, or the holdout, which no gate reads.
         progress: called with the number of turns done and their total.
+        settings: where models are; only the linear probe of a fine-tuned version needs any.
 
     Raises:
         InputError: the test fold has no labelled utterance, a test recording has no turns entry,
@@ -158,6 +162,9 @@ def evaluate(
             version_answers(Path(champion)),
         )
         metrics["champion"]["model"] = tree_digest(Path(champion))
+    metrics["probe"] = measure_probe(
+        Path(model_dir), tested, predicted, challenger, profile.seed, settings
+    )
     behaviour, latency = {}, None
     if changes := profile.gate.behaviour:
         behaviour = measure_behaviour(

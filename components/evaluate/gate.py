@@ -62,6 +62,7 @@ def gate(metrics: Metrics, settings: GateSettings) -> Verdict:
     """
     checks = (
         *_levels(metrics, settings),
+        *_over_probe(metrics, settings),
         *_regressions(metrics, settings),
         *_slices(metrics, settings),
         *_behaviour(metrics, settings),
@@ -106,6 +107,25 @@ def _min_f1(metrics: Metrics, settings: GateSettings) -> dict[str, float]:
                 " them"
             )
     return least
+
+
+def _over_probe(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:
+    """The model against a linear probe on the frozen encoders' states, on the same utterances."""
+    name, threshold = "min_over_probe", settings.min_over_probe
+    if threshold is None:
+        return
+    probe = metrics.get("probe")
+    if probe is None:
+        says = "the version has no linear probe to be compared with; this check was not made"
+        yield Check(name, None, "at least", threshold, INCONCLUSIVE, says, decides=False)
+    elif "missing" in probe:
+        says = f"the linear probe could not be asked: {probe['missing']}"
+        yield Check(name, None, "at least", threshold, INCONCLUSIVE, says)
+    else:
+        test, rate = probe["comparison"], _number(probe["accuracy"]["rate"])
+        words = f"accuracy less that of a linear probe on the same encoders ({rate})"
+        value, best = test["difference"], test["upper_bound"]
+        yield from _limit(name, words, value, "at least", threshold, best)
 
 
 def _regressions(metrics: Metrics, settings: GateSettings) -> Iterator[Check]:

@@ -39,9 +39,11 @@ class WhisperFrames(nn.Module):
         make: Any = WhisperEncoder
         self.encoder: Any = make(config)
 
-    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, lengths: Tensor, *, all_layers: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """[B, T] samples and [B] lengths → states [B, F, d_a] (of all layers) and frames [B]."""
-        encoder = self.encoder
+        encoder, all_layers = self.encoder, all_layers or self.all_layers
         features, frames = self.log_mel(audio, lengths)
         states = nn.functional.gelu(encoder.conv1(features))
         states = states * length_mask(frames, states.shape[2])[:, None]
@@ -56,7 +58,7 @@ class WhisperFrames(nn.Module):
             hidden_states.append(states)
             states = layer(states, bias, None)[0]
         states = encoder.layer_norm(states)
-        return torch.cat([*hidden_states, states], -1) if self.all_layers else states, frames
+        return torch.cat([*hidden_states, states], -1) if all_layers else states, frames
 
 
 class WaveFrames(nn.Module):
@@ -82,8 +84,11 @@ class WaveFrames(nn.Module):
         for kernel, stride in list(zip(config.conv_kernel, config.conv_stride, strict=True))[::-1]:
             self.receptive = (self.receptive - 1) * stride + kernel
 
-    def forward(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, audio: Tensor, lengths: Tensor, *, all_layers: bool = False
+    ) -> tuple[Tensor, Tensor]:
         """[B, T] samples and [B] lengths → states [B, F, d_a] (of all layers) and frames [B]."""
+        all_layers = all_layers or self.all_layers
         if self.normalize:
             audio = zero_mean_unit_variance(audio, lengths)
         audio = nn.functional.pad(audio, (0, self.receptive))
@@ -95,10 +100,10 @@ class WaveFrames(nn.Module):
             projected = projected[0]
         mask = length_mask(frames, projected.shape[1])
         output = self.encoder.encoder(
-            projected, attention_mask=mask, output_hidden_states=self.all_layers, return_dict=True
+            projected, attention_mask=mask, output_hidden_states=all_layers, return_dict=True
         )
         states = output.last_hidden_state
-        return torch.cat(output.hidden_states, -1) if self.all_layers else states, frames
+        return torch.cat(output.hidden_states, -1) if all_layers else states, frames
 
     def _convolve_each(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutions over each clip alone: [B, T] and [B] → [B, F, C] and frames [B]."""

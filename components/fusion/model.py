@@ -20,7 +20,7 @@ from components.fusion.acoustic import (
 from components.fusion.config import MoodlineConfig
 from components.fusion.frontend import length_mask, masked_mean
 from components.fusion.head import MoodlineHead, MoodlineOutput
-from components.fusion.pooling import pool
+from components.fusion.pooling import masked_statistics, pool
 
 NO_TEXT = (
     "text encoder: {} is not supported; use an encoder like roberta, bert, mpnet, distilbert,"
@@ -126,14 +126,46 @@ class MoodlineModel(PreTrainedModel):
             States [B, F, d_a], frames [B], states [B, L, d_t], tokens [B]; with `attend: pooled`
             one vector in the place of each clip's frames and of its tokens.
         """
+        return self._pool(*self._states(audio, audio_lengths, input_ids, text_lengths))
+
+    def encode_and_probe(
+        self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
+        """What `encode` gives, and from the same pass the features of a linear probe.
+
+        Returns:
+            As `encode`; and [B, f]: means and deviations of all the speech encoder's layers, then
+            the mean of the text's states, whatever of these the head takes.
+        """
+        states, frames, words, tokens = self._states(
+            audio, audio_lengths, input_ids, text_lengths, all_layers=True
+        )
+        probe = torch.cat([masked_statistics(states, frames), masked_mean(words, tokens)], -1)
+        if not self.config.use_weighted_layer_sum:
+            states = states[..., -int(self.config.acoustic_config().hidden_size) :]
+        return self._pool(states, frames, words, tokens), probe
+
+    def _states(
+        self,
+        audio: Tensor,
+        audio_lengths: Tensor,
+        input_ids: Tensor,
+        text_lengths: Tensor,
+        *,
+        all_layers: bool = False,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
             self._check(audio, input_ids)
         audio_lengths = audio_lengths.clamp_min(1)
         text_lengths = text_lengths.clamp_min(1)
         # What the padding holds must not matter, to the clips beside it either.
         audio = torch.where(length_mask(audio_lengths, audio.shape[1]), audio, 0.0)
-        states, frames = self.acoustic(audio, audio_lengths)
-        words = self.text(input_ids, text_lengths)
+        states, frames = self.acoustic(audio, audio_lengths, all_layers=all_layers)
+        return states, frames, self.text(input_ids, text_lengths), text_lengths
+
+    def _pool(
+        self, states: Tensor, frames: Tensor, words: Tensor, text_lengths: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if self.config.attend == "pooled":
             pooling, layers = self.config.pooling, self.config.acoustic_layers
             states = pool(states, frames, pooling, layers)[:, None]

@@ -18,7 +18,7 @@ from components.scoring import classification
 from components.scoring.classification import accuracy, macro_f1, uar
 from components.train.checkpoints import EpochKeeper, last_whole_checkpoint, read_history
 from components.train.processes import precision, share_of_batch, under_torchrun, world_size
-from components.train.trainer import Item, WindowTrainer
+from components.train.trainer import EpochItems, Item, WindowTrainer
 from components.train.version import History
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def fit(
     work: Path,
     on_epoch: Callable[[History], None],
     checkpoint_seconds: float,
+    vary: Callable[[int, int], Item] | None = None,
 ) -> History:
     """Fit a module and leave it with the weights of its best epoch on the validation part.
 
@@ -46,6 +47,7 @@ def fit(
         work: a folder for checkpoints, which the caller removes; every process sees the same.
         on_epoch: as of `EpochKeeper`.
         checkpoint_seconds: the least time between two checkpoints; with 0 every epoch has one.
+        vary: as of `EpochItems`; None: every epoch has the training windows as they are.
 
     Returns:
         One entry an epoch: losses, rates, the validation's scores.
@@ -60,7 +62,7 @@ def fit(
     trainer = WindowTrainer(
         model=module,
         args=_arguments(module, profile, work),
-        train_dataset=list(training),
+        train_dataset=EpochItems(training, vary) if vary else list(training),
         eval_dataset=list(validation),
         compute_metrics=_turn_scores(validation, profile.labels),
         callbacks=[keeper],

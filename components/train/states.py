@@ -18,8 +18,12 @@ from components.conversation import FEEDBACK
 from components.fusion import clip_windows
 from components.fusion.head import MoodlineHead
 from components.fusion.model import MoodlineModel
+from components.train.augment import Heard
 from components.train.data import Row, Sound
 from components.train.processes import rank, world_size
+
+STATES = 2
+"""The version of what is kept of a row. (2: with the linear probe's features.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,13 @@ class EncodedWindow:
             (`components.fusion.pooling`).
         text: float32 [tokens, d_t], or [1, d_t], likewise.
         weight: the window's share of its turn.
+        probe: float32 [f], the features of the linear probe.
     """
 
     acoustic: np.ndarray
     text: np.ndarray
     weight: float
+    probe: np.ndarray
 
 
 def encoder_digest(model: MoodlineModel) -> str:
@@ -60,6 +66,7 @@ def encode_rows(
     sound: Sound,
     cache: Cache,
     report: Callable[[int], None],
+    heard: Heard | None = None,
 ) -> list[list[EncodedWindow]]:
     """The windows of each row with their states, computed or read from the cache.
 
@@ -69,28 +76,32 @@ def encode_rows(
     Args:
         model: its encoders are used; its head is not.
         report: called with the number of rows done.
+        heard: the conditions in which the rows are heard; None: as they were recorded.
     """
     config = model.config
     form = (config.attend, config.pooling, config.use_weighted_layer_sum)
     encoder = (encoder_digest(model), *form)
 
     def states(row: Row) -> list[EncodedWindow]:
-        key = (*encoder, sound.digest(row), row.start, row.end, row.text)
+        conditions = heard.key if heard else None
+        turn = (sound.digest(row), row.start, row.end, row.text)
+        key = (STATES, *encoder, *turn, conditions)
         # What came back from traffic must be found again when it is erased.
         owner = row.recording if row.fold == FEEDBACK else ""
         path = cache.path("states", *key, suffix=".safetensors", owner=owner)
         if not cache.has(path):
-            windows = _encode(model, tokenizer, row, sound)
+            windows = _encode(model, tokenizer, row, sound, heard)
             arrays = {}
             for i, window in enumerate(windows):
                 arrays[f"acoustic.{i}"], arrays[f"text.{i}"] = window.acoustic, window.text
+                arrays[f"probe.{i}"] = window.probe
             arrays["weights"] = np.array([window.weight for window in windows])
             with cache.making(path) as temporary:
                 save_file(arrays, temporary)
         arrays = load_file(path)
         return [
-            EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], float(weight))
-            for i, weight in enumerate(arrays["weights"])
+            EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], w, arrays[f"probe.{i}"])
+            for i, w in enumerate(arrays["weights"].tolist())
         ]
 
     encoded = []
@@ -121,20 +132,22 @@ def one_thread() -> Iterator[None]:
 
 @torch.inference_mode()
 def _encode(
-    model: MoodlineModel, tokenizer: Tokenizer, row: Row, sound: Sound
+    model: MoodlineModel, tokenizer: Tokenizer, row: Row, sound: Sound, heard: Heard | None
 ) -> list[EncodedWindow]:
     config = model.config
     encoded = []
     for window in clip_windows([sound.clip(row)], tokenizer, config.max_samples, config.max_tokens):
-        acoustic, frames, text, tokens = model.encode(
-            torch.from_numpy(window.audio)[None].to(model.device),
-            torch.tensor([len(window.audio)], device=model.device),
+        audio = heard(window.audio, row, config.max_samples) if heard else window.audio
+        (acoustic, frames, text, tokens), probe = model.encode_and_probe(
+            torch.from_numpy(audio)[None].to(model.device),
+            torch.tensor([len(audio)], device=model.device),
             torch.tensor([window.input_ids], device=model.device),
             torch.tensor([len(window.input_ids)], device=model.device),
         )
         acoustic, text = acoustic[:, : int(frames)], text[:, : int(tokens)]
-        states = [np.ascontiguousarray(x[0].float().cpu().numpy()) for x in (acoustic, text)]
-        encoded.append(EncodedWindow(states[0], states[1], window.weight))
+        arrays = (acoustic, text, probe)
+        spoken, said, probed = (np.ascontiguousarray(x[0].float().cpu().numpy()) for x in arrays)
+        encoded.append(EncodedWindow(spoken, said, window.weight, probed))
     return encoded
 
 

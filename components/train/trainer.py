@@ -4,7 +4,7 @@ Two learning rates, weights of classes, and padded batches that are the same in 
 however many processes there are.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +24,30 @@ Item = dict[str, Any]
 Its `acoustic` states [T, d_a] or sound [T], its `text` states [L, d_t] or token ids [L], its
 `label`, the index of its `turn` and its `weight` in it.
 """
+
+
+class EpochItems(Sequence[Item]):
+    """Training windows that an epoch may have in other conditions.
+
+    Args:
+        items: as they are.
+        vary: an item as an epoch has it, by the item's index and the epoch; the same at every call,
+            so that a resumed run hears the same.
+
+    Attributes:
+        epoch: from 0; the training loop sets it.
+    """
+
+    def __init__(self, items: Sequence[Item], vary: Callable[[int, int], Item]) -> None:
+        self.items = items
+        self.vary = vary
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.vary(index, self.epoch)
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -73,8 +97,10 @@ class EpochLoader(DataLoader):
     batch_sampler: EpochBatches
 
     def set_epoch(self, epoch: int) -> None:
-        """Go to this epoch's order."""
+        """Go to this epoch's order and conditions."""
         self.batch_sampler.epoch = epoch
+        if isinstance(self.dataset, EpochItems):
+            self.dataset.epoch = epoch
 
 
 def collate(items: Sequence[Item]) -> dict[str, Tensor]:
@@ -138,7 +164,8 @@ class WindowTrainer(Trainer):
         """This process's share of each batch."""
         items: Any = self.train_dataset
         share = (self.args.process_index, self.args.world_size)
-        batches = EpochBatches(items, self.batch_size, self.args.seed, *share)
+        plain = items.items if isinstance(items, EpochItems) else items
+        batches = EpochBatches(plain, self.batch_size, self.args.seed, *share)
         pinned = self.args.dataloader_pin_memory
         return EpochLoader(items, batch_sampler=batches, collate_fn=collate, pin_memory=pinned)
 

@@ -13,6 +13,7 @@ from components.config import SPEECH_MODELS, TrainStep
 from components.conversation import SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
+from components.fusion.probe import PROBE, Probe
 from components.scoring import Temperature
 from components.train.card import model_card
 from components.train.data import Sound, Split
@@ -79,19 +80,22 @@ def write_version(
     acoustic: str,
     text: str,
     temperature: Temperature,
+    probe: Probe,
 ) -> None:
     """Write the version's folder, whole or not at all.
 
     It holds `config.json`, `model.safetensors`, the tokenizer's and the preprocessor's files,
-    `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `history.json`, `profile.json`,
-    `speech_models.json`, `data.json` (examples by licence, set, language) and `model_card.md`. No
-    file holds a time or a path, so the same training gives the same folder.
+    `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `probe.safetensors`,
+    `history.json`, `profile.json`, `speech_models.json`, `data.json` (examples by licence, set,
+    language) and `model_card.md`. No file holds a time or a path, so the same training gives the
+    same folder.
 
     Args:
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
         speech: the digest of each speech model that the examples came from, by name.
         acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
         temperature: the model's, which its answers already have, and how it was fitted.
+        probe: fitted to the same examples.
     """
     from transformers import AutoFeatureExtractor, AutoTokenizer
 
@@ -107,6 +111,7 @@ def write_version(
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
         write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
+        probe.save(folder / PROBE)
         metric = profile.train.metric_for_best_model
         best, scores = int(best_entry(history, metric)["epoch"]), validation_scores(history, metric)
         _write_json(

@@ -15,10 +15,13 @@ from components.base import Cache, file_digest, tree_digest
 from components.config import Settings, TrainStep, resolve_model, speech_digests
 from components.fusion import clip_windows, predict
 from components.fusion.model import MoodlineModel
+from components.fusion.probe import Probe
 from components.fusion.tokens import pretrained_tokenizer
 from components.scoring import Temperature, fit_temperature
+from components.train.augment import Heard
 from components.train.data import Row, Sound, Split, count_emotions
 from components.train.loop import fit
+from components.train.probe import fit_probe
 from components.train.processes import (
     is_first_on_node,
     node_name,
@@ -74,14 +77,36 @@ class _Training:
     report: Callable[[int], None]
     run: TrainingRun
 
-    def encode(self, rows: Sequence[Row]) -> list[list[EncodedWindow]]:
-        """The windows of each row with their states."""
+    def encode(self, rows: Sequence[Row], heard: Heard | None = None) -> list[list[EncodedWindow]]:
+        """The windows of each row with their states, as recorded or in other conditions."""
         cache = self.settings.finished
         return encode_rows(
-            self.model, self.tokenizer, rows, sound=self.sound, cache=cache, report=self.report
+            self.model,
+            self.tokenizer,
+            rows,
+            sound=self.sound,
+            cache=cache,
+            # Only the rows themselves are counted: their number is known before.
+            report=(lambda _: None) if heard else self.report,
+            heard=heard,
         )
 
-    def fit(self, module: nn.Module, parts: Sequence[list[Item]]) -> History:
+    def heard(self, number: int) -> Heard:
+        """The conditions of an epoch, or of a copy, by its number."""
+        return Heard(self.profile.train.augment, self.profile.seed, number)
+
+    def probe(self, encoded: Sequence[list[EncodedWindow]], *, pretrained: bool) -> Probe:
+        """Fit the linear probe to the training examples' windows."""
+        labels = [row.label for row in self.split.training]
+        with one_thread():
+            return fit_probe(encoded, labels, self.profile.labels, pretrained=pretrained)
+
+    def fit(
+        self,
+        module: nn.Module,
+        parts: Sequence[list[Item]],
+        vary: Callable[[int, int], Item] | None = None,
+    ) -> History:
         """Fit a module to the first part's windows; the second part's choose the epoch."""
 
         def on_epoch(history: History) -> None:
@@ -96,6 +121,7 @@ class _Training:
             work=self.work,
             on_epoch=on_epoch,
             checkpoint_seconds=self.settings.checkpoint_seconds,
+            vary=vary,
         )
 
 
@@ -132,7 +158,9 @@ def train_in_process(
     )
     run_id, uri = broadcast_object_list([run.id, run.uri])
     with system_metrics(run_id if is_first_on_node() else "", uri, node_name()):
-        history, answers = (_fit_head if profile.train.freeze_encoders else _fit_all)(training)
+        history, answers, probe = (_fit_head if profile.train.freeze_encoders else _fit_all)(
+            training
+        )
     digest = ""
     if rank() == 0:
         temperature = _calibrate(model, split, answers)
@@ -148,6 +176,7 @@ def train_in_process(
             acoustic=acoustic,
             text=text,
             temperature=temperature,
+            probe=probe,
         )
         digest = tree_digest(out_dir)
     metric = profile.train.metric_for_best_model
@@ -181,31 +210,41 @@ def _item(acoustic: np.ndarray, text: np.ndarray, row: Row, turn: int, weight: f
     return {"acoustic": acoustic, "text": text, "label": row.label, "turn": turn, "weight": weight}
 
 
-def _fit_head(training: _Training) -> tuple[History, Answers]:
+def _items(rows: Sequence[Row], encoded: Sequence[Sequence[EncodedWindow]]) -> list[Item]:
+    return [
+        _item(window.acoustic, window.text, row, turn, window.weight)
+        for turn, (row, windows) in enumerate(zip(rows, encoded, strict=True))
+        for window in windows
+    ]
+
+
+def _fit_head(training: _Training) -> tuple[History, Answers, Probe]:
     """Frozen encoders: compute their states once, then fit the head alone."""
     head, split = training.model.head, training.split
     encoded = training.encode(split.rows)
     states = encoded[: len(split.training)], encoded[len(split.training) :]
     standardize(training.model, states[0])
-    parts = [
-        [
-            _item(window.acoustic, window.text, row, turn, window.weight)
-            for turn, (row, windows) in enumerate(zip(rows, part, strict=True))
-            for window in windows
-        ]
-        for rows, part in zip((split.training, split.validation), states, strict=True)
-    ]
+    parts = [_items(*part) for part in zip((split.training, split.validation), states, strict=True)]
+    vary = None
+    if training.profile.train.augment:
+        numbers = range(1, 1 + training.profile.train.augment_copies)
+        copies = [training.encode(split.training, training.heard(number)) for number in numbers]
+        variants = [parts[0], *(_items(split.training, copy) for copy in copies)]
+
+        def vary(index: int, epoch: int) -> Item:
+            return variants[(index + epoch) % len(variants)][index]
+
     with one_thread():
-        history = training.fit(head, parts)
+        history = training.fit(head, parts, vary)
 
     def answers(part: slice) -> np.ndarray:
         with one_thread():
             return answer_rows(head, encoded[part])
 
-    return history, answers
+    return history, answers, training.probe(states[0], pretrained=False)
 
 
-def _fit_all(training: _Training) -> tuple[History, Answers]:
+def _fit_all(training: _Training) -> tuple[History, Answers, Probe]:
     """Fit encoders and head together, from sound and words."""
     model, tokenizer, split = training.model, training.tokenizer, training.split
     limits = (model.config.max_samples, model.config.max_tokens)
@@ -218,13 +257,21 @@ def _fit_all(training: _Training) -> tuple[History, Answers]:
             [_item(w.audio, np.array(w.input_ids), rows[w.clip], w.clip, w.weight) for w in windows]
         )
     # The head starts on the scale of the encoders' states before they are fitted.
-    standardize(model, training.encode(split.training))
+    encoded = training.encode(split.training)
+    standardize(model, encoded)
+    probe = training.probe(encoded, pretrained=True)
     training.report(len(split.rows))
-    history = training.fit(model, parts)
+
+    def vary(index: int, epoch: int) -> Item:
+        item = parts[0][index]
+        row, heard = split.training[item["turn"]], training.heard(epoch)
+        return {**item, "acoustic": heard(item["acoustic"], row, model.config.max_samples)}
+
+    history = training.fit(model, parts, vary if training.profile.train.augment else None)
 
     def answers(part: slice) -> np.ndarray:
         # One at a time, so that the answers do not depend on the batches.
         clips = [training.sound.clip(row) for row in split.rows[part]]
         return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
 
-    return history, answers
+    return history, answers, probe

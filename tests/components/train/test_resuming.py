@@ -21,11 +21,17 @@ class Killed(Exception):
     """What stops a training from outside."""
 
 
+@pytest.mark.parametrize("augment", [0.0, 0.8])
 @pytest.mark.parametrize("freeze_encoders", [True, False])
 def test_a_killed_training_goes_on_to_the_same_result(
-    corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path, freeze_encoders: bool
+    corpus: Corpus,
+    make_profile: Make,
+    settings: Settings,
+    tmp_path: Path,
+    freeze_encoders: bool,
+    augment: float,
 ) -> None:
-    profile = make_profile(freeze_encoders=freeze_encoders, epochs=4)
+    profile = make_profile(freeze_encoders=freeze_encoders, epochs=4, augment=augment)
     through = train(*corpus, tmp_path / "through", profile, settings)
     steps: list[int] = []
 

@@ -37,6 +37,7 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
         "model.safetensors",
         "model_card.md",
         "preprocessor_config.json",
+        "probe.safetensors",
         "profile.json",
         "special_tokens_map.json",
         "speech_models.json",
