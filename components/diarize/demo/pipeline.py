@@ -1,4 +1,4 @@
-"""The demo's diarization: pyannote's pipeline over two small models that come in packages.
+"""The smallest diarization, of tests and of older versions: two small models come in packages.
 
 The small segmentation model sometimes takes two voices within one chunk for one. So at the end
 each stretch of speech is embedded again, whole, and goes to the speaker it sounds most like.
@@ -8,34 +8,20 @@ the weights as safetensors, so that nothing is unpickled when it is loaded.
 """
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pyannote.audio import Model
-from pyannote.audio.core.plda import PLDA
-from pyannote.audio.core.task import Problem, Resolution, Specifications
-from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.core import Annotation, Segment
-from safetensors.torch import load_file
 
 from components.diarize.demo.clustering import CentredClustering, unit
+from components.diarize.demo.packaged import NoPlda, load_weights, segmenter
 from components.diarize.demo.resemblyzer import Resemblyzer
-
-WEIGHTS = "model.safetensors"
 
 MIN_SECONDS = 0.6  # a voice cannot be recognised in a shorter stretch
 MAX_OVERLAP = 0.25  # share of a stretch that others may talk into
 MIN_MARGIN = 0.1  # in cosine: how much more alike another speaker must be
-
-
-class _NoPlda(PLDA):
-    """pyannote.audio 4 loads a PLDA always; only its VBx clustering uses it."""
-
-    def __init__(self) -> None:
-        pass
 
 
 class CentredDiarization(SpeakerDiarization):
@@ -59,19 +45,12 @@ class CentredDiarization(SpeakerDiarization):
         local_speakers: int,
         **options: Any,
     ) -> None:
-        segmenter = PyanNet(**architecture)
-        segmenter.specifications = Specifications(
-            problem=Problem.MULTI_LABEL_CLASSIFICATION,
-            resolution=Resolution.FRAME,
-            duration=chunk_seconds,
-            classes=[f"speaker#{number + 1}" for number in range(local_speakers)],
-            permutation_invariant=True,
-        )
-        segmenter.build()
         super().__init__(
-            segmentation=_load(segmenter, segmentation),
-            embedding=_load(Resemblyzer(), embedding),
-            plda=_NoPlda(),
+            segmentation=load_weights(
+                segmenter(architecture, chunk_seconds, local_speakers), segmentation
+            ),
+            embedding=load_weights(Resemblyzer(), embedding),
+            plda=NoPlda(),
             clustering="AgglomerativeClustering",
             **options,
         )
@@ -117,9 +96,3 @@ def _reassigned(
         if likeness[best] > likeness[label] + MIN_MARGIN:
             result[turn, track] = best
     return result
-
-
-def _load(model: Model, location: dict[str, Any]) -> Model:
-    folder = Path(location["checkpoint"]) / (location["subfolder"] or "")
-    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    return model.eval()

@@ -15,7 +15,7 @@ from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
 from safetensors.torch import load_file
 
-from components.diarize.demo.pipeline import WEIGHTS
+from components.diarize.demo.packaged import WEIGHTS
 from components.diarize.demo.resemblyzer import SIZE, Resemblyzer
 
 MODELS = {

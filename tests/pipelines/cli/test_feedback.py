@@ -34,7 +34,7 @@ from tests.serving.helpers import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 TURNS = 30
-MODELS = ("whisper-tiny.en", "diarization-demo", "whisper-tiny.en-encoder", "all-minilm-l6-v2")
+MODELS = ("whisper-tiny.en", "diarization-campplus", "whisper-tiny.en-encoder", "all-minilm-l6-v2")
 Say = Callable[..., None]
 Told = Callable[..., Any]
 

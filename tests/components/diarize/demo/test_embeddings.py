@@ -1,4 +1,4 @@
-"""The embedding says whose voice it is, whatever its level, its batch and what is around it."""
+"""Each embedding says whose voice it is, whatever its level, its batch and what is around it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,22 +6,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pyannote.audio import Model
 from safetensors.torch import load_file
 
 from components.conversation import SAMPLE_RATE, SpeakerSegment
-from components.diarize.demo.resemblyzer import SIZE, Resemblyzer
+from components.diarize.demo.campplus import CamPlusPlus
+from components.diarize.demo.resemblyzer import Resemblyzer
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
 
 pytestmark = pytest.mark.models
 
 
-@pytest.fixture(scope="module")
-def model(models_home: Path) -> Resemblyzer:
-    network = Resemblyzer()
-    network.load_state_dict(
-        load_file(models_home / "diarization-demo" / "embedding" / "model.safetensors")
-    )
+@pytest.fixture(scope="module", params=[CamPlusPlus, Resemblyzer])
+def model(request: pytest.FixtureRequest, models_home: Path) -> Model:
+    network: Model = request.param()
+    folder = "diarization-campplus" if request.param is CamPlusPlus else "diarization-demo"
+    network.load_state_dict(load_file(models_home / folder / "embedding" / "model.safetensors"))
     return network.eval()
 
 
@@ -31,15 +32,13 @@ def speech(dialogue: Talk) -> torch.Tensor:
     return torch.from_numpy(audio[: 10 * SAMPLE_RATE]).reshape(2, 1, -1)
 
 
-def embed(
-    model: Resemblyzer, audio: torch.Tensor, weights: torch.Tensor | None = None
-) -> torch.Tensor:
+def embed(model: Model, audio: torch.Tensor, weights: torch.Tensor | None = None) -> torch.Tensor:
     with torch.inference_mode():
-        return model(audio, weights)
+        return torch.nn.functional.normalize(model(audio, weights))
 
 
 def test_voices_are_nearer_to_themselves_than_to_others(
-    model: Resemblyzer, voices: Callable[[int], Talk]
+    model: Model, voices: Callable[[int], Talk]
 ) -> None:
     audio, truth = voices(2)
     vectors: dict[str, list[torch.Tensor]] = {}
@@ -52,19 +51,18 @@ def test_voices_are_nearer_to_themselves_than_to_others(
     assert own > max(float(x @ y) for x in a for y in b)
 
 
-def test_batched_is_single(model: Resemblyzer, speech: torch.Tensor) -> None:
+def test_batched_is_single(model: Model, speech: torch.Tensor) -> None:
     both = embed(model, speech)
-    assert both.shape == (2, SIZE)
-    torch.testing.assert_close(both.norm(dim=1), torch.ones(2))
+    assert both.shape == (2, model.dimension)
     for n in range(2):
         torch.testing.assert_close(embed(model, speech[n : n + 1])[0], both[n], atol=1e-5, rtol=0)
 
 
-def test_loudness_says_nothing(model: Resemblyzer, speech: torch.Tensor) -> None:
+def test_loudness_says_nothing(model: Model, speech: torch.Tensor) -> None:
     torch.testing.assert_close(embed(model, speech), embed(model, speech * 0.05), atol=1e-4, rtol=0)
 
 
-def test_only_what_the_weights_mark_is_heard(model: Resemblyzer, speech: torch.Tensor) -> None:
+def test_only_what_the_weights_mark_is_heard(model: Model, speech: torch.Tensor) -> None:
     weights = torch.zeros(2, 250)
     weights[0, :125] = 1
     spoiled = speech.clone()
@@ -74,6 +72,6 @@ def test_only_what_the_weights_mark_is_heard(model: Resemblyzer, speech: torch.T
     assert marked[1].isnan().all()
 
 
-def test_too_short_to_say(model: Resemblyzer) -> None:
+def test_too_short_to_say(model: Model) -> None:
     with pytest.raises(ValueError, match="too few"):
         embed(model, torch.zeros(1, 1, 1000))

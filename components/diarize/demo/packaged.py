@@ -1,0 +1,101 @@
+"""pyannote's own diarization over two published models that come in a package.
+
+Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
+the weights as safetensors, so that nothing is unpickled when it is loaded. All else is pyannote's:
+chunks are segmented, each chunk's voices embedded, the embeddings clustered by their centroids.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pyannote.audio import Model
+from pyannote.audio.core.plda import PLDA
+from pyannote.audio.core.task import Problem, Resolution, Specifications
+from pyannote.audio.models.segmentation import PyanNet
+from pyannote.audio.pipelines import SpeakerDiarization
+from safetensors.torch import load_file
+
+from components.diarize.demo.campplus import CamPlusPlus
+
+WEIGHTS = "model.safetensors"
+
+
+class NoPlda(PLDA):
+    """pyannote.audio 4 loads a PLDA always; only its VBx clustering uses it."""
+
+    def __init__(self) -> None:
+        pass
+
+
+class PackagedDiarization(SpeakerDiarization):
+    """pyannote's speaker diarization: segmentation-3.0 and CAM++, agglomerative clustering.
+
+    Args:
+        segmentation: the folder of the segmentation model, as pyannote expands `$model/…`.
+        embedding: the folder of the embedding model, likewise.
+        architecture: the arguments of the segmentation model, a `PyanNet`.
+        chunk_seconds: the length of the chunks that the segmentation model hears.
+        local_speakers: how many speakers it tells apart within a chunk.
+        at_once: how many of them may speak at the same time.
+        options: the rest of what `SpeakerDiarization` takes.
+    """
+
+    def __init__(
+        self,
+        segmentation: dict[str, Any],
+        embedding: dict[str, Any],
+        architecture: dict[str, Any],
+        chunk_seconds: float,
+        local_speakers: int,
+        at_once: int,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            segmentation=load_weights(
+                segmenter(architecture, chunk_seconds, local_speakers, at_once), segmentation
+            ),
+            embedding=load_weights(CamPlusPlus(), embedding),
+            plda=NoPlda(),
+            clustering="AgglomerativeClustering",
+            **options,
+        )
+
+
+def segmenter(
+    architecture: dict[str, Any],
+    chunk_seconds: float,
+    local_speakers: int,
+    at_once: int | None = None,
+) -> PyanNet:
+    """A segmentation model without weights.
+
+    Args:
+        architecture: the arguments of `PyanNet`.
+        chunk_seconds: the length of the chunks that it hears.
+        local_speakers: how many speakers it tells apart within a chunk.
+        at_once: it chooses among the sets of at most so many speakers; None: it tells of each
+            speaker whether they speak.
+    """
+    model = PyanNet(**architecture)
+    problem = Problem.MONO_LABEL_CLASSIFICATION if at_once else Problem.MULTI_LABEL_CLASSIFICATION
+    model.specifications = Specifications(
+        problem=problem,
+        resolution=Resolution.FRAME,
+        duration=chunk_seconds,
+        classes=[f"speaker#{number + 1}" for number in range(local_speakers)],
+        powerset_max_classes=at_once,
+        permutation_invariant=True,
+    )
+    model.build()
+    return model
+
+
+def load_weights(model: Model, location: dict[str, Any]) -> Model:
+    """Fill a model with the weights of its folder, as pyannote names it.
+
+    Raises:
+        RuntimeError: they are another model's.
+    """
+    folder = Path(location["checkpoint"]) / (location["subfolder"] or "")
+    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
+    return model.eval()
