@@ -35,9 +35,10 @@ ARCHITECTURE = """\
       linear: {hidden_size: 128, num_layers: 2}
 """
 
-# As pyannote's speaker-diarization-3.1, but for: the embedding; the step, of which its cost hangs;
-# the size of a cluster, which counts chunks and so goes with the step; the threshold, which goes
-# with the embedding.
+# As pyannote's speaker-diarization-3.1, but for: the embedding; the step, because each chunk's
+# voices are embedded, which is most of the cost; the size of a cluster, which counts chunks and so
+# goes with the step; the threshold, which goes with the embedding. Chosen on real conversations of
+# which others were kept aside (docs/benchmarks.md).
 CONFIG = f"""\
 # Read by pyannote.audio.Pipeline.from_pretrained(<this folder>).
 pipeline:
@@ -55,7 +56,7 @@ pipeline:
     embedding_exclude_overlap: true
 params:
   segmentation: {{min_duration_off: 0.0}}
-  clustering: {{method: centroid, min_cluster_size: 4, threshold: 0.9}}
+  clustering: {{method: centroid, min_cluster_size: 2, threshold: 0.9}}
 """
 
 # `clustering` was tuned on other synthetic conversations, with one to five voices. The second pass

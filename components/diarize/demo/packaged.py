@@ -1,8 +1,9 @@
 """pyannote's own diarization over two published models that come in a package.
 
 Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
-the weights as safetensors, so that nothing is unpickled when it is loaded. All else is pyannote's:
-chunks are segmented, each chunk's voices embedded, the embeddings clustered by their centroids.
+the weights as safetensors, so that nothing is unpickled when it is loaded. pyannote segments
+chunks, embeds each chunk's voices and clusters them by their centroids; then each stretch is
+embedded again.
 """
 
 from pathlib import Path
@@ -13,9 +14,11 @@ from pyannote.audio.core.plda import PLDA
 from pyannote.audio.core.task import Problem, Resolution, Specifications
 from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
+from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from safetensors.torch import load_file
 
 from components.diarize.demo.campplus import CamPlusPlus
+from components.diarize.demo.second_pass import embedded_again
 
 WEIGHTS = "model.safetensors"
 
@@ -59,6 +62,10 @@ class PackagedDiarization(SpeakerDiarization):
             clustering="AgglomerativeClustering",
             **options,
         )
+
+    def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
+        """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
+        return embedded_again(self, file, super().apply(file, **options), centred=False)
 
 
 def segmenter(
