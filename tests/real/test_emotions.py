@@ -9,16 +9,24 @@ import pytest
 from components.config import Profile, Settings, load_profile
 from components.conversation import Recording, Turn
 from components.corpus import read_corpus
-from components.scoring import utterance_predictions
+from components.evaluate import measure
+from components.scoring import paired_bootstrap, utterance_predictions
+from components.scoring.classification import accuracy as accuracy_of
 from pipelines.experiments import Results, run_experiment
-from pipelines.experiments.systems import ALIGNED_FROZEN, ORACLE_FROZEN, System
+from pipelines.experiments.run import UNITS
+from pipelines.experiments.systems import ALIGNED_FROZEN, ORACLE_FROZEN, System, TurnMethod
+from pipelines.experiments.transfer import Corpus, Transfer, run_transfer
+from pipelines.experiments.turns import make_turns
 from tests.real.data import RealData
+from tests.real.probe import probe_turns
 from tests.real.report import Number, Report
 
 SEEDS = 3
 REAL = "RAVDESS, each fold left out in turn, three seeds"
-DEMO = "the demo corpus (synthetic voices), each fold left out in turn, three seeds"
+SYNTHETIC = "trained on synthetic voices only (the demo corpus), three seeds"
 BINS = 10
+MARGIN = 0.02
+"""By how much the model may be worse than the probe."""
 
 
 @pytest.fixture(scope="module")
@@ -29,24 +37,23 @@ def profile() -> Profile:
     return profile.model_copy(update={"experiment": seeds})
 
 
-def measured(corpus: Path, profile: Profile, work: Path) -> Results:
-    """Sound alone and true boundaries on each fold of a corpus; finished work is taken again."""
-    settings = Settings()
-    recordings = read_corpus(corpus, settings.finished)
-    done = {"": -1}
-
-    def progress(what: str, number: int, total: int) -> None:
-        if what == "units of work" and number > done[""]:
-            done[""] = number
-            print(f"\r{corpus.name}: {number} of {total} trainings", end="", flush=True)
-
-    return run_experiment("boundaries", recordings, profile, settings, work, progress)
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where RAVDESS' transcripts and turns lie."""
+    return tmp_path_factory.mktemp("ravdess")
 
 
 @pytest.fixture(scope="module")
-def real(data: RealData, profile: Profile, tmp_path_factory: pytest.TempPathFactory) -> Results:
+def real(data: RealData, profile: Profile, work: Path) -> Results:
     """The demo profile's model on RAVDESS."""
-    return measured(data.ravdess, profile, tmp_path_factory.mktemp("ravdess"))
+    settings = Settings()
+    recordings = read_corpus(data.ravdess, settings.finished, profile)
+
+    def progress(what: str, done: int, total: int) -> None:
+        if what == UNITS:
+            print(f"\r{done} of {total} trainings", end="", flush=True)
+
+    return run_experiment("boundaries", recordings, profile, settings, work, progress)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +74,34 @@ def test_accuracy(
                     f" {accuracy['sd_folds']:.3f}; UAR {uar['rate']:.3f}")
     )  # fmt: skip
     assert 0 < accuracy["interval"]["low"] <= accuracy["interval"]["high"] < 1
+
+
+def test_not_worse_than_the_probe(
+    real: Results, report: Report, data: RealData, profile: Profile, work: Path
+) -> None:
+    """Both on the same turns of true boundaries; the difference is paired by conversation."""
+    settings = Settings()
+    recordings = read_corpus(data.ravdess, settings.finished, profile)
+    turns = make_turns(TurnMethod.ORACLE, recordings, profile, settings, work, quiet)
+    model = real.systems[ORACLE_FROZEN]
+    units = [o.unit for o in model.outcomes if o.unit.seed == profile.seed]
+    answered = probe_turns(units, turns, recordings, profile, settings)
+    probe = measure(recordings, answered, profile.seed)
+    report.add(
+        Number(REAL, "the probe, true boundaries", probe.metrics["accuracy"]["rate"],
+               probe.metrics["accuracy"]["interval"], 0.25, note="logistic regression, all layers")
+    )  # fmt: skip
+    same = np.repeat(probe.confusions[:, None], model.counts.each.shape[1], axis=1)
+    test = paired_bootstrap(
+        model.counts.each, same, lambda counts: accuracy_of(counts).mean(-1), seed=profile.seed
+    )
+    assert test.interval is not None
+    report.add(
+        Number(REAL, "the model less the probe: the interval's lower end", test.interval.low,
+               test.interval.to_json(), target=-MARGIN,
+               note=f"difference {test.difference:+.3f}, paired by conversation")
+    )  # fmt: skip
+    assert probe.metrics["accuracy"]["total"] == model.numbers["utterances"]
 
 
 @pytest.mark.parametrize(
@@ -98,19 +133,49 @@ def test_what_is_lost_before_the_model(real: Results, report: Report) -> None:
         assert value > 0
 
 
-def test_the_demo_corpus(
-    report: Report,
+@pytest.fixture(scope="module")
+def matrix(
+    data: RealData,
     profile: Profile,
     demo_corpus: Path,
     tmp_path_factory: pytest.TempPathFactory,
+) -> Transfer:
+    """The demo corpus and RAVDESS, each trained on and tested on, from sound alone."""
+    settings = Settings()
+    synthetic, real = (
+        read_corpus(folder, settings.finished, profile) for folder in (demo_corpus, data.ravdess)
+    )
+    corpora = [Corpus("demo", synthetic, synthetic=True), Corpus("RAVDESS", real)]
+    return run_transfer(corpora, profile, settings, tmp_path_factory.mktemp("transfer"), quiet)
+
+
+@pytest.mark.parametrize(
+    ("tested", "name", "target", "aim", "note"),
+    [
+        ("RAVDESS", "accuracy on RAVDESS, nothing chosen on it", None, 0.45, "0.38 before"),
+        ("demo", "accuracy on its own left-out folds", 0.70, None, "the target is that of before"),
+    ],
+)
+def test_trained_on_synthetic_voices_only(
+    matrix: Transfer,
+    report: Report,
+    tested: str,
+    name: str,
+    target: float | None,
+    aim: float | None,
+    note: str,
 ) -> None:
-    results = measured(demo_corpus, profile, tmp_path_factory.mktemp("demo"))
-    for system, name in ((ALIGNED_FROZEN, "sound alone"), (ORACLE_FROZEN, "true boundaries")):
-        accuracy = results.systems[system].numbers["accuracy"]
-        target = 0.70 if system is ALIGNED_FROZEN else None
-        report.add(Number(DEMO, f"accuracy, {name}", accuracy["rate"], accuracy["interval"], 0.25,
-                          target, note="the target is what it was before"))  # fmt: skip
-        assert 0 < accuracy["interval"]["low"] <= accuracy["interval"]["high"] < 1
+    cell = matrix.cells["demo", tested]
+    accuracy = cell.numbers["accuracy"]
+    report.add(
+        Number(SYNTHETIC, name, accuracy["rate"], accuracy["interval"], cell.chance, target, aim,
+               note=f"from sound alone; {note}")
+    )  # fmt: skip
+    assert cell.numbers["utterances"] > 0
+
+
+def quiet(what: str, done: int, total: int) -> None:
+    """Progress that nobody watches."""
 
 
 def turns_by_seed(results: Results, system: System) -> Iterator[list[Turn]]:
