@@ -276,6 +276,8 @@ class ExperimentSettings(Frozen):
 
     Attributes:
         seeds: how often, each time from another seed; the profile's own comes first.
+        published: whose printed numbers stand beside those that are measured: the paper's (None;
+            they are of the default labels), or those of Wu et al. 2023, of their six categories.
         frozen: the paper's strategy “frozen embeddings”.
         fine_tuned: the paper's strategy “fine-tuned embeddings”.
     """
@@ -283,6 +285,7 @@ class ExperimentSettings(Frozen):
     seeds: Count = 1
     frozen: TrainSettings = TrainSettings(freeze_encoders=True)
     fine_tuned: TrainSettings = TrainSettings(freeze_encoders=False)
+    published: Annotated[Literal["wu2023"] | None, added()] = None
 
     @model_validator(mode="after")
     def _are_what_they_say(self) -> Self:

@@ -60,6 +60,8 @@ NOTES: dict[str, tuple[str, ...]] = {
         " side; ours reads the mean of both.",
         "Wu et al. score six emotions, by what is here called wu2023 but for their mapping of"
         " speakers, in which two may share one.",
+        "Paper: Wu et al.'s sTEER is printed below their TEER. sTEER counts all that TEER counts,"
+        " and wrong speakers, so it cannot be; perhaps the two changed places.",
     ),
     "table4": (
         "Paper: its row “frozen” is Table I's “without alignment”, number by number, and its"

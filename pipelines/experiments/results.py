@@ -124,6 +124,7 @@ def summarise(
         about={
             "experiment": name,
             "profile": profile.name,
+            "published": profile.experiment.published,
             "corpus": corpus,
             "synthetic": synthetic,
             "recordings": len(recordings),

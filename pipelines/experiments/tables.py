@@ -70,8 +70,8 @@ def _table1(results: Results) -> Table:
         "Table I: overall results on emotion recognition, %",
         _with_paper("Setup"),
         (
-            (WU, *_beside([NONE] * 3, _printed(TABLE1["wu"]))),
-            *(_row(results, s, TABLE1[s.method], s.title) for s in systems),
+            _wu_row(results),
+            *(_row(results, s, _paper(results, TABLE1, s.method, 3), s.title) for s in systems),
             *(
                 _difference_row(results, *pair, f"difference, {pair[0].strategy}")
                 for pair in ALIGNMENT_PAIRS
@@ -147,8 +147,8 @@ def _table2(results: Results) -> Table:
         for emotion in (*order, *(label for label in results.labels if label not in TABLE2)):
             key = f"f1_{emotion}"
             measured = [rate_text(results.systems[s].numbers[key]) for s in (baseline, aligned)]
-            printed = TABLE2.get(emotion)
-            paper = [f"{value:.0f}" for value in printed] if printed else [NONE] * 2
+            printed = _paper(results, TABLE2, emotion, 2)
+            paper = [NONE if value is None else f"{value:.0f}" for value in printed]
             cells = _beside(measured, paper)
             difference = _difference(results.comparisons[aligned, baseline][key])
             rows.append((f"{emotion}, {aligned.strategy}", *cells, difference))
@@ -159,7 +159,7 @@ def _table2(results: Results) -> Table:
 def _table3(results: Results) -> Table:
     columns = ("Pipeline", "Convention", "TEER", "paper", "sTEER", "paper",
                "missed", "false alarm", "confusion", "of", "DER")  # fmt: skip
-    rows = [(WU, "wu2023", *_beside([NONE] * 2, _printed(TABLE3["wu"])), *[NONE] * 5)]
+    rows = [_wu_timed_row(results)]
     names = {
         BASELINE: "without alignment",
         ALIGNED: "standard pipeline",
@@ -172,16 +172,9 @@ def _table3(results: Results) -> Table:
         for system, name in names.items():
             if system not in results.systems:
                 continue
-            scores = results.systems[system].numbers["scores"][convention]
-            teer, steer = scores["teer"], scores["steer"]
-            printed = TABLE3.get(system.method, (None, None))
-            kinds = ("missed", "false_alarm", "confusion", "total")
-            seconds = [f"{teer[kind]:.0f} s" for kind in kinds]
-            # sTEER's seconds differ from TEER's in the confusion only.
-            seconds[2] = f"{teer['confusion']:.0f} / {steer['confusion']:.0f} s"
-            cells = _beside([rate_text(teer), rate_text(steer)], _printed(printed))
+            printed = _paper(results, TABLE3, system.method, 2)
             label = f"{name}, {system.strategy}"
-            rows.append((label, convention, *cells, *seconds, rate_text(scores["der"])))
+            rows.append(_timed_row(results, system, convention, label, printed))
     count, der = results.about["num_speakers"], results.about["diarization"]["wu2023"]["rate"]
     notes = (
         "Seconds are the mean over seeds, TEER's; confusion is TEER's / sTEER's.",
@@ -201,7 +194,12 @@ def _table4(results: Results) -> Table:
         _with_paper("Strategy"),
         (
             *(
-                _row(results, system, TABLE4[system.strategy], f"{system.strategy} embeddings")
+                _row(
+                    results,
+                    system,
+                    _paper(results, TABLE4, system.strategy, 3),
+                    f"{system.strategy} embeddings",
+                )
                 for system in (ALIGNED_FROZEN, ALIGNED)
             ),
             _difference_row(results, ALIGNED, ALIGNED_FROZEN, "difference"),
@@ -219,6 +217,41 @@ def _boundaries(results: Results) -> Table:
     rows.append(("difference", *(_difference(test[key]) for key in MEASURES)))
     columns = ("Setup", *MEASURES.values())
     return Table("From sound alone, and with true boundaries, %", columns, tuple(rows), ABOUT)
+
+
+def _paper(results: Results, table: Mapping[Any, Any], key: str, size: int) -> Any:
+    """What the paper prints for a row: its numbers are of its four labels, and stand beside no
+    other."""
+    same = set(results.labels) == set(TABLE2)
+    return table.get(key, (None,) * size) if same else (None,) * size
+
+
+def _wu_row(results: Results) -> tuple[str, ...]:
+    """Wu et al.'s, measured where the profile has their six categories."""
+    printed = _printed(TABLE1["wu"])
+    if results.about["published"] != "wu2023":
+        return (WU, *_beside([NONE] * 3, printed))
+    return _row(results, ALIGNED, TABLE1["wu"], f"{WU}, {ALIGNED.title}")
+
+
+def _timed_row(
+    results: Results, system: System, convention: str, label: str, printed: Sequence[float | None]
+) -> tuple[str, ...]:
+    """A system's errors over time by a convention, each with what is printed beside it."""
+    scores = results.systems[system].numbers["scores"][convention]
+    teer, steer = scores["teer"], scores["steer"]
+    seconds = [f"{teer[kind]:.0f} s" for kind in ("missed", "false_alarm", "confusion", "total")]
+    # sTEER's seconds differ from TEER's in the confusion only.
+    seconds[2] = f"{teer['confusion']:.0f} / {steer['confusion']:.0f} s"
+    cells = _beside([rate_text(teer), rate_text(steer)], _printed(printed))
+    return (label, convention, *cells, *seconds, rate_text(scores["der"]))
+
+
+def _wu_timed_row(results: Results) -> tuple[str, ...]:
+    printed = _printed(TABLE3["wu"])
+    if results.about["published"] != "wu2023":
+        return (WU, "wu2023", *_beside([NONE] * 2, printed), *[NONE] * 5)
+    return _timed_row(results, ALIGNED, "wu2023", f"{WU}, {ALIGNED.title}", TABLE3["wu"])
 
 
 def _with_paper(first: str) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Emotions of RAVDESS' actors by the demo profile's model, each fold left out in turn."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from components.config import Profile, Settings, load_profile
 from components.conversation import Recording, Turn
 from components.corpus import read_corpus
 from components.evaluate import measure
-from components.scoring import paired_bootstrap, utterance_predictions
+from components.scoring import calibration, paired_bootstrap, utterance_predictions
 from components.scoring.classification import accuracy as accuracy_of
 from pipelines.experiments import Results, run_experiment
 from pipelines.experiments.run import UNITS
@@ -24,7 +24,6 @@ from tests.real.report import Number, Report
 SEEDS = 3
 REAL = "RAVDESS, each fold left out in turn, three seeds"
 SYNTHETIC = "trained on synthetic voices only (the demo corpus), three seeds"
-BINS = 10
 MARGIN = 0.02
 """By how much the model may be worse than the probe."""
 
@@ -110,13 +109,11 @@ def test_not_worse_than_the_probe(
 )
 def test_calibration(real: Results, report: Report, system: System, name: str) -> None:
     """Pooled over folds, for each seed; the mean over seeds."""
-    errors = [
-        equal_count_error(*answers(real.recordings, turns)) for turns in turns_by_seed(real, system)
-    ]
+    errors = [error_of(real.recordings, turns) for turns in turns_by_seed(real, system)]
     error = float(np.mean(errors))
     report.add(
         Number(REAL, f"expected calibration error, {name}", error, target=0.08, better="low",
-               note=f"{BINS} bins of equal count, pooled")
+               note="10 bins of equal count, pooled")
     )  # fmt: skip
     assert 0 <= min(errors) <= max(errors) < 1
 
@@ -185,8 +182,8 @@ def turns_by_seed(results: Results, system: System) -> Iterator[list[Turn]]:
         yield [turn for o in outcomes if o.unit.seed == seed for turn in o.turns]
 
 
-def answers(recordings: list[Recording], turns: list[Turn]) -> tuple[np.ndarray, np.ndarray]:
-    """The confidence of each answered utterance, and whether its answer is right."""
+def error_of(recordings: Sequence[Recording], turns: Sequence[Turn]) -> float:
+    """The expected calibration error of the answers to all utterances that have one."""
     utterances = [u for recording in recordings for u in recording.utterances]
     predictions = utterance_predictions(utterances, turns)
     pairs = [
@@ -194,15 +191,6 @@ def answers(recordings: list[Recording], turns: list[Turn]) -> tuple[np.ndarray,
         for utterance, answer in zip(utterances, predictions, strict=True)
         if answer.confidence is not None
     ]
-    confidence, right = zip(*pairs, strict=True)
-    return np.array(confidence), np.array(right)
-
-
-def equal_count_error(confidence: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error over bins of equal count (Nixon et al., 2019)."""
-    order = np.argsort(confidence, kind="stable")
-    gaps = [
-        abs(confidence[part].mean() - right[part].mean()) * len(part)
-        for part in np.array_split(order, BINS)
-    ]
-    return float(sum(gaps) / len(order))
+    error = calibration(*zip(*pairs, strict=True)).ece
+    assert error is not None
+    return error

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from pipelines.cli.experiment import show, to_json
 from pipelines.experiments import tables
 from pipelines.experiments.explain import count_faults, differences, utterance_groups
 from pipelines.experiments.report import experiment_page
-from pipelines.experiments.systems import ALIGNED_FROZEN, BASELINE_FROZEN
+from pipelines.experiments.systems import ALIGNED, ALIGNED_FROZEN, BASELINE_FROZEN
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +52,25 @@ def test_the_papers_numbers_stand_beside_the_measured(results) -> None:
     assert any("the diarizer's own" in note and "2 speakers" in note for note in three.notes)
     for table in (one, apart, others, two, three, four):
         assert all(len(row) == len(table.columns) for row in table.rows)
+
+
+def test_of_other_labels_the_papers_numbers_stand_beside_nothing(results) -> None:
+    """Six categories stand beside Wu et al.'s numbers, as the profile `wu2023` asks."""
+    labels = ("happy", "sad", "angry", "neutral", "other", "no agreement")
+    about = results.about | {"published": "wu2023"}
+    tables_of = {
+        "six": tables(replace(results, labels=labels, about=about)),
+        "other": tables(replace(results, labels=labels)),
+    }
+    for name, own in tables_of.items():
+        one, three, four = (own[key] for key in ("table1", "table3", "table4"))
+        first, *others = one.rows
+        assert first[2] == "49.49"
+        assert (first[1] == next(r[1] for r in others if r[0] == ALIGNED.title)) is (name == "six")
+        assert {cell for row in (*others, *four.rows) for cell in row[2::2]} == {"–"}
+        assert three.rows[0][3] == "66.03" and three.rows[0][5] == "65.17"
+        assert (three.rows[0][2] != "–") is (name == "six")
+        assert {cell for row in three.rows[1:] for cell in (row[3], row[5])} == {"–"}
 
 
 def test_cells_are_what_was_counted(results) -> None:
