@@ -58,12 +58,12 @@ def test_of_other_labels_the_papers_numbers_stand_beside_nothing(results) -> Non
     """Six categories stand beside Wu et al.'s numbers, as the profile `wu2023` asks."""
     labels = ("happy", "sad", "angry", "neutral", "other", "no agreement")
     about = results.about | {"published": "wu2023"}
-    tables_of = {
-        "six": tables(replace(results, labels=labels, about=about)),
-        "other": tables(replace(results, labels=labels)),
-    }
-    for name, own in tables_of.items():
-        one, three, four = (own[key] for key in ("table1", "table3", "table4"))
+    changes = {"six": {"labels": labels, "about": about}, "other": {"labels": labels}}
+    for name, changed in changes.items():
+        one, three, four = (
+            tables(replace(results, name=table, **changed))[table]
+            for table in ("table1", "table3", "table4")
+        )
         first, *others = one.rows
         assert first[2] == "49.49"
         assert (first[1] == next(r[1] for r in others if r[0] == ALIGNED.title)) is (name == "six")
