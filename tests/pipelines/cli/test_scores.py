@@ -41,6 +41,29 @@ def test_seglst_gives_everything(
         assert scores[name] == {"errors": 1, "length": 5, "rate": 0.2}
 
 
+def test_what_is_scored_may_be_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, files: dict[str, Path]
+) -> None:
+    # “angry” is none of the two: 5–9 s are not scored.
+    scores = scored(capsys, files["ref.json"], files["hyp.json"], "--labels", "sad, happy")
+    assert (scores["teer"]["total"], scores["teer"]["rate"]) == (4, 0)
+    assert scores["der"]["total"] == 8
+    assert run(["score", *map(str, (files["ref.json"], files["hyp.json"])), "--labels", "sad"]) == 2
+    assert "--labels: labels: names only 'sad'" in capsys.readouterr().err
+    # A model of other labels names them in its probabilities.
+    labels = ("bored", "sad")
+    turns = [Turn("r", 0, 4, "x", "so it is").answered([0.9, 0.1], labels)]
+    for name, emotion in (("own.json", "bored"), ("other.json", "angry")):
+        write_turns(tmp_path / name, [Turn("r", 0, 4, "F", "so it is", emotion)])
+        write_turns(tmp_path / "answers.json", turns)
+        teer = scored(capsys, tmp_path / name, tmp_path / "answers.json")["teer"]
+        assert teer["total"] == (4 if emotion == "bored" else 0)
+    # Only the likeliest two of the default ones: those are scored all the same.
+    few = [Turn("r", 0, 4, "x", "so it is").answered([0.9, 0.1], ("happy", "sad"))]
+    write_turns(tmp_path / "answers.json", few)
+    assert scored(capsys, tmp_path / "other.json", tmp_path / "answers.json")["teer"]["rate"] == 1
+
+
 @pytest.mark.parametrize(
     "pair", [("ref.rttm", "hyp.RTTM"), ("ref.json", "hyp.RTTM"), ("ref.rttm", "hyp.json")]
 )
