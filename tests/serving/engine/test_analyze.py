@@ -103,6 +103,7 @@ def test_answers_below_the_versions_threshold_say_that_they_are_uncertain() -> N
     def half_sure(clips: list) -> np.ndarray:
         return np.tile([0.1, 0.45, 0.3, 0.15], (len(clips), 1))
 
+    half_sure.labels = DEFAULT_LABELS  # type: ignore[attr-defined]
     for below, uncertain in ((0.0, None), (0.45, None), (0.46, True)):
         analyzer = Analyzer(load_profile("demo"), Settings(), half_sure, below)
         analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
