@@ -16,12 +16,17 @@ class AttentionAligner:
     """Alignment by the model that recognised the words.
 
     Args:
-        pipeline: what `whisperx.load_model` returned.
+        model: a `faster_whisper.WhisperModel`.
+        language: of the words: a code that the model knows.
     """
 
-    def __init__(self, pipeline: Any) -> None:
-        self._model = pipeline.model
-        self._tokenizer = pipeline.tokenizer
+    def __init__(self, model: Any, language: str) -> None:
+        from faster_whisper.tokenizer import Tokenizer
+
+        self._model = model
+        self._tokenizer = Tokenizer(
+            model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+        )
 
     def __call__(self, audio: np.ndarray, words: Sequence[str]) -> list[WordTime | None]:
         """Place the words.

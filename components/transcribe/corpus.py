@@ -19,7 +19,7 @@ from components.conversation import (
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 3  # of this package's results from the same audio and models: part of cache keys
+VERSION = 4  # of this package's results from the same audio and models: part of cache keys
 
 
 def transcribe_corpus(
@@ -65,8 +65,10 @@ def transcribe_corpus(
 
     def make(recording: Recording) -> Mapping[str, str]:
         audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
-        segments = _loaded(options, settings).transcribe(audio, stretches)
-        return {TRANSCRIPTS: words_text(segments, options.language)}
+        transcriber = _loaded(options, settings)
+        language = transcriber.language_of(audio)
+        segments = transcriber.transcribe(audio, stretches, language=language)
+        return {TRANSCRIPTS: words_text(segments, language)}
 
     made = work_through(
         shard_of(recordings, *shard),

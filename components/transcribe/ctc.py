@@ -52,6 +52,13 @@ class CtcAligner:
         return times
 
 
+def has_model(language: str) -> bool:
+    """Whether WhisperX names a CTC model for a language."""
+    from whisperx.alignment import DEFAULT_ALIGN_MODELS_HF, DEFAULT_ALIGN_MODELS_TORCH
+
+    return language in DEFAULT_ALIGN_MODELS_HF or language in DEFAULT_ALIGN_MODELS_TORCH
+
+
 def _time(word: dict) -> WordTime | None:
     start, end = word.get("start"), word.get("end")
     if start is None or end is None or not start <= end:

@@ -1,55 +1,61 @@
-"""Audio to words with WhisperX."""
+"""Audio to words, as WhisperX does it."""
 
 import logging
 import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from functools import partial
-from typing import Any
 
 import numpy as np
 
 from components.base import InputError
 from components.config import Settings, TranscribeSettings, resolve_model
 from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, join_words, spaced_words
+from components.transcribe.attention import AttentionAligner
 from components.transcribe.chunks import chunks
-from components.transcribe.reference_vad import reference_vad, reporting_vad
+from components.transcribe.reading import Reading, load_reader, read
 from components.transcribe.sentences import sentences
+from components.transcribe.stretches import SpeechFinder, cut_stretches
 from components.transcribe.word_times import Aligner, add_word_times, shifted
 
 log = logging.getLogger(__name__)
-
-ASR_OPTIONS = {"without_timestamps": False}
-"""With its own time marks on, Whisper loses fewer sentences behind a pause: on synthetic dialogues
-tiny.en's word error rate fell from 9 to 5 %."""
 
 CPU_BATCH = 2
 """The most stretches that a CPU reads at once. Larger batches give the same words in a twentieth
 less time, and keep a short recording waiting for twice as long."""
 
-VAD_STEP: Seconds = 1.0
-"""The voice activity detector hears 5 s at once, and moves on by this. WhisperX moves it on by half
-a second, which takes twice as long for the same words."""
-
 MIN_SAMPLES = SAMPLE_RATE // 10
 """Nothing can be said in less."""
 
+AUTO = "auto"
+"""In place of a language: hear which it is."""
+
+UNHEARD = "en"
+"""The language of a recording in which nothing is heard."""
+
+DETECTION_WINDOWS = 4
+"""The language is heard from the first 30 s of speech, or from so many times as much where that
+leaves it open."""
+
 
 class Transcriber:
-    """WhisperX, its models loaded once.
+    """Whisper and what belongs to it, loaded once.
 
-    Voice activity detection cuts the audio into stretches of at most 30 s, which Whisper reads in
-    batches; an aligner then places the words that it read.
+    WhisperX's voice activity detection cuts the audio into stretches of at most 30 s, which Whisper
+    reads in batches; an aligner then places the words that it read.
 
     Args:
         options: the profile's.
         settings: where prepared models lie, and the token for private models on the hub.
 
+    Attributes:
+        languages: the codes of those that the model knows.
+
     Raises:
-        InputError: a model cannot be loaded.
+        InputError: a model cannot be loaded, or does not know the profile's language.
     """
 
     def __init__(self, options: TranscribeSettings, settings: Settings) -> None:
@@ -59,7 +65,7 @@ class Transcriber:
         with warnings.catch_warnings():
             # pyannote warns that ffmpeg is missing, which it needs only to read files.
             warnings.filterwarnings("ignore", message=r"\s*torchcodec")
-            import whisperx
+            import whisperx  # noqa: F401
         device = options.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -69,47 +75,100 @@ class Transcriber:
             compute_type = "float32"
         most = CPU_BATCH if device == "cpu" else options.batch_size
         self._batch_size = min(options.batch_size, most)
+        self._options, self._settings, self._device = options, settings, device
+        self._aligners: dict[str, list[Aligner]] = {}
+        with self._refusing():
+            self._model = load_reader(
+                resolve_model(options.model, settings),
+                device,
+                compute_type=compute_type,
+                cpu_threads=len(os.sched_getaffinity(0)),
+                use_auth_token=settings.token,
+            )
+            self._find_speech = SpeechFinder(device)
+        self.languages = frozenset(self._model.supported_languages)
+        if options.language != AUTO:
+            self.check_language(options.language)
+            self._aligners_of(options.language)
+
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
         try:
             with redirect_stdout(sys.stderr):  # whisperx prints
-                self._pipeline = whisperx.load_model(
-                    resolve_model(options.model, settings),
-                    device,
-                    compute_type=compute_type,
-                    language=options.language,
-                    vad_method="pyannote",
-                    asr_options=ASR_OPTIONS,
-                    threads=len(os.sched_getaffinity(0)),
-                    use_auth_token=settings.token,
-                )
-                self._aligners = self._load_aligners(options, settings, device)
+                yield
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(
-                f"the models of {options.model} cannot be loaded (run `make setup`, or give a name"
-                f" on the hub): {settings.one_line(error)}"
+                f"the models of {self._options.model} cannot be loaded (run `make setup`, or give a"
+                f" name on the hub): {self._settings.one_line(error)}"
             ) from None
 
-        self._pipeline.vad_model.vad_pipeline._segmentation.step = VAD_STEP
+    def _aligners_of(self, language: str) -> list[Aligner]:
+        """What places words of a language, the best first."""
+        if language not in self._aligners:
+            fallback: Aligner = AttentionAligner(self._model, language)
+            with self._refusing():
+                best = self._best_aligner(language)
+            self._aligners[language] = [best, fallback] if best else [fallback]
+        return self._aligners[language]
 
-    def _load_aligners(
-        self, options: TranscribeSettings, settings: Settings, device: str
-    ) -> list[Aligner]:
-        from components.transcribe.attention import AttentionAligner
-
-        fallback = AttentionAligner(self._pipeline)
+    def _best_aligner(self, language: str) -> Aligner | None:
+        options, settings = self._options, self._settings
         if options.word_times == "pocketsphinx":
             from components.transcribe.demo.phonetic import PhoneticAligner
 
-            return [PhoneticAligner(), fallback]
-        from components.transcribe.ctc import CtcAligner
+            return PhoneticAligner() if language == "en" else None
+        from components.transcribe.ctc import CtcAligner, has_model
 
-        model = options.align_model and resolve_model(options.align_model, settings)
-        return [CtcAligner(options.language, model, device, settings.models / "nltk"), fallback]
+        own = options.align_model if options.language in (AUTO, language) else None
+        if own is None and not has_model(language):
+            return None
+        model = own and resolve_model(own, settings)
+        return CtcAligner(language, model, self._device, settings.models / "nltk")
+
+    def check_language(self, language: str) -> None:
+        """Refuse a language that the model does not know.
+
+        Raises:
+            InputError: it is none of `languages`, nor "auto".
+        """
+        if language != AUTO and language not in self.languages:
+            known = ", ".join(sorted(self.languages)[:100])
+            raise InputError(
+                f"language {language[:40]!r}: the model {self._options.model} knows {known}"
+            )
+
+    def language_of(self, audio: np.ndarray, asked: str | None = None) -> str:
+        """The language in which a recording is read.
+
+        Args:
+            audio: float32 [samples], mono at 16 kHz; heard only where nobody says the language.
+            asked: a code, or "auto"; None takes the profile's.
+
+        Raises:
+            InputError: the model does not know it.
+        """
+        language = asked or self._options.language
+        self.check_language(language)
+        if language != AUTO:
+            return language
+        if len(self.languages) == 1:
+            return next(iter(self.languages))
+        if len(audio) < MIN_SAMPLES:
+            return UNHEARD
+        heard, share, _ = self._model.detect_language(
+            np.ascontiguousarray(audio, dtype=np.float32),
+            vad_filter=True,
+            language_detection_segments=DETECTION_WINDOWS,
+        )
+        log.info("language heard: %s (%.2f)", heard, share)
+        return str(heard)
 
     def transcribe(
         self,
         audio: np.ndarray,
         stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
         *,
+        language: str | None = None,
         step: Callable[[float], None] | None = None,
     ) -> list[AsrSegment]:
         """Transcribe a recording.
@@ -118,19 +177,24 @@ class Transcriber:
             audio: float32 [samples], mono at 16 kHz, of any length.
             stretches: start and end of what is read, in place of what the voice activity detector
                 would find; they may overlap, and those beyond 30 s are cut.
+            language: as `language_of` takes it.
             step: called every few seconds with the share that is done; what it raises ends the
                 work.
 
         Returns:
             Its sentences in order, as WhisperX hands on its segments, or the stretches given; none
             where nobody speaks.
+
+        Raises:
+            InputError: the model does not know the language.
         """
+        language = self.language_of(audio, language)
         if stretches is not None:
-            return self._transcribe_chunk(audio, stretches, None)
+            return self._transcribe_chunk(audio, language, stretches, None)
         transcript: list[AsrSegment] = []
         for first, last in chunks(audio):
             report = step and partial(_report, step, first / len(audio), last / len(audio))
-            segments = self._transcribe_chunk(audio[first:last], None, report)
+            segments = self._transcribe_chunk(audio[first:last], language, None, report)
             # Sentences, because the baseline gives each segment whole to one speaker: with segments
             # of up to 30 s, as the detector cuts them, it would be weaker than it must be.
             transcript += [shifted(part, first / SAMPLE_RATE) for part in sentences(segments)]
@@ -141,6 +205,7 @@ class Transcriber:
     def _transcribe_chunk(
         self,
         audio: np.ndarray,
+        language: str,
         stretches: Sequence[tuple[Seconds, Seconds]] | None,
         report: Callable[[float], None] | None,
     ) -> list[AsrSegment]:
@@ -148,43 +213,42 @@ class Transcriber:
 
         if len(audio) < MIN_SAMPLES:
             return []
+        audio = np.ascontiguousarray(audio, dtype=np.float32)
         threads = torch.get_num_threads()
         # A second thread gains the voice activity detector's LSTM nothing, and makes it 20 times
         # slower on a busy machine. Whisper has threads of its own.
         torch.set_num_threads(1)
-        detector = self._pipeline.vad_model
-        if stretches is not None:
-            self._pipeline.vad_model = reference_vad(stretches, len(audio) / SAMPLE_RATE)
-        elif report:
-            self._pipeline.vad_model = reporting_vad(detector, report)
         try:
-            transcript = self._pipeline.transcribe(
-                np.ascontiguousarray(audio, dtype=np.float32),
-                batch_size=self._batch_size,
-                progress_callback=report,
-            )
+            if stretches is None:
+                spans = self._find_speech(audio)
+            else:
+                spans = list(cut_stretches(stretches, len(audio) / SAMPLE_RATE))
         finally:
-            self._pipeline.vad_model = detector
             torch.set_num_threads(threads)
-        language = transcript.get("language")
+        if report:
+            report(0.0)
+        sounds = [audio[int(a * SAMPLE_RATE) : int(b * SAMPLE_RATE)] for a, b in spans]
+        readings = read(self._model, sounds, language, self._batch_size, report)
         segments = [
-            _segment(part, language) for part in transcript["segments"] if part["text"].strip()
+            _segment(span, reading, language)
+            for span, reading in zip(spans, readings, strict=True)
+            if reading.text
         ]
-        timed = report and (lambda share: report(100 + 100 * share))
-        return add_word_times(audio, segments, self._aligners, timed)
+        timed = report and (lambda share: report(1 + share))
+        return add_word_times(audio, segments, self._aligners_of(language), timed)
 
 
-def _report(step: Callable[[float], None], low: float, high: float, percent: float) -> None:
-    """Report a chunk's progress as a share of the recording: 100 percent of the words, and 100 more
-    of their times."""
-    step(low + (high - low) * percent / 200)
+def _report(step: Callable[[float], None], low: float, high: float, done: float) -> None:
+    """Report a chunk's progress as a share of the recording: up to 1 of the words, up to 2 of their
+    times."""
+    step(low + (high - low) * done / 2)
 
 
-def _segment(part: dict[str, Any], language: str | None) -> AsrSegment:
+def _segment(span: tuple[Seconds, Seconds], reading: Reading, language: str) -> AsrSegment:
     """A segment as recognised; each word scores the segment's mean probability per token."""
-    score = round(min(1.0, math.exp(part["avg_logprob"])), 3)
-    words = spaced_words(part["text"], language, score=score)
-    return AsrSegment(part["start"], part["end"], join_words(words), words)
+    score = round(min(1.0, math.exp(reading.log_probability)), 3)
+    words = spaced_words(reading.text, language, score=score)
+    return AsrSegment(round(span[0], 3), round(span[1], 3), join_words(words), words)
 
 
 def _quieten() -> None:

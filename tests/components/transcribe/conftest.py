@@ -25,7 +25,7 @@ def dialogue(demo_corpus: Path) -> tuple[np.ndarray, list[Word]]:
 @pytest.fixture(scope="session")
 def transcriber(models_home: Path) -> Transcriber:
     """The demo profile's."""
-    return Transcriber(load_profile("demo").transcribe, Settings(models=models_home))
+    return Transcriber(load_profile("tiny").transcribe, Settings(models=models_home))
 
 
 @pytest.fixture

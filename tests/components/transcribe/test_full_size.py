@@ -49,7 +49,7 @@ def test_words_of_each_stretch_are_placed_in_it_by_ctc(
 
 def test_half_precision_is_not_asked_of_a_processor(full_size: Transcriber) -> None:
     assert load_profile("paper").transcribe.compute_type == "float16"
-    assert full_size._pipeline.model.model.compute_type.startswith("float32")
+    assert full_size._model.model.compute_type.startswith("float32")
 
 
 def test_a_model_that_is_not_there_and_a_token_that_stays_secret(

@@ -34,7 +34,7 @@ def words(path: Path, name: str) -> list[AsrSegment]:
 def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     recordings: list[Recording], models_home: Path, tmp_path: Path
 ) -> None:
-    profile = load_profile("demo")
+    profile = load_profile("tiny")
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     out = tmp_path / "out"
 
@@ -68,7 +68,7 @@ def test_another_configuration_is_other_work(
     recordings: list[Recording], models_home: Path, tmp_path: Path
 ) -> None:
     settings = Settings(models=models_home, cache=tmp_path / "cache")
-    demo = load_profile("demo")
+    demo = load_profile("tiny")
     other = demo.model_copy(
         update={"transcribe": demo.transcribe.model_copy(update={"batch_size": 1})}
     )
@@ -85,7 +85,7 @@ def test_a_recording_that_is_no_audio(models_home: Path, tmp_path: Path) -> None
         transcribe_corpus(
             [Recording("broken", broken, "fold", None, ())],
             tmp_path / "out",
-            load_profile("demo"),
+            load_profile("tiny"),
             settings,
         )
     assert [path.name for path in tmp_path.iterdir()] == ["broken.wav"]
@@ -101,7 +101,7 @@ def test_reference_boundaries_take_the_place_of_the_voice_activity_detector(
         )
         return replace(recordings[0], utterances=utterances)
 
-    profile = load_profile("demo").model_copy(update={"segmentation": "reference"})
+    profile = load_profile("tiny").model_copy(update={"segmentation": "reference"})
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     for number, given in enumerate(
         [with_reference((0.0, 2.0), (2.5, 5.0)), with_reference((0.0, 2.0))]
@@ -125,5 +125,5 @@ def test_a_shard_is_a_part_of_the_corpus(
     recordings: list[Recording], models_home: Path, tmp_path: Path
 ) -> None:
     settings = Settings(models=models_home, cache=tmp_path / "cache")
-    transcribe_corpus(recordings, tmp_path / "out", load_profile("demo"), settings, shard=(1, 2))
+    transcribe_corpus(recordings, tmp_path / "out", load_profile("tiny"), settings, shard=(1, 2))
     assert list(transcripts(tmp_path / "out")) == ["talk1"]

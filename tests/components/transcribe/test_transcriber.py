@@ -97,7 +97,7 @@ def test_the_fallback_places_the_same_words(
 ) -> None:
     audio, truth = dialogue
     texts = [word.text for word in truth]
-    recognised = AttentionAligner(transcriber._pipeline)(audio, texts)
+    recognised = AttentionAligner(transcriber._model, "en")(audio, texts)
     assert len(recognised) == len(truth)
     errors = [
         abs(a.start - b.start) for a, b in zip(recognised, truth, strict=True) if a and b.start
@@ -148,6 +148,6 @@ def test_nothing_is_written_to_standard_output(
 
 
 def test_a_model_that_is_not_there(models_home: Path) -> None:
-    options = load_profile("demo").transcribe.model_copy(update={"model": "whisper-huge.xx"})
+    options = load_profile("tiny").transcribe.model_copy(update={"model": "whisper-huge.xx"})
     with pytest.raises(InputError, match=r"whisper-huge\.xx"):
         Transcriber(options, Settings(models=models_home))

@@ -7,7 +7,7 @@ import pytest
 
 from components.conversation import SAMPLE_RATE, read_audio, read_words
 from components.transcribe import Transcriber
-from components.transcribe.reference_vad import cut_stretches
+from components.transcribe.stretches import cut_stretches
 from components.transcribe.word_times import REACH
 
 

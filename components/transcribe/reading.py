@@ -1,0 +1,157 @@
+"""Whisper reads stretches of speech: in batches, and bit by bit what went wrong there.
+
+Read once, a stretch of up to 30 s may end where Whisper stops, in the middle of it, or with one
+word said a hundred times. WhisperX leaves it at that; on half-minutes of real meetings it was a
+third of all word errors.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from components.conversation import SAMPLE_RATE, Seconds
+
+BEAM = 5
+
+MOST_REPEATED = 2.4
+"""A text that can be compressed further than this repeats itself (Whisper's own threshold)."""
+
+NO_SPEECH, IMPROBABLE = 0.6, -1.0
+"""Nobody speaks where Whisper's probability of that is above the one and the mean log probability
+of the words below the other (Whisper's own thresholds)."""
+
+UNREAD: Seconds = 2.0
+"""Words are missing where Whisper's last mark of time is farther from the stretch's end."""
+
+REPEAT = 5
+"""No so many tokens stand twice in a text that is read again because it repeated itself. Whisper's
+own remedy is to draw words at random, which gives other words the next time."""
+
+SILENCE = 2.0
+"""How far below a spectrogram's peak Whisper's silence lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What Whisper read in a stretch.
+
+    Attributes:
+        text: empty where nobody speaks.
+        log_probability: mean of its tokens'.
+    """
+
+    text: str
+    log_probability: float
+
+
+def load_reader(model: str, device: str, **options: Any) -> Any:
+    """A `faster_whisper.WhisperModel` that hears silence behind a short stretch.
+
+    faster-whisper fills 30 s up with zeros, which on Whisper's scale are no silence but a noise
+    that it never heard in training.
+
+    Args:
+        options: those of `WhisperModel`.
+    """
+    import faster_whisper
+
+    class Reader(faster_whisper.WhisperModel):
+        def encode(self, features: np.ndarray) -> Any:
+            return super().encode(with_silence(features))
+
+    return Reader(model, device, **options)
+
+
+def with_silence(features: np.ndarray) -> np.ndarray:
+    """Spectrograms [..., bins, frames], normalised as Whisper's are, with silence for zeros at the
+    end."""
+    sounding = (features != 0).any(-2, keepdims=True)
+    before_end = np.flip(np.flip(sounding, -1).cumsum(-1), -1) > 0
+    silence = features.max((-1, -2), keepdims=True) - SILENCE
+    return np.where(before_end, features, silence).astype(features.dtype)
+
+
+def read(
+    model: Any,
+    sounds: Sequence[np.ndarray],
+    language: str,
+    batch: int,
+    step: Callable[[float], None] | None = None,
+) -> list[Reading]:
+    """Read what is said.
+
+    Args:
+        model: of `load_reader`.
+        sounds: float32 [samples], mono at 16 kHz, of at most 30 s each.
+        language: a code that the model knows.
+        batch: how many are read at once.
+        step: called after each batch with the share that is done; what it raises ends the work.
+
+    Returns:
+        One for each sound; the same for the same sound, whatever it is read with.
+    """
+    readings: list[Reading] = []
+    for first in range(0, len(sounds), batch):
+        readings += _read_batch(model, sounds[first : first + batch], language)
+        if step:
+            step(len(readings) / len(sounds))
+    return readings
+
+
+def _read_batch(model: Any, sounds: Sequence[np.ndarray], language: str) -> list[Reading]:
+    from faster_whisper.audio import pad_or_trim
+    from faster_whisper.tokenizer import Tokenizer
+
+    tokenizer = Tokenizer(
+        model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
+    )
+    features = np.stack([pad_or_trim(model.feature_extractor(sound)[:, :-1]) for sound in sounds])
+    results = model.model.generate(
+        model.encode(features),
+        [model.get_prompt(tokenizer, [], without_timestamps=False)] * len(sounds),
+        beam_size=BEAM,
+        max_length=model.max_length,
+        return_scores=True,
+        return_no_speech_prob=True,
+    )
+    return [
+        _reading(model, tokenizer, sound, result)
+        for sound, result in zip(sounds, results, strict=True)
+    ]
+
+
+def _reading(model: Any, tokenizer: Any, sound: np.ndarray, result: Any) -> Reading:
+    from faster_whisper.transcribe import get_compression_ratio
+
+    tokens = result.sequences_ids[0]
+    # CTranslate2's score is a mean without the end's token.
+    log_probability = result.scores[0] * len(tokens) / (len(tokens) + 1)
+    if result.no_speech_prob > NO_SPEECH and log_probability < IMPROBABLE:
+        return Reading("", log_probability)
+    text = tokenizer.decode([token for token in tokens if token < tokenizer.eot]).strip()
+    repeats = bool(text) and get_compression_ratio(text) > MOST_REPEATED
+    # The last token is a mark of time, or the words go on to the end.
+    marks = (tokens[-1] - tokenizer.timestamp_begin) * model.time_precision if tokens else 0.0
+    unread = marks >= 0 and len(sound) / SAMPLE_RATE - marks > UNREAD
+    if repeats or unread:
+        return _read_again(model, sound, tokenizer.language_code, REPEAT if repeats else 0)
+    return Reading(text, log_probability)
+
+
+def _read_again(model: Any, sound: np.ndarray, language: str, repeat: int) -> Reading:
+    """As faster-whisper reads: from each last mark of time on, until the end."""
+    segments, _ = model.transcribe(
+        sound,
+        language=language,
+        beam_size=BEAM,
+        temperature=0.0,
+        no_repeat_ngram_size=repeat,
+        condition_on_previous_text=False,
+    )
+    parts = list(segments)
+    lengths = [len(part.tokens) for part in parts]
+    logs = [part.avg_logprob for part in parts]
+    mean = float(np.average(logs, weights=lengths)) if sum(lengths) else IMPROBABLE
+    return Reading("".join(part.text for part in parts).strip(), mean)

@@ -1,0 +1,65 @@
+"""Whisper reads a stretch to its end, and once."""
+
+import numpy as np
+import pytest
+
+from components.base import InputError
+from components.config import load_profile
+from components.conversation import SAMPLE_RATE, Word
+from components.transcribe import Transcriber
+from components.transcribe.reading import Reading, _read_again, read, with_silence
+
+pytestmark = pytest.mark.models
+
+
+def test_silence_stands_where_a_spectrogram_ends() -> None:
+    features = np.zeros((2, 3, 6), dtype=np.float32)
+    features[0, :, :4] = 1.0
+    features[0, :, 2] = 0.0  # a pause is no end
+    features[1, :, :] = 0.5
+    filled = with_silence(features)
+    assert filled[0, 0].tolist() == [1, 1, 0, 1, -1, -1]
+    assert (filled[1] == 0.5).all()
+    assert (with_silence(features[0]) == filled[0]).all()
+
+
+def test_a_text_that_repeats_itself_is_read_again_without(
+    transcriber: Transcriber,
+    dialogue: tuple[np.ndarray, list[Word]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where any text counts as repeating, each stretch goes through the second reading."""
+    sound = dialogue[0][: 8 * SAMPLE_RATE]
+    (first,) = read(transcriber._model, [sound], "en", 1)
+    monkeypatch.setattr("components.transcribe.reading.MOST_REPEATED", 0.0)
+    (again,) = read(transcriber._model, [sound], "en", 1)
+    assert again == _read_again(transcriber._model, sound, "en", 5)
+    assert again == _read_again(transcriber._model, sound, "en", 5), "no word is drawn at random"
+    assert again.text
+    assert first.text
+
+
+def test_what_was_left_unread_is_read(
+    transcriber: Transcriber,
+    dialogue: tuple[np.ndarray, list[Word]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A last mark of time far from the end: reading goes on behind it."""
+    asked: list[int] = []
+
+    def again(model: object, sound: np.ndarray, language: str, repeat: int) -> Reading:
+        asked.append(repeat)
+        return Reading("all of it", -0.1)
+
+    monkeypatch.setattr("components.transcribe.reading._read_again", again)
+    speech = dialogue[0][: 4 * SAMPLE_RATE]
+    quiet = np.concatenate([speech, np.zeros(8 * SAMPLE_RATE, dtype=np.float32)])
+    assert read(transcriber._model, [quiet], "en", 1)[0].text == "all of it"
+    assert asked == [0]
+
+
+def test_a_language_that_the_model_does_not_know(transcriber: Transcriber) -> None:
+    with pytest.raises(InputError, match=r"language 'de': the model whisper-tiny\.en knows en$"):
+        transcriber.transcribe(np.zeros(SAMPLE_RATE, dtype=np.float32), language="de")
+    assert transcriber.language_of(np.zeros(SAMPLE_RATE, dtype=np.float32), "auto") == "en"
+    assert load_profile("demo").transcribe.language == "en"
