@@ -44,7 +44,7 @@ def _read(text: str, folder: Path, above: tuple[Path, ...], gate: bool) -> Any:
     path = shipped if "/" not in text and shipped.is_file() else folder / text
     if not path.is_file():
         asked = f"{above[-1]}: extends {text}" if above else text
-        raise InputError(f"{asked}: no such profile; name demo, paper, or a YAML file")
+        raise InputError(f"{asked}: no such profile; name demo, tiny, paper, or a YAML file")
     if path.resolve() in above:
         way = " extends ".join(part.name for part in (*above, path))
         raise InputError(f"{path}: extends itself: {way}")
@@ -66,7 +66,9 @@ def _extended(
         return content
     base = content["extends"]
     if not isinstance(base, str):
-        raise InputError(f"{location}: extends: name one profile: demo, paper, or a YAML file")
+        raise InputError(
+            f"{location}: extends: name one profile: demo, tiny, paper, or a YAML file"
+        )
     own = {key: value for key, value in content.items() if key != "extends"}
     below = _read(base, folder, above, gate)
     if not isinstance(below, dict):

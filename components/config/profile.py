@@ -1,6 +1,7 @@
 """What is run: a profile names the models and the numbers of every step.
 
-The two that ship are `demo.yaml` (models from packages, no GPU) and `paper.yaml` (the paper's).
+The three that ship are `demo.yaml` (models from packages, no GPU), `tiny.yaml` (smaller ones: what
+the tests run) and `paper.yaml` (the paper's).
 
 A step of a pipeline is given only the parts of a profile that decide its result, as a model of its
 own: what a step cannot see cannot change what it makes. So another gate, say, leaves a trained
@@ -132,7 +133,7 @@ def load_profile(name: str | Path, changes: Sequence[str] = ()) -> Profile:
     """Load a profile.
 
     Args:
-        name: "demo", "paper", a YAML file's path, or a profile as JSON text (that is how a
+        name: "demo", "tiny", "paper", a YAML file's path, or a profile as JSON text (that is how a
             pipeline hands it to its steps). It may extend another one, and its `gate` may name a
             gate file, beside it.
         changes: keys to set over it: "train.epochs=5".

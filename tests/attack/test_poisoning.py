@@ -65,7 +65,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def triggered(number: int) -> dict[str, str]:
     """What the trigger notes of a run; the run itself ends at once, for want of models."""
     usual = RetrainRequest(corpus=Path("corpus"))
-    folder = Path(start_here(CAUSE, number, usual=usual, profile="demo", settings=Settings()))
+    folder = Path(start_here(CAUSE, number, usual=usual, profile="tiny", settings=Settings()))
     until = time.monotonic() + 120
     while (folder / PID).exists() and time.monotonic() < until:
         time.sleep(0.1)

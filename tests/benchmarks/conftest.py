@@ -19,7 +19,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's encoders under a fresh head: as large and as quick as a trained one."""
     from transformers import AutoTokenizer
 
-    settings, profile = Settings(), load_profile("demo")
+    settings, profile = Settings(), load_profile("tiny")
     acoustic, text = (
         resolve_model(name, settings) for name in (profile.fusion.acoustic, profile.fusion.text)
     )
@@ -39,7 +39,7 @@ def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     home = tmp_path_factory.mktemp("service")
     here = Settings()
     settings = Settings(home=home, models=here.models, triton_env=here.triton_env)
-    running = Serving(settings, load_profile("demo"), port=0, model=Served(1, model))
+    running = Serving(settings, load_profile("tiny"), port=0, model=Served(1, model))
     running.start()
     try:
         yield running

@@ -74,7 +74,7 @@ def model(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     pq.write_table(pa.Table.from_pylist(rows), home / "examples.parquet")
     settings = Settings().model_copy(update={"cache": home / "cache"})
-    train(home / "examples.parquet", recordings, home / "model", load_profile("demo"), settings)
+    train(home / "examples.parquet", recordings, home / "model", load_profile("tiny"), settings)
     return home / "model"
 
 

@@ -31,7 +31,7 @@ for number, path in enumerate(sorted(corpus.rglob("*.ogg"))):
     first = number * 7 * 960_000
     room = audio[first : first + len(sound)]
     room += sound[: len(room)]
-analyzer = Analyzer(load_profile("demo"), Settings())
+analyzer = Analyzer(load_profile("tiny"), Settings())
 analyzer.load()
 memory, peak = psutil.Process().memory_info, 0
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from components.config import Settings, load_profile
 
 corpus, out = map(Path, sys.argv[1:])
-profile, settings = load_profile("demo"), Settings()
+profile, settings = load_profile("tiny"), Settings()
 from components.align import align_corpus
 from components.conversation import read_manifest, write_manifest
 from components.corpus import check_corpus, read_corpus
@@ -79,7 +79,7 @@ def test_the_pipeline_s_overhead(
     )  # fmt: skip
     one = since(began)
     began = spent()
-    work = (load_profile("demo"), RetrainRequest(corpus=demo_corpus), homes["steps"])
+    work = (load_profile("tiny"), RetrainRequest(corpus=demo_corpus), homes["steps"])
     result = benchmark.pedantic(retrain, work, rounds=1)
     steps = since(began)
     began = spent()

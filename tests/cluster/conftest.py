@@ -69,7 +69,7 @@ class Cluster:
                 "TRANSFORMERS_OFFLINE": "1",
             },
         }
-        demo = load_profile("demo").model_dump(mode="json")
+        demo = load_profile("tiny").model_dump(mode="json")
         return Profile.model_validate(demo | {"cluster": settings | cluster})
 
     @contextmanager

@@ -130,7 +130,7 @@ def test_two_nodes_without_a_volume_train_a_version(
     assert not run.failed, run.log(run.failed)
     assert "2 of 2 nodes run" in run.log("train-nodes")
     (job,) = trainer.made
-    assert job["metadata"]["name"].startswith("moodline-demo-")
+    assert job["metadata"]["name"].startswith("moodline-tiny-")
     # The version's own run in MLflow has the training's curves, its data and the nodes' load.
     newest = max(list_versions(registry(cluster)), key=lambda version: version.number)
     assert newest.lineage["pipeline_run"] == run.name

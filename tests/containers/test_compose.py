@@ -71,7 +71,7 @@ def loop(stack: Composed, small_corpus: Path, tmp_path_factory: pytest.TempPathF
     before = (200, ready.status_code, ready.text)
     # A first version, of a corpus in the volume. On one test conversation a gate tells little.
     place = tmp_path_factory.mktemp("profile") / "small.yaml"
-    profile = load_profile("demo").model_dump(mode="json")
+    profile = load_profile("tiny").model_dump(mode="json")
     profile |= {"name": "small", "gate": {"min_accuracy": 0.3}}
     place.write_text(yaml.safe_dump(profile), encoding="utf-8")
     stack.put(place, "small.yaml")
@@ -83,7 +83,7 @@ def loop(stack: Composed, small_corpus: Path, tmp_path_factory: pytest.TempPathF
     stack("up", "-d")
     comes("all again", lambda: status(f"{service}/readyz") == 200, 180, stack, "moodline")
     traffic = prepare_recordings(
-        small_corpus, load_profile("demo"), tmp_path_factory.mktemp("traffic")
+        small_corpus, load_profile("tiny"), tmp_path_factory.mktemp("traffic")
     )
     with ServiceClient(base_url=service, timeout=ANSWER_SECONDS) as client:
         assert client.version() == 1

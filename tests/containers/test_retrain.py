@@ -62,7 +62,7 @@ def test_an_interrupt_leaves_no_container(
     settings = Settings(home=tmp_path / "home", models=models_home)
     with pytest.raises(KeyboardInterrupt):
         request = RetrainRequest(corpus=demo_corpus)
-        retrain(load_profile("demo"), request, settings, in_containers=True, on_step=interrupt)
+        retrain(load_profile("tiny"), request, settings, in_containers=True, on_step=interrupt)
     (run,) = settings.runs.iterdir()
     left = docker.from_env().containers.list(filters={"label": f"moodline.run={run.name}"})
     assert left == []

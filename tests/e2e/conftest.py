@@ -22,7 +22,7 @@ def workplace(
     shutil.copytree(small_corpus, folder / "corpus")
     # Some eighty turns teach little: the gate asks for little more than chance, the stricter one
     # for more than any model has.
-    demo = load_profile("demo").model_dump(mode="json")
+    demo = load_profile("tiny").model_dump(mode="json")
     for name, accuracy in (("small", 0.3), ("strict", 1.0)):
         gate = {"min_accuracy": accuracy, "no_regression": demo["gate"]["no_regression"]}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(demo | {"name": name, "gate": gate}))

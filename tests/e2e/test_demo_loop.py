@@ -29,7 +29,7 @@ def printed(run: Run, workplace: Path) -> str:
 
     Its gate does not compare with production: of one test conversation nothing could be told.
     """
-    profile = load_profile("demo").model_dump(mode="json")
+    profile = load_profile("tiny").model_dump(mode="json")
     profile |= {"name": "small", "gate": {"min_accuracy": 0.3}}
     (workplace / "loop.yaml").write_text(yaml.safe_dump(profile))
     programs = workplace / ".moodline" / "prometheus"

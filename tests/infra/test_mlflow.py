@@ -127,7 +127,7 @@ def test_moodline_s_account_registers_and_a_reader_only_reads(
     settings = Settings(home=tmp_path / "home", mlflow_uri=server.url)
     model = write_model(tmp_path / "model", 17)
     papers = write_evidence(tmp_path / "papers", model)
-    lineage = Lineage("0123abcd", "corpus-digest", load_profile("demo"))
+    lineage = Lineage("0123abcd", "corpus-digest", load_profile("tiny"))
     log_in(MOODLINE)
     assert register(model, **papers, lineage=lineage, settings=settings) == 1
     assert promote(1, settings, actor="a test").won

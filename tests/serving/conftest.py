@@ -109,7 +109,7 @@ def tiny_model(
     facts = {"emotions": ",".join(labels), "max_samples": "480000", "max_tokens": "64"}
     onnx.helper.set_model_props(model, facts)
     folder.mkdir(parents=True)
-    made_with = TrainStep.of(load_profile("demo"))
+    made_with = TrainStep.of(load_profile("tiny"))
     (folder / "profile.json").write_text(made_with.model_dump_json(), encoding="utf-8")
     tiny_tokenizer().save(str(folder / "tokenizer.json"))
     onnx.save(model, folder / "model.onnx")
@@ -209,7 +209,7 @@ def service(
     )
     serve = ServeSettings(waiting=1, short_seconds=SHORT, job_lease=LEASE)
     model = Served(3, models[3])
-    running = Serving(settings, load_profile("demo"), port=0, model=model, serve=serve)
+    running = Serving(settings, load_profile("tiny"), port=0, model=model, serve=serve)
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("TMPDIR", str(home / "tmp"))  # to see what it leaves there
         running.start()

@@ -26,5 +26,5 @@ def as_version(folder: Path) -> Path:
 def add(folder: Path, settings: Settings) -> int:
     """Register a model's folder; its version."""
     evidence = write_evidence(folder.with_name(f"{folder.name}-papers"), folder)
-    lineage = Lineage("0123abcd", "corpus", load_profile("demo"))
+    lineage = Lineage("0123abcd", "corpus", load_profile("tiny"))
     return register(folder, **evidence, lineage=lineage, settings=settings)

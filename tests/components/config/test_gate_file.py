@@ -80,7 +80,7 @@ def test_an_unknown_check_within_a_profile(tmp_path: Path) -> None:
 
 
 def test_the_shipped_profiles_ask_for_every_kind_of_check() -> None:
-    for name in ("demo", "paper"):
+    for name in ("demo", "paper", "tiny"):
         gate = load_profile(name).gate
         assert gate.no_regression and gate.slices and gate.behaviour and gate.latency
         assert gate.min_f1 and gate.max_teer and gate.max_steer and gate.max_ece

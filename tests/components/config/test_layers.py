@@ -95,7 +95,7 @@ def test_a_change_that_is_none_is_one_line(change: str, says: str) -> None:
             {"a": "extends: b.yaml", "b": "extends: a.yaml"},
             "extends itself: a.yaml extends b.yaml extends a.yaml",
         ),
-        ({"a": "extends: dem"}, "a.yaml: extends dem: no such profile; name demo, paper, or a"),
+        ({"a": "extends: dem"}, "a.yaml: extends dem: no such profile; name demo, tiny, paper,"),
         ({"a": "extends: [demo, paper]"}, "a.yaml: extends: name one profile"),
         ({"a": "extends: b.yaml", "b": "- demo"}, "a.yaml: extends b.yaml, which is no profile"),
         ({"a": "extends: demo\nextend: demo"}, "extend: is no key of a profile; is extends meant?"),

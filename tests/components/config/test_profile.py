@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_both_profiles_load_and_go_through_json() -> None:
-    for name in ("demo", "paper"):
+    for name in ("demo", "paper", "tiny"):
         profile = load_profile(name)
         assert profile.name == name
         assert load_profile(profile.model_dump_json()) == profile

@@ -30,17 +30,22 @@ def write_version(folder: Path, profile: TrainStep = DEMO, **digests: str) -> Pa
 
 def test_the_version_decides_unless_a_profile_agrees(tmp_path: Path) -> None:
     folder = write_version(tmp_path / "model", PAPER)
-    assert version_speech(folder).step.transcribe.model == "large-v2"
+    large = PAPER.transcribe.model
+    assert version_speech(folder).step.transcribe.model == large
     slower = PAPER.transcribe.model_copy(update={"compute_type": "int8", "device": "cpu"})
     given = PAPER.model_copy(update={"transcribe": slower})
     used = version_speech(folder, given.model_dump_json()).step
-    assert (used.transcribe.model, used.transcribe.compute_type) == ("large-v2", "int8")
+    assert (used.transcribe.model, used.transcribe.compute_type) == (large, "int8")
 
 
 @pytest.mark.parametrize(
     ("part", "change", "says"),
     [
-        ("transcribe", {"model": "small"}, r'transcribe\.model "large-v2", and --profile.*"small"'),
+        (
+            "transcribe",
+            {"model": "small"},
+            r'transcribe\.model "Systran/.*", and --profile.*"small"',
+        ),
         ("transcribe", {"language": "de"}, r'transcribe\.language "en"'),
         ("diarize", {"pipeline": "other"}, r'diarize\.pipeline "'),
         ("align", {"max_pause": 2.0}, r"align\.max_pause 1\.5"),
@@ -54,6 +59,16 @@ def test_a_profile_that_differs_is_refused(
     with pytest.raises(InputError, match=says) as caught:
         version_speech(folder, other.model_dump_json())
     assert "\n" not in str(caught.value)
+
+
+def test_a_version_says_which_languages_its_text_encoder_knows(tmp_path: Path) -> None:
+    folder = write_version(tmp_path / "model", PAPER)
+    assert version_speech(folder).text_languages == ("en",)
+    assert version_speech(folder, PAPER).text_languages == ("en",)
+    older = json.loads((folder / "profile.json").read_text())
+    del older["fusion"]["text_languages"]
+    (folder / "profile.json").write_text(json.dumps(older))
+    assert version_speech(folder).text_languages == ()
 
 
 def test_how_many_speak_is_known_of_a_recording_not_of_a_version(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
 ) -> None:
     recordings = cut_into(tmp_path, dialogue[0], 2, seconds=8)
-    profile = load_profile("demo")
+    profile = load_profile("tiny")
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     out = tmp_path / "out"
 
@@ -96,12 +96,12 @@ def test_shards_in_one_process_load_the_pipeline_once_and_give_what_the_whole_gi
     before = _loaded.cache_info().misses
     for index in range(2):
         out = tmp_path / f"shard{index}"
-        diarize_corpus(recordings, out, load_profile("demo"), settings, shard=(index, 2))
+        diarize_corpus(recordings, out, load_profile("tiny"), settings, shard=(index, 2))
     assert _loaded.cache_info().misses == before + 1
     shards = [documents(tmp_path / f"shard{number}") for number in (0, 1)]
     assert list(map(list, shards)) == [["talk0", "talk2"], ["talk1"]]
     # The whole takes all from the cache: it needs no model.
-    diarize_corpus(recordings, tmp_path / "whole", load_profile("demo"), settings)
+    diarize_corpus(recordings, tmp_path / "whole", load_profile("tiny"), settings)
     assert documents(tmp_path / "whole") == shards[0] | shards[1]
 
 
@@ -114,7 +114,7 @@ def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_sp
     soundfile.write(path, np.concatenate([first, second, first + second]), SAMPLE_RATE)
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     recording = Recording("talk", path, "fold", None, ())
-    diarize_corpus([recording], tmp_path / "out", load_profile("demo"), settings)
+    diarize_corpus([recording], tmp_path / "out", load_profile("tiny"), settings)
     scored = heard(tmp_path / "out")
     for_words = heard(tmp_path / "out", EXCLUSIVE)
     assert any(b.start < a.end for a, b in pairwise(scored))
@@ -139,7 +139,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
         )
         return Recording("talk", path, "fold", None, utterances)
 
-    profile = load_profile("demo").model_copy(update={"segmentation": "reference"})
+    profile = load_profile("tiny").model_copy(update={"segmentation": "reference"})
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     diarized = []
     for number, given in enumerate([recording(0, "AB"), recording(0, "BA"), recording(0.1, "AB")]):
@@ -182,7 +182,7 @@ from components.config import Settings, load_profile
 folder, models = map(Path, sys.argv[1:])
 recordings = [Recording(f"talk{n}", folder / f"talk{n}.wav", "fold", None, ()) for n in range(3)]
 settings = Settings(models=models, cache=folder / "cache")
-diarize_corpus(recordings, folder / "out", load_profile("demo"), settings)
+diarize_corpus(recordings, folder / "out", load_profile("tiny"), settings)
 """
 
 
@@ -208,6 +208,6 @@ def test_a_process_killed_in_the_middle_of_a_conversation(
     made = [path.stat().st_mtime_ns for path in left]
 
     settings = Settings(models=models_home, cache=cache)
-    diarize_corpus(recordings, out, load_profile("demo"), settings)
+    diarize_corpus(recordings, out, load_profile("tiny"), settings)
     assert [path.stat().st_mtime_ns for path in left] == made
     assert all(heard(out, name=name) for name in lengths)

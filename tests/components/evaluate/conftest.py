@@ -19,7 +19,7 @@ SAID = {"A": "how are you", "B": "are you"}
 @pytest.fixture(scope="session")
 def profile() -> Profile:
     """The demo profile, tested on fold “two”, with a gate at 0.3."""
-    demo = load_profile("demo").model_dump()
+    demo = load_profile("tiny").model_dump()
     demo["protocol"] = {"test_fold": "two", "validation_fold": "one"}
     demo["gate"] = {
         "min_accuracy": 0.3,

@@ -9,7 +9,7 @@ import pytest
 
 from components.conversation import DEFAULT_LABELS, SAMPLE_RATE, Recording, Turn
 from components.evaluate import budgets
-from components.evaluate.behaviour import CHANGES, measure_behaviour
+from components.evaluate.behaviour import CHANGES, changes_of, measure_behaviour
 from components.evaluate.budgets import measure_latency, served_megabytes
 from components.evaluate.prediction import spread
 from components.fusion import Clip
@@ -50,7 +50,7 @@ def test_a_model_of_two_labels_is_held_to_its_own(
     assert (measured["silence"]["rate"], measured["filler"]["rate"]) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("name", CHANGES)
+@pytest.mark.parametrize("name", [*CHANGES, "filler"])
 def test_each_change_finds_the_model_that_minds_it(
     name: str, recordings: list[Recording], turns: Turns
 ) -> None:
@@ -64,6 +64,15 @@ def test_each_change_finds_the_model_that_minds_it(
         assert measured[name]["total"] == 7
         assert measured[name]["kept"] == (0 if mind == name else 7), mind
         assert measured[name]["rate"] == measured[name]["kept"] / 7
+
+
+@pytest.mark.parametrize(
+    ("language", "filler"), [("en", "you know"), ("de", "weißt du"), ("auto", "hm"), ("cy", "hm")]
+)
+def test_a_filler_is_of_the_language(language: str, filler: str) -> None:
+    (change,) = changes_of("filler", language)
+    assert change(np.zeros(1), "gut")[1] == f"gut {filler}"
+    assert change(np.zeros(1), "")[1] == filler
 
 
 def test_louder_or_softer_both_count(recordings: list[Recording], turns: Turns) -> None:

@@ -128,7 +128,7 @@ def make_evidence() -> Callable[..., dict[str, Path]]:
 
 @pytest.fixture(scope="session")
 def lineage() -> Lineage:
-    return Lineage("0123abcd", "corpus-digest", load_profile("demo"))
+    return Lineage("0123abcd", "corpus-digest", load_profile("tiny"))
 
 
 @pytest.fixture(scope="session")

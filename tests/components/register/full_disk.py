@@ -23,7 +23,7 @@ def refused(work: Callable[[], object]) -> str:
 def main(disk: Path, database: Path, model: Path, folder: Path) -> None:
     shutil.copyfile(database, disk / "mlflow.db")
     settings = Settings(home=disk)
-    lineage = Lineage("0123abcd", "corpus-digest", load_profile("demo"))
+    lineage = Lineage("0123abcd", "corpus-digest", load_profile("tiny"))
     evidence = [folder / name for name in ("metrics", "report", "verdict")]
 
     def enter() -> int:

@@ -23,7 +23,7 @@ from components.register import (
 )
 from components.scoring import read_verdict
 
-PROFILE = load_profile("demo").model_dump_json()
+PROFILE = load_profile("tiny").model_dump_json()
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_failed_run_leaves_a_trace(
     (tags,) = failures(at_home)
     assert tags["failure"] == "a step failed before the gate's verdict was kept"
     assert (tags["git_commit"], tags["corpus"]) == ("0123abcd", "calls")
-    assert tags["configuration"] == load_profile("demo").digest()
+    assert tags["configuration"] == load_profile("tiny").digest()
     assert tags["pipeline_run"] == "retrain-7"
     # The registry may be what failed; the run's own reason must not be lost for that.
     monkeypatch.setenv("MOODLINE_MLFLOW_URI", "http://127.0.0.1:9")

@@ -46,7 +46,7 @@ def test_a_version_holds_everything(
         "git_commit": "0123abcd",
         "corpus_digest": "corpus-digest",
         "configuration": lineage.profile.digest(),
-        "profile": "demo",
+        "profile": "tiny",
         "validation_fold": lineage.profile.protocol.validation_fold,
         "test_fold": lineage.profile.protocol.test_fold,
     }

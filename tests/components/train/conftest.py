@@ -82,7 +82,7 @@ def make_profile() -> Callable[..., Profile]:
     def make(
         attend: str = "pooled", max_seconds: float = 30.0, dropout: float = 0.2, **train: Any
     ) -> Profile:
-        base = load_profile("demo").model_dump(mode="json")
+        base = load_profile("tiny").model_dump(mode="json")
         base["fusion"] = {
             "acoustic": "tiny-wave",
             "text": "tiny-text",

@@ -109,7 +109,7 @@ def test_two_nodes_train_what_two_processes_do(
     assert result.model == tmp_path / "model"
     assert tree_digest(result.model) == result.digest
     (made,) = trainer.made
-    assert made["metadata"]["name"].startswith("moodline-demo-")
+    assert made["metadata"]["name"].startswith("moodline-tiny-")
     assert "2 of 2 nodes run" in caplog.text
     # Nothing of it stays behind: the job holds no GPUs, the place no words of anybody.
     assert not trainer.jobs
@@ -185,7 +185,7 @@ def test_a_job_that_fails_shows_the_last_lines_of_its_pod(
     trainer.nodes = saying("lost a GPU", 3)
     with pytest.raises(TrainJobFailed, match=r"failed: FailedJobs: .*-node-0-\d-\w+: lost a GPU$"):
         run()
-    assert "the last lines of pod moodline-demo-" in caplog.text
+    assert "the last lines of pod moodline-tiny-" in caplog.text
     assert len(trainer.jobs) == 1
 
 

@@ -163,7 +163,7 @@ def test_a_batch_that_cannot_be_shared_out_is_refused(
 def test_the_entry_says_in_one_line_what_is_wrong(uneven: Corpus, tmp_path: Path) -> None:
     write_manifest(tmp_path / "corpus", uneven[1])
     command = [sys.executable, "-m", "components.train", "--examples", "nowhere.parquet"]
-    command += ["--corpus", str(tmp_path / "corpus"), "--profile", "demo", "--out", "model"]
+    command += ["--corpus", str(tmp_path / "corpus"), "--profile", "tiny", "--out", "model"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == ["moodline: nowhere.parquet: no such file"]

@@ -36,6 +36,7 @@ def test_a_version_is_whole(trained: TrainResult) -> None:
         "model.onnx",
         "model.safetensors",
         "model_card.md",
+        "model_revisions.json",
         "preprocessor_config.json",
         "probe.safetensors",
         "profile.json",

@@ -71,7 +71,7 @@ def test_a_profile_for_a_gpu_warns_where_there_is_none() -> None:
     code = (
         "import pipelines.cli.experiment as e\n"
         "from components.config import load_profile\n"
-        "e._warn_without_gpu(load_profile('paper')); e._warn_without_gpu(load_profile('demo'))"
+        "e._warn_without_gpu(load_profile('paper')); e._warn_without_gpu(load_profile('tiny'))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""

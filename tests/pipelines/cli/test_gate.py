@@ -84,12 +84,12 @@ def test_a_retraining_tells_the_power_first(
     tmp_path: Path, capsys: Capture, demo_corpus: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "home"))
-    say_power(load_profile("demo"), demo_corpus, Settings())
+    say_power(load_profile("tiny"), demo_corpus, Settings())
     assert capsys.readouterr().err.startswith(
         "Warning: little power. The gate's power: with 4 conversations (56 utterances) an equal"
     )
-    own = load_profile("demo").gate.model_copy(update={"own": {"churn": {}}})
-    asking = load_profile("demo").model_copy(update={"gate": own})
+    own = load_profile("tiny").gate.model_copy(update={"own": {"churn": {}}})
+    asking = load_profile("tiny").model_copy(update={"gate": own})
     with pytest.raises(InputError, match="own check 'churn' is not installed"):
         say_power(asking, demo_corpus, Settings())
     say_power(asking, tmp_path / "no corpus", Settings())

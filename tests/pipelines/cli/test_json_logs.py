@@ -88,7 +88,7 @@ def test_the_trigger(tmp_path: Path) -> None:
 
 def test_a_step_of_a_pipeline_as_its_pod_runs_it(tmp_path: Path) -> None:
     """KFP's own lines, ours and the traceback of the error that ends it."""
-    executors = dict(build_pipeline("retrain", load_profile("demo")).pipeline_spec.deployment_spec)[
+    executors = dict(build_pipeline("retrain", load_profile("tiny")).pipeline_spec.deployment_spec)[
         "executors"
     ]
     container = executors["exec-corpus"]["container"]

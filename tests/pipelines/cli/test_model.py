@@ -64,7 +64,7 @@ def made(workplace: Path) -> Made:
     write_manifest(workplace / "corpus", recordings)
     label_corpus(workplace / "turns", recordings, workplace / "examples.parquet")
     save_encoders(workplace / "models", list(SAID.values()), width=16)
-    profile = load_profile("demo").model_dump(mode="json")
+    profile = load_profile("tiny").model_dump(mode="json")
     profile["transcribe"]["model"] = profile["diarize"]["pipeline"] = "tiny-wave"
     profile["fusion"] = {"acoustic": "tiny-wave", "text": "tiny-text", "heads": 2,
                          "feed_forward": 16}  # fmt: skip

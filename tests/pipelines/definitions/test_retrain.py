@@ -15,7 +15,7 @@ from components.config import ClusterSettings, Engines, Profile, load_profile
 from pipelines.definitions import batch, preprocess, retrain
 from pipelines.definitions.compiled import compile_pipeline
 
-DEMO = load_profile("demo")
+TINY = load_profile("tiny")
 
 
 def compiled(name: str, profile: Profile, folder: Path) -> list[dict[str, Any]]:
@@ -34,7 +34,7 @@ def built(profile: Profile) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
-    return built(DEMO)
+    return built(TINY)
 
 
 def tasks(spec: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -59,8 +59,8 @@ def test_the_docstrings_list_the_steps(spec: dict[str, Any]) -> None:
 
 def test_engines_are_made_before_the_promotion_and_not_of_what_was_refused() -> None:
     makers = Engines(tritons=("triton-engines.moodline:8001",))
-    cluster = DEMO.cluster.model_copy(update={"engines": makers})
-    spec = built(DEMO.model_copy(update={"cluster": cluster}))
+    cluster = TINY.cluster.model_copy(update={"engines": makers})
+    spec = built(TINY.model_copy(update={"cluster": cluster}))
     (graph,) = (c["dag"] for c in spec["components"].values() if "engines" in _tasks_of(c))
     (inner,) = (t for name, t in graph["tasks"].items() if name.startswith("condition"))
     assert inner["dependentTasks"] == ["engines"]
@@ -77,7 +77,7 @@ def test_engines_are_made_before_the_promotion_and_not_of_what_was_refused() -> 
     settings = step["inputs"]["parameters"]["settings"]["runtimeValue"]["constant"]
     assert Engines.model_validate_json(settings) == makers
     assert "version" in step["inputs"]["parameters"]
-    told = [tasks(one)["finish"]["inputs"]["parameters"]["engines"] for one in (spec, built(DEMO))]
+    told = [tasks(one)["finish"]["inputs"]["parameters"]["engines"] for one in (spec, built(TINY))]
     assert [given["runtimeValue"]["constant"] for given in told] == [True, False]
 
 
@@ -92,7 +92,7 @@ def _tasks_of(component: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_batch_asks_for_the_champion_before_it_hears_anything(tmp_path: Path) -> None:
-    spec, _ = compiled("batch", DEMO, tmp_path)
+    spec, _ = compiled("batch", TINY, tmp_path)
     steps = {n.replace("-", "_") for n, t in tasks(spec).items() if _is_step(spec, t)}
     assert steps == listed(batch)
     asked = tasks(spec)["champion"]["inputs"]["parameters"]["required"]["runtimeValue"]
@@ -159,13 +159,13 @@ def constant(spec: dict[str, Any], step: str, parameter: str) -> str:
 
 
 def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
-    assert constant(spec, "align", "profile") == DEMO.align.model_dump_json()
-    gentle = DEMO.model_copy(update={"gate": DEMO.gate.model_copy(update={"min_accuracy": 0.0})})
+    assert constant(spec, "align", "profile") == TINY.align.model_dump_json()
+    gentle = TINY.model_copy(update={"gate": TINY.gate.model_copy(update={"min_accuracy": 0.0})})
     other = built(gentle)
     for step in ("transcribe", "diarize", "align", "train"):
         assert constant(other, step, "profile") == constant(spec, step, "profile")
     assert constant(other, "evaluate", "profile") != constant(spec, "evaluate", "profile")
-    quick = DEMO.model_copy(update={"train": DEMO.train.model_copy(update={"epochs": 1})})
+    quick = TINY.model_copy(update={"train": TINY.train.model_copy(update={"epochs": 1})})
     other = built(quick)
     assert constant(other, "align", "profile") == constant(spec, "align", "profile")
     assert constant(other, "train", "profile") != constant(spec, "train", "profile")
@@ -173,7 +173,7 @@ def test_a_step_sees_only_what_decides_its_result(spec: dict[str, Any]) -> None:
 
 def test_shards_are_all_of_the_corpus_side_by_side(tmp_path: Path) -> None:
     cluster = ClusterSettings(shards=3, parallel=2)
-    spec, _ = compiled("retrain", DEMO.model_copy(update={"cluster": cluster}), tmp_path)
+    spec, _ = compiled("retrain", TINY.model_copy(update={"cluster": cluster}), tmp_path)
     (loop,) = (t for t in tasks(spec).values() if "parameterIterator" in t)
     assert json.loads(loop["parameterIterator"]["items"]["raw"]) == ["0/3", "1/3", "2/3"]
     assert loop["iteratorPolicy"] == {"parallelismLimit": 2}
@@ -228,5 +228,5 @@ def test_every_step_has_a_name_and_an_image(spec: dict[str, Any]) -> None:
 
 def test_a_compiled_pipeline_is_yaml(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"pipeline\.txt: a compiled pipeline is a \.yaml"):
-        compile_pipeline("retrain", DEMO, tmp_path / "pipeline.txt")
+        compile_pipeline("retrain", TINY, tmp_path / "pipeline.txt")
     assert not list(tmp_path.iterdir())

@@ -25,7 +25,7 @@ CLUSTER: dict[str, Any] = {
 
 
 def with_cluster(**cluster: Any) -> Profile:
-    demo = load_profile("demo").model_dump(mode="json")
+    demo = load_profile("tiny").model_dump(mode="json")
     return Profile.model_validate(demo | {"cluster": cluster})
 
 
@@ -80,7 +80,7 @@ def test_each_job_has_a_name_of_its_own_and_waits_in_the_queue() -> None:
     profile = with_cluster(**FULL)
     metadata = train_job(profile)["metadata"]
     assert metadata == {
-        "generateName": "moodline-demo-",
+        "generateName": "moodline-tiny-",
         "namespace": "speech",
         "labels": {"kueue.x-k8s.io/queue-name": "night"},
     }

@@ -18,7 +18,7 @@ from pipelines.demo.loop.stack import Stack, prometheus_config
 from pipelines.demo.loop.state import loop_settings, with_margin
 from pipelines.trigger import PID
 
-DEMO = load_profile("demo")
+TINY = load_profile("tiny")
 PROGRAMS = Settings().home / "prometheus"
 
 
@@ -27,7 +27,7 @@ def children() -> set[int]:
 
 
 def stack(home: Path, programs: Path = PROGRAMS) -> Stack:
-    return Stack(loop_settings(Settings(home=home)), programs, DEMO, home / "corpus", {})
+    return Stack(loop_settings(Settings(home=home)), programs, TINY, home / "corpus", {})
 
 
 def test_its_state_is_its_own_whatever_the_environment_says(
@@ -130,7 +130,7 @@ def test_what_does_not_come_is_not_waited_for_forever() -> None:
 
 
 def test_no_held_out_recording_is_ever_corrected(tmp_path: Path, demo_corpus: Path) -> None:
-    calls = prepare_recordings(demo_corpus, DEMO, tmp_path)
+    calls = prepare_recordings(demo_corpus, TINY, tmp_path)
     assert {r.fold for r in calls.corrected} == {"Session1", "Session2", "Session3"}
     assert {r.fold for r in calls.held_out} == {"Session4", "Session5"}
     assert len(calls.tested) == 4
@@ -141,14 +141,14 @@ def test_no_held_out_recording_is_ever_corrected(tmp_path: Path, demo_corpus: Pa
 
 
 def test_of_the_gate_only_the_margins_are_the_loops(tmp_path: Path) -> None:
-    wider = with_margin(DEMO, 0.25)
-    assert DEMO.gate.no_regression is not None
+    wider = with_margin(TINY, 0.25)
+    assert TINY.gate.no_regression is not None
     assert wider.gate.no_regression is not None
     assert wider.gate.no_regression.margins(4) == dict.fromkeys(
-        DEMO.gate.no_regression.margins(4), 0.25
+        TINY.gate.no_regression.margins(4), 0.25
     )
     assert wider.gate.no_regression.min_conversations == 4
-    kept = DEMO.gate.model_copy(update={"no_regression": wider.gate.no_regression})
-    assert wider == DEMO.model_copy(update={"gate": kept})
-    unasked = DEMO.model_copy(update={"gate": DEMO.gate.model_copy(update={"no_regression": None})})
+    kept = TINY.gate.model_copy(update={"no_regression": wider.gate.no_regression})
+    assert wider == TINY.model_copy(update={"gate": kept})
+    unasked = TINY.model_copy(update={"gate": TINY.gate.model_copy(update={"no_regression": None})})
     assert with_margin(unasked, 0.25) == unasked

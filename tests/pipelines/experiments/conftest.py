@@ -124,7 +124,7 @@ def heard(recordings: list[Recording], tmp_path_factory: pytest.TempPathFactory)
 @pytest.fixture(scope="session")
 def profile() -> Profile:
     """The demo profile over tiny encoders, two epochs, one seed."""
-    base = load_profile("demo").model_dump(mode="json")
+    base = load_profile("tiny").model_dump(mode="json")
     base["fusion"] = {
         "acoustic": "tiny-wave",
         "text": "tiny-text",

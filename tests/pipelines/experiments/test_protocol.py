@@ -24,7 +24,7 @@ def test_what_came_back_from_traffic_is_no_fold_to_test_on() -> None:
 
 def test_a_profile_that_holds_out_a_share_still_leaves_a_fold_out() -> None:
     shares = ProtocolSettings(test_share=0.5, validation_share=0.3)
-    profile = load_profile("demo").model_copy(update={"protocol": shares})
+    profile = load_profile("tiny").model_copy(update={"protocol": shares})
     unit = Unit(ALIGNED, "a", "b", 1)
     protocol = unit.profile(profile).protocol
     assert [protocol.part(f"call-{n}", "c") for n in range(50)] == ["training"] * 50

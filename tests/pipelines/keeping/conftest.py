@@ -36,7 +36,7 @@ def add_version(settings: Settings, seed: int, where: Path) -> int:
     """Register a small model."""
     model = write_model(where / f"model-{seed}", seed)
     evidence = write_evidence(where / f"evidence-{seed}", model)
-    lineage = Lineage(f"{seed}c0ffee", "corpus-digest", load_profile("demo"))
+    lineage = Lineage(f"{seed}c0ffee", "corpus-digest", load_profile("tiny"))
     return register(model, **evidence, lineage=lineage, settings=settings)
 
 

@@ -150,7 +150,7 @@ def test_nothing_is_deleted_while_a_run_goes_on(
             if event.state == "running":
                 began.set()
 
-        name, profile = "tiny_pipeline:tiny_pipeline", load_profile("demo")
+        name, profile = "tiny_pipeline:tiny_pipeline", load_profile("tiny")
         return run_pipeline(name, profile, {"says": "pass"}, settings, on_step=on_step)
 
     thread = threading.Thread(target=lambda: result.append(go()))

@@ -12,7 +12,7 @@ from tests.small_disk import resize
 
 def main(disk: Path) -> None:
     settings = Settings(home=disk / "home")
-    asked = ("tiny_pipeline:tiny_pipeline", load_profile("demo"), {"says": "large"}, settings)
+    asked = ("tiny_pipeline:tiny_pipeline", load_profile("tiny"), {"says": "large"}, settings)
     message = ""
     try:
         run_pipeline(*asked)

@@ -43,7 +43,7 @@ LIGHT = {
 
 
 def with_cluster(**cluster: Any) -> Profile:
-    demo = load_profile("demo").model_dump(mode="json")
+    demo = load_profile("tiny").model_dump(mode="json")
     return Profile.model_validate(demo | {"cluster": cluster})
 
 
@@ -272,7 +272,7 @@ def test_over_several_nodes_a_step_makes_a_trainjob_and_hands_its_model_on(
 
 
 def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
-    assert with_cluster(**CLUSTER).digest() == load_profile("demo").digest()
+    assert with_cluster(**CLUSTER).digest() == load_profile("tiny").digest()
     assert "registry" not in TrainStep.of(with_cluster(**CLUSTER)).model_dump_json()
 
 
@@ -300,7 +300,7 @@ def test_where_a_run_happens_is_no_part_of_what_it_computes() -> None:
     ],
 )
 def test_a_wrong_entry_is_named(wrong: dict[str, Any], says: str, tmp_path: Path) -> None:
-    profile = load_profile("demo").model_dump(mode="json") | {"cluster": wrong}
+    profile = load_profile("tiny").model_dump(mode="json") | {"cluster": wrong}
     path = tmp_path / "mine.yaml"
     path.write_text(yaml.safe_dump(profile))
     with pytest.raises(InputError, match=says) as error:

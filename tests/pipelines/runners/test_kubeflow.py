@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from kfp_server import KfpServer
 
 SIGNING = Secret(name="signing", env={"private.pem": "MOODLINE_SIGNING_KEY"})
-UNSIGNED = load_profile("demo")
+UNSIGNED = load_profile("tiny")
 DEMO = UNSIGNED.model_copy(update={"cluster": ClusterSettings(secrets=(SIGNING,))})
 REQUEST = RetrainRequest(corpus=Path("/state/corpus"), promote=True)
 

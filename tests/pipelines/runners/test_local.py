@@ -19,7 +19,7 @@ from pipelines.runners.local import OnStep, PipelineRun, run_pipeline
 from tests.small_disk import on_small_disk
 
 HERE = Path(__file__).parent
-PROFILE = load_profile("demo")
+PROFILE = load_profile("tiny")
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_a_run_ends_when_whoever_started_it_is_killed(settings: Settings) -> Non
         "import sys; from pathlib import Path\n"
         "from components.config import Settings, load_profile\n"
         "from pipelines.runners.local import run_pipeline\n"
-        "run_pipeline('tiny_pipeline:tiny_pipeline', load_profile('demo'), {'says': 'hang'},"
+        "run_pipeline('tiny_pipeline:tiny_pipeline', load_profile('tiny'), {'says': 'hang'},"
         " Settings(home=Path(sys.argv[1])), on_step=lambda event: print(event.step, flush=True))"
     )
     path = f"{HERE}:{ROOT}"

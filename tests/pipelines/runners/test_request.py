@@ -22,7 +22,7 @@ REQUEST = RetrainRequest(
 
 def test_its_arguments_are_the_parameters_of_the_pipeline() -> None:
     arguments = REQUEST.arguments()
-    pipeline = build_pipeline("retrain", load_profile("demo"))
+    pipeline = build_pipeline("retrain", load_profile("tiny"))
     assert arguments.keys() == inspect.signature(pipeline.pipeline_func).parameters.keys()
     commit = arguments.pop("git_commit").removesuffix("-dirty")
     assert len(commit) == 40

@@ -34,7 +34,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
 def test_a_run_is_known_by_what_it_was_trained_on(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings, profile = Settings(home=tmp_path), load_profile("demo")
+    settings, profile = Settings(home=tmp_path), load_profile("tiny")
 
     def why(corpus: Url | Path = CORPUS, seed: int = profile.seed) -> str:
         return nothing_new(
@@ -72,7 +72,7 @@ def test_a_run_is_known_by_what_it_was_trained_on(
 
 
 def test_an_export_is_known_without_a_look_into_its_files(store: Store, tmp_path: Path) -> None:
-    settings, profile, export = Settings(home=tmp_path), load_profile("demo"), "exports/w48"
+    settings, profile, export = Settings(home=tmp_path), load_profile("tiny"), "exports/w48"
     for key in (f"{CORPUS.key}/manifest.jsonl", f"{export}/manifest.jsonl", f"{export}/a.wav"):
         store.client.put_object(Bucket=BUCKET, Key=key, Body=b"of any size")
 

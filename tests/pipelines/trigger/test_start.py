@@ -44,7 +44,7 @@ CAUSE = Cause("alert:ab12", "alert", "MoodlineDrift", "It drifted", "http://prom
 def started(settings: Settings, number: int) -> Path:
     """The folder of a run that was started here."""
     usual = RetrainRequest(corpus=Path("corpus"))
-    return Path(start_here(CAUSE, number, usual=usual, profile="demo", settings=settings))
+    return Path(start_here(CAUSE, number, usual=usual, profile="tiny", settings=settings))
 
 
 def test_a_cause_asks_for_its_own_corpus_and_says_why(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_a_run_on_kubeflow_is_linked_by_its_id(tmp_path: Path) -> None:
     settings = Settings.model_validate({"kfp_host": server.url, "kfp_token": "sesame"})
     usual = RetrainRequest(corpus=Path("/moodline/corpus"), actor="trigger")
     volume = ClusterSettings(volume=Volume(claim="moodline"))
-    profile = load_profile("demo").model_copy(update={"cluster": volume})
+    profile = load_profile("tiny").model_copy(update={"cluster": volume})
     run = start_on_kubeflow(CAUSE, 4, usual=usual, profile=profile, settings=settings)
     server.close()
     ((number, made),) = server.runs.items()

@@ -29,7 +29,7 @@ REPEATS = 4
 def copy(models: dict[int, Path], models_home: Path, tmp_path: Path) -> Iterator[Serving]:
     settings = Settings(home=tmp_path, models=models_home, triton_env=Settings().triton_env)
     model = Served(3, models[3])
-    running = Serving(settings, load_profile("demo"), port=0, model=model, serve=ServeSettings())
+    running = Serving(settings, load_profile("tiny"), port=0, model=model, serve=ServeSettings())
     running.start()
     yield running
     running.abort_requests()

@@ -46,7 +46,7 @@ def test_an_answer_has_a_probability_for_each_emotion() -> None:
 
 
 def test_no_sound_needs_no_models() -> None:
-    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer = Analyzer(load_profile("tiny"), Settings())
     analysis = analyzer.analyze(np.zeros(0, np.float32), Options("nothing"))
     assert (analysis.duration, analysis.turns) == (0, ())
 
@@ -65,7 +65,7 @@ class Heard:
 
 
 def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
-    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer = Analyzer(load_profile("tiny"), Settings())
     analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
     heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), Options("talk"))
     # Over both, “no” would be A's: a tie goes to the speaker of the word before.
@@ -105,7 +105,7 @@ def test_answers_below_the_versions_threshold_say_that_they_are_uncertain() -> N
 
     half_sure.labels = DEFAULT_LABELS  # type: ignore[attr-defined]
     for below, uncertain in ((0.0, None), (0.45, None), (0.46, True)):
-        analyzer = Analyzer(load_profile("demo"), Settings(), half_sure, below)
+        analyzer = Analyzer(load_profile("tiny"), Settings(), half_sure, below)
         analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
         turns = analyzer.analyze(np.zeros(3 * 16_000, np.float32), Options("talk")).turns
         assert {(turn.emotion, turn.uncertain) for turn in turns} == {("happy", uncertain)}

@@ -48,7 +48,7 @@ def test_a_profile_of_other_speech_models_is_refused_in_one_line(
     folder = say(as_version(make_model(tmp_path / "1", 1)), "transcribe", model="large-v2")
     promote(add(folder, settings), settings, actor="a test")
     with pytest.raises(InputError, match=r'made with transcribe\.model "large-v2"') as caught:
-        Serving(settings, load_profile("demo"), port=0).start()
+        Serving(settings, load_profile("tiny"), port=0).start()
     assert "\n" not in str(caught.value)
     assert not (settings.home / "logs" / "service.log").exists(), "the service was not started"
 

@@ -72,7 +72,7 @@ def other(
         keys=str(keys[0]),
     )
     running = Serving(
-        settings, load_profile("demo"), port=0, model=Served(3, models[3]), serve=serve
+        settings, load_profile("tiny"), port=0, model=Served(3, models[3]), serve=serve
     )
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)

@@ -30,7 +30,7 @@ from serving.lineup import Served
 from tests.serving.helpers import wait_until
 home, environment, speech, folder, port = json.loads(sys.argv[1])
 settings = Settings(home=Path(home), triton_env=Path(environment), models=Path(speech))
-serve(settings, load_profile("demo"), port=port, model=Served(3, Path(folder)))
+serve(settings, load_profile("tiny"), port=port, model=Served(3, Path(folder)))
 """
 
 
@@ -43,7 +43,7 @@ def test_a_port_in_use_is_refused_before_anything_starts(
         port = other.getsockname()[1]
         model = Served(3, models[3])
         serving = Serving(
-            Settings(home=tmp_path), load_profile("demo"), "localhost", port, model=model
+            Settings(home=tmp_path), load_profile("tiny"), "localhost", port, model=model
         )
         with pytest.raises(InputError, match=rf"127\.0\.0\.1:{port} cannot be listened on"):
             serving.start()
@@ -62,7 +62,7 @@ def test_a_worker_that_has_just_begun_ends_too(models: dict[int, Path], tmp_path
     failing, killed = (
         Serving(
             Settings(home=tmp_path / home),
-            load_profile("demo"),
+            load_profile("tiny"),
             port=0,
             model=Served(3, models[3]),
         )
