@@ -8,7 +8,15 @@ from components.config.cluster import CPU_IMAGE, GPU_IMAGE, SLIM_IMAGE, ClusterS
 from components.config.gate import GateSettings
 from components.config.labels import LabelStep
 from components.config.model_store import fetch_models
-from components.config.models import is_prepared, is_unpinned, model_digest, resolve_model
+from components.config.models import (
+    hub_commit,
+    is_prepared,
+    is_unpinned,
+    model_digest,
+    model_revisions,
+    parts_of,
+    resolve_model,
+)
 from components.config.parts import (
     AlignSettings,
     DiarizeSettings,
@@ -32,6 +40,7 @@ from components.config.version_answers import VersionAnswers, version_answers
 from components.config.version_labels import version_labels
 from components.config.version_serving import version_serving
 from components.config.version_speech import (
+    MODEL_REVISIONS,
     SPEECH_MODELS,
     VersionSpeech,
     check_heard_by,

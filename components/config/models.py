@@ -1,11 +1,13 @@
 """Models by name: prepared ones on this machine, and the hub's, pinned to a commit or not."""
 
 import re
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator
 
-from components.base import InputError, tree_digest
+from components.base import InputError, parse_yaml, tree_digest
 from components.config.settings import Settings
 
 _PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40}")
@@ -64,6 +66,59 @@ def resolve_model(name: str, settings: Settings) -> str:
         raise InputError(
             f"{name}: cannot be fetched from the hub: {settings.one_line(error)[:300]}"
         ) from None
+
+
+def hub_commit(name: str) -> str:
+    """The commit that a hub model's name means on this machine; empty where that is not known.
+
+    For a name without one it is what the hub's cache has as the repository's main branch, whose
+    files a library takes.
+    """
+    repository, _, commit = name.partition("@")
+    if commit:
+        return commit
+    if _WHISPER.fullmatch(repository):
+        from faster_whisper.utils import _MODELS
+
+        repository = _MODELS.get(repository, repository)
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repository, repo_type="model"))
+    main = folder / "refs" / "main"
+    try:
+        found = main.read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    return found if (folder / "snapshots" / found).is_dir() else ""
+
+
+def parts_of(pipeline: str, settings: Settings) -> tuple[str, ...]:
+    """The hub's models that a diarization pipeline of the hub names in its `config.yaml`."""
+    commit = hub_commit(pipeline)
+    if is_prepared(pipeline, settings) or not commit:
+        return ()
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(pipeline.partition("@")[0], "config.yaml", revision=commit)
+    if not isinstance(path, str):
+        return ()
+    content = parse_yaml(Path(path).read_text(encoding="utf-8"), path)
+    named = content.get("pipeline", {}).get("params", {}) if isinstance(content, dict) else {}
+    values = (named.get(key) for key in ("segmentation", "embedding", "plda"))
+    return tuple(v for v in values if isinstance(v, str) and re.fullmatch(r"[\w.-]+/[\w.-]+", v))
+
+
+def model_revisions(names: Iterable[str], settings: Settings) -> dict[str, str]:
+    """What each model was on this machine: a prepared one's digest, a hub one's commit.
+
+    Returns:
+        By name; empty where a hub model's commit is not known.
+    """
+    return {
+        name: model_digest(name, settings) if is_prepared(name, settings) else hub_commit(name)
+        for name in names
+    }
 
 
 def model_digest(name: str, settings: Settings) -> str:

@@ -9,6 +9,7 @@ from components.base import json_digest
 from components.config.models import ModelName
 from components.conversation import FEEDBACK, MAX_PAUSE, MAX_SPEAKERS, Seconds
 
+Language = Annotated[str, Field(pattern=r"^(auto|[a-z]{2,3})$")]
 Positive = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 HeldOut = Annotated[float, Field(gt=0, lt=1)]
@@ -53,12 +54,14 @@ class TranscribeSettings(Frozen):
         word_times: where they come from: "ctc" is WhisperX's own alignment by a wav2vec 2.0 CTC
             model, "pocketsphinx" forced alignment by its acoustic model.
         align_model: the CTC model; None takes WhisperX's for the language.
+        language: its code, or "auto": each recording's is heard. A caller may say another one.
+            Words in a language that the aligner does not know get rougher times, by attention.
     """
 
     model: ModelName
     word_times: Literal["ctc", "pocketsphinx"]
     align_model: ModelName | None = None
-    language: str = "en"
+    language: Language = "en"
     device: Device = "auto"
     compute_type: str = "int8"
     batch_size: Count = 8
@@ -96,6 +99,8 @@ class FusionSettings(Frozen):
         acoustic: the speech encoder: a name on the hub or of a prepared model.
         acoustic_layers: how many of its Transformer layers are used, from below; None takes all.
         text: the text encoder, likewise.
+        text_languages: codes of the languages that it knows; recordings in others get a note.
+            None: not known.
         attend: "pooled" is the paper's form, "frames" attends before pooling.
         use_weighted_layer_sum: mix the states of all the speech encoder's layers by learned
             weights, as SUPERB does; otherwise the last one's are taken.
@@ -110,6 +115,7 @@ class FusionSettings(Frozen):
     acoustic: ModelName
     acoustic_layers: Count | None = None
     text: ModelName
+    text_languages: Annotated[tuple[str, ...] | None, added()] = None
     attend: Literal["pooled", "frames"] = "pooled"
     use_weighted_layer_sum: Annotated[bool, added(False)] = False
     pooling: Annotated[Literal["mean", "statistics"], added("mean")] = "mean"

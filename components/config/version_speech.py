@@ -7,7 +7,7 @@ examples came from, and is served by that or not at all.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.base import InputError, read_json, validate
@@ -17,6 +17,9 @@ from components.config.settings import Settings
 
 SPEECH_MODELS = "speech_models.json"
 """In a version's folder: the digest of each speech model that its examples came from, by name."""
+
+MODEL_REVISIONS = "model_revisions.json"
+"""In a version's folder: what each of its models was where it was trained; `model_revisions`."""
 
 MACHINES_OWN = {"transcribe": ("device", "compute_type", "batch_size"), "diarize": ("device",)}
 """What a profile may set for the machine: how a speech model is computed, not which one it is."""
@@ -30,10 +33,12 @@ class VersionSpeech:
         step: the settings of the speech models, and of the alignment.
         digests: of each speech model by name, as the version was made with it; none where it does
             not say.
+        text_languages: that its text encoder knows; empty where it does not say.
     """
 
     step: TurnsStep
     digests: Mapping[str, str]
+    text_languages: tuple[str, ...] = ()
 
     def check(self, actual: Mapping[str, str]) -> None:
         """Hold the models that are here against those that the version was made with.
@@ -131,7 +136,7 @@ def version_speech(folder: Path | None, profile: str | TurnsStep = "") -> Versio
                 f"the version was made with {name} {json.dumps(own[name])}, and --profile says"
                 f" {json.dumps(ours[name])}; give one that agrees (moodline serve needs none)"
             )
-        return VersionSpeech(given, made_with.digests)
+        return replace(made_with, step=given)
     return made_with
 
 
@@ -143,7 +148,9 @@ def _made_with(folder: Path) -> VersionSpeech | None:
     known = {name: value for name, value in written.items() if name in TurnsStep.model_fields}
     step = validate(TurnsStep, known, path.name)
     digests = validate(dict[str, str], read_json(models), models.name) if models.is_file() else {}
-    return VersionSpeech(step, digests)
+    fusion = validate(dict[str, object], written.get("fusion", {}), path.name)
+    languages = validate(tuple[str, ...], fusion.get("text_languages") or (), path.name)
+    return VersionSpeech(step, digests, languages)
 
 
 def _decisive(step: TurnsStep) -> dict[str, object]:

@@ -16,8 +16,14 @@ from components.fusion import Clip, turn_clip
 SILENCE: Seconds = 0.25
 """What is added before and after a turn: the cut of a turn is seldom better than that."""
 
-FILLER = "you know"
-"""Words that carry no emotion; they are added to the transcript, not to the sound."""
+FILLERS = {
+    **{"en": "you know", "de": "weißt du", "fr": "tu sais", "es": "sabes", "it": "sai"},
+    **{"pt": "sabe", "nl": "weet je", "pl": "wiesz", "ru": "знаешь", "zh": "那个", "ja": "あの"},
+}
+"""By language, words that carry no emotion; they are added to the transcript, not to the sound."""
+
+SOUND = "hm"
+"""In place of a filler in other languages, and where the language is heard."""
 
 Change = Callable[[np.ndarray, str], Clip]
 
@@ -37,9 +43,17 @@ CHANGES: dict[str, tuple[Change, ...]] = {
         lambda audio, words: (audio, words.lower()),
     ),
     "punctuation": (lambda audio, words: (audio, _unpunctuated(words)),),
-    "filler": (lambda audio, words: (audio, f"{words} {FILLER}".strip()),),
 }
-"""By the name of the check; where there are several, the answer must hold for all of them."""
+"""By the name of the check; where there are several, the answer must hold for all of them. The
+check `filler` depends on the language. In scripts without case, `case` changes nothing."""
+
+
+def changes_of(name: str, language: str) -> tuple[Change, ...]:
+    """The changes of a check, to turns in a language (its code, or "auto")."""
+    if name != "filler":
+        return CHANGES[name]
+    filler = FILLERS.get(language, SOUND)
+    return (lambda audio, words: (audio, f"{words} {filler}".strip()),)
 
 
 def measure_behaviour(
@@ -48,6 +62,7 @@ def measure_behaviour(
     predicted: Iterable[Turn],
     names: Iterable[str],
     max_turns: int,
+    language: str = "en",
 ) -> dict[str, Any]:
     """How many answers hold under each change, ready for JSON.
 
@@ -55,8 +70,9 @@ def measure_behaviour(
         classify: the model that gave `predicted` their emotions.
         recordings: the test fold.
         predicted: its turns, with the model's emotions.
-        names: the changes to try, of `CHANGES`.
+        names: the changes to try: of `CHANGES`, and "filler".
         max_turns: how many turns are tried, spread evenly over all.
+        language: of the words, or "auto".
     """
     chosen = spread(list(predicted), max_turns)
     unchanged = dict.fromkeys(names, 0)
@@ -64,7 +80,7 @@ def measure_behaviour(
         own = [turn for turn in chosen if turn.session_id == recording.name]
         clips = [turn_clip(recording.audio, turn) for turn in own]
         for name in unchanged:
-            unchanged[name] += sum(_holds(classify, own, clips, CHANGES[name]))
+            unchanged[name] += sum(_holds(classify, own, clips, changes_of(name, language)))
     total = len(chosen)
     return {
         name: {"kept": count, "total": total, "rate": count / total if total else None}

@@ -168,7 +168,12 @@ def evaluate(
     behaviour, latency = {}, None
     if changes := profile.gate.behaviour:
         behaviour = measure_behaviour(
-            challenger_model, tested, predicted, changes.shares(), changes.max_turns
+            challenger_model,
+            tested,
+            predicted,
+            changes.shares(),
+            changes.max_turns,
+            profile.transcribe.language,
         )
     if limits := profile.gate.latency:
         latency = measure_latency(

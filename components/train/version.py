@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from components.base import atomic_path
-from components.config import SPEECH_MODELS, TrainStep
+from components.config import MODEL_REVISIONS, SPEECH_MODELS, TrainStep
 from components.conversation import SAMPLE_RATE
 from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
 from components.fusion.prediction import answer_batch
@@ -77,6 +77,7 @@ def write_version(
     sound: Sound,
     profile: TrainStep,
     speech: Mapping[str, str],
+    revisions: Mapping[str, str],
     acoustic: str,
     text: str,
     temperature: Temperature,
@@ -86,13 +87,14 @@ def write_version(
 
     It holds `config.json`, `model.safetensors`, the tokenizer's and the preprocessor's files,
     `model.onnx`, `golden.safetensors`, `drift_reference.parquet`, `probe.safetensors`,
-    `history.json`, `profile.json`, `speech_models.json`, `data.json` (examples by licence, set,
-    language) and `model_card.md`. No file holds a time or a path, so the same training gives the
-    same folder.
+    `history.json`, `profile.json`, `speech_models.json`, `model_revisions.json`, `data.json`
+    (examples by licence, set, language) and `model_card.md`. No file holds a time or a path, so the
+    same training gives the same folder.
 
     Args:
         answers: the fitted model's answers on the examples; see `write_drift_reference`.
         speech: the digest of each speech model that the examples came from, by name.
+        revisions: of all models, see `model_revisions`.
         acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
         temperature: the model's, which its answers already have, and how it was fitted.
         probe: fitted to the same examples.
@@ -120,6 +122,7 @@ def write_version(
         )
         _write_json(folder / "profile.json", profile.model_dump(mode="json"))
         _write_json(folder / SPEECH_MODELS, dict(speech))
+        _write_json(folder / MODEL_REVISIONS, dict(revisions))
         origins = sound.origins(split.rows)
         _write_json(folder / "data.json", origins)
         card = model_card(

@@ -12,7 +12,14 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from components.base import Cache, file_digest, tree_digest
-from components.config import Settings, TrainStep, resolve_model, speech_digests
+from components.config import (
+    Settings,
+    TrainStep,
+    model_revisions,
+    parts_of,
+    resolve_model,
+    speech_digests,
+)
 from components.fusion import clip_windows, predict
 from components.fusion.model import MoodlineModel
 from components.fusion.probe import Probe
@@ -173,6 +180,9 @@ def train_in_process(
             sound=sound,
             profile=profile,
             speech=speech_digests(profile, settings),
+            revisions=model_revisions(
+                (*profile.models, *parts_of(profile.diarize.pipeline, settings)), settings
+            ),
             acoustic=acoustic,
             text=text,
             temperature=temperature,

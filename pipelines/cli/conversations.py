@@ -32,10 +32,13 @@ from components.conversation.speakers import rttm_text
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
     Changes,
+    LanguageOption,
     MaxPause,
+    OwnProfile,
     ProfileName,
     Speakers,
     profile_and_settings,
+    reach_the_hub,
 )
 from pipelines.cli.tables import turns_table
 
@@ -48,6 +51,7 @@ Format = Literal["table", "json", "rttm", "vtt", "html"]
 def transcribe_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, file_option("Where the words go (WhisperX's JSON).")],
+    language: LanguageOption = None,
     profile: ProfileName = "demo",
     changes: Changes = None,
 ) -> None:
@@ -58,9 +62,11 @@ def transcribe_command(
     from components.transcribe import Transcriber
 
     with spinner("transcribing"):
-        segments = Transcriber(chosen.transcribe, settings).transcribe(samples)
-    write_words(output, segments, chosen.transcribe.language)
-    note(f"{output}: {sum(len(s.words) for s in segments)} words")
+        transcriber = Transcriber(chosen.transcribe, settings)
+        spoken = transcriber.language_of(samples, language)
+        segments = transcriber.transcribe(samples, language=spoken)
+    write_words(output, segments, spoken)
+    note(f"{output}: {sum(len(s.words) for s in segments)} words, language {spoken}")
 
 
 def diarize_command(
@@ -119,7 +125,8 @@ def analyze_command(
     max_pause: MaxPause = None,
     output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = "table",
     output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
-    profile: ProfileName = "demo",
+    language: LanguageOption = None,
+    profile: OwnProfile = None,
     changes: Changes = None,
     model: Annotated[
         str, typer.Option(help="A registered version or alias, or a model's folder.")
@@ -139,14 +146,21 @@ def analyze_command(
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
-    chosen, settings = profile_and_settings(profile, changes)
+    settings, chosen = Settings(), None
+    if profile or changes:
+        chosen, settings = profile_and_settings(profile or "demo", changes)
     analyzer = open_analyzer(model, chosen, settings)
+    if language:
+        analyzer.check_language(language)
     turns: list[Turn] = []
     with bar("listening") as progress:
         progress(0, len(audio))
         for done, path in enumerate(audio, start=1):
-            options = Options(names[done - 1], num_speakers, max_pause)
-            turns += analyzer.analyze(read_audio(path), options).turns
+            options = Options(names[done - 1], num_speakers, max_pause, language=language)
+            analysis = analyzer.analyze(read_audio(path), options)
+            turns += analysis.turns
+            for line in analysis.notes:
+                note(f"{path}: {line}")
             progress(done, len(audio))
     for name in names:
         if not any(turn.session_id == name for turn in turns):
@@ -154,8 +168,10 @@ def analyze_command(
     show_turns(turns, names, output_format, output)
 
 
-def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer":
+def open_analyzer(model: str, profile: Profile | None, settings: Settings) -> "Analyzer":
     """Load all models; `model` is a registered version, an alias or a folder.
+
+    The speech models are the version's own. A profile may only say how they are computed.
 
     Raises:
         InputError: there is none, or it was made with other speech models than the profile's.
@@ -169,11 +185,18 @@ def open_analyzer(model: str, profile: Profile, settings: Settings) -> "Analyzer
 
         with spinner(f"fetching model {model}"):
             folder = download(model, settings.cache / "versions", settings)
-    speech = version_speech(folder, profile.model_dump_json())
+    speech = version_speech(folder, profile or "")
+    if speech.on_the_hub(settings):
+        reach_the_hub()
     speech.check_here(settings)
     with spinner("loading the models"):
-        below = version_answers(folder).uncertain_below
-        analyzer = Analyzer(speech.step, settings, Classifier(folder), below)
+        analyzer = Analyzer(
+            speech.step,
+            settings,
+            Classifier(folder),
+            version_answers(folder).uncertain_below,
+            text_languages=speech.text_languages,
+        )
         analyzer.load()
     return analyzer
 

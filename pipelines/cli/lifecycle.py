@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from components.base import InputError, atomic_path, check_new_folder, located
-from components.config import Profile, Settings, load_profile
+from components.config import Profile, Settings, load_profile, version_speech
 from components.conversation import TURNS, unpack_documents
 from pipelines.cli.console import file_option, note, out, print_json, spinner, user_name
 from pipelines.cli.conversations import tell_what_is_odd
@@ -18,6 +18,7 @@ from pipelines.cli.options import (
     DEMO_CORPUS,
     Changes,
     Host,
+    OwnProfile,
     Port,
     ProfileName,
     Runner,
@@ -105,6 +106,7 @@ def retrain_command(
             cron=cron, wait=wait, as_json=as_json,
         )  # fmt: skip
     chosen, settings = profile_and_settings(profile, changes)
+    tell_unpinned(chosen)
     result = show_retraining(chosen, request, settings, in_containers=runner == "docker")
     if as_json:
         print_json(asdict(result))
@@ -143,7 +145,7 @@ def batch_command(
     ],
     output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
-    profile: ProfileName = "demo",
+    profile: OwnProfile = None,
     changes: Changes = None,
     runner: Annotated[Runner, typer.Option(help="local or docker.")] = "local",
 ) -> None:
@@ -158,8 +160,14 @@ def batch_command(
     if runner == "kubeflow":
         raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
     from components.corpus import recording_files
+    from components.register import download
 
-    chosen, settings = profile_and_settings(profile, changes)
+    chosen, settings = profile_and_settings(profile or "demo", changes)
+    if not (profile or changes):
+        version = download("production", settings.cache / "versions", settings)
+        speech = version_speech(version, "").step
+        own = {name: getattr(speech, name) for name in ("transcribe", "diarize", "align")}
+        chosen = chosen.model_copy(update=own)
     folder = located(place)
     taken, left_out = recording_files(folder)
     for path in left_out:

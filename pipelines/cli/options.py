@@ -20,7 +20,15 @@ DEMO_CORPUS = Path(components.__file__).parent / "corpus" / "demo"
 
 CORPUS_ON_KUBEFLOW = "name the corpus, as the cluster's pods see it: --corpus /moodline/corpus"
 
-ProfileName = Annotated[str, typer.Option("--profile", help="demo, paper, or a YAML file.")]
+ProfileName = Annotated[str, typer.Option("--profile", help="demo, tiny, paper, or a YAML file.")]
+OwnProfile = Annotated[
+    str | None,
+    typer.Option("--profile", help="To compute otherwise (device); the version's own by default."),
+]
+LanguageOption = Annotated[
+    str | None,
+    typer.Option("--language", help="Its code (de), or auto: it is heard. Default: the profile's."),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Option("--set", help="A key of the profile and its value: train.epochs=5. Repeatable."),
@@ -83,15 +91,20 @@ def profile_and_settings(
     """Load both; a profile that names models of the hub may reach the hub."""
     profile, settings = load_profile(name, changes or ()), Settings()
     if not models_are_prepared(profile, settings):
-        if profile.name == "demo":
+        if profile.name in ("demo", "tiny"):
             raise InputError(f"{settings.models}: the demo's models are not there; run: make setup")
-        os.environ.pop("HF_HUB_OFFLINE", None)
-        os.environ.pop("TRANSFORMERS_OFFLINE", None)
+        reach_the_hub()
     return profile, settings
 
 
+def reach_the_hub() -> None:
+    """Let the libraries that are imported from now on ask the hub."""
+    os.environ.pop("HF_HUB_OFFLINE", None)
+    os.environ.pop("TRANSFORMERS_OFFLINE", None)
+
+
 def tell_unpinned(profile: Profile) -> None:
-    """Say in one line which models a cluster would take as the hub has them that day."""
+    """Say in one line which models are taken as the hub has them that day."""
     settings = Settings()
     names = [name for name in profile.models if is_unpinned(name, settings)]
     if names:

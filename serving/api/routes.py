@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
+from components.base import InputError
 from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Seconds, recording_name
 from serving import metrics
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
@@ -72,6 +73,13 @@ MaxPause = Annotated[
 Words = Annotated[
     bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")
 ]
+Language = Annotated[
+    str | None,
+    Form(
+        pattern="^(auto|[a-z]{2,3})$",
+        description="Its code (`de`), or `auto`: it is heard. Default: the version's.",
+    ),
+]
 Deadline = Annotated[
     float | None,
     Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
@@ -99,12 +107,14 @@ async def analyze(
     num_speakers: NumSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
+    language: Language = None,
     x_deadline_seconds: Deadline = None,
     accept_header: Accept = None,
 ) -> Any:
     """Answers when it is done; for long recordings rather use `/v1/jobs`."""
     chosen = choose_format(accept_header)
-    options = _options(audio, num_speakers, max_pause, words)
+    options = _options(audio, num_speakers, max_pause, words, language)
+    _check_language(request, language)
     work = _work(request, x_deadline_seconds)
     began = time.monotonic()
     analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
@@ -204,10 +214,12 @@ async def create_job(
     num_speakers: NumSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
+    language: Language = None,
 ) -> Any:
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
-    options = _options(audio, num_speakers, max_pause, words)
+    options = _options(audio, num_speakers, max_pause, words, language)
+    _check_language(request, language)
     sender = sender_of(request.scope)
     job = await _jobs(request).submit(audio.file, options, sender.name, shares=sender.shares)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -283,9 +295,20 @@ def _work(request: Request, deadline: float | None) -> Work:
     return work
 
 
+def _check_language(request: Request, language: str | None) -> None:
+    try:
+        _runtime(request).speech.check_language(language)
+    except InputError as error:
+        raise HTTPException(422, str(error)) from None
+
+
 def _options(
-    audio: UploadFile, num_speakers: int | None, max_pause: float | None, words: bool
+    audio: UploadFile,
+    num_speakers: int | None,
+    max_pause: float | None,
+    words: bool,
+    language: str | None,
 ) -> Options:
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-    return Options(recording_name(audio.filename or ""), num_speakers, max_pause, words)
+    return Options(recording_name(audio.filename or ""), num_speakers, max_pause, words, language)

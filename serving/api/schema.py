@@ -103,6 +103,9 @@ class AnalysisOut(_Out):
     )
     model: ModelOut
     duration: float = Field(description="Of the recording, in seconds.", examples=[61.2])
+    language: str | None = Field(
+        None, description="In which it was read, as asked for or heard.", examples=["en"]
+    )
     turns: list[TurnOut]
     words: list[WordOut] | None = Field(None, description="Where they were asked for.")
     notes: list[str] | None = Field(None, description=NOTES, examples=[EXAMPLE_NOTES])
@@ -115,6 +118,7 @@ def analysis_out(result: Result, words: bool, request_id: str) -> AnalysisOut:
         request_id=request_id,
         model=ModelOut(version=str(result.version), labels=list(result.labels)),
         duration=analysis.duration,
+        language=analysis.language or None,
         turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
         words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
         notes=list(analysis.notes) or None,

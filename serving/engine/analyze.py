@@ -63,12 +63,14 @@ class Options:
         num_speakers: how many speak, if known.
         max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
         words: give the words too, each with its speaker.
+        language: its code, or "auto"; None takes the profile's.
     """
 
     session_id: str
     num_speakers: int | None = None
     max_pause: Seconds | None = None
     words: bool = False
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,9 @@ class Analysis:
         speakers: who spoke when, overlapping speech kept.
         words: in order of start, each with its speaker; only on request.
         words_without_times: how many; they share their neighbours' gap.
-        notes: what is to be said of the sound; see `components.conversation.Sound`.
+        notes: what is to be said of the sound, see `components.conversation.Sound`, and of a
+            language that the model was not made for.
+        language: in which it was read, as given or heard; empty where it holds no sound.
         speech: what decided the turns, where a service looks after that.
     """
 
@@ -92,6 +96,7 @@ class Analysis:
     words_without_times: int = 0
     notes: tuple[str, ...] = ()
     speech: VersionSpeech | None = None
+    language: str = ""
 
 
 class Analyzer:
@@ -99,6 +104,10 @@ class Analyzer:
 
     Several threads may use it, but only one at a time; they may take turns at each step. Without
     `classify` the turns have no emotions; those less sure than `uncertain_below` are marked.
+
+    Args:
+        text_languages: those that the text encoder knows; a recording in another one gets a note.
+            Empty: not known.
     """
 
     def __init__(
@@ -107,8 +116,11 @@ class Analyzer:
         settings: Settings,
         classify: Classify | None = None,
         uncertain_below: float = 0.0,
+        *,
+        text_languages: Sequence[str] = (),
     ) -> None:
         self.profile = profile
+        self.text_languages = text_languages
         self.settings = settings
         self.classify = classify
         self.uncertain_below = uncertain_below
@@ -143,6 +155,9 @@ class Analyzer:
             audio: float32 [samples], mono 16 kHz; any length, none too.
             options: the caller's.
             report_progress: called with the progress of each stage; what it raises ends the work.
+
+        Raises:
+            InputError: the recogniser does not know the language asked for.
         """
         if not len(audio):
             return Analysis(0.0, (), ())
@@ -151,7 +166,8 @@ class Analyzer:
         assert self._diarizer is not None
         with traces.stage("transcribe"):
             step = report_progress and partial(report_progress, "transcribe")
-            segments = self._transcriber.transcribe(audio, step=step)
+            language = self._transcriber.language_of(audio, options.language)
+            segments = self._transcriber.transcribe(audio, language=language, step=step)
         with traces.stage("diarize"):
             step = report_progress and partial(report_progress, "diarize")
             diarization = self._diarizer.diarize(audio, options.num_speakers, step=step)
@@ -168,7 +184,19 @@ class Analyzer:
             speakers=diarization.segments,
             words=spoken,
             words_without_times=sum(word.start is None or word.end is None for word in words),
+            notes=tuple(foreign_notes(language, self.text_languages)),
+            language=language,
         )
+
+    def check_language(self, language: str) -> None:
+        """Refuse a language that the recogniser does not know.
+
+        Raises:
+            InputError: it is none that it knows, nor "auto".
+        """
+        self.load()
+        assert self._transcriber is not None
+        self._transcriber.check_language(language)
 
     def analyze(self, audio: np.ndarray, options: Options) -> Analysis:
         """Turns with emotions; the arguments are those of `find_turns`."""
@@ -181,6 +209,21 @@ class Analyzer:
         labels = self.classify.labels
         turns = (turn.answered(row, labels) for turn, row in zip(analysis.turns, rows, strict=True))
         return replace(analysis, turns=tuple(mark_uncertain(turns, self.uncertain_below)))
+
+
+def foreign_notes(language: str, known: Sequence[str]) -> list[str]:
+    """What is to be said where a text encoder does not know the language.
+
+    >>> foreign_notes("de", ["en"])
+    ['is in “de”, and the text encoder knows en: emotions are told by the voice alone, and worse']
+    """
+    if not known or language in known:
+        return []
+    languages = ", ".join(known)
+    return [
+        f"is in “{language}”, and the text encoder knows {languages}: emotions are told by the"
+        " voice alone, and worse"
+    ]
 
 
 def spoken_words(

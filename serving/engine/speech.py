@@ -90,7 +90,7 @@ class Speech:
     def _analyzer(self, speech: VersionSpeech) -> tuple[Analyzer, VersionSpeech]:
         """In a thread: load the models; they, and what they are."""
         used = replace(speech, digests=speech.check_here(self._settings))
-        analyzer = Analyzer(speech.step, self._settings)
+        analyzer = Analyzer(speech.step, self._settings, text_languages=speech.text_languages)
         analyzer.load()
         return analyzer, used
 
@@ -106,6 +106,16 @@ class Speech:
         if self._in_use is None:
             raise NotReadyError("the speech models are still being loaded")
         return self._in_use
+
+    def check_language(self, language: str | None) -> None:
+        """Refuse a language that the models do not know, before a recording waits for them. While
+        they are being loaded none is refused.
+
+        Raises:
+            InputError: they do not know it.
+        """
+        if language is not None and self._in_use is not None:
+            self._in_use[0].check_language(language)
 
     async def find_turns(
         self, upload: IO[bytes], options: Options, work: Work, *, background: bool = False
@@ -172,7 +182,8 @@ class Speech:
         with self._models:
             analyzer, used = self._loaded()
             analysis = analyzer.find_turns(sound.samples, options, step)
-        notes = tuple(f"the recording {note}" for note in sound.notes)
+        logger.info("language: %s", analysis.language)
+        notes = tuple(f"the recording {note}" for note in (*sound.notes, *analysis.notes))
         return sound.samples, replace(analysis, notes=notes, speech=used)
 
 
