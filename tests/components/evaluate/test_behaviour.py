@@ -140,5 +140,5 @@ def test_every_change_can_be_asked_for() -> None:
     from components.evaluate.gate import CHANGED
     from components.evaluate.slices import NOISE, SLICES
 
-    assert set(CHANGES) == set(CHANGED) == set(Behaviour.model_fields) - {"max_turns"}
+    assert {*CHANGES, "filler"} == set(CHANGED) == set(Behaviour.model_fields) - {"max_turns"}
     assert {*SLICES, NOISE} == set(Slices.model_fields) - {"columns"}
