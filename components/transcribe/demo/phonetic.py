@@ -73,6 +73,8 @@ class PhoneticAligner:
         samples = (audio * (PEAK * 32767 / max(peak, 1e-6))).astype(np.int16)
         limit = len(audio) / SAMPLE_RATE
         try:
+            # What it heard before would move words by a frame.
+            self._decoder.reinit_feat()
             self._decoder.set_align_text(text)
             self._decoder.start_utt()
             try:

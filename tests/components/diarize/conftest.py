@@ -16,7 +16,7 @@ Talk = tuple[np.ndarray, list[SpeakerSegment]]
 @pytest.fixture(scope="session")
 def diarizer(models_home: Path) -> Diarizer:
     """The demo profile's."""
-    return Diarizer(load_profile("tiny").diarize, Settings(models=models_home))
+    return Diarizer(load_profile("demo").diarize, Settings(models=models_home))
 
 
 @pytest.fixture(scope="session")

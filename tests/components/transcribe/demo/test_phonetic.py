@@ -1,5 +1,7 @@
 """pocketsphinx places known words, invents sounds for unknown ones, and says when it cannot."""
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,20 @@ def test_words_are_where_they_are(
     assert np.median(errors) < 0.1
     starts = [time.start for time in times if time]
     assert starts == sorted(starts)
+
+
+def test_what_was_heard_before_moves_no_word(
+    aligner: PhoneticAligner, dialogue: tuple[np.ndarray, list[Word]]
+) -> None:
+    audio, truth = dialogue
+    words = [word.text for word in truth]
+    alone = PhoneticAligner()(audio, words)
+    rng = np.random.default_rng(7)
+    for loudness in (0.001, 0.1, 1.0):
+        noise = loudness * rng.standard_normal(2 * SAMPLE_RATE).clip(-1, 1).astype(np.float32)
+        with suppress(AlignmentError):
+            aligner(noise, ["hello"])
+        assert aligner(audio, words) == alone
 
 
 def test_what_no_dictionary_has(
