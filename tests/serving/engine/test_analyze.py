@@ -54,6 +54,9 @@ def test_no_sound_needs_no_models() -> None:
 class Heard:
     """Speech models that heard A and, from 1 to 2 s, B over A."""
 
+    def language_of(self, audio: np.ndarray, asked: str | None) -> str:
+        return asked or "en"
+
     def transcribe(self, audio: np.ndarray, **_: object) -> list[AsrSegment]:
         words = (Word("well", 0.2, 0.8), Word("no", 1.2, 1.8), Word("then", 2.2, 2.8))
         return [AsrSegment(0.0, 3.0, "well no then", words)]
