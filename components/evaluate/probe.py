@@ -48,7 +48,7 @@ def measure_probe(
         return None
     probe = load_probe(model_dir / PROBE)
     try:
-        encoders = _encoders(model_dir, probe, settings or Settings())
+        encoders = probe_encoders(model_dir, probe, settings or Settings())
     except InputError as error:
         return {"missing": f"its encoders are not here: {error}"}
     answered = _answers(probe, encoders, model_dir, recordings, turns)
@@ -63,8 +63,15 @@ def measure_probe(
     }
 
 
-def _encoders(model_dir: Path, probe: Probe, settings: Settings) -> "MoodlineModel":
-    """The model whose encoders the probe was fitted on; its head is not used."""
+def probe_encoders(model_dir: Path, probe: Probe, settings: Settings) -> "MoodlineModel":
+    """The model whose encoders a version's probe was fitted on.
+
+    It is the version itself, unless the probe is of the encoders as they were before fine-tuning:
+    then the head is a fresh one, and not to be used.
+
+    Raises:
+        InputError: these encoders are not at hand.
+    """
     import torch
 
     from components.fusion.model import MoodlineModel, load_model

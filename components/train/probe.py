@@ -27,7 +27,7 @@ def fit_probe(
     """
     from sklearn.linear_model import LogisticRegression
 
-    features = np.stack([sum(w.weight * w.probe for w in windows) for windows in encoded])
+    features = turn_features(encoded)
     mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), 1e-6)
     fitted = LogisticRegression(C=C, max_iter=1000).fit((features - mean) / scale, labels)
     weight, bias = fitted.coef_, fitted.intercept_
@@ -37,3 +37,8 @@ def fit_probe(
         np.ascontiguousarray(array, dtype=np.float32) for array in (mean, scale, weight, bias)
     )
     return Probe(mean, scale, weight, bias, tuple(names), pretrained)
+
+
+def turn_features(encoded: Sequence[Sequence[EncodedWindow]]) -> np.ndarray:
+    """The probe's features of turns, windows averaged: [turns, f]."""
+    return np.stack([sum(w.weight * w.probe for w in windows) for windows in encoded])

@@ -41,6 +41,7 @@ class SystemResult:
         numbers: everything that is reported; ready for JSON.
         turns: of the first seed, with emotions.
         outcomes: the units'.
+        probe: the confusions of the linear probe, as `counts`.
     """
 
     counts: Counts
@@ -49,6 +50,7 @@ class SystemResult:
     numbers: dict[str, Any]
     turns: list[Turn] = field(repr=False)
     outcomes: list[Outcome] = field(repr=False)
+    probe: Counts = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -154,12 +156,21 @@ def _system(
     system: System, outcomes: Sequence[Outcome], recordings: Sequence[Recording], profile: Profile
 ) -> SystemResult:
     turns: dict[int, list[Turn]] = {}
+    probed: dict[int, list[Turn]] = {}
     for outcome in outcomes:
         turns.setdefault(outcome.unit.seed, []).extend(outcome.turns)
+        probed.setdefault(outcome.unit.seed, []).extend(outcome.probe)
     labels = profile.labels
     measured = [measure(recordings, own, profile.seed, labels=labels) for own in turns.values()]
     folds = [recording.fold for recording in recordings]
     counts = Counts.of([m.confusions for m in measured], folds)
+    probe = Counts.of(
+        [
+            measure(recordings, own, profile.seed, labels=labels).confusions
+            for own in probed.values()
+        ],
+        folds,
+    )
     errors = {
         convention: _errors(recordings, list(turns.values()), convention, folds, labels)
         for convention in CONVENTIONS
@@ -183,6 +194,10 @@ def _system(
             for convention, parts in errors.items()
         },
         "agreed": _mean_agreed(measured),
+        "probe": {
+            **summarise_rates(probe, profile.seed, labels),
+            "difference": compare_rates(counts, probe, profile.seed, labels)["accuracy"],
+        },
         "ece": sum(m.metrics["calibration"]["ece"] or 0.0 for m in measured) / len(measured),
         # Words and speakers are the same whatever the model says of the turns.
         "words": {"cpwer": first["scores"]["collar0"]["cpwer"], **first["words"]},
@@ -200,7 +215,8 @@ def _system(
         ],
     }
     right = tuple(m.right for m in measured)
-    return SystemResult(counts, errors, right, numbers, next(iter(turns.values())), list(outcomes))
+    first_turns = next(iter(turns.values()))
+    return SystemResult(counts, errors, right, numbers, first_turns, list(outcomes), probe)
 
 
 def styles(counts: Counts, recordings: Sequence[Recording]) -> dict[str, Counts]:

@@ -11,10 +11,11 @@ from components.base import Cache, atomic_path
 from components.config import Profile, Settings, model_digest
 from components.conversation import Progress, Recording, Turn, read_turns, write_turns
 from components.corpus import corpus_digest
+from pipelines.experiments.answers import answer_turns
 from pipelines.experiments.protocol import Unit
 from pipelines.experiments.turns import CorpusTurns
 
-VERSION = 2
+VERSION = 3
 """The version of training and prediction. Raise it when they change: results of an older version
 are then made again. Scores are always counted anew, so counting is not part of it."""
 
@@ -30,6 +31,7 @@ class Outcome:
         history: one entry an epoch: losses, learning rate, the validation fold's scores.
         training: how many examples of each emotion were fitted.
         validation: how many chose the epoch.
+        probe: the test fold's turns, with the linear probe's emotions.
     """
 
     unit: Unit
@@ -38,6 +40,7 @@ class Outcome:
     history: list[dict[str, float]]
     training: dict[str, int]
     validation: dict[str, int]
+    probe: list[Turn]
 
 
 @dataclass(frozen=True)
@@ -68,20 +71,19 @@ class UnitRunner:
         """
         folder = self._folder("experiments", unit, corpus_turns)
         if not folder.is_dir():
-            from components.evaluate import predict_turns
-            from components.fusion import Classifier
-
             model, training = self._trained(unit, corpus_turns, folder, progress)
             tested = [r for r in self.recordings if r.fold == unit.test_fold]
-            turns = predict_turns(Classifier(model), tested, corpus_turns.turns)
+            turns, probed = answer_turns(model, tested, corpus_turns.turns, self.settings)
             with atomic_path(folder) as temporary:
                 write_turns(temporary / "predictions.json", turns)
+                write_turns(temporary / "probe.json", probed)
                 shutil.copyfile(training, temporary / "training.json")
             # The answers are kept; a hundred models of a gigabyte are not.
             shutil.rmtree(model)
             training.unlink()
         trained = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        return Outcome(unit=unit, turns=read_turns(folder / "predictions.json"), **trained)
+        turns, probed = (read_turns(folder / f"{who}.json") for who in ("predictions", "probe"))
+        return Outcome(unit=unit, turns=turns, probe=probed, **trained)
 
     def elsewhere(
         self,
@@ -105,16 +107,13 @@ class UnitRunner:
             paths[name] = folder.with_suffix(".predictions.json")
         missing = {name: path for name, path in paths.items() if not path.is_file()}
         if missing:
-            from components.evaluate import predict_turns
-            from components.fusion import Classifier
-
             folder = self._folder("transfers", unit, corpus_turns)
             model, training = self._trained(unit, corpus_turns, folder, progress)
-            classifier = Classifier(model)
             for name, path in missing.items():
                 recordings, turns = others[name]
+                answered, _ = answer_turns(model, recordings, turns.turns, self.settings)
                 with atomic_path(path) as temporary:
-                    write_turns(temporary, predict_turns(classifier, recordings, turns.turns))
+                    write_turns(temporary, answered)
             shutil.rmtree(model)
             training.unlink()
         return {name: read_turns(path) for name, path in paths.items()}

@@ -49,6 +49,8 @@ def test_the_papers_numbers_stand_beside_the_measured(results) -> None:
     assert frozen[2::2] == ("56.82", "53.87", "47.10")
     assert {row[0] for row in others.rows} == {s.title for s in results.systems}
     assert others.columns[1] == "UAR" and "ECE" in others.columns
+    probe = others.columns.index("linear probe's accuracy")
+    assert all(0 < float(row[probe]) <= 100 for row in others.rows)
     assert any("the diarizer's own" in note and "2 speakers" in note for note in three.notes)
     for table in (one, apart, others, two, three, four):
         assert all(len(row) == len(table.columns) for row in table.rows)
@@ -76,6 +78,9 @@ def test_of_other_labels_the_papers_numbers_stand_beside_nothing(results) -> Non
 def test_cells_are_what_was_counted(results) -> None:
     numbers = results.systems[ALIGNED_FROZEN].numbers
     rate, interval = numbers["accuracy"]["rate"], numbers["accuracy"]["interval"]
+    probe = numbers["probe"]
+    assert probe["utterances"] == 48
+    assert probe["difference"]["difference"] == pytest.approx(rate - probe["accuracy"]["rate"])
     assert rate == numbers["correct"][0] / numbers["utterances"]
     assert interval["low"] <= rate <= interval["high"]
     cell = next(r for r in tables(results)["table1"].rows if r[0] == "with alignment, frozen")[1]
