@@ -29,6 +29,9 @@ KEY = {"authorization": "Bearer a key of the stored home"}
 
 Json = Callable[..., Any]
 
+FOUR = {"labels": list(DEFAULT_LABELS)}
+"""What that version did not note: it knew no other labels."""
+
 
 def logged(home: Path) -> Any:
     with closing(TurnLog(home / "log", Settings().feedback_url)) as log:
@@ -43,7 +46,7 @@ def plain(value: Any) -> Any:
 def test_the_log_is_read_whole(home: Path, moodline: Json, expected: dict[str, Any]) -> None:
     """Rolled up and in journals, with and without embeddings; and the erased stays erased."""
     rows = plain(logged(home).to_pylist())
-    assert rows == expected["turns"]
+    assert rows == [row | FOUR for row in expected["turns"]]
     assert {row["request_id"] for row in rows if "call-3" in row["request_id"]} == {
         "to-call-3-later"
     }
@@ -90,7 +93,7 @@ def test_feedback_joins_the_logged_turns(
     home: Path, moodline: Json, tmp_path: Path, expected: dict[str, Any]
 ) -> None:
     entries = [asdict(entry) for entry in FeedbackStore.read(Settings().feedback_url)]
-    later = {"voter": None, "accepted": False}  # what that version did not note
+    later = FOUR | {"voter": None, "accepted": False}  # what that version did not note
     assert plain(entries) == [entry | later for entry in expected["feedback"]]
     logged = {(row["request_id"], row["turn"]): row for row in expected["turns"]}
     for entry in plain(entries):
@@ -185,7 +188,7 @@ def test_the_service_finds_all_of_it(home: Path, expected: dict[str, Any], moodl
     finally:
         child.terminate()
         child.wait(60)
-    rest = [row for row in expected["turns"] if row["request_id"] != "to-web-call-1"]
+    rest = [row | FOUR for row in expected["turns"] if row["request_id"] != "to-web-call-1"]
     assert plain(logged(home).to_pylist()) == rest
     assert moodline("feedback", "show")["entries"] == 8 - 1 + 2  # web's own went with its recording
 

@@ -29,7 +29,7 @@ def test_clips_get_the_answers_they_get_alone(
     response = post(service, "classify", files=clips, data={"text": texts})
     assert response.status_code == 200, response.text
     answer = response.json()
-    assert answer["model"] == {"name": "moodline", "version": "3"}
+    assert answer["model"] == {"name": "moodline", "version": "3", "labels": list(DEFAULT_LABELS)}
     tokenizer = load_tokenizer(models[3])
     for sound, text, clip in zip(sounds, texts, answer["clips"], strict=True):
         expected = alone(models[3], sound, np.array(tokenizer.encode(text).ids))[0]

@@ -38,7 +38,7 @@ def get(service: Serving, path: str) -> httpx.Response:
 
 
 def test_a_recording_comes_back_as_turns(answer: dict[str, Any]) -> None:
-    assert answer["model"] == {"name": "moodline", "version": "3"}
+    assert answer["model"] == {"name": "moodline", "version": "3", "labels": list(DEFAULT_LABELS)}
     assert answer["duration"] == pytest.approx(30, abs=0.1)
     turns = answer["turns"]
     assert len(turns) > 3
