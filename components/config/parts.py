@@ -134,6 +134,11 @@ class FusionSettings(Frozen):
             raise ValueError(f"{what}: goes with attend: pooled, not frames")
         return self
 
+    def paper_form(self) -> Self:
+        """Of the same encoders and widths, without what the paper's model does not have."""
+        added = {"use_weighted_layer_sum": False, "pooling": "mean", "linear_shortcut": False}
+        return self.model_copy(update=added)
+
 
 class TrainSettings(Frozen):
     """How the model is fitted.

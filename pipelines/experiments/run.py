@@ -9,7 +9,7 @@ from components.conversation import FEEDBACK, Recording
 from components.corpus import corpus_digest
 from pipelines.experiments.protocol import plan
 from pipelines.experiments.results import Results, summarise
-from pipelines.experiments.systems import TABLES
+from pipelines.experiments.systems import PAPER_TABLES, TABLES
 from pipelines.experiments.turns import StageProgress, make_turns
 from pipelines.experiments.work import UnitRunner
 
@@ -33,6 +33,8 @@ def run_experiment(
     2. Each system is trained and tested on every fold from every seed, on its own turns.
     3. All answers are counted on the same reference utterances.
 
+    The paper's tables are of the paper's form of the model; "boundaries" is of the profile's own.
+
     Args:
         name: of `TABLES`.
         recordings: the corpus; what came back from traffic (the fold `FEEDBACK`) is trained on,
@@ -44,6 +46,8 @@ def run_experiment(
         InputError: the corpus has too few folds, or one without an emotion; or a model cannot be
             found, a recording not be read.
     """
+    if name in PAPER_TABLES:
+        profile = profile.model_copy(update={"fusion": profile.fusion.paper_form()})
     systems = TABLES[name]
     units = plan(systems, recordings, profile)
     corpus = corpus_digest(list(recordings))

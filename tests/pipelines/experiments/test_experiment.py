@@ -89,6 +89,13 @@ def test_what_decides_the_work_names_it(everything, run, profile: Profile) -> No
     )
 
 
+def test_the_papers_tables_are_of_the_papers_form(everything, run, profile: Profile) -> None:
+    own = profile.fusion.model_copy(update={"pooling": "statistics", "linear_shortcut": True})
+    other = profile.model_copy(update={"fusion": own})
+    assert run("table4", profile=other)[1].trained == set()
+    assert len(run("boundaries", profile=other)[1].trained) == 6
+
+
 def test_with_two_seeds_there_is_a_mean_and_a_deviation(everything, run, profile: Profile) -> None:
     two = profile.experiment.model_copy(update={"seeds": 2})
     results, _ = run("table4", profile=profile.model_copy(update={"experiment": two}))
