@@ -24,7 +24,8 @@ def test_a_layer_names_only_what_differs(tmp_path: Path) -> None:
     assert mine.digest() != DEMO.digest()
     # In demo.yaml this is an alias of the same mapping.
     assert mine.experiment.frozen.epochs == DEMO.train.epochs
-    named = write(tmp_path, other="extends: demo\nname: demo\ntrain: {epochs: 20}")
+    same = f"extends: demo\nname: demo\ntrain: {{epochs: {DEMO.train.epochs}}}"
+    named = write(tmp_path, other=same)
     assert load_profile(named).digest() == DEMO.digest()
 
 
