@@ -118,6 +118,9 @@ class Profile(TrainStep):
     @model_validator(mode="after")
     def _gate_knows_its_labels(self) -> Self:
         least = self.gate.min_f1
+        if isinstance(least, float):  # one number for each label
+            each = dict.fromkeys(self.labels, least)
+            object.__setattr__(self, "gate", self.gate.model_copy(update={"min_f1": each}))
         for label in least if isinstance(least, dict) else ():
             if label not in self.labels:
                 known = ", ".join(self.labels)

@@ -44,25 +44,32 @@ def with_labels(recordings: Sequence[Recording], step: LabelStep) -> list[Record
 def unknown_labels(recordings: Iterable[Recording], step: LabelStep) -> Iterator[str]:
     """A line for each name that may be a mistake, since the profile neither lists nor maps it.
 
-    A published set has the names it has: those are only told. What came back from traffic may have
-    the labels of an older version.
+    A published set has the names it has: of those only the ones that are spelled much like a label
+    may be a mistake. What came back from traffic may have the labels of an older version.
     """
     counts = Counter(
         (utterance.emotion, recording.name)
         for recording in recordings
-        if recording.fold != FEEDBACK and recording.column(SET) is None
+        if recording.fold != FEEDBACK
         for utterance in recording.utterances
-        if not step.knows(utterance.emotion) and utterance.emotion not in NO_LABEL
+        if not step.knows(utterance.emotion)
+        and utterance.emotion not in NO_LABEL
+        and (recording.column(SET) is None or _near(utterance.emotion, step))
     )
     for name in sorted({name for name, _ in counts}):
         own = {place: count for (other, place), count in counts.items() if other == name}
-        near = get_close_matches(name.lower(), step.labels, 1)
+        near = _near(name, step)
         meant = f" (is {near[0]} meant?)" if near else ""
         yield (
             f"{min(own)}: the label {name!r}, of {sum(own.values())} utterances, is neither listed"
             f" nor mapped by the profile{meant}; list it in labels ({', '.join(step.labels)}), or"
             f" map it: label_map: {{{name}: {near[0] if near else step.labels[0]}}}, or to ignore"
         )
+
+
+def _near(name: str, step: LabelStep) -> list[str]:
+    """The label that is spelled much like a name; [] if none is."""
+    return get_close_matches(name.lower(), step.labels, 1)
 
 
 def unscored_labels(recordings: Iterable[Recording], step: LabelStep) -> str:

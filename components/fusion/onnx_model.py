@@ -49,6 +49,11 @@ class OnnxModel:
         except Exception as error:
             raise ValueError(f"{path}: is not the graph of a Moodline model") from error
 
+    @property
+    def emotions(self) -> tuple[str, ...]:
+        """The labels, for the code that MLflow keeps with versions of before."""
+        return self.labels
+
     def run(
         self, audio: Sequence[np.ndarray], input_ids: Sequence[Sequence[int]]
     ) -> tuple[np.ndarray, np.ndarray]:
