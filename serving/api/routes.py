@@ -296,6 +296,8 @@ def _work(request: Request, deadline: float | None) -> Work:
 
 
 def _check_language(request: Request, language: str | None) -> None:
+    if language is None:
+        return
     try:
         _runtime(request).speech.check_language(language)
     except InputError as error:

@@ -107,14 +107,14 @@ class Speech:
             raise NotReadyError("the speech models are still being loaded")
         return self._in_use
 
-    def check_language(self, language: str | None) -> None:
+    def check_language(self, language: str) -> None:
         """Refuse a language that the models do not know, before a recording waits for them. While
         they are being loaded none is refused.
 
         Raises:
             InputError: they do not know it.
         """
-        if language is not None and self._in_use is not None:
+        if self._in_use is not None:
             self._in_use[0].check_language(language)
 
     async def find_turns(
