@@ -7,6 +7,7 @@ import yaml
 
 from components.base import InputError
 from components.config import GateSettings, Profile, load_profile
+from components.conversation import DEFAULT_LABELS
 
 
 def load(tmp_path: Path, gate: str) -> GateSettings:
@@ -26,7 +27,7 @@ def test_a_profile_may_name_a_gate_file_beside_it(tmp_path: Path) -> None:
         "slices: {sex: {min_accuracy: 0.5}}\n"
         "behaviour: {silence: 0.9}\n",
     )
-    assert gate.min_f1 == 0.4
+    assert gate.min_f1 == dict.fromkeys(DEFAULT_LABELS, 0.4)
     assert gate.no_regression is not None and gate.no_regression.margins(1) == {"accuracy": 0.02}
     assert gate.behaviour is not None and gate.behaviour.shares() == {"silence": 0.9}
     assert gate.slices is not None and gate.slices.sex is not None
