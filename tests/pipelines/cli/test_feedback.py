@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from components.config import Settings
+from components.config import Settings, load_profile
 from components.conversation import (
     DEFAULT_LABELS,
     FEEDBACK,
@@ -34,7 +34,7 @@ from tests.serving.helpers import wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 TURNS = 30
-MODELS = ("whisper-tiny.en", "diarization-campplus", "whisper-tiny.en-encoder", "all-minilm-l6-v2")
+MODELS = load_profile("demo").models
 Say = Callable[..., None]
 Told = Callable[..., Any]
 

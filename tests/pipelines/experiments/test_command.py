@@ -27,14 +27,14 @@ def command(
     The folder that it would work in is the one with what was heard: no speech models are here.
     """
     write_manifest(tmp_path / "corpus", recordings)
-    tiny = profile.model_copy(update={"name": "tiny"})
-    (tmp_path / "tiny.yaml").write_text(tiny.model_dump_json())
+    small = profile.model_copy(update={"name": "small"})
+    (tmp_path / "small.yaml").write_text(small.model_dump_json())
     for name, value in settings.environment().items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(
         "pipelines.cli.experiment.tempfile.TemporaryDirectory", lambda **_: nullcontext(heard)
     )
-    return ["--profile", str(tmp_path / "tiny.yaml"), "--corpus", str(tmp_path / "corpus")]
+    return ["--profile", str(tmp_path / "small.yaml"), "--corpus", str(tmp_path / "corpus")]
 
 
 def test_all_prints_the_tables_and_writes_the_report(
@@ -47,7 +47,7 @@ def test_all_prints_the_tables_and_writes_the_report(
     for part in ("Table I:", "Table IV:", "paper", "Differences between systems"):
         assert part in output.out
     assert "Synthetic" not in output.out  # this corpus does not say that it is
-    (report,) = (settings.home / "experiments").glob("tiny-*.html")
+    (report,) = (settings.home / "experiments").glob("small-*.html")
     assert str(report) in output.err.replace("\n", "")
     assert "Learning curves" in report.read_text(encoding="utf-8")
     # everything was done before
