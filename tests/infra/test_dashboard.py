@@ -46,7 +46,8 @@ def known() -> dict[str, set[str]]:
     rules = yaml.safe_load((ROOT / "infra" / "prometheus" / "rules.yaml").read_text())
     for rule in (rule for group in rules["groups"] for rule in group["rules"]):
         if "record" in rule:
-            labels_of[rule["record"]] = set(re.findall(r"by \((\w+)\)", rule["expr"]))
+            kept = re.findall(r"\bby \(([^)]*)\)", rule["expr"])
+            labels_of[rule["record"]] = set(re.findall(r"\w+", " ".join(kept)))
     return labels_of
 
 
