@@ -87,10 +87,10 @@ def hub_commit(name: str) -> str:
     folder = Path(constants.HF_HUB_CACHE, repo_folder_name(repo_id=repository, repo_type="model"))
     main = folder / "refs" / "main"
     try:
-        found = main.read_text(encoding="utf-8").strip()
+        commit = main.read_text(encoding="utf-8").strip()
     except OSError:
         return ""
-    return found if (folder / "snapshots" / found).is_dir() else ""
+    return commit if (folder / "snapshots" / commit).is_dir() else ""
 
 
 def parts_of(pipeline: str, settings: Settings) -> tuple[str, ...]:

