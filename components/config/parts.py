@@ -155,7 +155,7 @@ class TrainSettings(Frozen):
             allows longer turns or larger batches on a GPU.
         processes: that train together under torchrun; "auto" is one for each GPU.
         augment: how often training examples are heard in other conditions (noise, a telephone, a
-            room, another speed or loudness), from 0, never, to 1: half of them in each.
+            room, another speed or loudness, silence around), from 0, never, to 1: half in each.
         augment_copies: how many such variants of an example frozen encoders hear; an epoch takes
             one of these or the original. Encoders that are fine-tuned hear a new one every epoch.
     """

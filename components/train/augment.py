@@ -1,9 +1,9 @@
 """Sound as it might have been recorded: a model that heard only clean speech fails elsewhere.
 
-Five changes, each made with a chance of half the strength, in this order: speed (and with it
-pitch), a room, noise, a telephone, loudness. The words and the emotion stay what they are. The
-dice are thrown by seed, epoch and utterance: a training that goes on after an interruption hears
-the same.
+Six changes, each made with a chance of half the strength, in this order: speed (and with it
+pitch), a room, noise, a telephone, loudness, silence around it. The words and the emotion stay
+what they are. The dice are thrown by seed, epoch and utterance: a training that goes on after an
+interruption hears the same.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.base import json_digest
-from components.conversation import SAMPLE_RATE
+from components.conversation import SAMPLE_RATE, Seconds
 from components.train.data import Row
 
-AUGMENT = 1
+AUGMENT = 2
 """The version of the changes: states of other ones are encoded anew."""
 
 CHANCE = 0.5
@@ -25,6 +25,8 @@ ROOM_SECONDS = (0.15, 0.6)
 """How long a room takes to fall silent by 60 dB."""
 SNR_DB = (5.0, 30.0)
 GAIN_DB = (-12.0, 6.0)
+SILENCE: tuple[Seconds, Seconds] = (0.0, 0.5)
+"""Before and after the speech, each."""
 TELEPHONE_HZ = (300.0, 3400.0)
 TELEPHONE_RATE = 8_000
 
@@ -64,10 +66,11 @@ def augment(audio: np.ndarray, strength: float, random: np.random.Generator) -> 
         random: decides which changes are made, and how large they are.
 
     Returns:
-        float32 [samples], within ±1; of another length where its speed was changed.
+        float32 [samples], within ±1; of another length where its speed or the silence around it was
+        changed.
     """
     changed = np.asarray(audio, dtype=np.float32)
-    for change in (_speed, _room, _noise, _telephone, _gain):
+    for change in (_speed, _room, _noise, _telephone, _gain, _silence):
         # Thrown for every change alike, so that one of them never moves the others' dice.
         made, inner = random.random() < CHANCE * strength, random.spawn(1)[0]
         if made and len(changed):
@@ -121,6 +124,11 @@ def _telephone(audio: np.ndarray, random: np.random.Generator) -> np.ndarray:
 
 def _gain(audio: np.ndarray, random: np.random.Generator) -> np.ndarray:
     return audio * 10 ** (random.uniform(*GAIN_DB) / 20)
+
+
+def _silence(audio: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Boundaries that a diarizer drew too wide."""
+    return np.pad(audio, [round(random.uniform(*SILENCE) * SAMPLE_RATE) for _ in range(2)])
 
 
 def _power(audio: np.ndarray) -> float:

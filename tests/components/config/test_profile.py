@@ -147,7 +147,8 @@ def test_digests(tmp_path: Path) -> None:
 
 def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:
     demo = load_profile("demo")
-    assert demo.experiment.frozen == demo.train
+    assert demo.train.augment > 0, "experiments train without it"
+    assert demo.experiment.frozen == demo.train.model_copy(update={"augment": 0.0})
     assert load_profile("paper").experiment.fine_tuned == load_profile("paper").train
     swapped = demo.model_dump(mode="json")
     swapped["experiment"]["fine_tuned"]["freeze_encoders"] = True

@@ -9,7 +9,16 @@ import pytest
 from components.config import Profile, Settings, load_profile
 from components.conversation import SAMPLE_RATE, Recording
 from components.train import TrainResult, train
-from components.train.augment import Heard, _gain, _noise, _room, _speed, _telephone, augment
+from components.train.augment import (
+    Heard,
+    _gain,
+    _noise,
+    _room,
+    _silence,
+    _speed,
+    _telephone,
+    augment,
+)
 from components.train.data import Row
 
 ROW = Row("r0", "fold0", 0.0, 1.0, "no", 0, None)
@@ -55,6 +64,9 @@ def test_each_change_does_what_it_says() -> None:
     silent = clean == 0
     assert np.abs(_noise(clean, dice)[silent]).mean() > 1e-4
     assert np.abs(_room(clean, dice)[silent]).mean() > 1e-4, "a room goes on sounding"
+    longer = _silence(clean, dice)
+    assert 0 < len(longer) - len(clean) <= SAMPLE_RATE
+    assert np.trim_zeros(longer) == pytest.approx(np.trim_zeros(clean))
     ratio = _gain(clean, dice)[~silent] / clean[~silent]
     assert ratio == pytest.approx(ratio[0])
 
@@ -70,7 +82,7 @@ def test_the_stronger_the_more_is_changed() -> None:
 
 
 def test_a_profile_without_it_is_the_work_it_was() -> None:
-    for name in ("demo", "paper"):
+    for name in ("tiny", "paper"):
         assert "augment" not in load_profile(name).model_dump_json()
 
 
