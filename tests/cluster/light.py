@@ -13,7 +13,7 @@ import soundfile
 from kfp import dsl
 
 from components.align.component import align
-from components.config import SLIM_IMAGE, Profile
+from components.config import SLIM_IMAGE, LabelStep, Profile
 from components.conversation import DEFAULT_LABELS
 from components.corpus.component import corpus as read_corpus
 from components.corpus.component import corpus_digest, recordings, recordings_digest
@@ -153,7 +153,8 @@ def light(profile: Profile) -> Any:
             profile=profile.align.model_dump_json(),
         )
         turns = configure_task(aligned, "Align", cluster).outputs["turns"]
-        configure_task(label(turns=turns, corpus=manifest), "Label", cluster)
+        labels = LabelStep.of(profile).model_dump_json()
+        configure_task(label(turns=turns, corpus=manifest, labels=labels), "Label", cluster)
         refused = refuse(corpus=manifest, turns=turns, profile=whole)
         configure_task(refused, "Refuse", cluster)
         done = register(

@@ -33,7 +33,7 @@ SIX = ("sad", "calm", "angry", "bored", "proud", "shy")
 
 def answer_of(labels: tuple[str, ...], version: int) -> LoggedRequest:
     """An answer that says the last of the labels."""
-    row = [0.5 / (len(labels) - 1)] * (len(labels) - 1) + [0.5]
+    row = [0.4 / (len(labels) - 1)] * (len(labels) - 1) + [0.6]
     turn = Turn("call", 0.0, 2.0, "A", "hello").answered(row, labels)
     measures = dict.fromkeys(("duration", "words_per_second", "loudness_db", "snr_db"), 1.0)
     logged = LoggedTurn(turn, np.zeros(8, "f4"), measures)
@@ -54,10 +54,10 @@ def test_each_answer_is_logged_with_its_labels_and_exported_so(
     write(answer_of(TWO, 8), answer_of(SIX, 9))
     two, six = log.window().to_pylist()
     assert (two["labels"], two["emotion"]) == (list(TWO), "sehr ruhig")
-    assert two["probabilities"] == [0.5, 0.5]
+    assert two["probabilities"] == pytest.approx([0.4, 0.6])
     assert (six["labels"], six["emotion"]) == (list(SIX), "shy")
-    assert six["probabilities"] == pytest.approx([0.1] * 5 + [0.5])
-    assert six["entropy"] == pytest.approx(-(5 * 0.1 * np.log2(0.1) + 0.5 * np.log2(0.5)))
+    assert six["probabilities"] == pytest.approx([0.08] * 5 + [0.6])
+    assert six["entropy"] == pytest.approx(-(5 * 0.08 * np.log2(0.08) + 0.6 * np.log2(0.6)))
     export_log(log, tmp_path / "out")
     assert read_export(tmp_path / "out").equals(log.window())
 
