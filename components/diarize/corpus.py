@@ -20,7 +20,7 @@ from components.conversation import (
 )
 from components.diarize.diarizer import Diarizer
 
-VERSION = 3  # of this package's results from the same audio and models: part of cache keys
+VERSION = 4  # of this package's results from the same audio and models: part of cache keys
 
 
 def diarize_corpus(

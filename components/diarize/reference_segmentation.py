@@ -1,7 +1,9 @@
 """A pyannote pipeline on a reference's stretches of speech, in place of its own segmentation.
 
-The stretches say when somebody speaks. The pipeline's own models embed and cluster the voices,
-stretch by stretch, and so say who.
+The stretches say when somebody speaks; the pipeline's own model embeds the voice in each. Where
+the number of speakers is given, Ward's clustering tells the voices apart, seen from their common
+mean: a pipeline's own is made for many short chunks of each voice, and takes a loud utterance or
+two for a speaker. Where it is not given, the pipeline's own clustering finds it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,14 +14,12 @@ import torch
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.utils.diarization import set_num_speakers
 from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from components.conversation import Seconds, SpeakerSegment
 
 FRAME: Seconds = 0.01
 """Overlap with other stretches is marked in frames of this length."""
-
-MIN_ACTIVE_RATIO = 0.2
-"""The share of a chunk in which a voice must speak to be clustered (pyannote's name and value)."""
 
 
 def speakers_of(
@@ -30,11 +30,9 @@ def speakers_of(
 ) -> list[SpeakerSegment]:
     """Find whose voice is in each stretch.
 
-    Clustering sees each stretch as one chunk with one local speaker, who is active while nobody
-    else is; so it trusts voices as it does within the pipeline's own chunks.
-
     Args:
-        pipeline: gives the embedding and the clustering; its segmentation is not used.
+        pipeline: gives the embedding, and the clustering where `num_speakers` is not known; its
+            segmentation is not used.
         file: the recording as pyannote takes it.
         stretches: one speaker each; they may overlap.
 
@@ -46,18 +44,64 @@ def speakers_of(
     alone = [_alone(stretch, stretches) for stretch in stretches]
     pairs = zip(stretches, alone, strict=True)
     voices = np.stack([_voice(pipeline, file, *pair) for pair in pairs])
-    segmentation = _as_chunks(pipeline, stretches, alone)
-    trusted = int((segmentation.data.mean(axis=(1, 2)) >= MIN_ACTIVE_RATIO).sum())
-    number, minimum, maximum = set_num_speakers(num_speakers and min(num_speakers, max(trusted, 1)))
-    limits = {"num_clusters": number, "min_clusters": minimum, "max_clusters": maximum}
-    clusters, *_ = pipeline.clustering(
-        embeddings=voices[:, None], segmentations=segmentation, **limits
+    owners = (
+        _clustered(pipeline, stretches, voices, alone)
+        if num_speakers is None
+        else among(voices, num_speakers)
     )
-    _, owners = np.unique(clusters[:, 0], return_inverse=True)
     return sorted(
         SpeakerSegment(stretch.start, stretch.end, f"SPEAKER_{owner:02d}")
         for stretch, owner in zip(stretches, owners.tolist(), strict=True)
     )
+
+
+def among(voices: np.ndarray, num_speakers: int) -> np.ndarray:
+    """Divide voices among a known number of speakers.
+
+    >>> among(np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0.1], [0, 0.9, 0]]), 2).tolist()
+    [0, 0, 1, 1]
+
+    Args:
+        voices: [stretches, size], embeddings that are compared by cosine. NaN: a voice that could
+            not be embedded; it goes to the speaker of the stretch before it.
+
+    Returns:
+        int [stretches], the speaker of each, from 0 on; as many as there are voices at most.
+    """
+    heard = np.isfinite(voices).all(axis=1)
+    owners = np.zeros(len(voices), dtype=int)
+    known = _unit(voices[heard])
+    if len(known) > 1:
+        tree = linkage(_unit(known - known.mean(axis=0)), method="ward")
+        owners[heard] = fcluster(tree, num_speakers, "maxclust") - 1
+    latest = np.maximum.accumulate(np.where(heard, np.arange(len(voices)), -1))
+    return owners[np.where(latest < 0, heard.argmax(), latest)]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def _clustered(
+    pipeline: SpeakerDiarization,
+    stretches: Sequence[Segment],
+    voices: np.ndarray,
+    alone: Sequence[np.ndarray],
+) -> np.ndarray:
+    """The speaker of each stretch by the pipeline's own clustering, which finds their number.
+
+    It sees each stretch as one chunk with one local speaker, who is active while nobody else is;
+    so it trusts voices as it does within the pipeline's own chunks.
+    """
+    number, minimum, maximum = set_num_speakers(None)
+    clusters, *_ = pipeline.clustering(
+        embeddings=voices[:, None],
+        segmentations=_as_chunks(pipeline, stretches, alone),
+        num_clusters=number,
+        min_clusters=minimum,
+        max_clusters=maximum,
+    )
+    return np.unique(clusters[:, 0], return_inverse=True)[1]
 
 
 def _alone(stretch: Segment, stretches: Sequence[Segment]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The voices in given stretches are told apart by the pipeline's own embedding and clustering."""
+"""The voices in given stretches are told apart by the pipeline's own embedding."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,9 @@ from scipy.optimize import linear_sum_assignment
 
 from components.conversation import SAMPLE_RATE, SpeakerSegment
 from components.diarize import Diarizer
-from components.diarize.reference_segmentation import _alone
+from components.diarize.reference_segmentation import _alone, among
 
 Talk = tuple[np.ndarray, list[SpeakerSegment]]
-
-pytestmark = pytest.mark.models
 
 
 def bounds(segments: list[SpeakerSegment]) -> list[tuple[float, float]]:
@@ -38,6 +36,29 @@ def test_where_others_speak_a_voice_is_not_listened_to() -> None:
     assert np.flatnonzero(alone).tolist() == list(range(20, 90))
 
 
+def test_one_shouted_utterance_is_no_speaker() -> None:
+    """By centroids the shout, farther from all than the two voices are, would be the second one."""
+    rng = np.random.default_rng(0)
+    shared, own, shout = np.ones(8), np.eye(8)[:2], 6 * np.eye(8)[7]
+    speakers = rng.permutation(np.repeat([0, 1], 12))
+    said = shared + own[speakers] + rng.normal(0, 0.1, (24, 8))
+    said[5] += shout
+    found = among(said, 2)
+    agree = found == speakers
+    assert max(agree.sum(), (~agree).sum()) >= 23
+
+
+def test_a_voice_that_could_not_be_embedded_goes_with_the_one_before() -> None:
+    voices = np.array([[1.0, 0, 0], [0, 1, 0]] * 3)
+    voices[[0, 3]] = np.nan
+    owners = among(voices, 2)
+    assert owners[0] == owners[1] == owners[5]
+    assert owners[2] == owners[3] == owners[4] != owners[1]
+    assert among(voices[[0, 3]], 2).tolist() == [0, 0]
+    assert among(voices[[1]], 5).tolist() == [0]
+
+
+@pytest.mark.models
 @pytest.mark.parametrize("number", [2, None])
 def test_each_stretch_keeps_its_bounds_and_gets_its_voice(
     diarizer: Diarizer, dialogue: Talk, number: int | None
@@ -50,6 +71,7 @@ def test_each_stretch_keeps_its_bounds_and_gets_its_voice(
     assert diarized.exclusive == diarized.segments
 
 
+@pytest.mark.models
 def test_three_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None:
     audio, truth = voices(3)
     diarized = diarizer.diarize(audio, 3, bounds(truth)).segments
@@ -57,6 +79,7 @@ def test_three_voices(diarizer: Diarizer, voices: Callable[[int], Talk]) -> None
     assert confused(truth, diarized) < 0.2
 
 
+@pytest.mark.models
 def test_overlapping_stretches_stay_and_short_ones_are_heard(
     diarizer: Diarizer, dialogue: Talk
 ) -> None:
@@ -66,6 +89,7 @@ def test_overlapping_stretches_stay_and_short_ones_are_heard(
     assert bounds(list(diarized)) == sorted(given)
 
 
+@pytest.mark.models
 @pytest.mark.parametrize("given", [[], [(0.2, 0.25)], [(1.0, 2.0)], [(1.0, 2.0), (1.1, 1.9)]])
 def test_few_stretches_for_many_speakers(
     diarizer: Diarizer, dialogue: Talk, given: list[tuple[float, float]]
@@ -74,6 +98,7 @@ def test_few_stretches_for_many_speakers(
     assert bounds(list(diarized)) == given
 
 
+@pytest.mark.models
 def test_a_stretch_ends_where_the_recording_does(diarizer: Diarizer, dialogue: Talk) -> None:
     diarized = diarizer.diarize(
         dialogue[0][: 3 * SAMPLE_RATE], 2, [(1.0, 5.0), (4.0, 6.0)]
