@@ -44,6 +44,11 @@ WORDS_WITHOUT = Counter(
 ANSWERS = Counter(
     "moodline_emotions", "Turns by predicted emotion and model version.", ["emotion", "version"]
 )
+UNCERTAIN = Counter(
+    "moodline_uncertain",
+    "Turns whose answer was marked as uncertain, by model version.",
+    ["version"],
+)
 WAITING = Gauge(
     "moodline_waiting", "Recordings waiting or being analysed.", multiprocess_mode="livesum"
 )

@@ -92,6 +92,7 @@ def _turn_columns(logged: LoggedTurn, labels: Iterable[str]) -> dict[str, Any]:
         **{name: float(logged.measures[name]) for name in MEASURES},
         "probabilities": to_bytes(probabilities),
         "entropy": entropy(probabilities),
+        "uncertain": bool(turn.uncertain),
         "embedding": to_bytes(logged.embedding),
         "text": logged.text,
     }
@@ -134,6 +135,7 @@ def schema() -> "pa.Schema":
             ("asr_confidence", number),
             ("text", pa.string()),
             ("labels", _labels_type()),
+            ("uncertain", pa.bool_()),
         ]
     )
 
@@ -146,7 +148,8 @@ def _labels_type() -> "pa.DataType":
 
 def with_schema(table: "pa.Table") -> "pa.Table":
     """A file's rows with the columns of `schema`. One from before versions had labels of their own
-    lacks those: they were the default's.
+    lacks those: they were the default's. One from before answers could be uncertain tells nothing
+    of that: the column is null.
 
     Raises:
         KeyError, ValueError: it is no file of a log.
@@ -156,6 +159,8 @@ def with_schema(table: "pa.Table") -> "pa.Table":
     if "labels" not in table.column_names:
         default = pa.scalar(list(DEFAULT_LABELS), _labels_type())
         table = table.append_column("labels", pa.repeat(default, len(table)))
+    if "uncertain" not in table.column_names:
+        table = table.append_column("uncertain", pa.nulls(len(table), pa.bool_()))
     return table.select(schema().names).cast(schema())
 
 

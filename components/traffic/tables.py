@@ -63,9 +63,11 @@ TURNS = sa.Table(
     sa.Column("owner", sa.Text),
     sa.Column("correlation", sa.Text, index=True),
     sa.Column("labels", Labels),
+    sa.Column("uncertain", sa.Boolean),
 )
 """A row a turn; a request without turns has one row, `turn` null. Vectors are float32, little
 endian; `probabilities` are in the order of `labels`, which are those of the version that answered.
+`uncertain` tells whether the answer was marked so; null: it was logged before revision 1.3.
 `owner` is the API key that asked, hashed (see `owner_id`), and "" where no key was needed.
 `correlation` is the id that the sender gave the request; several requests may share one. Both are
 null in what version 0.1 logged, and its `request_id` may be the sender's."""
@@ -128,7 +130,7 @@ MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, pr
 """Files of an older log whose rows are in `TURNS`."""
 
 
-SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.2")
+SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.3")
 
 
 def counts() -> sa.ColumnElement[bool]:

@@ -19,6 +19,8 @@ def count_answers(
         metrics.ANSWERS.labels(turn.emotion, version).inc()
         if turn.confidence is not None:
             metrics.CONFIDENCE.labels(version).observe(turn.confidence)
+        if turn.uncertain:
+            metrics.UNCERTAIN.labels(version).inc()
         metrics.ENTROPY.observe(entropy((turn.probabilities or {}).values()))
         metrics.SNR.observe(measured["snr_db"])
         if turn.asr_confidence is not None:

@@ -1,5 +1,7 @@
 """What is counted of answers: by hand."""
 
+from dataclasses import replace
+
 import prometheus_client
 import pytest
 
@@ -59,6 +61,7 @@ def test_answers_are_counted_whatever_is_logged() -> None:
             value("moodline_emotions_total", emotion="sad", version="77"),
             value("moodline_confidence_sum", version="77"),
             value("moodline_entropy_bits_sum"),
+            value("moodline_uncertain_total", version="77"),
             value("moodline_snr_db_sum"),
             value("moodline_asr_confidence_sum"),
         ]
@@ -66,6 +69,7 @@ def test_answers_are_counted_whatever_is_logged() -> None:
     before = look()
     p = {"angry": 0.0, "happy": 0.0, "neutral": 0.5, "sad": 0.5}
     turn = Turn("r", 0.0, 2.0, "A", "how are you", "sad", 0.5, p, 0.75)
-    count_answers([turn], [{"snr_db": 21.0}], 77)
+    unsure = replace(turn, uncertain=True)
+    count_answers([turn, unsure], [{"snr_db": 21.0}, {"snr_db": 1.0}], 77)
     added = [after - was for was, after in zip(before, look(), strict=True)]
-    assert added == pytest.approx([1, 0.5, 1.0, 21.0, 0.75])
+    assert added == pytest.approx([2, 1.0, 2.0, 1, 22.0, 1.5])
