@@ -1,7 +1,8 @@
 """A corpus of tones, where pitch and words tell the emotion, and tiny random encoders."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -77,10 +78,15 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Recordi
 
 @pytest.fixture(scope="session")
 def make_profile() -> Callable[..., Profile]:
-    """A profile over the tiny encoders; arguments are changes to its `train` part."""
+    """A profile over the tiny encoders; arguments are changes to its `train` part, and `fusion`
+    some more to that part."""
 
     def make(
-        attend: str = "pooled", max_seconds: float = 30.0, dropout: float = 0.2, **train: Any
+        attend: str = "pooled",
+        max_seconds: float = 30.0,
+        dropout: float = 0.2,
+        fusion: Mapping[str, Any] = MappingProxyType({}),
+        **train: Any,
     ) -> Profile:
         base = load_profile("tiny").model_dump(mode="json")
         base["fusion"] = {
@@ -91,6 +97,7 @@ def make_profile() -> Callable[..., Profile]:
             "feed_forward": 32,
             "max_seconds": max_seconds,
             "dropout": dropout,
+            **fusion,
         }
         base["train"] = {"epochs": 6, "batch_size": 4, "learning_rate": 3e-3, **train}
         base["protocol"] = {"test_fold": "fold2", "validation_fold": "fold1"}

@@ -21,7 +21,23 @@ class Killed(Exception):
     """What stops a training from outside."""
 
 
-@pytest.mark.parametrize("augment", [0.0, 0.8])
+PAPER: dict[str, Any] = {}
+"""The paper's form of the model, and the epoch chosen by macro F1."""
+
+WHOLE = {
+    "fusion": {
+        "use_weighted_layer_sum": True,
+        "pooling": "statistics",
+        "linear_shortcut": True,
+        "hidden_size": 16,
+    },
+    "augment": 0.8,
+    "metric_for_best_model": "loss",
+}
+"""All that a profile may ask for beyond it."""
+
+
+@pytest.mark.parametrize("form", [PAPER, WHOLE], ids=["paper", "whole"])
 @pytest.mark.parametrize("freeze_encoders", [True, False])
 def test_a_killed_training_goes_on_to_the_same_result(
     corpus: Corpus,
@@ -29,9 +45,9 @@ def test_a_killed_training_goes_on_to_the_same_result(
     settings: Settings,
     tmp_path: Path,
     freeze_encoders: bool,
-    augment: float,
+    form: dict[str, Any],
 ) -> None:
-    profile = make_profile(freeze_encoders=freeze_encoders, epochs=4, augment=augment)
+    profile = make_profile(freeze_encoders=freeze_encoders, epochs=4, **form)
     through = train(*corpus, tmp_path / "through", profile, settings)
     steps: list[int] = []
 
@@ -55,6 +71,7 @@ def test_a_killed_training_goes_on_to_the_same_result(
     resumed = train(*corpus, tmp_path / "model", profile, settings, lambda n, _: steps.append(n))
     assert [step for step in steps if step > 32] == [32 + 2, 32 + 3, 32 + 4, 32 + 4]
     assert resumed.history == through.history
+    assert resumed.best_epoch == through.best_epoch
     assert resumed.digest == through.digest
     assert not list(settings.cache.glob("training/*/*"))
 
