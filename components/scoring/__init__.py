@@ -7,7 +7,7 @@ their quotient, and stands beside them. The rules are in `conventions` and `time
 from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
-from components.scoring.errors import Share, TimeErrors, WordErrors
+from components.scoring.errors import Matches, Share, TimeErrors, WordErrors
 from components.scoring.faults import Faults, UtteranceFaults, find_faults
 from components.scoring.intervals import (
     Comparison,
@@ -32,4 +32,5 @@ from components.scoring.verdict import (
     Verdict,
     read_verdict,
 )
+from components.scoring.word_speakers import WordSpeakers, speaker_changes, word_speakers
 from components.scoring.words import cer, cpwer, normalise, tcpwer, wer, word_speaker_accuracy

@@ -141,5 +141,52 @@ class Share(_Counts):
         return _divide(self.correct, self.total)
 
 
+@dataclass(frozen=True, slots=True)
+class Matches(_Counts):
+    """What was to be found, what was found, and how much of it is right.
+
+    >>> Matches(found=1, hypothesis=2, reference=4).recall
+    0.25
+    >>> Matches(found=3, hypothesis=2, reference=4)
+    Traceback (most recent call last):
+    ValueError: 3 found of 2 in the hypothesis and 4 in the reference
+
+    Attributes:
+        found: of the reference, those that the hypothesis has.
+        hypothesis: all that it has.
+        reference: all that there are.
+    """
+
+    found: int
+    hypothesis: int
+    reference: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.found <= min(self.hypothesis, self.reference):
+            raise ValueError(
+                f"{self.found} found of {self.hypothesis} in the hypothesis and {self.reference}"
+                " in the reference"
+            )
+
+    @property
+    def precision(self) -> float | None:
+        """Found of all that the hypothesis has; None where it has nothing."""
+        return _divide(self.found, self.hypothesis)
+
+    @property
+    def recall(self) -> float | None:
+        """Found of all that the reference has; None where it has nothing."""
+        return _divide(self.found, self.reference)
+
+    @property
+    def rate(self) -> float | None:
+        """F1 of the two; None where neither side has anything."""
+        return _divide(2 * self.found, self.hypothesis + self.reference)
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts, precision, recall and, as `rate`, F1."""
+        return {**_Counts.to_json(self), "precision": self.precision, "recall": self.recall}
+
+
 def _divide(numerator: float, denominator: float) -> float | None:
     return numerator / denominator if denominator > 0 else None

@@ -103,7 +103,7 @@ def score_each(
 ) -> dict[str, Scores]:
     """As `score`, for each recording by itself, in order of their names."""
     rules = find_convention(convention)
-    pairs = _pairs(reference, hypothesis, uem)
+    pairs = pair_recordings(reference, hypothesis, uem)
     emotions = _both_have(pairs, lambda turn: turn.emotion)
     words = _both_have(pairs, lambda turn: turn.words)
     scores = {}
@@ -137,7 +137,7 @@ def score_words(
     Raises:
         InputError: as `score`.
     """
-    pairs = _pairs(reference, hypothesis, uem)
+    pairs = pair_recordings(reference, hypothesis, uem)
     if not _both_have(pairs, lambda turn: turn.words):
         return None
     return sum((count(*turns) for turns in pairs.values()), start=WordErrors.zero())
@@ -151,12 +151,12 @@ def turns_by_recording(turns: Iterable[Turn]) -> ByRecording:
     return dict(recordings)
 
 
-def _pairs(
+def pair_recordings(
     reference_turns: Iterable[Turn],
     hypothesis_turns: Iterable[Turn],
     uem: Mapping[str, Any] | None = None,
 ) -> Pairs:
-    """The turns of each recording of the reference, in order of their names.
+    """The turns of each recording of the reference on both sides, in order of their names.
 
     Recordings that only the UEM names are silent in the reference.
 

@@ -8,7 +8,7 @@ from unicodedata import is_normalized
 import typer
 from rich.table import Table
 
-from components.base import validate
+from components.base import InputError, validate
 from components.config import LabelStep
 from components.conversation import (
     DEFAULT_LABELS,
@@ -23,6 +23,7 @@ from components.conversation import (
 from pipelines.cli.console import note, out, print_json
 from pipelines.cli.options import AsJson
 from pipelines.cli.tables import plain_table, right
+from pipelines.cli.word_scores import show_word_speakers
 
 ROUNDING: Seconds = 0.01
 """Two turns of one speaker may overlap by this much, for times are often rounded."""
@@ -49,6 +50,14 @@ def score_command(
             " probabilities in the files name others, what these name.",
         ),
     ] = None,
+    words: Annotated[
+        bool,
+        typer.Option(
+            "--words",
+            help="Instead, who said each word: word-speaker error, changes of speaker, whole"
+            " utterances, cpWER, tcpWER. WhisperX JSON with speakers is taken, too.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
@@ -59,6 +68,10 @@ def score_command(
     """
     from components.scoring import cer, score, score_words, tcpwer, wer
 
+    if words:
+        if uem is not None or labels is not None or with_tcpwer or convention != "wu2023":
+            raise InputError("--words counts all words, and tcpWER with them: leave out the others")
+        return show_word_speakers(reference, hypothesis, as_json)
     true, predicted = _read(reference), _read(hypothesis)
     named = labels_of([*true, *predicted])
     # Who writes only the likeliest of the four is scored on the four all the same.
@@ -97,8 +110,8 @@ def score_command(
             f" {digits[1]}; “42” and “forty-two” count as different words"
         )
     for name, count in counts.items():
-        words = score_words(true, predicted, count, stretches)
-        numbers[name] = words.to_json() if words else None
+        errors = score_words(true, predicted, count, stretches)
+        numbers[name] = errors.to_json() if errors else None
     return print_json(numbers) if as_json else out.print(_table(numbers))
 
 
