@@ -9,6 +9,6 @@
 segment of the recogniser, whole, to the speaker who overlaps it most.
 """
 
-from components.align.align import align, align_baseline, align_corpus
+from components.align.align import align, align_baseline, align_channels, align_corpus
 from components.align.attribute import attribute
 from components.align.flatten import flatten

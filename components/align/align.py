@@ -11,7 +11,9 @@ from components.align.attribute import DIGITS, attribute
 from components.align.flatten import flatten
 from components.base import InputError, parse_json
 from components.conversation import (
+    EARLIEST,
     EXCLUSIVE,
+    LATEST,
     TRANSCRIPTS,
     TURNS,
     AsrSegment,
@@ -106,6 +108,36 @@ def align_baseline(
     ]
 
 
+def align_channels(
+    segments: Sequence[AsrSegment], *, session_id: str, max_pause: Seconds = 1.5
+) -> list[Turn]:
+    """Turns of a recording (`session_id` is its name) from words that say who spoke them.
+
+    They were heard on their speaker's own channel. Each speaker's words by themselves, by the rules
+    of `align`: so two who speak at once each have a turn.
+
+    >>> yes = AsrSegment(0.5, 0.9, "Yes.", (Word("Yes.", 0.5, 0.9, speaker="CHANNEL_2"),))
+    >>> so = AsrSegment(0.0, 1.0, "So", (Word("So", 0.0, 1.0, speaker="CHANNEL_1"),))
+    >>> [(t.speaker, t.words) for t in align_channels([so, yes], session_id="call")]
+    [('CHANNEL_1', 'So'), ('CHANNEL_2', 'Yes.')]
+
+    Args:
+        segments: the words of one segment are one speaker's.
+
+    Returns:
+        Turns ordered by start.
+    """
+    spoken: dict[str, list[AsrSegment]] = {}
+    for segment in segments:
+        for word in segment.words[:1]:
+            spoken.setdefault(str(word.speaker), []).append(segment)
+    turns: list[Turn] = []
+    for speaker, own in spoken.items():
+        always = [SpeakerSegment(EARLIEST, LATEST, speaker)]
+        turns += align(own, always, session_id=session_id, max_pause=max_pause)
+    return sorted(turns, key=attrgetter("start"))
+
+
 def align_corpus(
     transcripts: Sequence[Path],
     speakers: Sequence[Path],
@@ -138,9 +170,11 @@ def align_corpus(
 
     def turns() -> Iterator[Document]:
         for done, (name, words, spoken) in enumerate(_heard(transcripts, speakers), start=1):
-            yield Document(
-                name, TURNS, turns_text(join(words, spoken, session_id=name, max_pause=max_pause))
-            )
+            if _have_speakers(words):
+                found = align_channels(words, session_id=name, max_pause=max_pause)
+            else:
+                found = join(words, spoken, session_id=name, max_pause=max_pause)
+            yield Document(name, TURNS, turns_text(found))
             if progress:
                 progress(done, total)
 
@@ -164,6 +198,11 @@ def _heard(
             location = f"{words_path}: {name}"
             words = parse_words(parse_json(text, location), location)
             yield name, words, by_recording.get(name, [])
+
+
+def _have_speakers(segments: Sequence[AsrSegment]) -> bool:
+    """Whether every word says who spoke it: it was heard on its speaker's channel."""
+    return all(word.speaker for segment in segments for word in segment.words)
 
 
 def _edges(stretches: Sequence[Word] | Sequence[AsrSegment]) -> tuple[np.ndarray, np.ndarray]:

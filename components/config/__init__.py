@@ -18,6 +18,7 @@ from components.config.models import (
     resolve_model,
 )
 from components.config.parts import (
+    CHANNELS,
     AlignSettings,
     DiarizeSettings,
     ProtocolSettings,

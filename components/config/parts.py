@@ -67,12 +67,18 @@ class TranscribeSettings(Frozen):
     batch_size: Count = 8
 
 
+CHANNELS = "channels"
+"""In place of a diarization pipeline: each channel has its speaker."""
+
+
 class DiarizeSettings(Frozen):
-    """Audio to speaker segments, by a pyannote.audio pipeline.
+    """Audio to speaker segments, by a pyannote.audio pipeline, or by channels.
 
     Attributes:
-        pipeline: a name on the hub or of a prepared model.
-        num_speakers: in every recording of a corpus, if it is known.
+        pipeline: a name on the hub or of a prepared model; or "channels": each channel is a
+            speaker, words are heard on each, and a recording of one channel is refused.
+        num_speakers: in every recording of a corpus, if it is known; not with channels, which are
+            as many as a recording has.
     """
 
     pipeline: ModelName

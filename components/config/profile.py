@@ -21,6 +21,7 @@ from components.config.gate import GateSettings, validate_settings
 from components.config.labels import LabelStep
 from components.config.layers import read_layers
 from components.config.parts import (
+    CHANNELS,
     AlignSettings,
     DiarizeSettings,
     ExperimentSettings,
@@ -68,9 +69,14 @@ class SpeechStep(Step):
 
 
 class TranscribeStep(SpeechStep):
-    """What decides a transcript."""
+    """What decides a transcript.
+
+    Attributes:
+        by_channel: words are heard on each channel by itself. It follows from `diarize.pipeline`.
+    """
 
     transcribe: TranscribeSettings
+    by_channel: Annotated[bool, added(False)] = False
 
 
 class DiarizeStep(SpeechStep):
@@ -83,6 +89,14 @@ class TurnsStep(TranscribeStep, DiarizeStep):
     """What decides a recording's turns."""
 
     align: AlignSettings = AlignSettings()
+
+    @model_validator(mode="after")
+    def _by_channel(self) -> Self:
+        by_channel = self.diarize.pipeline == CHANNELS
+        if by_channel and self.segmentation != "vad":
+            raise ValueError(f"diarize.pipeline: {CHANNELS} goes with segmentation: vad")
+        object.__setattr__(self, "by_channel", by_channel)
+        return self
 
 
 class TrainStep(TurnsStep, LabelStep):
@@ -104,7 +118,8 @@ class TrainStep(TurnsStep, LabelStep):
     def models(self) -> tuple[str, ...]:
         """The names of all models that it works with."""
         words = (self.transcribe.model, self.transcribe.align_model or "")
-        names = (*words, self.diarize.pipeline, self.fusion.acoustic, self.fusion.text)
+        speakers = "" if self.by_channel else self.diarize.pipeline
+        names = (*words, speakers, self.fusion.acoustic, self.fusion.text)
         return tuple(filter(None, names))
 
 

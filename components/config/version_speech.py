@@ -12,6 +12,7 @@ from pathlib import Path
 
 from components.base import InputError, read_json, validate
 from components.config.models import model_digest
+from components.config.parts import CHANNELS
 from components.config.profile import TurnsStep, load_profile
 from components.config.settings import Settings
 
@@ -48,7 +49,10 @@ class VersionSpeech:
         Raises:
             InputError: one of them is another.
         """
+        names = speech_models(self.step)  # by channels no voices are compared
         for name, made_with in self.digests.items():
+            if name not in names:
+                continue
             here = actual.get(name, name)
             if made_with not in (here, name):
                 found = "is not there" if here == name else f"has digest {here[:12]}"
@@ -67,7 +71,8 @@ class VersionSpeech:
 
     def on_the_hub(self, settings: Settings) -> bool:
         """Whether one of the models is not prepared on this machine."""
-        return any(name == here for name, here in speech_digests(self.step, settings).items())
+        digests = speech_digests(self.step, settings)
+        return any(name == digest != CHANNELS for name, digest in digests.items())
 
     def check_here(self, settings: Settings) -> dict[str, str]:
         """As `check`, of this machine's models; the digests that they have."""
@@ -129,6 +134,8 @@ def version_speech(folder: Path | None, profile: str | TurnsStep = "") -> Versio
         return VersionSpeech(given, {})
     if given is not None:
         ours, own = _decisive(given), _decisive(made_with.step)
+        if given.by_channel:  # that is a matter of the recording, as is how many speak
+            ours["diarize.pipeline"] = own["diarize.pipeline"]
         differing = [name for name in own if ours[name] != own[name]]
         if differing:
             name = differing[0]
@@ -161,7 +168,8 @@ def _decisive(step: TurnsStep) -> dict[str, object]:
     """
     excluded = _excluded()
     excluded["diarize"] |= {"num_speakers"}
-    parts = step.model_dump(mode="json", exclude={"segmentation": True, **excluded})
+    others = {"segmentation": True, "by_channel": True}
+    parts = step.model_dump(mode="json", exclude={**others, **excluded})
     return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}
 
 

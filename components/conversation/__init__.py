@@ -4,6 +4,11 @@ Words and speaker segments come in, turns go out; utterances are what people lab
 """
 
 from components.conversation.audio import SAMPLE_RATE, Sound, listen, read_audio
+from components.conversation.audio_channels import (
+    channel_speaker,
+    check_channels,
+    read_channels,
+)
 from components.conversation.audio_length import (
     Length,
     audio_duration,

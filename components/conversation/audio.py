@@ -27,6 +27,7 @@ from components.conversation.audio_blocks import (
     gathered,
     without_offset,
 )
+from components.conversation.audio_downmix import Mix
 from components.conversation.audio_headers import sizes
 from components.conversation.audio_ogg import Link, link_of, read_links
 from components.conversation.audio_parts import Part, find_parts
@@ -60,10 +61,12 @@ class Sound:
         samples: float32 [samples], mono at `SAMPLE_RATE`, nominally within ±1.
         notes: what the listener should know, a line each: damage, gaps, a header that lies, tracks
             that were mixed. Complete only where all was read.
+        apart: the channels seem to carry a speaker each, see `Mix`.
     """
 
     samples: np.ndarray
     notes: tuple[str, ...] = ()
+    apart: bool = False
 
 
 def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> np.ndarray:
@@ -86,8 +89,9 @@ def read_audio(source: Source, start: Seconds = 0.0, end: Seconds | None = None)
 def listen(source: Source, start: Seconds = 0.0, end: Seconds | None = None) -> Sound:
     """Read a stretch of a recording, and notes on what is odd in it; see `read_audio`."""
     notes: list[str] = []
-    samples = decoded(source, gathered, notes, start, end)
-    return Sound(samples, tuple(dict.fromkeys(notes)))
+    mix = Mix()
+    samples = decoded(source, gathered, notes, start, end, mix)
+    return Sound(samples, tuple(dict.fromkeys(notes)), mix.apart)
 
 
 def plain_wav(file: IO[bytes]) -> np.ndarray | None:
@@ -171,52 +175,55 @@ def decoded(
     notes: list[str],
     start: Seconds = 0.0,
     end: Seconds | None = None,
+    mix: Mix | None = None,
 ) -> T:
-    """What `use` makes of a stretch's checked blocks."""
+    """What `use` makes of a stretch's checked blocks; `mix` makes one channel of all."""
     import soundfile
 
-    name, start = name_of(source), max(start, 0.0)
+    name, start, mix = name_of(source), max(start, 0.0), mix or Mix()
     with local(source) as here, Opened(here, name) as file:
         try:
-            blocks = _blocks(here, file, name, notes, start, end)
+            blocks = _blocks(here, file, name, notes, mix, start, end)
             return use(finite(blocks, start, name))
         except (soundfile.LibsndfileError, LostError):  # PyAV tells what is lost
             notes.clear()
-            blocks = _blocks(here, file, name, notes, start, end, calm=True)
+            mix.restart()
+            blocks = _blocks(here, file, name, notes, mix, start, end, calm=True)
             return use(finite(blocks, start, name))
 
 
 def _blocks(
-    source: Local, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    source: Local, file: IO[bytes], name: str, notes: list[str], mix: Mix, start: Seconds,
     end: Seconds | None, *, calm: bool = False,
 ) -> Iterator[Block]:  # fmt: skip
     """A stretch of all that a file holds; if calm, by the reader that stumbles over nothing."""
     first, *others = parts = _asked(find_parts, source, file)
     if not others:
-        return _part_blocks(source, first.of(file), name, notes, start, end, calm=calm)
+        return _part_blocks(source, first.of(file), name, notes, mix, start, end, calm=calm)
 
     def reader(part: Part) -> Reader:
         content = part.of(file)
-        return lambda told: _part_blocks(content, content, name, told, 0.0, None, calm=calm)
+        return lambda told: _part_blocks(content, content, name, told, mix, 0.0, None, calm=calm)
 
     return between(_in_turn([reader(part) for part in parts], name, notes), start, end)
 
 
 def _part_blocks(
-    source: Local, file: IO[bytes], name: str, notes: list[str], start: Seconds,
+    source: Local, file: IO[bytes], name: str, notes: list[str], mix: Mix, start: Seconds,
     end: Seconds | None, *, calm: bool,
 ) -> Iterator[Block]:  # fmt: skip
     """A stretch of one recording."""
     if not calm and _is_for_soundfile(source, file):
-        return soundfile_blocks(file, name, notes, start, end)
+        return soundfile_blocks(file, name, notes, start, end, mix)
     if kind_of(file) == "ogg":
         links = _asked(read_links, source, file)
-        blocks = _in_turn([partial(_link_blocks, file, link, name) for link in links], name, notes)
+        readers = [partial(_link_blocks, file, link, name, mix) for link in links]
+        blocks = _in_turn(readers, name, notes)
     else:
         # Only of a file at a path is this asked once; an upload is read from its beginning.
         seek = start > PREROLL and isinstance(source, (str, Path))
         seek = seek and _asked(_pace, source, file).steady
-        blocks = track_blocks(file, name, notes, start - PREROLL if seek else 0.0)
+        blocks = track_blocks(file, name, notes, mix, start - PREROLL if seek else 0.0)
     return between(blocks, start, end)
 
 
@@ -272,8 +279,10 @@ def _in_turn(readers: Sequence[Reader], name: str, notes: list[str]) -> Iterator
         raise failed[0]
 
 
-def _link_blocks(file: IO[bytes], link: Link, name: str, notes: list[str]) -> Iterator[Block]:
-    yield from track_blocks(link_of(file, link), name, notes)
+def _link_blocks(
+    file: IO[bytes], link: Link, name: str, mix: Mix, notes: list[str]
+) -> Iterator[Block]:
+    yield from track_blocks(link_of(file, link), name, notes, mix)
     if link.damaged and link.ended and not notes:
         notes.append("is damaged: sound is lost")
     if not link.ended:

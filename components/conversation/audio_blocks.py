@@ -1,4 +1,4 @@
-"""Blocks of sound on their way: channels to one, any rate to 16 kHz, tracks to one.
+"""Blocks of sound on their way: any rate to 16 kHz, tracks to one.
 
 A block is its rate in Hz and mono samples, float32. The rate may change from block to block.
 """
@@ -18,71 +18,8 @@ BLOCK = 1 << 16
 
 Block = tuple[int, np.ndarray]
 
-CANCELS = 0.1
-"""Channels cancel each other if their mean has less than this share of the power that the mean of
-unrelated channels has."""
-
-CANCELS_NO_MORE = 0.5
-"""The same share, above which the mean is read again."""
-
-DECISION = 1 << 13
-"""Frames for which it is decided at once: a sixth of a second at 48 kHz."""
-
-AUDIBLE = 1e-7
-"""Mean square of samples, under which nothing is decided: 70 dB under full scale."""
-
 OFFSET = 0.02
 """A mean of the samples that is not corrected, of full scale."""
-
-
-class Downmix:
-    """Channels to one: their mean, since each may carry one side of the conversation.
-
-    Where one channel is another one upside down, the mean is silence; the louder one is read then.
-
-    Attributes:
-        cancelled: the channel that was read instead, counted from 1, and since when in seconds.
-    """
-
-    def __init__(self) -> None:
-        self.cancelled: tuple[int, Seconds] | None = None
-        self._channel: int | None = None
-
-    def __call__(self, frames: np.ndarray, at: Seconds, rate: int) -> np.ndarray:
-        """One channel of frames [n, channels] at `rate` Hz, which begin `at` seconds."""
-        if frames.shape[1] == 1:
-            return frames[:, 0]
-        pieces = [
-            self._piece(frames[first : first + DECISION], at + first / rate)
-            for first in range(0, len(frames), DECISION)
-        ]
-        return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-
-    def _piece(self, frames: np.ndarray, at: Seconds) -> np.ndarray:
-        count, channels = frames.shape
-        mean = sum(frames.T[1:], start=frames[:, 0]) / np.float32(channels)
-        flat = frames.ravel()
-        unrelated = float(np.dot(flat, flat)) / channels**2
-        if not np.isfinite(unrelated):
-            return mean
-        if unrelated > AUDIBLE * count:
-            share = float(np.dot(mean, mean)) / unrelated
-            if self._channel is None and share < CANCELS:
-                power = np.einsum("ij,ij->j", frames, frames)
-                self._channel = int(np.argmax(power > 0.9 * power.max()))  # the first loud one
-                self.cancelled = self.cancelled or (self._channel + 1, at)
-            elif share > CANCELS_NO_MORE:
-                self._channel = None
-        return mean if self._channel is None else np.ascontiguousarray(frames[:, self._channel])
-
-    def note(self) -> str:
-        """A line on the channels, if they cancelled each other."""
-        assert self.cancelled
-        channel, since = self.cancelled
-        return (
-            "has channels that cancel each other (one is upside down):"
-            f" channel {channel} alone is read there, from {since:.2f} s on"
-        )
 
 
 class Resampler:

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import IO, TYPE_CHECKING
 
 from components.base.errors import InputError
-from components.conversation.audio_blocks import BLOCK, Block, Downmix
+from components.conversation.audio_blocks import BLOCK, Block
+from components.conversation.audio_downmix import Downmix, Mix
 from components.conversation.audio_headers import MIN_EXTRA, UNPACKED, Sizes, corrected, sizes
 from components.conversation.audio_track import NO_SOUND, check_shape
 from components.conversation.types import Seconds
@@ -75,7 +76,12 @@ def open_soundfile(file: IO[bytes], header_sizes: Sizes | None = None) -> "sound
 
 
 def soundfile_blocks(
-    file: IO[bytes], name: str, notes: list[str], start: Seconds, end: Seconds | None
+    file: IO[bytes],
+    name: str,
+    notes: list[str],
+    start: Seconds,
+    end: Seconds | None,
+    mix: Mix,
 ) -> Iterator[Block]:
     """A stretch of what soundfile reads; it seeks to it."""
     header_sizes = sizes(file)
@@ -90,7 +96,7 @@ def soundfile_blocks(
         last = sound.frames if end is None else min(max(round(end * rate), first), sound.frames)
         if first:
             sound.seek(first)
-        downmix, place = Downmix(), first
+        downmix, place = Downmix(mix), first
         while place < last:
             frames = sound.read(min(last - place, BLOCK), dtype="float32", always_2d=True)
             if not len(frames):

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from components.base.errors import InputError
-from components.conversation.audio_blocks import BLOCK, Block, Downmix, silence, summary
+from components.conversation.audio_blocks import BLOCK, Block, silence, summary
 from components.conversation.audio_clock import HOUR, Clock
+from components.conversation.audio_downmix import Downmix, Mix
 from components.conversation.audio_ends import is_frame_cut
 from components.conversation.types import Seconds
 
@@ -23,9 +24,9 @@ MAX_DAMAGE = 10_000  # packets that cannot be decoded
 class Track:
     """One track's packets to mono blocks, with silence where its clock goes on without sound."""
 
-    def __init__(self, stream: "AudioStream", clock: Clock, name: str) -> None:
+    def __init__(self, stream: "AudioStream", clock: Clock, name: str, mix: Mix) -> None:
         self.stream, self.clock = stream, clock
-        self.downmix = Downmix()
+        self.downmix = Downmix(mix)
         self.gaps: list[tuple[Seconds, Seconds]] = []
         self.damage: list[Seconds] = []
         self.failed_last = False

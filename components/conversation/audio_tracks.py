@@ -19,6 +19,7 @@ from components.conversation.audio_blocks import (
     Resampler,
 )
 from components.conversation.audio_clock import HOUR, JITTER, Clock
+from components.conversation.audio_downmix import Mix
 from components.conversation.audio_ends import SELF_FRAMED, is_film_cut, is_stream_cut
 from components.conversation.audio_track import NO_SOUND, Track, check_shape
 from components.conversation.types import Seconds
@@ -64,7 +65,7 @@ class Pace:
 
 
 def track_blocks(
-    file: IO[bytes], name: str, notes: list[str], begin: Seconds = 0.0
+    file: IO[bytes], name: str, notes: list[str], mix: Mix, begin: Seconds = 0.0
 ) -> Iterator[Block]:
     """The sound of all tracks, mixed, from the beginning.
 
@@ -72,13 +73,14 @@ def track_blocks(
         file: open; read by its content, never by its name.
         name: of the recording, in messages.
         notes: gets a line on each thing that the listener should know, once all is read.
+        mix: how each track's channels become one.
         begin: what stands before may be silence instead, in seconds; only where its pace is steady.
 
     Raises:
         InputError: it is not sound, or nothing of it can be decoded.
     """
     with _opened(file, name) as container:
-        tracks = [Track(s, c, name) for s, c in _clocks(container, name)]
+        tracks = [Track(s, c, name, mix) for s, c in _clocks(container, name)]
         if begin > 0:
             container.seek(round((begin + (tracks[0].clock.zero or 0.0)) * 1e6))
             tracks[0].sought = True

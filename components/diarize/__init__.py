@@ -1,4 +1,5 @@
-"""Audio to speaker segments: a pyannote.audio pipeline."""
+"""Audio to speaker segments: a pyannote.audio pipeline, or each channel's speech."""
 
+from components.diarize.channels import ChannelDiarizer
 from components.diarize.corpus import diarize_corpus
 from components.diarize.diarizer import Diarization, Diarizer

@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from components.base import file_digest
-from components.config import DiarizeStep, Settings, model_digest
+from components.config import CHANNELS, DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
     SPEAKERS,
@@ -13,11 +13,13 @@ from components.conversation import (
     Progress,
     Recording,
     read_audio,
+    read_channels,
     rttm_text,
     shard_of,
     work_through,
     write_documents,
 )
+from components.diarize.channels import ChannelDiarizer
 from components.diarize.diarizer import Diarizer
 
 VERSION = 4  # of this package's results from the same audio and models: part of cache keys
@@ -70,9 +72,13 @@ def diarize_corpus(
         return [*made_from, recording.name, profile.given_stretches(recording)]
 
     def make(recording: Recording) -> Mapping[str, str]:
-        diarization = _loaded(options, settings).diarize(
-            read_audio(recording.audio), options.num_speakers, profile.given_stretches(recording)
-        )
+        if options.pipeline == CHANNELS:
+            diarization = _by_channel(options).diarize(read_channels(recording.audio))
+        else:
+            stretches = profile.given_stretches(recording)
+            diarization = _loaded(options, settings).diarize(
+                read_audio(recording.audio), options.num_speakers, stretches
+            )
         return {
             SPEAKERS: rttm_text(recording.name, diarization.segments),
             EXCLUSIVE: rttm_text(recording.name, diarization.exclusive),
@@ -92,3 +98,4 @@ def diarize_corpus(
 
 # A process that works on several corpora, or on one in parts, loads the pipeline once.
 _loaded = lru_cache(maxsize=1)(Diarizer)
+_by_channel = lru_cache(maxsize=1)(ChannelDiarizer)

@@ -4,14 +4,17 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from components.base import file_digest
-from components.config import Settings, TranscribeStep, model_digest
+from components.config import CHANNELS, Settings, TranscribeStep, model_digest
 from components.conversation import (
     TRANSCRIPTS,
     WHOLE,
     Progress,
     Recording,
     read_audio,
+    read_channels,
     shard_of,
     words_text,
     work_through,
@@ -60,12 +63,19 @@ def transcribe_corpus(
             options.model_dump(mode="json"),
             models,
         ]
+        if profile.by_channel:
+            return [*made_from, CHANNELS]
         stretches = profile.given_stretches(recording)
         return made_from if stretches is None else [*made_from, stretches]
 
     def make(recording: Recording) -> Mapping[str, str]:
-        audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
         transcriber = _loaded(options, settings)
+        if profile.by_channel:
+            channels = read_channels(recording.audio)
+            language = transcriber.language_of(channels.mean(axis=0, dtype=np.float32))
+            segments = transcriber.transcribe_channels(channels, language=language)
+            return {TRANSCRIPTS: words_text(segments, language)}
+        audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
         language = transcriber.language_of(audio)
         segments = transcriber.transcribe(audio, stretches, language=language)
         return {TRANSCRIPTS: words_text(segments, language)}

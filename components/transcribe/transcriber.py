@@ -7,13 +7,22 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
+from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 import numpy as np
 
 from components.base import InputError
 from components.config import Settings, TranscribeSettings, resolve_model
-from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, join_words, spaced_words
+from components.conversation import (
+    SAMPLE_RATE,
+    AsrSegment,
+    Seconds,
+    channel_speaker,
+    join_words,
+    spaced_words,
+)
 from components.transcribe.attention import AttentionAligner
 from components.transcribe.chunks import chunks
 from components.transcribe.reading import Reading, load_reader, read
@@ -201,6 +210,34 @@ class Transcriber:
             if step:
                 step(last / len(audio))
         return transcript
+
+    def transcribe_channels(
+        self,
+        channels: np.ndarray,
+        *,
+        language: str,
+        step: Callable[[float], None] | None = None,
+    ) -> list[AsrSegment]:
+        """Transcribe a recording that has a channel for each speaker; what two say at once is kept.
+
+        Args:
+            channels: float [channels, samples] at 16 kHz, without crosstalk; see
+                `components.conversation.read_channels`.
+            language: a code that the model knows.
+            step: as of `transcribe`.
+
+        Returns:
+            The sentences of all channels in order; each word has its channel's speaker.
+        """
+        transcript: list[AsrSegment] = []
+        count = len(channels)
+        for number, channel in enumerate(channels):
+            report = step and partial(_report, step, number / count, (number + 2) / count)
+            speaker = channel_speaker(number)
+            for part in self.transcribe(channel, language=language, step=report):
+                words = tuple(replace(word, speaker=speaker) for word in part.words)
+                transcript.append(replace(part, words=words))
+        return sorted(transcript, key=attrgetter("start", "end"))
 
     def _transcribe_chunk(
         self,

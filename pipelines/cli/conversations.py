@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -16,9 +17,12 @@ from components.conversation import (
     UNKNOWN,
     SpeakerSegment,
     Turn,
+    check_channels,
+    listen,
     measure,
     only_recording,
     read_audio,
+    read_channels,
     read_rttm,
     read_words,
     recording_name,
@@ -31,6 +35,7 @@ from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
+    ByChannel,
     Changes,
     LanguageOption,
     MaxPause,
@@ -61,10 +66,14 @@ def transcribe_command(
     chosen, settings = profile_and_settings(profile, changes)
     from components.transcribe import Transcriber
 
+    channels = read_channels(audio) if chosen.by_channel else None
     with spinner("transcribing"):
         transcriber = Transcriber(chosen.transcribe, settings)
         spoken = transcriber.language_of(samples, language)
-        segments = transcriber.transcribe(samples, language=spoken)
+        if channels is None:
+            segments = transcriber.transcribe(samples, language=spoken)
+        else:
+            segments = transcriber.transcribe_channels(channels, language=spoken)
     write_words(output, segments, spoken)
     note(f"{output}: {sum(len(s.words) for s in segments)} words, language {spoken}")
 
@@ -73,6 +82,7 @@ def diarize_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, file_option("Where the segments go (RTTM).")],
     num_speakers: Speakers = None,
+    channels: ByChannel = False,
     exclusive: Annotated[
         bool,
         typer.Option("--exclusive", help="One speaker at a time: what `analyze` aligns words to."),
@@ -82,12 +92,18 @@ def diarize_command(
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
     tell_what_is_odd(audio)
-    samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile, changes)
-    from components.diarize import Diarizer
+    by_channel = channels or chosen.by_channel
+    if by_channel and num_speakers is not None:
+        raise InputError("--num-speakers: each channel is a speaker; leave it out")
+    samples = read_channels(audio) if by_channel else read_audio(audio)
+    from components.diarize import ChannelDiarizer, Diarizer
 
     with spinner("finding the speakers"):
-        diarization = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+        if by_channel:
+            diarization = ChannelDiarizer(chosen.diarize).diarize(samples)
+        else:
+            diarization = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
     segments = diarization.exclusive if exclusive else diarization.segments
     write_rttm(output, recording_name(audio), segments)
     note(f"{output}: {len({s.speaker for s in segments})} speakers")
@@ -126,6 +142,7 @@ def analyze_command(
     output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = "table",
     output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
     language: LanguageOption = None,
+    channels: ByChannel = False,
     profile: OwnProfile = None,
     changes: Changes = None,
     model: Annotated[
@@ -137,12 +154,15 @@ def analyze_command(
     The labels are guesses about people. They must not be used to infer the emotions of people at
     work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
     """
-    from serving.engine.analyze import Options
+    from serving.engine.analyze import APART, Options
 
+    options = Options("", num_speakers, max_pause, language=language, channels=channels)
     if output_format == "vtt" and len(audio) > 1:
         raise InputError("WebVTT holds one recording; analyze them one by one")
     for path in audio:
         tell_what_is_odd(path)  # a bad file is refused before any model is loaded
+        if channels:
+            check_channels(path)
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
@@ -152,14 +172,18 @@ def analyze_command(
     analyzer = open_analyzer(model, chosen, settings)
     if language:
         analyzer.check_language(language)
+    by_channel = analyzer.wants_channels(options)
     turns: list[Turn] = []
     with bar("listening") as progress:
         progress(0, len(audio))
         for done, path in enumerate(audio, start=1):
-            options = Options(names[done - 1], num_speakers, max_pause, language=language)
-            analysis = analyzer.analyze(read_audio(path), options)
+            asked = replace(options, session_id=names[done - 1])
+            sound = listen(path)
+            split = read_channels(path) if by_channel else None
+            analysis = analyzer.analyze(sound.samples, asked, channels=split)
             turns += analysis.turns
-            for line in analysis.notes:
+            odd = [APART] if sound.apart and not by_channel else []
+            for line in (*odd, *analysis.notes):
                 note(f"{path}: {line}")
             progress(done, len(audio))
     for name in names:

@@ -9,13 +9,14 @@ from typing import Annotated, Literal
 import typer
 
 from components.base import InputError, atomic_path, check_new_folder, located
-from components.config import Profile, Settings, load_profile, version_speech
-from components.conversation import TURNS, unpack_documents
+from components.config import CHANNELS, Profile, Settings, load_profile, version_speech
+from components.conversation import TURNS, check_channels, unpack_documents
 from pipelines.cli.console import file_option, note, out, print_json, spinner, user_name
 from pipelines.cli.conversations import tell_what_is_odd
 from pipelines.cli.options import (
     CORPUS_ON_KUBEFLOW,
     DEMO_CORPUS,
+    ByChannel,
     Changes,
     Host,
     OwnProfile,
@@ -145,6 +146,7 @@ def batch_command(
     ],
     output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
+    channels: ByChannel = False,
     profile: OwnProfile = None,
     changes: Changes = None,
     runner: Annotated[Runner, typer.Option(help="local or docker.")] = "local",
@@ -168,6 +170,12 @@ def batch_command(
         speech = version_speech(version, "").step
         own = {name: getattr(speech, name) for name in ("transcribe", "diarize", "align")}
         chosen = chosen.model_copy(update=own)
+    if channels and num_speakers is not None:
+        raise InputError("--num-speakers: each channel is a speaker; leave it out")
+    by_channel = {"pipeline": CHANNELS} if channels else {}
+    diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers, **by_channel})
+    # Read anew: what follows from its parts, and what contradicts.
+    chosen = load_profile(chosen.model_copy(update={"diarize": diarize}).model_dump_json())
     folder = located(place)
     taken, left_out = recording_files(folder)
     for path in left_out:
@@ -176,14 +184,14 @@ def batch_command(
     for path in taken:
         try:
             tell_what_is_odd(path)
+            if chosen.by_channel:
+                check_channels(path)
         except InputError as error:
             unreadable.append(path)
             note(f"left out: {error}")
     if taken and len(unreadable) == len(taken):
         raise InputError(f"{folder}: holds no recording that can be read")
     check_new_folder(output)
-    diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers})
-    chosen = chosen.model_copy(update={"diarize": diarize})
     arguments = {"folder": str(folder.resolve())}
     mounts = [path for path in (folder,) if isinstance(path, Path)] if runner == "docker" else None
     with shown_steps() as on_step:

@@ -37,6 +37,9 @@ Speakers = Annotated[
     int | None,
     typer.Option("--num-speakers", min=1, max=MAX_SPEAKERS, help="How many speak, if you know."),
 ]
+ByChannel = Annotated[
+    bool, typer.Option("--channels", help="Each channel is a speaker, as in call centres.")
+]
 MaxPause = Annotated[
     float | None,
     typer.Option(min=0.0, max=MAX_PAUSE, help="Seconds of silence that still belong to a turn."),

@@ -80,6 +80,13 @@ Language = Annotated[
         description="Its code (`de`), or `auto`: it is heard. Default: the version's.",
     ),
 ]
+Channels = Annotated[
+    bool,
+    Form(
+        description="Each channel is a speaker, as in a call centre's recordings: nobody is told by"
+        " the voice. A recording of one channel is refused."
+    ),
+]
 Deadline = Annotated[
     float | None,
     Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
@@ -108,12 +115,13 @@ async def analyze(
     max_pause: MaxPause = None,
     words: Words = False,
     language: Language = None,
+    channels: Channels = False,
     x_deadline_seconds: Deadline = None,
     accept_header: Accept = None,
 ) -> Any:
     """Answers when it is done; for long recordings rather use `/v1/jobs`."""
     chosen = choose_format(accept_header)
-    options = _options(audio, num_speakers, max_pause, words, language)
+    options = _options(audio, num_speakers, max_pause, words, language, channels)
     _check_language(request, language)
     work = _work(request, x_deadline_seconds)
     began = time.monotonic()
@@ -215,10 +223,11 @@ async def create_job(
     max_pause: MaxPause = None,
     words: Words = False,
     language: Language = None,
+    channels: Channels = False,
 ) -> Any:
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
-    options = _options(audio, num_speakers, max_pause, words, language)
+    options = _options(audio, num_speakers, max_pause, words, language, channels)
     _check_language(request, language)
     sender = sender_of(request.scope)
     job = await _jobs(request).submit(audio.file, options, sender.name, shares=sender.shares)
@@ -310,7 +319,9 @@ def _options(
     max_pause: float | None,
     words: bool,
     language: str | None,
+    channels: bool,
 ) -> Options:
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-    return Options(recording_name(audio.filename or ""), num_speakers, max_pause, words, language)
+    name = recording_name(audio.filename or "")
+    return Options(name, num_speakers, max_pause, words, language, channels)

@@ -12,11 +12,13 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from components.align import align, attribute, flatten
+from components.align import align, align_channels, attribute, flatten
+from components.base import InputError
 from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import (
     SAMPLE_RATE,
@@ -25,14 +27,21 @@ from components.conversation import (
     SpeakerSegment,
     Turn,
     Word,
+    channel_speaker,
     mark_uncertain,
 )
 from serving import traces
 
 if TYPE_CHECKING:
-    from components.diarize import Diarizer
+    from components.diarize import ChannelDiarizer, Diarizer
     from components.fusion import Clip
     from components.transcribe import Transcriber
+
+APART = (
+    "has channels that hardly sound together, as where each has its own speaker: ask for them"
+    " (channels=true, --channels) to have nobody taken for another"
+)
+"""What is said of a recording whose channels nobody asked for."""
 
 M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
@@ -64,6 +73,10 @@ class Options:
         max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
         words: give the words too, each with its speaker.
         language: its code, or "auto"; None takes the profile's.
+        channels: each channel is a speaker, whatever the profile says.
+
+    Raises:
+        InputError: the options contradict each other.
     """
 
     session_id: str
@@ -71,6 +84,13 @@ class Options:
     max_pause: Seconds | None = None
     words: bool = False
     language: str | None = None
+    channels: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channels and self.num_speakers is not None:
+            raise InputError(
+                "channels and num_speakers: each channel is a speaker; ask for one of them"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +146,7 @@ class Analyzer:
         self.uncertain_below = uncertain_below
         self._transcriber: Transcriber | None = None
         self._diarizer: Diarizer | None = None
+        self._by_channel: ChannelDiarizer | None = None
 
     def load(self) -> None:
         """Load the speech models now rather than at first use (half a minute).
@@ -138,16 +159,26 @@ class Analyzer:
             from components.transcribe import Transcriber
 
             self._transcriber = Transcriber(self.profile.transcribe, self.settings)
-        if self._diarizer is None:
+        if self._diarizer is None and not self.profile.by_channel:
             from components.diarize import Diarizer
 
             self._diarizer = Diarizer(self.profile.diarize, self.settings)
+
+    def wants_channels(self, options: Options) -> bool:
+        """Whether a recording is to be heard channel by channel.
+
+        Raises:
+            InputError: the number of speakers is asked for, and the channels are the speakers.
+        """
+        return replace(options, channels=options.channels or self.profile.by_channel).channels
 
     def find_turns(
         self,
         audio: np.ndarray,
         options: Options,
         report_progress: ReportProgress | None = None,
+        *,
+        channels: np.ndarray | None = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
@@ -155,6 +186,7 @@ class Analyzer:
             audio: float32 [samples], mono 16 kHz; any length, none too.
             options: the caller's.
             report_progress: called with the progress of each stage; what it raises ends the work.
+            channels: as `components.conversation.read_channels` returns them: each is a speaker.
 
         Raises:
             InputError: the recogniser does not know the language asked for.
@@ -162,6 +194,8 @@ class Analyzer:
         if not len(audio):
             return Analysis(0.0, (), ())
         self.load()
+        if channels is not None:
+            return self._turns_of_channels(audio, channels, options, report_progress)
         assert self._transcriber is not None
         assert self._diarizer is not None
         with traces.stage("transcribe"):
@@ -177,14 +211,54 @@ class Analyzer:
             speakers = diarization.exclusive
             turns = align(segments, speakers, session_id=options.session_id, max_pause=pause)
             spoken = spoken_words(segments, speakers, pause) if options.words else ()
-        words = [word for segment in segments for word in segment.words]
         return Analysis(
             duration=len(audio) / SAMPLE_RATE,
             turns=tuple(turns),
             speakers=diarization.segments,
             words=spoken,
-            words_without_times=sum(word.start is None or word.end is None for word in words),
+            words_without_times=words_without_times(segments),
             notes=tuple(foreign_notes(language, self.text_languages)),
+            language=language,
+        )
+
+    def _turns_of_channels(
+        self,
+        audio: np.ndarray,
+        channels: np.ndarray,
+        options: Options,
+        report_progress: ReportProgress | None,
+    ) -> Analysis:
+        """As `find_turns`, where each channel is a speaker."""
+        from components.diarize import ChannelDiarizer
+
+        assert self._transcriber is not None
+        if self._by_channel is None:
+            self._by_channel = ChannelDiarizer(self.profile.diarize)
+        with traces.stage("transcribe"):
+            step = report_progress and partial(report_progress, "transcribe")
+            language = self._transcriber.language_of(audio, options.language)
+            segments = self._transcriber.transcribe_channels(channels, language=language, step=step)
+        with traces.stage("diarize"):
+            step = report_progress and partial(report_progress, "diarize")
+            speakers = self._by_channel.diarize(channels, step=step).segments
+        with traces.stage("align"):
+            default = self.profile.align.max_pause
+            pause = default if options.max_pause is None else options.max_pause
+            turns = align_channels(segments, session_id=options.session_id, max_pause=pause)
+            spoken = [word for part in segments for word in flatten([part])]
+        heard = {segment.speaker for segment in speakers}
+        silent = [
+            f"has nobody speaking on channel {number + 1}"
+            for number in range(len(channels))
+            if channel_speaker(number) not in heard
+        ]
+        return Analysis(
+            duration=len(audio) / SAMPLE_RATE,
+            turns=tuple(turns),
+            speakers=speakers,
+            words=tuple(sorted(spoken, key=attrgetter("start"))) if options.words else (),
+            words_without_times=words_without_times(segments),
+            notes=(*foreign_notes(language, self.text_languages), *silent),
             language=language,
         )
 
@@ -198,9 +272,11 @@ class Analyzer:
         assert self._transcriber is not None
         self._transcriber.check_language(language)
 
-    def analyze(self, audio: np.ndarray, options: Options) -> Analysis:
+    def analyze(
+        self, audio: np.ndarray, options: Options, *, channels: np.ndarray | None = None
+    ) -> Analysis:
         """Turns with emotions; the arguments are those of `find_turns`."""
-        analysis = self.find_turns(audio, options)
+        analysis = self.find_turns(audio, options, channels=channels)
         if not analysis.turns or self.classify is None:
             return analysis
         from components.fusion import turn_clip
@@ -224,6 +300,12 @@ def foreign_notes(language: str, known: Sequence[str]) -> list[str]:
         f"is in “{language}”, and the text encoder knows {languages}: emotions are told by the"
         " voice alone, and worse"
     ]
+
+
+def words_without_times(segments: Sequence[AsrSegment]) -> int:
+    """How many words of a transcript have no times of their own."""
+    words = (word for segment in segments for word in segment.words)
+    return sum(word.start is None or word.end is None for word in words)
 
 
 def spoken_words(

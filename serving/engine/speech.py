@@ -17,11 +17,11 @@ import numpy as np
 
 from components.base import InputError
 from components.config import Settings, VersionSpeech
-from components.conversation import SAMPLE_RATE, Seconds, Sound, listen
+from components.conversation import SAMPLE_RATE, Seconds, Sound, listen, read_channels
 from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
 from serving import metrics, traces
-from serving.engine.analyze import Analysis, Analyzer, Options
+from serving.engine.analyze import APART, Analysis, Analyzer, Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, result_of
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
@@ -179,11 +179,18 @@ class Speech:
             if gives_way:
                 self._models.let_others_go()
 
+        analyzer, _ = self._loaded()
+        channels = None
+        if analyzer.wants_channels(options):
+            channels = read_channels(upload, "the recording")
         with self._models:
             analyzer, used = self._loaded()
-            analysis = analyzer.find_turns(sound.samples, options, step)
+            if channels is None and analyzer.wants_channels(options):  # another version took over
+                channels = read_channels(upload, "the recording")
+            analysis = analyzer.find_turns(sound.samples, options, step, channels=channels)
         logger.info("language: %s", analysis.language)
-        notes = tuple(f"the recording {note}" for note in (*sound.notes, *analysis.notes))
+        odd = [*sound.notes, *([APART] if sound.apart and channels is None else [])]
+        notes = tuple(f"the recording {note}" for note in (*odd, *analysis.notes))
         return sound.samples, replace(analysis, notes=notes, speech=used)
 
 

@@ -95,6 +95,14 @@ class TestCorpus:
         for name, (turn,) in turns.items():
             assert (turn.session_id, turn.speaker, turn.words) == (name, "A", "a")
 
+    def test_words_that_say_who_spoke_them_are_theirs(self, tmp_path: Path) -> None:
+        words, rttm = packed(tmp_path, ["r1"], {"r1": "r1"})
+        said = [segment(Word("a", 0, 1, speaker=who)) for who in ("CHANNEL_1", "CHANNEL_2")]
+        write_documents(words, [Document("r1", TRANSCRIPTS, words_text(said))])
+        align_corpus([words], [rttm], tmp_path / "turns")
+        ((_, turns),) = read_turns_of(tmp_path / "turns", ["r1"])
+        assert [(t.speaker, t.words) for t in turns] == [("CHANNEL_1", "a"), ("CHANNEL_2", "a")]
+
     @pytest.mark.parametrize(
         ("speakers", "fault"),
         [

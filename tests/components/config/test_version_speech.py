@@ -78,6 +78,29 @@ def test_how_many_speak_is_known_of_a_recording_not_of_a_version(tmp_path: Path)
     assert version_speech(folder, given.model_dump_json()).step.diarize.num_speakers == 5
 
 
+def test_channels_are_a_matter_of_the_recording(tmp_path: Path) -> None:
+    """They take no voices' model, so neither its name nor its digest matters."""
+    settings = Settings(home=tmp_path / "home")
+    whisper = DEMO.transcribe.model
+    (settings.models / whisper).mkdir(parents=True)
+    digests = {whisper: speech_digests(DEMO, settings)[whisper], DEMO.diarize.pipeline: "0" * 64}
+    folder = write_version(tmp_path / "model", **digests)
+    by_channel = load_profile("demo", ["diarize.pipeline=channels"])
+    assert by_channel.by_channel and "channels" not in by_channel.models
+    speech = version_speech(folder, by_channel)
+    assert speech.step.by_channel
+    assert speech.check_here(settings)[whisper] == digests[whisper]
+    assert not speech.on_the_hub(settings)
+    with pytest.raises(InputError, match="diarization-campplus"):
+        version_speech(folder).check_here(settings)
+
+
+def test_channels_take_no_reference_boundaries() -> None:
+    with pytest.raises(InputError, match="channels goes with segmentation: vad"):
+        load_profile("demo", ["diarize.pipeline=channels", "segmentation=reference"])
+    assert not load_profile("demo", ["by_channel=true"]).by_channel  # it follows from the pipeline
+
+
 def test_a_version_that_says_nothing_needs_a_profile(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     with pytest.raises(InputError, match="does not say with which speech models"):

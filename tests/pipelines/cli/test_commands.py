@@ -179,6 +179,16 @@ def test_bad_audio_is_one_line_before_any_model_is_loaded(tmp_path: Path) -> Non
     one_line(moodline("analyze", tmp_path / "a.wav", "--profile", "domo"), "domo")
 
 
+def test_channels_of_a_recording_that_has_one_are_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "mono.wav", np.zeros(16_000), 16_000)
+    one_line(moodline("analyze", tmp_path / "mono.wav", "--channels"), "mono.wav: has one channel")
+    soundfile.write(tmp_path / "same.wav", np.tile(np.sin(np.arange(16_000)), (2, 1)).T, 16_000)
+    rttm = ("-o", tmp_path / "a.rttm", "--channels", "--profile", "tiny")
+    one_line(moodline("diarize", tmp_path / "same.wav", *rttm), "the same sound in all 2")
+    asked = (tmp_path / "same.wav", "--channels", "--num-speakers", "2")
+    one_line(moodline("analyze", *asked), "channels and num_speakers")
+
+
 def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     entry = {"session_id": "call", "start_time": 0, "end_time": 1, "speaker": "A", "words": "no"}

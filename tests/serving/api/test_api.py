@@ -15,6 +15,7 @@ from components.conversation.seglst import turn_entry
 from components.traffic import TurnLog
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import heard, metric, post, upload, wait_until, wav
+from tests.sides import sides
 
 pytestmark = [pytest.mark.servers, pytest.mark.models, pytest.mark.timeout(300)]
 
@@ -92,6 +93,26 @@ def test_what_cannot_be_aligned(
     assert response.status_code == status, response.text
     assert words in response.json()["detail"]
     assert "\n" not in response.json()["detail"]
+
+
+def test_a_channel_for_each_speaker(service: Serving, demo_corpus: Path) -> None:
+    talk = sides(demo_corpus)
+    told = post(service, "analyze", files=upload(talk.file(), "call.wav")).json()
+    assert any("channels=true" in note for note in told["notes"])
+    asked = {"channels": "true", "words": "true"}
+    response = post(service, "analyze", files=upload(talk.file(), "call.wav"), data=asked)
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert {turn["speaker"] for turn in answer["turns"]} == {"CHANNEL_1", "CHANNEL_2"}
+    assert {word["speaker"] for word in answer["words"]} == {"CHANNEL_1", "CHANNEL_2"}
+    assert "notes" not in answer
+    for content, more, line in (
+        (talk.file(talk.sound[:1]), {}, "the recording: has one channel"),
+        (talk.file(), {"num_speakers": "2"}, "channels and num_speakers"),
+    ):
+        response = post(service, "analyze", files=upload(content), data=asked | more)
+        assert response.status_code == 422
+        assert line in response.json()["detail"]
 
 
 def test_turns_come_in_the_form_that_is_accepted(service: Serving, piece: bytes) -> None:

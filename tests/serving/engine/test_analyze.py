@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from components.base import InputError
 from components.config import Settings, load_profile
 from components.conversation import DEFAULT_LABELS, AsrSegment, SpeakerSegment, Turn, Word
 from components.diarize import Diarization
@@ -78,6 +79,44 @@ def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
         ("A", "then"),
     ]
     assert heard.speakers == (SpeakerSegment(0.0, 3.0, "A"), SpeakerSegment(1.0, 2.0, "B"))
+
+
+class HeardByChannel(Heard):
+    """A speaks all the time, and B says no meanwhile; nobody speaks on a third channel."""
+
+    def transcribe_channels(self, channels: np.ndarray, **_: object) -> list[AsrSegment]:
+        said = (Word("well", 0.2, 0.8, speaker="CHANNEL_1"), Word("so", 2, 3, speaker="CHANNEL_1"))
+        no = Word("no", 0.5, 0.9, speaker="CHANNEL_2")
+        return [AsrSegment(0.0, 3.0, "well so", said), AsrSegment(0.5, 0.9, "no", (no,))]
+
+    def diarize(self, audio: np.ndarray, *_: object, **__: object) -> Diarization:
+        spans = ((0.0, 3.0, "CHANNEL_1"), (0.5, 1.0, "CHANNEL_2"))
+        both = tuple(SpeakerSegment(*span) for span in spans)
+        return Diarization(both, both)
+
+
+def test_words_of_channels_are_their_speakers_and_a_channel_without_speech_is_told() -> None:
+    analyzer = Analyzer(load_profile("tiny"), Settings())
+    fake = HeardByChannel()
+    analyzer._transcriber = analyzer._diarizer = analyzer._by_channel = fake  # type: ignore[assignment]
+    options = Options("talk", words=True, channels=True, max_pause=2.0)
+    assert analyzer.wants_channels(options)
+    sound = np.zeros((3, 3 * 16_000), np.float32)
+    heard = analyzer.find_turns(sound[0], options, channels=sound)
+    turns = [(turn.speaker, turn.words) for turn in heard.turns]
+    assert turns == [("CHANNEL_1", "well so"), ("CHANNEL_2", "no")]
+    spoken = [(word.text, word.speaker) for word in heard.words]
+    assert spoken == [("well", "CHANNEL_1"), ("no", "CHANNEL_2"), ("so", "CHANNEL_1")]
+    assert heard.notes == ("has nobody speaking on channel 3",)
+
+
+def test_a_number_of_speakers_contradicts_channels() -> None:
+    with pytest.raises(InputError, match="channels and num_speakers"):
+        Options("talk", 2, channels=True)
+    by_channel = Analyzer(load_profile("tiny", ["diarize.pipeline=channels"]), Settings())
+    assert by_channel.wants_channels(Options("talk"))
+    with pytest.raises(InputError, match="channels and num_speakers"):
+        by_channel.wants_channels(Options("talk", 2))
 
 
 GROWTH = """
