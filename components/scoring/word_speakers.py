@@ -11,7 +11,7 @@ cpWER and tcpWER stand beside them; they count what the recogniser got wrong as 
 """
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Self
 
@@ -60,11 +60,13 @@ class WordSpeakers:
     def __add__(self, other: "WordSpeakers") -> "WordSpeakers":
         if not isinstance(other, WordSpeakers):
             return NotImplemented
-        sums = [
-            None if None in pair else pair[0] + pair[1]
-            for pair in ((getattr(self, f.name), getattr(other, f.name)) for f in fields(self))
-        ]
-        return WordSpeakers(*sums)
+        return WordSpeakers(
+            self.errors + other.errors,
+            self.changes + other.changes,
+            self.whole + other.whole,
+            self.cpwer + other.cpwer,
+            None if self.tcpwer is None or other.tcpwer is None else self.tcpwer + other.tcpwer,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As `moodline score --words --json` prints it."""

@@ -13,7 +13,8 @@ VARIABLE = "MOODLINE_REAL_DATA"
 WANTED = (
     "a folder with ravdess/ (RAVDESS as conversations in five folds: manifest.jsonl, audio,"
     " reference) and ami/clips/ (half-minutes of AMI meetings: manifest.jsonl, audio, reference,"
-    " rttm, truth_words)"
+    " rttm, truth_words); where there is ami/replay/ (whole meetings' words and speakers, without"
+    " sound), alignment is measured on it, too"
 )
 
 
@@ -38,6 +39,11 @@ class RealData:
     def ami(self) -> Path:
         """AMI's half-minutes, a manifest; beside it `rttm` and `truth_words`."""
         return self.folder / "ami" / "clips"
+
+    @property
+    def replay(self) -> Path:
+        """Whole AMI meetings without sound: words, and who spoke when by published systems."""
+        return self.folder / "ami" / "replay"
 
     @property
     def meetings(self) -> list[Recording]:
