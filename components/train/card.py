@@ -23,6 +23,12 @@ a probability of each.
 {{ fusion.heads }} heads |
 | profile | {{ profile.name }} ({{ profile.digest() }}), seed {{ profile.seed }} |
 
+## Intended use
+
+To tell, of recorded conversations whose speakers know of it, which of these words a listener would
+give to each turn: for searching and for counting over many conversations. Where a single answer
+matters, a person listens to the turn.
+
 ## Data and protocol
 
 | part | recordings | {% for e in emotions %}{{ e }} | {% endfor %}all |
@@ -40,7 +46,8 @@ The holdout ({{ profile.protocol.holdout }}) was left out, too.
 
 Licences of the sound that was fitted or chosen by, the strictest first: \
 {% for name, count in origins.licences.items() %}{{ name }} ({{ count }} examples)\
-{{ ", " if not loop.last }}{% endfor %}.
+{{ ", " if not loop.last }}{% endfor %}. Sets: {{ origins.sets | join(", ") }}. \
+Languages: {{ origins.languages | join(", ") }}.
 {%- if "unknown" in origins.licences %}
 Where it is unknown, ask before this version goes to anybody else.
 {%- elif not_for_sale %}
@@ -72,8 +79,8 @@ registered with this version.
 
 - Emotion labels are other people's impressions of acted or spontaneous speech, not what a speaker
   felt. {{ emotions | length }} words do not cover what people feel.
-- Trained on {{ profile.transcribe.language }}; other languages, accents, ages, telephones and rooms
-  than those of the corpus will be answered too, and worse.
+- Other languages than those above, and other accents, ages, telephones and rooms than those of the
+  corpus, will be answered too, and worse.
 - Words come from automatic transcription; where it errs, the answer may. Turns longer than
   {{ fusion.max_seconds }} s are cut into windows and their answers averaged.
 

@@ -63,6 +63,16 @@ def test_the_registry_knows_what_is_in_production_and_why(run: Run) -> None:
     )
 
 
+def test_its_card_says_what_it_was_made_of_and_what_it_is_not_fit_for(workplace: Path) -> None:
+    (path,) = (workplace / ".moodline" / "mlartifacts").rglob("evidence/model_card.md")
+    card = " ".join(path.read_text(encoding="utf-8").split())
+    assert re.search(r"the strictest first: Apache 2\.0 \(\d+ examples\)\. Sets: demo\. Lang", card)
+    assert "this version is not fit to be used on them" in card
+    assert "**Synthetic speech: these numbers say nothing about real people.**" in card
+    for part in ("## Intended use", "## Not to be used", "## Numbers on the test fold"):
+        assert card.count(f" {part} ") == 1
+
+
 def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: Path) -> None:
     # The first of the runs: later ones find most of it done.
     folder = min((workplace / ".moodline" / "runs").iterdir())
