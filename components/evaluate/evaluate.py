@@ -85,7 +85,7 @@ def evaluate(
     0. What the gate's comparison can tell is logged, before a model is asked.
     1. The model gives the test recordings' turns their emotions.
     2. Each labelled utterance gets one answer from those turns (none is a wrong one).
-    3. Everything is counted: classification, TEER and sTEER by all conventions, DER, cpWER,
+    3. Everything is counted: classification, TEER, sTEER and EDER by all conventions, DER, cpWER,
        WER, word-speaker accuracy, calibration, slices; with 95 % intervals by conversation.
     4. The model in production goes through 1–3 on the same utterances, today. If it has other
        labels, both are compared on those that they share.
@@ -189,7 +189,7 @@ def headline(metrics: Mapping[str, Any]) -> dict[str, float]:
     """The rates one looks at first, without those that have no value."""
     scores, words = metrics["scores"][DEFAULT], metrics["words"]
     parts = {name: metrics[name] for name in ("accuracy", "uar", "macro_f1", "weighted_f1")}
-    parts |= {name: scores[name] for name in ("teer", "steer", "der", "cpwer")}
+    parts |= {name: scores[name] for name in ("teer", "steer", "eder", "der", "cpwer")}
     parts |= {"wer": words["wer"], "word_speaker_accuracy": words["speaker_accuracy"]}
     rates = {name: part["rate"] for name, part in parts.items() if part is not None}
     return {name: rate for name, rate in rates.items() if rate is not None}

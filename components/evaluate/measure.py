@@ -14,6 +14,7 @@ from components.scoring import (
     CONVENTIONS,
     DEFAULT,
     Classification,
+    EmotionErrors,
     Scores,
     Share,
     TimeErrors,
@@ -145,7 +146,7 @@ def _interval(counts: np.ndarray, rate: Statistic, seed: int) -> dict[str, float
 def _over_time(
     recordings: Sequence[Recording], turns: Sequence[Turn], seed: int, labels: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """TEER, sTEER, DER and cpWER by every convention.
+    """TEER, sTEER, EDER, DER and cpWER by every convention.
 
     For the default one there are intervals, and TEER's and sTEER's seconds of each recording.
     """
@@ -156,7 +157,7 @@ def _over_time(
         scores = sum(each[1:], start=each[0])
         numbers = scores.to_json()
         if name == DEFAULT:
-            counts = {part: _seconds(each, part) for part in ("teer", "steer", "der")}
+            counts = {part: _seconds(each, part) for part in ("teer", "steer", "eder", "der")}
             for part, seconds in counts.items():
                 numbers[part]["interval"] = _interval(seconds, _quotient, seed)
             errors = {part: counts[part] for part in ("teer", "steer")}
@@ -172,8 +173,8 @@ def _over_time(
 
 def _seconds(each: Sequence[Scores], part: str) -> np.ndarray:
     """Seconds in error and in all, of each recording: [recordings, 2]."""
-    errors: list[TimeErrors] = [getattr(scores, part) for scores in each]
-    return np.array([[e.missed + e.false_alarm + e.confusion, e.total] for e in errors])
+    errors: list[TimeErrors | EmotionErrors] = [getattr(scores, part) for scores in each]
+    return np.array([[e.in_error, e.total] for e in errors])
 
 
 def _words(recordings: Sequence[Recording], turns: Sequence[Turn], seed: int) -> dict[str, Any]:

@@ -12,7 +12,12 @@ from components.scoring import DEFAULT, FAIL, INCONCLUSIVE, Verdict, turns_by_re
 
 TEMPLATE = Path(__file__).with_name("report.html.j2")
 
-ERROR_COLOURS = {"missed": "#8d99ae", "false alarm": "#d9a441", "confusion": "#b3547a"}
+ERROR_COLOURS = {
+    "missed": "#8d99ae",
+    "false alarm": "#d9a441",
+    "confusion": "#b3547a",
+    "overlap": "#6b5b95",
+}
 
 
 def report_page(
@@ -44,7 +49,10 @@ def report_page(
             "errors over time, by kind",
             [f"{row['name']} {row['convention']}" for row in errors],
             {
-                kind: (colour, [row[kind.replace(" ", "_")] / row["total"] for row in errors])
+                kind: (
+                    colour,
+                    [row.get(kind.replace(" ", "_"), 0.0) / row["total"] for row in errors],
+                )
                 for kind, colour in ERROR_COLOURS.items()
             },
         ),
@@ -79,6 +87,7 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
         ("Speakers of words", speakers, f"{counted(speakers)} recognised words", "↑"),
         ("TEER", scores["teer"], counted(scores["teer"] or {}), "↓"),
         ("sTEER", scores["steer"], counted(scores["steer"] or {}), "↓"),
+        ("EDER", scores["eder"], counted(scores["eder"] or {}), "↓"),
         ("DER", scores["der"], counted(scores["der"]), "↓"),
         ("cpWER", scores["cpwer"], counted(scores["cpwer"] or {}), "↓"),
         ("WER", words["wer"], counted(words["wer"]), "↓"),
@@ -95,11 +104,16 @@ def _tiles(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def _share(row: Mapping[str, Any], kind: str) -> float:
+    """A kind of error's seconds over all seconds; 0 where the score does not know that kind."""
+    return float(row.get(kind.replace(" ", "_"), 0.0) / row["total"])
+
+
 def _errors(scores: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Each timed score of each convention."""
     return [
         {"convention": convention, "name": name, **numbers[key]}
         for convention, numbers in scores.items()
-        for key, name in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER"))
+        for key, name in (("teer", "TEER"), ("steer", "sTEER"), ("eder", "EDER"), ("der", "DER"))
         if numbers[key] is not None and numbers[key]["total"]
     ]

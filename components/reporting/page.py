@@ -93,7 +93,7 @@ def counted(part: Mapping[str, Any]) -> str:
     if "errors" in part:
         return f"{part['errors']} errors in {part['length']} words"
     if "missed" in part:
-        wrong = part["missed"] + part["false_alarm"] + part["confusion"]
+        wrong = part["missed"] + part["false_alarm"] + part["confusion"] + part.get("overlap", 0)
         return f"{wrong:.1f} of {part['total']:.1f} s"
     return ""
 

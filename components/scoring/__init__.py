@@ -1,4 +1,4 @@
-"""How good turns are: TEER, sTEER, DER, cpWER; classification; intervals and paired tests; faults.
+"""How good turns are: TEER, sTEER, EDER, DER, cpWER; classification, intervals, tests, faults.
 
 Pure functions over turns. Counts are kept and added up over recordings; a rate is only ever
 their quotient, and stands beside them. The rules are in `conventions` and `timed`.
@@ -7,7 +7,8 @@ their quotient, and stands beside them. The rules are in `conventions` and `time
 from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
-from components.scoring.errors import Matches, Share, TimeErrors, WordErrors
+from components.scoring.emotions import NEUTRAL, eder
+from components.scoring.errors import EmotionErrors, Matches, Share, TimeErrors, WordErrors
 from components.scoring.faults import Faults, UtteranceFaults, find_faults
 from components.scoring.intervals import (
     Comparison,

@@ -59,11 +59,7 @@ class TimeErrors(_Counts):
     total: Seconds
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not math.isfinite(value) or value < -ROUNDING:
-                raise ValueError(f"{field.name} must be seconds, at least 0, and is {value}")
-            object.__setattr__(self, field.name, max(0.0, float(value)))
+        _check_seconds(self)
         if self.missed + self.confusion > self.total * (1 + ROUNDING) + ROUNDING:
             raise ValueError(
                 f"missed {self.missed} and confusion {self.confusion} exceed total {self.total}"
@@ -72,7 +68,12 @@ class TimeErrors(_Counts):
     @property
     def rate(self) -> float | None:
         """Errors over reference speech; may exceed 1; None without reference speech."""
-        return _divide(self.missed + self.false_alarm + self.confusion, self.total)
+        return _divide(self.in_error, self.total)
+
+    @property
+    def in_error(self) -> Seconds:
+        """All seconds in error."""
+        return self.missed + self.false_alarm + self.confusion
 
     @property
     def agreed(self) -> Seconds:
@@ -88,6 +89,52 @@ class TimeErrors(_Counts):
         """EERa or sEERa with what it is the quotient of; seconds to the nanosecond."""
         seconds = {"confusion": round(self.confusion, 9), "agreed": round(self.agreed, 9)}
         return {**seconds, "rate": self.rate_on_agreed}
+
+
+@dataclass(frozen=True, slots=True)
+class EmotionErrors(_Counts):
+    """Seconds in which the emotion is wrong, for EDER: each moment counts once, and at most once.
+
+    `rate` is (missed + false_alarm + confusion + overlap) / total (Wang et al., 2023), so it lies
+    between 0 and 1.
+
+    Attributes:
+        missed: an emotion that is there is not heard.
+        false_alarm: an emotion is heard where there is none.
+        confusion: another emotion is heard than the one that is there.
+        overlap: the one that is there is heard, and another one with it.
+        total: all that is scored, speech or not.
+    """
+
+    missed: Seconds
+    false_alarm: Seconds
+    confusion: Seconds
+    overlap: Seconds
+    total: Seconds
+
+    def __post_init__(self) -> None:
+        _check_seconds(self)
+        if self.in_error > self.total * (1 + ROUNDING) + ROUNDING:
+            raise ValueError(f"{self.in_error} seconds in error exceed total {self.total}")
+
+    @property
+    def in_error(self) -> Seconds:
+        """All seconds in error."""
+        return self.missed + self.false_alarm + self.confusion + self.overlap
+
+    @property
+    def rate(self) -> float | None:
+        """Errors over all that is scored; None where nothing is."""
+        return _divide(self.in_error, self.total)
+
+
+def _check_seconds(errors: TimeErrors | EmotionErrors) -> None:
+    """Refuse what cannot be seconds; what floating point made of zero is zero."""
+    for field in fields(errors):
+        value = getattr(errors, field.name)
+        if not math.isfinite(value) or value < -ROUNDING:
+            raise ValueError(f"{field.name} must be seconds, at least 0, and is {value}")
+        object.__setattr__(errors, field.name, max(0.0, float(value)))
 
 
 @dataclass(frozen=True, slots=True)

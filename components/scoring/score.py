@@ -8,7 +8,8 @@ from typing import Any
 from components.base import InputError
 from components.conversation import DEFAULT_LABELS, Turn
 from components.scoring.conventions import DEFAULT, find_convention
-from components.scoring.errors import TimeErrors, WordErrors
+from components.scoring.emotions import eder
+from components.scoring.errors import EmotionErrors, TimeErrors, WordErrors
 from components.scoring.sweep import Span
 from components.scoring.timed import der, steer, teer
 from components.scoring.words import cpwer
@@ -21,7 +22,7 @@ MAX_SCORED = 1000
 """The most speakers of one recording, on either side, that are scored: each is compared with each,
 and a thousand take seconds."""
 
-MEASURES = ("teer", "steer", "der", "cpwer")
+MEASURES = ("teer", "steer", "eder", "der", "cpwer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +30,14 @@ class Scores:
     """What `moodline score` prints. They add up over recordings of one convention.
 
     Attributes:
-        teer, steer: None where reference or hypothesis carry no emotions (RTTM, for instance).
+        teer, steer, eder: None where reference or hypothesis carry no emotions, as RTTM.
         cpwer: None where reference or hypothesis carry no words.
     """
 
     convention: str
     teer: TimeErrors | None
     steer: TimeErrors | None
+    eder: EmotionErrors | None
     der: TimeErrors
     cpwer: WordErrors | None
 
@@ -77,8 +79,8 @@ def score(
     WordErrors(errors=1, length=3)
 
     Args:
-        reference: with emotions for TEER and sTEER, with words for cpWER. Turns whose emotion is
-            none of the labels are not scored by TEER and sTEER.
+        reference: with emotions for TEER, sTEER and EDER, with words for cpWER. Turns whose
+            emotion is none of the labels are not scored by the first three.
         hypothesis: of the same recordings; one that is missing is all missed.
         convention: wu2023, collar0 or ser-align.
         uem: for each recording the stretches to score (seconds), in place of the convention's
@@ -113,6 +115,7 @@ def score_each(
             convention=rules.name,
             teer=teer(*turns, rules, spans, labels) if emotions else None,
             steer=steer(*turns, rules, spans, labels) if emotions else None,
+            eder=eder(*turns, rules, spans, labels) if emotions else None,
             der=der(*turns, rules, spans),
             cpwer=cpwer(*turns) if words else None,
         )

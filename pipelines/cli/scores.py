@@ -60,7 +60,7 @@ def score_command(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Emotion, speaker and word errors: TEER, sTEER, DER, cpWER and what goes with them.
+    """Emotion, speaker and word errors: TEER, sTEER, EDER, DER, cpWER and what goes with them.
 
     Seconds are summed over recordings, then divided. The convention stands with every number. EERa
     and sEERa are the emotion errors on speech that both agree is speech. Words are compared in
@@ -145,19 +145,24 @@ def _oddities(turns: Sequence[Turn], labels: Sequence[str]) -> Iterator[str]:
 
 
 def _table(numbers: dict[str, Any]) -> Table:
-    table = plain_table("", *right("rate", "missed", "false alarm", "confusion", "total"))
+    table = plain_table(
+        "", *right("rate", "missed", "false alarm", "confusion", "overlap", "total")
+    )
     table.title = f"convention {numbers['convention']}"
-    for name, shown in (("teer", "TEER"), ("steer", "sTEER"), ("der", "DER")):
+    for name, shown in (
+        ("teer", "TEER"), ("steer", "sTEER"), ("eder", "EDER"), ("der", "DER")
+    ):  # fmt: skip
         part = numbers[name]
         if part is None:
             table.add_row(shown, "–", "no emotions")
             continue
         seconds = [f"{part[k]:.2f} s" for k in ("missed", "false_alarm", "confusion", "total")]
-        table.add_row(shown, _rate(part["rate"]), *seconds)
+        overlap = f"{part['overlap']:.2f} s" if "overlap" in part else ""
+        table.add_row(shown, _rate(part["rate"]), *seconds[:3], overlap, seconds[3])
     for name, shown in (("eera", "EERa"), ("seera", "sEERa")):
         if part := numbers[name]:
-            seconds = [f"{part[k]:.2f} s" for k in ("confusion", "agreed")]
-            table.add_row(shown, _rate(part["rate"]), "", "", *seconds)
+            confusion, agreed = (f"{part[k]:.2f} s" for k in ("confusion", "agreed"))
+            table.add_row(shown, _rate(part["rate"]), "", "", confusion, "", agreed)
     for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER"), ("cer", "CER")):
         if name not in numbers:
             continue
@@ -165,7 +170,7 @@ def _table(numbers: dict[str, Any]) -> Table:
             table.add_row(shown, "–", "no words")
         else:
             unit = "characters" if name == "cer" else "words"
-            counts = (f"{part['errors']} errors", f"{part['length']} {unit}")
+            counts = (f"{part['errors']} errors", "", f"{part['length']} {unit}")
             table.add_row(shown, _rate(part["rate"]), "", "", *counts)
     return table
 

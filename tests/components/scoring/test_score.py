@@ -7,7 +7,15 @@ import pytest
 
 from components.base import InputError
 from components.conversation import DEFAULT_LABELS, Turn
-from components.scoring import Scores, Share, TimeErrors, WordErrors, score, score_each
+from components.scoring import (
+    EmotionErrors,
+    Scores,
+    Share,
+    TimeErrors,
+    WordErrors,
+    score,
+    score_each,
+)
 
 
 def turn(name, start, end, speaker="A", emotion="sad", words="well then"):
@@ -44,6 +52,14 @@ def test_json_is_the_contract():
             "missed": 14.75,
             "false_alarm": 0.0,
             "confusion": 9.5,
+            "total": 39.0,
+            "rate": pytest.approx(24.25 / 39),
+        },
+        "eder": {
+            "missed": 14.75,
+            "false_alarm": 0.0,
+            "confusion": 9.5,
+            "overlap": 0.0,
             "total": 39.0,
             "rate": pytest.approx(24.25 / 39),
         },
@@ -99,7 +115,7 @@ def test_a_uem_is_read_for_each_recording():
 def test_what_has_no_emotions_or_words_gets_no_such_score():
     bare = [Turn("one", 0, 10, "1", ""), Turn("two", 0, 15, "1", "")]
     scores = score(REFERENCE, bare, "collar0")
-    assert (scores.teer, scores.steer, scores.cpwer) == (None, None, None)
+    assert (scores.teer, scores.steer, scores.eder, scores.cpwer) == (None, None, None, None)
     assert scores.der == TimeErrors(missed=15, false_alarm=0, confusion=0, total=40)
     assert scores.to_json()["teer"] is None
     assert score(bare, HYPOTHESIS, "collar0").teer is None
@@ -107,8 +123,9 @@ def test_what_has_no_emotions_or_words_gets_no_such_score():
 
 def test_scores_of_two_conventions_do_not_add_up():
     zero = TimeErrors.zero()
+    nothing = (zero, zero, EmotionErrors.zero(), zero, None)
     with pytest.raises(ValueError, match="do not add up"):
-        Scores("wu2023", zero, zero, zero, None) + Scores("collar0", zero, zero, zero, None)
+        Scores("wu2023", *nothing) + Scores("collar0", *nothing)
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,10 @@ def test_seglst_gives_everything(
     assert scores["teer"] == {
         "missed": 1, "false_alarm": 0, "confusion": 3, "total": 8, "rate": 0.5
     }  # fmt: skip
+    # In 9 s, silence included, M's “angry” is taken for “happy” for 3 s and missed for 1 s.
+    assert scores["eder"] == {
+        "missed": 1, "false_alarm": 0, "confusion": 3, "overlap": 0, "total": 9, "rate": 4 / 9
+    }  # fmt: skip
     assert scores["eera"] == {"confusion": 3, "agreed": 7, "rate": pytest.approx(3 / 7)}
     assert scores["seera"] == scores["eera"]
     for name in ("cpwer", "tcpwer", "wer"):
@@ -74,7 +78,7 @@ def test_rttm_on_either_side_gives_what_needs_no_emotion(
     assert scores["der"] == {"missed": 1, "false_alarm": 0, "confusion": 0, "total": 8,
                             "rate": 0.125}  # fmt: skip
     assert {name for name, part in scores.items() if part is None} == {
-        "teer", "steer", "eera", "seera", "cpwer", "tcpwer", "wer",
+        "teer", "steer", "eder", "eera", "seera", "cpwer", "tcpwer", "wer",
     }  # fmt: skip
 
 
@@ -89,7 +93,7 @@ def test_the_table_says_what_is_not_there(
     assert "tcpWER" not in printed
     assert run(["score", str(files["ref.json"]), str(files["hyp.json"])]) == 0
     printed = capsys.readouterr().out
-    for name in ("TEER", "sTEER", "DER", "EERa", "sEERa", "cpWER", "WER"):
+    for name in ("TEER", "sTEER", "EDER", "DER", "EERa", "sEERa", "cpWER", "WER"):
         assert name in printed
 
 
