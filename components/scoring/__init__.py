@@ -7,6 +7,7 @@ their quotient, and stands beside them. The rules are in `conventions` and `time
 from components.scoring.calibration import Calibration, calibration
 from components.scoring.classification import Classification, classification
 from components.scoring.conventions import CONVENTIONS, DEFAULT, Convention, find_convention
+from components.scoring.emotion_words import emotion_cpwer
 from components.scoring.emotions import NEUTRAL, eder
 from components.scoring.errors import EmotionErrors, Matches, Share, TimeErrors, WordErrors
 from components.scoring.faults import Faults, UtteranceFaults, find_faults

@@ -8,6 +8,7 @@ from typing import Any
 from components.base import InputError
 from components.conversation import DEFAULT_LABELS, Turn
 from components.scoring.conventions import DEFAULT, find_convention
+from components.scoring.emotion_words import emotion_cpwer
 from components.scoring.emotions import eder
 from components.scoring.errors import EmotionErrors, TimeErrors, WordErrors
 from components.scoring.sweep import Span
@@ -22,7 +23,7 @@ MAX_SCORED = 1000
 """The most speakers of one recording, on either side, that are scored: each is compared with each,
 and a thousand take seconds."""
 
-MEASURES = ("teer", "steer", "eder", "der", "cpwer")
+MEASURES = ("teer", "steer", "eder", "der", "cpwer", "emotion_cpwer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Scores:
     Attributes:
         teer, steer, eder: None where reference or hypothesis carry no emotions, as RTTM.
         cpwer: None where reference or hypothesis carry no words.
+        emotion_cpwer: None where either is missing, words or emotions.
     """
 
     convention: str
@@ -40,6 +42,7 @@ class Scores:
     eder: EmotionErrors | None
     der: TimeErrors
     cpwer: WordErrors | None
+    emotion_cpwer: WordErrors | None
 
     def __add__(self, other: "Scores") -> "Scores":
         if not isinstance(other, Scores):
@@ -118,6 +121,7 @@ def score_each(
             eder=eder(*turns, rules, spans, labels) if emotions else None,
             der=der(*turns, rules, spans),
             cpwer=cpwer(*turns) if words else None,
+            emotion_cpwer=emotion_cpwer(*turns, labels) if words and emotions else None,
         )
     return scores
 

@@ -28,6 +28,14 @@ from pipelines.cli.word_scores import show_word_speakers
 ROUNDING: Seconds = 0.01
 """Two turns of one speaker may overlap by this much, for times are often rounded."""
 
+WORD_ROWS = {
+    "cpwer": "cpWER",
+    "emotion_cpwer": "cpWER, emotions",
+    "tcpwer": "tcpWER",
+    "wer": "WER",
+    "cer": "CER",
+}
+
 ConventionName = Literal["wu2023", "collar0", "ser-align"]
 
 
@@ -55,14 +63,16 @@ def score_command(
         typer.Option(
             "--words",
             help="Instead, who said each word: word-speaker error, changes of speaker, whole"
-            " utterances, cpWER, tcpWER. WhisperX JSON with speakers is taken, too.",
+            " utterances, cpWER, tcpWER. WhisperX's words with speakers are taken, too; long"
+            " recordings take it gigabytes.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Emotion, speaker and word errors: TEER, sTEER, EDER, DER, cpWER and what goes with them.
 
-    Seconds are summed over recordings, then divided. The convention stands with every number. EERa
+    Seconds are summed over recordings, then divided. “cpWER, emotions”: a word also needs the right
+    emotion. The convention stands with every number. EERa
     and sEERa are the emotion errors on speech that both agree is speech. Words are compared in
     lower case and without punctuation, letters in Unicode's NFC; numbers stay as they are written.
     """
@@ -163,11 +173,12 @@ def _table(numbers: dict[str, Any]) -> Table:
         if part := numbers[name]:
             confusion, agreed = (f"{part[k]:.2f} s" for k in ("confusion", "agreed"))
             table.add_row(shown, _rate(part["rate"]), "", "", confusion, "", agreed)
-    for name, shown in (("cpwer", "cpWER"), ("tcpwer", "tcpWER"), ("wer", "WER"), ("cer", "CER")):
+    for name, shown in WORD_ROWS.items():
         if name not in numbers:
             continue
         if (part := numbers[name]) is None:
-            table.add_row(shown, "–", "no words")
+            nothing = "no words or emotions" if name == "emotion_cpwer" else "no words"
+            table.add_row(shown, "–", nothing)
         else:
             unit = "characters" if name == "cer" else "words"
             counts = (f"{part['errors']} errors", "", f"{part['length']} {unit}")

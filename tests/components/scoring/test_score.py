@@ -71,6 +71,7 @@ def test_json_is_the_contract():
             "rate": pytest.approx(14.75 / 39),
         },
         "cpwer": {"errors": 1, "length": 4, "rate": 0.25},
+        "emotion_cpwer": {"errors": 5, "length": 4, "rate": 1.25},
     }
 
 
@@ -123,7 +124,7 @@ def test_what_has_no_emotions_or_words_gets_no_such_score():
 
 def test_scores_of_two_conventions_do_not_add_up():
     zero = TimeErrors.zero()
-    nothing = (zero, zero, EmotionErrors.zero(), zero, None)
+    nothing = (zero, zero, EmotionErrors.zero(), zero, None, None)
     with pytest.raises(ValueError, match="do not add up"):
         Scores("wu2023", *nothing) + Scores("collar0", *nothing)
 

@@ -41,6 +41,7 @@ def test_seglst_gives_everything(
     }  # fmt: skip
     assert scores["eera"] == {"confusion": 3, "agreed": 7, "rate": pytest.approx(3 / 7)}
     assert scores["seera"] == scores["eera"]
+    assert scores["emotion_cpwer"] == {"errors": 4, "length": 5, "rate": 0.8}
     for name in ("cpwer", "tcpwer", "wer"):
         assert scores[name] == {"errors": 1, "length": 5, "rate": 0.2}
 
@@ -78,7 +79,7 @@ def test_rttm_on_either_side_gives_what_needs_no_emotion(
     assert scores["der"] == {"missed": 1, "false_alarm": 0, "confusion": 0, "total": 8,
                             "rate": 0.125}  # fmt: skip
     assert {name for name, part in scores.items() if part is None} == {
-        "teer", "steer", "eder", "eera", "seera", "cpwer", "tcpwer", "wer",
+        "teer", "steer", "eder", "eera", "seera", "cpwer", "emotion_cpwer", "tcpwer", "wer",
     }  # fmt: skip
 
 
@@ -93,7 +94,17 @@ def test_the_table_says_what_is_not_there(
     assert "tcpWER" not in printed
     assert run(["score", str(files["ref.json"]), str(files["hyp.json"])]) == 0
     printed = capsys.readouterr().out
-    for name in ("TEER", "sTEER", "EDER", "DER", "EERa", "sEERa", "cpWER", "WER"):
+    for name in (
+        "TEER",
+        "sTEER",
+        "EDER",
+        "DER",
+        "EERa",
+        "sEERa",
+        "cpWER",
+        "cpWER, emotions",
+        "WER",
+    ):
         assert name in printed
 
 
