@@ -25,6 +25,7 @@ from components.config.parts import (
     ServingSettings,
     TrainSettings,
     TranscribeSettings,
+    check_speaker_counts,
 )
 from components.config.pods import Engines, Pod
 from components.config.profile import (

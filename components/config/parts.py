@@ -71,6 +71,21 @@ CHANNELS = "channels"
 """In place of a diarization pipeline: each channel has its speaker."""
 
 
+def check_speaker_counts(number: int | None, least: int | None, most: int | None) -> None:
+    """Refuse numbers of speakers that contradict each other; None: not known.
+
+    Raises:
+        ValueError: the number is given and a limit of it, or the limits cross.
+    """
+    if number is not None and (least is not None or most is not None):
+        raise ValueError("num_speakers is exact: leave out min_speakers and max_speakers")
+    if least is not None and most is not None and least > most:
+        raise ValueError(f"min_speakers {least} is above max_speakers {most}")
+
+
+SpeakerCount = Annotated[int, Field(ge=1, le=MAX_SPEAKERS)]
+
+
 class DiarizeSettings(Frozen):
     """Audio to speaker segments, by a pyannote.audio pipeline, or by channels.
 
@@ -79,11 +94,19 @@ class DiarizeSettings(Frozen):
             speaker, words are heard on each, and a recording of one channel is refused.
         num_speakers: in every recording of a corpus, if it is known; not with channels, which are
             as many as a recording has.
+        min_speakers, max_speakers: likewise, where it is known within limits.
     """
 
     pipeline: ModelName
-    num_speakers: Annotated[int, Field(ge=1, le=MAX_SPEAKERS)] | None = None
+    num_speakers: SpeakerCount | None = None
+    min_speakers: Annotated[SpeakerCount | None, added()] = None
+    max_speakers: Annotated[SpeakerCount | None, added()] = None
     device: Device = "auto"
+
+    @model_validator(mode="after")
+    def _counts_agree(self) -> Self:
+        check_speaker_counts(self.num_speakers, self.min_speakers, self.max_speakers)
+        return self
 
 
 class AlignSettings(Frozen):

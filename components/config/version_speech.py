@@ -167,7 +167,7 @@ def _decisive(step: TurnsStep) -> dict[str, object]:
     speak is known of a recording, not of a version.
     """
     excluded = _excluded()
-    excluded["diarize"] |= {"num_speakers"}
+    excluded["diarize"] |= {"num_speakers", "min_speakers", "max_speakers"}
     others = {"segmentation": True, "by_channel": True}
     parts = step.model_dump(mode="json", exclude={**others, **excluded})
     return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}

@@ -67,6 +67,7 @@ from components.conversation.speakers import (
     rttm_text,
     write_rttm,
 )
+from components.conversation.subtitles import Layout, turns_to_srt, turns_to_vtt
 from components.conversation.types import (
     DEFAULT_LABELS,
     EARLIEST,
@@ -91,7 +92,6 @@ from components.conversation.types import (
     labels_of,
 )
 from components.conversation.uncertain import mark_uncertain
-from components.conversation.vtt import turns_to_vtt
 from components.conversation.words import (
     Transcript,
     asr_segments,

@@ -77,7 +77,11 @@ def diarize_corpus(
         else:
             stretches = profile.given_stretches(recording)
             diarization = _loaded(options, settings).diarize(
-                read_audio(recording.audio), options.num_speakers, stretches
+                read_audio(recording.audio),
+                options.num_speakers,
+                stretches,
+                min_speakers=options.min_speakers,
+                max_speakers=options.max_speakers,
             )
         return {
             SPEAKERS: rttm_text(recording.name, diarization.segments),

@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +84,8 @@ class Diarizer:
         num_speakers: int | None = None,
         stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
         *,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
         step: Callable[[float], None] | None = None,
     ) -> Diarization:
         """Find who speaks when.
@@ -92,6 +94,7 @@ class Diarizer:
             audio: float32 [samples], mono at 16 kHz, of any length.
             stretches: start and end of each stretch in which one person speaks, in place of what
                 the pipeline would find; they may overlap.
+            min_speakers, max_speakers: limits of their number, where it is not known.
             step: called several times a second with the share that is done; what it raises ends
                 the work.
 
@@ -109,13 +112,19 @@ class Diarizer:
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
         file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
+        counts = {
+            "num_speakers": num_speakers,
+            "min_speakers": min_speakers,
+            "max_speakers": max_speakers,
+        }
+        known: dict[str, Any] = {name: count for name, count in counts.items() if count is not None}
         threads = torch.get_num_threads()
         # A second thread gains an LSTM nothing, and makes it 20 times slower on a busy machine.
         torch.set_num_threads(1)
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    return _diarization(self._apply(file, num_speakers, step and _hook(step)))
+                    return _diarization(self._apply(file, known, step and _hook(step)))
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
@@ -124,20 +133,22 @@ class Diarizer:
                     )
                 length = len(audio) / SAMPLE_RATE
                 inside = [Segment(a, min(b, length)) for a, b in stretches if a < length]
-                segments = tuple(speakers_of(self._pipeline, file, inside, num_speakers))
+                segments = tuple(speakers_of(self._pipeline, file, inside, **known))
                 return Diarization(segments, segments)
         finally:
             torch.set_num_threads(threads)
 
-    def _apply(self, file: dict[str, Any], num_speakers: int | None, hook: Any) -> Any:
+    def _apply(self, file: dict[str, Any], known: Mapping[str, Any], hook: Any) -> Any:
         try:
-            return self._pipeline(file, num_speakers=num_speakers, hook=hook)
+            return self._pipeline(file, **known, hook=hook)
         except ValueError:
-            if num_speakers is None:
+            least = known.get("num_speakers", known.get("min_speakers"))
+            if least is None:
                 raise
             # VBx makes no more speakers than there are stretches of speech that it trusts.
-            log.info("too little speech for %d speakers", num_speakers)
-            return self._pipeline(file, max_speakers=num_speakers, hook=hook)
+            log.info("too little speech for %d speakers", least)
+            most = known.get("num_speakers", known.get("max_speakers"))
+            return self._pipeline(file, max_speakers=most, hook=hook)
 
 
 def follow_moves(pipeline: Path) -> None:

@@ -27,6 +27,8 @@ def speakers_of(
     file: Mapping[str, Any],
     stretches: Sequence[Segment],
     num_speakers: int | None = None,
+    min_speakers: int | None = None,
+    max_speakers: int | None = None,
 ) -> list[SpeakerSegment]:
     """Find whose voice is in each stretch.
 
@@ -45,7 +47,7 @@ def speakers_of(
     pairs = zip(stretches, alone, strict=True)
     voices = np.stack([_voice(pipeline, file, *pair) for pair in pairs])
     owners = (
-        _clustered(pipeline, stretches, voices, alone)
+        _clustered(pipeline, stretches, voices, alone, (min_speakers, max_speakers))
         if num_speakers is None
         else among(voices, num_speakers)
     )
@@ -87,13 +89,15 @@ def _clustered(
     stretches: Sequence[Segment],
     voices: np.ndarray,
     alone: Sequence[np.ndarray],
+    limits: tuple[int | None, int | None],
 ) -> np.ndarray:
-    """The speaker of each stretch by the pipeline's own clustering, which finds their number.
+    """The speaker of each stretch by the pipeline's own clustering, which finds their number within
+    limits: the least and the most.
 
     It sees each stretch as one chunk with one local speaker, who is active while nobody else is;
     so it trusts voices as it does within the pipeline's own chunks.
     """
-    number, minimum, maximum = set_num_speakers(None)
+    number, minimum, maximum = set_num_speakers(None, *limits)
     clusters, *_ = pipeline.clustering(
         embeddings=voices[:, None],
         segmentations=_as_chunks(pipeline, stretches, alone),

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from components.base import InputError
 from components.conversation import SAMPLE_RATE, Seconds
 
 BEAM = 5
@@ -31,6 +32,55 @@ own remedy is to draw words at random, which gives other words the next time."""
 
 SILENCE = 2.0
 """How far below a spectrogram's peak Whisper's silence lies."""
+
+
+ENDS = ".!?…。！？"
+
+MAX_HINT = 100
+"""Tokens of one hint: behind all that Whisper is told before, half of its window is free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hints:
+    """What a caller tells of the words, in Whisper's language.
+
+    Attributes:
+        hotwords: names and terms that may be said. A list without an end gets a full stop: behind
+            words alone Whisper leaves out the marks between sentences.
+        prompt: text that might have stood before: its spelling and style are taken up.
+    """
+
+    hotwords: str = ""
+    prompt: str = ""
+
+    def check(self, model: Any) -> None:
+        """Refuse what is longer than the model (of `load_reader`) can be told.
+
+        Raises:
+            InputError: it has too many tokens.
+        """
+        for name in ("hotwords", "prompt"):
+            text = getattr(self, name).strip()
+            count = len(model.hf_tokenizer.encode(text, add_special_tokens=False).ids)
+            if count > MAX_HINT:
+                raise InputError(
+                    f"{name}: has {count} tokens (a word has one or more); the recogniser takes"
+                    f" {MAX_HINT}"
+                )
+
+    @property
+    def before(self) -> str | None:
+        """The prompt as faster-whisper takes it."""
+        return self.prompt.strip() or None
+
+    @property
+    def terms(self) -> str | None:
+        """The hotwords as faster-whisper takes them."""
+        words = self.hotwords.strip()
+        return None if not words else words if words[-1] in ENDS else f"{words}."
+
+
+NO_HINTS = Hints()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +129,7 @@ def read(
     language: str,
     batch: int,
     step: Callable[[float], None] | None = None,
+    hints: Hints = NO_HINTS,
 ) -> list[Reading]:
     """Read what is said.
 
@@ -88,41 +139,46 @@ def read(
         language: a code that the model knows.
         batch: how many are read at once.
         step: called after each batch with the share that is done; what it raises ends the work.
+        hints: on the words.
 
     Returns:
         One for each sound; the same for the same sound, whatever it is read with.
     """
     readings: list[Reading] = []
     for first in range(0, len(sounds), batch):
-        readings += _read_batch(model, sounds[first : first + batch], language)
+        readings += _read_batch(model, sounds[first : first + batch], language, hints)
         if step:
             step(len(readings) / len(sounds))
     return readings
 
 
-def _read_batch(model: Any, sounds: Sequence[np.ndarray], language: str) -> list[Reading]:
+def _read_batch(
+    model: Any, sounds: Sequence[np.ndarray], language: str, hints: Hints
+) -> list[Reading]:
     from faster_whisper.audio import pad_or_trim
     from faster_whisper.tokenizer import Tokenizer
 
     tokenizer = Tokenizer(
         model.hf_tokenizer, model.model.is_multilingual, task="transcribe", language=language
     )
+    before = tokenizer.encode(f" {hints.before}") if hints.before else []
+    prompt = model.get_prompt(tokenizer, before, without_timestamps=False, hotwords=hints.terms)
     features = np.stack([pad_or_trim(model.feature_extractor(sound)[:, :-1]) for sound in sounds])
     results = model.model.generate(
         model.encode(features),
-        [model.get_prompt(tokenizer, [], without_timestamps=False)] * len(sounds),
+        [prompt] * len(sounds),
         beam_size=BEAM,
         max_length=model.max_length,
         return_scores=True,
         return_no_speech_prob=True,
     )
     return [
-        _reading(model, tokenizer, sound, result)
+        _reading(model, tokenizer, sound, result, hints)
         for sound, result in zip(sounds, results, strict=True)
     ]
 
 
-def _reading(model: Any, tokenizer: Any, sound: np.ndarray, result: Any) -> Reading:
+def _reading(model: Any, tokenizer: Any, sound: np.ndarray, result: Any, hints: Hints) -> Reading:
     from faster_whisper.transcribe import get_compression_ratio
 
     tokens = result.sequences_ids[0]
@@ -136,11 +192,12 @@ def _reading(model: Any, tokenizer: Any, sound: np.ndarray, result: Any) -> Read
     marks = (tokens[-1] - tokenizer.timestamp_begin) * model.time_precision if tokens else 0.0
     unread = marks >= 0 and len(sound) / SAMPLE_RATE - marks > UNREAD
     if repeats or unread:
-        return _read_again(model, sound, tokenizer.language_code, REPEAT if repeats else 0)
+        repeat = REPEAT if repeats else 0
+        return _read_again(model, sound, tokenizer.language_code, repeat, hints)
     return Reading(text, log_probability)
 
 
-def _read_again(model: Any, sound: np.ndarray, language: str, repeat: int) -> Reading:
+def _read_again(model: Any, sound: np.ndarray, language: str, repeat: int, hints: Hints) -> Reading:
     """As faster-whisper reads: from each last mark of time on, until the end."""
     segments, _ = model.transcribe(
         sound,
@@ -149,6 +206,8 @@ def _read_again(model: Any, sound: np.ndarray, language: str, repeat: int) -> Re
         temperature=0.0,
         no_repeat_ngram_size=repeat,
         condition_on_previous_text=False,
+        initial_prompt=hints.before,
+        hotwords=hints.terms,
     )
     parts = list(segments)
     lengths = [len(part.tokens) for part in parts]

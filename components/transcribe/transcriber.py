@@ -25,7 +25,7 @@ from components.conversation import (
 )
 from components.transcribe.attention import AttentionAligner
 from components.transcribe.chunks import chunks
-from components.transcribe.reading import Reading, load_reader, read
+from components.transcribe.reading import NO_HINTS, Hints, Reading, load_reader, read
 from components.transcribe.sentences import sentences
 from components.transcribe.stretches import SpeechFinder, cut_stretches
 from components.transcribe.word_times import Aligner, add_word_times, shifted
@@ -146,6 +146,14 @@ class Transcriber:
                 f"language {language[:40]!r}: the model {self._options.model} knows {known}"
             )
 
+    def check_hints(self, hints: Hints) -> None:
+        """Refuse hints that the model cannot take.
+
+        Raises:
+            InputError: they are too long.
+        """
+        hints.check(self._model)
+
     def language_of(self, audio: np.ndarray, asked: str | None = None) -> str:
         """The language in which a recording is read.
 
@@ -178,6 +186,7 @@ class Transcriber:
         stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
         *,
         language: str | None = None,
+        hints: Hints = NO_HINTS,
         step: Callable[[float], None] | None = None,
     ) -> list[AsrSegment]:
         """Transcribe a recording.
@@ -187,6 +196,7 @@ class Transcriber:
             stretches: start and end of what is read, in place of what the voice activity detector
                 would find; they may overlap, and those beyond 30 s are cut.
             language: as `language_of` takes it.
+            hints: on the words.
             step: called every few seconds with the share that is done; what it raises ends the
                 work.
 
@@ -195,15 +205,16 @@ class Transcriber:
             where nobody speaks.
 
         Raises:
-            InputError: the model does not know the language.
+            InputError: the model does not know the language, or cannot be told so much.
         """
+        hints.check(self._model)
         language = self.language_of(audio, language)
         if stretches is not None:
-            return self._transcribe_chunk(audio, language, stretches, None)
+            return self._transcribe_chunk(audio, language, hints, stretches, None)
         transcript: list[AsrSegment] = []
         for first, last in chunks(audio):
             report = step and partial(_report, step, first / len(audio), last / len(audio))
-            segments = self._transcribe_chunk(audio[first:last], language, None, report)
+            segments = self._transcribe_chunk(audio[first:last], language, hints, None, report)
             # Sentences, because the baseline gives each segment whole to one speaker: with segments
             # of up to 30 s, as the detector cuts them, it would be weaker than it must be.
             transcript += [shifted(part, first / SAMPLE_RATE) for part in sentences(segments)]
@@ -216,6 +227,7 @@ class Transcriber:
         channels: np.ndarray,
         *,
         language: str,
+        hints: Hints = NO_HINTS,
         step: Callable[[float], None] | None = None,
     ) -> list[AsrSegment]:
         """Transcribe a recording that has a channel for each speaker; what two say at once is kept.
@@ -224,7 +236,7 @@ class Transcriber:
             channels: float [channels, samples] at 16 kHz, without crosstalk; see
                 `components.conversation.read_channels`.
             language: a code that the model knows.
-            step: as of `transcribe`.
+            hints, step: as of `transcribe`.
 
         Returns:
             The sentences of all channels in order; each word has its channel's speaker.
@@ -234,7 +246,7 @@ class Transcriber:
         for number, channel in enumerate(channels):
             report = step and partial(_report, step, number / count, (number + 2) / count)
             speaker = channel_speaker(number)
-            for part in self.transcribe(channel, language=language, step=report):
+            for part in self.transcribe(channel, language=language, hints=hints, step=report):
                 words = tuple(replace(word, speaker=speaker) for word in part.words)
                 transcript.append(replace(part, words=words))
         return sorted(transcript, key=attrgetter("start", "end"))
@@ -243,6 +255,7 @@ class Transcriber:
         self,
         audio: np.ndarray,
         language: str,
+        hints: Hints,
         stretches: Sequence[tuple[Seconds, Seconds]] | None,
         report: Callable[[float], None] | None,
     ) -> list[AsrSegment]:
@@ -265,7 +278,7 @@ class Transcriber:
         if report:
             report(0.0)
         sounds = [audio[int(a * SAMPLE_RATE) : int(b * SAMPLE_RATE)] for a, b in spans]
-        readings = read(self._model, sounds, language, self._batch_size, report)
+        readings = read(self._model, sounds, language, self._batch_size, report, hints)
         segments = [
             _segment(span, reading, language)
             for span, reading in zip(spans, readings, strict=True)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -15,6 +15,7 @@ from components.base import InputError, Location, atomic_path
 from components.config import Profile, Settings, version_answers, version_speech
 from components.conversation import (
     UNKNOWN,
+    Layout,
     SpeakerSegment,
     Turn,
     check_channels,
@@ -26,6 +27,7 @@ from components.conversation import (
     read_rttm,
     read_words,
     recording_name,
+    turns_to_srt,
     turns_to_vtt,
     write_rttm,
     write_turns,
@@ -33,14 +35,19 @@ from components.conversation import (
 )
 from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
+from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
     ByChannel,
     Changes,
+    Hotwords,
     LanguageOption,
     MaxPause,
+    MaxSpeakers,
+    MinSpeakers,
     OwnProfile,
     ProfileName,
+    Prompt,
     Speakers,
     profile_and_settings,
     reach_the_hub,
@@ -50,13 +57,16 @@ from pipelines.cli.tables import turns_table
 if TYPE_CHECKING:
     from serving.engine.analyze import Analyzer
 
-Format = Literal["table", "json", "rttm", "vtt", "html"]
+Format = Literal["table", "json", "rttm", "vtt", "srt", "html"]
+SUBTITLES = {"vtt": "WebVTT", "srt": "SubRip"}
 
 
 def transcribe_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, file_option("Where the words go (WhisperX's JSON).")],
     language: LanguageOption = None,
+    hotwords: Hotwords = "",
+    prompt: Prompt = "",
     profile: ProfileName = "demo",
     changes: Changes = None,
 ) -> None:
@@ -64,16 +74,17 @@ def transcribe_command(
     tell_what_is_odd(audio)
     samples = read_audio(audio)
     chosen, settings = profile_and_settings(profile, changes)
-    from components.transcribe import Transcriber
+    from components.transcribe import Hints, Transcriber
 
+    hints = Hints(hotwords, prompt)
     channels = read_channels(audio) if chosen.by_channel else None
     with spinner("transcribing"):
         transcriber = Transcriber(chosen.transcribe, settings)
         spoken = transcriber.language_of(samples, language)
         if channels is None:
-            segments = transcriber.transcribe(samples, language=spoken)
+            segments = transcriber.transcribe(samples, language=spoken, hints=hints)
         else:
-            segments = transcriber.transcribe_channels(channels, language=spoken)
+            segments = transcriber.transcribe_channels(channels, language=spoken, hints=hints)
     write_words(output, segments, spoken)
     note(f"{output}: {sum(len(s.words) for s in segments)} words, language {spoken}")
 
@@ -82,6 +93,8 @@ def diarize_command(
     audio: Annotated[Path, typer.Argument(help="The recording.")],
     output: Annotated[Path, file_option("Where the segments go (RTTM).")],
     num_speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     channels: ByChannel = False,
     exclusive: Annotated[
         bool,
@@ -91,11 +104,13 @@ def diarize_command(
     changes: Changes = None,
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
+    from serving.engine.analyze import Options
+
     tell_what_is_odd(audio)
     chosen, settings = profile_and_settings(profile, changes)
     by_channel = channels or chosen.by_channel
-    if by_channel and num_speakers is not None:
-        raise InputError("--num-speakers: each channel is a speaker; leave it out")
+    limits: dict[str, Any] = {"min_speakers": min_speakers, "max_speakers": max_speakers}
+    Options("", num_speakers, channels=by_channel, **limits)  # refuses what contradicts itself
     samples = read_channels(audio) if by_channel else read_audio(audio)
     from components.diarize import ChannelDiarizer, Diarizer
 
@@ -103,7 +118,9 @@ def diarize_command(
         if by_channel:
             diarization = ChannelDiarizer(chosen.diarize).diarize(samples)
         else:
-            diarization = Diarizer(chosen.diarize, settings).diarize(samples, num_speakers)
+            diarization = Diarizer(chosen.diarize, settings).diarize(
+                samples, num_speakers, **limits
+            )
     segments = diarization.exclusive if exclusive else diarization.segments
     write_rttm(output, recording_name(audio), segments)
     note(f"{output}: {len({s.speaker for s in segments})} speakers")
@@ -138,11 +155,19 @@ def align_command(
 def analyze_command(
     audio: Annotated[list[Path], typer.Argument(help="One recording or more.")],
     num_speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     max_pause: MaxPause = None,
     output_format: Annotated[Format, typer.Option("--format", help="How to write it.")] = "table",
     output: Annotated[Path | None, file_option("A file instead of the screen.")] = None,
+    line_length: Annotated[
+        int, typer.Option(min=MIN_WIDTH, max=MAX_WIDTH, help="Characters in a line of subtitles.")
+    ] = 42,
+    max_lines: Annotated[int, typer.Option(min=1, max=MAX_LINES, help="Lines in a subtitle.")] = 2,
     language: LanguageOption = None,
     channels: ByChannel = False,
+    hotwords: Hotwords = "",
+    prompt: Prompt = "",
     profile: OwnProfile = None,
     changes: Changes = None,
     model: Annotated[
@@ -156,9 +181,12 @@ def analyze_command(
     """
     from serving.engine.analyze import APART, Options
 
-    options = Options("", num_speakers, max_pause, language=language, channels=channels)
-    if output_format == "vtt" and len(audio) > 1:
-        raise InputError("WebVTT holds one recording; analyze them one by one")
+    options = Options(
+        "", num_speakers, max_pause, language=language, channels=channels,
+        min_speakers=min_speakers, max_speakers=max_speakers, hotwords=hotwords, prompt=prompt,
+    )  # fmt: skip
+    if output_format in SUBTITLES and len(audio) > 1:
+        raise InputError(f"{SUBTITLES[output_format]} holds one recording; analyze them one by one")
     for path in audio:
         tell_what_is_odd(path)  # a bad file is refused before any model is loaded
         if channels:
@@ -170,8 +198,7 @@ def analyze_command(
     if profile or changes:
         chosen, settings = profile_and_settings(profile or "demo", changes)
     analyzer = open_analyzer(model, chosen, settings)
-    if language:
-        analyzer.check_language(language)
+    analyzer.check_options(options)
     by_channel = analyzer.wants_channels(options)
     turns: list[Turn] = []
     with bar("listening") as progress:
@@ -189,7 +216,7 @@ def analyze_command(
     for name in names:
         if not any(turn.session_id == name for turn in turns):
             note(f"{name}: nobody speaks")
-    show_turns(turns, names, output_format, output)
+    show_turns(turns, names, output_format, output, Layout(line_length, max_lines))
 
 
 def open_analyzer(model: str, profile: Profile | None, settings: Settings) -> "Analyzer":
@@ -226,7 +253,11 @@ def open_analyzer(model: str, profile: Profile | None, settings: Settings) -> "A
 
 
 def show_turns(
-    turns: Sequence[Turn], names: Sequence[str], form: Format, output: Path | None
+    turns: Sequence[Turn],
+    names: Sequence[str],
+    form: Format,
+    output: Path | None,
+    layout: Layout,
 ) -> None:
     """Write the turns of the named recordings to a file, whole or not at all, or to the screen."""
     if output is None and form == "table":
@@ -234,17 +265,17 @@ def show_turns(
     elif output is None and form == "json":
         print_json([turn_entry(turn) for turn in turns])
     elif output is None:
-        sys.stdout.write(turns_text(turns, names, form))
+        sys.stdout.write(turns_text(turns, names, form, layout))
     elif form == "json":
         write_turns(output, turns)
     else:
-        text = turns_text(turns, names, form)
+        text = turns_text(turns, names, form, layout)
         with atomic_path(output) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 
-def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str:
-    """Turns as text of a format other than JSON."""
+def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format, layout: Layout) -> str:
+    """Turns as text of a format other than JSON; subtitles in a layout."""
     if form == "rttm":
         spoken: dict[str, list[SpeakerSegment]] = {}
         for t in turns:
@@ -252,7 +283,9 @@ def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format) -> str
             spoken.setdefault(t.session_id, []).append(segment)
         return "".join(rttm_text(name, segments) for name, segments in spoken.items())
     if form == "vtt":
-        return turns_to_vtt(turns)
+        return turns_to_vtt(turns, layout)
+    if form == "srt":
+        return turns_to_srt(turns, layout)
     if form == "html":
         from components.reporting.turns_page import turns_page
 

@@ -4,7 +4,7 @@ import logging
 import uuid
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -19,6 +19,8 @@ from pipelines.cli.options import (
     ByChannel,
     Changes,
     Host,
+    MaxSpeakers,
+    MinSpeakers,
     OwnProfile,
     Port,
     ProfileName,
@@ -146,6 +148,8 @@ def batch_command(
     ],
     output: Annotated[Path, typer.Option("-o", help="A new folder for the turns (SegLST JSON).")],
     num_speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     channels: ByChannel = False,
     profile: OwnProfile = None,
     changes: Changes = None,
@@ -170,10 +174,15 @@ def batch_command(
         speech = version_speech(version, "").step
         own = {name: getattr(speech, name) for name in ("transcribe", "diarize", "align")}
         chosen = chosen.model_copy(update=own)
-    if channels and num_speakers is not None:
-        raise InputError("--num-speakers: each channel is a speaker; leave it out")
+    counts: dict[str, Any] = {
+        "num_speakers": num_speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+    }
+    if channels and any(counts.values()):
+        raise InputError("--channels: each is a speaker; leave out how many speak")
     by_channel = {"pipeline": CHANNELS} if channels else {}
-    diarize = chosen.diarize.model_copy(update={"num_speakers": num_speakers, **by_channel})
+    diarize = chosen.diarize.model_copy(update=counts | by_channel)
     # Read anew: what follows from its parts, and what contradicts.
     chosen = load_profile(chosen.model_copy(update={"diarize": diarize}).model_dump_json())
     folder = located(place)

@@ -37,6 +37,16 @@ Speakers = Annotated[
     int | None,
     typer.Option("--num-speakers", min=1, max=MAX_SPEAKERS, help="How many speak, if you know."),
 ]
+MinSpeakers = Annotated[
+    int | None, typer.Option(min=1, max=MAX_SPEAKERS, help="At least so many speak.")
+]
+MaxSpeakers = Annotated[
+    int | None, typer.Option(min=1, max=MAX_SPEAKERS, help="At most so many speak.")
+]
+Hotwords = Annotated[str, typer.Option(help="Names and terms that may be said.")]
+Prompt = Annotated[
+    str, typer.Option(help="Text that might stand before: its spelling and style are taken up.")
+]
 ByChannel = Annotated[
     bool, typer.Option("--channels", help="Each channel is a speaker, as in call centres.")
 ]

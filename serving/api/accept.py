@@ -1,4 +1,4 @@
-"""The format of an answer, by the header `Accept`; and turns as RTTM or WebVTT."""
+"""The format of an answer, by the header `Accept` or by name; and turns as RTTM or subtitles."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from components.conversation import SpeakerSegment, Turn, turns_to_vtt
+from components.conversation import Layout, SpeakerSegment, Turn, turns_to_srt, turns_to_vtt
 from components.conversation.seglst import turn_entry
 from components.conversation.speakers import rttm_text
 
@@ -20,14 +20,17 @@ class TurnsFormat(StrEnum):
     json = "application/json"
     rttm = "text/x-rttm"
     vtt = "text/vtt"
+    srt = "application/x-subrip"
 
 
-def choose_format(header: str | None) -> TurnsFormat:
-    """The format that the header prefers; JSON where it has no preference.
+def choose_format(header: str | None, name: str | None = None) -> TurnsFormat:
+    """The format that is asked for by name, or that the header prefers; JSON where neither does.
 
     Raises:
-        HTTPException: 406, it takes none of them.
+        HTTPException: 406, the header takes none of them.
     """
+    if name:
+        return TurnsFormat[name]
     if not header:
         return TurnsFormat.json
     # Parameters such as charset do not matter, and a weight that is no number counts as 1.
@@ -45,12 +48,17 @@ def is_json(content_type: str) -> bool:
     return re.fullmatch(r"application/(.+\+)?json", kind) is not None
 
 
-def turns_text(chosen: TurnsFormat, session_id: str, turns: Sequence[Turn]) -> str:
-    """Turns as JSON, as RTTM, which carries no emotions, or as WebVTT."""
+def turns_text(
+    chosen: TurnsFormat, session_id: str, turns: Sequence[Turn], layout: Layout | None = None
+) -> str:
+    """Turns as JSON, as RTTM, which carries no emotions, or as subtitles in a layout."""
+    layout = layout or Layout()
     if chosen is TurnsFormat.json:
         return json.dumps([turn_entry(turn) for turn in turns], ensure_ascii=False)
     if chosen is TurnsFormat.vtt:
-        return turns_to_vtt(turns)
+        return turns_to_vtt(turns, layout)
+    if chosen is TurnsFormat.srt:
+        return turns_to_srt(turns, layout)
     spans = [SpeakerSegment(t.start, t.end, _one_word(t.speaker)) for t in turns]
     return rttm_text(_one_word(session_id), spans)
 

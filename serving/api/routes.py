@@ -1,12 +1,12 @@
 """The endpoints under `/v1`."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
 
-from components.base import InputError
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Seconds, recording_name
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Layout, Seconds, recording_name
+from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
 from serving import metrics
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
@@ -44,15 +44,20 @@ CORRELATION = "moodline.correlation"
 SHORTEST_RECORDING: Seconds = 10.0
 """As which a shorter one counts, where the time to an answer is held against its length."""
 
+MAX_HINT_LENGTH = 1_000
+"""Characters; how many tokens these are, the recogniser counts."""
+
 ROUTES = APIRouter(prefix="/v1")
 
 EXAMPLE_RTTM = "SPEAKER call 1 12.480000 3.420000 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
 EXAMPLE_VTT = (
     "WEBVTT\n\n00:00:12.480 --> 00:00:15.900\n<v SPEAKER_00>[happy] That is wonderful news.\n"
 )
+EXAMPLE_SRT = "1\n00:00:12,480 --> 00:00:15,900\nSPEAKER_00: [happy] That is wonderful news.\n"
 TURNS_AS_TEXT: dict[str, Any] = {
     TurnsFormat.rttm: {"schema": {"type": "string"}, "example": EXAMPLE_RTTM},
     TurnsFormat.vtt: {"schema": {"type": "string"}, "example": EXAMPLE_VTT},
+    TurnsFormat.srt: {"schema": {"type": "string"}, "example": EXAMPLE_SRT},
 }
 
 Audio = Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")]
@@ -65,6 +70,12 @@ Texts = Annotated[
 ]
 NumSpeakers = Annotated[
     int | None, Form(ge=1, le=MAX_SPEAKERS, description="How many speak, if known.")
+]
+MinSpeakers = Annotated[
+    int | None, Form(ge=1, le=MAX_SPEAKERS, description="At least so many speak.")
+]
+MaxSpeakers = Annotated[
+    int | None, Form(ge=1, le=MAX_SPEAKERS, description="At most so many speak.")
 ]
 MaxPause = Annotated[
     float | None,
@@ -87,6 +98,29 @@ Channels = Annotated[
         " the voice. A recording of one channel is refused."
     ),
 ]
+Hotwords = Annotated[
+    Printable,
+    Form(
+        max_length=MAX_HINT_LENGTH,
+        description="Names and terms that may be said, as they are written; 100 tokens at most.",
+    ),
+]
+Prompt = Annotated[
+    Printable,
+    Form(
+        max_length=MAX_HINT_LENGTH,
+        description="Text that might have stood before: its spelling and style are taken up; 100"
+        " tokens at most.",
+    ),
+]
+Format = Annotated[
+    Literal["json", "rttm", "vtt", "srt"] | None,
+    Form(description="Of the answer; in place of the header `Accept`."),
+]
+LineLength = Annotated[
+    int, Form(ge=MIN_WIDTH, le=MAX_WIDTH, description="Characters in a line of subtitles.")
+]
+MaxLines = Annotated[int, Form(ge=1, le=MAX_LINES, description="Lines in a subtitle.")]
 Deadline = Annotated[
     float | None,
     Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
@@ -112,17 +146,27 @@ async def analyze(
     request: Request,
     audio: Audio,
     num_speakers: NumSpeakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
     language: Language = None,
     channels: Channels = False,
+    hotwords: Hotwords = "",
+    prompt: Prompt = "",
+    format: Format = None,
+    line_length: LineLength = 42,
+    max_lines: MaxLines = 2,
     x_deadline_seconds: Deadline = None,
     accept_header: Accept = None,
 ) -> Any:
     """Answers when it is done; for long recordings rather use `/v1/jobs`."""
-    chosen = choose_format(accept_header)
-    options = _options(audio, num_speakers, max_pause, words, language, channels)
-    _check_language(request, language)
+    chosen = choose_format(accept_header, format)
+    options = _options(
+        request, audio, num_speakers=num_speakers, min_speakers=min_speakers,
+        max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
+        channels=channels, hotwords=hotwords, prompt=prompt,
+    )  # fmt: skip
     work = _work(request, x_deadline_seconds)
     began = time.monotonic()
     analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
@@ -130,7 +174,8 @@ async def analyze(
     length = max(result.analysis.duration, SHORTEST_RECORDING)
     metrics.ANALYZE_TIME_RATIO.observe((time.monotonic() - began) / length)
     if chosen is not TurnsFormat.json:
-        text = turns_text(chosen, options.session_id, result.analysis.turns)
+        layout = Layout(line_length, max_lines)
+        text = turns_text(chosen, options.session_id, result.analysis.turns, layout)
         return Response(text, media_type=chosen.value)
     return analysis_out(result, words, request.scope[REQUEST])
 
@@ -220,15 +265,22 @@ async def create_job(
     response: Response,
     audio: Audio,
     num_speakers: NumSpeakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
     language: Language = None,
     channels: Channels = False,
+    hotwords: Hotwords = "",
+    prompt: Prompt = "",
 ) -> Any:
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
-    options = _options(audio, num_speakers, max_pause, words, language, channels)
-    _check_language(request, language)
+    options = _options(
+        request, audio, num_speakers=num_speakers, min_speakers=min_speakers,
+        max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
+        channels=channels, hotwords=hotwords, prompt=prompt,
+    )  # fmt: skip
     sender = sender_of(request.scope)
     job = await _jobs(request).submit(audio.file, options, sender.name, shares=sender.shares)
     response.headers["Location"] = f"/v1/jobs/{job.id}"
@@ -304,24 +356,15 @@ def _work(request: Request, deadline: float | None) -> Work:
     return work
 
 
-def _check_language(request: Request, language: str | None) -> None:
-    if language is None:
-        return
-    try:
-        _runtime(request).speech.check_language(language)
-    except InputError as error:
-        raise HTTPException(422, str(error)) from None
+def _options(request: Request, audio: UploadFile, **asked: Any) -> Options:
+    """The caller's options, as far as one can tell they can be followed.
 
-
-def _options(
-    audio: UploadFile,
-    num_speakers: int | None,
-    max_pause: float | None,
-    words: bool,
-    language: str | None,
-    channels: bool,
-) -> Options:
+    Raises:
+        HTTPException: the recording is empty.
+        InputError: they contradict each other, or the models cannot do what they ask.
+    """
     if not audio.size:
         raise HTTPException(400, "the recording is empty: the field “audio” has no bytes in it")
-    name = recording_name(audio.filename or "")
-    return Options(name, num_speakers, max_pause, words, language, channels)
+    options = Options(recording_name(audio.filename or ""), **asked)
+    _runtime(request).speech.check_options(options)
+    return options

@@ -19,7 +19,7 @@ import numpy as np
 
 from components.align import align, align_channels, attribute, flatten
 from components.base import InputError
-from components.config import Settings, TurnsStep, VersionSpeech
+from components.config import Settings, TurnsStep, VersionSpeech, check_speaker_counts
 from components.conversation import (
     SAMPLE_RATE,
     AsrSegment,
@@ -35,7 +35,7 @@ from serving import traces
 if TYPE_CHECKING:
     from components.diarize import ChannelDiarizer, Diarizer
     from components.fusion import Clip
-    from components.transcribe import Transcriber
+    from components.transcribe import Hints, Transcriber
 
 APART = (
     "has channels that hardly sound together, as where each has its own speaker: ask for them"
@@ -74,6 +74,9 @@ class Options:
         words: give the words too, each with its speaker.
         language: its code, or "auto"; None takes the profile's.
         channels: each channel is a speaker, whatever the profile says.
+        min_speakers, max_speakers: how many speak, if that is known within limits.
+        hotwords: names and terms that may be said, in the language's own spelling.
+        prompt: text that might have stood before; its spelling and style are taken up.
 
     Raises:
         InputError: the options contradict each other.
@@ -85,12 +88,26 @@ class Options:
     words: bool = False
     language: str | None = None
     channels: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    hotwords: str = ""
+    prompt: str = ""
 
     def __post_init__(self) -> None:
-        if self.channels and self.num_speakers is not None:
-            raise InputError(
-                "channels and num_speakers: each channel is a speaker; ask for one of them"
-            )
+        counts = self.num_speakers, self.min_speakers, self.max_speakers
+        try:
+            check_speaker_counts(*counts)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        if self.channels and counts != (None, None, None):
+            raise InputError("channels: each is a speaker; leave out how many speak")
+
+    @property
+    def hints(self) -> "Hints":
+        """What the recogniser is told."""
+        from components.transcribe import Hints
+
+        return Hints(self.hotwords, self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,10 +218,19 @@ class Analyzer:
         with traces.stage("transcribe"):
             step = report_progress and partial(report_progress, "transcribe")
             language = self._transcriber.language_of(audio, options.language)
-            segments = self._transcriber.transcribe(audio, language=language, step=step)
+            hints = options.hints
+            segments = self._transcriber.transcribe(
+                audio, language=language, hints=hints, step=step
+            )
         with traces.stage("diarize"):
             step = report_progress and partial(report_progress, "diarize")
-            diarization = self._diarizer.diarize(audio, options.num_speakers, step=step)
+            diarization = self._diarizer.diarize(
+                audio,
+                options.num_speakers,
+                min_speakers=options.min_speakers,
+                max_speakers=options.max_speakers,
+                step=step,
+            )
         with traces.stage("align"):
             default = self.profile.align.max_pause
             pause = default if options.max_pause is None else options.max_pause
@@ -237,7 +263,9 @@ class Analyzer:
         with traces.stage("transcribe"):
             step = report_progress and partial(report_progress, "transcribe")
             language = self._transcriber.language_of(audio, options.language)
-            segments = self._transcriber.transcribe_channels(channels, language=language, step=step)
+            segments = self._transcriber.transcribe_channels(
+                channels, language=language, hints=options.hints, step=step
+            )
         with traces.stage("diarize"):
             step = report_progress and partial(report_progress, "diarize")
             speakers = self._by_channel.diarize(channels, step=step).segments
@@ -262,15 +290,19 @@ class Analyzer:
             language=language,
         )
 
-    def check_language(self, language: str) -> None:
-        """Refuse a language that the recogniser does not know.
+    def check_options(self, options: Options) -> None:
+        """Refuse what the recogniser cannot do.
 
         Raises:
-            InputError: it is none that it knows, nor "auto".
+            InputError: it does not know the language, or cannot be told so much; or it was asked
+                how many speak, and the channels are the speakers.
         """
         self.load()
+        self.wants_channels(options)
         assert self._transcriber is not None
-        self._transcriber.check_language(language)
+        if options.language:
+            self._transcriber.check_language(options.language)
+        self._transcriber.check_hints(options.hints)
 
     def analyze(
         self, audio: np.ndarray, options: Options, *, channels: np.ndarray | None = None

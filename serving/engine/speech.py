@@ -107,15 +107,15 @@ class Speech:
             raise NotReadyError("the speech models are still being loaded")
         return self._in_use
 
-    def check_language(self, language: str) -> None:
-        """Refuse a language that the models do not know, before a recording waits for them. While
-        they are being loaded none is refused.
+    def check_options(self, options: Options) -> None:
+        """Refuse what the models cannot do, before a recording waits for them. While they are being
+        loaded nothing is refused.
 
         Raises:
-            InputError: they do not know it.
+            InputError: as of `Analyzer.check_options`.
         """
         if self._in_use is not None:
-            self._in_use[0].check_language(language)
+            self._in_use[0].check_options(options)
 
     async def find_turns(
         self, upload: IO[bytes], options: Options, work: Work, *, background: bool = False

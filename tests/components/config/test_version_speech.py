@@ -95,6 +95,20 @@ def test_channels_are_a_matter_of_the_recording(tmp_path: Path) -> None:
         version_speech(folder).check_here(settings)
 
 
+@pytest.mark.parametrize(
+    ("counts", "line"),
+    [
+        ({"num_speakers": 2, "max_speakers": 3}, "num_speakers is exact"),
+        ({"min_speakers": 3, "max_speakers": 2}, "min_speakers 3 is above max_speakers 2"),
+        ({"min_speakers": 0}, "min_speakers"),
+    ],
+)
+def test_how_many_speak_is_told_without_contradiction(counts: dict[str, int], line: str) -> None:
+    changes = [f"diarize.{name}={count}" for name, count in counts.items()]
+    with pytest.raises(InputError, match=line):
+        load_profile("paper", ["diarize.num_speakers=null", *changes])
+
+
 def test_channels_take_no_reference_boundaries() -> None:
     with pytest.raises(InputError, match="channels goes with segmentation: vad"):
         load_profile("demo", ["diarize.pipeline=channels", "segmentation=reference"])

@@ -49,6 +49,13 @@ def test_a_dialogue(diarizer: Diarizer, dialogue: Talk, number: int | None) -> N
 
 
 @pytest.mark.models
+def test_limits_of_how_many_speak(diarizer: Diarizer, dialogue: Talk) -> None:
+    audio = dialogue[0][: 20 * SAMPLE_RATE]
+    assert speakers(diarizer.diarize(audio, max_speakers=1).segments) == 1
+    assert speakers(diarizer.diarize(audio, min_speakers=3, max_speakers=4).segments) in (3, 4)
+
+
+@pytest.mark.models
 @pytest.mark.parametrize("number", [2, None])
 def test_two_women_on_the_telephone(
     diarizer: Diarizer, sample_dir: Path, number: int | None

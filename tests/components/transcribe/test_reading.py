@@ -7,7 +7,7 @@ from components.base import InputError
 from components.config import load_profile
 from components.conversation import SAMPLE_RATE, Word
 from components.transcribe import Transcriber
-from components.transcribe.reading import Reading, _read_again, read, with_silence
+from components.transcribe.reading import NO_HINTS, Hints, Reading, _read_again, read, with_silence
 
 pytestmark = pytest.mark.models
 
@@ -33,8 +33,10 @@ def test_a_text_that_repeats_itself_is_read_again_without(
     (first,) = read(transcriber._model, [sound], "en", 1)
     monkeypatch.setattr("components.transcribe.reading.MOST_REPEATED", 0.0)
     (again,) = read(transcriber._model, [sound], "en", 1)
-    assert again == _read_again(transcriber._model, sound, "en", 5)
-    assert again == _read_again(transcriber._model, sound, "en", 5), "no word is drawn at random"
+    assert again == _read_again(transcriber._model, sound, "en", 5, NO_HINTS)
+    assert again == _read_again(transcriber._model, sound, "en", 5, NO_HINTS), (
+        "no word is drawn at random"
+    )
     assert again.text
     assert first.text
 
@@ -47,7 +49,7 @@ def test_what_was_left_unread_is_read(
     """A last mark of time far from the end: reading goes on behind it."""
     asked: list[int] = []
 
-    def again(model: object, sound: np.ndarray, language: str, repeat: int) -> Reading:
+    def again(model: object, sound: np.ndarray, language: str, repeat: int, _: Hints) -> Reading:
         asked.append(repeat)
         return Reading("all of it", -0.1)
 

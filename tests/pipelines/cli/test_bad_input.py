@@ -325,3 +325,4 @@ def test_nothing_to_erase(refused) -> None:
 def test_subtitles_hold_one_recording(refused) -> None:
     many = ("analyze", "gone.wav", "gone-too.wav")
     assert "WebVTT holds one recording" in refused(*many, "--format", "vtt")  # before any is read
+    assert "SubRip holds one recording" in refused(*many, "--format", "srt")

@@ -186,7 +186,7 @@ def test_channels_of_a_recording_that_has_one_are_refused(tmp_path: Path) -> Non
     rttm = ("-o", tmp_path / "a.rttm", "--channels", "--profile", "tiny")
     one_line(moodline("diarize", tmp_path / "same.wav", *rttm), "the same sound in all 2")
     asked = (tmp_path / "same.wav", "--channels", "--num-speakers", "2")
-    one_line(moodline("analyze", *asked), "channels and num_speakers")
+    one_line(moodline("analyze", *asked), "channels: each is a speaker")
 
 
 def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from serving.api.accept import TurnsFormat, choose_format
         ("*/*", TurnsFormat.json),
         ("application/json", TurnsFormat.json),
         ("text/vtt", TurnsFormat.vtt),
+        ("application/x-subrip", TurnsFormat.srt),
         ("TEXT/VTT; charset=utf-8", TurnsFormat.vtt),
         ("text/x-rttm", TurnsFormat.rttm),
         ("text/*", TurnsFormat.rttm),

@@ -108,7 +108,7 @@ def test_a_channel_for_each_speaker(service: Serving, demo_corpus: Path) -> None
     assert "notes" not in answer
     for content, more, line in (
         (talk.file(talk.sound[:1]), {}, "the recording: has one channel"),
-        (talk.file(), {"num_speakers": "2"}, "channels and num_speakers"),
+        (talk.file(), {"num_speakers": "2"}, "channels: each is a speaker"),
     ):
         response = post(service, "analyze", files=upload(content), data=asked | more)
         assert response.status_code == 422
@@ -117,12 +117,13 @@ def test_a_channel_for_each_speaker(service: Serving, demo_corpus: Path) -> None
 
 def test_turns_come_in_the_form_that_is_accepted(service: Serving, piece: bytes) -> None:
     found = {}
-    for form in ("text/vtt", "text/x-rttm", "application/json"):
+    whole = {"line_length": "200", "max_lines": "10"}  # a cue for each turn
+    for form in ("text/vtt", "application/x-subrip", "text/x-rttm", "application/json"):
         response = post(
             service,
             "analyze",
             files=upload(piece, "my call.wav"),
-            data={"num_speakers": "1", "words": "true"},
+            data={"num_speakers": "1", "words": "true", **whole},
             headers={"accept": form},
         )
         assert response.status_code == 200, response.text
@@ -132,6 +133,12 @@ def test_turns_come_in_the_form_that_is_accepted(service: Serving, piece: bytes)
     cues = found["text/vtt"].text.split("\n\n")
     assert cues[0] == "WEBVTT"
     assert f"<v {turns[0]['speaker']}>[{turns[0]['emotion']}] {turns[0]['words']}" in cues[1]
+    (first, *_), titles = turns, found["application/x-subrip"].text.split("\n\n")
+    assert titles[0].endswith(f"\n{first['speaker']}: [{first['emotion']}] {first['words']}")
+    asked = {"num_speakers": "1", "format": "srt", "line_length": "20", "max_lines": "1"}
+    short = post(service, "analyze", files=upload(piece, "my call.wav"), data=asked)
+    assert short.headers["content-type"].startswith("application/x-subrip")
+    assert len(short.text.split("\n\n")) > len(titles)
     lines = found["text/x-rttm"].text.splitlines()
     assert len(lines) == len(cues) - 1 == len(turns)
     assert lines[0].split()[:2] == ["SPEAKER", "my_call"]

@@ -110,12 +110,19 @@ def test_words_of_channels_are_their_speakers_and_a_channel_without_speech_is_to
     assert heard.notes == ("has nobody speaking on channel 3",)
 
 
+def test_numbers_of_speakers_that_contradict_each_other() -> None:
+    assert Options("talk", min_speakers=2, max_speakers=2)
+    for counts in ({"num_speakers": 2, "min_speakers": 2}, {"min_speakers": 3, "max_speakers": 2}):
+        with pytest.raises(InputError, match="_speakers"):
+            Options("talk", **counts)
+
+
 def test_a_number_of_speakers_contradicts_channels() -> None:
-    with pytest.raises(InputError, match="channels and num_speakers"):
+    with pytest.raises(InputError, match="channels: each is a speaker"):
         Options("talk", 2, channels=True)
     by_channel = Analyzer(load_profile("tiny", ["diarize.pipeline=channels"]), Settings())
     assert by_channel.wants_channels(Options("talk"))
-    with pytest.raises(InputError, match="channels and num_speakers"):
+    with pytest.raises(InputError, match="channels: each is a speaker"):
         by_channel.wants_channels(Options("talk", 2))
 
 
