@@ -104,7 +104,7 @@ def diarize_command(
     changes: Changes = None,
 ) -> None:
     """Who spoke when: pyannote's speaker segments."""
-    from serving.engine.analyze import Options
+    from serving.engine.options import Options
 
     tell_what_is_odd(audio)
     chosen, settings = profile_and_settings(profile, changes)
@@ -179,7 +179,8 @@ def analyze_command(
     The labels are guesses about people. They must not be used to infer the emotions of people at
     work or in schools (EU AI Act, Article 5), nor to decide anything about a person.
     """
-    from serving.engine.analyze import APART, Options
+    from serving.engine.analyze import APART
+    from serving.engine.options import Options
 
     options = Options(
         "", num_speakers, max_pause, language=language, channels=channels,

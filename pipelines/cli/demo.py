@@ -88,7 +88,7 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
 
 
 def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Settings) -> None:
-    from serving.engine.analyze import Options
+    from serving.engine.options import Options
 
     analyzer = open_analyzer("production", profile, settings)
     with bar("listening") as progress:

@@ -20,7 +20,7 @@ from serving.api.erasure import Erased, erase_recording
 from serving.api.job_store import Job, JobStore, is_id, new_id
 from serving.api.schema import analysis_out
 from serving.api.uploads import UploadFolder
-from serving.engine.analyze import Options
+from serving.engine.options import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work

@@ -1,15 +1,33 @@
 """The endpoints under `/v1`."""
 
 import time
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from fastapi import APIRouter, File, Form, Header, HTTPException, Request, Response, UploadFile
+from fastapi import APIRouter, HTTPException, Request, Response, UploadFile
 
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Layout, Seconds, recording_name
-from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
+from components.conversation import Layout, Seconds, recording_name
 from serving import metrics
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
+from serving.api.fields import (
+    Accept,
+    Audio,
+    Channels,
+    Clips,
+    Deadline,
+    Format,
+    Hotwords,
+    Language,
+    LineLength,
+    MaxLines,
+    MaxPause,
+    MaxSpeakers,
+    MinSpeakers,
+    NumSpeakers,
+    Prompt,
+    Texts,
+    Words,
+)
 from serving.api.jobs import Jobs
 from serving.api.limits import OWNER, sender_of
 from serving.api.schema import (
@@ -22,12 +40,11 @@ from serving.api.schema import (
     ModelInfoOut,
     ModelOut,
     Printable,
-    Text,
     TurnOut,
     analysis_out,
     problems,
 )
-from serving.engine.analyze import Options
+from serving.engine.options import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
@@ -44,9 +61,6 @@ CORRELATION = "moodline.correlation"
 SHORTEST_RECORDING: Seconds = 10.0
 """As which a shorter one counts, where the time to an answer is held against its length."""
 
-MAX_HINT_LENGTH = 1_000
-"""Characters; how many tokens these are, the recogniser counts."""
-
 ROUTES = APIRouter(prefix="/v1")
 
 EXAMPLE_RTTM = "SPEAKER call 1 12.480000 3.420000 <NA> <NA> SPEAKER_00 <NA> <NA>\n"
@@ -59,73 +73,6 @@ TURNS_AS_TEXT: dict[str, Any] = {
     TurnsFormat.vtt: {"schema": {"type": "string"}, "example": EXAMPLE_VTT},
     TurnsFormat.srt: {"schema": {"type": "string"}, "example": EXAMPLE_SRT},
 }
-
-Audio = Annotated[UploadFile, File(description="WAV, FLAC, Ogg, MP3, M4A or WebM.")]
-Clips = Annotated[
-    list[UploadFile],
-    File(description="The sound of each turn; WAV, 16 kHz mono, is the quickest."),
-]
-Texts = Annotated[
-    list[Text], Form(description="The words of each turn, in the same order; may be empty.")
-]
-NumSpeakers = Annotated[
-    int | None, Form(ge=1, le=MAX_SPEAKERS, description="How many speak, if known.")
-]
-MinSpeakers = Annotated[
-    int | None, Form(ge=1, le=MAX_SPEAKERS, description="At least so many speak.")
-]
-MaxSpeakers = Annotated[
-    int | None, Form(ge=1, le=MAX_SPEAKERS, description="At most so many speak.")
-]
-MaxPause = Annotated[
-    float | None,
-    Form(ge=0, le=MAX_PAUSE, description="Seconds; a longer pause begins a new turn. Default 1.5."),
-]
-Words = Annotated[
-    bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")
-]
-Language = Annotated[
-    str | None,
-    Form(
-        pattern="^(auto|[a-z]{2,3})$",
-        description="Its code (`de`), or `auto`: it is heard. Default: the version's.",
-    ),
-]
-Channels = Annotated[
-    bool,
-    Form(
-        description="Each channel is a speaker, as in a call centre's recordings: nobody is told by"
-        " the voice. A recording of one channel is refused."
-    ),
-]
-Hotwords = Annotated[
-    Printable,
-    Form(
-        max_length=MAX_HINT_LENGTH,
-        description="Names and terms that may be said, as they are written; 100 tokens at most.",
-    ),
-]
-Prompt = Annotated[
-    Printable,
-    Form(
-        max_length=MAX_HINT_LENGTH,
-        description="Text that might have stood before: its spelling and style are taken up; 100"
-        " tokens at most.",
-    ),
-]
-Format = Annotated[
-    Literal["json", "rttm", "vtt", "srt"] | None,
-    Form(description="Of the answer; in place of the header `Accept`."),
-]
-LineLength = Annotated[
-    int, Form(ge=MIN_WIDTH, le=MAX_WIDTH, description="Characters in a line of subtitles.")
-]
-MaxLines = Annotated[int, Form(ge=1, le=MAX_LINES, description="Lines in a subtitle.")]
-Deadline = Annotated[
-    float | None,
-    Header(gt=0, le=86_400, description="Seconds you will wait; then 504, and the work ends."),
-]
-Accept = Annotated[str | None, Header(alias="accept", include_in_schema=False)]
 
 ALIGN_BODY = {"application/json": {"schema": {"$ref": SCHEMAS.format(model="AlignIn")}}}
 """The endpoint reads its body itself, and `serving.api.app` describes its type."""

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from components.align import align, align_channels, attribute, flatten
-from components.base import InputError
-from components.config import Settings, TurnsStep, VersionSpeech, check_speaker_counts
+from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import (
     SAMPLE_RATE,
     AsrSegment,
@@ -31,11 +30,12 @@ from components.conversation import (
     mark_uncertain,
 )
 from serving import traces
+from serving.engine.options import Options
 
 if TYPE_CHECKING:
     from components.diarize import ChannelDiarizer, Diarizer
     from components.fusion import Clip
-    from components.transcribe import Hints, Transcriber
+    from components.transcribe import Transcriber
 
 APART = (
     "has channels that hardly sound together, as where each has its own speaker: ask for them"
@@ -61,53 +61,6 @@ class Classify(Protocol):
     def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
         """The probabilities [n, k] of n clips (waveform and words)."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """The caller's options for one recording.
-
-    Attributes:
-        session_id: the recording's name.
-        num_speakers: how many speak, if known.
-        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
-        words: give the words too, each with its speaker.
-        language: its code, or "auto"; None takes the profile's.
-        channels: each channel is a speaker, whatever the profile says.
-        min_speakers, max_speakers: how many speak, if that is known within limits.
-        hotwords: names and terms that may be said, in the language's own spelling.
-        prompt: text that might have stood before; its spelling and style are taken up.
-
-    Raises:
-        InputError: the options contradict each other.
-    """
-
-    session_id: str
-    num_speakers: int | None = None
-    max_pause: Seconds | None = None
-    words: bool = False
-    language: str | None = None
-    channels: bool = False
-    min_speakers: int | None = None
-    max_speakers: int | None = None
-    hotwords: str = ""
-    prompt: str = ""
-
-    def __post_init__(self) -> None:
-        counts = self.num_speakers, self.min_speakers, self.max_speakers
-        try:
-            check_speaker_counts(*counts)
-        except ValueError as error:
-            raise InputError(str(error)) from None
-        if self.channels and counts != (None, None, None):
-            raise InputError("channels: each is a speaker; leave out how many speak")
-
-    @property
-    def hints(self) -> "Hints":
-        """What the recogniser is told."""
-        from components.transcribe import Hints
-
-        return Hints(self.hotwords, self.prompt)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,11 @@ from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
-from serving.engine.analyze import Analysis, Options
+from serving.engine.analyze import Analysis
 from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classified import Classified
 from serving.engine.classifier import FOLLOW_SECONDS, ServedClassifier
+from serving.engine.options import Options
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Places, Sender, Work
 from serving.engine.speech import Speech, decode, read_small_wav

@@ -21,7 +21,8 @@ from components.conversation import SAMPLE_RATE, Seconds, Sound, listen, read_ch
 from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
 from serving import metrics, traces
-from serving.engine.analyze import APART, Analysis, Analyzer, Options
+from serving.engine.analyze import APART, Analysis, Analyzer
+from serving.engine.options import Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, result_of
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings

@@ -21,7 +21,8 @@ from pathlib import Path
 import numpy as np, psutil
 from components.conversation import read_audio
 from components.config import Settings, load_profile
-from serving.engine.analyze import Analyzer, Options
+from serving.engine.analyze import Analyzer
+from serving.engine.options import Options
 
 corpus, minutes = Path(sys.argv[1]), float(sys.argv[2])
 audio = np.random.default_rng(0).standard_normal(round(minutes * 960_000), dtype="f4")

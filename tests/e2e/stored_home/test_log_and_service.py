@@ -18,8 +18,9 @@ from pipelines.cli.main import run
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.database import ServiceDatabase
-from serving.engine.analyze import Analysis, Options
+from serving.engine.analyze import Analysis
 from serving.engine.canary import read_halt
+from serving.engine.options import Options
 from serving.engine.runtime import Result
 from serving.lineup import read_pointer
 from serving.settings import ServeSettings

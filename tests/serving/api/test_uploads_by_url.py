@@ -17,7 +17,7 @@ from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs
 from serving.api.uploads import UploadFolder
 from serving.database import ServiceDatabase
-from serving.engine.analyze import Options
+from serving.engine.options import Options
 from serving.settings import ServeSettings
 from tests.components.base.objects import Store, object_store
 

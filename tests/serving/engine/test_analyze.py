@@ -12,7 +12,8 @@ from components.config import Settings, load_profile
 from components.conversation import DEFAULT_LABELS, AsrSegment, SpeakerSegment, Turn, Word
 from components.diarize import Diarization
 from components.fusion import turn_clip
-from serving.engine.analyze import Analyzer, Options
+from serving.engine.analyze import Analyzer
+from serving.engine.options import Options
 
 TURNS = [
     Turn("talk", 0.5, 1.0, "A", "good morning"),

@@ -1,0 +1,58 @@
+"""What a caller may ask of one recording."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from components.base import InputError
+from components.config import check_speaker_counts
+from components.conversation import Seconds
+
+if TYPE_CHECKING:
+    from components.transcribe import Hints
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The caller's options for one recording.
+
+    Attributes:
+        session_id: the recording's name.
+        num_speakers: how many speak, if known.
+        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
+        words: give the words too, each with its speaker.
+        language: its code, or "auto"; None takes the profile's.
+        channels: each channel is a speaker, whatever the profile says.
+        min_speakers, max_speakers: how many speak, if that is known within limits.
+        hotwords: names and terms that may be said, in the language's own spelling.
+        prompt: text that might have stood before; its spelling and style are taken up.
+
+    Raises:
+        InputError: the options contradict each other.
+    """
+
+    session_id: str
+    num_speakers: int | None = None
+    max_pause: Seconds | None = None
+    words: bool = False
+    language: str | None = None
+    channels: bool = False
+    min_speakers: int | None = None
+    max_speakers: int | None = None
+    hotwords: str = ""
+    prompt: str = ""
+
+    def __post_init__(self) -> None:
+        counts = self.num_speakers, self.min_speakers, self.max_speakers
+        try:
+            check_speaker_counts(*counts)
+        except ValueError as error:
+            raise InputError(str(error)) from None
+        if self.channels and counts != (None, None, None):
+            raise InputError("channels: each is a speaker; leave out how many speak")
+
+    @property
+    def hints(self) -> "Hints":
+        """What the recogniser is told."""
+        from components.transcribe import Hints
+
+        return Hints(self.hotwords, self.prompt)
