@@ -5,7 +5,9 @@ speaker are put together as `align` does: until another speaks or a pause is lon
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby, pairwise
+from typing import Any
 
 import pandas as pd
 
@@ -30,11 +32,14 @@ LONGEST_SENTENCE = 50
 """Words: whisper-diarization looks no further for a sentence's ends."""
 
 
-def overlap(
-    segments: Sequence[AsrSegment], speakers: Sequence[SpeakerSegment], name: str
+def by_alignment(
+    segments: Sequence[AsrSegment],
+    speakers: Sequence[SpeakerSegment],
+    name: str,
+    **method: Any,
 ) -> list[Turn]:
-    """Each word to the one who speaks longest inside it: `components.align`."""
-    return align(segments, speakers, session_id=name, max_pause=MAX_PAUSE)
+    """`components.align`, by one of its methods."""
+    return align(segments, speakers, session_id=name, max_pause=MAX_PAUSE, **method)
 
 
 def by_sentence(
@@ -85,8 +90,11 @@ def by_punctuation(
     return _turns(words, realigned([word.text for word in words], owners), name)
 
 
+METHODS: dict[str, dict[str, Any]] = {"overlap": {}}
+"""Our own ways, each with what `align` is told; the first is what the others are held against."""
+
 SYSTEMS: dict[str, System] = {
-    "overlap": overlap,
+    **{name: partial(by_alignment, **told) for name, told in METHODS.items()},
     "sentences": by_sentence,
     "whisperx": by_whisperx,
     "punctuation": by_punctuation,
