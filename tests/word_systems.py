@@ -90,7 +90,7 @@ def by_punctuation(
     return _turns(words, realigned([word.text for word in words], owners), name)
 
 
-METHODS: dict[str, dict[str, Any]] = {"overlap": {}}
+METHODS: dict[str, dict[str, Any]] = {"overlap": {}, "evidence": {"method": "evidence"}}
 """Our own ways, each with what `align` is told; the first is what the others are held against."""
 
 SYSTEMS: dict[str, System] = {

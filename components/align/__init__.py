@@ -5,10 +5,15 @@
     3. group      a turn lasts until the speaker changes or a pause exceeds `max_pause`
     4. construct  text, times and speaker of each turn
 
-(Wang, Lee and Chen, section III-A.) The baseline is the paper's “without alignment”: each
-segment of the recogniser, whole, to the speaker who overlaps it most.
+(Wang, Lee and Chen, section III-A.) The method "evidence" goes past the second rule: one best path
+of speakers over the whole stream, by sentences, pauses and neighbouring words besides. The baseline
+is the paper's “without alignment”: each segment of the recogniser, whole, to the speaker who
+overlaps it most.
 """
 
-from components.align.align import align, align_baseline, align_channels, align_corpus
+from components.align.align import align, align_baseline, align_channels
 from components.align.attribute import attribute
+from components.align.corpus import align_corpus
 from components.align.flatten import flatten
+from components.align.pauses import Auto
+from components.align.spoken import Method, words_with_speakers

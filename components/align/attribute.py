@@ -4,11 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from components.base import InputError
-from components.conversation import MAX_VOICES, UNKNOWN, Seconds, SpeakerSegment
-
-DIGITS = 6
-"""Lengths are compared after rounding to a microsecond, so that equal ones are equal."""
+from components.align.speech import DIGITS, speech_by_speaker
+from components.conversation import UNKNOWN, Seconds, SpeakerSegment
 
 
 def attribute(
@@ -46,16 +43,8 @@ def attribute(
     Raises:
         InputError: there are more than `MAX_VOICES` speakers.
     """
-    speakers: dict[str, list[SpeakerSegment]] = {}
-    for segment in sorted(segments):
-        speakers.setdefault(segment.speaker, []).append(segment)
-    labels = sorted(speakers)
-    if len(labels) > MAX_VOICES:
-        raise InputError(
-            f"the speaker segments name {len(labels):,} speakers; at most {MAX_VOICES} can be told"
-            " apart in a recording"
-        )
-    speech = [_Speech(speakers[label]) for label in labels]
+    by_speaker = speech_by_speaker(segments)
+    speech = list(by_speaker.values())
 
     owner = np.full(len(starts), -1)
     best = np.full(len(starts), np.nextafter(-round(max_pause, DIGITS), -np.inf))
@@ -72,32 +61,5 @@ def attribute(
     for position, word in enumerate(at):
         if word and owner[word - 1] >= 0 and among[owner[word - 1]][position]:
             owner[word] = owner[word - 1]
-    names = np.array([*labels, UNKNOWN], dtype=object)  # owner -1 is the last: unknown
+    names = np.array([*by_speaker, UNKNOWN], dtype=object)  # owner -1 is the last: unknown
     return names[owner].tolist()
-
-
-class _Speech:
-    """One speaker's speech: disjoint stretches, and how much of it lies before any time.
-
-    One cumulative curve a speaker makes the cost grow with words + segments, not their product.
-    """
-
-    def __init__(self, segments: Sequence[SpeakerSegment]) -> None:
-        spans = np.array([(s.start, s.end) for s in segments])  # ordered by start
-        reach = np.maximum.accumulate(spans[:, 1])
-        first = np.r_[True, spans[1:, 0] > reach[:-1]]  # begins after all before it ended
-        self.starts = spans[first, 0]
-        self.ends = reach[np.r_[first[1:], True]]
-        lengths = self.ends - self.starts
-        self.times = np.column_stack([self.starts, self.ends]).ravel()
-        self.spoken = np.column_stack([np.cumsum(lengths) - lengths, np.cumsum(lengths)]).ravel()
-
-    def closeness(self, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Seconds spoken inside each stretch; where none, minus the distance to the nearest."""
-        before, until = (np.interp(times, self.times, self.spoken) for times in (starts, ends))
-        inside = np.round(until - before, DIGITS)
-        after = np.searchsorted(self.starts, ends, side="right")
-        to_last = np.maximum(starts - np.r_[-np.inf, self.ends][after], 0)
-        to_next = np.r_[self.starts, np.inf][after] - ends
-        distance = np.round(np.minimum(to_last, to_next), DIGITS)
-        return np.where(inside > 0, inside, -distance)

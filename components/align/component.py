@@ -14,7 +14,8 @@ def align(
 ) -> None:
     """Words and speaker segments of all shards to turns, as the profile's `align` says.
 
-    Uses the exclusive segments (one speaker at a time).
+    The method "overlap" uses the exclusive segments (one speaker at a time), "evidence" those that
+    may overlap.
     """
     from pathlib import Path
 
@@ -26,7 +27,6 @@ def align(
         [Path(shard.path) for shard in transcripts],
         [Path(shard.path) for shard in speakers],
         Path(turns.path),
-        max_pause=settings.max_pause,
-        baseline=settings.baseline,
+        **settings.model_dump(),
     )
     turns.metadata.update(recordings=count, **settings.model_dump())

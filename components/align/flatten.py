@@ -5,6 +5,8 @@ from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
 
+import numpy as np
+
 from components.conversation import AsrSegment, Seconds, Word
 
 HALF_KNOWN: Seconds = 0.5
@@ -38,8 +40,19 @@ def flatten(segments: Sequence[AsrSegment]) -> list[Word]:
     Returns:
         As many words as came in, each with start and end in seconds.
     """
-    ordered = sorted(segments, key=attrgetter("start", "end"))
-    return [word for segment in ordered for word in _timed(segment)]
+    return [word for segment in _ordered(segments) for word in _timed(segment)]
+
+
+def segment_starts(segments: Sequence[AsrSegment]) -> np.ndarray:
+    """Whether each word of `flatten`'s is the first of its segment: bool [words]."""
+    counts = [len(segment.words) for segment in _ordered(segments) if segment.words]
+    begins = np.zeros(sum(counts), dtype=bool)
+    begins[np.cumsum([0, *counts[:-1]])[: len(counts)]] = True
+    return begins
+
+
+def _ordered(segments: Sequence[AsrSegment]) -> list[AsrSegment]:
+    return sorted(segments, key=attrgetter("start", "end"))
 
 
 def _timed(segment: AsrSegment) -> Sequence[Word]:

@@ -21,6 +21,7 @@ from components.config.parts import (
     CHANNELS,
     AlignSettings,
     DiarizeSettings,
+    Pause,
     ProtocolSettings,
     ServingSettings,
     TrainSettings,

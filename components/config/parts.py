@@ -3,7 +3,7 @@
 import hashlib
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from components.base import json_digest
 from components.config.models import ModelName
@@ -16,6 +16,14 @@ HeldOut = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(gt=0)]
 Device = Literal["auto", "cpu", "cuda"]
 Part = Literal["training", "validation", "test", "holdout"]
+
+Pause = Annotated[
+    Annotated[Literal["auto"], Tag("auto")]
+    | Annotated[Seconds, Field(ge=0, le=MAX_PAUSE), Tag("seconds")],
+    Discriminator(lambda value: "auto" if value == "auto" else "seconds"),
+]
+"""The longest pause in a turn: seconds, or “auto”, what is usual in a recording. The two are told
+apart first, so that a wrong one is refused in one line."""
 
 TOLERANCES = {"fp32": 1e-4, "fp16": 0.01}
 """Of golden probabilities, by precision. How fp16's was chosen: docs/benchmarks.md."""
@@ -113,11 +121,16 @@ class AlignSettings(Frozen):
     """Words and speaker segments to turns.
 
     Attributes:
-        max_pause: a longer pause begins a new turn.
-        baseline: no alignment; each ASR segment goes to one speaker as a whole.
+        method: "overlap" gives each word to the one who speaks longest inside it, as the paper
+            does; "evidence" finds one best path of speakers over all words, by sentences and pauses
+            besides.
+        max_pause: a longer pause begins a new turn; "auto" takes what is usual in each recording.
+        baseline: no alignment, whatever the method; each ASR segment goes to one speaker as a
+            whole.
     """
 
-    max_pause: Annotated[Seconds, Field(ge=0, le=MAX_PAUSE)] = 1.5
+    method: Annotated[Literal["overlap", "evidence"], added("overlap")] = "overlap"
+    max_pause: Pause = 1.5
     baseline: bool = False
 
 

@@ -39,6 +39,7 @@ class SegLstTurn(BaseModel):
     confidence: Confidence = None
     probabilities: dict[str, Annotated[float, Strict()]] | None = None
     asr_confidence: Confidence = None
+    speaker_confidence: Confidence = None
     uncertain: Annotated[bool, Strict()] | None = None
 
 

@@ -73,6 +73,7 @@ class Word:
     Attributes:
         space: what stands between it and the word before: a space, or nothing in languages that
             are written without (Chinese, Japanese, Thai …).
+        speaker_confidence: how probable `speaker` is; None where that is not known.
     """
 
     text: str
@@ -81,6 +82,7 @@ class Word:
     score: float | None = None
     speaker: str | None = None
     space: str = " "
+    speaker_confidence: float | None = None
 
     def __post_init__(self) -> None:
         if self.start is not None and self.end is not None:
@@ -129,6 +131,8 @@ class Turn:
         confidence: the probability of `emotion`.
         probabilities: the probability of each of the model's labels, in its order.
         asr_confidence: the mean score of the words that have one.
+        speaker_confidence: how probable `speaker` is, the mean of the words'; None where that is
+            not known.
         uncertain: True where the model says that it does not know: `emotion` is then its best
             guess. None where it is sure enough, or has no threshold.
     """
@@ -142,6 +146,7 @@ class Turn:
     confidence: float | None = None
     probabilities: Mapping[str, float] | None = None
     asr_confidence: float | None = None
+    speaker_confidence: float | None = None
     uncertain: bool | None = None
 
     def __post_init__(self) -> None:

@@ -36,7 +36,7 @@ MaybeTime = Annotated[
 ]
 MaybeScore = Annotated[float | None, BeforeValidator(_known)]
 
-_WORD_KEYS = ("start", "end", "score", "speaker")
+_WORD_KEYS = ("start", "end", "score", "speaker", "speaker_confidence")
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True), Field(coerce_numbers_to_str=True)]
 """Some writers give numbers. Stripping refuses half of a character, which JSON can escape."""

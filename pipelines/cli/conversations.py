@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from rich.console import Console
 
-from components.align import align, align_baseline
+from components.align import Method, align, align_baseline
 from components.base import InputError, Location, atomic_path
 from components.config import Profile, Settings, version_answers, version_speech
 from components.conversation import (
@@ -49,6 +50,7 @@ from pipelines.cli.options import (
     ProfileName,
     Prompt,
     Speakers,
+    longest_pause,
     profile_and_settings,
     reach_the_hub,
 )
@@ -130,12 +132,22 @@ def align_command(
     words: Annotated[Path, typer.Argument(help="Anyone's WhisperX JSON.")],
     speakers: Annotated[Path, typer.Argument(help="Anyone's RTTM, of one recording.")],
     output: Annotated[Path, file_option("Where the turns go (SegLST JSON).")],
-    max_pause: MaxPause = 1.5,
+    max_pause: MaxPause = "1.5",
+    method: Annotated[
+        Method,
+        typer.Option(
+            help="overlap: each word by itself, the paper's rule; evidence: by sentences, pauses"
+            " and neighbouring words, too, with how sure it is."
+        ),
+    ] = "overlap",
     baseline: Annotated[
         bool, typer.Option("--baseline", help="The paper's “without alignment” instead.")
     ] = False,
 ) -> None:
-    """Words and speaker segments to turns, by the four rules. Needs no model."""
+    """Words and speaker segments to turns. Needs no model."""
+    if baseline and method == "evidence":
+        raise InputError("--baseline --method evidence: choose one")
+    pause = longest_pause(max_pause)
     notes: list[str] = []
     segments = read_words(words, notes)
     for line in notes:
@@ -145,8 +157,8 @@ def align_command(
     )
     if any(segment.speaker == UNKNOWN for segment in spoken):
         note(f"{speakers}: has a speaker named {UNKNOWN}, the name for words outside all speech")
-    join = align_baseline if baseline else align
-    pause = 1.5 if max_pause is None else max_pause
+    assert pause is not None
+    join = align_baseline if baseline else partial(align, method=method)
     turns = join(segments, spoken, session_id=session_id, max_pause=pause)
     write_turns(output, turns)
     note(f"{output}: {len(turns)} turns")
@@ -183,7 +195,7 @@ def analyze_command(
     from serving.engine.options import Options
 
     options = Options(
-        "", num_speakers, max_pause, language=language, channels=channels,
+        "", num_speakers, longest_pause(max_pause), language=language, channels=channels,
         min_speakers=min_speakers, max_speakers=max_speakers, hotwords=hotwords, prompt=prompt,
     )  # fmt: skip
     if output_format in SUBTITLES and len(audio) > 1:

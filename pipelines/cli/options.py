@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,9 +11,10 @@ from typing import Annotated, Literal
 import typer
 
 import components
+from components.align import Auto
 from components.base import InputError
 from components.config import Profile, Settings, is_unpinned, load_profile
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS
+from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Seconds
 from pipelines.cli.console import note
 from pipelines.runners.local import models_are_prepared
 
@@ -51,8 +53,11 @@ ByChannel = Annotated[
     bool, typer.Option("--channels", help="Each channel is a speaker, as in call centres.")
 ]
 MaxPause = Annotated[
-    float | None,
-    typer.Option(min=0.0, max=MAX_PAUSE, help="Seconds of silence that still belong to a turn."),
+    str | None,
+    typer.Option(
+        metavar="SECONDS|auto",
+        help="The longest silence inside a turn, in seconds; auto: what is usual in the recording.",
+    ),
 ]
 Host = Annotated[str, typer.Option(help="The address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="0: any free one.")]
@@ -61,6 +66,20 @@ Runner = Literal["local", "docker", "kubeflow"]
 Window = Annotated[str, typer.Option("--window", help="How far back: 30m, 24h, 7d; or all.")]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def longest_pause(text: str | None) -> Seconds | Auto | None:
+    """What `--max-pause` says; None where it is not given.
+
+    Raises:
+        InputError: it is neither auto nor a number of seconds that may be asked for.
+    """
+    if text is None or text == "auto":
+        return text
+    with suppress(ValueError):
+        if 0 <= (pause := float(text)) <= MAX_PAUSE:
+            return pause
+    raise InputError(f"--max-pause {text}: give seconds, from 0 to {MAX_PAUSE}, or auto")
 
 
 def start_of(window: str, end: datetime) -> datetime | None:

@@ -74,8 +74,7 @@ def make_turns(
         diarizing = partial(progress, f"diarize ({method.label})")
         diarize_corpus(recordings, speakers, profile, settings, diarizing)
     turns, examples = work / method / "turns.parquet", work / method / "examples.parquet"
-    pause, baseline = profile.align.max_pause, profile.align.baseline
-    align_corpus([words], [speakers], turns, max_pause=pause, baseline=baseline)
+    align_corpus([words], [speakers], turns, **profile.align.model_dump())
     labelled = label_corpus(turns, recordings, examples, profile.labels)
     texts, spoken = dict(read_documents(turns, TURNS)), dict(read_documents(speakers, SPEAKERS))
     digests = [hashlib.sha256(texts[r.name].encode()).hexdigest() for r in recordings]

@@ -82,4 +82,10 @@ def _aligned(asked: AlignIn, work: Work) -> list[Turn]:
         recordings = {"recording": sorted(spoken)}
     recording, speakers = only_recording(recordings, "speakers", "recording")
     work.step("align", 0.6)
-    return align(segments, speakers, session_id=name or recording, max_pause=asked.max_pause)
+    return align(
+        segments,
+        speakers,
+        session_id=name or recording,
+        max_pause=asked.max_pause,
+        method=asked.method,
+    )

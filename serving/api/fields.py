@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from fastapi import File, Form, Header, UploadFile
 
-from components.conversation import MAX_PAUSE, MAX_SPEAKERS
+from components.config import Pause
+from components.conversation import MAX_SPEAKERS
 from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
-from serving.api.schema import Printable, Text
+from serving.api.schema import PAUSE, Printable, Text
 
 MAX_HINT_LENGTH = 1_000
 """Characters; how many tokens these are, the recogniser counts."""
@@ -29,8 +30,8 @@ MaxSpeakers = Annotated[
     int | None, Form(ge=1, le=MAX_SPEAKERS, description="At most so many speak.")
 ]
 MaxPause = Annotated[
-    float | None,
-    Form(ge=0, le=MAX_PAUSE, description="Seconds; a longer pause begins a new turn. Default 1.5."),
+    Pause | None,
+    Form(description=f"{PAUSE} Default: the version's, as a rule 1.5."),
 ]
 Words = Annotated[
     bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")

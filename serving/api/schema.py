@@ -8,13 +8,18 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from components.conversation import DEFAULT_LABELS, EARLIEST, LATEST, MAX_PAUSE, Transcript
+from components.align import Method
+from components.config import Pause
+from components.conversation import DEFAULT_LABELS, EARLIEST, LATEST, Transcript
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from serving.engine.runtime import Result
 
+PAUSE = "Seconds; a longer pause begins a new turn. auto: what is usual in the recording."
+
 Time = Annotated[float, Field(ge=EARLIEST, le=LATEST)]
 
+SURE = "How probable the speaker is; left out where the method of alignment does not say."
 EMOTION = "One of the labels of the model that answered: a statistical guess."
 MODEL_LABELS = "The emotions that it tells apart, in the order of its probabilities."
 NOTES = "What is odd in the sound, a sentence each: damage, gaps, a cut end, mixed tracks."
@@ -82,6 +87,7 @@ class TurnOut(_Out):
     asr_confidence: float | None = Field(
         None, description="Mean score of the recognised words.", examples=[0.94]
     )
+    speaker_confidence: float | None = Field(None, description=SURE, examples=[0.97])
     uncertain: bool | None = Field(None, description=UNCERTAIN, examples=[True])
 
 
@@ -93,6 +99,7 @@ class WordOut(_Out):
     end: float | None = Field(None, examples=[13.62])
     score: float | None = Field(None, examples=[0.94])
     speaker: str | None = Field(None, examples=["SPEAKER_00"])
+    speaker_confidence: float | None = Field(None, description=SURE, examples=[0.97])
 
 
 class AnalysisOut(_Out):
@@ -211,7 +218,10 @@ class AlignIn(BaseModel):
     session_id: Name | None = Field(
         None, description="The recording's name; by default the RTTM's, or “recording”."
     )
-    max_pause: float = Field(
-        1.5, ge=0, le=MAX_PAUSE, description="Seconds; longer begins a new turn."
+    max_pause: Pause = Field(1.5, description=PAUSE)
+    method: Method = Field(
+        "overlap",
+        description="“overlap” looks at each word alone; “evidence” at sentences, pauses and"
+        " neighbouring words as well, and says how sure it is.",
     )
     model_config = ConfigDict(json_schema_extra={"examples": [json.loads(ALIGN_EXAMPLE)]})

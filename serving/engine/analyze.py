@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from components.align import align, align_channels, attribute, flatten
+from components.align import align, align_channels, flatten, words_with_speakers
 from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import (
     SAMPLE_RATE,
@@ -187,14 +187,16 @@ class Analyzer:
         with traces.stage("align"):
             default = self.profile.align.max_pause
             pause = default if options.max_pause is None else options.max_pause
-            speakers = diarization.exclusive
-            turns = align(segments, speakers, session_id=options.session_id, max_pause=pause)
-            spoken = spoken_words(segments, speakers, pause) if options.words else ()
+            method = self.profile.align.method
+            speakers = diarization.segments if method == "evidence" else diarization.exclusive
+            how = {"max_pause": pause, "method": method}
+            turns = align(segments, speakers, session_id=options.session_id, **how)
+            spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
         return Analysis(
             duration=len(audio) / SAMPLE_RATE,
             turns=tuple(turns),
             speakers=diarization.segments,
-            words=spoken,
+            words=tuple(spoken),
             words_without_times=words_without_times(segments),
             notes=tuple(foreign_notes(language, self.text_languages)),
             language=language,
@@ -291,18 +293,6 @@ def words_without_times(segments: Sequence[AsrSegment]) -> int:
     """How many words of a transcript have no times of their own."""
     words = (word for segment in segments for word in segment.words)
     return sum(word.start is None or word.end is None for word in words)
-
-
-def spoken_words(
-    segments: Sequence[AsrSegment], speakers: Sequence[SpeakerSegment], max_pause: Seconds
-) -> tuple[Word, ...]:
-    """All words in the order of speech, each with its times and the speaker who says it."""
-    words = flatten(segments)
-    if not words:
-        return ()
-    edges = np.array([(word.start, word.end) for word in words], dtype=float)
-    owners = attribute(edges[:, 0], edges[:, 1], speakers, max_pause=max_pause)
-    return tuple(replace(word, speaker=who) for word, who in zip(words, owners, strict=True))
 
 
 def return_freed_memory() -> None:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from components.align import Auto
 from components.base import InputError
 from components.config import check_speaker_counts
 from components.conversation import Seconds
@@ -18,7 +19,8 @@ class Options:
     Attributes:
         session_id: the recording's name.
         num_speakers: how many speak, if known.
-        max_pause: a longer pause begins a new turn, in seconds; None takes the profile's.
+        max_pause: a longer pause begins a new turn, in seconds; "auto" takes what is usual in the
+            recording; None takes the profile's.
         words: give the words too, each with its speaker.
         language: its code, or "auto"; None takes the profile's.
         channels: each channel is a speaker, whatever the profile says.
@@ -32,7 +34,7 @@ class Options:
 
     session_id: str
     num_speakers: int | None = None
-    max_pause: Seconds | None = None
+    max_pause: Seconds | Auto | None = None
     words: bool = False
     language: str | None = None
     channels: bool = False

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.align import align, align_baseline, align_corpus, attribute, flatten
+from components.align import (
+    Method,
+    align,
+    align_baseline,
+    align_corpus,
+    attribute,
+    flatten,
+    words_with_speakers,
+)
 from components.base import InputError
 from components.conversation import (
     EXCLUSIVE,
@@ -125,6 +133,8 @@ class TestCorpus:
             align_corpus([words], [rttm], tmp_path / "turns")
 
 
+METHODS: tuple[Method, ...] = ("overlap", "evidence")
+
 times = st.one_of(st.none(), st.integers(0, 40).map(lambda n: n / 4))
 
 
@@ -203,8 +213,14 @@ def test_rules_hold_on_any_conversation(
         max_pause=max_pause,
     )  # fmt: skip
     assert owners == slow_attribute(words, speakers, max_pause)
-    turns = align(segments, speakers, session_id="r", max_pause=max_pause)
-    assert sorted(word for t in turns for word in t.words.split()) == spoken
+    for method in METHODS:
+        turns = align(segments, speakers, session_id="r", max_pause=max_pause, method=method)
+        assert sorted(word for t in turns for word in t.words.split()) == spoken
+        assert turns == sorted(turns, key=lambda turn: turn.start)
+        assert all(0 <= (t.speaker_confidence or 0) <= 1 for t in turns)
+        given = words_with_speakers(segments, speakers, max_pause=max_pause, method=method)
+        assert [word.text for word in given] == [word.text for word in words]
+        assert {word.speaker for word in given} == {turn.speaker for turn in turns}
     baseline = align_baseline(segments, speakers, session_id="r", max_pause=max_pause)
     assert sorted(word for t in baseline for word in t.words.split()) == spoken
 

@@ -68,7 +68,9 @@ def test_keys_that_are_set(tmp_path: Path) -> None:
     [
         ("train.epoch=5", "demo: train.epoch: is no key of a profile; is epochs meant?"),
         ("trian.epochs=5", "demo: trian: is no key of a profile; is train meant?"),
-        ("align.xyz=1", "align.xyz: is no key of a profile; known: max_pause, baseline"),
+        ("align.xyz=1", "align.xyz: is no key of a profile; known: method, max_pause, baseline"),
+        ("align.max_pause=-1", "align.max_pause.seconds"),
+        ("align.max_pause=never", "align.max_pause.seconds"),
         ("gate.min_acuracy=1", "unknown check 'min_acuracy'; known: min_accuracy"),
         ("train.epochs=many", "'train.epochs' is 'many'; it should be a valid integer"),
         ("train.epochs", "--set train.epochs: write a key and its value, as in train.epochs=5"),

@@ -95,6 +95,21 @@ def test_align_options(words: Path, speakers: Path, tmp_path: Path) -> None:
     assert [(t.speaker, t.words) for t in read_turns(tmp_path / "t.json")][-1] == ("unknown", "yes")
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--max-pause", "never"], "--max-pause never: give seconds, from 0 to 3600, or auto"),
+        (["--max-pause", "-1"], "--max-pause -1: give seconds, from 0 to 3600, or auto"),
+        (["--baseline", "--method", "evidence"], "--baseline --method evidence: choose one"),
+    ],
+)
+def test_align_refuses_options_in_one_line(
+    options: list[str], says: str, words: Path, speakers: Path, tmp_path: Path
+) -> None:
+    done = moodline("align", words, speakers, "-o", tmp_path / "t.json", *options)
+    assert (done.returncode, done.stderr) == (2, f"moodline: {says}\n")
+
+
 def test_align_tells_of_times_that_cannot_be(words: Path, speakers: Path, tmp_path: Path) -> None:
     words.write_text(json.dumps(WORDS).replace('"end": 0.9', '"end": 0.4'))
     done = moodline("align", words, speakers, "-o", tmp_path / "t.json")

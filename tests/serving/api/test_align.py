@@ -43,14 +43,16 @@ REFUSED: dict[str, tuple[Any, str, str]] = {
 }
 
 
-def both_ways(tmp_path: Path, words: Any, rttm: str) -> tuple[int, Any, int, Any]:
+def both_ways(
+    tmp_path: Path, words: Any, rttm: str, asked: dict[str, Any] | None = None, *options: str
+) -> tuple[int, Any, int, Any]:
     """The service's status and answer, the command's exit status and turns."""
     client = TestClient(create_app(10_000_000, 4), raise_server_exceptions=False)
-    answer = client.post("/v1/align", json={"words": words, "speakers": rttm})
+    answer = client.post("/v1/align", json={"words": words, "speakers": rttm} | (asked or {}))
     paths = [tmp_path / name for name in ("call.json", "call.rttm", "turns.json")]
     paths[0].write_text(json.dumps(words))
     paths[1].write_text(rttm)
-    status = run(["align", *map(str, paths[:2]), "-o", str(paths[2])])
+    status = run(["align", *map(str, paths[:2]), "-o", str(paths[2]), *options])
     made = json.loads(paths[2].read_text()) if paths[2].exists() else None
     return answer.status_code, answer.json(), status, made
 
@@ -61,6 +63,16 @@ def test_both_ways_give_the_same_turns(tmp_path: Path, case: str) -> None:
     assert (code, status) == (200, 0), answer
     assert answer == made
     assert len(made) >= (case != "nothing said")
+
+
+def test_both_ways_align_by_evidence(tmp_path: Path) -> None:
+    asked = {"method": "evidence", "max_pause": "auto"}
+    words = READ["a bare list"]
+    given = both_ways(tmp_path, words, RTTM, asked, "--method", "evidence", "--max-pause", "auto")
+    code, answer, status, made = given
+    assert (code, status) == (200, 0), answer
+    assert answer == made
+    assert [0 < turn["speaker_confidence"] <= 1 for turn in made] == [True, True]
 
 
 @pytest.mark.parametrize("case", REFUSED)

@@ -82,6 +82,8 @@ def test_words_and_speakers_become_the_turns_of_the_library(
         ({"words": {"segments": [{"start": -1, "end": 3}]}}, 422, "words.segments.0.start"),
         ({"words": {}}, 422, "words.segments"),
         ({"max_pause": -1}, 422, "max_pause"),
+        ({"max_pause": "never"}, 422, "max_pause"),
+        ({"method": "guess"}, 422, "method"),
         ({"session_id": "x" * 20_000_000}, 413, "10 megabytes"),
     ],
 )
