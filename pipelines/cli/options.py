@@ -74,8 +74,10 @@ def longest_pause(text: str | None) -> Seconds | Auto | None:
     Raises:
         InputError: it is neither auto nor a number of seconds that may be asked for.
     """
-    if text is None or text == "auto":
-        return text
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
     with suppress(ValueError):
         if 0 <= (pause := float(text)) <= MAX_PAUSE:
             return pause

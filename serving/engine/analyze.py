@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -189,7 +189,7 @@ class Analyzer:
             pause = default if options.max_pause is None else options.max_pause
             method = self.profile.align.method
             speakers = diarization.segments if method == "evidence" else diarization.exclusive
-            how = {"max_pause": pause, "method": method}
+            how: dict[str, Any] = {"max_pause": pause, "method": method}
             turns = align(segments, speakers, session_id=options.session_id, **how)
             spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
         return Analysis(
