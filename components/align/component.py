@@ -14,8 +14,7 @@ def align(
 ) -> None:
     """Words and speaker segments of all shards to turns, as the profile's `align` says.
 
-    The method "overlap" uses the exclusive segments (one speaker at a time), "evidence" those that
-    may overlap.
+    Uses the exclusive segments (one speaker at a time).
     """
     from pathlib import Path
 

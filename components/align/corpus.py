@@ -10,7 +10,6 @@ from components.align.spoken import Method
 from components.base import InputError, parse_json
 from components.conversation import (
     EXCLUSIVE,
-    SPEAKERS,
     TRANSCRIPTS,
     TURNS,
     AsrSegment,
@@ -42,9 +41,8 @@ def align_corpus(
     Args:
         transcripts: files with documents of the kind `TRANSCRIPTS`, one for each shard of the
             corpus.
-        speakers: their files with documents of the kinds `SPEAKERS`, which "evidence" takes, and
-            `EXCLUSIVE`, which is taken otherwise, in the same order; a silent recording's may be
-            empty.
+        speakers: their files with documents of the kind `EXCLUSIVE`, in the same order; a silent
+            recording's may be empty.
         out: the file that gets a document of the kind `TURNS` for each; see `write_documents`.
         max_pause: as for `align`.
         method: as for `align`.
@@ -61,11 +59,8 @@ def align_corpus(
     if not total:
         raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts in there")
 
-    overlapping = method == "evidence" and not baseline
-    heard = _heard(transcripts, speakers, SPEAKERS if overlapping else EXCLUSIVE)
-
     def turns() -> Iterator[Document]:
-        for done, (name, words, spoken) in enumerate(heard, start=1):
+        for done, (name, words, spoken) in enumerate(_heard(transcripts, speakers), start=1):
             if _have_speakers(words):
                 found = align_channels(words, session_id=name, max_pause=max_pause)
             else:
@@ -78,11 +73,11 @@ def align_corpus(
 
 
 def _heard(
-    transcripts: Sequence[Path], speakers: Sequence[Path], kind: str
+    transcripts: Sequence[Path], speakers: Sequence[Path]
 ) -> Iterator[tuple[str, list[AsrSegment], list[SpeakerSegment]]]:
     """Each recording's name, words and speaker segments."""
     for words_path, rttm_path in zip(transcripts, speakers, strict=True):
-        spoken = read_documents(rttm_path, kind)
+        spoken = read_documents(rttm_path, EXCLUSIVE)
         for name, text in read_documents(words_path, TRANSCRIPTS):
             other, rttm = next(spoken, ("", ""))
             if other != name:

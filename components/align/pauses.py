@@ -17,8 +17,11 @@ FEWEST = 30
 SHORTEST: Seconds = 0.05
 """A shorter gap between two words is none."""
 
-BOUNDS: tuple[Seconds, Seconds] = (0.5, 3.0)
-"""The answer lies between these."""
+LONGEST: Seconds = 3.0
+"""A longer pause ends a turn whatever is usual."""
+
+LEAST: Seconds = 0.5
+"""The answer is no less: people take breath for so long."""
 
 
 def usual_pause(pauses: np.ndarray) -> Seconds:
@@ -28,7 +31,7 @@ def usual_pause(pauses: np.ndarray) -> Seconds:
     is where the logarithms of the lengths fall into two classes that differ most (Otsu, “A
     threshold selection method from gray-level histograms”, 1979).
 
-    >>> breath, stop = np.linspace(0.1, 0.3, 40), np.linspace(2.0, 4.0, 20)
+    >>> breath, stop = np.linspace(0.1, 0.3, 40), np.linspace(2.0, 3.0, 20)
     >>> 0.3 < usual_pause(np.r_[breath, stop]) < 2.0
     True
     >>> usual_pause(breath[:5])
@@ -36,9 +39,9 @@ def usual_pause(pauses: np.ndarray) -> Seconds:
 
     Args:
         pauses: seconds from a word's end to the start of the same speaker's next one, [pauses];
-            those that are too short to hear are passed over.
+            those that are too short to hear, or too long for a turn, are passed over.
     """
-    logs = np.sort(np.log(pauses[pauses >= SHORTEST]))
+    logs = np.sort(np.log(pauses[(pauses >= SHORTEST) & (pauses <= LONGEST)]))
     if len(logs) < FEWEST:
         return DEFAULT
     below = np.arange(1, len(logs))
@@ -46,4 +49,4 @@ def usual_pause(pauses: np.ndarray) -> Seconds:
     high = (logs.sum() - np.cumsum(logs)[:-1]) / (len(logs) - below)
     between = below * (len(logs) - below) * (high - low) ** 2
     at = int(between.argmax())
-    return float(np.clip(np.exp((logs[at] + logs[at + 1]) / 2), *BOUNDS))
+    return max(LEAST, float(np.exp((logs[at] + logs[at + 1]) / 2)))

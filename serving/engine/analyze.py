@@ -187,9 +187,8 @@ class Analyzer:
         with traces.stage("align"):
             default = self.profile.align.max_pause
             pause = default if options.max_pause is None else options.max_pause
-            method = self.profile.align.method
-            speakers = diarization.segments if method == "evidence" else diarization.exclusive
-            how: dict[str, Any] = {"max_pause": pause, "method": method}
+            speakers = diarization.exclusive
+            how: dict[str, Any] = {"max_pause": pause, "method": self.profile.align.method}
             turns = align(segments, speakers, session_id=options.session_id, **how)
             spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
         return Analysis(
