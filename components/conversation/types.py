@@ -49,6 +49,9 @@ MAX_WORDS = 300_000
 MAX_PAUSE: Seconds = 3600
 """The longest pause that may be asked to belong to a turn."""
 
+DOUBTFUL = 0.6
+"""A speaker that is less probable than this gets a question mark where people read the turn."""
+
 UNKNOWN = "unknown"
 """The speaker of a word where nobody speaks near it."""
 
@@ -156,6 +159,15 @@ class Turn:
     def duration(self) -> Seconds:
         """Its length in seconds."""
         return self.end - self.start
+
+    @property
+    def doubtful_speaker(self) -> bool:
+        """Whether it is about as likely that another one speaks.
+
+        >>> Turn("call", 0.0, 1.2, "A", "so", speaker_confidence=0.55).doubtful_speaker
+        True
+        """
+        return self.speaker_confidence is not None and self.speaker_confidence < DOUBTFUL
 
     def answered(self, row: Sequence[float] | np.ndarray, labels: Sequence[Emotion]) -> "Turn":
         """The turn with a model's answer: its most probable emotion, and all probabilities.

@@ -57,7 +57,7 @@ def turns_table(turns: Sequence[Turn], names: Sequence[str] = ()) -> Table:
         for turn in own:
             table.add_row(
                 f"{turn.start:7.2f}–{turn.end:.2f}",
-                Text(turn.speaker),
+                Text(f"{turn.speaker}{'?' if turn.doubtful_speaker else ''}"),
                 Text(
                     f"{turn.emotion or '–'}{'?' if turn.uncertain else ''}",
                     style=colours.get(turn.emotion or "", ""),

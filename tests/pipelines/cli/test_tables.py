@@ -2,6 +2,7 @@
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from components.conversation import Turn
@@ -37,3 +38,14 @@ def test_an_emotion_that_the_model_is_not_sure_of_has_a_question_mark() -> None:
     Console(width=80, file=page).print(turns_table([turn], ["a"]))
     assert "sad?" in page.getvalue()
     assert ">sad? 40 %<" in turns_page([turn], ["a"])
+
+
+@pytest.mark.parametrize(("sure", "says"), [(0.55, "Ann?"), (0.95, "Ann"), (None, "Ann")])
+def test_a_speaker_who_may_be_another_has_a_question_mark(sure: float | None, says: str) -> None:
+    turn = Turn("a", 0, 1, "Ann", "hello", speaker_confidence=sure)
+    page = StringIO()
+    Console(width=80, file=page).print(turns_table([turn], ["a"]))
+    assert page.getvalue().splitlines()[1].split()[1] == says
+    html = turns_page([turn], ["a"])
+    assert f">{says}</td>" in html
+    assert ("% sure of the speaker" in html) == (sure is not None)
