@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from components.base import InputError
 from components.conversation import UNKNOWN, Seconds, Turn
 from components.scoring.errors import Matches, Share, WordErrors
 from components.scoring.score import pair_recordings
@@ -27,6 +28,10 @@ Turns = Sequence[Turn]
 
 TOLERANCE: Seconds = 0.25
 """A change of speaker is found where the hypothesis has one at most this far from it."""
+
+MOST_WORDS = 40_000
+"""The most words of one recording: those of 4 hours. Pairing them takes 5 GB, and four times as
+much for twice as many."""
 
 DIGITS = 6
 """Distances are compared after rounding to a microsecond."""
@@ -106,7 +111,7 @@ def word_speakers(
             reference, turns of the hypothesis. None: each is one by itself.
 
     Raises:
-        InputError: as `score`.
+        InputError: as `score`, or a recording has more than `MOST_WORDS` words.
     """
     sides = list(reference), list(hypothesis)
     names = [
@@ -128,6 +133,7 @@ def _of_recording(
     utterances: Sequence[Hashable],
     turns: Sequence[Hashable],
 ) -> WordSpeakers:
+    _check_length(reference, hypothesis)
     pairs = _same_words(reference, hypothesis) or pair_words(reference, hypothesis)
     both = [(r, h) for r, h in pairs if r is not None and h is not None]
     speakers = [(reference[r].speaker, hypothesis[h].speaker) for r, h in both]
@@ -156,6 +162,15 @@ def _of_recording(
         cpwer=cpwer(reference, hypothesis),
         tcpwer=tcpwer(reference, hypothesis) if timed else None,
     )
+
+
+def _check_length(*sides: Turns) -> None:
+    for side in sides:
+        if (words := sum(len(turn.words.split()) for turn in side)) > MOST_WORDS:
+            raise InputError(
+                f"recording {side[0].session_id} has {words:,} words; who said each can be told of"
+                f" at most {MOST_WORDS:,}: score it in parts"
+            )
 
 
 def _same_words(reference: Turns, hypothesis: Turns) -> list[tuple[int, int]]:

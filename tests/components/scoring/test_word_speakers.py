@@ -137,6 +137,13 @@ def test_more_speakers_than_tcpwer_takes():
     assert scores.errors == WordErrors(0, 63)
 
 
+def test_more_words_than_memory_is_for_are_refused_in_one_line():
+    long = [turn(0, 20_000, "A", "so it " * 20_001)]
+    for sides in ((long, REFERENCE), (REFERENCE, long)):
+        with pytest.raises(InputError, match=r"^recording talk has 40,002 words; who said each"):
+            word_speakers(*sides)
+
+
 STREAM = st.lists(
     st.tuples(st.sampled_from("ABC"), st.sampled_from("123?"), st.integers(0, 6)), max_size=12
 )
