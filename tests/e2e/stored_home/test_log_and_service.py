@@ -33,6 +33,9 @@ Json = Callable[..., Any]
 FOUR = {"labels": list(DEFAULT_LABELS)}
 """What that version did not note: it knew no other labels."""
 
+TURN = FOUR | {"uncertain": None}
+"""Nor did it note of a turn whether its answer was marked as uncertain."""
+
 
 def logged(home: Path) -> Any:
     with closing(TurnLog(home / "log", Settings().feedback_url)) as log:
@@ -47,7 +50,7 @@ def plain(value: Any) -> Any:
 def test_the_log_is_read_whole(home: Path, moodline: Json, expected: dict[str, Any]) -> None:
     """Rolled up and in journals, with and without embeddings; and the erased stays erased."""
     rows = plain(logged(home).to_pylist())
-    assert rows == [row | FOUR for row in expected["turns"]]
+    assert rows == [row | TURN for row in expected["turns"]]
     assert {row["request_id"] for row in rows if "call-3" in row["request_id"]} == {
         "to-call-3-later"
     }
@@ -189,7 +192,7 @@ def test_the_service_finds_all_of_it(home: Path, expected: dict[str, Any], moodl
     finally:
         child.terminate()
         child.wait(60)
-    rest = [row | FOUR for row in expected["turns"] if row["request_id"] != "to-web-call-1"]
+    rest = [row | TURN for row in expected["turns"] if row["request_id"] != "to-web-call-1"]
     assert plain(logged(home).to_pylist()) == rest
     assert moodline("feedback", "show")["entries"] == 8 - 1 + 2  # web's own went with its recording
 
