@@ -39,6 +39,9 @@ REACH: Seconds = 1.5
 """A word so far from all speech may be nobody's: it goes to `unknown`, unless its sentence tells
 whose it is. This does not depend on where turns are cut."""
 
+IMPOSSIBLE = -20.0
+"""The log-probability of being nobody's, for a word that is nearer."""
+
 LONGEST: Seconds = 1.0
 """A word tells by its first second; one that lasts longer is stretched over silence or another's
 words more often than not."""
@@ -151,8 +154,9 @@ def _evidence(
         alone = np.minimum(alone, distance)
         near = NEAR * np.exp(-distance / FADES)
         shares[:, number] = np.maximum(shares[:, number], near)
-    shares[:, -1] = alone > REACH
+    shares[:, -1] = 1.0
     evidence = WEIGHT * np.log(shares + FLOOR)
+    evidence[alone <= REACH, -1] = IMPOSSIBLE
     evidence[:, :-1] += _nested(stretches, listening)
     return evidence
 
