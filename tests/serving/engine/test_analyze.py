@@ -70,7 +70,7 @@ class Heard:
 
 
 def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
-    analyzer = Analyzer(load_profile("tiny"), Settings())
+    analyzer = Analyzer(load_profile("tiny", ["align.method=overlap"]), Settings())
     analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
     heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), Options("talk"))
     # Over both, “no” would be A's: a tie goes to the speaker of the word before.
@@ -80,6 +80,19 @@ def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
         ("A", "then"),
     ]
     assert heard.speakers == (SpeakerSegment(0.0, 3.0, "A"), SpeakerSegment(1.0, 2.0, "B"))
+
+
+def test_by_evidence_turns_and_words_say_how_sure_their_speaker_is() -> None:
+    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
+    options = Options("talk", words=True, max_pause="auto")
+    heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), options)
+    # Three words without a full stop are one sentence, and most of it is A's.
+    (turn,) = heard.turns
+    assert (turn.speaker, turn.words) == ("A", "well no then")
+    sure = [word.speaker_confidence or 0 for word in heard.words]
+    assert turn.speaker_confidence == pytest.approx(np.mean(sure), abs=1e-4)
+    assert sure[1] < min(sure[0], sure[2])
 
 
 class HeardByChannel(Heard):
