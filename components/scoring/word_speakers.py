@@ -174,12 +174,16 @@ def _check_length(*sides: Turns) -> None:
 
 
 def _same_words(reference: Turns, hypothesis: Turns) -> list[tuple[int, int]]:
-    """Each word with itself, as `pair_words` gives pairs; nothing where the words differ."""
+    """Each word with itself, as `pair_words` gives pairs; nothing where the words differ.
+
+    “Mm-hmm” is one word here; where words are paired by text, its two parts are.
+    """
     sides = [
         [
-            (index, word)
+            (index, parts)
             for index, turn in sorted(enumerate(turns), key=lambda numbered: numbered[1].start)
-            for word in normalise(turn.words)
+            for word in turn.words.split()
+            if (parts := normalise(word))
         ]
         for turns in (reference, hypothesis)
     ]

@@ -81,6 +81,12 @@ def test_the_same_words_are_paired_with_themselves_however_far_their_times_lie_a
     assert scores.tcpwer.errors == 10
 
 
+def test_a_word_of_two_parts_is_one_word():
+    spoken = [turn(0, 1, "A", "So –"), turn(1, 2, "B", "mm-hmm, yes")]
+    heard = [turn(0, 1.5, "1", "so mm-hmm"), turn(1.5, 2, "2", "yes")]
+    assert word_speakers(spoken, heard).errors == WordErrors(1, 3)
+
+
 def test_words_with_times_of_their_own_have_their_utterances_named():
     reference = [turn(i, i + 0.9, "AAB"[i], "word") for i in range(3)]
     for utterances, total in (([0, 0, 1], 2), (None, 3)):
