@@ -75,6 +75,10 @@ class TranscribeSettings(Frozen):
     batch_size: Count = 8
 
 
+LIKENESS = {"diarization-campplus": 0.65, "diarization-demo": 0.8}
+"""By pipeline, the cosine above which two voices are one person's (docs/benchmarks.md). Of others
+it was not measured: they get that of CAM++."""
+
 CHANNELS = "channels"
 """In place of a diarization pipeline: each channel has its speaker."""
 
@@ -103,13 +107,22 @@ class DiarizeSettings(Frozen):
         num_speakers: in every recording of a corpus, if it is known; not with channels, which are
             as many as a recording has.
         min_speakers, max_speakers: likewise, where it is known within limits.
+        same_voice: how much a speaker must sound like a sample of a voice (cosine of the pipeline's
+            embeddings) to get its name; None: see `likeness`.
     """
 
     pipeline: ModelName
     num_speakers: SpeakerCount | None = None
     min_speakers: Annotated[SpeakerCount | None, added()] = None
     max_speakers: Annotated[SpeakerCount | None, added()] = None
+    same_voice: Annotated[Share | None, added()] = None
     device: Device = "auto"
+
+    @property
+    def likeness(self) -> float:
+        """`same_voice`, or what was chosen for the pipeline's embeddings."""
+        chosen = LIKENESS.get(self.pipeline, LIKENESS["diarization-campplus"])
+        return chosen if self.same_voice is None else self.same_voice
 
     @model_validator(mode="after")
     def _counts_agree(self) -> Self:

@@ -164,10 +164,10 @@ def _decisive(step: TurnsStep) -> dict[str, object]:
     """What decides a recording's turns, flat: `transcribe.model` and so on.
 
     A recording alone has no reference utterances, so `segmentation` decides nothing here. How many
-    speak is known of a recording, not of a version.
+    speak is known of a recording, not of a version; and names are given to who is found.
     """
     excluded = _excluded()
-    excluded["diarize"] |= {"num_speakers", "min_speakers", "max_speakers"}
+    excluded["diarize"] |= {"num_speakers", "min_speakers", "max_speakers", "same_voice"}
     others = {"segmentation": True, "by_channel": True}
     parts = step.model_dump(mode="json", exclude={**others, **excluded})
     return {f"{part}.{name}": value for part in parts for name, value in parts[part].items()}

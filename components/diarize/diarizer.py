@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +33,13 @@ class Diarization:
         segments: may overlap; scores are computed on these.
         exclusive: one speaker at a time, the most audible; words are attributed by these. The same
             as `segments` where the pipeline does not offer it.
+        voices: each speaker's embedding, float [size] of length 1; none where the pipeline gives
+            none. Biometric data: it goes with this object.
     """
 
     segments: tuple[SpeakerSegment, ...]
     exclusive: tuple[SpeakerSegment, ...]
+    voices: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Diarizer:
@@ -186,7 +189,21 @@ def _diarization(output: Any) -> Diarization:
     """From what a pipeline returned: an annotation, or pyannote.audio 4's pair."""
     annotation = getattr(output, "speaker_diarization", output)
     exclusive = getattr(output, "exclusive_speaker_diarization", annotation)
-    return Diarization(_segments(annotation), _segments(exclusive))
+    voices = _voices(annotation, getattr(output, "speaker_embeddings", None))
+    return Diarization(_segments(annotation), _segments(exclusive), voices)
+
+
+def _voices(annotation: Any, embeddings: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Each speaker's embedding; without a speaker of a moment's length, whose embedding is zero."""
+    labels = annotation.labels()
+    if embeddings is None or len(embeddings) != len(labels):
+        return {}
+    lengths = np.linalg.norm(embeddings, axis=1)
+    return {
+        str(label): embedding / length
+        for label, embedding, length in zip(labels, embeddings, lengths, strict=True)
+        if np.isfinite(length) and length > 0
+    }
 
 
 def _segments(annotation: Any) -> tuple[SpeakerSegment, ...]:

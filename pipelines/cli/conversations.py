@@ -8,6 +8,7 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+import numpy as np
 import typer
 from rich.console import Console
 
@@ -42,6 +43,7 @@ from pipelines.cli.options import (
     ByChannel,
     Changes,
     Hotwords,
+    KnownSpeakers,
     LanguageOption,
     MaxPause,
     MaxSpeakers,
@@ -178,6 +180,7 @@ def analyze_command(
     max_lines: Annotated[int, typer.Option(min=1, max=MAX_LINES, help="Lines in a subtitle.")] = 2,
     language: LanguageOption = None,
     channels: ByChannel = False,
+    speaker: KnownSpeakers = None,
     hotwords: Hotwords = "",
     prompt: Prompt = "",
     profile: OwnProfile = None,
@@ -207,6 +210,8 @@ def analyze_command(
     names = [recording_name(path) for path in audio]
     if len(set(names)) < len(names):
         raise InputError("two recordings have one name; rename one, for turns carry the name")
+    samples = read_samples(speaker or ())
+    options = replace(options, known=tuple(samples))
     settings, chosen = Settings(), None
     if profile or changes:
         chosen, settings = profile_and_settings(profile or "demo", changes)
@@ -220,7 +225,7 @@ def analyze_command(
             asked = replace(options, session_id=names[done - 1])
             sound = listen(path)
             split = read_channels(path) if by_channel else None
-            analysis = analyzer.analyze(sound.samples, asked, channels=split)
+            analysis = analyzer.analyze(sound.samples, asked, channels=split, samples=samples)
             turns += analysis.turns
             odd = [APART] if sound.apart and not by_channel else []
             for line in (*odd, *analysis.notes):
@@ -230,6 +235,26 @@ def analyze_command(
         if not any(turn.session_id == name for turn in turns):
             note(f"{name}: nobody speaks")
     show_turns(turns, names, output_format, output, Layout(line_length, max_lines))
+
+
+def read_samples(given: Sequence[str]) -> dict[str, np.ndarray]:
+    """The samples of voices that are given as NAME=FILE, by name.
+
+    Raises:
+        InputError: one is not given like that, is given twice, or cannot be read.
+    """
+    from components.diarize import MAX_SAMPLE, check_name
+
+    samples: dict[str, np.ndarray] = {}
+    for entry in given:
+        name, equals, path = entry.partition("=")
+        if not equals or not path:
+            raise InputError(f"--speaker {entry}: write NAME=FILE, as in Ann=ann.wav")
+        check_name(name)
+        if name in samples:
+            raise InputError(f"--speaker {name}: is given twice")
+        samples[name] = read_audio(Path(path), 0.0, MAX_SAMPLE)
+    return samples
 
 
 def open_analyzer(model: str, profile: Profile | None, settings: Settings) -> "Analyzer":

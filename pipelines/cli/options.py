@@ -49,6 +49,14 @@ Hotwords = Annotated[str, typer.Option(help="Names and terms that may be said.")
 Prompt = Annotated[
     str, typer.Option(help="Text that might stand before: its spelling and style are taken up.")
 ]
+KnownSpeakers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--speaker",
+        metavar="NAME=FILE",
+        help="A sample of a known voice: Ann=ann.wav. Repeatable. It is heard now, and not kept.",
+    ),
+]
 ByChannel = Annotated[
     bool, typer.Option("--channels", help="Each channel is a speaker, as in call centres.")
 ]

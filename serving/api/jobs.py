@@ -9,6 +9,7 @@ The upload of a job is kept until the job has ended, and no longer.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import IO
@@ -18,6 +19,7 @@ from components.conversation import Seconds
 from serving import metrics
 from serving.api.erasure import Erased, erase_recording
 from serving.api.job_store import Job, JobStore, is_id, new_id
+from serving.api.samples import bundled, unbundled
 from serving.api.schema import analysis_out
 from serving.api.uploads import UploadFolder
 from serving.engine.options import Options
@@ -66,7 +68,13 @@ class Jobs:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def submit(
-        self, upload: IO[bytes], options: Options, owner: str, *, shares: bool = False
+        self,
+        upload: IO[bytes],
+        options: Options,
+        owner: str,
+        *,
+        samples: Mapping[str, IO[bytes]] | None = None,
+        shares: bool = False,
     ) -> Job:
         """Queue a recording; where its owner shares the service with others, if they leave room.
 
@@ -79,7 +87,7 @@ class Jobs:
         try:
             if not await STORE.run_through(self._store.add_job, *row):
                 raise BusyError("too many jobs are waiting; try again later")
-            await UPLOADS.run_through(self._uploads.put, id, upload)
+            await UPLOADS.run_through(self._put, id, upload, samples or {})
             job = await STORE.run_through(self._store.queue, id)
         except BaseException:
             with contextlib.suppress(MoodlineError):
@@ -94,6 +102,9 @@ class Jobs:
             )
         self._queued.set()
         return job
+
+    def _put(self, id: str, upload: IO[bytes], samples: Mapping[str, IO[bytes]]) -> None:
+        self._uploads.put(id, bundled(upload, samples))
 
     async def find(self, job: str, owner: str) -> Job | None:
         """A job of that owner, if there is one."""
@@ -170,8 +181,9 @@ class Jobs:
         request_info = RequestInfo(job.id, "/v1/jobs", job.owner)
         try:
             options = Options(**job.options)
+            recording, samples = await UPLOADS.run(unbundled, upload, options.known)
             result = await self._runtime.analyze(
-                upload, options, work, request_info, background=True,
+                recording, options, work, request_info, samples=samples, background=True,
                 is_wanted=partial(self._renew, job, work),
             )  # fmt: skip
             answer = analysis_out(result, options.words, job.id)

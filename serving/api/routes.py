@@ -30,6 +30,7 @@ from serving.api.fields import (
 )
 from serving.api.jobs import Jobs
 from serving.api.limits import OWNER, sender_of
+from serving.api.samples import samples_of
 from serving.api.schema import (
     SCHEMAS,
     AnalysisOut,
@@ -109,14 +110,17 @@ async def analyze(
 ) -> Any:
     """Answers when it is done; for long recordings rather use `/v1/jobs`."""
     chosen = choose_format(accept_header, format)
+    samples = await samples_of(request)
     options = _options(
-        request, audio, num_speakers=num_speakers, min_speakers=min_speakers,
+        request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
         max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
         channels=channels, hotwords=hotwords, prompt=prompt,
     )  # fmt: skip
     work = _work(request, x_deadline_seconds)
     began = time.monotonic()
-    analysis = _runtime(request).analyze(audio.file, options, work, _request_info(request))
+    analysis = _runtime(request).analyze(
+        audio.file, options, work, _request_info(request), samples=samples
+    )
     result = await run_while_wanted(request, work, analysis)
     length = max(result.analysis.duration, SHORTEST_RECORDING)
     metrics.ANALYZE_TIME_RATIO.observe((time.monotonic() - began) / length)
@@ -223,13 +227,16 @@ async def create_job(
 ) -> Any:
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
+    samples = await samples_of(request)
     options = _options(
-        request, audio, num_speakers=num_speakers, min_speakers=min_speakers,
+        request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
         max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
         channels=channels, hotwords=hotwords, prompt=prompt,
     )  # fmt: skip
     sender = sender_of(request.scope)
-    job = await _jobs(request).submit(audio.file, options, sender.name, shares=sender.shares)
+    job = await _jobs(request).submit(
+        audio.file, options, sender.name, samples=samples, shares=sender.shares
+    )
     response.headers["Location"] = f"/v1/jobs/{job.id}"
     return JobOut.model_validate(job)
 

@@ -8,7 +8,7 @@ service asks Triton.
 """
 
 import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -149,6 +149,7 @@ class Analyzer:
         report_progress: ReportProgress | None = None,
         *,
         channels: np.ndarray | None = None,
+        samples: Mapping[str, np.ndarray] | None = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
@@ -157,9 +158,12 @@ class Analyzer:
             options: the caller's.
             report_progress: called with the progress of each stage; what it raises ends the work.
             channels: as `components.conversation.read_channels` returns them: each is a speaker.
+            samples: of voices by their names, as `audio`: a speaker who sounds like one gets that
+                name. What is made of them is kept no longer than this call.
 
         Raises:
-            InputError: the recogniser does not know the language asked for.
+            InputError: the recogniser does not know the language asked for; or a sample is no
+                voice's, or of two.
         """
         if not len(audio):
             return Analysis(0.0, (), ())
@@ -168,6 +172,7 @@ class Analyzer:
             return self._turns_of_channels(audio, channels, options, report_progress)
         assert self._transcriber is not None
         assert self._diarizer is not None
+        prints = self._prints(samples or {}, report_progress)  # a wrong one is refused early
         with traces.stage("transcribe"):
             step = report_progress and partial(report_progress, "transcribe")
             language = self._transcriber.language_of(audio, options.language)
@@ -184,6 +189,12 @@ class Analyzer:
                 max_speakers=options.max_speakers,
                 step=step,
             )
+            nobodys: list[str] = []
+            if prints:
+                from components.diarize import named
+
+                least = self.profile.diarize.likeness
+                diarization, nobodys = named(diarization, prints, least)
         with traces.stage("align"):
             default = self.profile.align.max_pause
             pause = default if options.max_pause is None else options.max_pause
@@ -197,9 +208,30 @@ class Analyzer:
             speakers=diarization.segments,
             words=tuple(spoken),
             words_without_times=words_without_times(segments),
-            notes=tuple(foreign_notes(language, self.text_languages)),
+            notes=(
+                *foreign_notes(language, self.text_languages),
+                *(f"has nobody who sounds like {name}" for name in nobodys),
+            ),
             language=language,
         )
+
+    def _prints(
+        self, samples: Mapping[str, np.ndarray], report_progress: ReportProgress | None
+    ) -> dict[str, np.ndarray]:
+        """The voices in samples, by name."""
+        if not samples:
+            return {}
+        from components.diarize import voice_print
+
+        assert self._diarizer is not None
+        prints: dict[str, np.ndarray] = {}
+        same = self.profile.diarize.likeness
+        with traces.stage("enrol"):
+            for done, (name, sample) in enumerate(samples.items()):
+                if report_progress:
+                    report_progress("enrol", done / len(samples))
+                prints[name] = voice_print(self._diarizer, sample, name, same)
+        return prints
 
     def _turns_of_channels(
         self,
@@ -259,10 +291,15 @@ class Analyzer:
         self._transcriber.check_hints(options.hints)
 
     def analyze(
-        self, audio: np.ndarray, options: Options, *, channels: np.ndarray | None = None
+        self,
+        audio: np.ndarray,
+        options: Options,
+        *,
+        channels: np.ndarray | None = None,
+        samples: Mapping[str, np.ndarray] | None = None,
     ) -> Analysis:
         """Turns with emotions; the arguments are those of `find_turns`."""
-        analysis = self.find_turns(audio, options, channels=channels)
+        analysis = self.find_turns(audio, options, channels=channels, samples=samples)
         if not analysis.turns or self.classify is None:
             return analysis
         from components.fusion import turn_clip

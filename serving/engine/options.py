@@ -27,6 +27,7 @@ class Options:
         min_speakers, max_speakers: how many speak, if that is known within limits.
         hotwords: names and terms that may be said, in the language's own spelling.
         prompt: text that might have stood before; its spelling and style are taken up.
+        known: the names of speakers of whose voices samples come with the recording.
 
     Raises:
         InputError: the options contradict each other.
@@ -42,6 +43,7 @@ class Options:
     max_speakers: int | None = None
     hotwords: str = ""
     prompt: str = ""
+    known: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         counts = self.num_speakers, self.min_speakers, self.max_speakers
@@ -51,6 +53,8 @@ class Options:
             raise InputError(str(error)) from None
         if self.channels and counts != (None, None, None):
             raise InputError("channels: each is a speaker; leave out how many speak")
+        if self.channels and self.known:
+            raise InputError("channels: each is a speaker; leave out samples of voices")
 
     @property
     def hints(self) -> "Hints":

@@ -6,7 +6,7 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -117,6 +117,7 @@ class Runtime:
         work: Work,
         request_info: RequestInfo,
         *,
+        samples: Mapping[str, IO[bytes]] | None = None,
         background: bool = False,
         is_wanted: Callable[[], Awaitable[bool]] | None = None,
     ) -> Result:
@@ -127,6 +128,7 @@ class Runtime:
             options: the caller's.
             work: gets the progress, and may be stopped.
             request_info: the request, for the prediction log.
+            samples: of voices, by the speakers' names, as they were sent; they are not kept.
             background: nobody waits at the other end: wait for a turn, and for the emotion model.
             is_wanted: asked once an erasure reaches the analysis; one before that has left no mark.
 
@@ -144,7 +146,7 @@ class Runtime:
                 raise Stopped("it was erased before it was begun")
             until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)
             while True:
-                audio, analysis = await self._find_turns(upload, options, work, until)
+                audio, analysis = await self._find_turns(upload, options, work, until, samples)
                 work.step("classify", 0.0)
                 with traces.stage("classify"):
                     # Only now is a version chosen: another may have taken over in the meantime.
@@ -160,7 +162,8 @@ class Runtime:
             count_recording(analysis)
             about = (request_info, options.session_id, answer)
             # To its end: what is written after the block is out of an erasure's reach.
-            await RECORDINGS.run_through(self._count_and_log, *about, clips, turns, audio)
+            logged = without_names(turns, options.known)
+            await RECORDINGS.run_through(self._count_and_log, *about, clips, logged, audio)
         return Result(answer.version, analysis, answer.labels)
 
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:
@@ -168,13 +171,20 @@ class Runtime:
         return self.log.under_way(request_info, name) if self.log else nullcontext()
 
     async def _find_turns(
-        self, upload: IO[bytes], options: Options, work: Work, until: Seconds
+        self,
+        upload: IO[bytes],
+        options: Options,
+        work: Work,
+        until: Seconds,
+        samples: Mapping[str, IO[bytes]] | None,
     ) -> tuple[np.ndarray, Analysis]:
         """As `Speech.find_turns`; before `until`, wait for other speech models to be loaded."""
         while True:
             background = time.monotonic() < until
             try:
-                return await self.speech.find_turns(upload, options, work, background=background)
+                return await self.speech.find_turns(
+                    upload, options, work, samples=samples, background=background
+                )
             except NotReadyError:
                 if not background or self.speech.failure:
                     raise
@@ -285,6 +295,17 @@ class Runtime:
                         raise BusyError("too many seconds of clips are under way; try again later")
                     places.enter_context(self._samples.taken(sender, len(sound)))
             yield sounds
+
+
+def without_names(turns: Sequence[Turn], names: Sequence[str]) -> tuple[Turn, ...]:
+    """The turns as they are logged: who was known by the voice is a number.
+
+    >>> said = [Turn("call", 0.0, 1.0, "Ann", "hi"), Turn("call", 1.0, 2.0, "B", "oh")]
+    >>> [turn.speaker for turn in without_names(said, ["Ann"])]
+    ['NAMED_1', 'B']
+    """
+    labels = {name: f"NAMED_{number}" for number, name in enumerate(names, start=1)}
+    return tuple(replace(t, speaker=labels.get(t.speaker, t.speaker)) for t in turns)
 
 
 def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:

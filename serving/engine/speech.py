@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import IO, TypeVar
@@ -20,6 +20,7 @@ from components.config import Settings, VersionSpeech
 from components.conversation import SAMPLE_RATE, Seconds, Sound, listen, read_channels
 from components.conversation.audio import plain_wav
 from components.conversation.audio_length import is_longer_than, seconds_up_to
+from components.diarize import MAX_SAMPLE
 from serving import metrics, traces
 from serving.engine.analyze import APART, Analysis, Analyzer
 from serving.engine.options import Options
@@ -119,7 +120,13 @@ class Speech:
             self._in_use[0].check_options(options)
 
     async def find_turns(
-        self, upload: IO[bytes], options: Options, work: Work, *, background: bool = False
+        self,
+        upload: IO[bytes],
+        options: Options,
+        work: Work,
+        *,
+        samples: Mapping[str, IO[bytes]] | None = None,
+        background: bool = False,
     ) -> tuple[np.ndarray, Analysis]:
         """Who said what and when in a recording, without emotions.
 
@@ -127,6 +134,7 @@ class Speech:
             upload: the recording as it was sent.
             options: the caller's.
             work: gets the progress; once it is stopped, this ends at the next step.
+            samples: of voices, by the speakers' names, as they were sent.
             background: wait, no matter how many others are waiting.
 
         Returns:
@@ -144,7 +152,10 @@ class Speech:
         short = await RECORDINGS.run(self.is_short, upload)
         async with self._turn(self._short if short else self._long, work.sender, background):
             return await result_of(
-                self._threads.start(self._use_models, upload, options, work, not short), work
+                self._threads.start(
+                    self._use_models, upload, options, work, not short, samples or {}
+                ),
+                work,
             )
 
     def is_short(self, upload: IO[bytes]) -> bool:
@@ -167,13 +178,22 @@ class Speech:
             metrics.WAITING.dec()
 
     def _use_models(
-        self, upload: IO[bytes], options: Options, work: Work, gives_way: bool
+        self,
+        upload: IO[bytes],
+        options: Options,
+        work: Work,
+        gives_way: bool,
+        samples: Mapping[str, IO[bytes]],
     ) -> tuple[np.ndarray, Analysis]:
         """In a thread: decode, then use the models. A recording that gives way lets the other
         queue's go before each of its steps; one that does not goes through to its end."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
             sound = _heard(upload, self._max_seconds, "the recording")
+            voices = {
+                name: decode(sample, MAX_SAMPLE, f"the sample of {name}").samples
+                for name, sample in samples.items()
+            }
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
@@ -188,7 +208,9 @@ class Speech:
             analyzer, used = self._loaded()
             if channels is None and analyzer.wants_channels(options):  # another version took over
                 channels = read_channels(upload, "the recording")
-            analysis = analyzer.find_turns(sound.samples, options, step, channels=channels)
+            analysis = analyzer.find_turns(
+                sound.samples, options, step, channels=channels, samples=voices
+            )
         logger.info("language: %s", analysis.language)
         odd = [*sound.notes, *([APART] if sound.apart and channels is None else [])]
         notes = tuple(f"the recording {note}" for note in (*odd, *analysis.notes))

@@ -46,10 +46,12 @@ def embedded_again(
             voices[turn] = unit(pipeline._embedding(waveform[None])[0] - centre)
         return voices[turn]
 
+    reassigned = _reassigned(output.speaker_diarization, speakers, voice)
+    left = [labels.index(label) for label in reassigned.labels()]
     return DiarizeOutput(
-        _reassigned(output.speaker_diarization, speakers, voice),
+        reassigned,
         _reassigned(output.exclusive_speaker_diarization, speakers, voice),
-        means,
+        means[left],
     )
 
 

@@ -204,6 +204,20 @@ def test_channels_of_a_recording_that_has_one_are_refused(tmp_path: Path) -> Non
     one_line(moodline("analyze", *asked), "channels: each is a speaker")
 
 
+@pytest.mark.parametrize(
+    ("speaker", "line"),
+    [
+        ("Ann", "write NAME=FILE"),
+        ("Ann=", "write NAME=FILE"),
+        ("Ann=gone.wav", "gone.wav: no such file"),
+        ("SPEAKER_00=gone.wav", "take letters"),
+    ],
+)
+def test_samples_of_voices_that_cannot_be_taken(speaker: str, line: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    one_line(moodline("analyze", tmp_path / "a.wav", "--speaker", speaker), line)
+
+
 def test_corpus_check_says_what_is_odd(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", np.random.default_rng(0).normal(0, 0.1, 16_000), 16_000)
     entry = {"session_id": "call", "start_time": 0, "end_time": 1, "speaker": "A", "words": "no"}

@@ -117,6 +117,31 @@ def test_a_channel_for_each_speaker(service: Serving, demo_corpus: Path) -> None
         assert line in response.json()["detail"]
 
 
+def test_a_speaker_known_by_a_sample(service: Serving, piece: bytes, sample_dir: Path) -> None:
+    """At once and as a job; nothing is kept of the sample."""
+    sheila = wav(read_audio(sample_dir / "sample.wav", 21.9, 28.4))
+    files = [*upload(piece, "call.wav"), ("speaker:Sheila", ("s.wav", sheila))]
+    asked = {"num_speakers": "1"}
+    response = post(service, "analyze", files=files, data=asked)
+    assert response.status_code == 200, response.text
+    assert {turn["speaker"] for turn in response.json()["turns"]} == {"Sheila"}
+    job = post(service, "jobs", files=files, data=asked).headers["location"]
+    done = lambda: httpx.get(f"{service.url}{job}").json()  # noqa: E731
+    assert wait_until(lambda: done()["state"] in ("done", "failed"), 60)
+    assert {turn["speaker"] for turn in done()["result"]["turns"]} == {"Sheila"}
+    again = post(service, "analyze", files=upload(piece, "call.wav"), data=asked)
+    assert {turn["speaker"] for turn in again.json()["turns"]} == {"SPEAKER_00"}
+    for field, content, status, line in (
+        ("speaker:Ann", wav(np.zeros(64_000, np.float32)), 422, "Ann: the sample has 0.0 s"),
+        ("speaker:Ann", b"", 400, "the sample of Ann is empty"),
+        ("speaker:Ann", b"not a sound" * 100, 415, "the sample of Ann is not audio"),
+        ("speaker:Ann Lee", sheila, 422, "take letters"),
+    ):
+        files = [*upload(piece), (field, ("s.wav", content))]
+        response = post(service, "analyze", files=files)
+        assert (response.status_code, line in response.json()["detail"]) == (status, True)
+
+
 def test_turns_come_in_the_form_that_is_accepted(service: Serving, piece: bytes) -> None:
     found = {}
     whole = {"line_length": "200", "max_lines": "10"}  # a cue for each turn

@@ -140,6 +140,33 @@ def test_a_number_of_speakers_contradicts_channels() -> None:
         by_channel.wants_channels(Options("talk", 2))
 
 
+class Voices(Heard):
+    """As `Heard`, where A and B have voices; in a sample one voice speaks all the time."""
+
+    def diarize(self, audio: np.ndarray, *asked: object, **more: object) -> Diarization:
+        if audio[0] == 0:
+            voices = {"A": np.array([1.0, 0.0]), "B": np.array([0.0, 1.0])}
+            return replace(super().diarize(audio), voices=voices)
+        one = (SpeakerSegment(0.0, len(audio) / 16_000, "S"),)
+        return Diarization(one, one, {"S": np.array([audio[0], audio[1]])})
+
+
+def test_speakers_are_named_by_samples_of_their_voices() -> None:
+    analyzer = Analyzer(load_profile("tiny"), Settings())
+    analyzer._transcriber = analyzer._diarizer = Voices()  # type: ignore[assignment]
+    bob, eve = np.zeros((2, 4 * 16_000), np.float32)
+    bob[:2], eve[:2] = (0.1, 0.995), (-1.0, -0.1)
+    talk = np.zeros(3 * 16_000, np.float32)
+    heard = analyzer.find_turns(talk, Options("talk"), samples={"Bob": bob, "Eve": eve})
+    assert [turn.speaker for turn in heard.turns] == ["A", "Bob", "A"]
+    assert {segment.speaker for segment in heard.speakers} == {"A", "Bob"}
+    assert heard.notes == ("has nobody who sounds like Eve",)
+    with pytest.raises(InputError, match=r"speaker Bob: the sample has 2\.0 s of speech"):
+        analyzer.find_turns(talk, Options("talk"), samples={"Bob": bob[: 2 * 16_000]})
+    with pytest.raises(InputError, match="leave out samples of voices"):
+        Options("talk", channels=True, known=("Bob",))
+
+
 GROWTH = """
 import psutil, torch
 from serving.engine.analyze import return_freed_memory
