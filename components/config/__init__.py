@@ -5,6 +5,7 @@ settings say where things lie on this machine. Both are loaded at the edge and p
 """
 
 from components.config.cluster import CPU_IMAGE, GPU_IMAGE, SLIM_IMAGE, ClusterSettings
+from components.config.diarize import CHANNELS, DiarizeSettings, check_speaker_counts
 from components.config.gate import GateSettings
 from components.config.labels import LabelStep
 from components.config.model_store import fetch_models
@@ -18,15 +19,12 @@ from components.config.models import (
     resolve_model,
 )
 from components.config.parts import (
-    CHANNELS,
     AlignSettings,
-    DiarizeSettings,
     Pause,
     ProtocolSettings,
     ServingSettings,
     TrainSettings,
     TranscribeSettings,
-    check_speaker_counts,
 )
 from components.config.pods import Engines, Pod
 from components.config.profile import (

@@ -17,13 +17,12 @@ from pydantic import Field, model_validator
 
 from components.base import InputError, json_digest
 from components.config.cluster import ClusterSettings
+from components.config.diarize import CHANNELS, DiarizeSettings
 from components.config.gate import GateSettings, validate_settings
 from components.config.labels import LabelStep
 from components.config.layers import read_layers
 from components.config.parts import (
-    CHANNELS,
     AlignSettings,
-    DiarizeSettings,
     ExperimentSettings,
     FusionSettings,
     ProtocolSettings,

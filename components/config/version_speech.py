@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from components.base import InputError, read_json, validate
+from components.config.diarize import CHANNELS
 from components.config.models import model_digest
-from components.config.parts import CHANNELS
 from components.config.profile import TurnsStep, load_profile
 from components.config.settings import Settings
 
