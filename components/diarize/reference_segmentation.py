@@ -60,9 +60,6 @@ def speakers_of(
 def among(voices: np.ndarray, num_speakers: int) -> np.ndarray:
     """Divide voices among a known number of speakers.
 
-    >>> among(np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0.1], [0, 0.9, 0]]), 2).tolist()
-    [0, 0, 1, 1]
-
     Args:
         voices: [stretches, size], embeddings that are compared by cosine. NaN: a voice that could
             not be embedded; it goes to the speaker of the stretch before it.
