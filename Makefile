@@ -47,7 +47,7 @@ serve: setup ## serve the production version on http://127.0.0.1:3000
 
 .PHONY: test
 test: setup $(HOME_DIR)/tools/.ready $(HOME_DIR)/prometheus/.ready ## everything that proves it, in about half an hour
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder --durations 25
 
 .PHONY: test-loop
 test-loop: setup $(HOME_DIR)/prometheus/.ready ## drift, alert, retraining, promotion: `moodline demo-loop` on a small corpus
