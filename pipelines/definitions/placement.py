@@ -4,6 +4,7 @@ from typing import Any
 
 from kfp import dsl, kubernetes
 from kfp.dsl.component_factory import EXECUTOR_MODULE
+from kfp.dsl.structures import ResourceSpec
 
 from components.config import GPU_IMAGE, ClusterSettings, Pod
 from pipelines.definitions.code_version import cluster_image
@@ -36,13 +37,17 @@ def configure_lookup(task: dsl.PipelineTask, name: str, cluster: ClusterSettings
 
 
 def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
-    """What every step gets: its image, its pods' resources and nodes, volumes, secrets."""
+    """What every step gets: its image, its pods' resources and nodes, volumes, secrets.
+
+    Most of it is written into the task's container itself: to name itself in an error, each of the
+    task's methods would look for the source of all its callers, in every module there is.
+    """
     task.set_display_name(name)
-    assert task.container_spec is not None
+    container = task.container_spec
+    assert container is not None
     step = task.component_spec.name.replace("-", "_")
     pod = cluster.pod(step)
-    name = GPU_IMAGE if pod.gpus else task.container_spec.image
-    task.set_container_image(cluster_image(name, cluster))
+    container.image = cluster_image(GPU_IMAGE if pod.gpus else container.image, cluster)
     _place(task, pod, cluster)
     for label, value in cluster.pod_labels.items():
         kubernetes.add_pod_label(task, label, value)
@@ -50,17 +55,16 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
         kubernetes.set_image_pull_secrets(task, list(cluster.pull_secrets))
     # Its process is set up by `components.base.step`.
     begins = f"-m components.base.step {task.name} {EXECUTOR_MODULE}"
-    command = [
-        part.replace(f"-m {EXECUTOR_MODULE}", begins) for part in task.container_spec.command
+    container.command = [
+        part.replace(f"-m {EXECUTOR_MODULE}", begins) for part in container.command
     ]
-    task.container_spec.command = command
     if cluster.pull:
         kubernetes.set_image_pull_policy(task, cluster.pull)
     if cluster.volume:
         kubernetes.mount_pvc(task, cluster.volume.claim, cluster.volume.mount)
-    task.set_env_variable("MOODLINE_HOME", cluster.home)
-    for variable, value in cluster.env.items():
-        task.set_env_variable(variable, value)
+    # Libraries count the node's cores, and would start a thread for each.
+    own = {"OMP_NUM_THREADS": str(whole_cpus(pod)), "MOODLINE_HOME": cluster.home}
+    container.env = {**(container.env or {}), **own, **cluster.env}
     if step in ("train", "train_nodes"):
         kubernetes.use_field_path_as_env(task, PIPELINE_RUN, _RUN_LABEL)
     for secret in cluster.secrets:
@@ -69,10 +73,7 @@ def _equip(task: dsl.PipelineTask, name: str, cluster: ClusterSettings) -> None:
 
 def _place(task: dsl.PipelineTask, pod: Pod, cluster: ClusterSettings) -> None:
     """Resources, nodes, and how long it may take."""
-    task.set_cpu_request(pod.cpu).set_cpu_limit(pod.cpu)
-    task.set_memory_request(pod.memory).set_memory_limit(pod.memory)
-    # Libraries count the node's cores, and would start a thread for each.
-    task.set_env_variable("OMP_NUM_THREADS", str(whole_cpus(pod)))
+    task.container_spec.resources = ResourceSpec(pod.cpu, pod.cpu, pod.memory, pod.memory)
     if pod.gpus:
         task.set_accelerator_type(cluster.gpu)
         task.set_accelerator_limit(pod.gpus)
