@@ -181,7 +181,17 @@ def _gaps(
 
 
 def _prosody(label: str, rng: np.random.Generator) -> Prosody:
-    strength = rng.uniform(0.5, 1.2)
+    return manner(label, rng.uniform(0.5, 1.2), rng)
+
+
+def manner(label: str, strength: float, rng: np.random.Generator) -> Prosody:
+    """A manner of speaking, drawn for one of IEMOCAP's labels.
+
+    Args:
+        label: as in IEMOCAP's files (`ang`).
+        strength: 0 lies around the neutral manner, 1 around the label's own.
+        rng: draws how far it lies from there.
+    """
     manners = zip(*map(astuple, (_MANNER["neu"], _MANNER[label], _SCATTER)), strict=True)
     values = (
         calm + strength * (full - calm) + rng.normal(0.0, scatter)

@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,11 @@ from components.base import atomic_path
 from components.conversation import (
     SAMPLE_RATE,
     AsrSegment,
-    SpeakerSegment,
     Word,
     write_rttm,
     write_words,
 )
+from components.corpus.demo.make.mix import LEAD, mixed, speech
 from components.corpus.demo.make.plan import SEED, DialoguePlan, TurnPlan, build_plan
 from components.corpus.demo.make.voices import Kokoro
 
@@ -44,9 +43,6 @@ VOICES = {
 ABOUT = {"set": "demo", "language": "en", "licence": "Apache 2.0"}
 """What holds for all of it; see `components.corpus.iemocap`."""
 
-LEAD = 0.8  # seconds of room before the first turn and after the last
-PAUSE = 0.3  # a longer silence inside a turn is not speech
-ROOM_DB = -48.0  # the noise of a quiet room, beside speech at about -25 dB
 EVALUATION_HEADER = "% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]\n\n"
 _RATING = {  # valence, activation, dominance of 1 to 5, as IEMOCAP's raters give them
     "ang": (1.5, 4.0, 4.0),
@@ -113,34 +109,7 @@ def perform(dialogue: DialoguePlan, kokoro: Kokoro) -> tuple[np.ndarray, list[Pl
         pieces.append((first, spoken.sound))
         placed.append(Placed(turn, speaker, first, last, words))
         latest = max(latest, last)
-    sound = _room(latest + round(LEAD * SAMPLE_RATE), dialogue.name)
-    for first, piece in pieces:
-        sound[first : first + piece.size] += piece
-    peak = float(np.abs(sound).max())
-    return (sound / max(1.0, peak / 0.97)).astype(np.float32), placed
-
-
-def _room(samples: int, name: str) -> np.ndarray:
-    """Noise, pink from 500 Hz; every dialogue its own."""
-    rng = np.random.default_rng(list(name.encode()))
-    spectrum = np.fft.rfft(rng.normal(size=samples))
-    spectrum /= np.sqrt(np.maximum(np.arange(spectrum.size), spectrum.size // 16))
-    noise = np.fft.irfft(spectrum, samples)
-    return noise * (10 ** (ROOM_DB / 20) / np.sqrt(np.mean(noise**2)))
-
-
-def speech(turns: Sequence[Placed]) -> list[SpeakerSegment]:
-    """When each speaker truly speaks: the turns without the pauses inside them."""
-    segments = []
-    for turn in turns:
-        start = turn.start
-        for word, following in pairwise(turn.words):
-            assert word.end is not None and following.start is not None
-            if following.start - word.end > PAUSE:
-                segments.append(SpeakerSegment(start, word.end, turn.speaker))
-                start = following.start
-        segments.append(SpeakerSegment(start, turn.end, turn.speaker))
-    return sorted(segments)
+    return mixed(pieces, dialogue.name), placed
 
 
 def transcription(turns: Sequence[Placed]) -> str:

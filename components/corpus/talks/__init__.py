@@ -1,0 +1,1 @@
+"""A corpus in which turns and sentences do not coincide; so far its plan and its generator."""

@@ -1,0 +1,1 @@
+"""Makes the conversations: a plan, texts, sound. Nothing else in Moodline needs it."""
