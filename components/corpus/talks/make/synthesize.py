@@ -111,13 +111,15 @@ def write_corpus(out: Path, plan: Sequence[DialoguePlan], say: Say) -> None:
     """
     lines = []
     for dialogue in plan:
-        utterances = perform(
-            dialogue, lambda sentence, letter, d=dialogue: say(sentence, named(d, letter))
-        )
+        utterances = perform(dialogue, _by_letter(say, dialogue))
         lines.append(json.dumps(write_dialogue(out, dialogue, utterances)) + "\n")
         log.info("%s: %.1f s", dialogue.name, max(u.end for u in utterances))
     (out / "manifest.jsonl").write_text("".join(lines), "utf-8")
     (out / "voices.json").write_text(json.dumps(VOICES, indent=1) + "\n", "utf-8")
+
+
+def _by_letter(say: Say, dialogue: DialoguePlan) -> Say:
+    return lambda sentence, letter: say(sentence, named(dialogue, letter))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
