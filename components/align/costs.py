@@ -25,7 +25,8 @@ CLOSING = " \"'”’»)]"
 MARKS = " .,;:?!…"
 
 BACKCHANNELS = frozenset(
-    "yeah yep yes no ok okay right sure oh mm hm hmm mm-hmm mhm uh-huh".split()  # noqa: SIM905
+    {"yeah", "yep", "yes", "no", "ok", "okay", "right", "sure", "oh"}
+    | {"mm", "hm", "hmm", "mm-hmm", "mhm", "uh-huh"}
 )
 """What listeners say inside another's turn. English: elsewhere pauses and sentences have to do."""
 

@@ -7,8 +7,8 @@ between two words has a cost of a change there, and the path with the most evide
 is taken (`components.align.paths`).
 
 All weights are log-probabilities (nats). They were fitted as a conditional random field on meetings
-of the AMI corpus with four diarizations, then rounded; the errors hardly move within half and twice
-of each (docs/benchmarks.md).
+of the AMI corpus with four diarizations, then rounded. docs/benchmarks.md says what leaving a
+meeting out chose.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

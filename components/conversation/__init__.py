@@ -70,6 +70,7 @@ from components.conversation.speakers import (
 from components.conversation.subtitles import Layout, turns_to_srt, turns_to_vtt
 from components.conversation.types import (
     DEFAULT_LABELS,
+    DOUBTFUL,
     EARLIEST,
     EMOTIONS,
     IGNORE,

@@ -15,6 +15,7 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.utils.diarization import set_num_speakers
 from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
 from scipy.cluster.hierarchy import fcluster, linkage
+from sklearn.preprocessing import normalize
 
 from components.conversation import Seconds, SpeakerSegment
 
@@ -37,6 +38,8 @@ def speakers_of(
             segmentation is not used.
         file: the recording as pyannote takes it.
         stretches: one speaker each; they may overlap.
+        num_speakers, min_speakers, max_speakers: how many there are, as far as it is known; limits
+            that are equal say it.
 
     Returns:
         The stretches, each with a speaker, ordered by start.
@@ -46,10 +49,11 @@ def speakers_of(
     alone = [_alone(stretch, stretches) for stretch in stretches]
     pairs = zip(stretches, alone, strict=True)
     voices = np.stack([_voice(pipeline, file, *pair) for pair in pairs])
+    number, least, most = set_num_speakers(num_speakers, min_speakers, max_speakers)
     owners = (
-        _clustered(pipeline, stretches, voices, alone, (min_speakers, max_speakers))
-        if num_speakers is None
-        else among(voices, num_speakers)
+        _clustered(pipeline, stretches, voices, alone, (least, most))
+        if number is None
+        else among(voices, number)
     )
     return sorted(
         SpeakerSegment(stretch.start, stretch.end, f"SPEAKER_{owner:02d}")
@@ -69,16 +73,12 @@ def among(voices: np.ndarray, num_speakers: int) -> np.ndarray:
     """
     heard = np.isfinite(voices).all(axis=1)
     owners = np.zeros(len(voices), dtype=int)
-    known = _unit(voices[heard])
-    if len(known) > 1:
-        tree = linkage(_unit(known - known.mean(axis=0)), method="ward")
+    if heard.sum() > 1:
+        known = normalize(voices[heard])
+        tree = linkage(normalize(known - known.mean(axis=0)), method="ward")
         owners[heard] = fcluster(tree, num_speakers, "maxclust") - 1
     latest = np.maximum.accumulate(np.where(heard, np.arange(len(voices)), -1))
     return owners[np.where(latest < 0, heard.argmax(), latest)]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
 
 
 def _clustered(
@@ -86,7 +86,7 @@ def _clustered(
     stretches: Sequence[Segment],
     voices: np.ndarray,
     alone: Sequence[np.ndarray],
-    limits: tuple[int | None, int | None],
+    limits: tuple[int, float],
 ) -> np.ndarray:
     """The speaker of each stretch by the pipeline's own clustering, which finds their number within
     limits: the least and the most.
@@ -94,13 +94,12 @@ def _clustered(
     It sees each stretch as one chunk with one local speaker, who is active while nobody else is;
     so it trusts voices as it does within the pipeline's own chunks.
     """
-    number, minimum, maximum = set_num_speakers(None, *limits)
     clusters, *_ = pipeline.clustering(
         embeddings=voices[:, None],
         segmentations=_as_chunks(pipeline, stretches, alone),
-        num_clusters=number,
-        min_clusters=minimum,
-        max_clusters=maximum,
+        num_clusters=None,
+        min_clusters=limits[0],
+        max_clusters=limits[1],
     )
     return np.unique(clusters[:, 0], return_inverse=True)[1]
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 
+from components.conversation import DOUBTFUL
 from components.reporting.colours import label_colours
 from serving.engine.prediction_log import LogSettings
 
@@ -53,6 +54,7 @@ async def page() -> HTMLResponse:
         "kept": escape(LogSettings().sentence()),
         "colours": "\n  ".join(colours),
         "places": str(PLACES),
+        "doubtful": str(DOUBTFUL),
     }
     for name, value in values.items():
         html = html.replace(f"{{{{{name}}}}}", value)

@@ -59,12 +59,14 @@ def test_a_voice_that_could_not_be_embedded_goes_with_the_one_before() -> None:
 
 
 @pytest.mark.models
-@pytest.mark.parametrize("number", [2, None])
+@pytest.mark.parametrize(
+    "known", [{"num_speakers": 2}, {"min_speakers": 2, "max_speakers": 2}, {}], ids=str
+)
 def test_each_stretch_keeps_its_bounds_and_gets_its_voice(
-    diarizer: Diarizer, dialogue: Talk, number: int | None
+    diarizer: Diarizer, dialogue: Talk, known: dict[str, int]
 ) -> None:
     audio, truth = dialogue
-    diarized = diarizer.diarize(audio, number, bounds(truth))
+    diarized = diarizer.diarize(audio, stretches=bounds(truth), **known)
     assert bounds(list(diarized.segments)) == bounds(truth)
     assert len({s.speaker for s in diarized.segments}) == 2
     assert confused(truth, diarized.segments) < 0.05

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from components.conversation import DEFAULT_LABELS
+from components.conversation import DEFAULT_LABELS, DOUBTFUL
 from components.reporting.colours import label_colours
 from serving.api.pages import PLACES, page
 
@@ -46,3 +46,8 @@ def test_it_knows_no_label_and_has_colours_for_any_number_of_them() -> None:
     assert len({colour for _, colour in places}) == PLACES
     assert f"place % {PLACES}" in html
     assert "answer.model.labels" in html
+
+
+def test_it_doubts_a_speaker_where_the_reports_do() -> None:
+    html = bytes(asyncio.run(page()).body).decode()
+    assert f"speaker_confidence != null && turn.speaker_confidence < {DOUBTFUL} ?" in html

@@ -155,14 +155,24 @@ def write_dialogue(
     write_rttm(out / "truth" / f"{name}.rttm", name, speech(turns))
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Make the corpus, whole or not at all."""
-    parser = argparse.ArgumentParser(prog="python -m components.corpus.demo.make.synthesize")
+def parse_arguments(
+    module: str, seed: int, arguments: Sequence[str] | None = None
+) -> argparse.Namespace:
+    """A generator's folder `out`, its `voices` and its `seed` (by default the one given here).
+
+    What it logs is shown from here on.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("out", type=Path, help="the folder to make")
     parser.add_argument("--voices", type=Path, required=True, help="npm kokoro-js's voices folder")
-    parser.add_argument("--seed", type=int, default=SEED)
-    given = parser.parse_args(arguments)
+    parser.add_argument("--seed", type=int, default=seed)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Make the corpus, whole or not at all."""
+    given = parse_arguments("components.corpus.demo.make.synthesize", SEED, arguments)
     kokoro = Kokoro(given.voices)
     with atomic_path(given.out) as folder:
         for dialogue in build_plan(given.seed):

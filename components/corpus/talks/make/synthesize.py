@@ -4,7 +4,6 @@ Writes a corpus with a manifest, and the truth beside it. It is synthetic. It ne
 that the demo corpus' README names; nothing else in Moodline does.
 """
 
-import argparse
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from components.conversation import (
 )
 from components.corpus.demo.make.mix import mixed, speech
 from components.corpus.demo.make.ogg import write_ogg
+from components.corpus.demo.make.synthesize import parse_arguments
 from components.corpus.demo.make.voices import Kokoro
 from components.corpus.talks.make.place import Say, Utterance, perform
 from components.corpus.talks.make.plan import SEED, DialoguePlan, build_plan
@@ -124,12 +124,7 @@ def _by_letter(say: Say, dialogue: DialoguePlan) -> Say:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Make the corpus, whole or not at all."""
-    parser = argparse.ArgumentParser(prog="python -m components.corpus.talks.make.synthesize")
-    parser.add_argument("out", type=Path, help="the folder to make")
-    parser.add_argument("--voices", type=Path, required=True, help="npm kokoro-js's voices folder")
-    parser.add_argument("--seed", type=int, default=SEED)
-    given = parser.parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    given = parse_arguments("components.corpus.talks.make.synthesize", SEED, arguments)
     kokoro = Kokoro(given.voices)
     with atomic_path(given.out) as folder:
         write_corpus(
