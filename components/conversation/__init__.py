@@ -93,6 +93,7 @@ from components.conversation.types import (
     labels_of,
 )
 from components.conversation.uncertain import mark_uncertain
+from components.conversation.waveform import PEAKS_PER_SECOND, peaks
 from components.conversation.words import (
     Transcript,
     asr_segments,

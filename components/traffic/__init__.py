@@ -4,6 +4,7 @@ Both are tables of one database, SQLite or PostgreSQL, that the replicas of a se
 
     moodline_turns            what was answered; a row a turn
     moodline_feedback         what people say a turn's emotion is
+    moodline_speaker_feedback what people say who speaks in it
     moodline_under_way        recordings that are being analysed
 
 The log's folder holds what is no table:
@@ -43,5 +44,6 @@ from components.traffic.rows import (
     schema,
 )
 from components.traffic.selection import Selected, select_feedback, selected_before
+from components.traffic.statements import Counts, Said, SaidSpeaker, Statements
 from components.traffic.turn_log import ErasedTurns, TurnLog
 from components.traffic.writer import LogWriter

@@ -1,6 +1,6 @@
 """Feedback in the database: kept with what it corrects, read, accepted, dropped."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -20,12 +20,12 @@ from components.traffic.entries import (
     standing,
     votes,
 )
-from components.traffic.tables import FEEDBACK, traffic_database
+from components.traffic.tables import FEEDBACK, SPEAKER_FEEDBACK, traffic_database
 
 MAX_STATEMENTS = 20
 """Of one voter on one turn; all of them are kept."""
 
-_ATTEMPTS = 20
+ATTEMPTS = 20
 
 
 class UnknownRequestError(InputError):
@@ -66,14 +66,15 @@ class FeedbackStore:
             TooManyStatementsError: the voter has said too many things of this turn.
             Unavailable: the database does not answer.
         """
-        row = _answer(correction, find_request(self._database, correction.request_id, asker))
+        rows = find_request(self._database, correction.request_id, asker)
+        row = answered_turn(correction.request_id, rows, correction.turn)
         if correction.emotion not in row["labels"]:
             known = ", ".join(row["labels"])
             raise InputError(
                 f"emotion {correction.emotion!r}: name one of {known}, the labels of version"
                 f" {row['version']}, which answered"
             )
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             before = self.of_turn(row["request_id"], correction.turn)
             entry = _entry(correction, row, max((e.number for e in before), default=0) + 1)
             before = [other for other in before if other.answered == entry.answered]
@@ -114,18 +115,21 @@ class FeedbackStore:
         Raises:
             Unavailable: the database does not answer.
         """
-        conditions = []
+        conditions: list[Callable[[sa.Table], sa.ColumnElement[bool]]] = []
         if author is not None:
-            conditions.append(or_(FEEDBACK.c.author == author, FEEDBACK.c.voter == author))
+            conditions.append(lambda table: or_(table.c.author == author, table.c.voter == author))
         if request is not None:
-            conditions.append(FEEDBACK.c.request_id == request)
+            conditions.append(lambda table: table.c.request_id == request)
         if since is not None:
-            conditions.append(FEEDBACK.c.given >= since.astimezone(UTC))
-        return self._delete(*conditions)
+            conditions.append(lambda table: table.c.given >= since.astimezone(UTC))
+        return sum(
+            self._delete(table, *(condition(table) for condition in conditions))
+            for table in (FEEDBACK, SPEAKER_FEEDBACK)
+        )
 
     def drop_origin(self, origin: str) -> int:
         """Delete what came from one key and was not accepted; how many entries there were."""
-        return self._delete(*_pending(origin))
+        return self._delete(FEEDBACK, *_pending(origin))
 
     def accept(self, entries: Iterable[Feedback]) -> int:
         """Mark entries as accepted by a person; how many of them are still there."""
@@ -136,11 +140,11 @@ class FeedbackStore:
         with self._database.begin() as connection:
             return sum(connection.execute(accepted, row).rowcount for row in rows)
 
-    def _delete(self, *conditions: sa.ColumnElement[bool]) -> int:
+    def _delete(self, table: sa.Table, *conditions: sa.ColumnElement[bool]) -> int:
         if not self._database.exists:
             return 0
         with self._database.begin() as connection:
-            dropped = connection.execute(delete(FEEDBACK).where(*conditions)).rowcount
+            dropped = connection.execute(delete(table).where(*conditions)).rowcount
         self._database.empty_wal()
         return dropped
 
@@ -184,11 +188,23 @@ def _pending(origin: str) -> tuple[sa.ColumnElement[bool], ...]:
     return mine, FEEDBACK.c.accepted.is_not(True)
 
 
-def _answer(correction: Correction, rows: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+def answered_turn(
+    request_id: str, rows: Sequence[Mapping[str, Any]], turn: int | None = None
+) -> Mapping[str, Any]:
+    """The row of a turn of an answer; of any one where None.
+
+    Args:
+        rows: of the answer, as `find_request` finds them.
+
+    Raises:
+        UnknownRequestError: there is no such answer, or it has no such turn.
+    """
     turns = {row["turn"]: row for row in rows if row["turn"] is not None}
-    name, turn = repr(correction.request_id), correction.turn
+    name = repr(request_id)
     if not rows:
         raise UnknownRequestError(f"no request {name} is in the log; take the answer's request_id")
+    if turn is None:
+        return rows[0]
     if turn not in turns:
         raise UnknownRequestError(
             f"request {name} has {len(turns)} turns, counted from 0; there is no turn {turn}"

@@ -106,6 +106,23 @@ FEEDBACK = sa.Table(
 null in what version 0.1 wrote. `accepted` is true once a person has accepted the entry. `labels`
 are those of the version that answered."""
 
+SPEAKER_FEEDBACK = sa.Table(
+    "moodline_speaker_feedback",
+    METADATA,
+    sa.Column("request_id", sa.String(100), primary_key=True),
+    sa.Column("turn", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("speaker", sa.String(100), nullable=False),
+    sa.Column("voter", sa.String(100), nullable=False),
+    sa.Column("author", sa.String(100), nullable=False),
+    sa.Column("given", _TIME, nullable=False),
+    sa.Column("recording", sa.String(100), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("answered", sa.String(100), nullable=False),
+)
+"""Who speaks in a turn, by what people say; a row an entry. `answered` is whom the answer named, as
+the log has it; the other columns are as in `FEEDBACK`."""
+
 UNDER_WAY = sa.Table(
     "moodline_under_way",
     METADATA,
@@ -130,7 +147,7 @@ MIGRATED = sa.Table("moodline_migrated", METADATA, sa.Column("name", sa.Text, pr
 """Files of an older log whose rows are in `TURNS`."""
 
 
-SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.3")
+SCHEMA = Schema("feedback", METADATA, Path(__file__).with_name("revisions"), head="1.4")
 
 
 def counts() -> sa.ColumnElement[bool]:

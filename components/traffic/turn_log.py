@@ -27,6 +27,7 @@ from components.traffic.tables import (
     ERASED,
     EXPORTED,
     FEEDBACK,
+    SPEAKER_FEEDBACK,
     TURNS,
     UNDER_WAY,
     counts,
@@ -115,7 +116,10 @@ class TurnLog:
         if not self.exists:
             return True
         with self.open().begin() as connection:
-            kept = (select(table.c.request_id).limit(1) for table in (TURNS, FEEDBACK, UNDER_WAY))
+            kept = (
+                select(table.c.request_id).limit(1)
+                for table in (TURNS, FEEDBACK, SPEAKER_FEEDBACK, UNDER_WAY)
+            )
             return all(connection.execute(query).first() is None for query in kept)
 
     def key(self) -> bytes:
@@ -242,7 +246,7 @@ class TurnLog:
         found = {path.stem.partition(".")[2] for path in sound}
         if self.exists:
             with self.open().begin() as connection:
-                for table in (TURNS, FEEDBACK):
+                for table in (TURNS, FEEDBACK, SPEAKER_FEEDBACK):
                     query = select(table.c.request_id).where(table.c.recording.in_(recordings))
                     found.update(connection.execute(query.distinct()).scalars())
         return found
@@ -292,8 +296,9 @@ class TurnLog:
             with self.open().begin() as connection:
                 logged = TURNS.c.recording.in_(recordings)
                 turns = connection.execute(delete(TURNS).where(logged)).rowcount
-                corrected = FEEDBACK.c.recording.in_(recordings)
-                feedback = connection.execute(delete(FEEDBACK).where(corrected)).rowcount
+                for table in (FEEDBACK, SPEAKER_FEEDBACK):
+                    corrected = table.c.recording.in_(recordings)
+                    feedback += connection.execute(delete(table).where(corrected)).rowcount
             self._database.empty_wal()
         files = [path for recording in recordings for path in audio_of(self.folder, recording)]
         for path in files:

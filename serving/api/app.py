@@ -20,14 +20,17 @@ from starlette.types import Message, Receive, Scope, Send
 from components.base import MoodlineError, Stopped, is_disk_full
 from serving import metrics, traces
 from serving.api.alignment import Alignment
+from serving.api.deadlines import OWN_DEADLINE
+from serving.api.export import EXPORT, ExportIn
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
 from serving.api.middleware import HttpMiddleware
 from serving.api.origin import OriginCheck
 from serving.api.pages import PAGES
-from serving.api.routes import CORRELATION, OWN_DEADLINE, REQUEST, ROUTES
+from serving.api.routes import CORRELATION, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
+from serving.api.statements import STATEMENTS
 from serving.engine.scheduling import Work
 from serving.settings import ANY_HOST, ServeSettings
 
@@ -35,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 SMALLER = {  # what is parsed in the event loop is kept small
     "/v1/align": 10_000_000,  # a hundred thousand words; a thread parses it
+    "/v1/export": 10_000_000,
     "/v1/feedback": 10_000,
 }
 KINDER = {  # than the framework's own words
@@ -91,14 +95,18 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.add_exception_handler(Exception, _internal_error)
     app.include_router(ROUTES)
     app.include_router(FEEDBACK)
+    app.include_router(STATEMENTS)
+    app.include_router(EXPORT)
     app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             schema = FastAPI.openapi(app)  # it keeps the schema
             schema["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-            own = AlignIn.model_json_schema(ref_template=SCHEMAS)
-            schema["components"]["schemas"] |= own.pop("$defs") | {"AlignIn": own}
+            for model in (AlignIn, ExportIn):
+                own = model.model_json_schema(ref_template=SCHEMAS)
+                more = own.pop("$defs", {}) | {model.__name__: own}
+                schema["components"]["schemas"] |= more
             schema["security"] = [{}, {"key": []}]  # keys only where the operator wants them
         return FastAPI.openapi(app)
 

@@ -1,11 +1,12 @@
-"""`POST /v1/feedback`: what a turn's emotion really was."""
+"""`POST /v1/feedback`: what a turn's emotion really was, or who spoke."""
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from components.base import InputError, check_named_once
 from components.traffic import Asker, Correction, UnknownRequestError
@@ -67,12 +68,21 @@ class FeedbackIn(BaseModel):
         " asked for, or by version 0.1, and where one id means several recordings.",
     )
     turn: int = Field(ge=0, le=1_000_000, description="Its place in the answer, from 0.")
-    emotion: Printable = Field(
+    emotion: Printable | None = Field(
+        None,
         min_length=1,
         max_length=100,
         description="The right one, of the labels of the version that answered (the answer's"
         " `model.labels`); the answer's own confirms it.",
         examples=["sad"],
+    )
+    speaker: Printable | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="In place of the emotion: who speaks in the turn. It is kept as you write it;"
+        " no model is trained on it.",
+        examples=["SPEAKER_01"],
     )
     source: Literal["agent", "reviewer"] = Field(
         "agent",
@@ -83,6 +93,12 @@ class FeedbackIn(BaseModel):
         "", max_length=100, description="Which one. With an API key, the key's owner counts."
     )
 
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.emotion is None) == (self.speaker is None):
+            raise PydanticCustomError("one_thing", "name an emotion, or a speaker")
+        return self
+
 
 class FeedbackOut(BaseModel):
     """What became of it."""
@@ -90,9 +106,10 @@ class FeedbackOut(BaseModel):
     number: int = Field(description="Of the entry on this turn, from 1.")
     new: bool = Field(description="False where the same source had said the same last.")
     contradicts: int = Field(description="Votes on this turn that name another emotion.")
-    predicted: str = Field(description="What the model had answered.")
+    predicted: str = Field(description="What had been answered.")
     stands: str = Field(
-        description="The turn's emotion: the latest of a reviewer, else the latest of an agent."
+        description="The turn's emotion: the latest of a reviewer, else the latest of an agent. Of"
+        " speakers: what you said."
     )
 
 
@@ -102,7 +119,7 @@ REPEATED = {"model": FeedbackOut, "description": "It had been said before; nothi
 @FEEDBACK.post(
     "/feedback",
     tags=["feedback"],
-    summary="Say what a turn's emotion really was",
+    summary="Say what a turn's emotion really was, or who spoke",
     status_code=201,
     responses={200: REPEATED, **problems(400, 401, 403, 404, 409, 413, 422, 429, 503)},
 )
@@ -112,15 +129,31 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     owner = request.scope.get(OWNER, "")
     if body.source == "reviewer" and not request.scope.get(REVIEWER):
         raise HTTPException(403, "this key gives feedback as an agent; ask the operator for more")
-    said = body.model_dump(exclude={"recording"})
-    correction = Correction(**said | {"author": owner or body.author, "voter": owner})
     state: Any = request.app.state
-    log = state.runtime.log
+    author = owner or body.author
 
-    def record() -> Recorded:
-        asker = log.asker(owner, body.recording) if log else Asker(owner)
+    def record() -> FeedbackOut:
+        asker = asker_of(request, body.recording)
+        if body.speaker is not None:
+            turn = (body.request_id, body.turn)
+            said = state.statements.say_speaker(*turn, body.speaker, asker, owner, author)
+            return FeedbackOut(
+                number=said.number,
+                new=said.new,
+                contradicts=0,
+                predicted=said.answered,
+                stands=body.speaker,
+            )
+        fields = body.model_dump(exclude={"recording", "speaker"})
+        correction = Correction(**fields | {"author": author, "voter": owner})
         recorded: Recorded = state.feedback.record(correction, asker)
-        return recorded
+        return FeedbackOut(
+            number=recorded.entry.number,
+            new=recorded.new,
+            contradicts=recorded.contradicts,
+            predicted=recorded.entry.predicted,
+            stands=recorded.stands,
+        )
 
     try:
         recorded = await FEEDBACK_THREADS.run(record)
@@ -131,10 +164,10 @@ async def feedback(request: Request, response: Response, body: FeedbackIn) -> Fe
     metrics.FEEDBACK.labels(kind).inc()
     if not recorded.new:
         response.status_code = 200
-    return FeedbackOut(
-        number=recorded.entry.number,
-        new=recorded.new,
-        contradicts=recorded.contradicts,
-        predicted=recorded.entry.predicted,
-        stands=recorded.stands,
-    )
+    return recorded
+
+
+def asker_of(request: Request, recording: str = "") -> Asker:
+    """Who sent a request, as the log knows senders; call it in a thread."""
+    owner, log = request.scope.get(OWNER, ""), request.app.state.runtime.log
+    return log.asker(owner, recording) if log else Asker(owner)

@@ -36,6 +36,16 @@ MaxPause = Annotated[
 Words = Annotated[
     bool, Form(description="Give the words too, each with its times and its speaker (JSON only).")
 ]
+Unaligned = Annotated[
+    bool,
+    Form(
+        description="Give the turns without alignment too: each recognised segment, whole, to the"
+        " speaker who overlaps it most (JSON only)."
+    ),
+]
+Waveform = Annotated[
+    bool, Form(description="Give the outline of the sound too, to be drawn (JSON only).")
+]
 Language = Annotated[
     str | None,
     Form(

@@ -9,6 +9,7 @@ from components.conversation import Layout, Seconds, recording_name
 from serving import metrics
 from serving.api.accept import TurnsFormat, choose_format, is_json, turns_text
 from serving.api.cancellation import run_while_wanted
+from serving.api.deadlines import work_of
 from serving.api.fields import (
     Accept,
     Audio,
@@ -26,6 +27,8 @@ from serving.api.fields import (
     NumSpeakers,
     Prompt,
     Texts,
+    Unaligned,
+    Waveform,
     Words,
 )
 from serving.api.jobs import Jobs
@@ -48,10 +51,6 @@ from serving.api.schema import (
 from serving.engine.options import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
-from serving.engine.scheduling import Work
-
-OWN_DEADLINE = "moodline.deadline"
-"""Where the scope holds the work whose deadline the sender set."""
 
 REQUEST = "moodline.request"
 """The scope's key for the request's id."""
@@ -98,6 +97,8 @@ async def analyze(
     max_speakers: MaxSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
+    unaligned: Unaligned = False,
+    waveform: Waveform = False,
     language: Language = None,
     channels: Channels = False,
     hotwords: Hotwords = "",
@@ -114,9 +115,10 @@ async def analyze(
     options = _options(
         request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
         max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
-        channels=channels, hotwords=hotwords, prompt=prompt,
+        channels=channels, hotwords=hotwords, prompt=prompt, unaligned=unaligned,
+        waveform=waveform,
     )  # fmt: skip
-    work = _work(request, x_deadline_seconds)
+    work = work_of(request, x_deadline_seconds)
     began = time.monotonic()
     analysis = _runtime(request).analyze(
         audio.file, options, work, _request_info(request), samples=samples
@@ -148,7 +150,7 @@ async def classify(
 
     `curl -F audio=@1.wav -F text='hello' -F audio=@2.wav -F text='who is it' …/v1/classify`
     """
-    work = _work(request, x_deadline_seconds)
+    work = work_of(request, x_deadline_seconds)
     runtime = _runtime(request)
     files = [upload.file for upload in audio]
     classification = runtime.classify(files, text, work, _request_info(request))
@@ -178,7 +180,7 @@ async def align_words(
     chosen = choose_format(accept_header)
     if not is_json(request.headers.get("content-type", "")):
         raise HTTPException(422, "send JSON, and say so: “Content-Type: application/json”")
-    work = _work(request, x_deadline_seconds)
+    work = work_of(request, x_deadline_seconds)
     answer = request.app.state.alignment.answer(await request.body(), chosen, work)
     text = await run_while_wanted(request, work, answer)
     return Response(text, media_type=chosen.value)
@@ -220,6 +222,8 @@ async def create_job(
     max_speakers: MaxSpeakers = None,
     max_pause: MaxPause = None,
     words: Words = False,
+    unaligned: Unaligned = False,
+    waveform: Waveform = False,
     language: Language = None,
     channels: Channels = False,
     hotwords: Hotwords = "",
@@ -231,7 +235,8 @@ async def create_job(
     options = _options(
         request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
         max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
-        channels=channels, hotwords=hotwords, prompt=prompt,
+        channels=channels, hotwords=hotwords, prompt=prompt, unaligned=unaligned,
+        waveform=waveform,
     )  # fmt: skip
     sender = sender_of(request.scope)
     job = await _jobs(request).submit(
@@ -300,14 +305,6 @@ def _owner(request: Request) -> str:
 def _request_info(request: Request) -> RequestInfo:
     scope = request.scope
     return RequestInfo(scope[REQUEST], scope["route"].path, _owner(request), scope[CORRELATION])
-
-
-def _work(request: Request, deadline: float | None) -> Work:
-    timeout = float(request.app.state.timeout)
-    work = Work(min(timeout, deadline or timeout), sender_of(request.scope))
-    if deadline is not None and deadline < timeout:
-        request.scope[OWN_DEADLINE] = work
-    return work
 
 
 def _options(request: Request, audio: UploadFile, **asked: Any) -> Options:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -10,7 +11,14 @@ from pydantic_core import PydanticCustomError
 
 from components.align import Method
 from components.config import Pause
-from components.conversation import DEFAULT_LABELS, EARLIEST, LATEST, Transcript
+from components.conversation import (
+    DEFAULT_LABELS,
+    EARLIEST,
+    LATEST,
+    PEAKS_PER_SECOND,
+    Transcript,
+    Turn,
+)
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from serving.engine.runtime import Result
@@ -102,6 +110,15 @@ class WordOut(_Out):
     speaker_confidence: float | None = Field(None, description=SURE, examples=[0.97])
 
 
+class WaveformOut(_Out):
+    """The outline of a recording's sound."""
+
+    per_second: int = Field(description="Peaks in a second.", examples=[PEAKS_PER_SECOND])
+    peaks: list[int] = Field(
+        description="The largest magnitude in each stretch, in percent.", examples=[[0, 12, 64]]
+    )
+
+
 class AnalysisOut(_Out):
     """A recording's turns."""
 
@@ -115,6 +132,12 @@ class AnalysisOut(_Out):
     )
     turns: list[TurnOut]
     words: list[WordOut] | None = Field(None, description="Where they were asked for.")
+    unaligned: list[TurnOut] | None = Field(
+        None,
+        description="Where asked for: the recogniser's segments, whole, each with the speaker who"
+        " overlaps it most; without emotions. Left out where channels are speakers.",
+    )
+    waveform: WaveformOut | None = Field(None, description="Where it was asked for.")
     notes: list[str] | None = Field(None, description=NOTES, examples=[EXAMPLE_NOTES])
 
 
@@ -126,10 +149,20 @@ def analysis_out(result: Result, words: bool, request_id: str) -> AnalysisOut:
         model=ModelOut(version=str(result.version), labels=list(result.labels)),
         duration=analysis.duration,
         language=analysis.language or None,
-        turns=[TurnOut(**turn_entry(turn)) for turn in analysis.turns],
+        turns=_turns_out(analysis.turns) or [],
         words=[WordOut(**word_entry(word)) for word in analysis.words] if words else None,
+        unaligned=_turns_out(analysis.unaligned),
+        waveform=_waveform_out(analysis.peaks),
         notes=list(analysis.notes) or None,
     )
+
+
+def _turns_out(turns: Iterable[Turn] | None) -> list[TurnOut] | None:
+    return None if turns is None else [TurnOut(**turn_entry(turn)) for turn in turns]
+
+
+def _waveform_out(peaks: Iterable[int] | None) -> WaveformOut | None:
+    return None if peaks is None else WaveformOut(per_second=PEAKS_PER_SECOND, peaks=list(peaks))
 
 
 class ClipOut(_Out):

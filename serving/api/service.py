@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from components.base import log_as_json, logs_are_json
 from components.config import Settings
-from components.traffic import FeedbackStore
+from components.traffic import FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
@@ -90,6 +90,7 @@ class MoodlineService:
         APP.state.timeout = SERVE.timeout
         APP.state.hosts = SERVE.host_names
         APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
+        APP.state.statements = self.statements = Statements(SETTINGS.feedback_url)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup
@@ -127,6 +128,7 @@ class MoodlineService:
         await self.runtime.stop()
         self.database.close()
         self.feedback.close()
+        self.statements.close()
         if self.traces:
             self.traces.shutdown()
 

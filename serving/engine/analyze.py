@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from components.align import align, align_channels, flatten, words_with_speakers
+from components.align import (
+    align,
+    align_baseline,
+    align_channels,
+    flatten,
+    words_with_speakers,
+)
 from components.config import Settings, TurnsStep, VersionSpeech
 from components.conversation import (
     SAMPLE_RATE,
@@ -72,6 +78,9 @@ class Analysis:
         turns: ordered by start.
         speakers: who spoke when, overlapping speech kept.
         words: in order of start, each with its speaker; only on request.
+        unaligned: the recogniser's segments, whole, each with the speaker who overlaps it most:
+            the paper's “without alignment”; only on request, and not where channels are speakers.
+        peaks: the outline of the sound, see `components.conversation.peaks`; only on request.
         words_without_times: how many; they share their neighbours' gap.
         notes: what is to be said of the sound, see `components.conversation.Sound`, and of a
             language that the model was not made for.
@@ -83,6 +92,8 @@ class Analysis:
     turns: tuple[Turn, ...]
     speakers: tuple[SpeakerSegment, ...]
     words: tuple[Word, ...] = ()
+    unaligned: tuple[Turn, ...] | None = None
+    peaks: tuple[int, ...] | None = None
     words_without_times: int = 0
     notes: tuple[str, ...] = ()
     speech: VersionSpeech | None = None
@@ -202,11 +213,17 @@ class Analyzer:
             how: dict[str, Any] = {"max_pause": pause, "method": self.profile.align.method}
             turns = align(segments, speakers, session_id=options.session_id, **how)
             spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
+            whole = None
+            if options.unaligned:
+                whole = align_baseline(
+                    segments, speakers, session_id=options.session_id, max_pause=pause
+                )
         return Analysis(
             duration=len(audio) / SAMPLE_RATE,
             turns=tuple(turns),
             speakers=diarization.segments,
             words=tuple(spoken),
+            unaligned=None if whole is None else tuple(whole),
             words_without_times=words_without_times(segments),
             notes=(
                 *foreign_notes(language, self.text_languages),

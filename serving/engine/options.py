@@ -22,6 +22,8 @@ class Options:
         max_pause: a longer pause begins a new turn, in seconds; "auto" takes what is usual in the
             recording; None takes the profile's.
         words: give the words too, each with its speaker.
+        unaligned: give the turns without alignment too, the paper's baseline.
+        waveform: give the outline of the sound too.
         language: its code, or "auto"; None takes the profile's.
         channels: each channel is a speaker, whatever the profile says.
         min_speakers, max_speakers: how many speak, if that is known within limits.
@@ -44,6 +46,8 @@ class Options:
     hotwords: str = ""
     prompt: str = ""
     known: tuple[str, ...] = ()
+    unaligned: bool = False
+    waveform: bool = False
 
     def __post_init__(self) -> None:
         counts = self.num_speakers, self.min_speakers, self.max_speakers

@@ -16,7 +16,7 @@ import numpy as np
 
 from components.base import InputError, Stopped
 from components.config import Settings, version_speech
-from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain
+from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain, peaks
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
@@ -159,6 +159,8 @@ class Runtime:
                     raise NotReadyError(OTHER_SPEECH)
             turns = _with_emotions(analysis.turns, answer)
             analysis = replace(analysis, turns=turns)
+            if options.waveform:
+                analysis = replace(analysis, peaks=tuple(peaks(audio).tolist()))
             count_recording(analysis)
             about = (request_info, options.session_id, answer)
             # To its end: what is written after the block is out of an erasure's reach.

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from components.config import Settings
-from components.traffic import FeedbackStore
+from components.traffic import FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
@@ -31,9 +31,11 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60
     app.state.feedback = FeedbackStore(settings.feedback_url)
+    app.state.statements = Statements(settings.feedback_url)
     yield
     await app.state.runtime.stop()
     app.state.feedback.close()
+    app.state.statements.close()
 
 
 if __name__ == "__main__":

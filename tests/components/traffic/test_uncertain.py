@@ -5,15 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
-from sqlalchemy import create_engine, text
+from sqlalchemy import MetaData, create_engine, text
 
 from components.conversation import mark_uncertain
 from components.traffic import LoggedRequest, TurnLog, export_log, read_export
 from components.traffic.older_log import migrate
-from components.traffic.tables import SCHEMA
+from components.traffic.tables import METADATA, SCHEMA
 from tests.components.traffic.conftest import MakeAnswer, Write
 
-OF_BEFORE = replace(SCHEMA, head="1.2")
+TABLES_OF_BEFORE = MetaData()
+for table in METADATA.sorted_tables:
+    if table.name != "moodline_speaker_feedback":
+        table.to_metadata(TABLES_OF_BEFORE)
+OF_BEFORE = replace(SCHEMA, tables=TABLES_OF_BEFORE, head="1.2")
 """The tables as they were before they had the column."""
 
 
