@@ -20,6 +20,12 @@ def demo_corpus() -> Path:
 
 
 @pytest.fixture(scope="session")
+def talks_corpus() -> Path:
+    """The synthetic conversations in the repository, a corpus with a manifest."""
+    return ROOT / "components" / "corpus" / "talks"
+
+
+@pytest.fixture(scope="session")
 def small_corpus(demo_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Eight of the demo's dialogues: six to train on, one each to validate and to test."""
     folder = tmp_path_factory.mktemp("small") / "corpus"

@@ -1,7 +1,7 @@
-"""Who said each word of the demo corpus: ways to align, side by side, after real recognition.
+"""Who said each word of the synthetic corpora: ways to align, side by side, after real recognition.
 
-Session 5 goes through the demo profile's recogniser and diarizer; the words' true speakers and
-times are known.
+Session 5 of the demo corpus, and all of the conversations, go through the demo profile's recogniser
+and diarizer; the words' true speakers and times are known.
 """
 
 from pathlib import Path
@@ -12,11 +12,13 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from components.config import Settings, load_profile
 from components.conversation import (
     AsrSegment,
+    Recording,
     SpeakerSegment,
     Turn,
     read_audio,
     read_words,
 )
+from components.corpus import read_corpus
 from components.diarize import Diarizer
 from components.scoring import WordSpeakers, word_speakers
 from components.transcribe import Transcriber
@@ -24,27 +26,33 @@ from tests.word_systems import SYSTEMS, table
 
 Heard = dict[str, tuple[list[AsrSegment], list[SpeakerSegment]]]
 
+CORPORA = {"demo": "demo corpus, session 5", "talks": "conversations, all sessions"}
 
-@pytest.fixture(scope="module")
-def heard(demo_corpus: Path) -> Heard:
-    """Session 5's four dialogues: their recognised words, and who speaks when."""
+
+def hear(recordings: list[Recording]) -> Heard:
+    """The recognised words of recordings, and who speaks when."""
     profile, settings = load_profile("demo"), Settings()
     transcriber = Transcriber(profile.transcribe, settings)
     diarizer = Diarizer(profile.diarize, settings)
-    files = sorted((demo_corpus / "Session5" / "dialog" / "wav").glob("*.ogg"))
-    audio = {path.stem: read_audio(path) for path in files}
-    return {
-        name: (transcriber.transcribe(sound), diarizer.diarize(sound, 2).exclusive)
-        for name, sound in audio.items()
-    }
+    heard = {}
+    for recording in recordings:
+        sound = read_audio(recording.audio)
+        speakers = diarizer.diarize(sound, len(recording.speakers)).exclusive
+        heard[recording.name] = (transcriber.transcribe(sound), list(speakers))
+    return heard
 
 
-def test_words_to_speakers(benchmark: BenchmarkFixture, demo_corpus: Path, heard: Heard) -> None:
+@pytest.mark.parametrize("corpus", CORPORA)
+def test_words_to_speakers(
+    benchmark: BenchmarkFixture, demo_corpus: Path, talks_corpus: Path, corpus: str
+) -> None:
+    folder = {"demo": demo_corpus, "talks": talks_corpus}[corpus]
+    heard = hear([r for r in read_corpus(folder) if corpus == "talks" or r.fold == "Session5"])
     rows = {name: WordSpeakers.zero() for name in SYSTEMS}
     for name, (segments, speakers) in heard.items():
         spoken = [
             (number, word)
-            for number, segment in enumerate(read_words(demo_corpus / "truth" / f"{name}.json"))
+            for number, segment in enumerate(read_words(folder / "truth" / f"{name}.json"))
             for word in segment.words
         ]
         reference = [Turn(name, w.start, w.end, str(w.speaker), w.text) for _, w in spoken]
@@ -58,7 +66,7 @@ def test_words_to_speakers(benchmark: BenchmarkFixture, demo_corpus: Path, heard
             SYSTEMS["overlap"](segments, speakers, name)
 
     benchmark.pedantic(everything, rounds=3)
-    print("\nwords to speakers, demo corpus, session 5, per cent", *table(rows), sep="\n")
+    print(f"\nwords to speakers, {CORPORA[corpus]}, per cent", *table(rows), sep="\n")
     for scores in rows.values():
         assert scores.errors.length > 400
         assert scores.errors.rate < 0.25

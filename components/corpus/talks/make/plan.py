@@ -1,8 +1,9 @@
 """What is said in the conversations, by whom, how and when: everything but the sound.
 
-A plan is a pure function of a seed and of `texts.toml`. Each session has a dialogue of two and one
-of three speakers, twelve turns of one to six sentences, three of each emotion. Four turns are
-interrupted and taken up again, and eight backchannels are said while another has the floor.
+A plan is a pure function of a seed and of `texts.toml`. Each session has two dialogues of two and
+two of three speakers. A pair of them has twelve turns of one to six sentences, three of each
+emotion. Four turns are interrupted and taken up again, and eight backchannels are said while
+another has the floor.
 """
 
 import tomllib
@@ -19,10 +20,10 @@ from components.corpus.demo.make.plan import LABELS, Prosody, manner
 SEED = 20261130
 
 SIZES = (1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4, 6)
-"""Sentences of a session's turns."""
+"""Sentences of the turns of two dialogues."""
 
 SPEAKERS = {"two": "AB", "three": "ABC"}
-"""Each session's dialogues, and who speaks in them."""
+"""A pair of dialogues, and who speaks in them; each session has two pairs."""
 
 INTERRUPTED = 2
 """Turns of each dialogue that are interrupted and taken up again."""
@@ -85,7 +86,7 @@ class TurnPlan:
 
 @dataclass(frozen=True, slots=True)
 class DialoguePlan:
-    """A dialogue: its name (`Talk1_two`), its session's number, its turns in order."""
+    """A dialogue: its name (`Talk1_two1`), its session's number, its turns in order."""
 
     name: str
     session: int
@@ -93,24 +94,29 @@ class DialoguePlan:
 
 
 def build_plan(seed: int = SEED) -> list[DialoguePlan]:
-    """The whole corpus for a seed: ten dialogues."""
+    """The whole corpus for a seed: twenty dialogues."""
     texts = tomllib.loads(resources.files(__package__).joinpath("texts.toml").read_text("utf-8"))
     rng = np.random.default_rng(seed)
     dialogues = []
-    for session, pools in enumerate(texts.values(), start=1):
+    pairs = [
+        (session, number, pools)
+        for session, both in enumerate(texts.values(), start=1)
+        for number, pools in enumerate(both, start=1)
+    ]
+    for session, number, pools in pairs:
         said = _said(pools, rng)
         for index, (name, speakers) in enumerate(SPEAKERS.items()):
             own = said[index * 6 : index * 6 + 6]
             early = 2 - (session + index) % 2
             turns = _turns(own, speakers, early, rng)
-            dialogues.append(DialoguePlan(f"Talk{session}_{name}", session, turns))
+            dialogues.append(DialoguePlan(f"Talk{session}_{name}{number}", session, turns))
     return dialogues
 
 
 def _said(
     pools: Mapping[str, list[str]], rng: np.random.Generator
 ) -> list[tuple[str, list[Sentence]]]:
-    """A session's turns, shuffled: the label and the sentences of each.
+    """A pair's turns, shuffled: the label and the sentences of each.
 
     Within a turn the emotion rises. Two of an emotion's three turns end with a sentence that says
     it; the third has plain words only.
