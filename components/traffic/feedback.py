@@ -20,7 +20,7 @@ from components.traffic.entries import (
     standing,
     votes,
 )
-from components.traffic.tables import FEEDBACK, SPEAKER_FEEDBACK, traffic_database
+from components.traffic.tables import FEEDBACK, SAID, traffic_database
 
 MAX_STATEMENTS = 20
 """Of one voter on one turn; all of them are kept."""
@@ -123,8 +123,7 @@ class FeedbackStore:
         if since is not None:
             conditions.append(lambda table: table.c.given >= since.astimezone(UTC))
         return sum(
-            self._delete(table, *(condition(table) for condition in conditions))
-            for table in (FEEDBACK, SPEAKER_FEEDBACK)
+            self._delete(table, *(condition(table) for condition in conditions)) for table in SAID
         )
 
     def drop_origin(self, origin: str) -> int:

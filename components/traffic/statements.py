@@ -20,7 +20,7 @@ from components.traffic.feedback import (
     TooManyStatementsError,
     answered_turn,
 )
-from components.traffic.tables import FEEDBACK, SPEAKER_FEEDBACK, traffic_database
+from components.traffic.tables import FEEDBACK, SAID, SPEAKER_FEEDBACK, traffic_database
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Statements:
             Unavailable: the database does not answer.
         """
         row = answered_turn(request_id, self._rows(request_id, asker))
-        emotions, speakers = (self._latest(t, row["request_id"], voter) for t in _TABLES)
+        emotions, speakers = (self._latest(t, row["request_id"], voter) for t in SAID)
         turns = sorted(emotions.keys() | speakers.keys())
         return [Said(turn, emotions.get(turn), speakers.get(turn)) for turn in turns]
 
@@ -154,7 +154,7 @@ class Statements:
         with self._database.begin() as connection:
             connection.execute(delete(table).where(*mine, table.c.number == last))
         self._database.empty_wal()
-        emotions, speakers = (self._latest(each, named, voter) for each in _TABLES)
+        emotions, speakers = (self._latest(each, named, voter) for each in SAID)
         return Said(turn, emotions.get(turn), speakers.get(turn))
 
     def count(self, version: int, voter: str) -> Counts:
@@ -192,6 +192,3 @@ class Statements:
         with self._database.begin() as connection:
             rows: Sequence[Any] = connection.execute(query).all()
         return {turn: text for turn, text in rows}
-
-
-_TABLES = FEEDBACK, SPEAKER_FEEDBACK

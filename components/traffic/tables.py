@@ -123,6 +123,9 @@ SPEAKER_FEEDBACK = sa.Table(
 """Who speaks in a turn, by what people say; a row an entry. `answered` is whom the answer named, as
 the log has it; the other columns are as in `FEEDBACK`."""
 
+SAID = FEEDBACK, SPEAKER_FEEDBACK
+"""What people say."""
+
 UNDER_WAY = sa.Table(
     "moodline_under_way",
     METADATA,

@@ -26,8 +26,7 @@ from components.traffic.rows import (
 from components.traffic.tables import (
     ERASED,
     EXPORTED,
-    FEEDBACK,
-    SPEAKER_FEEDBACK,
+    SAID,
     TURNS,
     UNDER_WAY,
     counts,
@@ -116,10 +115,8 @@ class TurnLog:
         if not self.exists:
             return True
         with self.open().begin() as connection:
-            kept = (
-                select(table.c.request_id).limit(1)
-                for table in (TURNS, FEEDBACK, SPEAKER_FEEDBACK, UNDER_WAY)
-            )
+            tables = (TURNS, *SAID, UNDER_WAY)
+            kept = (select(table.c.request_id).limit(1) for table in tables)
             return all(connection.execute(query).first() is None for query in kept)
 
     def key(self) -> bytes:
@@ -246,7 +243,7 @@ class TurnLog:
         found = {path.stem.partition(".")[2] for path in sound}
         if self.exists:
             with self.open().begin() as connection:
-                for table in (TURNS, FEEDBACK, SPEAKER_FEEDBACK):
+                for table in (TURNS, *SAID):
                     query = select(table.c.request_id).where(table.c.recording.in_(recordings))
                     found.update(connection.execute(query.distinct()).scalars())
         return found
@@ -296,7 +293,7 @@ class TurnLog:
             with self.open().begin() as connection:
                 logged = TURNS.c.recording.in_(recordings)
                 turns = connection.execute(delete(TURNS).where(logged)).rowcount
-                for table in (FEEDBACK, SPEAKER_FEEDBACK):
+                for table in SAID:
                     corrected = table.c.recording.in_(recordings)
                     feedback += connection.execute(delete(table).where(corrected)).rowcount
             self._database.empty_wal()

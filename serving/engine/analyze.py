@@ -7,9 +7,7 @@ The command line and the service share this. The command line runs the emotion m
 service asks Triton.
 """
 
-import ctypes
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from operator import attrgetter
@@ -36,6 +34,7 @@ from components.conversation import (
     mark_uncertain,
 )
 from serving import traces
+from serving.engine.memory import return_freed_memory
 from serving.engine.options import Options
 
 if TYPE_CHECKING:
@@ -49,7 +48,6 @@ APART = (
 )
 """What is said of a recording whose channels nobody asked for."""
 
-M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
 
 ReportProgress = Callable[[str, float], None]
 """Called every few seconds with the stage's name and the share that is done; it may raise to end
@@ -346,13 +344,3 @@ def words_without_times(segments: Sequence[AsrSegment]) -> int:
     """How many words of a transcript have no times of their own."""
     words = (word for segment in segments for word in segment.words)
     return sum(word.start is None or word.end is None for word in words)
-
-
-def return_freed_memory() -> None:
-    """Have glibc give back each freed block of a megabyte.
-
-    By default it keeps them. The small results that pyannote puts in between leave each batch's
-    block a little too small for the next, so an hour of audio costs a gigabyte and a half.
-    """
-    with suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, 1 << 20)

@@ -169,7 +169,7 @@ def test_speakers_are_named_by_samples_of_their_voices() -> None:
 
 GROWTH = """
 import psutil, torch
-from serving.engine.analyze import return_freed_memory
+from serving.engine.memory import return_freed_memory
 return_freed_memory()
 memory, kept = psutil.Process().memory_info, []
 before = memory().rss
