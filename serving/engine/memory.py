@@ -1,4 +1,8 @@
-"""What glibc does with freed memory."""
+"""What glibc does with freed memory.
+
+By default it keeps a large block that was freed for the next one, and raises by itself the size from
+which on a block goes back to the system.
+"""
 
 import ctypes
 from contextlib import suppress
