@@ -1,7 +1,7 @@
 """What glibc does with freed memory.
 
-By default it keeps a large block that was freed for the next one, and raises by itself the size from
-which on a block goes back to the system.
+By default it keeps a large block that was freed for the next one, and raises by itself the size
+from which on a block goes back to the system.
 """
 
 import ctypes
