@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from components.base import InputError, Location, database_address, located, sqlite_url
+from components.base import InputError, Location, database_address, located, sqlite_path, sqlite_url
 from components.config import Environment
 from components.conversation import Seconds
 
@@ -85,6 +85,10 @@ class ServeSettings(ChildEnvironment):
         triton_metrics_port: where a Triton that is started here shows Prometheus its queue and its
             batches; 0: any free port.
         keys: a file of hashed API keys (`python -m serving.keys`); empty: everybody may ask.
+        voice_prints: whether voice prints may be kept and used (`/v1/speakers`). They are
+            biometric data, so the operator has to say so.
+        voice_print_days: how long one is kept.
+        voice_prints_each: how many one key may have; without keys, how many there may be.
         hosts: names, separated by commas, by which the service may be asked, beside addresses and
             `localhost`, and whose pages may ask it, at every port; `*`: any. With a valid key, any
             name will do.
@@ -116,6 +120,9 @@ class ServeSettings(ChildEnvironment):
     triton_metrics_port: int = Field(default=0, ge=0, le=65_535)
     logs: Literal["files", "stderr"] = "files"
     keys: str = ""
+    voice_prints: bool = False
+    voice_print_days: float = Field(default=180.0, gt=0, le=36_500)
+    voice_prints_each: int = Field(default=100, ge=1)
     hosts: str = ""
 
     @property
@@ -161,6 +168,13 @@ class ServeSettings(ChildEnvironment):
         folder = self.shared_folder(home)
         own = folder if isinstance(folder, Path) else home / "serving" / "store"
         return self.store or sqlite_url(own / "store.db")
+
+    def voices_url(self, home: Path) -> str:
+        """The database of voice prints: with SQLite a file of its own, so that no copy of the jobs
+        holds any."""
+        url = self.store_url(home)
+        file = sqlite_path(url)
+        return sqlite_url(file.with_name(f"{file.stem}-voices.db")) if file else url
 
 
 class TrafficSettings(ChildEnvironment):

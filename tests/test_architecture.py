@@ -39,7 +39,7 @@ FLOORS = {
             "keys",
             "bento",
         },
-        {"traces"},
+        {"traces", "voices"},
         {"triton"},
         {"lineup"},
         {"engine"},

@@ -3,4 +3,11 @@
 from components.diarize.channels import ChannelDiarizer
 from components.diarize.corpus import diarize_corpus
 from components.diarize.diarizer import Diarization, Diarizer
-from components.diarize.enrolment import MAX_SAMPLE, check_name, named, voice_print
+from components.diarize.enrolment import (
+    MAX_SAMPLE,
+    NAME,
+    check_name,
+    named,
+    voice_print,
+    voice_prints,
+)

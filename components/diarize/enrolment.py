@@ -5,7 +5,7 @@ one longer than the recording that it was made for.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -47,12 +47,20 @@ def check_name(name: str) -> None:
         )
 
 
-def voice_print(diarizer: Diarizer, audio: np.ndarray, name: str, same_voice: float) -> np.ndarray:
+def voice_print(
+    diarizer: Diarizer,
+    audio: np.ndarray,
+    name: str,
+    same_voice: float,
+    *,
+    step: Callable[[float], None] | None = None,
+) -> np.ndarray:
     """The voice in a sample of it.
 
     Args:
         audio: float32 [samples], mono at 16 kHz, in which `name` speaks, and nobody else.
         same_voice: the profile's `diarize.likeness`.
+        step: as of `Diarizer.diarize`.
 
     Returns:
         float [size], of length 1.
@@ -61,7 +69,7 @@ def voice_print(diarizer: Diarizer, audio: np.ndarray, name: str, same_voice: fl
         InputError: hardly anybody speaks (silence, music), or two do; or the pipeline tells no
             voices.
     """
-    heard = diarizer.diarize(audio)
+    heard = diarizer.diarize(audio, step=step)
     spoken: dict[str, Seconds] = {}
     for part in heard.exclusive:
         spoken[part.speaker] = spoken.get(part.speaker, 0.0) + part.end - part.start
@@ -83,6 +91,36 @@ def voice_print(diarizer: Diarizer, audio: np.ndarray, name: str, same_voice: fl
             f"speaker {name}: this diarization pipeline tells no voices by which one is known"
         )
     return heard.voices[first]
+
+
+def voice_prints(
+    diarizer: Diarizer | None,
+    samples: Mapping[str, np.ndarray],
+    same_voice: float,
+    *,
+    step: Callable[[float], None] | None = None,
+) -> dict[str, np.ndarray]:
+    """The voices in samples, by the speakers' names; the arguments are as of `voice_print`.
+
+    Args:
+        diarizer: None where each channel is a speaker.
+        step: called with the share of all samples that is done.
+
+    Raises:
+        InputError: as `voice_print`; or no voices are compared.
+    """
+    if diarizer is None:
+        raise InputError("each channel is a speaker here: nobody is known by the voice")
+    prints: dict[str, np.ndarray] = {}
+
+    def share(of_one: float) -> None:
+        if step:
+            step((len(prints) + of_one) / len(samples))
+
+    for name, sample in samples.items():
+        share(0.0)
+        prints[name] = voice_print(diarizer, sample, name, same_voice, step=share)
+    return prints
 
 
 def named(

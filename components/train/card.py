@@ -91,6 +91,8 @@ registered with this version.
 - To decide about a person: hiring, credit, insurance, policing, benefits, care.
 - On recordings whose speakers do not know of it. Where it is allowed, the same Regulation asks that
   they be told (Article 50(3)).
+- With samples of voices, or stored voice prints, of people who did not agree to be recognised by
+  their voice: these are biometric data (Regulation (EU) 2016/679, Article 9).
 """
 
 

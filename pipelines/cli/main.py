@@ -32,6 +32,7 @@ from pipelines.cli import (
     pruning,
     registry,
     scores,
+    speakers,
     traffic,
     trigger,
 )
@@ -113,6 +114,11 @@ GROUPS = {
     ),
     "log": _group(
         "The prediction log.", export=traffic.export_log_command, erase=traffic.erase_command
+    ),
+    "speakers": _group(
+        "Voice prints that the service keeps of people who agreed to it.",
+        list=speakers.list_command,
+        erase=speakers.erase_command,
     ),
     "models": _group(
         "Prepared models: what speech models and encoders are loaded from.",

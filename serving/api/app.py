@@ -30,6 +30,7 @@ from serving.api.pages import PAGES
 from serving.api.routes import CORRELATION, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
+from serving.api.speakers import SPEAKERS
 from serving.api.statements import STATEMENTS
 from serving.engine.scheduling import Work
 from serving.settings import ANY_HOST, ServeSettings
@@ -53,6 +54,7 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 ```
 
 * `/v1/analyze` answers when it is done, `/v1/jobs` at once and works in the background.
+* `/v1/speakers` keeps voice prints of people who agreed to it, where the operator allows that.
 * `/v1/classify` takes turns that are cut already, `/v1/align` words and speaker segments.
 * Every problem is answered with one sentence in `detail`; 429 and 503 say in `Retry-After` when
   to try again.
@@ -97,6 +99,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.include_router(FEEDBACK)
     app.include_router(STATEMENTS)
     app.include_router(EXPORT)
+    app.include_router(SPEAKERS)
     app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:

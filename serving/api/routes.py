@@ -48,6 +48,7 @@ from serving.api.schema import (
     analysis_out,
     problems,
 )
+from serving.api.speakers import Kept, kept_speakers
 from serving.engine.options import Options
 from serving.engine.prediction_log import RequestInfo
 from serving.engine.runtime import Runtime
@@ -87,7 +88,7 @@ JOB_PROBLEMS = (401, 404, 429, 503)
     summary="A recording's turns, each with speaker, times, words and emotion",
     response_model=AnalysisOut,
     response_model_exclude_none=True,
-    responses=problems(*BODY_PROBLEMS, 406, 415, 504) | {200: {"content": TURNS_AS_TEXT}},
+    responses=problems(*BODY_PROBLEMS, 403, 406, 415, 504) | {200: {"content": TURNS_AS_TEXT}},
 )
 async def analyze(
     request: Request,
@@ -103,6 +104,7 @@ async def analyze(
     channels: Channels = False,
     hotwords: Hotwords = "",
     prompt: Prompt = "",
+    speakers: Kept = "",
     format: Format = None,
     line_length: LineLength = 42,
     max_lines: MaxLines = 2,
@@ -113,10 +115,10 @@ async def analyze(
     chosen = choose_format(accept_header, format)
     samples = await samples_of(request)
     options = _options(
-        request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
-        max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
-        channels=channels, hotwords=hotwords, prompt=prompt, unaligned=unaligned,
-        waveform=waveform,
+        request, audio, known=tuple(samples), kept=await kept_speakers(request, speakers),
+        num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers,
+        max_pause=max_pause, words=words, language=language, channels=channels,
+        hotwords=hotwords, prompt=prompt, unaligned=unaligned, waveform=waveform,
     )  # fmt: skip
     work = work_of(request, x_deadline_seconds)
     began = time.monotonic()
@@ -211,7 +213,7 @@ async def model(request: Request) -> ModelInfoOut:
     status_code=202,
     response_model=JobOut,
     response_model_exclude_none=True,
-    responses=problems(*BODY_PROBLEMS, 409),
+    responses=problems(*BODY_PROBLEMS, 403, 409),
 )
 async def create_job(
     request: Request,
@@ -228,15 +230,16 @@ async def create_job(
     channels: Channels = False,
     hotwords: Hotwords = "",
     prompt: Prompt = "",
+    speakers: Kept = "",
 ) -> Any:
     """For long recordings. The upload is kept until the job has ended, and no longer; a job goes
     on when the service is started anew."""
     samples = await samples_of(request)
     options = _options(
-        request, audio, known=tuple(samples), num_speakers=num_speakers, min_speakers=min_speakers,
-        max_speakers=max_speakers, max_pause=max_pause, words=words, language=language,
-        channels=channels, hotwords=hotwords, prompt=prompt, unaligned=unaligned,
-        waveform=waveform,
+        request, audio, known=tuple(samples), kept=await kept_speakers(request, speakers),
+        num_speakers=num_speakers, min_speakers=min_speakers, max_speakers=max_speakers,
+        max_pause=max_pause, words=words, language=language, channels=channels,
+        hotwords=hotwords, prompt=prompt, unaligned=unaligned, waveform=waveform,
     )  # fmt: skip
     sender = sender_of(request.scope)
     job = await _jobs(request).submit(

@@ -159,6 +159,7 @@ class Analyzer:
         *,
         channels: np.ndarray | None = None,
         samples: Mapping[str, np.ndarray] | None = None,
+        voices: Mapping[str, np.ndarray] | None = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
@@ -169,6 +170,7 @@ class Analyzer:
             channels: as `components.conversation.read_channels` returns them: each is a speaker.
             samples: of voices by their names, as `audio`: a speaker who sounds like one gets that
                 name. What is made of them is kept no longer than this call.
+            voices: likewise, as `voice_prints` returns them.
 
         Raises:
             InputError: the recogniser does not know the language asked for; or a sample is no
@@ -181,7 +183,8 @@ class Analyzer:
             return self._turns_of_channels(audio, channels, options, report_progress)
         assert self._transcriber is not None
         assert self._diarizer is not None
-        prints = self._prints(samples or {}, report_progress)  # a wrong one is refused early
+        prints = self.voice_prints(samples or {}, report_progress)  # a wrong one is refused early
+        prints |= voices or {}
         with traces.stage("transcribe"):
             step = report_progress and partial(report_progress, "transcribe")
             language = self._transcriber.language_of(audio, options.language)
@@ -230,23 +233,18 @@ class Analyzer:
             language=language,
         )
 
-    def _prints(
-        self, samples: Mapping[str, np.ndarray], report_progress: ReportProgress | None
+    def voice_prints(
+        self, samples: Mapping[str, np.ndarray], report_progress: ReportProgress | None = None
     ) -> dict[str, np.ndarray]:
-        """The voices in samples, by name."""
+        """As `components.diarize.voice_prints`, by the profile's pipeline."""
         if not samples:
             return {}
-        from components.diarize import voice_print
+        from components.diarize import voice_prints
 
-        assert self._diarizer is not None
-        prints: dict[str, np.ndarray] = {}
-        same = self.profile.diarize.likeness
+        self.load()
+        step = report_progress and partial(report_progress, "enrol")
         with traces.stage("enrol"):
-            for done, (name, sample) in enumerate(samples.items()):
-                if report_progress:
-                    report_progress("enrol", done / len(samples))
-                prints[name] = voice_print(self._diarizer, sample, name, same)
-        return prints
+            return voice_prints(self._diarizer, samples, self.profile.diarize.likeness, step=step)
 
     def _turns_of_channels(
         self,

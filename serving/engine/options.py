@@ -30,6 +30,7 @@ class Options:
         hotwords: names and terms that may be said, in the language's own spelling.
         prompt: text that might have stood before; its spelling and style are taken up.
         known: the names of speakers of whose voices samples come with the recording.
+        kept: the names of speakers whose voice prints are kept, see `serving.voices`.
 
     Raises:
         InputError: the options contradict each other.
@@ -48,6 +49,7 @@ class Options:
     known: tuple[str, ...] = ()
     unaligned: bool = False
     waveform: bool = False
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         counts = self.num_speakers, self.min_speakers, self.max_speakers
@@ -57,8 +59,16 @@ class Options:
             raise InputError(str(error)) from None
         if self.channels and counts != (None, None, None):
             raise InputError("channels: each is a speaker; leave out how many speak")
-        if self.channels and self.known:
+        if self.channels and self.named:
             raise InputError("channels: each is a speaker; leave out samples of voices")
+        for name in self.kept:
+            if self.named.count(name) > 1:
+                raise InputError(f"speaker {name}: is asked for twice")
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The names of all speakers who may be known by their voices."""
+        return (*self.known, *self.kept)
 
     @property
     def hints(self) -> "Hints":

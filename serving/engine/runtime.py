@@ -5,16 +5,18 @@ It analyses recordings and classifies clips. Who may ask, and in which form, is 
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import IO
 
 import numpy as np
 
-from components.base import InputError, Stopped
+from components.base import DatabaseAwayError, InputError, MoodlineError, Stopped
 from components.config import Settings, version_speech
 from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain, peaks
 from components.fusion import Clip, turn_clip, turn_measures
@@ -27,10 +29,13 @@ from serving.engine.classifier import FOLLOW_SECONDS, ServedClassifier
 from serving.engine.options import Options
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Places, Sender, Work
-from serving.engine.speech import Speech, decode, read_small_wav
+from serving.engine.speech import FindVoices, Speech, decode, read_small_wav
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.settings import ServeSettings
-from serving.threads import CLIPS, RECORDINGS
+from serving.threads import CLIPS, RECORDINGS, STORE
+from serving.voices import VoiceStore
+
+logger = logging.getLogger(__name__)
 
 MAX_CLIP_SECONDS: Seconds = 300.0
 """Of one clip; a longer one should be analysed as a recording."""
@@ -40,6 +45,9 @@ MAX_CLIPS = 64
 
 RETRY_SECONDS: Seconds = 2.0
 """Between a job's attempts while the emotion model is busy or does not answer."""
+
+EXPIRY_SECONDS: Seconds = 600.0
+"""How often expired voice prints are looked for; none is used any more by then."""
 
 MAX_RETRY_SECONDS: Seconds = 1800.0
 """A job fails after so long without an answer, because other jobs wait behind it."""
@@ -69,16 +77,17 @@ class Runtime:
         self.copies = Copies(settings.runs, settings.cache, artifacts_of(settings.pipeline_root))
         about_log = (settings.log_location, settings.feedback_url, allowed, self.copies)
         self.log = PredictionLog(*about_log) if is_logging else None
+        self.voices = VoiceStore(settings.home, serve)
         self.turns = self.log.turns if self.log else TurnLog(*about_log[:2])
         self._clips = Places(serve.clips_waiting)
         self._samples = Places(round(serve.clip_seconds_waiting * SAMPLE_RATE))
         self._max_request_seconds = min(serve.clip_seconds, serve.clip_seconds_waiting)
         self._serve = serve
-        self._following: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begin to load the speech models; the service answers `/healthz` meanwhile."""
-        self._following = asyncio.create_task(self._follow())
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._expire())]
 
     async def _follow(self) -> None:
         # The emotion model is ready soon: clips are answered while the speech models are loaded.
@@ -91,18 +100,28 @@ class Runtime:
                 self._use_its_speech()
             await asyncio.sleep(FOLLOW_SECONDS)
 
+    async def _expire(self) -> None:
+        """Erase voice prints whose time is over, also where no more may be kept."""
+        while True:
+            try:
+                await STORE.run(self.voices.erase_expired)
+            except MoodlineError as error:
+                logger.warning("voice prints that have expired cannot be erased now: %s", error)
+            await asyncio.sleep(EXPIRY_SECONDS)
+
     def _use_its_speech(self) -> None:
         """Have the speech models that the version in production is served with."""
         self.speech.use(self.classifier.model().speech)
 
     async def stop(self) -> None:
         """Release everything."""
-        if self._following:
-            self._following.cancel()
+        for task in self._tasks:
+            task.cancel()
         await self.classifier.close()
         if self.log:
             await self.log.close()
         self.turns.close()
+        self.voices.close()
         self.speech.stop()
 
     async def ready(self) -> bool:
@@ -145,8 +164,10 @@ class Runtime:
             if is_wanted is not None and not await is_wanted():
                 raise Stopped("it was erased before it was begun")
             until = time.monotonic() + (MAX_RETRY_SECONDS if background else 0.0)
+            find = partial(self.voices.find, request_info.owner, options.kept)
+            sent = (upload, options, work, until, samples, find if options.kept else None)
             while True:
-                audio, analysis = await self._find_turns(upload, options, work, until, samples)
+                audio, analysis = await self._find_turns(*sent)
                 work.step("classify", 0.0)
                 with traces.stage("classify"):
                     # Only now is a version chosen: another may have taken over in the meantime.
@@ -164,7 +185,7 @@ class Runtime:
             count_recording(analysis)
             about = (request_info, options.session_id, answer)
             # To its end: what is written after the block is out of an erasure's reach.
-            logged = without_names(turns, options.known)
+            logged = without_names(turns, options.named)
             await RECORDINGS.run_through(self._count_and_log, *about, clips, logged, audio)
         return Result(answer.version, analysis, answer.labels)
 
@@ -179,15 +200,17 @@ class Runtime:
         work: Work,
         until: Seconds,
         samples: Mapping[str, IO[bytes]] | None,
+        voices: FindVoices | None,
     ) -> tuple[np.ndarray, Analysis]:
-        """As `Speech.find_turns`; before `until`, wait for other speech models to be loaded."""
+        """As `Speech.find_turns`; before `until`, wait for other speech models to be loaded, and
+        for the database of voice prints."""
         while True:
             background = time.monotonic() < until
             try:
                 return await self.speech.find_turns(
-                    upload, options, work, samples=samples, background=background
+                    upload, options, work, samples=samples, voices=voices, background=background
                 )
-            except NotReadyError:
+            except (NotReadyError, DatabaseAwayError):
                 if not background or self.speech.failure:
                     raise
             await asyncio.sleep(RETRY_SECONDS)

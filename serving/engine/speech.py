@@ -8,7 +8,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from typing import IO, TypeVar
@@ -28,10 +28,15 @@ from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, re
 from serving.errors import NotAudioError, NotReadyError, TooLongError
 from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
 from serving.threads import RECORDINGS, Threads
+from serving.voices import VoicePrint
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+FindVoices = Callable[[], Mapping[str, VoicePrint]]
+"""Finds voice prints that are kept, by the speakers' names. It is called when the recording's turn
+has come, so that one which was erased meanwhile is not used."""
 
 
 class Speech:
@@ -126,6 +131,7 @@ class Speech:
         work: Work,
         *,
         samples: Mapping[str, IO[bytes]] | None = None,
+        voices: FindVoices | None = None,
         background: bool = False,
     ) -> tuple[np.ndarray, Analysis]:
         """Who said what and when in a recording, without emotions.
@@ -135,6 +141,7 @@ class Speech:
             options: the caller's.
             work: gets the progress; once it is stopped, this ends at the next step.
             samples: of voices, by the speakers' names, as they were sent.
+            voices: finds those that are kept.
             background: wait, no matter how many others are waiting.
 
         Returns:
@@ -145,24 +152,73 @@ class Speech:
             BusyError: too many are waiting.
             NotAudioError: it is not sound.
             TooLongError: it is longer than the settings allow.
+            InputError: a sample is no voice's, or of two; a voice print is kept no more, or is of
+                another model.
             Stopped: the work was stopped.
             LateError: its deadline passed.
         """
         self._loaded()
-        short = await RECORDINGS.run(self.is_short, upload)
+        samples = samples or {}
+        short = await RECORDINGS.run(self.is_short, upload, samples)
         async with self._turn(self._short if short else self._long, work.sender, background):
             return await result_of(
                 self._threads.start(
-                    self._use_models, upload, options, work, not short, samples or {}
+                    self._use_models, upload, options, work, not short, samples, voices
                 ),
                 work,
             )
 
-    def is_short(self, upload: IO[bytes]) -> bool:
-        """Whether a recording goes into the queue of the short ones, whatever its header says."""
-        with _refusals("the recording"):
-            _check_length(upload, self._max_seconds, "the recording")
-            return seconds_up_to(upload, self._short_seconds) <= self._short_seconds
+    def is_short(self, upload: IO[bytes], samples: Mapping[str, IO[bytes]] | None = None) -> bool:
+        """Whether a recording goes into the queue of the short ones, whatever its header says: with
+        its samples, which are listened to as well."""
+        what = {"the recording": (upload, self._max_seconds)}
+        what |= {_sample(name): (file, MAX_SAMPLE) for name, file in (samples or {}).items()}
+        seconds = 0.0
+        for name, (file, most) in what.items():
+            with _refusals(name):
+                _check_length(file, most, name)
+                if seconds <= self._short_seconds:
+                    seconds += seconds_up_to(file, self._short_seconds)
+        return seconds <= self._short_seconds
+
+    @property
+    def voice_model(self) -> str | None:
+        """The digest of the pipeline that tells voices; None while it is being loaded."""
+        return _voice_model(self._in_use[1]) if self._in_use else None
+
+    async def voice_print(self, upload: IO[bytes], name: str, work: Work) -> VoicePrint:
+        """The voice in a sample; the arguments are as of `find_turns`.
+
+        Raises:
+            NotReadyError, BusyError, NotAudioError, TooLongError, Stopped, LateError: as
+                `find_turns`.
+            InputError: it is no voice's, or of two; or the version compares no voices.
+        """
+        self._loaded()
+        sample = (await RECORDINGS.run(decode, upload, MAX_SAMPLE, _sample(name))).samples
+        short = len(sample) <= self._short_seconds * SAMPLE_RATE
+        async with self._turn(self._short if short else self._long, work.sender, False):
+            return await result_of(
+                self._threads.start(self._hear_voice, sample, name, work, not short), work
+            )
+
+    def _hear_voice(self, sample: np.ndarray, name: str, work: Work, gives_way: bool) -> VoicePrint:
+        """In a thread."""
+        with self._models:
+            analyzer, used = self._loaded()
+            step = self._step(work, gives_way)
+            vector = analyzer.voice_prints({name: sample}, step)[name]
+        return VoicePrint(vector, _voice_model(used))
+
+    def _step(self, work: Work, gives_way: bool) -> Callable[[str, float], None]:
+        """Reports a step of work that has the models; work that gives way lets others go first."""
+
+        def step(stage: str, share: float) -> None:
+            work.step(stage, share)
+            if gives_way:
+                self._models.let_others_go()
+
+        return step
 
     @asynccontextmanager
     async def _turn(
@@ -184,22 +240,19 @@ class Speech:
         work: Work,
         gives_way: bool,
         samples: Mapping[str, IO[bytes]],
+        voices: FindVoices | None,
     ) -> tuple[np.ndarray, Analysis]:
         """In a thread: decode, then use the models. A recording that gives way lets the other
         queue's go before each of its steps; one that does not goes through to its end."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
             sound = _heard(upload, self._max_seconds, "the recording")
-            voices = {
-                name: decode(sample, MAX_SAMPLE, f"the sample of {name}").samples
+            heard = {
+                name: decode(sample, MAX_SAMPLE, _sample(name)).samples
                 for name, sample in samples.items()
             }
-
-        def step(stage: str, share: float) -> None:
-            work.step(stage, share)
-            if gives_way:
-                self._models.let_others_go()
-
+        step = self._step(work, gives_way)
+        kept = voices() if voices else {}
         analyzer, _ = self._loaded()
         channels = None
         if analyzer.wants_channels(options):
@@ -208,13 +261,25 @@ class Speech:
             analyzer, used = self._loaded()
             if channels is None and analyzer.wants_channels(options):  # another version took over
                 channels = read_channels(upload, "the recording")
+            model = _voice_model(used)
+            known = {name: voice.heard_by(model, name) for name, voice in kept.items()}
             analysis = analyzer.find_turns(
-                sound.samples, options, step, channels=channels, samples=voices
+                sound.samples, options, step, channels=channels, samples=heard, voices=known
             )
         logger.info("language: %s", analysis.language)
         odd = [*sound.notes, *([APART] if sound.apart and channels is None else [])]
         notes = tuple(f"the recording {note}" for note in (*odd, *analysis.notes))
         return sound.samples, replace(analysis, notes=notes, speech=used)
+
+
+def _sample(name: str) -> str:
+    """What a sample is called in messages."""
+    return f"the sample of {name}"
+
+
+def _voice_model(used: VersionSpeech) -> str:
+    pipeline = used.step.diarize.pipeline
+    return used.digests.get(pipeline, pipeline)
 
 
 def decode(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:

@@ -207,7 +207,7 @@ def service(
         max_upload_megabytes=MEGABYTES,
         max_seconds=SECONDS,
     )
-    serve = ServeSettings(waiting=1, short_seconds=SHORT, job_lease=LEASE)
+    serve = ServeSettings(waiting=1, short_seconds=SHORT, job_lease=LEASE, voice_prints=True)
     model = Served(3, models[3])
     running = Serving(settings, load_profile("tiny"), port=0, model=model, serve=serve)
     with pytest.MonkeyPatch.context() as environment:

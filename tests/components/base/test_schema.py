@@ -20,8 +20,9 @@ from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
 from serving.database import SCHEMA as SERVICE
 from serving.supervisor.leases import SCHEMA as LEADERSHIP
+from serving.voices import SCHEMA as VOICES
 
-SCHEMAS = (TRAFFIC, SERVICE, TRIGGER, LEADERSHIP)
+SCHEMAS = (TRAFFIC, SERVICE, TRIGGER, LEADERSHIP, VOICES)
 assert job_store.JOBS.metadata is rate_limit.USES.metadata is SERVICE.tables
 
 FIRST = """
