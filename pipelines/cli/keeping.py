@@ -32,7 +32,8 @@ def backup_command(
 
     Registry, ledger and the versions' files, log and feedback, kept sound and the log's key, jobs,
     the trigger's ledger, public keys. Not in it: runs, caches, prepared models, what a service has
-    fetched, its file of API keys. Only its owner can read it; whoever can, reads what people said.
+    fetched, its file of API keys, voice prints. Only its owner can read it; whoever can, reads
+    what people said.
     """
     from pipelines.keeping import back_up
 

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from components.config import Settings
@@ -22,6 +23,8 @@ from components.register import download, list_versions
 from components.traffic import FeedbackStore, TurnLog
 from pipelines.cli.main import run
 from pipelines.trigger import Ledger
+from serving.settings import ServeSettings
+from serving.voices import VoicePrint, VoiceStore
 from tests.pipelines.keeping.conftest import answer
 
 Says = Callable[..., str]
@@ -100,10 +103,15 @@ def test_a_home_comes_back_as_it_was_while_it_was_written(
     assert not (new.home / ".restore").exists()
 
 
-def test_the_private_key_goes_along_where_that_was_asked_for(
+def test_the_private_key_goes_along_where_that_was_asked_for_and_voice_prints_never(
     home: Settings, says: Says, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with closing(VoiceStore(home.home, ServeSettings())) as voices:
+        voices.keep("", "Ann", VoicePrint(np.ones(8), "digest"))
     says("backup", tmp_path / "b.tar", "--with-signing-key")
+    with tarfile.open(tmp_path / "b.tar") as archive:
+        assert not [name for name in archive.getnames() if "voices" in name]
+    assert np.ones(8, "<f4").tobytes() not in (tmp_path / "b.tar").read_bytes()
     monkeypatch.setenv("MOODLINE_HOME", str(tmp_path / "new"))
     says("restore", tmp_path / "b.tar")
     key = Path("signing/private.pem")
