@@ -167,20 +167,25 @@ def batch_command(
         raise InputError("on kubeflow: moodline compile --pipeline batch, and upload it there")
     from components.corpus import recording_files
     from components.register import download
+    from serving.engine.options import Options
 
+    counts: dict[str, Any] = {
+        "num_speakers": num_speakers,
+        "min_speakers": min_speakers,
+        "max_speakers": max_speakers,
+    }
+    Options("", channels=channels, **counts)  # refuses what contradicts itself
+    for name in counts:
+        # A profile's are its corpus', and nothing is known of these recordings.
+        if any(change.startswith(f"diarize.{name}=") for change in changes or ()):
+            raise InputError(f"--set diarize.{name}: write --{name.replace('_', '-')}")
     chosen, settings = profile_and_settings(profile or "demo", changes)
     if not (profile or changes):
         version = download("production", settings.cache / "versions", settings)
         speech = version_speech(version, "").step
         own = {name: getattr(speech, name) for name in ("transcribe", "diarize", "align")}
         chosen = chosen.model_copy(update=own)
-    counts: dict[str, Any] = {
-        "num_speakers": num_speakers,
-        "min_speakers": min_speakers,
-        "max_speakers": max_speakers,
-    }
-    if channels and any(counts.values()):
-        raise InputError("--channels: each is a speaker; leave out how many speak")
+    Options("", channels=channels or chosen.diarize.pipeline == CHANNELS, **counts)
     by_channel = {"pipeline": CHANNELS} if channels else {}
     diarize = chosen.diarize.model_copy(update=counts | by_channel)
     # Read anew: what follows from its parts, and what contradicts.

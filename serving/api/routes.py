@@ -126,8 +126,9 @@ async def analyze(
         audio.file, options, work, _request_info(request), samples=samples
     )
     result = await run_while_wanted(request, work, analysis)
-    length = max(result.analysis.duration, SHORTEST_RECORDING)
-    metrics.ANALYZE_TIME_RATIO.observe((time.monotonic() - began) / length)
+    if not samples:  # they are listened to as well, and are no part of the length
+        length = max(result.analysis.duration, SHORTEST_RECORDING)
+        metrics.ANALYZE_TIME_RATIO.observe((time.monotonic() - began) / length)
     if chosen is not TurnsFormat.json:
         layout = Layout(line_length, max_lines)
         text = turns_text(chosen, options.session_id, result.analysis.turns, layout)

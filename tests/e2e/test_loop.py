@@ -23,6 +23,7 @@ from components.conversation import (
     read_rttm,
     read_turns,
 )
+from tests.sides import sides
 
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
 
@@ -186,7 +187,8 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
         (workplace / "calls" / path.parts[-4]).mkdir(parents=True, exist_ok=True)
         shutil.copy(path, workplace / "calls" / path.parts[-4])
     (workplace / "calls" / "empty.wav").touch()
-    command = "moodline batch calls -o turns --num-speakers 2 --profile shards.yaml"
+    limits = "--min-speakers 2 --max-speakers 2"
+    command = f"moodline batch calls -o turns {limits} --profile shards.yaml"
     began = """grep -ls '"step": "predict"' .moodline/runs/*/events.jsonl"""
     killed = run(
         f"{command} & until log=$({began}) || ! kill -0 $!; do sleep 0.05; done;"
@@ -208,6 +210,22 @@ def test_a_folder_of_recordings_killed_and_gone_on_with(run: Run, workplace: Pat
         assert turns and all(turn.emotion in DEFAULT_LABELS and turn.words for turn in turns)
         assert all(turn.session_id == name for turn in turns)
         assert len({turn.speaker for turn in turns}) == 2
+
+
+def test_a_folder_whose_recordings_have_a_channel_for_each_speaker(
+    run: Run, workplace: Path, demo_corpus: Path
+) -> None:
+    talk = sides(demo_corpus)
+    (workplace / "sides").mkdir()
+    (workplace / "sides" / "two.wav").write_bytes(talk.file())
+    (workplace / "sides" / "one.wav").write_bytes(talk.file(talk.sound[:1]))
+    told = run("moodline batch sides -o by-channel --channels")
+    assert told.returncode == 1, told.stderr  # one was left out
+    assert "left out: sides/one.wav: has one channel" in told.stderr
+    (written,) = (workplace / "by-channel").iterdir()
+    turns = read_turns(written)
+    assert {turn.speaker for turn in turns} == {"CHANNEL_1", "CHANNEL_2"}
+    assert all(turn.emotion in DEFAULT_LABELS for turn in turns)
 
 
 def test_the_pipeline_compiles_for_a_cluster(run: Run, workplace: Path) -> None:
