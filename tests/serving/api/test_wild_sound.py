@@ -128,6 +128,13 @@ class TestLanes:
         wav[40:44] = (32_000).to_bytes(4, "little")
         assert not speech.is_short(io.BytesIO(bytes(wav)))
 
+    def test_samples_of_voices_are_listened_to_as_well(self, speech: Speech) -> None:
+        sound = unpacked(SOUND)  # 3 s
+        assert speech.is_short(io.BytesIO(sound), {})
+        assert not speech.is_short(io.BytesIO(sound), {"Ann": io.BytesIO(sound)})
+        with pytest.raises(NotAudioError, match="the sample of Ann is not audio"):
+            speech.is_short(io.BytesIO(sound), {"Ann": io.BytesIO(b"hello " * 100)})
+
     def test_what_cannot_be_taken_does_not_wait(self, speech: Speech) -> None:
         with pytest.raises(TooLongError, match="longer than 60 seconds"):
             speech.is_short(io.BytesIO(unpacked(beeps(61), "FLAC")))

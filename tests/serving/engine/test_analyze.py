@@ -167,6 +167,27 @@ def test_speakers_are_named_by_samples_of_their_voices() -> None:
         Options("talk", channels=True, known=("Bob",))
 
 
+def test_speakers_are_named_by_voice_prints_that_are_kept() -> None:
+    analyzer = Analyzer(load_profile("tiny"), Settings())
+    analyzer._transcriber = analyzer._diarizer = Voices()  # type: ignore[assignment]
+    bob = np.zeros(4 * 16_000, np.float32)
+    bob[:2] = (0.1, 0.995)
+    talk, ann = np.zeros(3 * 16_000, np.float32), np.array([0.995, 0.1])
+    heard = analyzer.find_turns(talk, Options("talk"), samples={"Bob": bob}, voices={"Ann": ann})
+    assert [turn.speaker for turn in heard.turns] == ["Ann", "Bob", "Ann"]
+    for asked, line in (
+        ({"kept": ("Ann", "Ann")}, "Ann: is asked for twice"),
+        ({"kept": ("Ann",), "known": ("Ann",)}, "Ann: is asked for twice"),
+        ({"kept": ("Ann",), "channels": True}, "leave out samples of voices"),
+    ):
+        with pytest.raises(InputError, match=line):
+            Options("talk", **asked)
+    by_channel = Analyzer(load_profile("tiny", ["diarize.pipeline=channels"]), Settings())
+    by_channel._transcriber = Voices()  # type: ignore[assignment]
+    with pytest.raises(InputError, match="nobody is known by the voice"):
+        by_channel.voice_prints({"Bob": bob})
+
+
 GROWTH = """
 import psutil, torch
 from serving.engine.memory import return_freed_memory
