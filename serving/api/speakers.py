@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from components.diarize import NAME, check_name
 from serving.api.cancellation import run_while_wanted
-from serving.api.limits import OWNER, sender_of
+from serving.api.deadlines import work_of
+from serving.api.fields import Deadline
+from serving.api.limits import OWNER
 from serving.api.samples import MAX_SAMPLES
 from serving.api.schema import problems
 from serving.engine.runtime import Runtime
-from serving.engine.scheduling import Work
 from serving.threads import STORE
 
 SPEAKERS = APIRouter(prefix="/v1", tags=["speakers"])
@@ -79,7 +80,12 @@ PROBLEMS = (401, 429, 503)
     responses={200: REPLACED, **problems(*PROBLEMS, 400, 403, 409, 413, 415, 422, 504)},
 )
 async def enrol(
-    request: Request, response: Response, name: Name, sample: Sample, consent: Consent = False
+    request: Request,
+    response: Response,
+    name: Name,
+    sample: Sample,
+    consent: Consent = False,
+    x_deadline_seconds: Deadline = None,
 ) -> Any:
     """A voice print is biometric data (GDPR, Article 9). It is kept for your API key alone, until
     you erase it or it expires, and compared only with recordings whose request names it
@@ -92,7 +98,7 @@ async def enrol(
     if not sample.size:
         raise HTTPException(400, f"the sample of {name} is empty")
     await STORE.run(runtime.voices.check_room, owner, name)
-    work = Work(float(request.app.state.timeout), sender_of(request.scope))
+    work = work_of(request, x_deadline_seconds)
     hearing = runtime.speech.voice_print(sample.file, name, work)
     voice = await run_while_wanted(request, work, hearing)
     kept, is_new = await STORE.run(runtime.voices.keep, owner, name, voice)

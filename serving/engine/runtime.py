@@ -26,10 +26,11 @@ from serving.engine.analyze import Analysis
 from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classified import Classified
 from serving.engine.classifier import FOLLOW_SECONDS, ServedClassifier
+from serving.engine.decoding import decode, read_small_wav
 from serving.engine.options import Options
 from serving.engine.prediction_log import LogSettings, PredictionLog, RequestInfo
 from serving.engine.scheduling import Places, Sender, Work
-from serving.engine.speech import FindVoices, Speech, decode, read_small_wav
+from serving.engine.speech import FindVoices, Speech
 from serving.errors import BusyError, LateError, NotReadyError, TooLongError
 from serving.settings import ServeSettings
 from serving.threads import CLIPS, RECORDINGS, STORE

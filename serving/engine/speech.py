@@ -8,8 +8,8 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import IO, TypeVar
 
@@ -17,16 +17,16 @@ import numpy as np
 
 from components.base import InputError
 from components.config import Settings, VersionSpeech
-from components.conversation import SAMPLE_RATE, Seconds, Sound, listen, read_channels
-from components.conversation.audio import plain_wav
-from components.conversation.audio_length import is_longer_than, seconds_up_to
+from components.conversation import SAMPLE_RATE, read_channels
+from components.conversation.audio_length import seconds_up_to
 from components.diarize import MAX_SAMPLE
 from serving import metrics, traces
 from serving.engine.analyze import APART, Analysis, Analyzer
+from serving.engine.decoding import check_length, decode, heard, refusals, sample_of
 from serving.engine.options import Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, result_of
-from serving.errors import NotAudioError, NotReadyError, TooLongError
-from serving.settings import SMALL_UPLOAD_BYTES, ServeSettings
+from serving.errors import NotReadyError
+from serving.settings import ServeSettings
 from serving.threads import RECORDINGS, Threads
 from serving.voices import VoicePrint
 
@@ -172,11 +172,11 @@ class Speech:
         """Whether a recording goes into the queue of the short ones, whatever its header says: with
         its samples, which are listened to as well."""
         what = {"the recording": (upload, self._max_seconds)}
-        what |= {_sample(name): (file, MAX_SAMPLE) for name, file in (samples or {}).items()}
+        what |= {sample_of(name): (file, MAX_SAMPLE) for name, file in (samples or {}).items()}
         seconds = 0.0
         for name, (file, most) in what.items():
-            with _refusals(name):
-                _check_length(file, most, name)
+            with refusals(name):
+                check_length(file, most, name)
                 if seconds <= self._short_seconds:
                     seconds += seconds_up_to(file, self._short_seconds)
         return seconds <= self._short_seconds
@@ -195,7 +195,7 @@ class Speech:
             InputError: it is no voice's, or of two; or the version compares no voices.
         """
         self._loaded()
-        sample = (await RECORDINGS.run(decode, upload, MAX_SAMPLE, _sample(name))).samples
+        sample = (await RECORDINGS.run(decode, upload, MAX_SAMPLE, sample_of(name))).samples
         short = len(sample) <= self._short_seconds * SAMPLE_RATE
         async with self._turn(self._short if short else self._long, work.sender, False):
             return await result_of(
@@ -246,9 +246,9 @@ class Speech:
         queue's go before each of its steps; one that does not goes through to its end."""
         work.step("decode", 0.0)
         with traces.stage("decode"):
-            sound = _heard(upload, self._max_seconds, "the recording")
-            heard = {
-                name: decode(sample, MAX_SAMPLE, _sample(name)).samples
+            sound = heard(upload, self._max_seconds, "the recording")
+            enrolled = {
+                name: decode(sample, MAX_SAMPLE, sample_of(name)).samples
                 for name, sample in samples.items()
             }
         step = self._step(work, gives_way)
@@ -264,7 +264,7 @@ class Speech:
             model = _voice_model(used)
             known = {name: voice.heard_by(model, name) for name, voice in kept.items()}
             analysis = analyzer.find_turns(
-                sound.samples, options, step, channels=channels, samples=heard, voices=known
+                sound.samples, options, step, channels=channels, samples=enrolled, voices=known
             )
         logger.info("language: %s", analysis.language)
         odd = [*sound.notes, *([APART] if sound.apart and channels is None else [])]
@@ -272,64 +272,6 @@ class Speech:
         return sound.samples, replace(analysis, notes=notes, speech=used)
 
 
-def _sample(name: str) -> str:
-    """What a sample is called in messages."""
-    return f"the sample of {name}"
-
-
 def _voice_model(used: VersionSpeech) -> str:
     pipeline = used.step.diarize.pipeline
     return used.digests.get(pipeline, pipeline)
-
-
-def decode(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:
-    """An upload's sound; `what` names it in messages.
-
-    Raises:
-        NotAudioError: it is not sound.
-        TooLongError: it is too long.
-    """
-    with _refusals(what):
-        _check_length(upload, max_seconds, what)
-    return _heard(upload, max_seconds, what)
-
-
-def _heard(upload: IO[bytes], max_seconds: Seconds, what: str) -> Sound:
-    """An upload's sound. One second more than is allowed shows that it is too long, where its
-    packets did not."""
-    with _refusals(what):
-        sound = listen(upload, 0.0, max_seconds + 1)
-    if len(sound.samples) > max_seconds * SAMPLE_RATE:
-        raise _too_long(max_seconds, what)
-    return sound
-
-
-def _check_length(upload: IO[bytes], max_seconds: Seconds, what: str) -> None:
-    """Refuse, before it is decoded, what unpacks to more than the limit."""
-    if is_longer_than(upload, max_seconds):
-        raise _too_long(max_seconds, what)
-
-
-def _too_long(max_seconds: Seconds, what: str) -> TooLongError:
-    return TooLongError(f"{what} is longer than {max_seconds:g} seconds; send it in parts")
-
-
-@contextmanager
-def _refusals(what: str) -> Iterator[None]:
-    """What cannot be read is refused as that, with the upload's name."""
-    try:
-        yield
-    except TooLongError:
-        raise
-    except InputError as error:
-        reason = str(error).removeprefix("the audio: ")
-        raise NotAudioError(f"{what} {reason}") from error
-
-
-def read_small_wav(upload: IO[bytes]) -> np.ndarray | None:
-    """The sound of a small WAV upload that needs no decoding; None for any other upload.
-
-    It takes less time than waking a thread, so the event loop may call it.
-    """
-    upload.seek(0, 2)
-    return plain_wav(upload) if upload.tell() <= SMALL_UPLOAD_BYTES else None

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from components.config import Settings
-from serving.engine.speech import Speech, decode
+from serving.engine.decoding import decode
+from serving.engine.speech import Speech
 from serving.errors import NotAudioError, TooLongError
 from serving.settings import ServeSettings
 from serving.supervisor.serve import Serving
