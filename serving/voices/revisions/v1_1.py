@@ -1,4 +1,7 @@
-"""Voice prints by key and name."""
+"""Voice prints by key and name, in a schema of their own.
+
+They are in none of the service's other tables, so that a backup of those holds no biometric data.
+"""
 
 import sqlalchemy as sa
 from alembic.operations import Operations
