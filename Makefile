@@ -134,6 +134,10 @@ sbom: $(VENV)/.ready ## what is installed, as CycloneDX files in $(HOME_DIR)/sbo
 		--mc-type application --output-reproducible --of JSON -o $(HOME_DIR)/sbom/$$name.cdx.json; \
 		echo $(HOME_DIR)/sbom/$$name.cdx.json; done
 
+.PHONY: page
+page: $(VENV)/.ready ## renew the libraries of the page at / (needs npm)
+	$(BIN)/python infra/setup/page.py
+
 .PHONY: rules
 rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of infra/prometheus/rules.yaml
 	$(BIN)/python infra/setup/rules.py

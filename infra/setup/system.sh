@@ -5,6 +5,7 @@
 #   git                                          a version's lineage names its commit
 #   postgresql                                   the tests run MLflow on one of their own
 #   bubblewrap                                   the tests run pipelines as a cluster's pods do
+#   chromium                                     the tests look at the page with it
 # usage: system.sh PYTHON
 set -euo pipefail
 python=$1
@@ -22,6 +23,7 @@ command -v g++ >/dev/null || wanted+=(g++)
 command -v git >/dev/null || wanted+=(git)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || wanted+=(postgresql)
 command -v bwrap >/dev/null || wanted+=(bubblewrap)
+command -v chromium >/dev/null || wanted+=(chromium)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 as_root=()
