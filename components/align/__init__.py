@@ -16,4 +16,4 @@ from components.align.attribute import attribute
 from components.align.corpus import align_corpus
 from components.align.flatten import flatten
 from components.align.pauses import Auto
-from components.align.spoken import Method, words_with_speakers
+from components.align.spoken import Method, sentences, words_with_speakers

@@ -14,6 +14,7 @@ from components.conversation import (
     EARLIEST,
     LATEST,
     AsrSegment,
+    FrameScores,
     Seconds,
     SpeakerSegment,
     Turn,
@@ -32,6 +33,7 @@ def align(
     session_id: str,
     max_pause: Seconds | Auto = 1.5,
     method: Method = "overlap",
+    scores: FrameScores | None = None,
 ) -> list[Turn]:
     """Turns of a recording (`session_id` is its name) from its words and its speaker segments.
 
@@ -53,11 +55,12 @@ def align(
         method: "overlap" gives each word to the one who speaks longest inside it; "evidence" takes
             sentences, pauses and the neighbouring words into account, cuts ends of words that were
             stretched over silence, and says how sure it is, see `attribute_by_evidence`.
+        scores: what the diarizer heard in each frame: "evidence" takes them into account.
 
     Returns:
         Turns ordered by start.
     """
-    spoken = attributed(segments, speakers, max_pause, method)
+    spoken = attributed(segments, speakers, max_pause, method, scores)
     words, owners = spoken.words, spoken.speakers
     if not words:
         return []

@@ -18,7 +18,7 @@ import numpy as np
 from components.align.costs import backchannels, change_costs
 from components.align.paths import best_path, state_probabilities
 from components.align.speech import Speech, speech_by_speaker
-from components.conversation import UNKNOWN, Seconds, SpeakerSegment
+from components.conversation import UNKNOWN, FrameScores, Seconds, SpeakerSegment
 
 TOLERANCE: Seconds = 0.15
 """Speech is counted from so long before a word to so long behind it: a recogniser's usual error, so
@@ -67,6 +67,7 @@ def attribute_by_evidence(
     ends: np.ndarray,
     begins: np.ndarray,
     segments: Sequence[SpeakerSegment],
+    scores: FrameScores | None = None,
 ) -> tuple[list[str], np.ndarray]:
     """The speaker of each word on the best path, and how probable each of these answers is.
 
@@ -82,6 +83,8 @@ def attribute_by_evidence(
         ends: seconds, [words].
         begins: whether each word is the first of its recognised segment, bool [words].
         segments: who speaks when; they may overlap, and tell more where they do.
+        scores: how much the diarizer hears of each speaker in each frame: their shares of a word
+            are counted by these, where they are known.
 
     Returns:
         A speaker label a word, and its probability given all words: float [words].
@@ -97,7 +100,7 @@ def attribute_by_evidence(
     confidence = np.empty(len(texts))
     for part in _moments(len(texts), len(speech), costs):
         heard = _loudest(speech, starts[part], ends[part])
-        evidence = _evidence(list(heard.values()), starts[part], ends[part], listening[part])
+        evidence = _evidence(heard, starts[part], ends[part], listening[part], scores)
         path = best_path(evidence, costs[part])
         certain = state_probabilities(evidence, costs[part])
         confidence[part] = certain[np.arange(len(path)), path]
@@ -134,19 +137,26 @@ def _loudest(
 
 
 def _evidence(
-    speech: Sequence[Speech], starts: np.ndarray, ends: np.ndarray, listening: np.ndarray
+    by_speaker: Mapping[str, Speech],
+    starts: np.ndarray,
+    ends: np.ndarray,
+    listening: np.ndarray,
+    scores: FrameScores | None,
 ) -> np.ndarray:
     """Log-probabilities, up to a constant for each word: [words, speakers + 1].
 
     The last state is that nobody known speaks.
     """
-    words = len(starts)
+    words, speech = len(starts), list(by_speaker.values())
     early, late = starts - TOLERANCE, ends + TOLERANCE
+    inside = {label: own.inside(early, late) for label, own in by_speaker.items()}
+    if scores:
+        inside |= {k: v for k, v in scores.inside(early, late).items() if k in inside}
     shares, stretches = np.zeros((words, len(speech) + 1)), np.zeros((words, len(speech)))
     alone = np.full(words, np.inf)  # the distance to any speech
     middles = (starts + ends) / 2
-    for number, own in enumerate(speech):
-        shares[:, number] = own.inside(early, late) / (late - early)
+    for number, (label, own) in enumerate(by_speaker.items()):
+        shares[:, number] = inside[label] / (late - early)
         stretches[:, number] = own.stretch(middles)
     shares /= np.maximum(shares.sum(1, keepdims=True), 1)
     for number, own in enumerate(speech):

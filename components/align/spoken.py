@@ -8,10 +8,11 @@ import numpy as np
 
 from components.align.attribute import attribute
 from components.align.boundaries import cut_ends
+from components.align.costs import AT_A_SEGMENT, change_costs
 from components.align.evidence import attribute_by_evidence
 from components.align.flatten import flatten, segment_starts
 from components.align.pauses import DEFAULT, Auto
-from components.conversation import AsrSegment, Seconds, SpeakerSegment, Word
+from components.conversation import AsrSegment, FrameScores, Seconds, SpeakerSegment, Word
 
 Method = Literal["overlap", "evidence"]
 
@@ -43,6 +44,7 @@ def attributed(
     speakers: Sequence[SpeakerSegment],
     max_pause: Seconds | Auto,
     method: Method,
+    scores: FrameScores | None = None,
 ) -> Spoken:
     """The words of all segments, and whose they are; the arguments are those of `align`.
 
@@ -57,7 +59,7 @@ def attributed(
         return Spoken(words, starts, ends, owners)
     ends = cut_ends(starts, ends, speakers)
     texts, begins = [word.text for word in words], segment_starts(segments)
-    owners, confidence = attribute_by_evidence(texts, starts, ends, begins, speakers)
+    owners, confidence = attribute_by_evidence(texts, starts, ends, begins, speakers, scores)
     return Spoken(words, starts, ends, owners, confidence)
 
 
@@ -67,12 +69,13 @@ def words_with_speakers(
     *,
     max_pause: Seconds | Auto = 1.5,
     method: Method = "overlap",
+    scores: FrameScores | None = None,
 ) -> list[Word]:
     """All words in the order of speech, each with its times and the speaker who says it.
 
     The arguments are those of `align`.
     """
-    spoken = attributed(segments, speakers, max_pause, method)
+    spoken = attributed(segments, speakers, max_pause, method, scores)
     sure = mean_confidence(spoken.confidence, np.arange(len(spoken.words)))
     return [
         replace(word, end=end, speaker=speaker, speaker_confidence=certain)
@@ -80,6 +83,33 @@ def words_with_speakers(
             spoken.words, spoken.ends.tolist(), spoken.speakers, sure, strict=True
         )
     ]
+
+
+def sentences(
+    segments: Sequence[AsrSegment],
+    speakers: Sequence[SpeakerSegment],
+    scores: FrameScores | None = None,
+) -> list[tuple[Seconds, Seconds, float]]:
+    """Stretches in which one person speaks, as a rule: from one place at which a change of speaker
+    costs little (a full stop, a pause, another recognised segment) to the next.
+
+    >>> words = (Word("Who?", 0.0, 0.8), Word("Me.", 1.2, 1.5), Word("So", 1.6, 1.8))
+    >>> segments = [AsrSegment(0.0, 1.8, "Who? Me. So", words)]
+    >>> [stretch[:2] for stretch in sentences(segments, [SpeakerSegment(0.0, 2.0, "A")])]
+    [(0.0, 0.8), (1.2, 1.5), (1.6, 1.8)]
+
+    Returns:
+        Of each its start, its end, and how sure the speakers of its words are, by evidence.
+    """
+    spoken = attributed(segments, speakers, DEFAULT, "evidence", scores)
+    if not spoken.words or spoken.confidence is None:
+        return []
+    texts = [word.text for word in spoken.words]
+    costs = change_costs(texts, spoken.starts, spoken.ends, segment_starts(segments))
+    firsts = np.union1d(0, np.flatnonzero(costs <= AT_A_SEGMENT))
+    ends = np.maximum.reduceat(spoken.ends, firsts)
+    sure = mean_confidence(spoken.confidence, firsts)
+    return list(zip(spoken.starts[firsts].tolist(), ends.tolist(), map(float, sure), strict=True))
 
 
 def mean_confidence(confidence: np.ndarray | None, firsts: np.ndarray) -> Sequence[float | None]:

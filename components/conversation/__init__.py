@@ -27,6 +27,11 @@ from components.conversation.documents import (
     unpack_documents,
     write_documents,
 )
+from components.conversation.frame_scores import (
+    FrameScores,
+    frame_scores_bytes,
+    parse_frame_scores,
+)
 from components.conversation.licences import (
     NOT_FOR_SALE,
     UNKNOWN_LICENCE,

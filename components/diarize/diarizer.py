@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 
 from components.base import InputError, atomic_path, migrated
 from components.config import DiarizeSettings, Settings, resolve_model
-from components.conversation import SAMPLE_RATE, Seconds, SpeakerSegment
+from components.conversation import SAMPLE_RATE, FrameScores, Seconds, SpeakerSegment
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,14 @@ class Diarization:
             as `segments` where the pipeline does not offer it.
         voices: each speaker's embedding, float [size] of length 1; none where the pipeline gives
             none. Biometric data: it goes with this object.
+        scores: how much of each speaker the pipeline hears in each frame; None where it does not
+            tell.
     """
 
     segments: tuple[SpeakerSegment, ...]
     exclusive: tuple[SpeakerSegment, ...]
     voices: Mapping[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
+    scores: FrameScores | None = field(default=None, compare=False, repr=False)
 
 
 class Diarizer:
@@ -79,7 +82,13 @@ class Diarizer:
                 " one accept on the hub its conditions and those of the models it names, and set"
                 f" MOODLINE_HUB_TOKEN or HF_TOKEN){fault}"
             ) from None
+        from pyannote.audio.pipelines import SpeakerDiarization
+
+        from components.diarize.activity import KeptActivity
+
         self._pipeline = pipeline.to(torch.device(device))
+        by_chunks = isinstance(pipeline, SpeakerDiarization)
+        self._activity = KeptActivity(self._pipeline) if by_chunks else None
 
     def diarize(
         self,
@@ -127,7 +136,11 @@ class Diarizer:
         try:
             with redirect_stdout(sys.stderr):  # pyannote's clustering prints
                 if stretches is None:
-                    return _diarization(self._apply(file, known, step and _hook(step)))
+                    if self._activity:
+                        self._activity.clear()
+                    found = _diarization(self._apply(file, known, step and _hook(step)))
+                    scores = self._activity and self._activity.scores(found.exclusive)
+                    return replace(found, scores=scores)
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"
@@ -140,6 +153,31 @@ class Diarizer:
                 return Diarization(segments, segments)
         finally:
             torch.set_num_threads(threads)
+
+    def voice(self, audio: np.ndarray, start: Seconds, end: Seconds) -> np.ndarray | None:
+        """The voice in a stretch of a recording, by the pipeline's embedding model.
+
+        Args:
+            audio: float32 [samples], mono at 16 kHz.
+
+        Returns:
+            float [size], of length 1; None where too little is heard, or the pipeline embeds none.
+        """
+        import torch
+
+        embedding = getattr(self._pipeline, "_embedding", None)
+        sound = audio[max(0, round(start * SAMPLE_RATE)) : round(end * SAMPLE_RATE)]
+        if embedding is None or len(sound) <= embedding.min_num_samples:
+            return None
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # as in `diarize`
+        try:
+            waveform = torch.from_numpy(np.ascontiguousarray(sound, dtype=np.float32))
+            (vector,) = embedding(waveform[None, None])
+        finally:
+            torch.set_num_threads(threads)
+        length = float(np.linalg.norm(vector))
+        return vector / length if np.isfinite(length) and length > 0 else None
 
     def _apply(self, file: dict[str, Any], known: Mapping[str, Any], hook: Any) -> Any:
         try:

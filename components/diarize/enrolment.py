@@ -159,5 +159,6 @@ def named(
         segments=renamed(diarization.segments),
         exclusive=renamed(diarization.exclusive),
         voices=voices,
+        scores=diarization.scores and diarization.scores.renamed(given),
     )
     return result, [name for name in names if name not in given.values()]

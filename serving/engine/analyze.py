@@ -20,6 +20,7 @@ from components.align import (
     align_baseline,
     align_channels,
     flatten,
+    sentences,
     words_with_speakers,
 )
 from components.config import Settings, TurnsStep, VersionSpeech
@@ -38,7 +39,7 @@ from serving.engine.memory import return_freed_memory
 from serving.engine.options import Options
 
 if TYPE_CHECKING:
-    from components.diarize import ChannelDiarizer, Diarizer
+    from components.diarize import ChannelDiarizer, Diarization, Diarizer
     from components.fusion import Clip
     from components.transcribe import Transcriber
 
@@ -201,6 +202,8 @@ class Analyzer:
                 max_speakers=options.max_speakers,
                 step=step,
             )
+            if self.profile.align.method == "evidence":
+                diarization = self._heard_again(audio, segments, diarization, options, step)
             nobodys: list[str] = []
             if prints:
                 from components.diarize import named
@@ -212,6 +215,7 @@ class Analyzer:
             pause = default if options.max_pause is None else options.max_pause
             speakers = diarization.exclusive
             how: dict[str, Any] = {"max_pause": pause, "method": self.profile.align.method}
+            how["scores"] = diarization.scores
             turns = align(segments, speakers, session_id=options.session_id, **how)
             spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
             whole = None
@@ -232,6 +236,23 @@ class Analyzer:
             ),
             language=language,
         )
+
+    def _heard_again(
+        self,
+        audio: np.ndarray,
+        segments: Sequence[AsrSegment],
+        diarization: "Diarization",
+        options: Options,
+        step: Callable[[float], None] | None,
+    ) -> "Diarization":
+        """Each sentence by itself, by the diarizer's own model."""
+        from components.diarize import heard_again
+
+        assert self._diarizer is not None
+        spoken = sentences(segments, diarization.exclusive, diarization.scores)
+        most = options.num_speakers or options.max_speakers
+        nearly = step and (lambda _: step(1.0))  # it may end the work
+        return heard_again(self._diarizer, audio, diarization, spoken, most=most, step=nearly)
 
     def voice_prints(
         self, samples: Mapping[str, np.ndarray], report_progress: ReportProgress | None = None

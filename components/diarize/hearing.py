@@ -1,0 +1,297 @@
+"""A second hearing: each sentence's voice by itself, once the words are known.
+
+A diarizer hears chunks of seconds and cuts where it hears a change. Where people answer each other
+at once, or two sound alike, it misses one; and in a short recording a few chunks are all that it
+knows voices by. Words tell where one sentence ends and the next begins, and a sentence mostly is
+one person's. So each is embedded whole by the diarizer's own model and goes to the voice that it
+is nearest to (segment-level speaker reassignment: Boeddeker et al. 2024, arXiv 2406.03155).
+
+    words      |Ebenezer, your role is?|I'm the Marketing Expert.|You're the Marketing Expert,|
+    diarizer   |A --------------------------------------------------------------------------- |
+    now        |A ---------------------|B -----------------------|A --------------------------|
+
+In a short recording, all of which is heard again, the voices themselves are found anew, if the
+sentences' are better apart then.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import squareform
+
+from components.conversation import Seconds, SpeakerSegment
+from components.diarize.diarizer import Diarization, Diarizer
+
+SHORTEST: Seconds = 0.5
+"""A voice is not heard in a shorter sentence."""
+
+ALL: Seconds = 60.0
+"""So much speech is heard again, whatever its words' speakers are."""
+
+SHARE = 0.25
+"""In longer recordings it is this share, that of whose speakers are least sure. A quarter costs
+less than a tenth of what the diarization did."""
+
+MARGIN = 0.1
+"""How much nearer (cosine) another of the diarizer's voices must be."""
+
+FOUNDS: Seconds = 0.75
+"""A voice is not found by a shorter sentence."""
+
+APART = 0.6
+"""Two voices are farther from each other (1 − cosine, the mean over their sentences)."""
+
+CLEAR = 0.25
+"""The silhouette that several voices must reach: by chance one voice's sentences reach 0.2."""
+
+ROUNDS = 3
+"""Times that voices are averaged over the sentences that are nearest to them."""
+
+Sentence = tuple[Seconds, Seconds, float]
+"""Start, end, and how sure its words' speakers are."""
+
+Segments = Sequence[SpeakerSegment]
+
+
+class Heard(NamedTuple):
+    """A sentence's voice, float [size] of length 1, and the diarizer's speaker."""
+
+    start: Seconds
+    end: Seconds
+    voice: np.ndarray
+    owner: str
+
+    @property
+    def seconds(self) -> Seconds:
+        """How long it lasts."""
+        return self.end - self.start
+
+
+class Move(NamedTuple):
+    """A stretch that becomes another speaker's."""
+
+    start: Seconds
+    end: Seconds
+    speaker: str
+
+
+def heard_again(
+    diarizer: Diarizer,
+    audio: np.ndarray,
+    diarization: Diarization,
+    sentences: Sequence[Sentence],
+    *,
+    most: int | None = None,
+    step: Callable[[float], None] | None = None,
+) -> Diarization:
+    """Give sentences to the voices that they have.
+
+    Args:
+        diarizer: that made `diarization`.
+        audio: float32 [samples], mono at 16 kHz.
+        sentences: stretches in which one person speaks, as a rule.
+        most: how many people speak at most, where that is known.
+        step: called with the share that is done; what it raises ends the work.
+
+    Returns:
+        The same where the pipeline tells no voices, or nobody is moved. There may be other speakers
+        than before.
+    """
+    chosen = _chosen(sentences)
+    if not chosen or not diarization.voices:
+        return diarization
+    heard: list[Heard] = []
+    for done, (start, end, _) in enumerate(chosen):
+        if step:
+            step(done / len(chosen))
+        voice = diarizer.voice(audio, start, end)
+        if voice is not None:
+            heard.append(Heard(start, end, voice, _owner(diarization.exclusive, start, end)))
+    if not heard:
+        return diarization
+    everything = sum(end - start for start, end, _ in sentences) <= ALL
+    voices = found(heard, most) if everything else None
+    if voices is None:
+        return _moved(diarization, heard, MARGIN)
+    return _moved(_renamed(diarization, heard, voices), heard, 0.0)
+
+
+def _chosen(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Those that are worth hearing again, in order of their start."""
+    long = [s for s in sentences if s[1] - s[0] >= SHORTEST]
+    left = max(ALL, SHARE * sum(end - start for start, end, _ in sentences))
+    chosen: list[Sentence] = []
+    for sentence in sorted(long, key=lambda s: s[2]):
+        left -= sentence[1] - sentence[0]
+        if left < 0:
+            break
+        chosen.append(sentence)
+    return sorted(chosen)
+
+
+def found(heard: Sequence[Heard], most: int | None) -> np.ndarray | None:
+    """The voices among sentences, by average linkage; their number is where they are best apart.
+
+    That is the largest silhouette (Rousseeuw, 1987), weighted by seconds.
+
+    Args:
+        heard: sentences with the diarizer's speakers.
+        most: how many there are at most, where that is known.
+
+    Returns:
+        [voices, size] of length 1; None: the diarizer's speakers are as far apart.
+    """
+    long = [one for one in heard if one.seconds >= FOUNDS]
+    if len(long) < 2:
+        return None
+    voices, seconds = _arrays(long)
+    distances = np.clip(1 - voices @ voices.T, 0, 2)
+    np.fill_diagonal(distances, 0)
+    tree = linkage(squareform(distances, checks=False), "average")
+    apart = 1 + int((tree[:, 2] >= APART).sum())
+    best = np.zeros(len(long), dtype=int) if apart == 1 else None
+    before = np.unique([one.owner for one in long], return_inverse=True)[1]
+    clearest = max(CLEAR, clearness(distances, before, seconds))
+    for number in range(2, min(apart, most or apart) + 1):
+        labels = np.unique(fcluster(tree, number, "maxclust"), return_inverse=True)[1]
+        clear = clearness(distances, labels, seconds)
+        if clear > clearest:
+            best, clearest = labels, clear
+    if best is None:
+        return None
+    means = np.zeros((best.max() + 1, voices.shape[1]))
+    np.add.at(means, best, voices * seconds[:, None])
+    voices, seconds = _arrays(heard)
+    for _ in range(ROUNDS):
+        means = _unit(means) * 1e-6  # a voice that no sentence is nearest to stays
+        np.add.at(means, (voices @ means.T).argmax(1), voices * seconds[:, None])
+    return _unit(means)
+
+
+def clearness(distances: np.ndarray, labels: np.ndarray, seconds: np.ndarray) -> float:
+    """The mean silhouette, weighted by seconds: from -1 to 1; 0 where there is one cluster, or each
+    item is one.
+
+    Args:
+        distances: [items, items].
+        labels: int [items].
+        seconds: [items].
+    """
+    from sklearn.metrics import silhouette_samples
+
+    if not 1 < len(np.unique(labels)) < len(labels):
+        return 0.0
+    widths = silhouette_samples(distances, labels, metric="precomputed")
+    return float(np.average(widths, weights=seconds))
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _arrays(heard: Sequence[Heard]) -> tuple[np.ndarray, np.ndarray]:
+    """Voices [sentences, size] and seconds [sentences]."""
+    return np.stack([one.voice for one in heard]), np.array([one.seconds for one in heard])
+
+
+def _owner(exclusive: Segments, start: Seconds, end: Seconds) -> str:
+    """The speaker who speaks longest in a stretch; empty: nobody."""
+    spoken: dict[str, Seconds] = {}
+    first = bisect_left(exclusive, start, key=lambda s: s.end)
+    for segment in exclusive[first:]:
+        if segment.start >= end:
+            break
+        inside = min(end, segment.end) - max(start, segment.start)
+        spoken[segment.speaker] = spoken.get(segment.speaker, 0.0) + inside
+    return max(sorted(spoken), key=spoken.__getitem__, default="")
+
+
+def _renamed(diarization: Diarization, heard: Sequence[Heard], voices: np.ndarray) -> Diarization:
+    """The diarization with the speakers that were found anew, each named as the one with whose
+    speech theirs has most in common."""
+    before = list(diarization.voices)
+    means = np.stack([diarization.voices[name] for name in before])
+    common = np.zeros((len(voices), len(before)))
+    for one in heard:
+        if one.owner in before:
+            common[(voices @ one.voice).argmax(), before.index(one.owner)] += one.seconds
+    pairs = zip(*(side.tolist() for side in linear_sum_assignment(-common)), strict=True)
+    given = {voice: before[speaker] for voice, speaker in pairs}
+    free = (f"SPEAKER_{number:02d}" for number in count())
+    unused = (name for name in free if name not in before)
+    names = [given.get(number) or next(unused) for number in range(len(voices))]
+    nearest = (means @ voices.T).argmax(1).tolist()
+    now = {name: names[voice] for name, voice in zip(before, nearest, strict=True)}
+
+    def renamed(segments: Segments) -> tuple[SpeakerSegment, ...]:
+        return _joined([replace(s, speaker=now.get(s.speaker, s.speaker)) for s in segments])
+
+    return replace(
+        diarization,
+        segments=renamed(diarization.segments),
+        exclusive=renamed(diarization.exclusive),
+        voices=dict(zip(names, voices, strict=True)),
+        scores=diarization.scores and diarization.scores.renamed(now),
+    )
+
+
+def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> Diarization:
+    """Give each sentence to the voice that it is nearest to, by more than a margin."""
+    names = list(diarization.voices)
+    means = np.stack([diarization.voices[name] for name in names])
+    moves: dict[str, list[Move]] = {}
+    for one in heard:
+        owner = _owner(diarization.exclusive, one.start, one.end)
+        alike = dict(zip(names, (means @ one.voice).tolist(), strict=True))
+        nearest = max(names, key=alike.__getitem__)
+        if owner and nearest != owner and alike[nearest] > alike.get(owner, -1.0) + margin:
+            move = Move(round(one.start, 3), round(one.end, 3), nearest)
+            moves.setdefault(owner, []).append(move)
+    if not moves:
+        return diarization
+    exclusive = _with(diarization.exclusive, moves)
+    return replace(
+        diarization,
+        segments=_with(diarization.segments, moves),
+        exclusive=exclusive,
+        scores=diarization.scores
+        and diarization.scores.following(diarization.exclusive, exclusive),
+    )
+
+
+def _with(segments: Segments, moves: Mapping[str, Sequence[Move]]) -> tuple[SpeakerSegment, ...]:
+    """The segments, of which each speaker's moves are other speakers'."""
+    parts: list[SpeakerSegment] = []
+    for segment in segments:
+        own = moves.get(segment.speaker, ())
+        now = segment.start
+        for move in own[bisect_left(own, segment.start, key=lambda m: m.end) :]:
+            if move.start >= segment.end:
+                break
+            first, last = max(now, move.start), min(move.end, segment.end)
+            parts.append(SpeakerSegment(now, first, segment.speaker))
+            parts.append(SpeakerSegment(first, last, move.speaker))
+            now = last
+        parts.append(SpeakerSegment(now, segment.end, segment.speaker))
+    return _joined([part for part in parts if part.start < part.end])
+
+
+def _joined(segments: Segments) -> tuple[SpeakerSegment, ...]:
+    """Those of one speaker that overlap or touch as one, in order of start."""
+    joined: dict[str, SpeakerSegment] = {}
+    done: list[SpeakerSegment] = []
+    for segment in sorted(segments):
+        last = joined.get(segment.speaker)
+        if last and segment.start <= last.end:
+            joined[segment.speaker] = replace(last, end=max(last.end, segment.end))
+            continue
+        if last:
+            done.append(last)
+        joined[segment.speaker] = segment
+    return tuple(sorted([*done, *joined.values()]))
