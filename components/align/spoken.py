@@ -108,8 +108,8 @@ def sentences(
     costs = change_costs(texts, spoken.starts, spoken.ends, segment_starts(segments))
     firsts = np.union1d(0, np.flatnonzero(costs <= AT_A_SEGMENT))
     ends = np.maximum.reduceat(spoken.ends, firsts)
-    sure = mean_confidence(spoken.confidence, firsts)
-    return list(zip(spoken.starts[firsts].tolist(), ends.tolist(), map(float, sure), strict=True))
+    sure = np.add.reduceat(spoken.confidence, firsts) / np.diff(np.r_[firsts, len(texts)])
+    return list(zip(spoken.starts[firsts].tolist(), ends.tolist(), sure.tolist(), strict=True))
 
 
 def mean_confidence(confidence: np.ndarray | None, firsts: np.ndarray) -> Sequence[float | None]:

@@ -28,7 +28,7 @@ class KeptActivity:
         self._reconstruct = pipeline.reconstruct
         self._heard: SlidingWindowFeature | None = None
         self._decided: list[SlidingWindowFeature] = []
-        pipeline.reconstruct = self._kept
+        setattr(pipeline, "reconstruct", self._kept)  # noqa: B010  # for this pipeline alone
 
     def _kept(
         self, segmentations: SlidingWindowFeature, clusters: np.ndarray, count: SlidingWindowFeature

@@ -139,8 +139,10 @@ class Diarizer:
                     if self._activity:
                         self._activity.clear()
                     found = _diarization(self._apply(file, known, step and _hook(step)))
-                    scores = self._activity and self._activity.scores(found.exclusive)
-                    return replace(found, scores=scores)
+                    if self._activity:
+                        scores = self._activity.scores(found.exclusive)
+                        found = replace(found, scores=scores)
+                    return found
                 if not isinstance(self._pipeline, SpeakerDiarization):
                     raise InputError(
                         f"{type(self._pipeline).__name__}: takes no boundaries from a reference;"

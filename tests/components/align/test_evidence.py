@@ -1,6 +1,7 @@
 """The method “evidence”: what a listener would say where one word alone does not tell."""
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from components.align import Method, align, words_with_speakers
 from components.align.pauses import usual_pause
 from components.base import InputError
-from components.conversation import MAX_VOICES, AsrSegment, SpeakerSegment, Word
+from components.conversation import MAX_VOICES, AsrSegment, FrameScores, SpeakerSegment, Word
 from tests.components.align.lines import segment
 
 
@@ -26,9 +27,13 @@ def even(text: str, start: float, step: float = 0.3) -> AsrSegment:
 
 
 def heard(
-    segments: list[AsrSegment], speakers: list[SpeakerSegment], max_pause: float = 1.5
+    segments: list[AsrSegment],
+    speakers: list[SpeakerSegment],
+    max_pause: float = 1.5,
+    scores: FrameScores | None = None,
 ) -> list[tuple[str, str]]:
-    turns = align(segments, speakers, session_id="r", method="evidence", max_pause=max_pause)
+    how: dict[str, Any] = {"max_pause": max_pause, "scores": scores}
+    turns = align(segments, speakers, session_id="r", method="evidence", **how)
     return [(turn.speaker, turn.words) for turn in turns]
 
 
@@ -92,6 +97,19 @@ class TestSpeakers:
         speakers = [SpeakerSegment(0, 1.9, "A"), SpeakerSegment(5.7, 9, "A")]
         sentence = "the one word in the middle is amid what A says"
         assert heard([even(sentence, 1.0, 0.5)], speakers) == [("A", sentence)]
+
+    def test_frame_scores_tell_whose_a_word_is_where_segments_are_wrong(self) -> None:
+        words = [even("Are you sure? Quite sure.", 0.0)]
+        speakers = [SpeakerSegment(0.0, 1.5, "A"), SpeakerSegment(1.5, 1.6, "B")]
+        assert heard(words, speakers) == [("A", "Are you sure? Quite sure.")]
+        shares = [[255, 10]] * 9 + [[120, 240]] * 7  # tenths of a second
+        scores = FrameScores(("A", "B"), 0.0, 0.1, np.array(shares, dtype=np.uint8))
+        assert heard(words, speakers, scores=scores) == [
+            ("A", "Are you sure?"),
+            ("B", "Quite sure."),
+        ]
+        nobodys = FrameScores(("C",), 0.0, 0.1, np.full((16, 1), 255, dtype=np.uint8))
+        assert heard(words, speakers, scores=nobodys) == heard(words, speakers)
 
     def test_nobody_speaks(self) -> None:
         assert heard([even("so I", 0.0)], []) == [("unknown", "so I")]
