@@ -1,8 +1,8 @@
 """The alignment of a whole corpus, from files to a file."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 from components.align.align import align, align_baseline, align_channels
 from components.align.pauses import Auto
@@ -10,14 +10,17 @@ from components.align.spoken import Method
 from components.base import InputError, parse_json
 from components.conversation import (
     EXCLUSIVE,
+    SCORES,
     TRANSCRIPTS,
     TURNS,
     AsrSegment,
     Document,
+    FrameScores,
     Progress,
     Seconds,
     SpeakerSegment,
     count_documents,
+    parse_frame_scores_text,
     parse_rttm,
     parse_words,
     read_documents,
@@ -42,7 +45,8 @@ def align_corpus(
         transcripts: files with documents of the kind `TRANSCRIPTS`, one for each shard of the
             corpus.
         speakers: their files with documents of the kind `EXCLUSIVE`, in the same order; a silent
-            recording's may be empty.
+            recording's may be empty. The method "evidence" takes those of the kind `SCORES`, too,
+            where there are some.
         out: the file that gets a document of the kind `TURNS` for each; see `write_documents`.
         max_pause: as for `align`.
         method: as for `align`.
@@ -52,19 +56,24 @@ def align_corpus(
         How many recordings there were.
 
     Raises:
-        InputError: no transcripts, one without its speakers, or a file that cannot be read.
+        InputError: no transcripts, one without its speakers, scores that do not fit their speakers,
+            or a file that cannot be read.
     """
-    join = align_baseline if baseline else partial(align, method=method)
     total = sum(map(count_documents, transcripts))
     if not total:
         raise InputError(f"{', '.join(map(str, transcripts))}: no transcripts in there")
 
     def turns() -> Iterator[Document]:
-        for done, (name, words, spoken) in enumerate(_heard(transcripts, speakers), start=1):
+        scored = method == "evidence" and not baseline
+        heard = _heard(transcripts, speakers, scored=scored)
+        for done, (name, words, spoken, scores) in enumerate(heard, start=1):
+            how: dict[str, Any] = {"session_id": name, "max_pause": max_pause}
             if _have_speakers(words):
-                found = align_channels(words, session_id=name, max_pause=max_pause)
+                found = align_channels(words, **how)
+            elif baseline:
+                found = align_baseline(words, spoken, **how)
             else:
-                found = join(words, spoken, session_id=name, max_pause=max_pause)
+                found = align(words, spoken, method=method, scores=scores, **how)
             yield Document(name, TURNS, turns_text(found))
             if progress:
                 progress(done, total)
@@ -73,11 +82,12 @@ def align_corpus(
 
 
 def _heard(
-    transcripts: Sequence[Path], speakers: Sequence[Path]
-) -> Iterator[tuple[str, list[AsrSegment], list[SpeakerSegment]]]:
-    """Each recording's name, words and speaker segments."""
+    transcripts: Sequence[Path], speakers: Sequence[Path], *, scored: bool
+) -> Iterator[tuple[str, list[AsrSegment], list[SpeakerSegment], FrameScores | None]]:
+    """Each recording's name, words, speaker segments and, if asked for, frame scores."""
     for words_path, rttm_path in zip(transcripts, speakers, strict=True):
         spoken = read_documents(rttm_path, EXCLUSIVE)
+        kept = read_documents(rttm_path, SCORES) if scored else iter(())
         for name, text in read_documents(words_path, TRANSCRIPTS):
             other, rttm = next(spoken, ("", ""))
             if other != name:
@@ -88,7 +98,10 @@ def _heard(
                 raise InputError(f"{rttm_path}: {name}: is of {', '.join(sorted(by_recording))}")
             location = f"{words_path}: {name}"
             words = parse_words(parse_json(text, location), location)
-            yield name, words, by_recording.get(name, [])
+            segments = by_recording.get(name, [])
+            of, scores = next(kept, (name, ""))  # older files have none
+            location = f"{rttm_path}: {of}"
+            yield name, words, segments, parse_frame_scores_text(scores, location, name, segments)
 
 
 def _have_speakers(segments: Sequence[AsrSegment]) -> bool:

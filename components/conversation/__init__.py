@@ -18,6 +18,7 @@ from components.conversation.audio_length import (
 from components.conversation.documents import (
     EXCLUSIVE,
     REFERENCE,
+    SCORES,
     SPEAKERS,
     TRANSCRIPTS,
     TURNS,
@@ -30,7 +31,11 @@ from components.conversation.documents import (
 from components.conversation.frame_scores import (
     FrameScores,
     frame_scores_bytes,
+    frame_scores_text,
     parse_frame_scores,
+    parse_frame_scores_text,
+    read_frame_scores,
+    write_frame_scores,
 )
 from components.conversation.licences import (
     NOT_FOR_SALE,

@@ -4,6 +4,7 @@
     call-17     transcripts   {"segments": [{"start": 0.5, …}]}             WhisperX's JSON
     call-17     speakers      SPEAKER call-17 1 0.500000 1.500000 …         RTTM
     call-17     exclusive     SPEAKER call-17 1 0.500000 0.900000 …         RTTM
+    call-17     scores        AAQAAAAAAAB7Il9fbWV0YWRhdGFfXyI6eyJmb3JtYXQi…   frame scores, base64
     call-17     turns         [{"session_id": "call-17", …}]                SegLST
     call-17     reference     [{"session_id": "call-17", …}]                SegLST
 
@@ -25,10 +26,11 @@ from components.base.files import atomic_path
 if TYPE_CHECKING:
     from pyarrow.parquet import ParquetFile
 
-TRANSCRIPTS, SPEAKERS, EXCLUSIVE, TURNS, REFERENCE = (
-    "transcripts", "speakers", "exclusive", "turns", "reference",
+TRANSCRIPTS, SPEAKERS, EXCLUSIVE, SCORES, TURNS, REFERENCE = (
+    "transcripts", "speakers", "exclusive", "scores", "turns", "reference",
 )  # fmt: skip
-"""Kinds of documents. `EXCLUSIVE` has one speaker at a time, `SPEAKERS` has overlapping speech."""
+"""Kinds of documents. `EXCLUSIVE` has one speaker at a time, `SPEAKERS` has overlapping speech.
+`SCORES` belong to both (`FrameScores`); they are empty where a diarizer tells none."""
 
 ROW_GROUP = 8 << 20
 """Characters of a row group: a reader's and a writer's memory holds one."""

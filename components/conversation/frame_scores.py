@@ -8,16 +8,19 @@ An RTTM only says who is heard most. The file is safetensors: one array `activit
 speakers], and metadata that says which recording and which speaker segments it belongs to.
 """
 
+import base64
 import hashlib
 import json
 import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from components.base.errors import InputError
+from components.base.files import atomic_path
 from components.conversation.types import Seconds, SpeakerSegment
 
 FORMAT = "moodline frame scores 1"
@@ -141,6 +144,57 @@ def parse_frame_scores(
             " diarize again, or leave the scores out"
         )
     return scores
+
+
+def write_frame_scores(
+    path: Path, scores: FrameScores, recording: str, *segments: Sequence[SpeakerSegment]
+) -> None:
+    """Write a file, whole or not at all; the arguments are those of `frame_scores_bytes`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(frame_scores_bytes(scores, recording, *segments))
+
+
+def read_frame_scores(
+    path: Path, recording: str, segments: Sequence[SpeakerSegment]
+) -> FrameScores:
+    """A file's scores, seen to belong to a recording's speaker segments.
+
+    Raises:
+        InputError: it cannot be read, or as `parse_frame_scores`.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {str(error.strerror).lower()}") from None
+    return parse_frame_scores(content, str(path), recording, segments)
+
+
+def frame_scores_text(
+    scores: FrameScores | None, recording: str, *segments: Sequence[SpeakerSegment]
+) -> str:
+    """As a document's text: base64; empty where there are none."""
+    if scores is None:
+        return ""
+    return base64.b64encode(frame_scores_bytes(scores, recording, *segments)).decode("ascii")
+
+
+def parse_frame_scores_text(
+    text: str, location: str, recording: str, segments: Sequence[SpeakerSegment]
+) -> FrameScores | None:
+    """A document's text; None where it is empty.
+
+    Raises:
+        InputError: as `parse_frame_scores`.
+    """
+    if not text:
+        return None
+    try:
+        content = base64.b64decode(text, validate=True)
+    except ValueError:
+        content = b""
+    return parse_frame_scores(content, location, recording, segments)
 
 
 def _metadata(content: bytes) -> dict[str, Any]:

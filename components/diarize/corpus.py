@@ -8,10 +8,12 @@ from components.base import file_digest
 from components.config import CHANNELS, DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
+    SCORES,
     SPEAKERS,
     WHOLE,
     Progress,
     Recording,
+    frame_scores_text,
     read_audio,
     read_channels,
     rttm_text,
@@ -22,7 +24,7 @@ from components.conversation import (
 from components.diarize.channels import ChannelDiarizer
 from components.diarize.diarizer import Diarizer
 
-VERSION = 4  # of this package's results from the same audio and models: part of cache keys
+VERSION = 5  # of this package's results from the same audio and models: part of cache keys
 
 
 def diarize_corpus(
@@ -33,10 +35,10 @@ def diarize_corpus(
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,
 ) -> int:
-    """Diarize recordings to two documents each, in RTTM.
+    """Diarize recordings to three documents each: two in RTTM, and frame scores.
 
     `SPEAKERS` has overlapping speech and is scored. Words are attributed by `EXCLUSIVE`, which has
-    one speaker at a time.
+    one speaker at a time, and by `SCORES` where the pipeline tells them.
 
     Finished work is never done again (see `work_through`). The pipeline is loaded only if there is
     work.
@@ -83,14 +85,16 @@ def diarize_corpus(
                 min_speakers=options.min_speakers,
                 max_speakers=options.max_speakers,
             )
+        segments = diarization.segments, diarization.exclusive
         return {
             SPEAKERS: rttm_text(recording.name, diarization.segments),
+            SCORES: frame_scores_text(diarization.scores, recording.name, *segments),
             EXCLUSIVE: rttm_text(recording.name, diarization.exclusive),
         }
 
     made = work_through(
         shard_of(recordings, *shard),
-        [SPEAKERS, EXCLUSIVE],
+        [SPEAKERS, SCORES, EXCLUSIVE],
         key,
         make,
         suffix=".rttm",

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from components.align import Method, align, align_baseline
+from components.align import align, align_baseline
 from components.base import InputError, Location, atomic_path
 from components.config import Profile, Settings, version_answers, version_speech
 from components.conversation import (
@@ -26,11 +26,13 @@ from components.conversation import (
     only_recording,
     read_audio,
     read_channels,
+    read_frame_scores,
     read_rttm,
     read_words,
     recording_name,
     turns_to_srt,
     turns_to_vtt,
+    write_frame_scores,
     write_rttm,
     write_turns,
     write_words,
@@ -40,6 +42,7 @@ from components.conversation.speakers import rttm_text
 from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
 from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
 from pipelines.cli.options import (
+    AlignMethod,
     ByChannel,
     Changes,
     Hotwords,
@@ -51,6 +54,8 @@ from pipelines.cli.options import (
     OwnProfile,
     ProfileName,
     Prompt,
+    ScoresIn,
+    ScoresOut,
     Speakers,
     longest_pause,
     profile_and_settings,
@@ -104,6 +109,7 @@ def diarize_command(
         bool,
         typer.Option("--exclusive", help="One speaker at a time: what `analyze` aligns words to."),
     ] = False,
+    scores: ScoresOut = None,
     profile: ProfileName = "demo",
     changes: Changes = None,
 ) -> None:
@@ -126,7 +132,14 @@ def diarize_command(
                 samples, num_speakers, **limits
             )
     segments = diarization.exclusive if exclusive else diarization.segments
-    write_rttm(output, recording_name(audio), segments)
+    name = recording_name(audio)
+    if scores and not diarization.scores:
+        raise InputError(
+            "--scores: nobody speaks, or what finds the speakers tells no frame scores"
+        )
+    write_rttm(output, name, segments)
+    if scores and diarization.scores:
+        write_frame_scores(scores, diarization.scores, name, segments)
     note(f"{output}: {len({s.speaker for s in segments})} speakers")
 
 
@@ -135,13 +148,8 @@ def align_command(
     speakers: Annotated[Path, typer.Argument(help="Anyone's RTTM, of one recording.")],
     output: Annotated[Path, file_option("Where the turns go (SegLST JSON).")],
     max_pause: MaxPause = "1.5",
-    method: Annotated[
-        Method,
-        typer.Option(
-            help="overlap: each word by itself, the paper's rule; evidence: by sentences, pauses"
-            " and neighbouring words, too, with how sure it is."
-        ),
-    ] = "overlap",
+    method: AlignMethod = "overlap",
+    scores: ScoresIn = None,
     baseline: Annotated[
         bool, typer.Option("--baseline", help="The paper's “without alignment” instead.")
     ] = False,
@@ -149,6 +157,8 @@ def align_command(
     """Words and speaker segments to turns. Needs no model."""
     if baseline and method == "evidence":
         raise InputError("--baseline --method evidence: choose one")
+    if scores and method != "evidence":
+        raise InputError("--scores goes with --method evidence")
     pause = longest_pause(max_pause)
     notes: list[str] = []
     segments = read_words(words, notes)
@@ -160,7 +170,8 @@ def align_command(
     if any(segment.speaker == UNKNOWN for segment in spoken):
         note(f"{speakers}: has a speaker named {UNKNOWN}, the name for words outside all speech")
     assert pause is not None
-    join = align_baseline if baseline else partial(align, method=method)
+    kept = read_frame_scores(scores, session_id, spoken) if scores else None
+    join = align_baseline if baseline else partial(align, method=method, scores=kept)
     turns = join(segments, spoken, session_id=session_id, max_pause=pause)
     write_turns(output, turns)
     note(f"{output}: {len(turns)} turns")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 import components
-from components.align import Auto
+from components.align import Auto, Method
 from components.base import InputError
 from components.config import Profile, Settings, is_unpinned, load_profile
 from components.conversation import MAX_PAUSE, MAX_SPEAKERS, Seconds
@@ -74,6 +74,26 @@ Runner = Literal["local", "docker", "kubeflow"]
 Window = Annotated[str, typer.Option("--window", help="How far back: 30m, 24h, 7d; or all.")]
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+AlignMethod = Annotated[
+    Method,
+    typer.Option(
+        help="overlap: each word by itself, the paper's rule; evidence: by sentences, pauses and"
+        " neighbouring words, too, with how sure it is."
+    ),
+]
+ScoresOut = Annotated[
+    Path | None, typer.Option("--scores", help="Where the frame scores go, for `align --scores`.")
+]
+ScoresIn = Annotated[
+    Path | None,
+    typer.Option(
+        "--scores",
+        help="With --method evidence: the frame scores that `diarize --scores` wrote beside these"
+        " speakers.",
+    ),
+]
 
 
 def longest_pause(text: str | None) -> Seconds | Auto | None:

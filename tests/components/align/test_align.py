@@ -22,12 +22,15 @@ from components.align import (
 from components.base import InputError
 from components.conversation import (
     EXCLUSIVE,
+    SCORES,
     SPEAKERS,
     TRANSCRIPTS,
     AsrSegment,
     Document,
+    FrameScores,
     SpeakerSegment,
     Word,
+    frame_scores_text,
     read_turns_of,
     read_words,
     rttm_text,
@@ -126,6 +129,33 @@ class TestCorpus:
         with pytest.raises(InputError, match=fault):
             align_corpus([words], [rttm], tmp_path / "turns")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["rttm", "words"]
+
+    def test_frame_scores_beside_the_speakers_are_taken_by_evidence(self, tmp_path: Path) -> None:
+        words, rttm = packed(tmp_path, ["r1", "r2"], {"r1": "r1", "r2": "r2"})
+        others = FrameScores(("A", "B"), 0.0, 0.5, np.array([[0, 255]] * 4, dtype=np.uint8))
+
+        def beside(text: str) -> list[Document]:
+            """The second recording's speakers with scores; the first has none."""
+            spoken = [(n, rttm_text(n, AB)) for n in ("r1", "r2")]
+            kept = {"r1": "", "r2": text}
+            return [d for n, t in spoken for d in (Document(n, EXCLUSIVE, t),
+                                                   Document(n, SCORES, kept[n]))]  # fmt: skip
+
+        def speakers(method: Method) -> list[str]:
+            align_corpus([words], [rttm], tmp_path / "turns", method=method)
+            turns = dict(read_turns_of(tmp_path / "turns", ["r1", "r2"]))
+            return [turn.speaker for own in turns.values() for turn in own]
+
+        write_documents(rttm, beside(frame_scores_text(others, "r2", AB)))
+        assert speakers("overlap") == ["A", "A"]
+        assert speakers("evidence") == ["A", "B"]
+        for text in ("AAAA", "not base64", frame_scores_text(others, "r2", A)):
+            write_documents(rttm, beside(text))
+            before = (tmp_path / "turns").read_bytes()
+            with pytest.raises(InputError, match=r"rttm: r2: .*diarize again"):
+                speakers("evidence")
+            assert (tmp_path / "turns").read_bytes() == before
+            assert speakers("overlap") == ["A", "A"]
 
     def test_no_transcripts(self, tmp_path: Path) -> None:
         words, rttm = packed(tmp_path, [], {})

@@ -18,10 +18,12 @@ from components.config import DiarizeStep, Settings, load_profile
 from components.conversation import (
     EXCLUSIVE,
     SAMPLE_RATE,
+    SCORES,
     SPEAKERS,
     Recording,
     SpeakerSegment,
     Utterance,
+    parse_frame_scores_text,
     parse_rttm,
     read_documents,
     write_manifest,
@@ -70,7 +72,7 @@ def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
     assert not out.exists()
     first = list((tmp_path / "cache").rglob("*.rttm"))
     made = [path.stat().st_mtime_ns for path in first]
-    assert len(first) == 2
+    assert len(first) == 3
 
     steps: list[tuple[int, int]] = []
     count = diarize_corpus(recordings, out, profile, settings, lambda *step: steps.append(step))
@@ -117,6 +119,15 @@ def test_overlap_is_kept_where_it_is_scored_and_gone_where_words_are_given_to_sp
     diarize_corpus([recording], tmp_path / "out", load_profile("tiny"), settings)
     scored = heard(tmp_path / "out")
     for_words = heard(tmp_path / "out", EXCLUSIVE)
+    scores = documents(tmp_path / "out", SCORES)["talk"]
+    kept = parse_frame_scores_text(scores, "scores", "talk", for_words)
+    assert kept is not None
+    assert set(kept.speakers) == {s.speaker for s in scored}
+    assert 24 < len(kept.activity) * kept.step < 31  # a chunk may reach behind the end
+    lengths = kept.inside(np.zeros(1), np.full(1, 24.0))
+    for speaker in kept.speakers:  # what is heard is what was decided, by and large
+        decided = sum(s.end - s.start for s in scored if s.speaker == speaker)
+        assert lengths[speaker][0] == pytest.approx(decided, rel=0.25)
     assert any(b.start < a.end for a, b in pairwise(scored))
     assert all(b.start >= a.end - 1e-6 for a, b in pairwise(for_words))
 
@@ -150,7 +161,7 @@ def test_reference_boundaries_take_the_place_of_what_the_pipeline_hears(
     assert diarized[1] == diarized[0], "who speaks in the reference is not looked at"
     assert [s.start for s in diarized[2]] == pytest.approx([s.start + 0.1 for s in spoken])
     # other boundaries are other work, other labels are not
-    assert len(list((tmp_path / "cache").rglob("*.rttm"))) == 2 * 2
+    assert len(list((tmp_path / "cache").rglob("*.rttm"))) == 2 * 3
 
     # As a step of the pipeline, which is given these two parts of a profile and no other.
     write_manifest(tmp_path / "manifest", [recording(0, "AB")])
@@ -204,7 +215,7 @@ def test_a_process_killed_in_the_middle_of_a_conversation(
     assert child.returncode == -signal.SIGKILL
     assert not out.exists()
     left = list(cache.rglob("*.rttm"))
-    assert sorted(path.parts[-3] for path in left) == [EXCLUSIVE, SPEAKERS]
+    assert sorted(path.parts[-3] for path in left) == [EXCLUSIVE, SCORES, SPEAKERS]
     made = [path.stat().st_mtime_ns for path in left]
 
     settings = Settings(models=models_home, cache=cache)

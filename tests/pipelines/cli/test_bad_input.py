@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from components.base import InputError
+from components.conversation import FrameScores, SpeakerSegment, write_frame_scores
 from pipelines.cli.main import run
 
 WORD = {"word": "hello", "start": 0.0, "end": 0.5}
@@ -60,6 +62,24 @@ def test_an_output_that_cannot_be_written(refused, output: str, message: str) ->
     assert message in refused(*ALIGN, output)
     assert message in refused("drift", "--prom", output)
     assert message in refused("analyze", "gone.wav", "-o", output)  # before anything is read
+
+
+def test_frame_scores_that_do_not_fit(refused, workdir: Path) -> None:
+    align = (*ALIGN, "t.json", "--scores", "s")
+    assert "--scores goes with --method evidence" in refused(*align)
+    assert "s: no such file" in refused(*align, "--method", "evidence")
+    (workdir / "s").write_text("no scores")
+    assert "s: holds no frame scores" in refused(*align, "--method", "evidence")
+    frames = np.array([[255]] * 10, dtype=np.uint8)
+    scores = FrameScores(("A",), 0.0, 0.1, frames)
+    for recording, end, says in (
+        ("call", 1.1, "do not fit the speaker segments of call"),
+        ("meeting", 1.0, "are of meeting, not of call"),
+    ):
+        write_frame_scores(workdir / "s", scores, recording, [SpeakerSegment(0.0, end, "A")])
+        assert says in refused(*align, "--method", "evidence")
+    write_frame_scores(workdir / "s", scores, "call", [SpeakerSegment(0.0, 1.0, "A")])
+    assert run([*align, "--method", "evidence"]) == 0
 
 
 @pytest.mark.parametrize("output", ["/proc/folder", "words.json/folder"])
