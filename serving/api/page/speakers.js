@@ -25,10 +25,13 @@ export function bySpeaker(conversation) {
   const head = make("tr", {}, ...["Speaker", "Talking time", "Turns", "Share of each label", "Over time"].map((name) => make("th", { scope: "col" }, name)));
   const rows = conversation.speakers().map((name) => row(conversation, name, spoken.get(name), all));
   if (!rows.length) return [make("p", { className: "hint" }, "Nobody was heard speaking.")];
+  const table = make("div", { className: "scroll", tabIndex: 0 }, make("table", { className: "speakers" },
+    make("caption", {}, "Talking time, and how it sounds, as guessed or corrected"),
+    make("thead", {}, head), make("tbody", {}, ...rows)));
+  table.setAttribute("role", "region");
+  table.setAttribute("aria-label", "By speaker");
   return [
-    make("div", { className: "scroll" }, make("table", { className: "speakers" },
-      make("caption", {}, "Talking time, and how it sounds, as guessed or corrected"),
-      make("thead", {}, head), make("tbody", {}, ...rows))),
+    table,
     make("p", { className: "hint" }, `Over time: ${BINS} stretches of ${clock(conversation.duration / BINS)} each; the height of a bar is how long somebody speaks in it.`),
   ];
 }

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from components.conversation import read_audio
 from serving.lineup import Lineup, Served, write_pointer
 from tests.serving.helpers import start_log_service
 from tests.serving.page import made
@@ -19,12 +21,13 @@ MICROPHONE = "microphone.wav"
 
 
 @pytest.fixture(scope="module")  # while it is open, nobody else in this process has an event loop
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """Chromium, whose microphone plays the file `MICROPHONE` of its own folder."""
+def browser(tmp_path_factory: pytest.TempPathFactory, sample_dir: Path) -> Iterator[Browser]:
+    """Chromium, whose microphone plays somebody who speaks, from the file `MICROPHONE`."""
     found = shutil.which("chromium")
     assert found, "chromium is not there: bash infra/setup/system.sh installs it"
     folder = tmp_path_factory.mktemp("browser")
-    (folder / MICROPHONE).write_bytes(made.sound(5))
+    speech = read_audio(sample_dir / "sample.wav", 10, 16)
+    soundfile.write(folder / MICROPHONE, speech, 16_000, subtype="PCM_16")
     arguments = [
         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={folder / MICROPHONE}", "--disable-gpu",

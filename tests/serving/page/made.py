@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from components.conversation import DEFAULT_LABELS, PEAKS_PER_SECOND, Turn, peaks
-from components.traffic import LoggedRequest, LoggedTurn, LogWriter, TurnLog, recording_id
+from components.traffic import LoggedRequest, LoggedTurn, LogWriter, TurnLog, owner_id, recording_id
 from serving.api.job_store import JobStore, new_id
 from serving.database import ServiceDatabase
 from serving.settings import ServeSettings
@@ -74,22 +74,22 @@ def answer(
     }  # fmt: skip
 
 
-def keep(home: Path, result: dict[str, Any], recording: str = "made") -> str:
+def keep(home: Path, result: dict[str, Any], recording: str = "made", owner: str = "") -> str:
     """Put it into a service's home, as a job that is done, with its turns in the log; its id."""
     id = new_id()
     result = result | {"request_id": id}
     with closing(ServiceDatabase(ServeSettings().store_url(home))) as database:
         store = JobStore(database)
-        store.add_job(id, "", recording, {}, 1_000, False)
+        store.add_job(id, owner, recording, {}, 1_000, False)
         store.queue(id)
         claimed = store.claim("made", 60)
         assert claimed is not None and claimed.id == id
         assert store.finish(id, "made", result)
-    _log(home, id, result, recording)
+    _log(home, id, result, recording, owner)
     return id
 
 
-def _log(home: Path, id: str, result: dict[str, Any], recording: str) -> None:
+def _log(home: Path, id: str, result: dict[str, Any], recording: str, owner: str) -> None:
     logged = []
     measures = {"duration": 1.0, "words_per_second": 2.0, "loudness_db": -20.0, "snr_db": 20.0}
     for entry in result["turns"]:
@@ -97,10 +97,11 @@ def _log(home: Path, id: str, result: dict[str, Any], recording: str) -> None:
         turn = Turn(**{fields.get(name, name): value for name, value in entry.items()})
         logged.append(LoggedTurn(turn, np.zeros(8, "f4"), measures))
     with closing(TurnLog(home / "log", f"sqlite:///{home}/feedback.db")) as log:
-        name = recording_id(f"/{recording}", log.key())
+        key = log.key()
+        name = recording_id(f"{owner}/{recording}", key)
         request = LoggedRequest(
             id, name, datetime.now(UTC), "/v1/jobs", 3, "production", False, tuple(logged),
-            labels=tuple(result["model"]["labels"]),
+            owner=owner_id(owner, key), labels=tuple(result["model"]["labels"]),
         )  # fmt: skip
         with closing(LogWriter(log)) as writer:
             writer.write(request)
