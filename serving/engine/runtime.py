@@ -16,7 +16,7 @@ from typing import IO
 
 import numpy as np
 
-from components.base import DatabaseAwayError, InputError, MoodlineError, Stopped
+from components.base import DatabaseAwayError, InputError, Stopped
 from components.config import Settings, version_speech
 from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain, peaks
 from components.fusion import Clip, turn_clip, turn_measures
@@ -106,8 +106,8 @@ class Runtime:
         while True:
             try:
                 await STORE.run(self.voices.erase_expired)
-            except MoodlineError as error:
-                logger.warning("voice prints that have expired cannot be erased now: %s", error)
+            except Exception:
+                logger.exception("voice prints that have expired cannot be erased now")
             await asyncio.sleep(EXPIRY_SECONDS)
 
     def _use_its_speech(self) -> None:
