@@ -138,8 +138,9 @@ def corpus(
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def recordings_digest(folder: str) -> str:
-    """The digest of a folder's recordings; what cannot be read is left out, and logged here."""
+def recordings_digest(folder: str, by_channel: bool = False) -> str:
+    """The digest of a folder's recordings; what cannot be read is left out, and logged here. So is
+    what has no channel for each speaker, if they are told apart `by_channel`."""
     import logging
 
     from components.config import Settings
@@ -149,15 +150,18 @@ def recordings_digest(folder: str) -> str:
     settings = Settings()
     settings.check_writable()
     cache = settings.finished
-    content = read_recordings(folder, cache, left_out)
+    content = read_recordings(folder, cache, left_out, by_channel=by_channel)
     for line in left_out:
         logging.warning("left out: %s", line)
     return corpus_digest(content, cache)
 
 
 @dsl.component(base_image=SLIM_IMAGE, install_kfp_package=False)
-def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> None:
-    """A folder of recordings to a manifest without references. For the digest see `corpus`."""
+def recordings(
+    folder: str, digest: str, manifest: dsl.Output[dsl.Dataset], by_channel: bool = False
+) -> None:
+    """A folder of recordings to a manifest without references. For the digest see `corpus`, for
+    `by_channel` see `recordings_digest`."""
     from pathlib import Path
 
     from components.base import InputError
@@ -166,7 +170,7 @@ def recordings(folder: str, digest: str, manifest: dsl.Output[dsl.Dataset]) -> N
     from components.corpus import corpus_digest, read_recordings
 
     cache = Settings().finished
-    content = read_recordings(folder, cache)
+    content = read_recordings(folder, cache, by_channel=by_channel)
     if corpus_digest(content, cache) != digest:
         raise InputError(f"{folder}: was changed while the run went on; start it again")
     manifest.metadata.update(recordings=len(content), digest=digest)

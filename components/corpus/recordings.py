@@ -1,7 +1,13 @@
 """A folder of recordings that nobody labelled."""
 
 from components.base import Cache, InputError, Location, all_files, located
-from components.conversation import AUDIO_SUFFIX, Recording, audio_duration, recording_name
+from components.conversation import (
+    AUDIO_SUFFIX,
+    Recording,
+    audio_duration,
+    check_channels,
+    recording_name,
+)
 
 
 def recording_files(folder: Location | str) -> tuple[list[Location], list[Location]]:
@@ -33,7 +39,11 @@ def _named_files(
 
 
 def read_recordings(
-    folder: Location | str, cache: Cache | None = None, left_out: list[str] | None = None
+    folder: Location | str,
+    cache: Cache | None = None,
+    left_out: list[str] | None = None,
+    *,
+    by_channel: bool = False,
 ) -> list[Recording]:
     """The recordings in a folder and the folders in it, each named by its path in there.
 
@@ -43,6 +53,7 @@ def read_recordings(
         folder: of the recordings, a path or an URL.
         cache: keeps how long recordings are.
         left_out: gets a line on each file that is left out, which says why.
+        by_channel: leave out those that have no channel for each speaker, too.
 
     Raises:
         InputError: no such folder, none in it that can be read, or two of one name.
@@ -54,6 +65,8 @@ def read_recordings(
     for path, parts in _named_files(folder)[0]:
         try:
             audio_duration(path, cache)
+            if by_channel:
+                check_channels(path)
         except InputError as error:
             left_out.append(str(error))
             continue

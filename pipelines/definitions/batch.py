@@ -26,7 +26,7 @@ from pipelines.definitions.preprocess import listen, look_at_models
 
 def batch_pipeline(profile: Profile) -> Any:
     """Build the pipeline for a profile."""
-    cluster = profile.cluster
+    cluster, by_channel = profile.cluster, profile.by_channel
 
     @dsl.pipeline(
         name="moodline-batch",
@@ -45,9 +45,9 @@ def batch_pipeline(profile: Profile) -> Any:
         configure_task(fetched, "Fetch the champion", cluster)
         # An empty registry, or a version of other speech models, ends the run before any recording
         # is heard.
-        digest = recordings_digest(folder=folder).after(fetched)
+        digest = recordings_digest(folder=folder, by_channel=by_channel).after(fetched)
         configure_lookup(digest, "Look at the recordings", cluster)
-        read = read_recordings(folder=folder, digest=digest.output)
+        read = read_recordings(folder=folder, digest=digest.output, by_channel=by_channel)
         configure_task(read, "Read the recordings", cluster)
         turns = listen(read.outputs["manifest"], profile, digests)
         predicted = predict(

@@ -73,3 +73,18 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
     (tmp_path / "a b.wav").unlink()
     with pytest.raises(InputError, match=r"a_b\.wav"):
         read_recordings(tmp_path)
+
+
+def test_what_has_no_channel_for_each_speaker_is_left_out_where_that_is_needed(
+    tmp_path: Path,
+) -> None:
+    tone(tmp_path / "one.wav")
+    soundfile.write(tmp_path / "two.wav", np.random.default_rng(0).normal(size=(1600, 2)), 16_000)
+    assert len(read_recordings(tmp_path)) == 2
+    left_out: list[str] = []
+    (kept,) = read_recordings(tmp_path, left_out=left_out, by_channel=True)
+    assert (kept.name, len(left_out)) == ("two", 1)
+    assert "one.wav: has one channel" in left_out[0]
+    (tmp_path / "two.wav").unlink()
+    with pytest.raises(InputError, match=r"no recording that can be read; .*has one channel"):
+        read_recordings(tmp_path, by_channel=True)
