@@ -50,6 +50,10 @@ APART = 0.6
 CLEAR = 0.25
 """The silhouette that several voices must reach: by chance one voice's sentences reach 0.2."""
 
+CLEARER = 0.1
+"""By so much the silhouette must be larger than that of the diarizer's speakers; and than that of
+their expected number of voices, to be another number's."""
+
 ROUNDS = 3
 """Times that voices are averaged over the sentences that are nearest to them."""
 
@@ -116,7 +120,7 @@ def heard_again(
     if not heard:
         return diarization
     everything = sum(end - start for start, end, _ in sentences) <= ALL
-    voices = found(heard, most) if everything else None
+    voices = found(heard, most, most or len(diarization.voices)) if everything else None
     if voices is None:
         return _moved(diarization, heard, MARGIN)
     return _moved(_renamed(diarization, heard, voices), heard, 0.0)
@@ -135,7 +139,7 @@ def _chosen(sentences: Sequence[Sentence]) -> list[Sentence]:
     return sorted(chosen)
 
 
-def found(heard: Sequence[Heard], most: int | None) -> np.ndarray | None:
+def found(heard: Sequence[Heard], most: int | None, expected: int) -> np.ndarray | None:
     """The voices among sentences, by average linkage; their number is where they are best apart.
 
     That is the largest silhouette (Rousseeuw, 1987), weighted by seconds.
@@ -143,6 +147,7 @@ def found(heard: Sequence[Heard], most: int | None) -> np.ndarray | None:
     Args:
         heard: sentences with the diarizer's speakers.
         most: how many there are at most, where that is known.
+        expected: of two numbers that are about as good, the one that is nearer to this is taken.
 
     Returns:
         [voices, size] of length 1; None: the diarizer's speakers are as far apart.
@@ -155,14 +160,17 @@ def found(heard: Sequence[Heard], most: int | None) -> np.ndarray | None:
     np.fill_diagonal(distances, 0)
     tree = linkage(squareform(distances, checks=False), "average")
     apart = 1 + int((tree[:, 2] >= APART).sum())
-    best = np.zeros(len(long), dtype=int) if apart == 1 else None
     before = np.unique([one.owner for one in long], return_inverse=True)[1]
-    clearest = max(CLEAR, clearness(distances, before, seconds))
-    for number in range(2, min(apart, most or apart) + 1):
-        labels = np.unique(fcluster(tree, number, "maxclust"), return_inverse=True)[1]
-        clear = clearness(distances, labels, seconds)
-        if clear > clearest:
-            best, clearest = labels, clear
+    least = max(CLEAR, clearness(distances, before, seconds) + CLEARER)
+    best = np.zeros(len(long), dtype=int) if apart == 1 else None
+    cuts = {
+        number: np.unique(fcluster(tree, number, "maxclust"), return_inverse=True)[1]
+        for number in range(2, min(apart, most or apart) + 1)
+    }
+    clear = {number: clearness(distances, cut, seconds) for number, cut in cuts.items()}
+    good = [n for n in cuts if clear[n] >= max(least, max(clear.values()) - CLEARER)]
+    if good:
+        best = cuts[min(good, key=lambda number: (abs(number - expected), -clear[number]))]
     if best is None:
         return None
     means = np.zeros((best.max() + 1, voices.shape[1]))

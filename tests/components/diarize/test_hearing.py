@@ -133,13 +133,13 @@ def test_one_voice_is_not_taken_apart_and_alike_ones_are() -> None:
 
     first, second = np.eye(32)[:2] * 2
     one = [Heard(i, i + 1.0, spread(first, i), "1") for i in range(8)]
-    assert found(one, None) is not None and len(found(one, None)) == 1  # type: ignore[arg-type]
+    assert np.shape(found(one, None, 1)) == (1, 32)
     two = [*one, *(Heard(i, i + 1.0, spread(second, i), "1") for i in range(8, 16))]
-    voices = found(two, None)
+    voices = found(two, None, 1)
     assert voices is not None
     assert len(voices) == 2
-    assert found([h._replace(owner="1" if i < 8 else "2") for i, h in enumerate(two)], 2) is None
-    assert found(one[:1], None) is None
+    assert found([h._replace(owner="1" if i < 8 else "2") for i, h in enumerate(two)], 2, 2) is None
+    assert found(one[:1], None, 1) is None
 
 
 def test_clearness_of_clusters() -> None:
