@@ -138,6 +138,10 @@ sbom: $(VENV)/.ready ## what is installed, as CycloneDX files in $(HOME_DIR)/sbo
 page: $(VENV)/.ready ## renew the libraries of the page at / (needs npm)
 	$(BIN)/python infra/setup/page.py
 
+.PHONY: pictures
+pictures: $(VENV)/.ready ## the page's pictures in docs/, anew
+	$(BIN)/python -m tests.serving.page.pictures
+
 .PHONY: rules
 rules: $(VENV)/.ready ## the rules as the Prometheus operator takes them, of infra/prometheus/rules.yaml
 	$(BIN)/python infra/setup/rules.py

@@ -139,16 +139,17 @@ export class Timeline {
       context.lineWidth = this.playing.has(turn.index) ? 2.5 : 1.5;
       context.strokeRect(left + 1, top + 1, Math.max(1, width - 2), BAR - 2);
     }
-    const text = label && width > 12 ? (width > 44 ? label.slice(0, Math.floor((width - 8) / 7)) : label.slice(0, 1)) : "";
-    if (!text) return;
-    const doubt = this.conversation.doubtful(turn) ? "?" : "";
+    if (!label || width < 14) return;
     context.font = inks.font;
     context.textBaseline = "middle";
-    const wide = context.measureText(text + doubt).width;
+    const doubt = this.conversation.doubtful(turn) ? "?" : "";
+    const text = [label + doubt, label[0] + doubt, label[0]].find((each) => context.measureText(each).width + 10 <= width);
+    if (!text) return;
+    const wide = context.measureText(text).width;
     context.fillStyle = inks.card;
-    context.fillRect(left + 3, top + 5, Math.min(wide + 4, width - 4), BAR - 10);
+    context.fillRect(left + 3, top + 5, wide + 4, BAR - 10);
     context.fillStyle = inks.ink;
-    context.fillText(text + doubt, left + 5, top + BAR / 2 + 1, width - 6);
+    context.fillText(text, left + 5, top + BAR / 2 + 1);
   }
 
   #ruler(context, inks, x, first, last, width, pixels) {
