@@ -1,14 +1,15 @@
 """Who speaks when on real voices, and to whom the demo profile's recogniser's words go."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import meeteval
 import numpy as np
 import pytest
 
-from components.align import align
+from components.align import align, sentences
 from components.config import Settings, load_profile
 from components.conversation import (
     AsrSegment,
@@ -17,12 +18,19 @@ from components.conversation import (
     read_manifest,
     turns_from_rttm,
 )
-from components.diarize import Diarizer
-from components.scoring import score, wer, word_speaker_accuracy
+from components.diarize import Diarization, Diarizer, heard_again
+from components.scoring import (
+    WordSpeakers,
+    score,
+    wer,
+    word_speaker_accuracy,
+    word_speakers,
+)
 from components.transcribe import Transcriber
 from pipelines.demo.sample import sample_conversation
 from tests.real.data import RealData
 from tests.real.report import Number, Report
+from tests.word_systems import others
 
 RAVDESS, AMI, CALL = "RAVDESS' conversations", "AMI's half-minutes", "the telephone call"
 
@@ -40,6 +48,19 @@ class Talk:
     audio: np.ndarray
     speech: Sequence[Turn]
     turns: Sequence[Turn]
+
+
+def again(
+    diarizer: Diarizer,
+    talk: Talk,
+    words: Sequence[AsrSegment],
+    diarization: Diarization,
+    known: bool,
+) -> Diarization:
+    """After the second hearing, as `analyze` has it."""
+    spoken = sentences(words, diarization.exclusive, diarization.scores)
+    most = len({turn.speaker for turn in talk.speech}) if known else None
+    return heard_again(diarizer, talk.audio, diarization, spoken, most=most)
 
 
 def ravdess(data: RealData) -> list[Talk]:
@@ -112,6 +133,7 @@ def test_speakers(
     name, recordings = talks
     section = f"speakers, {name}, their number {'known' if known else 'unknown'}"
     reference, hypothesis, counted, right, paired = [], [], 0, 0, 0
+    ways: dict[str, list[WordSpeakers]] = defaultdict(list)
     for talk in recordings:
         number = len({turn.speaker for turn in talk.speech})
         diarization = diarizer.diarize(talk.audio, number if known else None)
@@ -122,6 +144,15 @@ def test_speakers(
         turns = align(heard[talk.name], diarization.exclusive, session_id=talk.name)
         share = word_speaker_accuracy(talk.turns, turns)
         right, paired = right + share.correct, paired + share.total
+        ways["overlap"].append(word_speakers(talk.turns, turns))
+        for way, found in (
+            ("evidence, segments alone", replace(diarization, scores=None)),
+            ("evidence, frame scores", diarization),
+            ("evidence, heard again", again(diarizer, talk, heard[talk.name], diarization, known)),
+        ):
+            turns = align(heard[talk.name], found.exclusive, session_id=talk.name,
+                          method="evidence", scores=found.scores)  # fmt: skip
+            ways[way].append(word_speakers(talk.turns, turns))
 
     def rate(what: str, value: float, better: Any, note: str = "") -> None:
         report.add(Number(section, what, value, better=better, note=note))
@@ -134,6 +165,14 @@ def test_speakers(
         note = ", ".join(f"{part.replace('_', ' ')} {share:.3f}" for part, share in parts.items())
         rate(f"diarization error rate, {how}", errors.rate, "low", note)
     rate("words given to the right speaker", right / paired, "high", f"of {paired}")
+    for way, scores in ways.items():
+        total = sum(scores, start=WordSpeakers.zero())
+        before = sum(one.errors.errors for one in ways["overlap"])
+        fewer = 1 - total.errors.errors / before if before else 0.0
+        pairs = zip(scores, ways["overlap"], strict=True)
+        worse = sum(a.cpwer.errors > b.cpwer.errors for a, b in pairs)
+        rate(f"word-speaker error, {way}", total.errors.rate, "low", others(total))
+        rate(f"fewer than by overlap, {way}", fewer, "high", f"cpWER worse on {worse} recordings")
     if not known:
         rate("recordings whose speakers were counted right", counted / len(recordings), "high")
     assert 0 < right <= paired

@@ -151,6 +151,36 @@ class Voices(Heard):
         return Diarization(one, one, {"S": np.array([audio[0], audio[1]])})
 
 
+class HearsAgain(Voices):
+    """As `Voices`, where what A seemed to say from 2 to 3 s has B's voice."""
+
+    def transcribe(self, audio: np.ndarray, **_: object) -> list[AsrSegment]:
+        words = (Word("Well.", 0.2, 0.8), Word("No.", 1.2, 1.8), Word("Then", 2.2, 2.8))
+        return [AsrSegment(0.0, 3.0, "Well. No. Then", words)]
+
+    def voice(self, audio: np.ndarray, start: float, end: float) -> np.ndarray:
+        return np.array([1.0, 0.0]) if start < 1 else np.array([0.0, 1.0])
+
+
+def test_by_evidence_each_sentence_is_heard_again_and_by_overlap_none_is() -> None:
+    stages: list[str] = []
+    for method, speakers in (("evidence", ["A", "B"]), ("overlap", ["A", "B", "A"])):
+        analyzer = Analyzer(load_profile("demo", [f"align.method={method}"]), Settings())
+        analyzer._transcriber = analyzer._diarizer = HearsAgain()  # type: ignore[assignment]
+        sound = np.zeros(3 * 16_000, np.float32)
+        heard = analyzer.find_turns(sound, Options("talk"), lambda stage, _: stages.append(stage))
+        assert [turn.speaker for turn in heard.turns] == speakers
+    assert stages == ["diarize"] * 3  # by the sentence: what is late or unwanted ends there
+
+    def late(stage: str, _: float) -> None:
+        raise TimeoutError
+
+    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer._transcriber = analyzer._diarizer = HearsAgain()  # type: ignore[assignment]
+    with pytest.raises(TimeoutError):
+        analyzer.find_turns(sound, Options("talk"), late)
+
+
 def test_speakers_are_named_by_samples_of_their_voices() -> None:
     analyzer = Analyzer(load_profile("tiny"), Settings())
     analyzer._transcriber = analyzer._diarizer = Voices()  # type: ignore[assignment]
