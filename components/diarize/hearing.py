@@ -48,7 +48,11 @@ APART = 0.6
 """Two voices are farther from each other (1 − cosine, the mean over their sentences)."""
 
 CLEAR = 0.25
-"""The silhouette that several voices must reach: by chance one voice's sentences reach 0.2."""
+"""The silhouette that several voices must reach."""
+
+CLEAR_OF_ONE = 0.5
+"""The silhouette that they must reach where the diarizer hears one, and nobody said that there are
+more: an actor who shouts and whispers reaches 0.4."""
 
 CLEARER = 0.1
 """By so much the silhouette must be larger than that of the diarizer's speakers; and than that of
@@ -161,7 +165,8 @@ def found(heard: Sequence[Heard], most: int | None, expected: int) -> np.ndarray
     tree = linkage(squareform(distances, checks=False), "average")
     apart = 1 + int((tree[:, 2] >= APART).sum())
     before = np.unique([one.owner for one in long], return_inverse=True)[1]
-    least = max(CLEAR, clearness(distances, before, seconds) + CLEARER)
+    several = CLEAR_OF_ONE if expected == 1 else CLEAR
+    least = max(several, clearness(distances, before, seconds) + CLEARER)
     best = np.zeros(len(long), dtype=int) if apart == 1 else None
     cuts = {
         number: np.unique(fcluster(tree, number, "maxclust"), return_inverse=True)[1]
