@@ -11,21 +11,22 @@ export function comparison(conversation, play) {
   if (!whole) return [make("p", { className: "hint" }, "Each channel is a speaker here: there is nothing to align.")];
   const segments = whole.map((turn) => ({ start: turn.start_time, end: turn.end_time, speaker: turn.speaker, words: turn.words }));
   const answered = conversation.answer.turns.map((turn, index) => ({ index, start: turn.start_time, end: turn.end_time, speaker: turn.speaker, words: turn.words }));
-  const mixed = segments.filter((segment) => othersIn(segment, conversation).length);
-  const moved = segments.reduce((sum, segment) => sum + othersIn(segment, conversation).reduce((n, [, words]) => n + words, 0), 0);
+  const others = segments.map((segment) => othersIn(segment, conversation.answer.words ?? []));
+  const mixed = others.filter((each) => each.length);
+  const moved = mixed.flat().reduce((sum, [, words]) => sum + words, 0);
   return [
     make("p", {}, `${count(segments.length, "segment")} without alignment, ${count(answered.length, "turn")} with it. `
       + (mixed.length ? `In ${count(mixed.length, "segment")} another speaker's words are mixed in: ${count(moved, "word")} in all.` : "No segment mixes speakers.")),
     make("div", { className: "compare" },
-      column("Without alignment", segments.map((segment) => item(segment, { others: othersIn(segment, conversation) }))),
+      column("Without alignment", segments.map((segment, number) => item(segment, { others: others[number] }))),
       column("With alignment", answered.map((turn) => item(turn, { play: () => play(turn.index) })))),
   ];
 }
 
 /** Speakers of a segment's words other than its own, each with how many words. */
-function othersIn(segment, conversation) {
+function othersIn(segment, words) {
   const counts = new Map();
-  for (const word of conversation.answer.words ?? []) {
+  for (const word of words) {
     const middle = (word.start + word.end) / 2;
     if (middle < segment.start || middle > segment.end || word.speaker === segment.speaker) continue;
     if (!segment.words.includes(word.word.trim())) continue;

@@ -46,11 +46,16 @@ export class Conversation extends EventTarget {
 
   /** Lay a correction over a turn; the answer's own value takes it away. */
   set(index, what, value) {
+    this.lay(index, what, value);
+    this.changed(index);
+  }
+
+  /** The same, without telling anybody: `changed` does, once for many. */
+  lay(index, what, value) {
     const turn = this.turns[index];
     if (what === "emotion") turn.confirmed = value === turn.emotion;
     if (value == null || value === turn[what]) delete turn.corrected[what];
     else turn.corrected[what] = value;
-    this.changed(index);
   }
 
   changed(index = -1) { this.dispatchEvent(new CustomEvent("change", { detail: index })); }

@@ -16,7 +16,9 @@ export class Corrections {
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.refresh(); });
     this.#menu.addEventListener("keydown", (event) => this.#moveInMenu(event));
     this.#menu.addEventListener("toggle", (event) => {
-      if (event.newState === "closed" && this.opener?.isConnected) this.opener.focus();
+      const { activeElement } = document;  // who closed it by a click elsewhere, stays there
+      const left = activeElement === document.body || this.#menu.contains(activeElement);
+      if (event.newState === "closed" && left && this.opener?.isConnected) this.opener.focus();
     });
   }
 
@@ -39,14 +41,18 @@ export class Corrections {
       const said = await askJson(`v1/feedback/${encodeURIComponent(conversation.requestId)}`);
       if (conversation !== this.conversation) return;
       const byTurn = new Map(said.map((each) => [each.turn, each]));
+      let changed = false;
       for (const turn of conversation.turns) {
         const { emotion, speaker } = byTurn.get(turn.index) ?? {};
         for (const [what, value] of Object.entries({ emotion, speaker })) {
           if (this.#unsent.has(`${turn.index} ${what}`)) continue;
           const known = what === "emotion" && turn.confirmed ? turn.emotion : turn.corrected[what];
-          if (known !== value) conversation.set(turn.index, what, value ?? null);
+          if (known === value) continue;
+          conversation.lay(turn.index, what, value ?? null);
+          changed = true;
         }
       }
+      if (changed) conversation.changed();
       await this.#count();
     } catch (error) { if (!(error instanceof Problem)) throw error; }
   }

@@ -61,7 +61,7 @@ async function send(file, asked) {
     history.pushState(null, "", `#job=${job.id}`);
     await follow(job.id, running, file);
   } catch (error) {
-    leaving.armed = false;
+    leaving.armed = !running.signal.aborted && ![400, 413, 415, 422].includes(error.status);
     if (!running.signal.aborted) complain(error, () => send(file, asked));
   }
 }
@@ -75,7 +75,9 @@ async function follow(id, running = begin(), file = null) {
     await open(job, file ?? await soundOf(id));
   } catch (error) {
     if (running.signal.aborted) return;
-    if (error.status === 404 || error.status === 422) { forgetSound(id); history.replaceState(null, "", "."); }
+    const over = [404, 422].includes(error.status), kept = over && (file ?? await soundOf(id));
+    if (kept) form.choose(kept);
+    if (over) { forgetSound(id); history.replaceState(null, "", "."); }
     complain(error, [0, 401].includes(error.status) || error.status >= 500 ? () => follow(id) : null);
   }
 }
@@ -91,12 +93,14 @@ function close() {
   player.close();
   corrections.close();
   conversation = null;
+  document.title = "Moodline — who said what, and how it sounded";
 }
 
 async function open(job, file) {
   conversation = new Conversation(job);
   const { answer, turns } = conversation, people = conversation.speakers().filter((name) => name !== "unknown");
   $("name").textContent = conversation.name;
+  document.title = `${conversation.name} — Moodline`;
   $("facts").textContent = turns.length
     ? `${clock(answer.duration)} · ${count(turns.length, "turn")} · ${count(people.length, "speaker")} · ${answer.model.name} version ${conversation.version}`
     : `${clock(answer.duration)} · nobody was heard speaking`;
@@ -146,7 +150,7 @@ listenToKeys({
   speakerMenu: () => transcript.rows.length && corrections.open(current(), "speaker", transcript.rows[current()].querySelector(".who")),
 });
 
-offerUpload(send, (problem) => complain(problem));
+const form = offerUpload(send, (problem) => complain(problem));
 $("stop").addEventListener("click", async () => {
   const id = jobInAddress();
   underWay?.abort(new DOMException("stopped", "AbortError"));

@@ -4,7 +4,7 @@
 
 import WaveSurfer from "./vendor/wavesurfer.esm.js";
 import ZoomPlugin from "./vendor/zoom.esm.js";
-import { $, clock, settings } from "./dom.js";
+import { $, clock, say, settings } from "./dom.js";
 
 const MOST_PIXELS = 200;  // a second
 
@@ -22,6 +22,11 @@ export class Player extends EventTarget {
     $("out").addEventListener("click", () => this.zoom(this.pixels() / 2));
     $("fit").addEventListener("click", () => this.zoom(0));
     for (const kind of ["play", "pause", "ended"]) audio.addEventListener(kind, () => this.#playing());
+    audio.addEventListener("error", () => {
+      if (!this.hasSound) return;
+      $("play").disabled = true;
+      say("This browser cannot play this kind of file. All that was found in it is here all the same.");
+    });
     for (const kind of ["seeked", "loadedmetadata"]) audio.addEventListener(kind, () => this.#tell());
   }
 
@@ -35,7 +40,6 @@ export class Player extends EventTarget {
     this.audio.playbackRate = Number($("speed").value);
     $("silent").hidden = Boolean(file);
     $("play").disabled = !file;
-    const style = getComputedStyle(document.documentElement);
     this.#surfer = WaveSurfer.create({
       container: $("waveform"), media: this.audio, height: 72, cspNonce: settings.nonce,
       peaks: [outline?.peaks?.length ? outline.peaks.map((peak) => peak / 100) : [0, 0]], duration: this.duration,
@@ -43,7 +47,6 @@ export class Player extends EventTarget {
       barWidth: 2, barGap: 1, barRadius: 1, normalize: true, hideScrollbar: true, autoScroll: $("follow").checked,
       autoCenter: !matchMedia("(prefers-reduced-motion: reduce)").matches, dragToSeek: true,
       plugins: [ZoomPlugin.create({ maxZoom: MOST_PIXELS, exponentialZooming: true })],
-      fontFamily: style.fontFamily,
     });
     const seen = () => this.dispatchEvent(new Event("view"));
     for (const kind of ["scroll", "zoom", "redraw", "resize", "ready"]) this.#surfer.on(kind, seen);

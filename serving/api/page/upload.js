@@ -4,7 +4,8 @@ import { ask, Problem } from "./api.js";
 import { $, settings } from "./dom.js";
 import { offerMicrophone } from "./microphone.js";
 
-/** @param send called with a file and what is asked. @param failed called with a `Problem`. */
+/** @param send called with a file and what is asked. @param failed called with a `Problem`.
+ *  @returns `choose`, which puts a file into the form. */
 export function offerUpload(send, failed) {
   let file = null;
   const asked = () => ({
@@ -44,4 +45,5 @@ export function offerUpload(send, failed) {
       failed(error);
     }
   });
+  return { choose };
 }

@@ -155,6 +155,22 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(locked: tuple[Kept, str], 
     assert key not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
 
 
+def test_an_open_page_hears_of_a_newer_version(
+    opened: Callable[..., Page], kept: Kept, models: dict[int, Path]
+) -> None:
+    page, pointer = opened(3, 12.0), kept.home / "served.json"
+    write_pointer(pointer, Lineup({"production": Served(4, models[4])}))
+    try:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+        said = "document.getElementById('said').textContent"
+        until(
+            page,
+            f"{said}.includes('Version 4 answers now; this conversation was read by version 3')",
+        )
+    finally:
+        write_pointer(pointer, Lineup({"production": Served(3, models[3])}))
+
+
 def test_an_open_page_hears_of_a_newer_one(opened: Callable[..., Page]) -> None:
     page = opened(3, 12.0)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
