@@ -1,11 +1,15 @@
 """What the service counts, for Prometheus; BentoML adds its own and sums over workers."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.multiprocess import mark_process_dead
+
+from components.base import watched
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 
@@ -30,6 +34,16 @@ STAGES = Histogram(
     "Seconds of a recording in a stage: wait, decode, transcribe, diarize, align, classify.",
     ["stage"],
     buckets=SECONDS,
+)
+WORK_SECONDS = Counter(
+    "moodline_work_seconds",
+    "Seconds in which recordings were worked on, by kind of work; kinds go on side by side.",
+    ["work"],
+)
+WORK_PROCESSOR_SECONDS = Counter(
+    "moodline_work_processor_seconds",
+    "Seconds of all cores that work on recordings took, by kind of work.",
+    ["work"],
 )
 AUDIO = Counter("moodline_audio_seconds", "Seconds of sound analysed.")
 SPEECH = Counter("moodline_speech_seconds", "Seconds of it in which somebody speaks.")
@@ -142,3 +156,15 @@ def forget_dead_workers() -> None:
             pid = int(path.stem.rpartition("_")[2])
             if not psutil.pid_exists(pid):
                 mark_process_dead(pid, folder)
+
+
+@contextmanager
+def work_counted() -> Iterator[None]:
+    """Count the block's work on a recording, whether or not it succeeds."""
+    with watched() as stages:
+        try:
+            yield
+        finally:
+            for name, spent in stages.spent.items():
+                WORK_SECONDS.labels(name).inc(spent.seconds)
+                WORK_PROCESSOR_SECONDS.labels(name).inc(spent.processor)

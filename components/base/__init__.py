@@ -5,6 +5,7 @@ It knows nothing of conversations, models or pipelines.
 
 from components.base.addresses import database_address, masked, server_address
 from components.base.cache import Cache, file_digest, json_digest, owned_folder, tree_digest
+from components.base.cores import MOST_AT_ONCE, cores, one_core, process_cores
 from components.base.database import (
     Database,
     DatabaseAwayError,
@@ -48,6 +49,15 @@ from components.base.reading import (
 )
 from components.base.schema import Schema
 from components.base.scratch import at_hand, object_state
+from components.base.stages import (
+    NATIVE_THREADS,
+    Spent,
+    Stages,
+    charge,
+    counted,
+    spent_on,
+    watched,
+)
 from components.base.storage import (
     Location,
     Url,

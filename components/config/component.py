@@ -21,7 +21,8 @@ def model_digests(
     from components.config import Settings, TrainStep, model_digest
 
     options, settings = TrainStep.model_validate_json(profile), Settings()
-    words = [options.transcribe.model, options.transcribe.align_model]
+    heard = options.transcribe
+    words = [heard.model, heard.align_model, heard.speech]
     encoders = [options.fusion.acoustic, options.fusion.text]
 
     class Digests(NamedTuple):

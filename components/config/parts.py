@@ -64,6 +64,9 @@ class TranscribeSettings(Frozen):
         align_model: the CTC model; None takes WhisperX's for the language.
         language: its code, or "auto": each recording's is heard. A caller may say another one.
             Words in a language that the aligner does not know get rougher times, by attention.
+        speech: the prepared diarization pipeline whose segmentation network says where somebody
+            speaks; None: WhisperX's own. Where it is the profile's own pipeline, one pass of the
+            network serves both.
     """
 
     model: ModelName
@@ -73,6 +76,7 @@ class TranscribeSettings(Frozen):
     device: Device = "auto"
     compute_type: str = "int8"
     batch_size: Count = 8
+    speech: Annotated[ModelName | None, added()] = None
 
 
 class AlignSettings(Frozen):

@@ -116,10 +116,11 @@ class TrainStep(TurnsStep, LabelStep):
     @property
     def models(self) -> tuple[str, ...]:
         """The names of all models that it works with."""
-        words = (self.transcribe.model, self.transcribe.align_model or "")
+        heard = self.transcribe
+        words = (heard.model, heard.align_model or "", heard.speech or "")
         speakers = "" if self.by_channel else self.diarize.pipeline
         names = (*words, speakers, self.fusion.acoustic, self.fusion.text)
-        return tuple(filter(None, names))
+        return tuple(dict.fromkeys(filter(None, names)))
 
 
 class Profile(TrainStep):

@@ -97,8 +97,10 @@ def check_heard_by(folder: Path, profile: str, digests: Sequence[str]) -> None:
 
 
 def speech_models(step: TurnsStep) -> list[str]:
-    """The names of the speech models: for words, alignment and speakers."""
-    names = step.transcribe.model, step.transcribe.align_model, step.diarize.pipeline
+    """The names of the speech models: for words, alignment, speech and speakers; the last two may
+    be one."""
+    words = step.transcribe
+    names = words.model, words.align_model, words.speech, step.diarize.pipeline
     return [name for name in names if name]
 
 

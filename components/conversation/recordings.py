@@ -1,19 +1,27 @@
 """Recordings: how one is named, and work on many.
 
-A corpus is worked on one recording after the other: in shards, never twice, from where a killed
-run stopped. Transcribing and diarizing share this; each says what it makes of a recording.
+A corpus is worked on recording by recording: in shards, one for each core at a time, never twice,
+from where a killed run stopped. Transcribing and diarizing share this; each says what it makes of a
+recording.
 """
 
 import re
+import threading
 import unicodedata
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from components.base import Cache, InputError
+from components.base import MOST_AT_ONCE, Cache, InputError, Stopped, cores, one_core
 from components.conversation.documents import Document
 from components.conversation.manifest import FEEDBACK
 from components.conversation.types import Progress, Recording
+
+T = TypeVar("T")
+_Made = Future[None] | None
 
 WHOLE = (0, 1)
 """The shard that is the whole corpus."""
@@ -28,6 +36,10 @@ AUDIO_SUFFIXES = (
 
 AUDIO_SUFFIX = re.compile(rf"\.({'|'.join(AUDIO_SUFFIXES)})$", re.IGNORECASE)
 """The end of a sound file's name, or of a film's."""
+
+AHEAD = 4
+"""Times as many recordings as there are cores wait for their turn: a free core goes on while
+another one works on a long recording."""
 
 MAX_NAME = 100
 """Characters of a recording's name; the database of jobs holds no more."""
@@ -101,35 +113,80 @@ def work_through(
     recordings: Sequence[Recording],
     kinds: Sequence[str],
     key: Callable[[Recording], Sequence[Any]],
-    make: Callable[[Recording], Mapping[str, str]],
+    make: Callable[[Recording, Callable[[float], None]], Mapping[str, str]],
     *,
     suffix: str,
     cache: Cache,
     progress: Progress | None = None,
 ) -> Iterator[Document]:
-    """Make a document of each kind from each recording, one recording after the other.
+    """Make a document of each kind from each recording.
 
-    Each result goes to the cache before the next recording is begun, and what lies there is not
-    made again: a run that was killed goes on at the first unfinished one.
+    As many recordings as there are cores (four at most) are worked on at the same time, each in a
+    thread and with one core; the documents come in the recordings' order. Each result goes to the
+    cache as soon as it is made, and what lies there is not made again: a run that was killed goes
+    on at the unfinished ones.
 
     Args:
         recordings: in the order of the work.
         kinds: of documents.
         key: everything that decides what is made of a recording, as `Cache.path` takes it.
-        make: the text of each kind of document; called only for what is in no cache.
+        make: the text of each kind of document; called only for what is in no cache, with what it
+            has to call every few seconds. That raises `Stopped` where another recording failed, or
+            the run was stopped.
         suffix: of the files' names in the cache.
         cache: where finished work lies.
     """
-    for number, recording in enumerate(recordings, start=1):
-        names = key(recording)
-        # What came back from traffic must be found again when it is erased.
-        owner = recording.name if recording.fold == FEEDBACK else ""
-        cached = {kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in kinds}
-        if not all(map(cache.has, cached.values())):
-            for kind, text in make(recording).items():
-                with cache.making(cached[kind]) as temporary:
-                    temporary.write_text(text, encoding="utf-8")
-        for kind, path in cached.items():
-            yield Document(recording.name, kind, path.read_text(encoding="utf-8"))
-        if progress:
-            progress(number, len(recordings))
+    at_once, stopped = min(cores(), MOST_AT_ONCE, len(recordings)), threading.Event()
+
+    def step(_: float) -> None:
+        if stopped.is_set():
+            raise Stopped("the run has ended")
+
+    def finish(recording: Recording, files: Mapping[str, Path]) -> None:
+        for kind, text in make(recording, step).items():
+            with cache.making(files[kind]) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+
+    def with_one_core(recording: Recording, files: Mapping[str, Path]) -> None:
+        with one_core():
+            finish(recording, files)
+
+    def begun(pool: Executor | None) -> Iterator[tuple[Recording, Mapping[str, Path], _Made]]:
+        for recording in recordings:
+            names = key(recording)
+            # What came back from traffic must be found again when it is erased.
+            owner = recording.name if recording.fold == FEEDBACK else ""
+            files = {kind: cache.path(kind, *names, suffix=suffix, owner=owner) for kind in kinds}
+            made: _Made = None
+            if not all(map(cache.has, files.values())):
+                if pool is None:
+                    finish(recording, files)
+                else:
+                    made = pool.submit(with_one_core, recording, files)
+            yield recording, files, made
+
+    number = 0
+    with ThreadPoolExecutor(at_once, "recording") if at_once > 1 else nullcontext() as pool:
+        try:
+            for recording, files, made in _ahead(begun(pool), AHEAD * at_once if pool else 0):
+                if made is not None:
+                    made.result()
+                for kind, path in files.items():
+                    yield Document(recording.name, kind, path.read_text(encoding="utf-8"))
+                number += 1
+                if progress:
+                    progress(number, len(recordings))
+        finally:
+            stopped.set()
+            if pool:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _ahead(items: Iterator[T], count: int) -> Iterator[T]:
+    """The items; so many more are taken than are given on."""
+    taken: deque[T] = deque()
+    for item in items:
+        taken.append(item)
+        if len(taken) > count:
+            yield taken.popleft()
+    yield from taken

@@ -6,6 +6,7 @@ speakers as are counted there are taken. The share of the chunks that hear a spe
 kept here.
 """
 
+import threading
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -17,6 +18,14 @@ from pyannote.core import SlidingWindowFeature
 from components.conversation import FrameScores, SpeakerSegment
 
 
+class _Run(threading.local):
+    """What was heard in the pipeline's run in this thread: others may run it meanwhile."""
+
+    def __init__(self) -> None:
+        self.heard: SlidingWindowFeature | None = None
+        self.decided: list[SlidingWindowFeature] = []
+
+
 class KeptActivity:
     """Listens to a pipeline's `reconstruct`; nothing that the pipeline does is changed.
 
@@ -26,22 +35,21 @@ class KeptActivity:
 
     def __init__(self, pipeline: SpeakerDiarization) -> None:
         self._reconstruct = pipeline.reconstruct
-        self._heard: SlidingWindowFeature | None = None
-        self._decided: list[SlidingWindowFeature] = []
+        self._run = _Run()
         setattr(pipeline, "reconstruct", self._kept)  # noqa: B010  # for this pipeline alone
 
     def _kept(
         self, segmentations: SlidingWindowFeature, clusters: np.ndarray, count: SlidingWindowFeature
     ) -> SlidingWindowFeature:
-        if self._heard is None:
-            self._heard = _summed(segmentations, clusters, count)
+        if self._run.heard is None:
+            self._run.heard = _summed(segmentations, clusters, count)
         decided = self._reconstruct(segmentations, clusters, count)
-        self._decided.append(decided)
+        self._run.decided.append(decided)
         return decided
 
     def clear(self) -> None:
         """Forget what was heard before."""
-        self._heard, self._decided = None, []
+        self._run.heard, self._run.decided = None, []
 
     def scores(self, exclusive: Sequence[SpeakerSegment]) -> FrameScores | None:
         """What the pipeline's last run heard.
@@ -53,7 +61,7 @@ class KeptActivity:
         Returns:
             None where nobody spoke, or the pipeline works in another way.
         """
-        heard, decided = self._heard, self._decided
+        heard, decided = self._run.heard, self._run.decided
         self.clear()
         if heard is None or len(decided) != 2:
             return None

@@ -1,8 +1,9 @@
 """A corpus to its speaker segments."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 from components.base import file_digest
 from components.config import CHANNELS, DiarizeStep, Settings, model_digest
@@ -73,17 +74,22 @@ def diarize_corpus(
         ]
         return [*made_from, recording.name, profile.given_stretches(recording)]
 
-    def make(recording: Recording) -> Mapping[str, str]:
+    def make(recording: Recording, step: Callable[[float], None]) -> Mapping[str, str]:
         if options.pipeline == CHANNELS:
-            diarization = _by_channel(options).diarize(read_channels(recording.audio))
+            with _LOADING:
+                by_channel = _by_channel(options)
+            diarization = by_channel.diarize(read_channels(recording.audio), step=step)
         else:
             stretches = profile.given_stretches(recording)
-            diarization = _loaded(options, settings).diarize(
+            with _LOADING:
+                diarizer = _loaded(options, settings)
+            diarization = diarizer.diarize(
                 read_audio(recording.audio),
                 options.num_speakers,
                 stretches,
                 min_speakers=options.min_speakers,
                 max_speakers=options.max_speakers,
+                step=step,
             )
         segments = diarization.segments, diarization.exclusive
         return {
@@ -105,5 +111,6 @@ def diarize_corpus(
 
 
 # A process that works on several corpora, or on one in parts, loads the pipeline once.
+_LOADING = Lock()
 _loaded = lru_cache(maxsize=1)(Diarizer)
 _by_channel = lru_cache(maxsize=1)(ChannelDiarizer)

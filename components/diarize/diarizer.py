@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from components.base import InputError, atomic_path, migrated
 from components.config import DiarizeSettings, Settings, resolve_model
 from components.conversation import SAMPLE_RATE, FrameScores, Seconds, SpeakerSegment
+
+if TYPE_CHECKING:
+    from components.segmentation import Segmented
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +88,31 @@ class Diarizer:
         from pyannote.audio.pipelines import SpeakerDiarization
 
         from components.diarize.activity import KeptActivity
+        from components.diarize.watching import watch
 
         self._pipeline = pipeline.to(torch.device(device))
         by_chunks = isinstance(pipeline, SpeakerDiarization)
         self._activity = KeptActivity(self._pipeline) if by_chunks else None
+        if by_chunks:
+            watch(self._pipeline)
+
+    def segment(
+        self, audio: np.ndarray, step: Callable[[float], None] | None = None
+    ) -> "Segmented | None":
+        """One pass of the pipeline's segmentation network, for `diarize` and for whoever wants to
+        know where somebody speaks.
+
+        Args:
+            audio, step: as of `diarize`.
+
+        Returns:
+            None where the pipeline is none of ours, or the recording too short.
+        """
+        from components.diarize.demo.packaged import PackagedDiarization
+
+        if len(audio) < MIN_SAMPLES or not isinstance(self._pipeline, PackagedDiarization):
+            return None
+        return self._pipeline.segment(audio, step)
 
     def diarize(
         self,
@@ -96,6 +120,7 @@ class Diarizer:
         num_speakers: int | None = None,
         stretches: Sequence[tuple[Seconds, Seconds]] | None = None,
         *,
+        segmented: "Segmented | None" = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
         step: Callable[[float], None] | None = None,
@@ -106,6 +131,7 @@ class Diarizer:
             audio: float32 [samples], mono at 16 kHz, of any length.
             stretches: start and end of each stretch in which one person speaks, in place of what
                 the pipeline would find; they may overlap.
+            segmented: what `segment` returned of this recording.
             min_speakers, max_speakers: limits of their number, where it is not known.
             step: called several times a second with the share that is done; what it raises ends
                 the work.
@@ -118,12 +144,15 @@ class Diarizer:
         from pyannote.core import Segment
 
         from components.diarize.reference_segmentation import speakers_of
+        from components.diarize.watching import printing_to_stderr
 
         if len(audio) < MIN_SAMPLES:
             return Diarization((), ())
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None]
         # From memory: a path would need ffmpeg.
-        file = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
+        file: dict[str, Any] = {"waveform": waveform, "sample_rate": SAMPLE_RATE, "uri": "audio"}
+        if segmented is not None:
+            file["segmented"] = segmented
         counts = {
             "num_speakers": num_speakers,
             "min_speakers": min_speakers,
@@ -134,7 +163,7 @@ class Diarizer:
         # A second thread gains an LSTM nothing, and makes it 20 times slower on a busy machine.
         torch.set_num_threads(1)
         try:
-            with redirect_stdout(sys.stderr):  # pyannote's clustering prints
+            with printing_to_stderr():  # pyannote's clustering prints
                 if stretches is None:
                     if self._activity:
                         self._activity.clear()

@@ -1,8 +1,9 @@
 """A corpus to its transcripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from components.conversation import (
 )
 from components.transcribe.transcriber import Transcriber
 
-VERSION = 4  # of this package's results from the same audio and models: part of cache keys
+VERSION = 5  # of this package's results from the same audio and models: part of cache keys
 
 
 def transcribe_corpus(
@@ -51,7 +52,7 @@ def transcribe_corpus(
         InputError: a recording or a model cannot be read, or a reference is needed and missing.
     """
     options = profile.transcribe
-    names = (options.model, options.align_model)
+    names = (options.model, options.align_model, options.speech)
     models = [model_digest(name, settings) for name in names if name]
 
     cache = settings.finished
@@ -68,16 +69,17 @@ def transcribe_corpus(
         stretches = profile.given_stretches(recording)
         return made_from if stretches is None else [*made_from, stretches]
 
-    def make(recording: Recording) -> Mapping[str, str]:
-        transcriber = _loaded(options, settings)
+    def make(recording: Recording, step: Callable[[float], None]) -> Mapping[str, str]:
+        with _LOADING:
+            transcriber = _loaded(options, settings)
         if profile.by_channel:
             channels = read_channels(recording.audio)
             language = transcriber.language_of(channels.mean(axis=0, dtype=np.float32))
-            segments = transcriber.transcribe_channels(channels, language=language)
+            segments = transcriber.transcribe_channels(channels, language=language, step=step)
             return {TRANSCRIPTS: words_text(segments, language)}
         audio, stretches = read_audio(recording.audio), profile.given_stretches(recording)
         language = transcriber.language_of(audio)
-        segments = transcriber.transcribe(audio, stretches, language=language)
+        segments = transcriber.transcribe(audio, stretches, language=language, step=step)
         return {TRANSCRIPTS: words_text(segments, language)}
 
     made = work_through(
@@ -93,4 +95,5 @@ def transcribe_corpus(
 
 
 # A process that works on several corpora, or on one in parts, loads the models once.
+_LOADING = Lock()
 _loaded = lru_cache(maxsize=1)(Transcriber)

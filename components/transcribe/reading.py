@@ -5,13 +5,17 @@ word said a hundred times. WhisperX leaves it at that; on half-minutes of real m
 third of all word errors.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from components.base import InputError
+from components.base import NATIVE_THREADS, InputError, spent_on
 from components.conversation import SAMPLE_RATE, Seconds
 
 BEAM = 5
@@ -125,34 +129,62 @@ def with_silence(features: np.ndarray) -> np.ndarray:
 
 def read(
     model: Any,
-    sounds: Sequence[np.ndarray],
+    sounds: Iterable[np.ndarray],
     language: str,
     batch: int,
-    step: Callable[[float], None] | None = None,
     hints: Hints = NO_HINTS,
-) -> list[Reading]:
+    *,
+    workers: int = 1,
+) -> Generator[Reading, None, None]:
     """Read what is said.
 
     Args:
         model: of `load_reader`.
-        sounds: float32 [samples], mono at 16 kHz, of at most 30 s each.
+        sounds: float32 [samples], mono at 16 kHz, of at most 30 s each. They are taken as they are
+            needed, `workers` + 1 batches ahead at most.
         language: a code that the model knows.
         batch: how many are read at once.
-        step: called after each batch with the share that is done; what it raises ends the work.
         hints: on the words.
+        workers: how many batches are read side by side, in threads, while the caller works on what
+            was read; 1: none, and in the caller's.
 
-    Returns:
-        One for each sound; the same for the same sound, whatever it is read with.
+    Yields:
+        One for each sound, in order; the same for the same sound, whatever it is read with.
     """
-    readings: list[Reading] = []
-    for first in range(0, len(sounds), batch):
-        readings += _read_batch(model, sounds[first : first + batch], language, hints)
-        if step:
-            step(len(readings) / len(sounds))
-    return readings
+    if workers < 2:
+        for group in _batches(sounds, batch):
+            yield from _read_batch(model, group, language, hints)
+        return
+    waiting: deque[Future[list[Reading]]] = deque()
+    with ThreadPoolExecutor(workers, "read") as pool:
+        try:
+            for group in _batches(sounds, batch):
+                context = copy_context()
+                waiting.append(pool.submit(context.run, _read_batch, model, group, language, hints))
+                if len(waiting) > workers:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:  # what is being read is waited for, the rest is not begun
+            for future in waiting:
+                future.cancel()
+
+
+def _batches(sounds: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarray]]:
+    remaining = iter(sounds)
+    while group := list(islice(remaining, size)):
+        yield group
 
 
 def _read_batch(
+    model: Any, sounds: Sequence[np.ndarray], language: str, hints: Hints
+) -> list[Reading]:
+    # CTranslate2's threads are nearly all that Python does not know.
+    with spent_on("read"), NATIVE_THREADS.charged():
+        return _generated(model, sounds, language, hints)
+
+
+def _generated(
     model: Any, sounds: Sequence[np.ndarray], language: str, hints: Hints
 ) -> list[Reading]:
     from faster_whisper.audio import pad_or_trim

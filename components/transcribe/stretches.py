@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -75,10 +76,24 @@ class SpeechFinder:
             audio: float32 [samples], mono at 16 kHz.
         """
         sound = {"waveform": self._vad.preprocess_audio(audio), "sample_rate": SAMPLE_RATE}
-        longest = MAX_STRETCH - 2 * MARGIN
-        merged = self._vad.merge_chunks(self._vad(sound), longest, onset=ONSET, offset=OFFSET)
-        found = [(part["start"], part["end"]) for part in merged]
-        return with_margin(found, len(audio) / SAMPLE_RATE)
+        return _cut_where_quiet(self._vad, self._vad(sound), len(audio) / SAMPLE_RATE)
+
+
+def speech_stretches(speech: Any, length: Seconds) -> list[tuple[Seconds, Seconds]]:
+    """As `SpeechFinder`, from another network's scores.
+
+    Args:
+        speech: how probable it is that somebody speaks, a `SlidingWindowFeature` [frames, 1].
+        length: of the recording.
+    """
+    from whisperx.vads import Pyannote
+
+    return _cut_where_quiet(Pyannote, speech, length)
+
+
+def _cut_where_quiet(vad: Any, speech: Any, length: Seconds) -> list[tuple[Seconds, Seconds]]:
+    merged = vad.merge_chunks(speech, MAX_STRETCH - 2 * MARGIN, onset=ONSET, offset=OFFSET)
+    return with_margin([(part["start"], part["end"]) for part in merged], length)
 
 
 def with_margin(

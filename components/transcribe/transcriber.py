@@ -2,18 +2,20 @@
 
 import logging
 import math
-import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.base import InputError
+from components.base import MOST_AT_ONCE, InputError, cores, process_cores, spent_on
 from components.config import Settings, TranscribeSettings, resolve_model
 from components.conversation import (
     SAMPLE_RATE,
@@ -25,10 +27,14 @@ from components.conversation import (
 )
 from components.transcribe.attention import AttentionAligner
 from components.transcribe.chunks import chunks
+from components.transcribe.progress import Progress, part_of
 from components.transcribe.reading import NO_HINTS, Hints, Reading, load_reader, read
 from components.transcribe.sentences import sentences
-from components.transcribe.stretches import SpeechFinder, cut_stretches
-from components.transcribe.word_times import Aligner, add_word_times, shifted
+from components.transcribe.stretches import SpeechFinder, cut_stretches, speech_stretches
+from components.transcribe.word_times import Aligner, add_word_times
+
+if TYPE_CHECKING:
+    from components.segmentation import Segmentation
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +90,8 @@ class Transcriber:
             compute_type = "float32"
         most = CPU_BATCH if device == "cpu" else options.batch_size
         self._batch_size = min(options.batch_size, most)
+        # Batches side by side keep more of the cores busy than the threads of one.
+        self._workers = min(MOST_AT_ONCE, process_cores()) if device == "cpu" else 1
         self._options, self._settings, self._device = options, settings, device
         self._aligners: dict[str, list[Aligner]] = {}
         with self._refusing():
@@ -91,10 +99,11 @@ class Transcriber:
                 resolve_model(options.model, settings),
                 device,
                 compute_type=compute_type,
-                cpu_threads=len(os.sched_getaffinity(0)),
+                cpu_threads=max(1, process_cores() // self._workers),
+                num_workers=self._workers,
                 use_auth_token=settings.token,
             )
-            self._find_speech = SpeechFinder(device)
+            self._find_speech = None if options.speech else SpeechFinder(device)
         self.languages = frozenset(self._model.supported_languages)
         if options.language != AUTO:
             self.check_language(options.language)
@@ -187,6 +196,7 @@ class Transcriber:
         *,
         language: str | None = None,
         hints: Hints = NO_HINTS,
+        speech: Any = None,
         step: Callable[[float], None] | None = None,
     ) -> list[AsrSegment]:
         """Transcribe a recording.
@@ -197,6 +207,8 @@ class Transcriber:
                 would find; they may overlap, and those beyond 30 s are cut.
             language: as `language_of` takes it.
             hints: on the words.
+            speech: what the network of the profile's `speech` heard, where that is known: of
+                `components.segmentation.Segmented`.
             step: called every few seconds with the share that is done; what it raises ends the
                 work.
 
@@ -209,17 +221,23 @@ class Transcriber:
         """
         hints.check(self._model)
         language = self.language_of(audio, language)
-        if stretches is not None:
-            return self._transcribe_chunk(audio, language, hints, stretches, None)
+        if len(audio) < MIN_SAMPLES:
+            return []
+        audio = np.ascontiguousarray(audio, dtype=np.float32)
+        progress = Progress(len(audio) / SAMPLE_RATE, step)
+        if stretches is None:
+            spans = self._find_spans(audio, speech, progress)
+        else:
+            spans = cut_stretches(stretches, len(audio) / SAMPLE_RATE)
         transcript: list[AsrSegment] = []
-        for first, last in chunks(audio):
-            report = step and partial(_report, step, first / len(audio), last / len(audio))
-            segments = self._transcribe_chunk(audio[first:last], language, hints, None, report)
-            # Sentences, because the baseline gives each segment whole to one speaker: with segments
-            # of up to 30 s, as the detector cuts them, it would be weaker than it must be.
-            transcript += [shifted(part, first / SAMPLE_RATE) for part in sentences(segments)]
-            if step:
-                step(last / len(audio))
+        with closing(self._read(audio, spans, language, hints, progress)) as read_segments:
+            for part in add_word_times(audio, read_segments, self._aligners_of(language)):
+                # Sentences, because the baseline gives each segment whole to one speaker: with
+                # segments of up to 30 s, as the detector cuts them, it would be weaker than it must
+                # be.
+                transcript += sentences([part]) if stretches is None else [part]
+                progress.reached(part.end)
+        progress.reached(len(audio) / SAMPLE_RATE)
         return transcript
 
     def transcribe_channels(
@@ -244,54 +262,73 @@ class Transcriber:
         transcript: list[AsrSegment] = []
         count = len(channels)
         for number, channel in enumerate(channels):
-            report = step and partial(_report, step, number / count, (number + 2) / count)
+            report = step and partial(part_of, step, number, count)
             speaker = channel_speaker(number)
             for part in self.transcribe(channel, language=language, hints=hints, step=report):
                 words = tuple(replace(word, speaker=speaker) for word in part.words)
                 transcript.append(replace(part, words=words))
         return sorted(transcript, key=attrgetter("start", "end"))
 
-    def _transcribe_chunk(
-        self,
-        audio: np.ndarray,
-        language: str,
-        hints: Hints,
-        stretches: Sequence[tuple[Seconds, Seconds]] | None,
-        report: Callable[[float], None] | None,
-    ) -> list[AsrSegment]:
+    def _find_spans(
+        self, audio: np.ndarray, speech: Any, progress: Progress
+    ) -> Iterator[tuple[Seconds, Seconds]]:
+        """The stretches in which somebody speaks; by WhisperX found a chunk at a time."""
         import torch
 
-        if len(audio) < MIN_SAMPLES:
-            return []
-        audio = np.ascontiguousarray(audio, dtype=np.float32)
-        threads = torch.get_num_threads()
-        # A second thread gains the voice activity detector's LSTM nothing, and makes it 20 times
-        # slower on a busy machine. Whisper has threads of its own.
-        torch.set_num_threads(1)
-        try:
-            if stretches is None:
-                spans = self._find_speech(audio)
-            else:
-                spans = list(cut_stretches(stretches, len(audio) / SAMPLE_RATE))
-        finally:
-            torch.set_num_threads(threads)
-        if report:
-            report(0.0)
-        sounds = [audio[int(a * SAMPLE_RATE) : int(b * SAMPLE_RATE)] for a, b in spans]
-        readings = read(self._model, sounds, language, self._batch_size, report, hints)
-        segments = [
-            _segment(span, reading, language)
-            for span, reading in zip(spans, readings, strict=True)
-            if reading.text
-        ]
-        timed = report and (lambda share: report(1 + share))
-        return add_word_times(audio, segments, self._aligners_of(language), timed)
+        if self._find_speech is None:
+            if speech is None:
+                speech = self._segmentation(audio, lambda _: progress.goes_on()).speech
+            with spent_on("speech"):
+                found = speech_stretches(speech, len(audio) / SAMPLE_RATE)
+            progress.goes_on()
+            yield from found
+            return
+        for first, last in chunks(audio):
+            threads = torch.get_num_threads()
+            # A second thread gains the voice activity detector's LSTM nothing, and makes it 20
+            # times slower on a busy machine. Whisper has threads of its own.
+            torch.set_num_threads(1)
+            try:
+                with spent_on("speech"):
+                    found = self._find_speech(audio[first:last])
+            finally:
+                torch.set_num_threads(threads)
+            progress.goes_on()
+            offset = first / SAMPLE_RATE
+            yield from ((start + offset, end + offset) for start, end in found)
 
+    @cached_property
+    def _segmentation(self) -> "Segmentation":
+        """The network that says where somebody speaks, where nobody says it."""
+        from components.segmentation import open_segmentation
 
-def _report(step: Callable[[float], None], low: float, high: float, done: float) -> None:
-    """Report a chunk's progress as a share of the recording: up to 1 of the words, up to 2 of their
-    times."""
-    step(low + (high - low) * done / 2)
+        pipeline = resolve_model(self._options.speech or "", self._settings)
+        return open_segmentation(Path(pipeline), self._device)
+
+    def _read(
+        self,
+        audio: np.ndarray,
+        spans: Iterable[tuple[Seconds, Seconds]],
+        language: str,
+        hints: Hints,
+        progress: Progress,
+    ) -> Generator[AsrSegment, None, None]:
+        """What is read in each stretch, without times; none for one in which nobody speaks."""
+        taken: deque[tuple[Seconds, Seconds]] = deque()
+
+        def sounds() -> Iterator[np.ndarray]:
+            for start, end in spans:
+                taken.append((start, end))
+                yield audio[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)]
+
+        workers = min(self._workers, cores())
+        readings = read(self._model, sounds(), language, self._batch_size, hints, workers=workers)
+        with closing(readings):
+            for reading in readings:
+                span = taken.popleft()
+                progress.reached(sum(span) / 2)  # the times of its words are the other half
+                if reading.text:
+                    yield _segment(span, reading, language)
 
 
 def _segment(span: tuple[Seconds, Seconds], reading: Reading, language: str) -> AsrSegment:

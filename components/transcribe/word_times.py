@@ -5,12 +5,13 @@ word, or None for one it cannot place. It never changes the words: words in = wo
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import chain
 
 import numpy as np
 
+from components.base import spent_on
 from components.conversation import SAMPLE_RATE, AsrSegment, Seconds, Word
 
 log = logging.getLogger(__name__)
@@ -38,37 +39,46 @@ Aligner = Callable[[np.ndarray, Sequence[str]], list[WordTime | None]]
 
 
 def add_word_times(
-    audio: np.ndarray,
-    segments: Sequence[AsrSegment],
-    aligners: Sequence[Aligner],
-    step: Callable[[float], None] | None = None,
-) -> list[AsrSegment]:
+    audio: np.ndarray, segments: Iterable[AsrSegment], aligners: Sequence[Aligner]
+) -> Iterator[AsrSegment]:
     """Give the words of each segment their times.
 
     The aligners are tried in turn on each segment; where all fail, its words stay without times.
 
     Args:
         audio: the recording, mono at 16 kHz.
-        segments: as recognised, in order, their words without times.
+        segments: as recognised, in order, their words without times; one more is taken than is
+            given back, because a segment's neighbours bound where its words are looked for.
         aligners: the best first.
-        step: called after each segment with the share that is done; it may raise to end the work.
 
-    Returns:
+    Yields:
         The same segments with the same words; a segment's bounds cover its words.
     """
-    result = []
-    for number, segment in enumerate(segments):
-        low = segments[number - 1].end if number else 0.0
-        high = segments[number + 1].start if number + 1 < len(segments) else float("inf")
-        # Segments may overlap where their bounds were given: none is cut short for its neighbour.
-        low, high = min(low, segment.start), max(high, segment.end)
-        start = max(segment.start - REACH, (low + segment.start) / 2, 0.0)
-        end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
-        sound = audio[int(start * SAMPLE_RATE) : int(max(end, start) * SAMPLE_RATE)]
-        result.append(_aligned(sound, start, segment, aligners))
-        if step:
-            step(len(result) / len(segments))
-    return result
+    before: AsrSegment | None = None
+    current: AsrSegment | None = None
+    for following in chain(segments, [None]):
+        if current is not None:
+            low = before.end if before else 0.0
+            high = following.start if following else float("inf")
+            yield _placed(audio, current, (low, high), aligners)
+        before, current = current, following
+
+
+def _placed(
+    audio: np.ndarray,
+    segment: AsrSegment,
+    room: tuple[Seconds, Seconds],
+    aligners: Sequence[Aligner],
+) -> AsrSegment:
+    """A segment with its words' times; `room` is from the end of the one before to the start of the
+    one behind."""
+    # Segments may overlap where their bounds were given: none is cut short for its neighbour.
+    low, high = min(room[0], segment.start), max(room[1], segment.end)
+    start = max(segment.start - REACH, (low + segment.start) / 2, 0.0)
+    end = min(segment.end + REACH, (high + segment.end) / 2, len(audio) / SAMPLE_RATE)
+    sound = audio[int(start * SAMPLE_RATE) : int(max(end, start) * SAMPLE_RATE)]
+    with spent_on("word_times"):
+        return _aligned(sound, start, segment, aligners)
 
 
 def _aligned(
@@ -97,16 +107,3 @@ def _timed(word: Word, time: WordTime, offset: Seconds) -> Word:
     start, end = (round(float(edge + offset), 3) for edge in (time.start, time.end))
     score = word.score if time.score is None else round(float(time.score), 3)
     return replace(word, start=start, end=end, score=score)
-
-
-def shifted(segment: AsrSegment, by: Seconds) -> AsrSegment:
-    """The segment and its words, moved on by some seconds."""
-    if not by:
-        return segment
-
-    def moved(part: AsrSegment | Word) -> dict[str, Any]:
-        times = {"start": part.start, "end": part.end}
-        return {edge: round(time + by, 3) for edge, time in times.items() if time is not None}
-
-    words = tuple(replace(word, **moved(word)) for word in segment.words)
-    return replace(segment, **moved(segment), words=words)

@@ -1,24 +1,20 @@
 """Commands on conversations: transcribe, diarize, align, analyze."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from components.align import align, align_baseline
-from components.base import InputError, Location, atomic_path
+from components.base import InputError, Location, counted
 from components.config import Profile, Settings, version_answers, version_speech
 from components.conversation import (
     UNKNOWN,
     Layout,
-    SpeakerSegment,
     Turn,
     check_channels,
     listen,
@@ -30,17 +26,13 @@ from components.conversation import (
     read_rttm,
     read_words,
     recording_name,
-    turns_to_srt,
-    turns_to_vtt,
     write_frame_scores,
     write_rttm,
     write_turns,
     write_words,
 )
-from components.conversation.seglst import turn_entry
-from components.conversation.speakers import rttm_text
 from components.conversation.subtitles import MAX_LINES, MAX_WIDTH, MIN_WIDTH
-from pipelines.cli.console import bar, file_option, note, out, print_json, spinner
+from pipelines.cli.console import bar, file_option, note, spinner
 from pipelines.cli.options import (
     AlignMethod,
     ByChannel,
@@ -61,12 +53,12 @@ from pipelines.cli.options import (
     profile_and_settings,
     reach_the_hub,
 )
-from pipelines.cli.tables import turns_table
+from pipelines.cli.showing import Format, show_turns
+from pipelines.cli.stages import stage_profile
 
 if TYPE_CHECKING:
     from serving.engine.analyze import Analyzer
 
-Format = Literal["table", "json", "rttm", "vtt", "srt", "html"]
 SUBTITLES = {"vtt": "WebVTT", "srt": "SubRip"}
 
 
@@ -196,6 +188,10 @@ def analyze_command(
     prompt: Prompt = "",
     profile: OwnProfile = None,
     changes: Changes = None,
+    profile_stages: Annotated[
+        bool,
+        typer.Option("--profile-stages", help="Say at the end what each kind of work took."),
+    ] = False,
     model: Annotated[
         str, typer.Option(help="A registered version or alias, or a model's folder.")
     ] = "production",
@@ -230,11 +226,11 @@ def analyze_command(
     analyzer.check_options(options)
     by_channel = analyzer.wants_channels(options)
     turns: list[Turn] = []
-    with bar("listening") as progress:
+    with stage_profile(profile_stages), bar("listening") as progress:
         progress(0, len(audio))
         for done, path in enumerate(audio, start=1):
             asked = replace(options, session_id=names[done - 1])
-            sound = listen(path)
+            sound = counted("decode", listen)(path)
             split = read_channels(path) if by_channel else None
             analysis = analyzer.analyze(sound.samples, asked, channels=split, samples=samples)
             turns += analysis.turns
@@ -299,49 +295,6 @@ def open_analyzer(model: str, profile: Profile | None, settings: Settings) -> "A
         )
         analyzer.load()
     return analyzer
-
-
-def show_turns(
-    turns: Sequence[Turn],
-    names: Sequence[str],
-    form: Format,
-    output: Path | None,
-    layout: Layout,
-) -> None:
-    """Write the turns of the named recordings to a file, whole or not at all, or to the screen."""
-    if output is None and form == "table":
-        out.print(turns_table(turns, names))
-    elif output is None and form == "json":
-        print_json([turn_entry(turn) for turn in turns])
-    elif output is None:
-        sys.stdout.write(turns_text(turns, names, form, layout))
-    elif form == "json":
-        write_turns(output, turns)
-    else:
-        text = turns_text(turns, names, form, layout)
-        with atomic_path(output) as temporary:
-            temporary.write_text(text, encoding="utf-8")
-
-
-def turns_text(turns: Sequence[Turn], names: Sequence[str], form: Format, layout: Layout) -> str:
-    """Turns as text of a format other than JSON; subtitles in a layout."""
-    if form == "rttm":
-        spoken: dict[str, list[SpeakerSegment]] = {}
-        for t in turns:
-            segment = SpeakerSegment(t.start, t.end, t.speaker)
-            spoken.setdefault(t.session_id, []).append(segment)
-        return "".join(rttm_text(name, segments) for name, segments in spoken.items())
-    if form == "vtt":
-        return turns_to_vtt(turns, layout)
-    if form == "srt":
-        return turns_to_srt(turns, layout)
-    if form == "html":
-        from components.reporting.turns_page import turns_page
-
-        return turns_page(turns, names)
-    page = StringIO()
-    Console(file=page, width=120).print(turns_table(turns, names))
-    return page.getvalue()
 
 
 def tell_what_is_odd(path: Location) -> None:

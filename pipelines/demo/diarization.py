@@ -145,7 +145,7 @@ def _write(
 ) -> None:
     from safetensors.torch import save_file
 
-    from components.diarize.demo.packaged import WEIGHTS
+    from components.segmentation import WEIGHTS
 
     for name, weights in (("segmentation", segmentation), ("embedding", embedding)):
         (to / name).mkdir(parents=True)

@@ -8,10 +8,10 @@ service asks Triton.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,25 +23,23 @@ from components.align import (
     sentences,
     words_with_speakers,
 )
-from components.config import Settings, TurnsStep, VersionSpeech
+from components.base import NATIVE_THREADS, spent_on
+from components.config import Settings, TurnsStep
 from components.conversation import (
     SAMPLE_RATE,
     AsrSegment,
-    Seconds,
-    SpeakerSegment,
-    Turn,
-    Word,
     channel_speaker,
     mark_uncertain,
 )
 from serving import traces
+from serving.engine.analysis import Analysis, Classify
 from serving.engine.memory import return_freed_memory
 from serving.engine.notes import foreign_notes, words_without_times
 from serving.engine.options import Options
+from serving.engine.side_by_side import Report, Step, side_by_side
 
 if TYPE_CHECKING:
     from components.diarize import ChannelDiarizer, Diarization, Diarizer
-    from components.fusion import Clip
     from components.transcribe import Transcriber
 
 APART = (
@@ -51,53 +49,8 @@ APART = (
 """What is said of a recording whose channels nobody asked for."""
 
 
-ReportProgress = Callable[[str, float], None]
-"""Called every few seconds with the stage's name and the share that is done; it may raise to end
-the work."""
-
-
-class Classify(Protocol):
-    """A model version that is asked for emotions."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """The k emotions that it tells apart, in the order of its answers."""
-        ...
-
-    def __call__(self, clips: "Sequence[Clip]") -> np.ndarray:
-        """The probabilities [n, k] of n clips (waveform and words)."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Analysis:
-    """A recording's turns.
-
-    Attributes:
-        duration: of the recording, in seconds.
-        turns: ordered by start.
-        speakers: who spoke when, overlapping speech kept.
-        words: in order of start, each with its speaker; only on request.
-        unaligned: the recogniser's segments, whole, each with the speaker who overlaps it most:
-            the paper's “without alignment”; only on request, and not where channels are speakers.
-        peaks: the outline of the sound, see `components.conversation.peaks`; only on request.
-        words_without_times: how many; they share their neighbours' gap.
-        notes: what is to be said of the sound, see `components.conversation.Sound`, and of a
-            language that the model was not made for.
-        language: in which it was read, as given or heard; empty where it holds no sound.
-        speech: what decided the turns, where a service looks after that.
-    """
-
-    duration: Seconds
-    turns: tuple[Turn, ...]
-    speakers: tuple[SpeakerSegment, ...]
-    words: tuple[Word, ...] = ()
-    unaligned: tuple[Turn, ...] | None = None
-    peaks: tuple[int, ...] | None = None
-    words_without_times: int = 0
-    notes: tuple[str, ...] = ()
-    speech: VersionSpeech | None = None
-    language: str = ""
+def _begins(report: Report, _: float) -> None:
+    report("transcribe", 0.0)
 
 
 class Analyzer:
@@ -157,7 +110,7 @@ class Analyzer:
         self,
         audio: np.ndarray,
         options: Options,
-        report_progress: ReportProgress | None = None,
+        report_progress: Report | None = None,
         *,
         channels: np.ndarray | None = None,
         samples: Mapping[str, np.ndarray] | None = None,
@@ -187,36 +140,52 @@ class Analyzer:
         assert self._diarizer is not None
         prints = self.voice_prints(samples or {}, report_progress)  # a wrong one is refused early
         prints |= voices or {}
-        with traces.stage("transcribe"):
-            step = report_progress and partial(report_progress, "transcribe")
-            language = self._transcriber.language_of(audio, options.language)
-            hints = options.hints
-            segments = self._transcriber.transcribe(
-                audio, language=language, hints=hints, step=step
+        transcriber, diarizer = self._transcriber, self._diarizer
+        segmented = None
+        if self.profile.transcribe.speech == self.profile.diarize.pipeline:
+            segmented = diarizer.segment(
+                audio, report_progress and partial(_begins, report_progress)
             )
-        with traces.stage("diarize"):
-            step = report_progress and partial(report_progress, "diarize")
-            diarization = self._diarizer.diarize(
-                audio,
-                options.num_speakers,
-                min_speakers=options.min_speakers,
-                max_speakers=options.max_speakers,
-                step=step,
-            )
+
+        def transcribe(step: Step) -> tuple[str, list[AsrSegment]]:
+            with traces.stage("transcribe"):
+                spoken = transcriber.language_of(audio, options.language)
+                return spoken, transcriber.transcribe(
+                    audio,
+                    language=spoken,
+                    hints=options.hints,
+                    speech=segmented and segmented.speech,
+                    step=step,
+                )
+
+        def diarize(step: Step) -> "Diarization":
+            with traces.stage("diarize"):
+                return diarizer.diarize(
+                    audio,
+                    options.num_speakers,
+                    segmented=segmented,
+                    min_speakers=options.min_speakers,
+                    max_speakers=options.max_speakers,
+                    step=step,
+                )
+
+        (language, segments), diarization = side_by_side(
+            ("transcribe", transcribe), ("diarize", diarize), report_progress
+        )
+        with traces.stage("align"):
             if self.profile.align.method == "evidence":
-                diarization = self._heard_again(audio, segments, diarization, options, step)
+                step = report_progress and partial(report_progress, "diarize")
+                with spent_on("hear_sentences"):
+                    diarization = self._heard_again(audio, segments, diarization, options, step)
             nobodys: list[str] = []
             if prints:
                 from components.diarize import named
 
-                least = self.profile.diarize.likeness
-                diarization, nobodys = named(diarization, prints, least)
-        with traces.stage("align"):
-            default = self.profile.align.max_pause
-            pause = default if options.max_pause is None else options.max_pause
+                diarization, nobodys = named(diarization, prints, self.profile.diarize.likeness)
+            pause = self._longest_pause(options)
             speakers = diarization.exclusive
-            how: dict[str, Any] = {"max_pause": pause, "method": self.profile.align.method}
-            how["scores"] = diarization.scores
+            scores, method = diarization.scores, self.profile.align.method
+            how: dict[str, Any] = {"max_pause": pause, "method": method, "scores": scores}
             turns = align(segments, speakers, session_id=options.session_id, **how)
             spoken = words_with_speakers(segments, speakers, **how) if options.words else ()
             whole = None
@@ -238,6 +207,9 @@ class Analyzer:
             language=language,
         )
 
+    def _longest_pause(self, options: Options) -> Any:
+        return self.profile.align.max_pause if options.max_pause is None else options.max_pause
+
     def _heard_again(
         self,
         audio: np.ndarray,
@@ -256,7 +228,7 @@ class Analyzer:
         return heard_again(self._diarizer, audio, diarization, spoken, most=most, step=nearly)
 
     def voice_prints(
-        self, samples: Mapping[str, np.ndarray], report_progress: ReportProgress | None = None
+        self, samples: Mapping[str, np.ndarray], report_progress: Report | None = None
     ) -> dict[str, np.ndarray]:
         """As `components.diarize.voice_prints`, by the profile's pipeline."""
         if not samples:
@@ -273,7 +245,7 @@ class Analyzer:
         audio: np.ndarray,
         channels: np.ndarray,
         options: Options,
-        report_progress: ReportProgress | None,
+        report_progress: Report | None,
     ) -> Analysis:
         """As `find_turns`, where each channel is a speaker."""
         from components.diarize import ChannelDiarizer
@@ -291,8 +263,7 @@ class Analyzer:
             step = report_progress and partial(report_progress, "diarize")
             speakers = self._by_channel.diarize(channels, step=step).segments
         with traces.stage("align"):
-            default = self.profile.align.max_pause
-            pause = default if options.max_pause is None else options.max_pause
+            pause = self._longest_pause(options)
             turns = align_channels(segments, session_id=options.session_id, max_pause=pause)
             spoken = [word for part in segments for word in flatten([part])]
         heard = {segment.speaker for segment in speakers}
@@ -339,7 +310,8 @@ class Analyzer:
             return analysis
         from components.fusion import turn_clip
 
-        rows = self.classify([turn_clip(audio, turn) for turn in analysis.turns])
+        with spent_on("classify"), NATIVE_THREADS.charged():
+            rows = self.classify([turn_clip(audio, turn) for turn in analysis.turns])
         labels = self.classify.labels
         turns = (turn.answered(row, labels) for turn, row in zip(analysis.turns, rows, strict=True))
         return replace(analysis, turns=tuple(mark_uncertain(turns, self.uncertain_below)))

@@ -7,7 +7,7 @@ import numpy as np
 from components.conversation import UNKNOWN, Seconds, SpeakerSegment, Turn
 from components.traffic import entropy
 from serving import metrics
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 
 
 def count_answers(

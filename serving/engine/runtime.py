@@ -22,7 +22,7 @@ from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain, 
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 from serving.engine.answer_metrics import count_answers, count_recording
 from serving.engine.classified import Classified
 from serving.engine.classifier import FOLLOW_SECONDS, ServedClassifier

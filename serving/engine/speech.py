@@ -21,7 +21,8 @@ from components.conversation import SAMPLE_RATE, read_channels
 from components.conversation.audio_length import seconds_up_to
 from components.diarize import MAX_SAMPLE
 from serving import metrics, traces
-from serving.engine.analyze import APART, Analysis, Analyzer
+from serving.engine.analysis import Analysis
+from serving.engine.analyze import APART, Analyzer
 from serving.engine.decoding import check_length, decode, heard, refusals, sample_of
 from serving.engine.options import Options
 from serving.engine.scheduling import AdmissionQueue, FairLock, Sender, Work, result_of
@@ -204,7 +205,7 @@ class Speech:
 
     def _hear_voice(self, sample: np.ndarray, name: str, work: Work, gives_way: bool) -> VoicePrint:
         """In a thread."""
-        with self._models:
+        with self._models, metrics.work_counted():
             analyzer, used = self._loaded()
             step = self._step(work, gives_way)
             vector = analyzer.voice_prints({name: sample}, step)[name]
@@ -257,7 +258,7 @@ class Speech:
         channels = None
         if analyzer.wants_channels(options):
             channels = read_channels(upload, "the recording")
-        with self._models:
+        with self._models, metrics.work_counted():
             analyzer, used = self._loaded()
             if channels is None and analyzer.wants_channels(options):  # another version took over
                 channels = read_channels(upload, "the recording")

@@ -17,6 +17,8 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from torch import nn
 from torchaudio.compliance.kaldi import fbank
 
+from components.diarize.demo.graph import Graph
+
 MELS = 80
 SIZE = 192
 CHANNELS = 32
@@ -30,6 +32,8 @@ MIN_SAMPLES = 4800
 
 class CamPlusPlus(Model):
     """Speech to a vector of `SIZE` numbers that says whose voice it is; compare by cosine."""
+
+    graph: Graph | None = None
 
     def __init__(self, sample_rate: int = 16_000, num_channels: int = 1, task: Any = None) -> None:
         super().__init__(sample_rate=sample_rate, num_channels=num_channels, task=task)
@@ -74,12 +78,32 @@ class CamPlusPlus(Model):
         result = waveforms.new_full((batch, SIZE), float("nan"))
         if weights is None:
             weights = waveforms.new_ones(batch, 1)
+        speech: dict[int, torch.Tensor] = {}
+        before, mels = -1, waveforms.new_empty(0)
         for item in (weights.amax(dim=1) > 0.5).nonzero()[:, 0].tolist():
-            mels = fbank(waveforms[item], num_mel_bins=MELS)
-            mels = mels[F.interpolate(weights[item][None, None], size=len(mels))[0, 0] > 0.5]
-            if len(mels) >= MIN_FRAMES:
-                result[item] = self.embed((mels - mels.mean(dim=0))[None])[0]
+            # pyannote hands on a chunk once for each of its voices, one after the other
+            if before < 0 or not torch.equal(waveforms[before], waveforms[item]):
+                mels = fbank(waveforms[item], num_mel_bins=MELS)
+            before = item
+            spoken = mels[F.interpolate(weights[item][None, None], size=len(mels))[0, 0] > 0.5]
+            if len(spoken) >= MIN_FRAMES:
+                speech[item] = (spoken - spoken.mean(dim=0))[None]
+        if self.graph is not None and waveforms.device.type == "cpu":
+            vectors = self.graph.each([frames.numpy() for frames in speech.values()])
+            embedded = [torch.from_numpy(vector) for vector in vectors]
+        else:
+            embedded = [self.embed(frames) for frames in speech.values()]
+        for item, vector in zip(speech, embedded, strict=True):
+            result[item] = vector[0]
         return result
+
+    def quicken(self) -> None:
+        """Have onnxruntime compute the network, wherever it is on a CPU.
+
+        Raises:
+            RuntimeError: onnxruntime's answers differ.
+        """
+        self.graph = Graph(self.embed, nn.ModuleList([self.head, self.xvector]), MELS)
 
     def embed(self, mels: torch.Tensor) -> torch.Tensor:
         """Logarithmic mels [batch, frames, MELS], less their mean over time, to [batch, SIZE]."""
@@ -155,10 +179,11 @@ class _Masked(nn.Module):
         self.linear2 = nn.Conv1d(BOTTLENECK // 2, GROWTH, 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        # The context is the same in all frames of a segment, so it is worked out once for each.
         near = F.avg_pool1d(x, SEGMENT, SEGMENT, ceil_mode=True)
-        near = near.repeat_interleave(SEGMENT, dim=-1)[..., : x.shape[-1]]
         context = F.relu(self.linear1(x.mean(dim=-1, keepdim=True) + near))
-        return self.linear_local(x) * torch.sigmoid(self.linear2(context))
+        scale = torch.sigmoid(self.linear2(context)).repeat_interleave(SEGMENT, dim=-1)
+        return self.linear_local(x) * scale[..., : x.shape[-1]]
 
 
 class _Layer(nn.Module):
@@ -207,5 +232,7 @@ class _Dense(nn.Module):
         self.nonlinear = _normed(out, affine=False, active=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pooled = torch.cat([x.mean(dim=-1), x.std(dim=-1)], dim=-1)
-        return self.nonlinear(self.linear(pooled[..., None])[..., 0])
+        mean = x.mean(dim=-1, keepdim=True)
+        # as torch's `std`, which its exporter to ONNX gets wrong
+        deviation = ((x - mean).square().sum(dim=-1, keepdim=True) / (x.shape[-1] - 1)).sqrt()
+        return self.nonlinear(self.linear(torch.cat([mean, deviation], dim=1))[..., 0])

@@ -6,21 +6,21 @@ chunks, embeds each chunk's voices and clusters them by their centroids; then ea
 embedded again.
 """
 
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+import torch
 from pyannote.audio import Model
 from pyannote.audio.core.plda import PLDA
-from pyannote.audio.core.task import Problem, Resolution, Specifications
-from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
-from safetensors.torch import load_file
+from pyannote.core import SlidingWindowFeature
 
+from components.base import spent_on
 from components.diarize.demo.campplus import CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
-
-WEIGHTS = "model.safetensors"
+from components.segmentation import Segmentation, Segmented, load_weights, segmenter
 
 
 class NoPlda(PLDA):
@@ -70,46 +70,37 @@ class PackagedDiarization(SpeakerDiarization):
             **options,
         )
 
+    def to(self, device: torch.device) -> "PackagedDiarization":
+        """Send the models to a device; on a CPU, in the form that is quickest there."""
+        super().to(device)
+        if device.type == "cpu":
+            embedding = self._embedding.model_
+            if isinstance(embedding, CamPlusPlus) and embedding.graph is None:
+                embedding.quicken()
+        return self
+
+    def segment(self, audio: np.ndarray, step: Callable[[float], None] | None = None) -> Segmented:
+        """Who speaks in each chunk of a recording, and whether anybody does.
+
+        Args:
+            audio, step: as of `components.segmentation.Segmentation`.
+        """
+        return Segmentation(self._segmentation)(audio, step)
+
+    def get_segmentations(self, file: Any, hook: Any = None) -> SlidingWindowFeature:
+        """As of `SpeakerDiarization`; what `file` has as "segmented" is not heard again."""
+        if "segmented" in file:
+            speakers: SlidingWindowFeature = file["segmented"].speakers
+            return speakers
+
+        def step(share: float) -> None:
+            if hook is not None:
+                hook("segmentation", None, total=1, completed=share)
+
+        return self.segment(file["waveform"][0].numpy(), step).speakers
+
     def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
         """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
-        return embedded_again(self, file, super().apply(file, **options), centred=self.centred)
-
-
-def segmenter(
-    architecture: dict[str, Any],
-    chunk_seconds: float,
-    local_speakers: int,
-    at_once: int | None = None,
-) -> PyanNet:
-    """A segmentation model without weights.
-
-    Args:
-        architecture: the arguments of `PyanNet`.
-        chunk_seconds: the length of the chunks that it hears.
-        local_speakers: how many speakers it tells apart within a chunk.
-        at_once: it chooses among the sets of at most so many speakers; None: it tells of each
-            speaker whether they speak.
-    """
-    model = PyanNet(**architecture)
-    problem = Problem.MONO_LABEL_CLASSIFICATION if at_once else Problem.MULTI_LABEL_CLASSIFICATION
-    model.specifications = Specifications(
-        problem=problem,
-        resolution=Resolution.FRAME,
-        duration=chunk_seconds,
-        classes=[f"speaker#{number + 1}" for number in range(local_speakers)],
-        powerset_max_classes=at_once,
-        permutation_invariant=True,
-    )
-    model.build()
-    return model
-
-
-def load_weights(model: Model, location: dict[str, Any]) -> Model:
-    """Fill a model with the weights of its folder, as pyannote names it.
-
-    Raises:
-        RuntimeError: they are another model's.
-    """
-    folder = Path(location["checkpoint"]) / (location["subfolder"] or "")
-    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
-    return model.eval()
+        found = super().apply(file, **options)
+        with spent_on("hear_again"):
+            return embedded_again(self, file, found, centred=self.centred)

@@ -32,7 +32,7 @@ class Machine:
         self.cache = Cache(folder / "cache", work)
 
     def work(self, recordings: list[Recording]) -> None:
-        def make(recording: Recording) -> dict[str, str]:
+        def make(recording: Recording, _: object) -> dict[str, str]:
             self.made.append(recording.name)
             return {"words": f"of {recording.name}", "speakers": "A"}
 
@@ -45,7 +45,10 @@ def recording(name: str, fold: str = "one") -> Recording:
     return Recording(name, Path(f"{name}.wav"), fold, None, ())
 
 
-def test_a_killed_shard_goes_on_elsewhere(store: Store, tmp_path: Path) -> None:
+def test_a_killed_shard_goes_on_elsewhere(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one recording at a time
     recordings = [recording(name) for name in "abc"]
     first, second = Machine(tmp_path / "first"), Machine(tmp_path / "second")
     store.door.refuse(400, "ExpiredToken", after=4)  # as b's words are put

@@ -15,8 +15,8 @@ from pyannote.audio.models.segmentation import PyanNet
 from pyannote.audio.utils.powerset import Powerset
 from safetensors.torch import load_file
 
-from components.diarize.demo.packaged import WEIGHTS
 from components.diarize.demo.resemblyzer import SIZE, Resemblyzer
+from components.segmentation import WEIGHTS
 
 MODELS = {
     "embedding": "$model/embedding",

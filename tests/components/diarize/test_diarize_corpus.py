@@ -57,8 +57,12 @@ def cut_into(folder: Path, audio: np.ndarray, count: int, seconds: int) -> list[
 
 
 def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
-    dialogue: tuple[np.ndarray, list[SpeakerSegment]], models_home: Path, tmp_path: Path
+    dialogue: tuple[np.ndarray, list[SpeakerSegment]],
+    models_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one recording at a time
     recordings = cut_into(tmp_path, dialogue[0], 2, seconds=8)
     profile = load_profile("tiny")
     settings = Settings(models=models_home, cache=tmp_path / "cache")
@@ -207,7 +211,8 @@ def test_a_process_killed_in_the_middle_of_a_conversation(
         soundfile.write(tmp_path / f"{name}.wav", audio[: seconds * SAMPLE_RATE], SAMPLE_RATE)
         recordings.append(Recording(name, tmp_path / f"{name}.wav", "fold", None, ()))
     arguments = [sys.executable, "-c", KILLED, str(tmp_path), str(models_home.resolve())]
-    with subprocess.Popen(arguments, env=dict(os.environ, PYTHONPATH=str(ROOT))) as child:
+    one_at_a_time = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(arguments, env=os.environ | one_at_a_time) as child:
         while not list(cache.glob(f"{EXCLUSIVE}/*/[!.]*.rttm")):
             assert child.poll() is None
             time.sleep(0.05)

@@ -66,7 +66,7 @@ def transcribe(
     recordings: list[Recording],
     key: Callable[[Recording], list[str]] = lambda r: [r.name],
 ) -> None:
-    def make(one: Recording) -> Mapping[str, str]:
+    def make(one: Recording, _: object) -> Mapping[str, str]:
         return {"transcripts": json.dumps({"text": f"{SECRET}: {one.name}"})}
 
     cache = Cache(copies.cache)

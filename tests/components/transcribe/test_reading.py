@@ -1,5 +1,8 @@
 """Whisper reads a stretch to its end, and once."""
 
+import threading
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
@@ -56,7 +59,8 @@ def test_what_was_left_unread_is_read(
     monkeypatch.setattr("components.transcribe.reading._read_again", again)
     speech = dialogue[0][: 4 * SAMPLE_RATE]
     quiet = np.concatenate([speech, np.zeros(8 * SAMPLE_RATE, dtype=np.float32)])
-    assert read(transcriber._model, [quiet], "en", 1)[0].text == "all of it"
+    (reading,) = read(transcriber._model, [quiet], "en", 1)
+    assert reading.text == "all of it"
     assert asked == [0]
 
 
@@ -65,3 +69,39 @@ def test_a_language_that_the_model_does_not_know(transcriber: Transcriber) -> No
         transcriber.transcribe(np.zeros(SAMPLE_RATE, dtype=np.float32), language="de")
     assert transcriber.language_of(np.zeros(SAMPLE_RATE, dtype=np.float32), "auto") == "en"
     assert load_profile("demo").transcribe.language == "en"
+
+
+def test_batches_side_by_side_are_read_as_one_after_the_other(
+    transcriber: Transcriber, dialogue: tuple[np.ndarray, list[Word]]
+) -> None:
+    sounds = [dialogue[0][n * 3 * SAMPLE_RATE :][: 3 * SAMPLE_RATE] for n in range(5)]
+    alone = list(read(transcriber._model, sounds, "en", 1))
+    taken: list[int] = []
+
+    def given() -> Iterator[np.ndarray]:
+        for number, sound in enumerate(sounds):
+            taken.append(number)
+            yield sound
+
+    readings = read(transcriber._model, given(), "en", 1, workers=2)
+    first = next(readings)
+    assert taken == [0, 1, 2], "no more is held than is read"
+    assert [first, *readings] == alone
+
+
+def test_readers_end_with_whoever_wanted_their_words(
+    transcriber: Transcriber, dialogue: tuple[np.ndarray, list[Word]]
+) -> None:
+    sounds = [dialogue[0][: 2 * SAMPLE_RATE]] * 6
+    readings = read(transcriber._model, sounds, "en", 1, workers=2)
+    next(readings)
+    readings.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]
+
+    def odd() -> Iterator[np.ndarray]:
+        yield sounds[0]
+        raise TimeoutError
+
+    with pytest.raises(TimeoutError):
+        list(read(transcriber._model, odd(), "en", 1, workers=2))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("read")]

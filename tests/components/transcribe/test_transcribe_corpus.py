@@ -32,8 +32,12 @@ def words(path: Path, name: str) -> list[AsrSegment]:
 
 
 def test_a_killed_run_goes_on_and_a_second_one_takes_all_from_the_cache(
-    recordings: list[Recording], models_home: Path, tmp_path: Path
+    recordings: list[Recording],
+    models_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # one recording at a time
     profile = load_profile("tiny")
     settings = Settings(models=models_home, cache=tmp_path / "cache")
     out = tmp_path / "out"

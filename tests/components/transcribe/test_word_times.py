@@ -1,6 +1,6 @@
 """Aligners are tried in turn on each segment, and no word is ever lost."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
@@ -39,29 +39,31 @@ class Even:
 def test_the_first_aligner_that_can_places_the_words() -> None:
     segments = [segment(1, 3, "so it is"), segment(10, 12, "as I said")]
     first, second = Even(fails_on="said"), Even(score=0.9)
-    placed = add_word_times(AUDIO, segments, [first, second])
+    placed = list(add_word_times(AUDIO, segments, [first, second]))
     assert [word.score for word in placed[0].words] == [0.5] * 3  # the recogniser's
     assert [word.score for word in placed[1].words] == [0.9] * 3
     assert all(word.start is not None for part in placed for word in part.words)
 
 
-def test_each_segment_is_reported_and_the_report_may_end_the_work() -> None:
-    segments, steps = [segment(1, 3, "so it is"), segment(10, 12, "as I said")], list[float]()
-    add_word_times(AUDIO, segments, [Even()], steps.append)
-    assert steps == [0.5, 1.0]
-    aligner = Even()
+def test_segments_are_taken_one_ahead_and_given_back_as_they_are_placed() -> None:
+    segments = [segment(1, 3, "so it is"), segment(10, 12, "as I said"), segment(20, 22, "there")]
+    taken: list[float] = []
 
-    def end(_: float) -> None:
-        raise TimeoutError
+    def read() -> Iterator[AsrSegment]:
+        for part in segments:
+            taken.append(part.start)
+            yield part
 
-    with pytest.raises(TimeoutError):
-        add_word_times(AUDIO, segments, [aligner], end)
-    assert len(aligner.heard) == 1
+    placed = add_word_times(AUDIO, read(), [Even()])
+    assert next(placed).words[0].start is not None
+    assert taken == [1, 10]
+    assert len(list(placed)) == 2
+    assert list(add_word_times(AUDIO, [], [Even()])) == []
 
 
 def test_where_all_fail_the_words_stay_without_times() -> None:
     before = [segment(1, 3, "so it is")]
-    assert add_word_times(AUDIO, before, [Even("is"), Even("so")]) == before
+    assert list(add_word_times(AUDIO, before, [Even("is"), Even("so")])) == before
 
 
 def test_a_word_that_cannot_be_placed_stays_among_its_neighbours() -> None:
@@ -74,7 +76,7 @@ def test_a_word_that_cannot_be_placed_stays_among_its_neighbours() -> None:
 def test_an_aligner_hears_a_little_beyond_the_edges_but_not_into_the_neighbours() -> None:
     aligner = Even()
     segments = [segment(0.1, 3, "a"), segment(3.1, 5, "b"), segment(58, 60, "c")]
-    placed = add_word_times(AUDIO, segments, [aligner])
+    placed = list(add_word_times(AUDIO, segments, [aligner]))
     assert aligner.heard == pytest.approx([3.0, 2.15, 2.2], abs=0.1)
     assert placed[0].end <= placed[1].start
     assert placed[-1].end <= 60
@@ -86,7 +88,7 @@ def test_an_aligner_hears_a_little_beyond_the_edges_but_not_into_the_neighbours(
 )
 def test_words_in_are_words_out(texts: list[list[str]], fails_on: str) -> None:
     segments = [segment(n * 9.0, n * 9.0 + 8, " ".join(text)) for n, text in enumerate(texts)]
-    placed = add_word_times(AUDIO, segments, [Even(fails_on), Even("b")])
+    placed = list(add_word_times(AUDIO, segments, [Even(fails_on), Even("b")]))
     assert [[w.text for w in part.words] for part in placed] == texts
     for part in placed:
         for word in part.words:

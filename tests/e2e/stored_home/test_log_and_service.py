@@ -18,7 +18,7 @@ from pipelines.cli.main import run
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.database import ServiceDatabase
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 from serving.engine.canary import read_halt
 from serving.engine.options import Options
 from serving.engine.runtime import Result

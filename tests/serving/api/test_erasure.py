@@ -114,7 +114,7 @@ class Home:
         def words(recording: Recording) -> str:
             return f"{SECRET} in {recording.name.removeprefix('feedback-to-')}"
 
-        def make(recording: Recording) -> dict[str, str]:
+        def make(recording: Recording, _: object) -> dict[str, str]:
             return {"transcripts": json.dumps({"text": words(recording)})}
 
         made = work_through(

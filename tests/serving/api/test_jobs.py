@@ -16,7 +16,7 @@ from components.conversation import DEFAULT_LABELS
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
 from serving.database import ServiceDatabase
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 from serving.engine.options import Options
 from serving.engine.runtime import Result
 from serving.errors import BusyError, ErasedError, NotReadyError

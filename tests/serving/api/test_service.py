@@ -192,6 +192,9 @@ def test_what_happens_is_counted(service: Serving, piece: bytes) -> None:
     for name, more in zip(once + sums, expected, strict=True):
         assert metric(service.url, name) - before[name] == pytest.approx(more), name
     assert metric(service.url, "moodline_waiting") == 0
+    for work in ("speech", "read", "word_times", "segment", "embed"):
+        assert metric(service.url, f'moodline_work_seconds_total{{work="{work}"}}') > 0
+        assert metric(service.url, f'moodline_work_processor_seconds_total{{work="{work}"}}') > 0
 
 
 def test_it_answers_while_it_listens_and_says_no_when_full(service: Serving, piece: bytes) -> None:

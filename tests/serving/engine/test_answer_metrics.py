@@ -6,7 +6,7 @@ import prometheus_client
 import pytest
 
 from components.conversation import SpeakerSegment, Turn
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 from serving.engine.answer_metrics import count_answers, count_recording, speech_seconds
 
 

@@ -15,7 +15,7 @@ from components.base import Stopped
 from components.config import Settings
 from components.conversation import DEFAULT_LABELS, Turn
 from serving.engine import runtime as module
-from serving.engine.analyze import Analysis
+from serving.engine.analysis import Analysis
 from serving.engine.classified import Classified
 from serving.engine.options import Options
 from serving.engine.prediction_log import RequestInfo

@@ -1,0 +1,64 @@
+"""onnxruntime computes the voices as torch does, whatever their lengths and the cores there are."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from components.diarize.demo.campplus import MELS, CamPlusPlus
+from components.diarize.demo.graph import TOLERANCE, Graph
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def network(models_home: Path) -> CamPlusPlus:
+    model = CamPlusPlus()
+    model.load_state_dict(
+        load_file(models_home / "diarization-campplus" / "embedding" / "model.safetensors")
+    )
+    model.eval().quicken()
+    return model
+
+
+def test_both_give_one_answer(network: CamPlusPlus) -> None:
+    """A context has 200 frames: lengths on both sides of its edges."""
+    graph = network.graph
+    assert graph is not None
+    with torch.inference_mode():
+        for frames in (20, 199, 200, 201, 202, 400, 401, 998):
+            mels = torch.randn(1, frames, MELS)
+            expected = network.embed(mels).numpy()
+            np.testing.assert_allclose(graph(mels.numpy()), expected, atol=TOLERANCE, rtol=0)
+
+
+def test_a_batch_of_voices_is_each_by_itself(
+    network: CamPlusPlus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two voices of one chunk, one of another, and nobody; on one core and on two."""
+    rng = np.random.default_rng(0)
+    sound = torch.from_numpy(rng.normal(0, 0.1, (2, 1, 48_000)).astype(np.float32))
+    chunks = sound[[0, 0, 1, 1]]
+    masks = torch.zeros(4, 300)
+    masks[0, :180], masks[1, 120:], masks[2] = 1, 1, 1
+    with torch.inference_mode():
+        alone = [network(chunks[n : n + 1], masks[n : n + 1])[0].numpy() for n in range(4)]
+        for count in ("1", "2"):
+            monkeypatch.setenv("OMP_NUM_THREADS", count)
+            together = network(chunks, masks).numpy()
+            np.testing.assert_array_equal(together, np.stack(alone))
+    assert np.isnan(together[3]).all()
+    assert np.isfinite(together[:3]).all()
+
+
+def test_a_graph_that_differs_is_refused() -> None:
+    class Odd(torch.nn.Module):
+        def forward(self, frames: torch.Tensor) -> torch.Tensor:
+            # what a trace cannot see: a choice by values
+            return frames.mean(1) if frames.shape[1] == 230 else frames.sum(1)
+
+    odd = Odd()
+    with pytest.raises(RuntimeError, match="differs from torch"):
+        Graph(odd, odd, 4)

@@ -1,0 +1,95 @@
+"""One pass of a segmentation network is pyannote's own for speakers, and WhisperX's for speech."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from components.base import InputError, Stopped
+from components.config import Settings, load_profile
+from components.conversation import SAMPLE_RATE, read_audio
+from components.diarize import Diarizer
+from components.segmentation import Segmentation, open_segmentation
+from components.transcribe import Transcriber
+from components.transcribe.stretches import SpeechFinder, speech_stretches
+
+pytestmark = pytest.mark.models
+
+
+@pytest.fixture(scope="module")
+def audio(demo_corpus: Path) -> np.ndarray:
+    (path,) = demo_corpus.rglob("Ses03M_script02_2.ogg")
+    return read_audio(path)[: 33 * SAMPLE_RATE]
+
+
+@pytest.fixture(scope="module", params=["diarization-campplus", "diarization-demo"])
+def segmentation(request: pytest.FixtureRequest, models_home: Path) -> Segmentation:
+    return open_segmentation(models_home / str(request.param), "cpu")
+
+
+@pytest.mark.parametrize("seconds", [0.3, 5.0, 10.0, 13.0, 33.0])
+def test_it_hears_what_pyannote_hears(
+    segmentation: Segmentation, audio: np.ndarray, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Shorter than a chunk, a whole number of steps, and with a rest; on one core and on two."""
+    sound = audio[: round(seconds * SAMPLE_RATE)]
+    waveform = torch.from_numpy(sound)[None]
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    expected = segmentation._inference({"waveform": waveform, "sample_rate": SAMPLE_RATE})
+    for cores in ("1", "2"):
+        monkeypatch.setenv("OMP_NUM_THREADS", cores)
+        shares: list[float] = []
+        heard = segmentation(sound, shares.append)
+        assert heard.speakers.sliding_window == expected.sliding_window
+        # a network that chooses among sets is sure of one; the other tells probabilities
+        np.testing.assert_allclose(heard.speakers.data, expected.data, atol=1e-4)
+        assert shares == sorted(shares) and shares[-1] == 1
+        assert heard.speech.data.min() >= 0
+        assert heard.speech.data.max() <= 1 + 1e-5
+
+
+def test_its_speech_is_whisperx_s(audio: np.ndarray, models_home: Path) -> None:
+    """The smaller pipeline's network is the one of WhisperX's voice activity detection."""
+    finder = SpeechFinder("cpu")
+    sound = {"waveform": torch.from_numpy(audio)[None], "sample_rate": SAMPLE_RATE}
+    expected = finder._vad(sound)
+    heard = open_segmentation(models_home / "diarization-demo", "cpu")(audio).speech
+    np.testing.assert_allclose(heard.data, expected.data, atol=1e-4)
+    stretches = speech_stretches(heard, len(audio) / SAMPLE_RATE)
+    assert stretches == pytest.approx(finder(audio))
+
+
+def test_what_a_step_raises_ends_it(segmentation: Segmentation, audio: np.ndarray) -> None:
+    def stop(share: float) -> None:
+        assert share < 1
+        raise Stopped("nobody waits")
+
+    with pytest.raises(Stopped):
+        segmentation(np.tile(audio, 4), stop)
+
+
+def test_one_pass_serves_words_and_speakers(audio: np.ndarray, models_home: Path) -> None:
+    """As the pipeline's steps do it, each with a pass of its own, and as `analyze` does."""
+    settings = Settings(models=models_home)
+    profile = load_profile("demo", ["transcribe.model=whisper-tiny.en"])
+    assert profile.transcribe.speech == profile.diarize.pipeline
+    transcriber, diarizer = (
+        Transcriber(profile.transcribe, settings),
+        Diarizer(profile.diarize, settings),
+    )
+    segmented = diarizer.segment(audio)
+    assert segmented is not None
+    words = transcriber.transcribe(audio, speech=segmented.speech)
+    assert len(words) > 2
+    assert words == transcriber.transcribe(audio)
+    assert diarizer.diarize(audio, segmented=segmented) == diarizer.diarize(audio)
+    assert diarizer.segment(audio[:100]) is None
+
+
+def test_a_pipeline_without_a_network_of_its_own_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        open_segmentation(tmp_path, "cpu")
+    (tmp_path / "config.yaml").write_text("pipeline: {params: {segmentation: a/model}}\n")
+    with pytest.raises(InputError, match="no segmentation network that can be read by itself"):
+        open_segmentation(tmp_path, "cpu")
