@@ -22,7 +22,8 @@ def model_digests(
 
     options, settings = TrainStep.model_validate_json(profile), Settings()
     heard = options.transcribe
-    words = [heard.model, heard.align_model, heard.speech]
+    speech = None if options.by_channel else heard.speech
+    words = [heard.model, heard.align_model, speech]
     encoders = [options.fusion.acoustic, options.fusion.text]
 
     class Digests(NamedTuple):

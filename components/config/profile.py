@@ -117,9 +117,9 @@ class TrainStep(TurnsStep, LabelStep):
     def models(self) -> tuple[str, ...]:
         """The names of all models that it works with."""
         heard = self.transcribe
-        words = (heard.model, heard.align_model or "", heard.speech or "")
-        speakers = "" if self.by_channel else self.diarize.pipeline
-        names = (*words, speakers, self.fusion.acoustic, self.fusion.text)
+        words = (heard.model, heard.align_model or "")
+        speakers = () if self.by_channel else (heard.speech or "", self.diarize.pipeline)
+        names = (*words, *speakers, self.fusion.acoustic, self.fusion.text)
         return tuple(dict.fromkeys(filter(None, names)))
 
 

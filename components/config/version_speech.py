@@ -100,7 +100,8 @@ def speech_models(step: TurnsStep) -> list[str]:
     """The names of the speech models: for words, alignment, speech and speakers; the last two may
     be one."""
     words = step.transcribe
-    names = words.model, words.align_model, words.speech, step.diarize.pipeline
+    speech = None if step.by_channel else words.speech
+    names = words.model, words.align_model, speech, step.diarize.pipeline
     return [name for name in names if name]
 
 

@@ -52,7 +52,8 @@ def transcribe_corpus(
         InputError: a recording or a model cannot be read, or a reference is needed and missing.
     """
     options = profile.transcribe
-    names = (options.model, options.align_model, options.speech)
+    speech = None if profile.by_channel else options.speech
+    names = (options.model, options.align_model, speech)
     models = [model_digest(name, settings) for name in names if name]
 
     cache = settings.finished

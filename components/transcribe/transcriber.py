@@ -8,14 +8,14 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from components.base import MOST_AT_ONCE, InputError, cores, process_cores, spent_on
+from components.base import MOST_AT_ONCE, InputError, cores, process_cores
 from components.config import Settings, TranscribeSettings, resolve_model
 from components.conversation import (
     SAMPLE_RATE,
@@ -26,15 +26,12 @@ from components.conversation import (
     spaced_words,
 )
 from components.transcribe.attention import AttentionAligner
-from components.transcribe.chunks import chunks
 from components.transcribe.progress import Progress, part_of
 from components.transcribe.reading import NO_HINTS, Hints, Reading, load_reader, read
 from components.transcribe.sentences import sentences
-from components.transcribe.stretches import SpeechFinder, cut_stretches, speech_stretches
+from components.transcribe.speech import SpeechRegions
+from components.transcribe.stretches import cut_stretches
 from components.transcribe.word_times import Aligner, add_word_times
-
-if TYPE_CHECKING:
-    from components.segmentation import Segmentation
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +100,8 @@ class Transcriber:
                 num_workers=self._workers,
                 use_auth_token=settings.token,
             )
-            self._find_speech = None if options.speech else SpeechFinder(device)
+            pipeline = options.speech and Path(resolve_model(options.speech, settings))
+            self._regions = SpeechRegions(pipeline or None, device)
         self.languages = frozenset(self._model.supported_languages)
         if options.language != AUTO:
             self.check_language(options.language)
@@ -217,7 +215,8 @@ class Transcriber:
             where nobody speaks.
 
         Raises:
-            InputError: the model does not know the language, or cannot be told so much.
+            InputError: the model does not know the language, or cannot be told so much; or the
+                profile's `speech` names no pipeline whose network can be read.
         """
         hints.check(self._model)
         language = self.language_of(audio, language)
@@ -225,20 +224,13 @@ class Transcriber:
             return []
         audio = np.ascontiguousarray(audio, dtype=np.float32)
         progress = Progress(len(audio) / SAMPLE_RATE, step)
-        if stretches is None:
-            spans = self._find_spans(audio, speech, progress)
-        else:
-            spans = cut_stretches(stretches, len(audio) / SAMPLE_RATE)
-        transcript: list[AsrSegment] = []
-        with closing(self._read(audio, spans, language, hints, progress)) as read_segments:
-            for part in add_word_times(audio, read_segments, self._aligners_of(language)):
-                # Sentences, because the baseline gives each segment whole to one speaker: with
-                # segments of up to 30 s, as the detector cuts them, it would be weaker than it must
-                # be.
-                transcript += sentences([part]) if stretches is None else [part]
-                progress.reached(part.end)
-        progress.reached(len(audio) / SAMPLE_RATE)
-        return transcript
+        if stretches is not None:
+            given = cut_stretches(stretches, len(audio) / SAMPLE_RATE)
+            return list(self._placed(audio, given, language, hints, progress))
+        spans = self._regions.find(audio, speech, progress.goes_on)
+        # Sentences, because the baseline gives each segment whole to one speaker: with segments of
+        # up to 30 s, as they are read, it would be weaker than it must be.
+        return sentences(self._placed(audio, spans, language, hints, progress))
 
     def transcribe_channels(
         self,
@@ -259,51 +251,38 @@ class Transcriber:
         Returns:
             The sentences of all channels in order; each word has its channel's speaker.
         """
+        hints.check(self._model)
+        self.check_language(language)
+        if channels.shape[1] < MIN_SAMPLES:
+            return []
         transcript: list[AsrSegment] = []
         count = len(channels)
         for number, channel in enumerate(channels):
             report = step and partial(part_of, step, number, count)
             speaker = channel_speaker(number)
-            for part in self.transcribe(channel, language=language, hints=hints, step=report):
+            audio = np.ascontiguousarray(channel, dtype=np.float32)
+            progress = Progress(len(audio) / SAMPLE_RATE, report)
+            # Voices are not compared, so nothing is asked of a diarization pipeline.
+            spans = self._regions.by_whisperx(audio, progress.goes_on)
+            for part in sentences(self._placed(audio, spans, language, hints, progress)):
                 words = tuple(replace(word, speaker=speaker) for word in part.words)
                 transcript.append(replace(part, words=words))
         return sorted(transcript, key=attrgetter("start", "end"))
 
-    def _find_spans(
-        self, audio: np.ndarray, speech: Any, progress: Progress
-    ) -> Iterator[tuple[Seconds, Seconds]]:
-        """The stretches in which somebody speaks; by WhisperX found a chunk at a time."""
-        import torch
-
-        if self._find_speech is None:
-            if speech is None:
-                speech = self._segmentation(audio, lambda _: progress.goes_on()).speech
-            with spent_on("speech"):
-                found = speech_stretches(speech, len(audio) / SAMPLE_RATE)
-            progress.goes_on()
-            yield from found
-            return
-        for first, last in chunks(audio):
-            threads = torch.get_num_threads()
-            # A second thread gains the voice activity detector's LSTM nothing, and makes it 20
-            # times slower on a busy machine. Whisper has threads of its own.
-            torch.set_num_threads(1)
-            try:
-                with spent_on("speech"):
-                    found = self._find_speech(audio[first:last])
-            finally:
-                torch.set_num_threads(threads)
-            progress.goes_on()
-            offset = first / SAMPLE_RATE
-            yield from ((start + offset, end + offset) for start, end in found)
-
-    @cached_property
-    def _segmentation(self) -> "Segmentation":
-        """The network that says where somebody speaks, where nobody says it."""
-        from components.segmentation import open_segmentation
-
-        pipeline = resolve_model(self._options.speech or "", self._settings)
-        return open_segmentation(Path(pipeline), self._device)
+    def _placed(
+        self,
+        audio: np.ndarray,
+        spans: Iterable[tuple[Seconds, Seconds]],
+        language: str,
+        hints: Hints,
+        progress: Progress,
+    ) -> Iterator[AsrSegment]:
+        """The segment that is read in each stretch, its words with their times."""
+        with closing(self._read(audio, spans, language, hints, progress)) as segments:
+            for part in add_word_times(audio, segments, self._aligners_of(language)):
+                progress.reached(part.end)
+                yield part
+        progress.reached(len(audio) / SAMPLE_RATE)
 
     def _read(
         self,
