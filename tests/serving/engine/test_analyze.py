@@ -83,7 +83,7 @@ def test_words_go_to_one_speaker_at_a_time_and_overlap_is_told() -> None:
 
 
 def test_by_evidence_turns_and_words_say_how_sure_their_speaker_is() -> None:
-    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer = Analyzer(load_profile("tiny", ["align.method=evidence"]), Settings())
     analyzer._transcriber = analyzer._diarizer = Heard()  # type: ignore[assignment]
     options = Options("talk", words=True, max_pause="auto")
     heard = analyzer.find_turns(np.zeros(3 * 16_000, np.float32), options)
