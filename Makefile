@@ -71,6 +71,10 @@ test-containers: setup ## the pipeline, the service, the Bento and Compose in co
 test-full-size: setup ## the paper's models in full size (random weights), one recording end to end: 8 GB of memory
 	$(BIN)/python -m pytest tests/full_size -s -o timeout=3600
 
+.PHONY: test-gpu
+test-gpu: setup ## what only a machine with a GPU can show, in eight minutes: bf16, ONNX on CUDA and TensorRT, two streams, Triton
+	$(BIN)/python -m tests.gpu
+
 .PHONY: fuzz
 fuzz: setup ## ten minutes of random sound, words and scores: no crash, no two answers
 	MOODLINE_FUZZ_SECONDS=600 $(BIN)/python -m pytest tests/fuzz -s

@@ -2,8 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+import os
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,12 @@ from components.base.files import atomic_path
 from components.base.scratch import at_hand
 from components.base.storage import Location, Url
 from components.base.storage_faults import MissingError
+
+LARGE = 1 << 20
+"""Bytes of a file whose digest is kept: a smaller one is as soon read."""
+
+SETTLED_NS = 2_000_000_000
+"""So old a change must be: clocks of file systems tick in up to two seconds."""
 
 
 class Cache:
@@ -67,6 +76,24 @@ class Cache:
         if stored := self._stored(path):
             stored.put(path)
 
+    def parts(self, path: Path) -> list[Path]:
+        """The files of a result that grows, named `<path>-<part>`: here, after a look into the
+        store.
+
+        Raises:
+            Unavailable: the store does not answer.
+        """
+        names = {part.name for part in path.parent.glob(f"{path.name}-*")}
+        if stored := self._stored(path):
+            names.update(part.name for part in stored.parent.files(f"{path.name}-"))
+        return [part for name in sorted(names) if self.has(part := path.with_name(name))]
+
+    def drop(self, path: Path) -> None:
+        """Delete a file here and in the store, if it is there."""
+        path.unlink(missing_ok=True)
+        if stored := self._stored(path):
+            stored.delete()
+
     def _stored(self, path: Path) -> Url | None:
         if self.store is None or path.parent.name.startswith(owned_folder("")):
             return None
@@ -88,7 +115,8 @@ def file_digest(path: Location, cache: Cache | None = None) -> str:
     """SHA-256 of a file's bytes, in hexadecimal; the same wherever it lies.
 
     Args:
-        cache: keeps the digest of an object, which is then fetched only if it changes.
+        cache: keeps the digest of an object, which is then fetched only if it changes, and of a
+            large file, which is then read only if its size or its time of change is another.
 
     Raises:
         InputError, Unavailable: of an object; see `Url`.
@@ -96,20 +124,42 @@ def file_digest(path: Location, cache: Cache | None = None) -> str:
     if isinstance(path, Url):
         return _object_digest(path, cache)
     with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        state = os.fstat(file.fileno())
+        # What was just written may change again without another time.
+        changed = max(state.st_mtime_ns, state.st_ctime_ns)
+        settled = time.time_ns() - changed > SETTLED_NS
+        if cache is None or state.st_size < LARGE or not settled:
+            return _digest(file)
+        # It is a file of this machine: no other one is told.
+        here = Cache(cache.root)
+        about = (str(Path(path).resolve()), state.st_ino, state.st_size, changed)
+        return _kept(here, here.path("digests", *about), lambda: _digest(file))
+
+
+def _digest(file: BufferedReader) -> str:
+    return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _kept(cache: Cache, path: Path, compute: Callable[[], str]) -> str:
+    """A digest that the cache has, or gets."""
+    if cache.has(path) and len(known := path.read_text("utf-8")) == 64:
+        return known
+    digest = compute()
+    with suppress(OSError, InputError), cache.making(path) as temporary:  # only a memory
+        temporary.write_text(digest, encoding="utf-8")
+    return digest
 
 
 def _object_digest(url: Url, cache: Cache | None) -> str:
     state = url.state()
-    kept = cache and cache.path("digests", str(url), state.size, state.tag)
-    if cache and kept and cache.has(kept) and len(known := kept.read_text("utf-8")) == 64:
-        return known
-    with at_hand(url, state) as copy:
-        digest = file_digest(copy)
-    if cache and kept:
-        with suppress(OSError, InputError), cache.making(kept) as temporary:  # only a memory
-            temporary.write_text(digest, encoding="utf-8")
-    return digest
+
+    def compute() -> str:
+        with at_hand(url, state) as copy:
+            return file_digest(copy)
+
+    if cache is None:
+        return compute()
+    return _kept(cache, cache.path("digests", str(url), state.size, state.tag), compute)
 
 
 def tree_digest(folder: Path) -> str:

@@ -20,6 +20,7 @@ from components.config.models import (
 )
 from components.config.parts import (
     AlignSettings,
+    LoraSettings,
     Pause,
     ProtocolSettings,
     ServingSettings,

@@ -144,6 +144,20 @@ class FusionSettings(Frozen):
         return self.model_copy(update=added)
 
 
+class LoraSettings(Frozen):
+    """Low-rank changes of the encoders' linear layers, fitted in their place (Hu et al. 2021).
+
+    Attributes:
+        rank: of each change; the larger, the more it can learn and the more memory it takes.
+        alpha: a change counts `alpha / rank` times.
+        dropout: of what goes into a change.
+    """
+
+    rank: Count = 8
+    alpha: Count = 16
+    dropout: Share = 0.0
+
+
 class TrainSettings(Frozen):
     """How the model is fitted.
 
@@ -158,6 +172,11 @@ class TrainSettings(Frozen):
         gradient_checkpointing: compute layers twice and keep less in memory. It is slower, and
             allows longer turns or larger batches on a GPU.
         processes: that train together under torchrun; "auto" is one for each GPU.
+        accumulate: in how many parts each process computes its share of a batch, for less memory;
+            the gradients add up to the same.
+        lora: encoders too large to be fitted whole: only low-rank changes of them are, which are
+            part of their weights in the version. None: all their weights are fitted.
+        compile: let torch compile the module that is fitted, which takes minutes at first.
         augment: how often training examples are heard in other conditions (noise, a telephone, a
             room, another speed or loudness, silence around), from 0, never, to 1: half in each.
         augment_copies: how many such variants of an example frozen encoders hear; an epoch takes
@@ -176,8 +195,17 @@ class TrainSettings(Frozen):
     precision: Literal["auto", "float32", "bf16", "fp16"] = "auto"
     gradient_checkpointing: bool = False
     processes: Count | Literal["auto"] = "auto"
+    accumulate: Annotated[Count, added(1)] = 1
+    lora: Annotated[LoraSettings | None, added()] = None
+    compile: Annotated[bool, added(False)] = False
     augment: Annotated[Share, added(0.0)] = 0.0
     augment_copies: Annotated[Count, added(3)] = 3
+
+    @model_validator(mode="after")
+    def _changes_what_is_fitted(self) -> Self:
+        if self.lora and self.freeze_encoders:
+            raise ValueError("lora: goes with freeze_encoders: false; frozen encoders are as given")
+        return self
 
 
 class ServingSettings(Frozen):

@@ -107,6 +107,8 @@ class Settings(Environment):
         kfp_namespace: of the runs, if KFP has several users; empty: the profile's, or KFP's own.
         kfp_experiment: that the runs belong to.
         checkpoint_seconds: how much work a killed training may lose; 0 keeps every epoch.
+        readers: processes that read the corpus for one that trains; default: its share of the
+            processors, 8 at most; 0: it reads itself.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         log_format: what goes to standard error: text for people, or json, an object a line.
         git_commit: of the code in an image, which has no git; the image sets it.
@@ -146,6 +148,7 @@ class Settings(Environment):
     triton_url: str = ""
     kfp_host: str = ""
     checkpoint_seconds: float = 30.0
+    readers: int | None = Field(default=None, ge=0)
     hub_token: SecretStr | None = Field(
         default=None, validation_alias=AliasChoices("MOODLINE_HUB_TOKEN", "HF_TOKEN")
     )
@@ -222,6 +225,12 @@ class Settings(Environment):
         store = located(self.model_repository_store) if self.model_repository_store else None
         return store if isinstance(store, Url) else None
 
+    def readers_of(self, processes: int) -> int:
+        """Processes that read the corpus for each of those that train here."""
+        if self.readers is not None:
+            return self.readers
+        return max(1, min(8, (os.cpu_count() or 1) // processes))
+
     def check_writable(self) -> None:
         """Refuse a home that cannot be written, before the work whose results it is to keep.
 
@@ -248,4 +257,5 @@ class Settings(Environment):
         return {
             f"MOODLINE_{name.upper()}": str(value.resolve() if isinstance(value, Path) else value)
             for name, value in values.items()
+            if value is not None
         }

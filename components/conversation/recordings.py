@@ -5,6 +5,7 @@ from where a killed run stopped. Transcribing and diarizing share this; each say
 recording.
 """
 
+import heapq
 import re
 import threading
 import unicodedata
@@ -96,17 +97,38 @@ def _last_part(file: str | Path) -> str:
 def shard_of(
     recordings: Sequence[Recording], index: int = 0, count: int = 1
 ) -> Sequence[Recording]:
-    """Every `count`-th recording by name, from the `index`-th on.
+    """The `index`-th of `count` shards that are about as many hours each; by name.
 
-    The shards 0 to `count` - 1 together are the corpus, in whatever order it was read, and differ
-    by at most one recording.
+    The longest recording goes first, each to the shard that is the least filled so far. So the
+    shards 0 to `count` - 1 together are the corpus, in whatever order it was read. A recording is
+    as long as its reference says; where one has none, their files' sizes tell, and objects of a
+    store count alike.
 
     Raises:
         InputError: there is no such shard.
     """
     if not 0 <= index < count:
         raise InputError(f"there is no shard {index} of {count}: they are counted from 0")
-    return sorted(recordings, key=lambda recording: recording.name)[index::count]
+    if count == 1:
+        return sorted(recordings, key=lambda recording: recording.name)
+    size = _seconds if all(recording.utterances for recording in recordings) else _bytes
+    sizes = {recording.name: size(recording) for recording in recordings}
+    shards: list[list[Recording]] = [[] for _ in range(count)]
+    least = [(0.0, 0, number) for number in range(count)]
+    for recording in sorted(recordings, key=lambda r: (-sizes[r.name], r.name)):
+        filled, members, number = heapq.heappop(least)
+        shards[number].append(recording)
+        heapq.heappush(least, (filled + sizes[recording.name], members + 1, number))
+    return sorted(shards[index], key=lambda recording: recording.name)
+
+
+def _seconds(recording: Recording) -> float:
+    return max(utterance.end for utterance in recording.utterances)
+
+
+def _bytes(recording: Recording) -> float:
+    path = recording.audio
+    return float(path.stat().st_size) if isinstance(path, Path) and path.is_file() else 1.0
 
 
 def work_through(

@@ -73,26 +73,46 @@ def clip_windows(
     Raises:
         InputError: a clip with samples that are not numbers, or that is not one channel.
     """
-    special = tokenizer.num_special_tokens_to_add(is_pair=False)
-    max_words = max_tokens - special
     windows = []
     for index, (audio, text) in enumerate(clips):
-        samples = np.asarray(audio, dtype=np.float32)
-        if samples.ndim != 1:
-            raise InputError(f"clip {index}: the sound has shape {samples.shape}, not one channel")
-        if not np.isfinite(samples).all():
-            raise InputError(f"clip {index}: the sound has samples that are not numbers")
-        if not len(samples):
-            samples = np.zeros(1, dtype=np.float32)
-        whole = tokenizer.encode(text).ids
-        words = len(whole) - special
-        count = max(math.ceil(len(samples) / max_samples), math.ceil(words / max_words), 1)
-        bounds = [round(i * len(samples) / count) for i in range(count + 1)]
-        pieces = [whole] if count == 1 else encode_windows(tokenizer, text, count)
-        for i, ids in enumerate(pieces):
-            piece = samples[bounds[i] : bounds[i + 1]]
-            share = len(piece) / len(samples)
-            windows.append(Window(index, piece if len(piece) else samples[:1], ids, share))
+        count = count_windows(np.size(audio), text, tokenizer, max_samples, max_tokens)
+        windows += cut_clip((audio, text), tokenizer, count, clip=index)
+    return windows
+
+
+def count_windows(
+    samples: int, text: str, tokenizer: "Tokenizer", max_samples: int, max_tokens: int
+) -> int:
+    """How many windows a clip of so many samples and of these words is cut into."""
+    special = tokenizer.num_special_tokens_to_add(is_pair=False)
+    words = len(tokenizer.encode(text).ids) - special
+    return max(math.ceil(samples / max_samples), math.ceil(words / (max_tokens - special)), 1)
+
+
+def cut_clip(given: Clip, tokenizer: "Tokenizer", count: int, *, clip: int = 0) -> list[Window]:
+    """A clip in so many nearly equal windows.
+
+    Args:
+        clip: its index, for the windows and in messages.
+
+    Raises:
+        InputError: as `clip_windows`.
+    """
+    audio, text = given
+    samples = np.asarray(audio, dtype=np.float32)
+    if samples.ndim != 1:
+        raise InputError(f"clip {clip}: the sound has shape {samples.shape}, not one channel")
+    if not np.isfinite(samples).all():
+        raise InputError(f"clip {clip}: the sound has samples that are not numbers")
+    if not len(samples):
+        samples = np.zeros(1, dtype=np.float32)
+    bounds = [round(i * len(samples) / count) for i in range(count + 1)]
+    ids = [tokenizer.encode(text).ids] if count == 1 else encode_windows(tokenizer, text, count)
+    windows = []
+    for i, tokens in enumerate(ids):
+        piece = samples[bounds[i] : bounds[i + 1]]
+        share = len(piece) / len(samples)
+        windows.append(Window(clip, piece if len(piece) else samples[:1], tokens, share))
     return windows
 
 

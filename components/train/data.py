@@ -4,12 +4,13 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
-from components.base import Cache, InputError, file_digest
+from components.base import Cache, InputError, Location, Url, file_digest, object_state
 from components.config import ProtocolSettings
 from components.conversation import (
     DEFAULT_LABELS,
@@ -25,6 +26,10 @@ from components.fusion import Clip
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confidence")
+
+SAMPLE = 20_000
+"""Training examples that stand for all of a larger corpus where they are described (a probe, where
+the head starts, the drift reference); they are fitted all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,14 @@ class Split:
     def rows(self) -> list[Row]:
         """The training examples, then the validation examples."""
         return [*self.training, *self.validation]
+
+    @property
+    def sample(self) -> "Split":
+        """The same, with at most `SAMPLE` training examples, evenly drawn."""
+        count = len(self.training)
+        kept = min(count, SAMPLE)
+        training = tuple(self.training[i * count // kept] for i in range(kept))
+        return Split(training, self.validation, self.labels)
 
 
 def read_rows(path: Path, labels: Sequence[str] = DEFAULT_LABELS) -> list[Row]:
@@ -181,6 +194,7 @@ class Sound:
             if row.recording not in self._paths:
                 raise InputError(f"{row.recording}: has examples but is not in the corpus")
         self._digest = cache(partial(file_digest, cache=finished))
+        self._before: dict[Location, object] = {}
 
     @property
     def place(self) -> str:
@@ -199,13 +213,49 @@ class Sound:
             "languages": dict(sorted(languages.items())),
         }
 
+    def note(self, rows: Sequence[Row]) -> None:
+        """Remember what the rows' recordings are: from now on one that is changed is refused."""
+        for name in dict.fromkeys(row.recording for row in rows):
+            self._before[self._paths[name]] = _state(self._paths[name])
+
     def clip(self, row: Row) -> Clip:
-        """The row's waveform, float32 [samples] at 16 kHz, and its words."""
-        return read_audio(self._paths[row.recording], row.start, row.end), row.text
+        """The row's waveform, float32 [samples] at 16 kHz, and its words.
+
+        Raises:
+            InputError: the sound cannot be read, or is another one than was noted.
+        """
+        path = self._paths[row.recording]
+        self._check(path)
+        return read_audio(path, row.start, row.end), row.text
 
     def digest(self, row: Row) -> str:
         """The digest of the row's whole recording."""
-        return self._digest(self._paths[row.recording])
+        path = self._paths[row.recording]
+        self._check(path)
+        return self._digest(path)
+
+    def digests(self, rows: Sequence[Row]) -> dict[str, str]:
+        """The digest of each of the rows' recordings, by name."""
+        first = {row.recording: row for row in rows}
+        return {name: self.digest(first[name]) for name in sorted(first)}
+
+    def _check(self, path: Location) -> None:
+        before = self._before.get(path)
+        if before is not None and before != _state(path):
+            raise InputError(
+                f"{path}: was changed or deleted while it is trained on; start again when the"
+                " corpus is as it should be"
+            )
+
+
+def _state(path: Location) -> object:
+    """What tells whether a file is another one; None where there is none."""
+    if isinstance(path, Url):
+        return object_state(path)
+    with suppress(FileNotFoundError):
+        state = Path(path).stat()
+        return state.st_size, state.st_mtime_ns
+    return None
 
 
 def common_place(files: Sequence[str]) -> str:

@@ -17,9 +17,11 @@ from components.config import TrainStep
 from components.scoring import classification
 from components.scoring.classification import accuracy, macro_f1, uar
 from components.train.checkpoints import EpochKeeper, last_whole_checkpoint, read_history
+from components.train.faults import read_faults
 from components.train.processes import precision, share_of_batch, under_torchrun, world_size
-from components.train.trainer import EpochItems, Item, WindowTrainer
+from components.train.trainer import EpochItems, WindowTrainer
 from components.train.version import History
+from components.train.windows import Columns, Item, columns_of
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +36,7 @@ def fit(
     on_epoch: Callable[[History], None],
     checkpoint_seconds: float,
     vary: Callable[[int, int], Item] | None = None,
+    readers: int = 0,
 ) -> History:
     """Fit a module and leave it with the weights of its best epoch on the validation part.
 
@@ -48,29 +51,36 @@ def fit(
         on_epoch: as of `EpochKeeper`.
         checkpoint_seconds: the least time between two checkpoints; with 0 every epoch has one.
         vary: as of `EpochItems`; None: every epoch has the training windows as they are.
+        readers: processes that read windows while this one computes; 0: it reads them itself.
 
     Returns:
         One entry an epoch: losses, rates, the validation's scores.
 
     Raises:
-        InputError: a batch that cannot be shared out, or a precision that is not supported here.
+        InputError: a batch that cannot be shared out, a precision that is not supported here, or
+            sound that cannot be read or was changed.
+        Unavailable: a process that reads windows was killed.
     """
-    settings, classes = profile.train, len(profile.labels)
+    settings, classes, labels = profile.train, len(profile.labels), columns_of(training).labels
     keeper = EpochKeeper(
         module, settings.patience, checkpoint_seconds, on_epoch, settings.metric_for_best_model
     )
     trainer = WindowTrainer(
         model=module,
-        args=_arguments(module, profile, work),
-        train_dataset=EpochItems(training, vary) if vary else list(training),
-        eval_dataset=list(validation),
-        compute_metrics=_turn_scores(validation, profile.labels),
+        args=_arguments(module, profile, work, readers),
+        train_dataset=EpochItems(training, vary) if vary else training,
+        eval_dataset=validation,
+        compute_metrics=_turn_scores(columns_of(validation), profile.labels),
         callbacks=[keeper],
         batch_size=settings.batch_size,
         encoder_rate=settings.encoder_learning_rate,
-        class_weights=_class_weights(training, classes) if settings.class_weights else None,
+        class_weights=_class_weights(labels, classes) if settings.class_weights else None,
+        accumulate=settings.accumulate,
     )
     trainer.remove_callback(PrinterCallback)
+    if settings.compile:
+        # Batches have other lengths each time. In place: the weights keep their names.
+        module.compile(dynamic=True)
     checkpoint = last_whole_checkpoint(work)
     # Nodes without a folder in common do not see the same one: then all begin anew.
     if len(set(gather_object([checkpoint.name if checkpoint else ""]))) > 1:
@@ -80,19 +90,22 @@ def fit(
         logger.info("training goes on from %s", checkpoint.name)
         history = keeper.resume(checkpoint)
     if not history or not keeper.is_finished(history, settings.epochs):
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), read_faults():
             # Where file times are coarse, checkpoints are ordered by their numbers: that is fine.
             warnings.filterwarnings("ignore", message="mtime may not be reliable")
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         history = read_history(trainer.state)
     # Half precision is for the loop only: the model itself is exported and served.
     trainer.accelerator.unwrap_model(module, keep_fp32_wrapper=False)
+    module._compiled_call_impl = None
     module.load_state_dict(keeper.best)
     module.eval()
     return history
 
 
-def _arguments(module: nn.Module, profile: TrainStep, work: Path) -> TrainingArguments:
+def _arguments(
+    module: nn.Module, profile: TrainStep, work: Path, readers: int
+) -> TrainingArguments:
     settings = profile.train
     share = share_of_batch(settings, world_size())
     kind, gpu = precision(settings), torch.cuda.is_available()
@@ -126,32 +139,32 @@ def _arguments(module: nn.Module, profile: TrainStep, work: Path) -> TrainingArg
         report_to=[],
         disable_tqdm=True,
         log_level="error",
-        dataloader_pin_memory=gpu,
+        dataloader_num_workers=readers,
+        dataloader_pin_memory=False,
     )
     # Several GPUs are used by several processes, never by one (`nn.DataParallel`).
     arguments._n_gpu = min(arguments.n_gpu, 1)
     return arguments
 
 
-def _class_weights(training: Sequence[Item], classes: int) -> Tensor:
+def _class_weights(labels: np.ndarray, classes: int) -> Tensor:
     """Inverse to each class's frequency, 1 on average; every class has an example."""
-    counts = np.bincount([item["label"] for item in training], minlength=classes)
-    return torch.from_numpy(len(training) / (classes * counts)).float()
+    counts = np.bincount(labels, minlength=classes)
+    return torch.from_numpy(len(labels) / (classes * counts)).float()
 
 
 def _turn_scores(
-    items: Sequence[Item], emotions: Sequence[str]
+    windows: Columns, emotions: Sequence[str]
 ) -> Callable[[EvalPrediction], dict[str, float]]:
     """Scores of whole turns: the probabilities of a turn's windows are averaged first."""
-    turns = np.array([item["turn"] for item in items])
-    weights = np.array([item["weight"] for item in items])
+    turns, weights = windows.turns, windows.weights
     labels = np.zeros(turns.max() + 1, dtype=int)
-    labels[turns] = [item["label"] for item in items]
+    labels[turns] = windows.labels
 
     def scores(prediction: EvalPrediction) -> dict[str, float]:
-        windows = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
-        probabilities = np.zeros((len(labels), windows.shape[1]))
-        np.add.at(probabilities, turns, weights[:, None] * windows)
+        answers = softmax(np.asarray(prediction.predictions, dtype=np.float64), axis=1)
+        probabilities = np.zeros((len(labels), answers.shape[1]))
+        np.add.at(probabilities, turns, weights[:, None] * answers)
         return classification_scores(labels, probabilities, emotions)
 
     return scores

@@ -31,6 +31,11 @@ def rank() -> int:
     return int(os.environ["RANK"]) if under_torchrun() else 0
 
 
+def processes_here() -> int:
+    """How many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if under_torchrun() else 1
+
+
 def is_first_on_node() -> bool:
     """Whether no process on this machine comes before this one."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -1,49 +1,35 @@
-"""Frozen encoders: each example's states are computed once, cached, and trained on."""
+"""Frozen encoders: each example's states are computed once, kept in shards, and trained on."""
 
 import hashlib
 import os
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from accelerate.utils import wait_for_everyone
-from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from components.base import Cache, json_digest
 from components.conversation import FEEDBACK
 from components.fusion import clip_windows
-from components.fusion.head import MoodlineHead
 from components.fusion.model import MoodlineModel
 from components.train.augment import Heard
 from components.train.data import Row, Sound
 from components.train.processes import rank, world_size
+from components.train.shards import BYTES, ROWS, EncodedWindow, Shards, States
 
-STATES = 2
-"""The version of what is kept of a row. (2: with the linear probe's features.)"""
+STATES = 3
+"""The version of what is kept of a row. (2: with the linear probe's features. 3: in shards.)"""
 
+FLUSH_SECONDS = 60.0
+"""Encoding that a killed run may lose."""
 
-@dataclass(frozen=True, slots=True)
-class EncodedWindow:
-    """Both encoders' states of one window.
-
-    Attributes:
-        acoustic: float32 [frames, d_a]; for `attend: pooled` pooled over them, [1, d_a]. With
-            `use_weighted_layer_sum` d_a is that of all layers: they are pooled first and mixed
-            in the head, so that what is kept does not grow with the clip
-            (`components.fusion.pooling`).
-        text: float32 [tokens, d_t], or [1, d_t], likewise.
-        weight: the window's share of its turn.
-        probe: float32 [f], the features of the linear probe.
-    """
-
-    acoustic: np.ndarray
-    text: np.ndarray
-    weight: float
-    probe: np.ndarray
+BLOCK = 32 << 20
+"""Bytes of states that are summed up at once, about."""
 
 
 def encoder_digest(model: MoodlineModel) -> str:
@@ -67,56 +53,89 @@ def encode_rows(
     cache: Cache,
     report: Callable[[int], None],
     heard: Heard | None = None,
-) -> list[list[EncodedWindow]]:
-    """The windows of each row with their states, computed or read from the cache.
+) -> States:
+    """The windows of each row with their states, computed or found in the cache.
 
     Clips go through the encoders one at a time, so that cached states are the same to the last
-    digit whatever else was missing. Several processes compute a share each.
+    digit whatever else was missing. Several processes compute a share each. What is done is
+    written every minute, and memory holds no more than that.
 
     Args:
         model: its encoders are used; its head is not.
         report: called with the number of rows done.
         heard: the conditions in which the rows are heard; None: as they were recorded.
+
+    Raises:
+        DiskFull: there is no room for the states.
     """
     config = model.config
     form = (config.attend, config.pooling, config.use_weighted_layer_sum)
-    encoder = (encoder_digest(model), *form)
+    encoder = json_digest([STATES, encoder_digest(model), *form, heard.key if heard else None])
+    keys = [
+        bytes.fromhex(json_digest([sound.digest(row), row.start, row.end, row.text]))
+        for row in rows
+    ]
+    # What came back from traffic must be found again when it is erased.
+    owners = [row.recording if row.fold == FEEDBACK else "" for row in rows]
+    kept = {owner: Shards(cache, encoder, owner) for owner in dict.fromkeys(owners)}
 
-    def states(row: Row) -> list[EncodedWindow]:
-        conditions = heard.key if heard else None
-        turn = (sound.digest(row), row.start, row.end, row.text)
-        key = (STATES, *encoder, *turn, conditions)
-        # What came back from traffic must be found again when it is erased.
-        owner = row.recording if row.fold == FEEDBACK else ""
-        path = cache.path("states", *key, suffix=".safetensors", owner=owner)
-        if not cache.has(path):
-            windows = _encode(model, tokenizer, row, sound, heard)
-            arrays = {}
-            for i, window in enumerate(windows):
-                arrays[f"acoustic.{i}"], arrays[f"text.{i}"] = window.acoustic, window.text
-                arrays[f"probe.{i}"] = window.probe
-            arrays["weights"] = np.array([window.weight for window in windows])
-            with cache.making(path) as temporary:
-                save_file(arrays, temporary)
-        arrays = load_file(path)
-        return [
-            EncodedWindow(arrays[f"acoustic.{i}"], arrays[f"text.{i}"], w, arrays[f"probe.{i}"])
-            for i, w in enumerate(arrays["weights"].tolist())
-        ]
+    def missing() -> list[int]:
+        known = {
+            (owner, bytes(key)) for owner in kept for s in kept[owner].read() for key in s.keys
+        }
+        return [i for i in range(len(rows)) if (owners[i], keys[i]) not in known]
 
-    encoded = []
+    def compute(todo: Sequence[int], share: int) -> None:
+        groups: dict[str, list[tuple[bytes, Sequence[EncodedWindow]]]] = defaultdict(list)
+        sizes: dict[str, int] = defaultdict(int)
+        written = time.monotonic()
+        # One core for each clip is faster than all cores for one: clips are short.
+        cores = max((os.cpu_count() or 1) // processes, 1)
+        pool = ThreadPoolExecutor(cores if model.device.type == "cpu" else 1)
+        encoded = pool.map(lambda i: _encode(model, tokenizer, rows[i], sound, heard), todo)
+        try:
+            for done, (i, windows) in enumerate(zip(todo, encoded, strict=True), start=1):
+                owner = owners[i]
+                groups[owner].append((keys[i], windows))
+                sizes[owner] += sum(window.size for window in windows)
+                full = len(groups[owner]) == ROWS or sizes[owner] >= BYTES
+                late = time.monotonic() - written > FLUSH_SECONDS
+                for which in [*groups] if late else [owner] if full else []:
+                    kept[which].write(groups.pop(which))
+                    del sizes[which]
+                    written = time.monotonic()
+                report(len(rows) - len(todo) * share + done * share)
+        finally:
+            pool.shutdown(cancel_futures=True)
+            # Also of a run that is stopped: it goes on from there.
+            for owner, group in groups.items():
+                kept[owner].write(group)
+
     processes = world_size()
-    # One core for each clip is faster than all cores for one: clips are short.
-    cores = max((os.cpu_count() or 1) // processes, 1)
-    with one_thread(), ThreadPoolExecutor(cores if model.device.type == "cpu" else 1) as pool:
-        if processes > 1:
-            for done, _ in enumerate(pool.map(states, rows[rank() :: processes]), start=1):
-                report(done * processes)
-            wait_for_everyone()
-        for windows in pool.map(states, rows):
-            encoded.append(windows)
-            report(len(encoded))
-    return encoded
+    with one_thread():
+        todo = missing()
+        wait_for_everyone()  # nobody writes while another one looks
+        compute(todo[rank() :: processes], processes)
+        wait_for_everyone()
+        if processes > 1:  # nodes without a folder in common
+            compute(missing(), 1)
+    if rank() == 0:
+        for shards in kept.values():
+            shards.join()
+    wait_for_everyone()
+    report(len(rows))
+    return _found(kept, owners, keys)
+
+
+def _found(kept: dict[str, Shards], owners: Sequence[str], keys: Sequence[bytes]) -> States:
+    shards = [(owner, shard) for owner in kept for shard in kept[owner].read()]
+    place = {
+        (owner, bytes(key)): (number, row)
+        for number, (owner, shard) in enumerate(shards)
+        for row, key in enumerate(shard.keys)
+    }
+    places = np.array([place[pair] for pair in zip(owners, keys, strict=True)])
+    return States([shard for _, shard in shards], places)
 
 
 @contextmanager
@@ -152,24 +171,37 @@ def _encode(
 
 
 def standardize(model: MoodlineModel, encoded: Sequence[Sequence[EncodedWindow]]) -> None:
-    """Set the head's input scaling to the mean and standard deviation of these states."""
-    for modality, name in ((model.head.acoustic, "acoustic"), (model.head.text, "text")):
-        states = np.concatenate([getattr(w, name) for windows in encoded for w in windows])
-        deviation = np.maximum(states.std(axis=0, dtype=np.float64), 1e-4)
-        modality.mean.copy_(torch.from_numpy(states.mean(axis=0, dtype=np.float64)))
+    """Set the head's input scaling to the mean and standard deviation of these states.
+
+    They are read twice, a block of turns at a time: memory holds one block.
+    """
+
+    def blocks() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        block: list[EncodedWindow] = []
+        size = 0
+        for number, windows in enumerate(encoded, start=1):
+            block += windows
+            size += sum(window.size for window in windows)
+            if size >= BLOCK or number == len(encoded):
+                yield (
+                    np.concatenate([window.acoustic for window in block]),
+                    np.concatenate([window.text for window in block]),
+                )
+                block.clear()
+                size = 0
+
+    modalities = (model.head.acoustic, model.head.text)
+    sums, counts = [np.zeros(len(m.mean)) for m in modalities], [0, 0]
+    for block in blocks():
+        for i, states in enumerate(block):
+            sums[i] += states.sum(axis=0, dtype=np.float64)
+            counts[i] += len(states)
+    means = [total / count for total, count in zip(sums, counts, strict=True)]
+    squares = [np.zeros_like(mean) for mean in means]
+    for block in blocks():
+        for i, states in enumerate(block):
+            squares[i] += ((states - means[i]) ** 2).sum(axis=0)
+    for i, modality in enumerate(modalities):
+        deviation = np.maximum(np.sqrt(squares[i] / counts[i]), 1e-4)
+        modality.mean.copy_(torch.from_numpy(means[i]))
         modality.scale.copy_(torch.from_numpy(deviation))
-
-
-@torch.inference_mode()
-def answer_rows(head: MoodlineHead, encoded: Sequence[Sequence[EncodedWindow]]) -> np.ndarray:
-    """The head's answers on these states, windows averaged: [rows, k + d]."""
-    device = head.positions.device
-    one = torch.ones(1, dtype=torch.int64, device=device)
-
-    def share(window: EncodedWindow) -> np.ndarray:
-        acoustic, text = (torch.from_numpy(x).to(device) for x in (window.acoustic, window.text))
-        output = head(acoustic[None], len(acoustic) * one, text[None], len(text) * one)
-        answer = torch.cat([output.logits.softmax(-1), output.embedding], 1)[0]
-        return window.weight * answer.double().cpu().numpy()
-
-    return np.stack([sum(map(share, windows)) for windows in encoded])

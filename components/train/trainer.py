@@ -4,9 +4,11 @@ Two learning rates, weights of classes, and padded batches that are the same in 
 however many processes there are.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate.utils import reduce
 from torch import Tensor, nn
@@ -14,16 +16,10 @@ from torch.utils.data import DataLoader, Sampler
 from transformers import Trainer
 
 from components.fusion.onnx_model import pad
+from components.train.windows import Item, columns_of
 
 GROUP = 16
 """Batches of sound whose windows are sorted by length together."""
-
-Item = dict[str, Any]
-"""One window.
-
-Its `acoustic` states [T, d_a] or sound [T], its `text` states [L, d_t] or token ids [L], its
-`label`, the index of its `turn` and its `weight` in it.
-"""
 
 
 class EpochItems(Sequence[Item]):
@@ -40,6 +36,7 @@ class EpochItems(Sequence[Item]):
 
     def __init__(self, items: Sequence[Item], vary: Callable[[int, int], Item]) -> None:
         self.items = items
+        self.columns = columns_of(items)
         self.vary = vary
         self.epoch = 0
 
@@ -65,8 +62,8 @@ class EpochBatches(Sampler[list[int]]):
     def __init__(
         self, items: Sequence[Item], batch_size: int, seed: int, rank: int = 0, processes: int = 1
     ) -> None:
-        self.lengths = [len(item["acoustic"]) for item in items]
-        self.sound = items[0]["acoustic"].ndim == 1
+        columns = columns_of(items)
+        self.lengths, self.sound = columns.lengths, columns.sound
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.processes = rank, processes
@@ -103,9 +100,13 @@ class EpochLoader(DataLoader):
             self.dataset.epoch = epoch
 
 
-def collate(items: Sequence[Item]) -> dict[str, Tensor]:
-    """A padded batch: of states for the head, of sound and token ids for the whole model."""
-    labels = torch.tensor([item["label"] for item in items])
+def collate(items: Sequence[Item]) -> dict[str, np.ndarray]:
+    """A padded batch: of states for the head, of sound and token ids for the whole model.
+
+    Arrays, not tensors: those would come from a reading process through shared memory, of which a
+    container has 64 MB.
+    """
+    labels = np.array([item["label"] for item in items])
     acoustic = [item["acoustic"] for item in items]
     text = [item["text"] for item in items]
     if acoustic[0].ndim == 2:
@@ -113,8 +114,15 @@ def collate(items: Sequence[Item]) -> dict[str, Tensor]:
     else:
         names = ("audio", "audio_lengths", "input_ids", "text_lengths")
     arrays = (*pad(acoustic, acoustic[0].dtype), *pad(text, text[0].dtype))
-    batch = {n: torch.from_numpy(array) for n, array in zip(names, arrays, strict=True)}
-    return {**batch, "labels": labels}
+    return {**dict(zip(names, arrays, strict=True)), "labels": labels}
+
+
+def tensors_of(batch: Mapping[str, Any]) -> dict[str, Tensor]:
+    """A batch's arrays as tensors; what is a tensor stays."""
+    return {
+        name: torch.from_numpy(value) if isinstance(value, np.ndarray) else value
+        for name, value in batch.items()
+    }
 
 
 class WindowTrainer(Trainer):
@@ -124,6 +132,7 @@ class WindowTrainer(Trainer):
         batch_size: of all processes together.
         encoder_rate: the learning rate of what is not the head.
         class_weights: [k] for the loss, or None.
+        accumulate: in how many parts a process computes its share of a batch.
     """
 
     def __init__(
@@ -132,8 +141,10 @@ class WindowTrainer(Trainer):
         batch_size: int,
         encoder_rate: float,
         class_weights: Tensor | None,
+        accumulate: int = 1,
         **kwargs: Any,
     ) -> None:
+        self.accumulate = accumulate
         self.batch_size = batch_size
         self.encoder_rate = encoder_rate
         self.class_weights = class_weights
@@ -145,11 +156,47 @@ class WindowTrainer(Trainer):
         Processes average their gradients. So each divides by its part of the whole batch's weight,
         and the average is that of the whole batch, however it was shared out.
         """
+        return self._loss(model, inputs, self._weight(inputs["labels"]))
+
+    def _loss(self, model: nn.Module, inputs: dict[str, Tensor], whole: Tensor) -> Tensor:
         labels = inputs.pop("labels")
         logits, weights = model(**inputs).logits.float(), self.class_weights
-        weights = torch.ones_like(logits[0]) if weights is None else weights.to(logits.device)
+        weights = None if weights is None else weights.to(logits.device)
         total = nn.functional.cross_entropy(logits, labels, weights, reduction="sum")
-        return total * self.args.world_size / reduce(weights[labels].sum(), "sum")
+        return total * self.args.world_size / whole
+
+    def _weight(self, labels: Tensor) -> Tensor:
+        """Of all processes' examples in a batch."""
+        if self.class_weights is None:
+            return reduce(torch.ones_like(labels, dtype=torch.float32).sum(), "sum")
+        return reduce(self.class_weights.to(labels.device)[labels].sum(), "sum")
+
+    def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Tensor:
+        """A step over a batch; in parts, if asked for, whose gradients add up to the same."""
+        if self.accumulate == 1:
+            return super().training_step(model, inputs, *args, **kwargs)
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        whole, size = self._weight(inputs["labels"]), len(inputs["labels"])
+        parts = [r for r in np.array_split(np.arange(size), self.accumulate) if len(r)]
+        loss = torch.zeros((), device=whole.device)
+        for number, rows in enumerate(parts, start=1):
+            part = {name: value[rows[0] : rows[-1] + 1] for name, value in inputs.items()}
+            # Processes add up their gradients once.
+            last = number == len(parts)
+            with nullcontext() if last else self.accelerator.no_sync(model):
+                with self.compute_loss_context_manager():
+                    share = self._loss(model, part, whole)
+                self.accelerator.backward(share)
+            loss += share.detach()
+        return loss
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Of a batch, as the Trainer counts them."""
+        return super().floating_point_ops(tensors_of(inputs))
+
+    def _prepare_inputs(self, inputs: Any) -> Any:
+        return super()._prepare_inputs(tensors_of(inputs))
 
     def prediction_step(
         self, model: nn.Module, inputs: Any, *_: Any, **__: Any
@@ -164,10 +211,9 @@ class WindowTrainer(Trainer):
         """This process's share of each batch."""
         items: Any = self.train_dataset
         share = (self.args.process_index, self.args.world_size)
-        plain = items.items if isinstance(items, EpochItems) else items
-        batches = EpochBatches(plain, self.batch_size, self.args.seed, *share)
-        pinned = self.args.dataloader_pin_memory
-        return EpochLoader(items, batch_sampler=batches, collate_fn=collate, pin_memory=pinned)
+        batches = EpochBatches(items, self.batch_size, self.args.seed, *share)
+        readers = self.args.dataloader_num_workers
+        return EpochLoader(items, batch_sampler=batches, collate_fn=collate, num_workers=readers)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """AdamW; encoders at their own rate, no decay of biases and norms."""

@@ -11,7 +11,7 @@ import numpy as np
 from components.base import atomic_path
 from components.config import MODEL_REVISIONS, SPEECH_MODELS, TrainStep
 from components.conversation import SAMPLE_RATE
-from components.fusion import Clip, clip_windows, load_tokenizer, turn_measures
+from components.fusion import Clip, clip_windows, load_tokenizer
 from components.fusion.prediction import answer_batch
 from components.fusion.probe import PROBE, Probe
 from components.scoring import Temperature
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from components.fusion.model import MoodlineModel
+    from components.train.answering import Answers
 
 History = list[dict[str, float]]
 """One entry an epoch: losses, learning rate, the validation's scores."""
@@ -72,7 +73,8 @@ def write_version(
     *,
     model: "MoodlineModel",
     history: History,
-    answers: np.ndarray,
+    answers: "Answers",
+    measures: Mapping[str, np.ndarray],
     split: Split,
     sound: Sound,
     profile: TrainStep,
@@ -92,7 +94,8 @@ def write_version(
     same training gives the same folder.
 
     Args:
-        answers: the fitted model's answers on the examples; see `write_drift_reference`.
+        answers, measures: the fitted model's answers on the split's sample, and what else is
+            known of those turns; see `write_drift_reference`.
         speech: the digest of each speech model that the examples came from, by name.
         revisions: of all models, see `model_revisions`.
         acoustic, text: each encoder's folder or hub name, where its preprocessor or tokenizer is.
@@ -112,7 +115,13 @@ def write_version(
         tokenizer = load_tokenizer(folder)
         export_onnx(model, folder / "model.onnx")
         write_golden(model, tokenizer, folder / "golden.safetensors")
-        write_drift_reference(answers, split, sound, folder / "drift_reference.parquet")
+        write_drift_reference(
+            answers.probabilities(temperature.value),
+            answers.embedding,
+            measures,
+            split.sample,
+            folder / "drift_reference.parquet",
+        )
         probe.save(folder / PROBE)
         metric = profile.train.metric_for_best_model
         best, scores = int(best_entry(history, metric)["epoch"]), validation_scores(history, metric)
@@ -186,7 +195,13 @@ def write_golden(model: "MoodlineModel", tokenizer: "Tokenizer", path: Path) -> 
     save_file(arrays, path)
 
 
-def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path: Path) -> None:
+def write_drift_reference(
+    probabilities: np.ndarray,
+    embeddings: np.ndarray,
+    measures: Mapping[str, np.ndarray],
+    split: Split,
+    path: Path,
+) -> None:
     """Write what the examples looked like to the model: later traffic is compared with it.
 
     The file is Parquet with one row an example. Its columns: `part` ("training" or
@@ -196,8 +211,10 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
     `asr_confidence` (null where not known).
 
     Args:
-        answers: [n, k + d], the probabilities and embedding of each training, then each
-            validation example.
+        probabilities, embeddings: [n, k] and [n, d], of each training, then each validation
+            example.
+        measures: each [n].
+        split: of a large corpus a sample, `Split.sample`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -205,17 +222,20 @@ def write_drift_reference(answers: np.ndarray, split: Split, sound: Sound, path:
     rows = split.rows
     parts = ["training"] * len(split.training) + ["validation"] * len(split.validation)
     labels = split.labels
-    probabilities, embeddings = answers[:, : len(labels)], answers[:, len(labels) :]
-    measures = [turn_measures(*sound.clip(row)) for row in rows]
+
+    def lists(table: np.ndarray) -> pa.ListArray:
+        bounds = np.arange(len(table) + 1, dtype=np.int32) * table.shape[1]
+        return pa.ListArray.from_arrays(bounds, pa.array(table.ravel(), pa.float32()))
+
     columns = {
         "part": parts,
         "recording": [row.recording for row in rows],
         "label": [labels[row.label] for row in rows],
         "emotion": [labels[i] for i in probabilities.argmax(axis=1)],
         "confidence": pa.array(probabilities.max(axis=1), pa.float32()),
-        "probabilities": pa.array(probabilities.tolist(), pa.list_(pa.float32())),
-        "embedding": pa.array(embeddings.tolist(), pa.list_(pa.float32())),
-        **{name: pa.array([m[name] for m in measures], pa.float32()) for name in measures[0]},
+        "probabilities": lists(probabilities.astype(np.float32)),
+        "embedding": lists(embeddings.astype(np.float32)),
+        **{name: pa.array(values, pa.float32()) for name, values in measures.items()},
         "asr_confidence": pa.array([row.asr_confidence for row in rows], pa.float32()),
     }
     pq.write_table(pa.table(columns), path)

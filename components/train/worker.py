@@ -20,32 +20,28 @@ from components.config import (
     resolve_model,
     speech_digests,
 )
-from components.fusion import clip_windows, predict
 from components.fusion.model import MoodlineModel
 from components.fusion.probe import Probe
 from components.fusion.tokens import pretrained_tokenizer
 from components.scoring import Temperature, fit_temperature
+from components.train.adapters import add_adapters, merge_adapters
+from components.train.answering import Answers, answer, measure
 from components.train.augment import Heard
 from components.train.data import Row, Sound, Split, count_emotions
+from components.train.faults import read_faults
 from components.train.loop import fit
 from components.train.probe import fit_probe
 from components.train.processes import (
     is_first_on_node,
     node_name,
     own_device,
+    processes_here,
     rank,
     world_size,
 )
-from components.train.states import (
-    EncodedWindow,
-    answer_rows,
-    encode_rows,
-    encoder_digest,
-    one_thread,
-    standardize,
-)
+from components.train.shards import States
+from components.train.states import encode_rows, encoder_digest, one_thread, standardize
 from components.train.tracking import TrainingRun, system_metrics
-from components.train.trainer import Item
 from components.train.version import (
     History,
     TrainResult,
@@ -53,16 +49,14 @@ from components.train.version import (
     validation_scores,
     write_version,
 )
+from components.train.windows import Item, SoundWindows, StateWindows
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2
+VERSION = 3
 """The version of fitting. Raise it when fitting or the choice of the epoch changes: a training that
 older code left half done then starts anew, and does not mix both. (2: macro F1 is over the
-reference's labels.)"""
-
-Answers = Callable[[slice], np.ndarray]
-"""Computes the fitted model's answers on a slice of the split's rows: [n, k + d]."""
+reference's labels. 3: turns are read while it is fitted.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +78,7 @@ class _Training:
     report: Callable[[int], None]
     run: TrainingRun
 
-    def encode(self, rows: Sequence[Row], heard: Heard | None = None) -> list[list[EncodedWindow]]:
+    def encode(self, rows: Sequence[Row], heard: Heard | None = None) -> States:
         """The windows of each row with their states, as recorded or in other conditions."""
         cache = self.settings.finished
         return encode_rows(
@@ -102,17 +96,20 @@ class _Training:
         """The conditions of an epoch, or of a copy, by its number."""
         return Heard(self.profile.train.augment, self.profile.seed, number)
 
-    def probe(self, encoded: Sequence[list[EncodedWindow]], *, pretrained: bool) -> Probe:
-        """Fit the linear probe to the training examples' windows."""
-        labels = [row.label for row in self.split.training]
+    def probe(self, rows: Sequence[Row], encoded: States, *, pretrained: bool) -> Probe | None:
+        """Fit the linear probe to training examples' windows; the first process does."""
+        if rank():
+            return None
+        labels = [row.label for row in rows]
         with one_thread():
             return fit_probe(encoded, labels, self.profile.labels, pretrained=pretrained)
 
     def fit(
         self,
         module: nn.Module,
-        parts: Sequence[list[Item]],
+        parts: Sequence[Sequence[Item]],
         vary: Callable[[int, int], Item] | None = None,
+        readers: int = 0,
     ) -> History:
         """Fit a module to the first part's windows; the second part's choose the epoch."""
 
@@ -129,6 +126,7 @@ class _Training:
             on_epoch=on_epoch,
             checkpoint_seconds=self.settings.checkpoint_seconds,
             vary=vary,
+            readers=readers,
         )
 
 
@@ -156,7 +154,9 @@ def train_in_process(
     decides = profile.model_dump(
         mode="json", include={"seed", "labels", "fusion", "train", "protocol"}
     )
-    key = (VERSION, file_digest(examples), encoder_digest(model), decides, world_size())
+    sound.note(split.rows)
+    heard = sound.digests(split.rows)
+    key = (VERSION, file_digest(examples), heard, encoder_digest(model), decides, world_size())
     work = Cache(settings.cache).path("training", *key)
     run = TrainingRun(settings, work.name, file_digest(examples), sound.place, first=rank() == 0)
     run.open()
@@ -165,17 +165,20 @@ def train_in_process(
     )
     run_id, uri = broadcast_object_list([run.id, run.uri])
     with system_metrics(run_id if is_first_on_node() else "", uri, node_name()):
-        history, answers, probe = (_fit_head if profile.train.freeze_encoders else _fit_all)(
-            training
-        )
+        fit_it = _fit_head if profile.train.freeze_encoders else _fit_all
+        history, answers, probe = fit_it(training)
+    reference = split.sample
+    measures = measure(reference.rows, sound)
     digest = ""
     if rank() == 0:
-        temperature = _calibrate(model, split, answers)
+        assert probe is not None
+        temperature = _calibrate(model, reference, answers)
         write_version(
             out_dir,
             model=model,
             history=history,
-            answers=answers(slice(None)),
+            answers=answers,
+            measures=measures,
             split=split,
             sound=sound,
             profile=profile,
@@ -208,7 +211,7 @@ def train_in_process(
 
 def _calibrate(model: MoodlineModel, split: Split, answers: Answers) -> Temperature:
     """Fit the temperature of a model's answers, and set it."""
-    validation = answers(slice(len(split.training), None))[:, : model.config.num_labels]
+    validation = answers.probabilities()[len(split.training) :]
     fitted = fit_temperature(validation, np.array([row.label for row in split.validation]))
     if fitted.note:
         logger.warning("temperature %g: %s", fitted.value, fitted.note)
@@ -216,72 +219,64 @@ def _calibrate(model: MoodlineModel, split: Split, answers: Answers) -> Temperat
     return fitted
 
 
-def _item(acoustic: np.ndarray, text: np.ndarray, row: Row, turn: int, weight: float) -> Item:
-    return {"acoustic": acoustic, "text": text, "label": row.label, "turn": turn, "weight": weight}
-
-
-def _items(rows: Sequence[Row], encoded: Sequence[Sequence[EncodedWindow]]) -> list[Item]:
-    return [
-        _item(window.acoustic, window.text, row, turn, window.weight)
-        for turn, (row, windows) in enumerate(zip(rows, encoded, strict=True))
-        for window in windows
-    ]
-
-
-def _fit_head(training: _Training) -> tuple[History, Answers, Probe]:
+def _fit_head(training: _Training) -> tuple[History, Answers, Probe | None]:
     """Frozen encoders: compute their states once, then fit the head alone."""
     head, split = training.model.head, training.split
     encoded = training.encode(split.rows)
-    states = encoded[: len(split.training)], encoded[len(split.training) :]
-    standardize(training.model, states[0])
-    parts = [_items(*part) for part in zip((split.training, split.validation), states, strict=True)]
+    count = len(split.training)
+    standardize(training.model, encoded[:count])
+    parts = [
+        StateWindows([row.label for row in rows], states)
+        for rows, states in ((split.training, encoded[:count]), (split.validation, encoded[count:]))
+    ]
     vary = None
     if training.profile.train.augment:
         numbers = range(1, 1 + training.profile.train.augment_copies)
+        labels = [row.label for row in split.training]
         copies = [training.encode(split.training, training.heard(number)) for number in numbers]
-        variants = [parts[0], *(_items(split.training, copy) for copy in copies)]
+        variants = [parts[0], *(StateWindows(labels, copy) for copy in copies)]
 
         def vary(index: int, epoch: int) -> Item:
             return variants[(index + epoch) % len(variants)][index]
 
+    sample, kept = split.sample, encoded
+    if len(sample.training) < count:
+        kept = training.encode(sample.rows)
     with one_thread():
         history = training.fit(head, parts, vary)
-
-    def answers(part: slice) -> np.ndarray:
-        with one_thread():
-            return answer_rows(head, encoded[part])
-
-    return history, answers, training.probe(states[0], pretrained=False)
+        answers = answer(head, StateWindows([row.label for row in sample.rows], kept))
+    states = kept[: len(sample.training)]
+    return history, answers, training.probe(sample.training, states, pretrained=False)
 
 
-def _fit_all(training: _Training) -> tuple[History, Answers, Probe]:
+def _fit_all(training: _Training) -> tuple[History, Answers, Probe | None]:
     """Fit encoders and head together, from sound and words."""
-    model, tokenizer, split = training.model, training.tokenizer, training.split
+    model, split = training.model, training.split
     limits = (model.config.max_samples, model.config.max_tokens)
-    parts = []
-    for rows in (split.training, split.validation):
-        windows = clip_windows([training.sound.clip(row) for row in rows], tokenizer, *limits)
-        # Neighbours have like lengths: little of a validation batch is padding.
-        windows.sort(key=lambda window: len(window.audio))
-        parts.append(
-            [_item(w.audio, np.array(w.input_ids), rows[w.clip], w.clip, w.weight) for w in windows]
-        )
+
+    def windows(rows: Sequence[Row]) -> SoundWindows:
+        return SoundWindows(rows, training.sound, training.tokenizer, limits)
+
     # The head starts on the scale of the encoders' states before they are fitted.
-    encoded = training.encode(split.training)
+    sample = split.sample
+    encoded = training.encode(sample.training)
     standardize(model, encoded)
-    probe = training.probe(encoded, pretrained=True)
+    probe = training.probe(sample.training, encoded, pretrained=True)
     training.report(len(split.rows))
+    parts = [windows(split.training), windows(split.validation)]
 
     def vary(index: int, epoch: int) -> Item:
         item = parts[0][index]
         row, heard = split.training[item["turn"]], training.heard(epoch)
         return {**item, "acoustic": heard(item["acoustic"], row, model.config.max_samples)}
 
-    history = training.fit(model, parts, vary if training.profile.train.augment else None)
-
-    def answers(part: slice) -> np.ndarray:
-        # One at a time, so that the answers do not depend on the batches.
-        clips = [training.sound.clip(row) for row in split.rows[part]]
-        return np.concatenate(predict(model, clips, tokenizer=tokenizer, batch_size=1), axis=1)
-
+    readers = training.settings.readers_of(processes_here())
+    lora = training.profile.train.lora
+    if lora:
+        add_adapters(model, lora, training.profile.seed)
+    history = training.fit(model, parts, vary if training.profile.train.augment else None, readers)
+    if lora:
+        merge_adapters(model)
+    with read_faults():
+        answers = answer(model, windows(sample.rows), readers)
     return history, answers, probe

@@ -30,9 +30,11 @@ def answer_turns(
     from components.evaluate.probe import probe_encoders
     from components.fusion import Classifier, load_tokenizer
     from components.fusion.probe import PROBE, load_probe
+    from components.train.answering import answer
     from components.train.data import Row, Sound
     from components.train.probe import turn_features
-    from components.train.states import answer_rows, encode_rows, one_thread
+    from components.train.states import encode_rows, one_thread
+    from components.train.windows import StateWindows
 
     probe = load_probe(folder / PROBE)
     encoders = probe_encoders(folder, probe, settings)
@@ -59,6 +61,7 @@ def answer_turns(
         return predict_turns(Classifier(folder), recordings, turns), probed
     labels = encoders.config.labels
     with one_thread():
-        answers = answer_rows(encoders.head, encoded)[:, : len(labels)]
+        # The version's own temperature is in its head.
+        answers = answer(encoders.head, StateWindows([0] * len(rows), encoded)).probabilities()
     answered = [turn.answered(row, labels) for (turn, _), row in zip(own, answers, strict=True)]
     return answered, probed

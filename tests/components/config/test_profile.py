@@ -1,9 +1,12 @@
 """Profiles are checked when loaded, frozen, and named by a digest that is the same everywhere."""
 
+import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from components.base import Cache, InputError, file_digest, json_digest, parse_yaml, tree_digest
+from components.base.cache import LARGE, SETTLED_NS
 from components.config import (
     Profile,
     Settings,
@@ -143,6 +147,30 @@ def test_digests(tmp_path: Path) -> None:
     (tmp_path / "t" / "sub" / "a").rename(tmp_path / "t" / "sub" / "b")
     assert tree_digest(tmp_path / "t") != before
     assert json_digest({"a": 1, "b": 2}) == json_digest({"b": 2, "a": 1})
+
+
+def test_a_large_file_is_read_once_while_it_stays_as_it_is(tmp_path: Path) -> None:
+    cache, path = Cache(tmp_path / "cache"), tmp_path / "a.wav"
+    path.write_bytes(b"a" * LARGE)
+    assert file_digest(path, cache) == hashlib.sha256(b"a" * LARGE).hexdigest()
+    assert not list(tmp_path.glob("cache/digests/*/*")), "what was just written may change again"
+    time.sleep(SETTLED_NS / 1e9 + 0.1)
+    right = file_digest(path, cache)
+    (kept,) = tmp_path.glob("cache/digests/*/*")
+    kept.write_text("b" * 64)
+    assert file_digest(path, cache) == "b" * 64, "it is not read again"
+    assert file_digest(path) == right, "nobody is told who does not give a cache"
+    kept.write_text("cut")
+    assert file_digest(path, cache) == right
+    kept.write_text("b" * 64)
+    times = path.stat()
+    path.write_bytes(b"c" * LARGE)
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert file_digest(path, cache) == hashlib.sha256(b"c" * LARGE).hexdigest()
+    (tmp_path / "small").write_bytes(b"x")
+    os.utime(tmp_path / "small", (0, 0))
+    file_digest(tmp_path / "small", cache)
+    assert len(list(tmp_path.glob("cache/digests/*/*"))) == 1
 
 
 def test_each_strategy_of_an_experiment_is_what_it_is_called() -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from components.base import Cache, InputError, Stopped, cores
 from components.conversation import (
     Document,
     Recording,
+    Utterance,
     read_documents,
     recording_name,
     recording_names,
@@ -48,6 +50,43 @@ def test_shards_are_the_corpus_whatever_its_order(count: int) -> None:
     assert sorted(r.name for shard in shards for r in shard) == list("abcdefg")
     assert max(map(len, shards)) - min(map(len, shards)) <= 1
     assert shards == [shard_of(recordings[::-1], index, count) for index in range(count)]
+
+
+def said(recording: str, hours: float) -> Utterance:
+    return Utterance("u", recording, 0.0, 3_600 * hours, "A", None, "so", "sad")
+
+
+def lasting(hours: dict[str, float]) -> list[Recording]:
+    return [
+        replace(recording, utterances=(said(recording.name, hours[recording.name]),))
+        for recording in corpus(*hours)
+    ]
+
+
+def test_shards_are_about_as_long_each() -> None:
+    recordings = lasting({"a": 1, "b": 1, "c": 5, "d": 1, "e": 1, "f": 1})
+    assert [[r.name for r in shard_of(recordings, i, 2)] for i in range(2)] == [
+        ["c"],
+        ["a", "b", "d", "e", "f"],
+    ]
+    many = lasting({f"r{i:02}": (7 * i) % 23 + 0.5 for i in range(60)})
+    shards = [shard_of(many, i, 4) for i in range(4)]
+    assert shards == [shard_of(many[::-1], i, 4) for i in range(4)]
+    filled = [sum(r.utterances[0].end for r in shard) for shard in shards]
+    assert max(filled) - min(filled) <= 3_600 * 2
+    assert sorted(r.name for shard in shards for r in shard) == [r.name for r in many]
+
+
+def test_shards_without_a_reference_are_about_as_large_each(tmp_path: Path) -> None:
+    recordings = []
+    for recording, size in zip(corpus("a", "b", "c", "d"), (900, 300, 300, 300), strict=True):
+        path = tmp_path / f"{recording.name}.wav"
+        path.write_bytes(bytes(size))
+        recordings.append(replace(recording, audio=path))
+    assert [[r.name for r in shard_of(recordings, i, 2)] for i in range(2)] == [
+        ["a"],
+        ["b", "c", "d"],
+    ]
 
 
 @pytest.mark.parametrize("shard", [(2, 2), (-1, 2), (0, 0)])

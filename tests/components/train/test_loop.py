@@ -34,12 +34,12 @@ class Fixed(nn.Module):
 
 
 def test_the_loss_weighs_each_class_as_its_weight_says(tmp_path: Path) -> None:
-    items = [{"label": label} for label in (0, 0, 0, 0, 1, 1, 2, 3)]
-    weights = _class_weights(items, 4)
+    given_labels = np.array([0, 0, 0, 0, 1, 1, 2, 3])
+    weights = _class_weights(given_labels, 4)
     # Inverse to the counts 4, 2, 1, 1: each class then weighs the same.
     assert torch.allclose(weights, torch.tensor([0.5, 1.0, 2.0, 2.0]))
     torch.manual_seed(0)
-    logits, labels = torch.randn(8, 4), torch.tensor([item["label"] for item in items])
+    logits, labels = torch.randn(8, 4), torch.from_numpy(given_labels)
     for given in (None, weights):
         trainer = WindowTrainer(
             model=Fixed(),

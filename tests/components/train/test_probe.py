@@ -18,7 +18,7 @@ from components.fusion.model import load_model
 from components.fusion.probe import PROBE, load_probe
 from components.train import TrainResult, train
 from components.train.probe import C, fit_probe
-from components.train.states import EncodedWindow
+from components.train.shards import EncodedWindow
 
 
 @pytest.mark.parametrize("labels", [2, 3])

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from components.train import train
 from components.train.checkpoints import last_whole_checkpoint
 from components.train.launch import run_processes
 from components.train.trainer import EpochBatches
+from components.train.windows import Item
 
 Corpus = tuple[Path, list[Recording]]
 Make = Callable[..., Profile]
@@ -28,6 +29,12 @@ HOW: dict[str, Any] = {
     "class_weights": True,
     "batch_size": 6,
 }
+
+
+def windows(arrays: Sequence[np.ndarray]) -> list[Item]:
+    """One of each turn."""
+    same = {"label": 0, "weight": 1.0}
+    return [{"acoustic": array, "turn": i, **same} for i, array in enumerate(arrays)]
 
 
 class Killed(Exception):
@@ -123,7 +130,7 @@ def test_what_is_wrong_in_a_process_is_one_line_here(tmp_path: Path) -> None:
 def test_each_batch_is_shared_out_whole_and_orders_differ_by_epoch() -> None:
     """Three processes see what one sees, batch by batch; no window twice, none left out."""
     lengths = np.random.default_rng(0).integers(10, 100, 34)
-    items = [{"acoustic": np.zeros(n)} for n in lengths]
+    items = windows([np.zeros(n) for n in lengths])
     orders = []
     for epoch in range(2):
         shares = []
@@ -146,7 +153,7 @@ def test_each_batch_is_shared_out_whole_and_orders_differ_by_epoch() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 6, 7, 8, 13])
 def test_every_process_has_a_share_of_every_batch(count: int) -> None:
-    items = [{"acoustic": np.zeros((1, 4))} for _ in range(count)]
+    items = windows([np.zeros((1, 4))] * count)
     for rank in range(min(count, 2)):
         shares = list(EpochBatches(items, 6, 0, rank, 2))
         assert all(shares)

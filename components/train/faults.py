@@ -1,0 +1,52 @@
+"""What goes wrong in the processes that read windows (`DataLoader`), in one line here."""
+
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from components.base import MoodlineError, Unavailable
+
+KILLED = (
+    "a process that reads the corpus for the training was killed, perhaps for want of memory"
+    " (MOODLINE_READERS says how many there are); start it again: it goes on from its last"
+    " checkpoint"
+)
+
+
+@contextmanager
+def read_faults() -> Iterator[None]:
+    """Errors of reading processes as they were raised there, without their tracebacks.
+
+    Raises:
+        MoodlineError: what one of them raised.
+        Unavailable: one of them was killed.
+    """
+    try:
+        yield
+    except MoodlineError as error:
+        if not str(error).startswith("Caught "):
+            raise
+        # "Caught InputError in DataLoader worker process 0.", a traceback, "…InputError: the line"
+        *_, last = str(error).strip().splitlines()
+        raise type(error)(last.partition(": ")[2]) from None
+    except RuntimeError as error:
+        if not str(error).startswith("DataLoader worker"):
+            raise
+        _forget(error)
+        raise Unavailable(KILLED) from None
+
+
+def _forget(error: BaseException) -> None:
+    """Let go of the loader that an error's frames hold.
+
+    Its end waits for the killed process once more, fails in the same way, and would print that.
+    """
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    try:
+        while error.__context__ is not None:
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        traceback.clear_frames(error.__traceback__)
+    finally:
+        sys.unraisablehook = hook
