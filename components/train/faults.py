@@ -1,9 +1,10 @@
 """What goes wrong in the processes that read windows (`DataLoader`), in one line here."""
 
+import gc
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from components.base import MoodlineError, Unavailable
 
@@ -12,6 +13,9 @@ KILLED = (
     " (MOODLINE_READERS says how many there are); start it again: it goes on from its last"
     " checkpoint"
 )
+
+TRIES = 64
+"""Twice the most processes that read, and more."""
 
 
 @contextmanager
@@ -38,15 +42,20 @@ def read_faults() -> Iterator[None]:
 
 
 def _forget(error: BaseException) -> None:
-    """Let go of the loader that an error's frames hold.
+    """Let go of the loader that an error's frames hold, and with it of its processes.
 
-    Its end waits for the killed process once more, fails in the same way, and would print that.
+    Until then torch raises the same error wherever it hears of a process that ended, also in the
+    loader's own end, where it would be printed.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:
-        while error.__context__ is not None:
-            traceback.clear_frames(error.__traceback__)
-            error = error.__context__
-        traceback.clear_frames(error.__traceback__)
+        for _ in range(TRIES):
+            with suppress(RuntimeError):
+                seen: BaseException | None = error
+                while seen is not None:
+                    traceback.clear_frames(seen.__traceback__)
+                    seen = seen.__context__
+                gc.collect()  # it is part of a cycle
+                return
     finally:
         sys.unraisablehook = hook

@@ -18,7 +18,6 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from components.config import TrainSettings
 from components.conversation import SAMPLE_RATE
 from components.fusion import Clip, OnnxModel, clip_windows, predict
 from components.fusion.config import MoodlineConfig
@@ -26,7 +25,8 @@ from components.fusion.export import export_onnx
 from components.fusion.model import MoodlineModel
 from components.train.loop import fit
 from components.train.states import one_thread
-from components.train.trainer import Item
+from components.train.windows import Item
+from tests.benchmarks.fitting import train_step
 
 WORDS = [f"w{i}" for i in range(200)]
 EVALUATED, FITTED = 32, 24
@@ -208,15 +208,14 @@ def test_a_frozen_epoch_after_the_first(
     encoding = timed(encode)
 
     def epochs(count: int) -> Took:
-        settings = TrainSettings(epochs=count, patience=count, batch_size=16)
+        profile = train_step(epochs=count, patience=count, batch_size=16)
         with one_thread():
             return timed(
                 lambda: fit(
                     model.head,
                     training=states,
                     validation=states[:8],
-                    settings=settings,
-                    seed=0,
+                    profile=profile,
                     work=tmp_path / "work",
                     on_epoch=lambda _: None,
                     checkpoint_seconds=30.0,
@@ -242,7 +241,7 @@ def test_fine_tuning(benchmark: BenchmarkFixture, tokenizer: Tokenizer, tmp_path
     clips = make_clips(FITTED)
     items = items_of(clips, model, tokenizer)
     labels = torch.tensor([item["label"] for item in items])
-    settings = TrainSettings(freeze_encoders=False, epochs=2, batch_size=8, learning_rate=1e-6)
+    profile = train_step(freeze_encoders=False, epochs=2, batch_size=8, learning_rate=1e-6)
     ends: list[tuple[float, float]] = []
 
     def ours() -> None:
@@ -251,8 +250,7 @@ def test_fine_tuning(benchmark: BenchmarkFixture, tokenizer: Tokenizer, tmp_path
             model,
             training=items,
             validation=items[:1],
-            settings=settings,
-            seed=0,
+            profile=profile,
             work=tmp_path / "work",
             on_epoch=lambda _: ends.append((time.perf_counter(), time.process_time())),
             checkpoint_seconds=1e9,

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,6 +29,7 @@ from components.train.loop import fit
 from components.train.shards import ROWS, EncodedWindow, Shards, States
 from components.train.states import one_thread
 from components.train.windows import Item, SoundWindows, StateWindows
+from tests.benchmarks.fitting import train_step
 from tests.tiny import save_encoders
 
 HOURS = [float(part) for part in os.environ.get("MOODLINE_BENCH_HOURS", "1,20").split(",")]
@@ -145,12 +145,6 @@ def in_turns(ways: dict[str, Callable[[], float]], rounds: int = 3) -> dict[str,
     return {name: float(np.median(values)) for name, values in took.items()}
 
 
-def profile_of(**how: Any) -> TrainStep:
-    base = load_profile("tiny").model_dump(mode="json")
-    base["train"] = {"epochs": 2, "patience": 2, **how}
-    return TrainStep.of(type(load_profile("tiny")).model_validate(base))
-
-
 def test_fine_tuning_reads_as_it_goes(
     benchmark: BenchmarkFixture, demo_corpus: Path, tmp_path: Path
 ) -> None:
@@ -171,7 +165,9 @@ def test_fine_tuning_reads_as_it_goes(
     limits = (model.config.max_samples, model.config.max_tokens)
     lazy = SoundWindows(rows, Sound(recordings, rows), pretrained_tokenizer(text), limits)
     held = [lazy[i] for i in range(len(lazy))]
-    how = profile_of(freeze_encoders=False, batch_size=8, encoder_learning_rate=1e-7)
+    how = train_step(
+        epochs=2, patience=2, freeze_encoders=False, batch_size=8, encoder_learning_rate=1e-7
+    )
     ways = {
         "in memory": lambda: seconds_of_last_epoch(model, held, how, tmp_path / "work"),
         "read": lambda: seconds_of_last_epoch(model, lazy, how, tmp_path / "work", readers=2),
@@ -215,7 +211,7 @@ def test_an_epoch_over_frozen_turns_in_shards(benchmark: BenchmarkFixture, tmp_p
     )
     model = MoodlineModel.from_encoders(acoustic, text)
     head: MoodlineHead = model.head
-    how = profile_of(batch_size=32)
+    how = train_step(epochs=2, patience=2, batch_size=32)
     gc.collect()
 
     def epoch(items: Sequence[Item]) -> float:
