@@ -44,18 +44,21 @@ def read_faults() -> Iterator[None]:
 def _forget(error: BaseException) -> None:
     """Let go of the loader that an error's frames hold, and with it of its processes.
 
-    Until then torch raises the same error wherever it hears of a process that ended, also in the
-    loader's own end, where it would be printed.
+    Until then torch raises the same error wherever it hears of a process that ended; in the
+    loader's own end it would be printed.
     """
-    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
-    try:
-        for _ in range(TRIES):
-            with suppress(RuntimeError):
-                seen: BaseException | None = error
-                while seen is not None:
-                    traceback.clear_frames(seen.__traceback__)
-                    seen = seen.__context__
-                gc.collect()  # it is part of a cycle
-                return
-    finally:
-        sys.unraisablehook = hook
+    before = sys.unraisablehook
+
+    def hook(fault: "sys.UnraisableHookArgs") -> None:
+        if not str(fault.exc_value).startswith("DataLoader worker"):
+            before(fault)
+
+    sys.unraisablehook = hook
+    for _ in range(TRIES):
+        with suppress(RuntimeError):
+            seen: BaseException | None = error
+            while seen is not None:
+                traceback.clear_frames(seen.__traceback__)
+                seen = seen.__context__
+            gc.collect()  # it is part of a cycle
+            return
