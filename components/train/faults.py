@@ -8,6 +8,9 @@ from contextlib import contextmanager, suppress
 
 from components.base import MoodlineError, Unavailable
 
+OF_A_READER = "DataLoader worker"
+"""How torch's errors of a process that ended begin."""
+
 KILLED = (
     "a process that reads the corpus for the training was killed, perhaps for want of memory"
     " (MOODLINE_READERS says how many there are); start it again: it goes on from its last"
@@ -22,10 +25,20 @@ TRIES = 64
 def read_faults() -> Iterator[None]:
     """Errors of reading processes as they were raised there, without their tracebacks.
 
+    torch raises the error of a process that ended wherever it hears of it, also in the end of
+    another loader, where Python would print it: that is left out.
+
     Raises:
         MoodlineError: what one of them raised.
         Unavailable: one of them was killed.
     """
+    before = sys.unraisablehook
+
+    def hook(fault: "sys.UnraisableHookArgs") -> None:
+        if not str(fault.exc_value).startswith(OF_A_READER):
+            before(fault)
+
+    sys.unraisablehook = hook
     try:
         yield
     except MoodlineError as error:
@@ -35,25 +48,16 @@ def read_faults() -> Iterator[None]:
         *_, last = str(error).strip().splitlines()
         raise type(error)(last.partition(": ")[2]) from None
     except RuntimeError as error:
-        if not str(error).startswith("DataLoader worker"):
+        if not str(error).startswith(OF_A_READER):
             raise
         _forget(error)
         raise Unavailable(KILLED) from None
+    finally:
+        sys.unraisablehook = before
 
 
 def _forget(error: BaseException) -> None:
-    """Let go of the loader that an error's frames hold, and with it of its processes.
-
-    Until then torch raises the same error wherever it hears of a process that ended; in the
-    loader's own end it would be printed.
-    """
-    before = sys.unraisablehook
-
-    def hook(fault: "sys.UnraisableHookArgs") -> None:
-        if not str(fault.exc_value).startswith("DataLoader worker"):
-            before(fault)
-
-    sys.unraisablehook = hook
+    """Let go of the loader that an error's frames hold, and with it of its processes."""
     for _ in range(TRIES):
         with suppress(RuntimeError):
             seen: BaseException | None = error
