@@ -5,10 +5,11 @@ The file holds a line for each key, its name and its SHA-256, never the key itse
     web-team    9f86d081884c7d65…  600      600 requests a minute, in all copies of the service
     night-job   60303ae22b998861…           no limit
     listeners   fcde2b2edba56bf4…  reviewer may say in feedback that a reviewer listened
+    kim         e3b0c44298fc1c14…  operator may promote and roll back at /operations
 
-`python -m serving.keys keys.txt web-team --per-minute 600` makes one (`--reviewer` too). Keys are
-long and random, so a plain hash protects them as well as a slow one would. The file is read again
-when it changes.
+`python -m serving.keys keys.txt web-team --per-minute 600` makes one (`--reviewer` and `--operator`
+give it the roles, of which a key may have both). Keys are long and random, so a plain hash protects
+them as well as a slow one would. The file is read again when it changes.
 """
 
 import argparse
@@ -25,7 +26,9 @@ from pathlib import Path
 from components.base import InputError
 
 REVIEWER = "reviewer"
-"""The last word of a reviewer's line."""
+OPERATOR = "operator"
+ROLES = (REVIEWER, OPERATOR)
+"""The last words of a line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +40,14 @@ class Key:
         digest: SHA-256 of the key, in hexadecimal.
         per_minute: requests allowed; None: any number.
         reviewer: whether its feedback may be a reviewer's.
+        operator: whether it may change which version is served.
     """
 
     name: str
     digest: str
     per_minute: int | None = None
     reviewer: bool = False
+    operator: bool = False
 
 
 class Keys:
@@ -99,19 +104,28 @@ def read_keys(path: Path) -> list[Key]:
         fields = line.split()
         if not fields or line.startswith("#"):
             continue
-        reviewer = len(fields) > 2 and fields[-1] == REVIEWER
-        fields = fields[:-1] if reviewer else fields
+        roles = set()
+        while len(fields) > 2 and fields[-1] in ROLES:
+            roles.add(fields.pop())
         if len(fields) not in (2, 3) or not re.fullmatch(r"[0-9a-f]{64}", fields[1]):
-            form = f"“name sha256 [requests a minute] [{REVIEWER}]”"
+            form = f"“name sha256 [requests a minute] [{REVIEWER}] [{OPERATOR}]”"
             raise InputError(f"{path}: line {number}: is not {form}")
         if len(fields) == 3 and not fields[2].isdigit():
             raise InputError(f"{path}: line {number}: “{fields[2]}” is no number of requests")
         per_minute = int(fields[2]) if len(fields) == 3 else None
-        keys.append(Key(fields[0], fields[1], per_minute, reviewer))
+        own = (REVIEWER in roles, OPERATOR in roles)
+        keys.append(Key(fields[0], fields[1], per_minute, *own))
     return keys
 
 
-def add_key(path: Path, name: str, per_minute: int | None = None, *, reviewer: bool = False) -> str:
+def add_key(
+    path: Path,
+    name: str,
+    per_minute: int | None = None,
+    *,
+    reviewer: bool = False,
+    operator: bool = False,
+) -> str:
     """Make a key and add its hash to the file; the arguments are those of `Key`.
 
     Returns:
@@ -126,10 +140,11 @@ def add_key(path: Path, name: str, per_minute: int | None = None, *, reviewer: b
         raise InputError(f"{path}: there is a key of the name {name} already")
     key = f"moodline_{secrets.token_urlsafe(32)}"
     limit = "" if per_minute is None else f" {per_minute}"
-    role = f" {REVIEWER}" if reviewer else ""
+    given = zip(ROLES, (reviewer, operator), strict=True)
+    roles = "".join(f" {role}" for role, has in given if has)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(file, "a", encoding="utf-8") as lines:
-        lines.write(f"{name} {hashlib.sha256(key.encode()).hexdigest()}{limit}{role}\n")
+        lines.write(f"{name} {hashlib.sha256(key.encode()).hexdigest()}{limit}{roles}\n")
     return key
 
 
@@ -140,9 +155,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", help="who will use it")
     parser.add_argument("--per-minute", type=int, help="requests allowed")
     parser.add_argument("--reviewer", action="store_true", help="may give a reviewer's feedback")
+    parser.add_argument("--operator", action="store_true", help="may promote and roll back")
     options = parser.parse_args(arguments)
+    roles = {"reviewer": options.reviewer, "operator": options.operator}
     try:
-        key = add_key(options.file, options.name, options.per_minute, reviewer=options.reviewer)
+        key = add_key(options.file, options.name, options.per_minute, **roles)
     except InputError as error:
         sys.stderr.write(f"{error}\n")
         return 2

@@ -27,6 +27,9 @@ SENDER = "moodline.sender"
 REVIEWER = "moodline.reviewer"
 """The scope's key for whether the sender may give a reviewer's feedback."""
 
+OPERATOR = "moodline.operator"
+"""The scope's key for whether the sender may change which version is served: never without keys."""
+
 RETRY_SECONDS = "5"
 
 
@@ -143,6 +146,7 @@ class KeyCheck(HttpMiddleware):
                 await refuse(receive, send, 429, detail, headers)
                 return
         scope[OWNER], scope[REVIEWER] = key.name, key.reviewer
+        scope[OPERATOR] = key.operator
         scope[SENDER] = Sender(key.name, shares=keys.several)
         await self.app(scope, receive, send)
 

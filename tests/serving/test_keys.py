@@ -45,6 +45,8 @@ def test_keys_come_and_go_without_a_restart(tmp_path: Path) -> None:
         ("name abc", "line 2: is not"),
         (f"name {'0' * 64} many", "“many” is no number"),
         (f"name {'0' * 64} 5 6", "line 2: is not"),
+        (f"name {'0' * 64} operator 5", "line 2: is not"),
+        ("name operator", "line 2: is not"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: str, words: str) -> None:
@@ -61,6 +63,20 @@ def test_who_may_be_a_reviewer_stands_in_the_file(tmp_path: Path) -> None:
     add_key(path, "web", 60)
     told = [(key.name, key.per_minute, key.reviewer) for key in read_keys(path)]
     assert told == [("listeners", None, True), ("both", 60, True), ("web", 60, False)]
+
+
+def test_who_may_be_an_operator_stands_in_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    assert main([str(path), "kim", "--operator"]) == 0
+    key = add_key(path, "lee", 60, reviewer=True, operator=True)
+    add_key(path, "web", 60)
+    told = [(key.name, key.per_minute, key.reviewer, key.operator) for key in read_keys(path)]
+    assert told == [
+        ("kim", None, False, True), ("lee", 60, True, True), ("web", 60, False, False)
+    ]  # fmt: skip
+    path.write_text(path.read_text().replace("reviewer operator", "operator reviewer"))
+    found = Keys(path).find(key)
+    assert found and found.reviewer and found.operator, "in any order"
 
 
 def test_a_name_is_one_word(tmp_path: Path) -> None:
