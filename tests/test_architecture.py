@@ -15,7 +15,7 @@ CODE = ("components", "pipelines", "serving")
 NOUNS = (
     {"base"},
     {"conversation"},
-    {"config", "fusion", "scoring", "segmentation", "traffic"},
+    {"config", "fusion", "retrainings", "scoring", "segmentation", "traffic"},
     {"reporting", "tracking"},
 )
 """Rooms that everybody may know, floor by floor from the ground."""

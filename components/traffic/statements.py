@@ -4,7 +4,7 @@ Who speaks has a table of its own: no model is trained on it, and whoever correc
 nothing of the emotion.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -163,14 +163,26 @@ class Statements:
         Raises:
             Unavailable: the database does not answer.
         """
+        return self._counted(lambda t: (t.c.version == version, t.c.voter == voter))
+
+    def count_since(self, at: datetime | None = None) -> Counts:
+        """How many turns anybody has corrected and confirmed since then, by what was said last of
+        each; None: ever.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        return self._counted(lambda t: () if at is None else (t.c.given >= at.astimezone(UTC),))
+
+    def _counted(self, conditions: Callable[[sa.Table], tuple[Any, ...]]) -> Counts:
         if not self._database.exists:
             return Counts(0, 0, 0)
         tallies = []
         for table, answered in ((FEEDBACK, "predicted"), (SPEAKER_FEEDBACK, "answered")):
-            mine = (table.c.version == version, table.c.voter == voter)
             said = table.c["emotion" if table is FEEDBACK else "speaker"]
             keys = (table.c.request_id, table.c.turn)
-            latest = select(*keys, func.max(table.c.number).label("number")).where(*mine)
+            counted = conditions(table)
+            latest = select(*keys, func.max(table.c.number).label("number")).where(*counted)
             last = latest.group_by(*keys).subquery()
             same = [table.c[key.name] == last.c[key.name] for key in (*keys, table.c.number)]
             differs = sa.case((said != table.c[answered], 1), else_=0)

@@ -78,9 +78,9 @@ def restore_command(
 def _home(settings: Settings, *, private: bool) -> "Home":
     """What is kept, and where it lies by the settings."""
     from components.register import local_registry
+    from components.retrainings import SCHEMA as TRIGGER
     from components.traffic.tables import SCHEMA as TRAFFIC
     from pipelines.keeping import Folder, Home, Tables
-    from pipelines.trigger.ledger import SCHEMA as TRIGGER
     from serving.database import SCHEMA as SERVICE
     from serving.settings import ServeSettings
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from pipelines.trigger.ledger import Entry
+from components.retrainings import Entry
 
 CLAIM = timedelta(minutes=10)
 """How long a start may take; after that it counts as failed, and the cause may start again."""

@@ -10,15 +10,10 @@ from pathlib import Path
 
 from components.base import InputError, MoodlineError, Url
 from components.config import Profile, Settings
+from components.retrainings import PID, RESULT
 from pipelines.definitions.code_version import MOODLINE, child_environment, steps_code
 from pipelines.runners.request import RetrainRequest
 from pipelines.trigger.causes import Cause
-
-PID = "pid"
-"""The file in a run's folder that holds its process' number, and that this process holds locked."""
-
-RESULT = "result.json"
-"""The file that holds what the run printed, once it has ended well."""
 
 Start = Callable[[Cause, int], str]
 """Starts a run for a cause and its number in the ledger; returns its folder, or its id and

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from components.retrainings import Entry, Ledger
 from pipelines.trigger import metrics
 from pipelines.trigger.causes import Cause, Kind
 from pipelines.trigger.decide import Decision, Policy, decide
-from pipelines.trigger.ledger import Entry, Ledger
 from pipelines.trigger.start import CannotTell, Start
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from components.base import Database, InputError, Schema, database_address
 from components.conversation import DEFAULT_LABELS
+from components.retrainings import SCHEMA as TRIGGER
 from components.traffic.tables import SCHEMA as TRAFFIC
-from pipelines.trigger.ledger import SCHEMA as TRIGGER
 from serving.api import job_store, rate_limit
 from serving.database import SCHEMA as SERVICE
 from serving.supervisor.leases import SCHEMA as LEADERSHIP

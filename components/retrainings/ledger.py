@@ -5,6 +5,7 @@ again at what the winner wrote before deciding.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 from sqlalchemy import Column, DateTime, Integer, MetaData, Table, Text, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from components.base import Database, Schema, Unavailable, in_utc
+from components.base import Database, Schema, Unavailable, database_errors, in_utc, sqlite_path
 
 _ATTEMPTS = 200
 
@@ -93,3 +94,17 @@ class Ledger:
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()
+
+
+def read_entries(url: str) -> list[Entry]:
+    """The entries in a database; none, and no file is made, where nothing was ever written.
+
+    Raises:
+        InputError: it is no such URL, or its driver is not installed.
+        DatabaseAwayError: the database does not answer.
+    """
+    path = sqlite_path(url)
+    if path is not None and not path.exists():
+        return []
+    with database_errors("the trigger's database"), closing(Ledger(url)) as ledger:
+        return ledger.entries()
