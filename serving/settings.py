@@ -7,11 +7,20 @@ import ipaddress
 import re
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 from pydantic_settings import SettingsConfigDict
 
-from components.base import InputError, Location, database_address, located, sqlite_path, sqlite_url
+from components.base import (
+    InputError,
+    Location,
+    database_address,
+    located,
+    server_address,
+    sqlite_path,
+    sqlite_url,
+)
 from components.config import Environment
 from components.conversation import Seconds
 
@@ -92,6 +101,9 @@ class ServeSettings(ChildEnvironment):
         hosts: names, separated by commas, by which the service may be asked, beside addresses and
             `localhost`, and whose pages may ask it, at every port; `*`: any. With a valid key, any
             name will do.
+        mlflow_page, kfp_page, grafana_page: addresses of these for the browser of who reads
+            `/operations`, which links to them; empty: no link. They are not those by which the
+            service itself asks, which may hold a password.
     """
 
     model_config = SettingsConfigDict(env_prefix="MOODLINE_SERVE_", frozen=True, extra="ignore")
@@ -124,6 +136,9 @@ class ServeSettings(ChildEnvironment):
     voice_print_days: float = Field(default=180.0, gt=0, le=36_500)
     voice_prints_each: int = Field(default=100, ge=1)
     hosts: str = ""
+    mlflow_page: str = ""
+    kfp_page: str = ""
+    grafana_page: str = ""
 
     @property
     def host_names(self) -> frozenset[str]:
@@ -135,6 +150,13 @@ class ServeSettings(ChildEnvironment):
     def _names(cls, hosts: str) -> str:
         host_names(hosts)
         return hosts
+
+    @field_validator("mlflow_page", "kfp_page", "grafana_page")
+    @classmethod
+    def _for_a_browser(cls, url: str) -> str:
+        if url and "@" in urlsplit(server_address(url)).netloc:
+            raise ValueError("holds an account, which every reader of the page would see")
+        return url
 
     @field_validator("store")
     @classmethod

@@ -25,6 +25,7 @@ from serving.api.export import EXPORT, ExportIn
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
 from serving.api.middleware import HttpMiddleware
+from serving.api.operations import OPERATIONS
 from serving.api.origin import OriginCheck
 from serving.api.pages import PAGES
 from serving.api.routes import CORRELATION, REQUEST, ROUTES
@@ -41,6 +42,8 @@ SMALLER = {  # what is parsed in the event loop is kept small
     "/v1/align": 10_000_000,  # a hundred thousand words; a thread parses it
     "/v1/export": 10_000_000,
     "/v1/feedback": 10_000,
+    "/v1/operations/promote": 20_000,
+    "/v1/operations/rollback": 20_000,
 }
 KINDER = {  # than the framework's own words
     "Not Found": "there is nothing at this path; GET /docs lists what there is",
@@ -55,6 +58,7 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 
 * `/v1/analyze` answers when it is done, `/v1/jobs` at once and works in the background.
 * `/v1/speakers` keeps voice prints of people who agreed to it, where the operator allows that.
+* `/v1/operations` tells what is served and why, and lets an operator's key change it.
 * `/v1/classify` takes turns that are cut already, `/v1/align` words and speaker segments.
 * Every problem is answered with one sentence in `detail`; 429 and 503 say in `Retry-After` when
   to try again.
@@ -100,6 +104,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.include_router(STATEMENTS)
     app.include_router(EXPORT)
     app.include_router(SPEAKERS)
+    app.include_router(OPERATIONS)
     app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:

@@ -51,7 +51,7 @@ def _cross_site(scope: Scope) -> str:
         return ""
     # A link to our page is followed; what the link's page sends or embeds is not.
     followed = _values(scope, b"sec-fetch-mode") == ["navigate"] and scope["method"] == "GET"
-    if followed and scope["path"] in ("/", "/docs"):
+    if followed and scope["path"] in ("/", "/docs", "/operations"):
         return ""
     return "pages of other sites may not use this service; ask it from the server of your page"
 

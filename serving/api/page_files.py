@@ -1,4 +1,4 @@
-"""The files of the page at `/`: read once, packed once, named together by one digest."""
+"""The files of the pages: read once, packed once, named together by one digest."""
 
 import gzip
 import hashlib
@@ -30,9 +30,12 @@ class PageFile:
     packed: bytes
 
 
-def template() -> str:
-    """The page itself; `{{…}}` is filled in for each request."""
-    return (FOLDER / "index.html").read_text(encoding="utf-8")
+PAGES = ("index", "operations")
+
+
+def template(page: str) -> str:
+    """One of the pages themselves; `{{…}}` is filled in for each request."""
+    return (FOLDER / f"{page}.html").read_text(encoding="utf-8")
 
 
 def file_named(name: str) -> PageFile | None:
@@ -43,7 +46,7 @@ def file_named(name: str) -> PageFile | None:
 @cache
 def page_digest() -> str:
     """Of all files together: it changes where one of them does."""
-    digest = hashlib.sha256(template().encode())
+    digest = hashlib.sha256("\0".join(map(template, PAGES)).encode())
     for name, file in sorted(_files().items()):
         digest.update(f"{name}\0{len(file.content)}\0".encode() + file.content)
     return digest.hexdigest()[:16]

@@ -1,5 +1,5 @@
-"""The page at `/` with its files, and `/docs`: what a browser shows, each with the policy that
-holds it in."""
+"""The pages at `/` and `/operations` with their files, and `/docs`: what a browser shows, each with
+the policy that holds it in."""
 
 import base64
 import hashlib
@@ -56,19 +56,29 @@ def _shown(html: str, policy: str, **more: str) -> HTMLResponse:
 @PAGES.api_route("/", methods=["GET", "HEAD"])
 async def page() -> HTMLResponse:
     """Hear, see and correct a conversation; and what the settings keep of it."""
-    html, nonce = template(), secrets.token_urlsafe(16)
+    kept, example = escape(LogSettings().sentence()), "yes" if _example() else ""
+    return _filled("index", kept=kept, example=example)
+
+
+@PAGES.api_route("/operations", methods=["GET", "HEAD"])
+async def operations() -> HTMLResponse:
+    """What is served, and why; for who has an operator's key, the buttons that change it."""
+    return _filled("operations")
+
+
+def _filled(name: str, **more: str) -> HTMLResponse:
+    """A page, its `{{…}}` filled in, which is fetched anew each time."""
+    html, nonce = template(name), secrets.token_urlsafe(16)
     values = {
-        "kept": escape(LogSettings().sentence()),
         "digest": page_digest(),
         "nonce": nonce,
         "places": str(PLACES),
         "doubtful": str(DOUBTFUL),
         "doubtful_label": str(DOUBTFUL_LABEL),
         "doubtful_word": str(DOUBTFUL_WORD),
-        "example": "yes" if _example() else "",
     }
-    for name, value in values.items():
-        html = html.replace(f"{{{{{name}}}}}", value)
+    for field, value in (values | more).items():
+        html = html.replace(f"{{{{{field}}}}}", value)
     fresh = {"Cache-Control": "no-store", VERSION: page_digest()}
     policy = PAGE_POLICY.format(nonce=nonce)
     return _shown(html, policy, **fresh, **{"Permissions-Policy": "microphone=(self)"})

@@ -23,6 +23,7 @@ from components.traffic import FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.api.overview import Overview
 from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.errors import NotReadyError
@@ -91,6 +92,8 @@ class MoodlineService:
         APP.state.hosts = SERVE.host_names
         APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
         APP.state.statements = self.statements = Statements(SETTINGS.feedback_url)
+        APP.state.settings = SETTINGS
+        APP.state.overview = Overview(SETTINGS, SERVE, self.statements)
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup

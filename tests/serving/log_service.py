@@ -14,6 +14,7 @@ from components.traffic import FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
+from serving.api.overview import Overview
 from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
@@ -32,6 +33,8 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.timeout = 60
     app.state.feedback = FeedbackStore(settings.feedback_url)
     app.state.statements = Statements(settings.feedback_url)
+    app.state.settings = settings
+    app.state.overview = Overview(settings, serve, app.state.statements)
     yield
     await app.state.runtime.stop()
     app.state.feedback.close()
