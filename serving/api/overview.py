@@ -35,17 +35,19 @@ class _Remembered(Generic[T]):
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
         self._lock = threading.Lock()
-        self._until, self._value = 0.0, None
+        self._until = 0.0
+        self._value: T
 
     def __call__(self) -> T:
         with self._lock:
-            if self._value is None or time.monotonic() > self._until:
-                value: Any = self._read()
-                self._value, self._until = value, time.monotonic() + FRESH
+            if time.monotonic() >= self._until:
+                self._value = self._read()
+                self._until = time.monotonic() + FRESH
             return self._value
 
     def forget(self) -> None:
-        self._until = 0.0
+        with self._lock:
+            self._until = 0.0
 
 
 class Overview:

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from pydantic import ValidationError
 
+from components.base import InputError
 from components.config import Settings
 from components.register import alias_version, history
 from components.retrainings import PID, RESULT, Entry, Ledger
@@ -211,12 +211,9 @@ def test_feedback_is_counted_since_a_time_whoever_gave_it(tmp_path: Path) -> Non
     request = made.keep(tmp_path, made.answer(4, 20.0))
     predicted = [entry["emotion"] for entry in made.answer(4, 20.0)["turns"]]
     other = next(label for label in ("sad", "angry") if label != predicted[0])
+    said = ((0, other, "kim"), (0, other, "lee"), (1, predicted[1], "lee"))
     with closing(FeedbackStore(settings.feedback_url)) as store:
-        for turn, emotion, author in (
-            (0, other, "kim"),
-            (0, other, "lee"),
-            (1, predicted[1], "lee"),
-        ):
+        for turn, emotion, author in said:
             correction = Correction(
                 request_id=request, turn=turn, emotion=emotion, source="agent", author=author,
                 voter=author,
@@ -246,7 +243,7 @@ def test_the_numbers_are_those_that_prometheus_gets() -> None:
 
 
 def test_a_link_holds_no_account() -> None:
-    with pytest.raises(ValidationError, match="holds an account"):
+    with pytest.raises(InputError, match="holds an account"):
         ServeSettings(mlflow_page="https://ann:secret@mlflow.example")
-    with pytest.raises(ValidationError, match="is no address"):
+    with pytest.raises(InputError, match="is no address"):
         ServeSettings(kfp_page="javascript:alert(1)")
