@@ -97,7 +97,8 @@ class PackagedDiarization(SpeakerDiarization):
             if hook is not None:
                 hook("segmentation", None, total=1, completed=share)
 
-        return self.segment(file["waveform"][0].numpy(), step).speakers
+        waveform, _ = self._segmentation.model.audio(file)
+        return self.segment(waveform[0].numpy(), step).speakers
 
     def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
         """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
