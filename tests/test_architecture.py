@@ -25,7 +25,7 @@ VERBS = {
 } - set().union(*NOUNS)
 
 FLOORS = {
-    "components": (*NOUNS, VERBS),
+    "components": (*NOUNS, {"align"}, VERBS - {"align"}),
     "serving": (
         {
             "settings",

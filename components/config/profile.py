@@ -97,6 +97,12 @@ class TurnsStep(TranscribeStep, DiarizeStep):
         object.__setattr__(self, "by_channel", by_channel)
         return self
 
+    @property
+    def hears_again(self) -> bool:
+        """Whether the diarizer hears each sentence again, once the words are known."""
+        listens = not self.by_channel and self.segmentation == "vad"
+        return listens and self.align.method == "evidence"
+
 
 class TrainStep(TurnsStep, LabelStep):
     """What a version is made from; all of it is written into the version.

@@ -1,5 +1,7 @@
 """The Kubeflow Pipelines component `diarize`."""
 
+from typing import Optional
+
 from kfp import dsl
 
 from components.config import CPU_IMAGE
@@ -12,10 +14,12 @@ def diarize(
     profile: str,
     models: str,
     speakers: dsl.Output[dsl.Dataset],
+    transcripts: Optional[dsl.Input[dsl.Dataset]] = None,  # noqa: UP045  # as kfp reads it
 ) -> None:
     """A shard of a corpus ("0/4" is the first of four) to speaker segments.
 
-    The model's digest is an input so that KFP's cache tells weights apart.
+    With the shard's words, each sentence is heard again. The model's digest is an input so that
+    KFP's cache tells weights apart.
     """
     from pathlib import Path
 
@@ -30,5 +34,6 @@ def diarize(
         DiarizeStep.model_validate_json(profile),
         Settings(),
         shard=(index, shards),
+        transcripts=Path(transcripts.path) if transcripts else None,
     )
     speakers.metadata.update(shard=shard, recordings=count)

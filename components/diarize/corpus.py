@@ -5,25 +5,32 @@ from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 
-from components.base import file_digest
+import numpy as np
+
+from components.align import sentences
+from components.base import InputError, file_digest, json_digest, parse_json
 from components.config import CHANNELS, DiarizeStep, Settings, model_digest
 from components.conversation import (
     EXCLUSIVE,
     SCORES,
     SPEAKERS,
+    TRANSCRIPTS,
     WHOLE,
     Progress,
     Recording,
     frame_scores_text,
+    parse_words,
     read_audio,
     read_channels,
+    read_documents,
     rttm_text,
     shard_of,
     work_through,
     write_documents,
 )
 from components.diarize.channels import ChannelDiarizer
-from components.diarize.diarizer import Diarizer
+from components.diarize.diarizer import Diarization, Diarizer
+from components.diarize.hearing import heard_again
 
 VERSION = 5  # of this package's results from the same audio and models: part of cache keys
 
@@ -35,6 +42,7 @@ def diarize_corpus(
     settings: Settings,
     progress: Progress | None = None,
     shard: tuple[int, int] = WHOLE,
+    transcripts: Path | None = None,
 ) -> int:
     """Diarize recordings to three documents each: two in RTTM, and frame scores.
 
@@ -51,18 +59,21 @@ def diarize_corpus(
         profile: names the pipeline, the number of speakers where every recording has the same, and
             where the stretches of speech come from.
         shard: (index, count): only these recordings, see `shard_of`.
+        transcripts: a file with documents of the kind `TRANSCRIPTS`: their sentences are heard
+            again, each by itself (`heard_again`).
 
     Returns:
         How many recordings there were.
 
     Raises:
-        InputError: a recording or the pipeline cannot be read, or a reference is needed and
-            missing.
+        InputError: a recording or the pipeline cannot be read, or a reference or a recording's
+            words are needed and missing.
     """
     options = profile.diarize
     model = model_digest(options.pipeline, settings)
 
     cache = settings.finished
+    words = dict(read_documents(transcripts, TRANSCRIPTS)) if transcripts else {}
 
     def key(recording: Recording) -> list[object]:
         # the segments carry the recording's name
@@ -72,7 +83,12 @@ def diarize_corpus(
             options.model_dump(mode="json"),
             model,
         ]
-        return [*made_from, recording.name, profile.given_stretches(recording)]
+        made_from += [recording.name, profile.given_stretches(recording)]
+        if transcripts:
+            if recording.name not in words:
+                raise InputError(f"{transcripts}: no words of {recording.name}; transcribe again")
+            made_from.append(json_digest(words[recording.name]))
+        return made_from
 
     def make(recording: Recording, step: Callable[[float], None]) -> Mapping[str, str]:
         if options.pipeline == CHANNELS:
@@ -83,20 +99,36 @@ def diarize_corpus(
             stretches = profile.given_stretches(recording)
             with _LOADING:
                 diarizer = _loaded(options, settings)
+            audio = read_audio(recording.audio)
             diarization = diarizer.diarize(
-                read_audio(recording.audio),
+                audio,
                 options.num_speakers,
                 stretches,
                 min_speakers=options.min_speakers,
                 max_speakers=options.max_speakers,
                 step=step,
             )
+            if transcripts:
+                diarization = again(recording.name, diarizer, audio, diarization, step)
         segments = diarization.segments, diarization.exclusive
         return {
             SPEAKERS: rttm_text(recording.name, diarization.segments),
             SCORES: frame_scores_text(diarization.scores, recording.name, *segments),
             EXCLUSIVE: rttm_text(recording.name, diarization.exclusive),
         }
+
+    def again(
+        name: str,
+        diarizer: Diarizer,
+        audio: np.ndarray,
+        found: Diarization,
+        step: Callable[[float], None],
+    ) -> Diarization:
+        location = f"{transcripts}: {name}"
+        heard = parse_words(parse_json(words[name], location), location)
+        stretches = sentences(heard, found.exclusive, found.scores)
+        most = options.num_speakers or options.max_speakers
+        return heard_again(diarizer, audio, found, stretches, most=most, step=step)
 
     made = work_through(
         shard_of(recordings, *shard),

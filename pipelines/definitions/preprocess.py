@@ -5,7 +5,8 @@
 3. corpus         read and check both; write their manifest
 4. model_digests  which weights the profile's names stand for today
 5. transcribe     each shard's audio to words (WhisperX); shards side by side
-6. diarize        each shard's audio to speaker segments (pyannote.audio)
+6. diarize        each shard's audio to speaker segments (pyannote.audio); where alignment is by
+                  evidence, after the words, whose sentences are heard again
 7. align          words and speaker segments of all shards to turns
 8. label          turns and reference utterances to labelled examples
 """
@@ -57,9 +58,11 @@ def listen(manifest: Any, profile: Profile, digests: Any) -> Any:
             corpus=manifest, shard=shard, profile=for_words, models=digests["transcribe"]
         )
         configure_task(words, "Transcribe", cluster)
+        sentences = {"transcripts": words.outputs["transcripts"]} if profile.hears_again else {}
         spoken = diarize(
-            corpus=manifest, shard=shard, profile=for_speakers, models=digests["diarize"]
-        )
+            corpus=manifest, shard=shard, profile=for_speakers, models=digests["diarize"],
+            **sentences,
+        )  # fmt: skip
         configure_task(spoken, "Diarize", cluster)
     turns = align(
         transcripts=dsl.Collected(words.outputs["transcripts"]),

@@ -72,7 +72,8 @@ def make_turns(
         transcribe_corpus(recordings, words, profile, settings, transcribing)
     if not speakers.is_file():
         diarizing = partial(progress, f"diarize ({method.label})")
-        diarize_corpus(recordings, speakers, profile, settings, diarizing)
+        heard = words if profile.hears_again else None
+        diarize_corpus(recordings, speakers, profile, settings, diarizing, transcripts=heard)
     turns, examples = work / method / "turns.parquet", work / method / "examples.parquet"
     align_corpus([words], [speakers], turns, **profile.align.model_dump())
     labelled = label_corpus(turns, recordings, examples, profile.labels)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 import soundfile
 from kfp import dsl
 
+from components.align import align
 from components.base import InputError
 from components.config import DiarizeStep, Settings, load_profile
 from components.conversation import (
@@ -20,17 +22,24 @@ from components.conversation import (
     SAMPLE_RATE,
     SCORES,
     SPEAKERS,
+    TRANSCRIPTS,
+    Document,
     Recording,
     SpeakerSegment,
+    Turn,
     Utterance,
     parse_frame_scores_text,
     parse_rttm,
     read_documents,
+    read_words,
+    words_text,
+    write_documents,
     write_manifest,
 )
 from components.diarize import diarize_corpus
 from components.diarize.component import diarize
 from components.diarize.corpus import _loaded
+from components.scoring import word_speakers
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -227,3 +236,34 @@ def test_a_process_killed_in_the_middle_of_a_conversation(
     diarize_corpus(recordings, out, load_profile("tiny"), settings)
     assert [path.stat().st_mtime_ns for path in left] == made
     assert all(heard(out, name=name) for name in lengths)
+
+
+@pytest.mark.models
+def test_with_the_words_each_sentence_is_heard_again(
+    talks_corpus: Path, models_home: Path, tmp_path: Path
+) -> None:
+    """Synthetic speech of two who cut into each other: fewer words are another's afterwards."""
+    name, words = "Talk2_two1", tmp_path / "words"
+    spoken = read_words(talks_corpus / f"truth/{name}.json")
+    truth = [word for segment in spoken for word in segment.words]
+    segments = [
+        replace(segment, words=tuple(replace(word, speaker=None) for word in segment.words))
+        for segment in spoken
+    ]
+    write_documents(words, [Document(name, TRANSCRIPTS, words_text(segments))])
+    recording = Recording(name, talks_corpus / f"audio/{name}.ogg", "fold", None, ())
+    settings = Settings(models=models_home, cache=tmp_path / "cache")
+    profile, wrong = load_profile("demo"), []
+    for transcripts in (None, words):
+        out = tmp_path / f"with {transcripts is not None}"
+        diarize_corpus([recording], out, profile, settings, transcripts=transcripts)
+        exclusive = heard(out, EXCLUSIVE, name)
+        scores = documents(out, SCORES)[name]
+        assert parse_frame_scores_text(scores, "scores", name, exclusive) is not None
+        turns = align(segments, exclusive, session_id=name, method="evidence")
+        reference = [Turn(name, w.start, w.end, str(w.speaker), w.text) for w in truth]
+        wrong.append(word_speakers(reference, turns, range(len(truth))).errors.errors)
+    assert wrong[1] < wrong[0]
+    with pytest.raises(InputError, match="no words of other; transcribe again"):
+        other = replace(recording, name="other")
+        diarize_corpus([other], tmp_path / "none", profile, settings, transcripts=words)
