@@ -17,6 +17,7 @@ from components.traffic.answers import AmbiguousRequestError, Asker, versions_th
 from components.traffic.artifacts import Artifacts, artifacts_of
 from components.traffic.audio import audio_path, keep_audio, kept_audio
 from components.traffic.copies import Copies, keep_only
+from components.traffic.doubtful import Doubtful, DoubtfulTurns
 from components.traffic.entries import (
     NO_KEY,
     Correction,

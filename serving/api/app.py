@@ -28,6 +28,7 @@ from serving.api.middleware import HttpMiddleware
 from serving.api.operations import OPERATIONS
 from serving.api.origin import OriginCheck
 from serving.api.pages import PAGES
+from serving.api.review import REVIEW
 from serving.api.routes import CORRELATION, REQUEST, ROUTES
 from serving.api.schema import SCHEMAS, AlignIn
 from serving.api.slow_senders import LeastRate
@@ -105,6 +106,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.include_router(EXPORT)
     app.include_router(SPEAKERS)
     app.include_router(OPERATIONS)
+    app.include_router(REVIEW)
     app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:

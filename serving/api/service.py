@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from components.base import log_as_json, logs_are_json
 from components.config import Settings
-from components.traffic import FeedbackStore, Statements
+from components.traffic import DoubtfulTurns, FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
@@ -94,6 +94,9 @@ class MoodlineService:
         APP.state.statements = self.statements = Statements(SETTINGS.feedback_url)
         APP.state.settings = SETTINGS
         APP.state.overview = Overview(SETTINGS, SERVE, self.statements)
+        APP.state.doubtful = self.doubtful = DoubtfulTurns(
+            SETTINGS.feedback_url, SETTINGS.log_location
+        )
         APP.state.keys = Keys(Path(SERVE.keys)) if SERVE.keys else None
 
     @bentoml.on_startup
@@ -132,6 +135,7 @@ class MoodlineService:
         self.database.close()
         self.feedback.close()
         self.statements.close()
+        self.doubtful.close()
         if self.traces:
             self.traces.shutdown()
 

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from components.config import Settings
-from components.traffic import FeedbackStore, Statements
+from components.traffic import DoubtfulTurns, FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.job_store import JobStore
 from serving.api.jobs import Jobs, UploadFolder
@@ -35,10 +35,12 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.statements = Statements(settings.feedback_url)
     app.state.settings = settings
     app.state.overview = Overview(settings, serve, app.state.statements)
+    app.state.doubtful = DoubtfulTurns(settings.feedback_url, settings.log_location)
     yield
     await app.state.runtime.stop()
     app.state.feedback.close()
     app.state.statements.close()
+    app.state.doubtful.close()
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import { ask, askJson, Problem } from "./api.js";
 import { $, count, make, percent, say, sentence } from "./dom.js";
 import { showLive } from "./live_numbers.js";
+import { showReview } from "./review_queue.js";
 
 const EVERY = 60_000, LIVE_EVERY = 5_000;
 let mayChange = false;
@@ -166,5 +167,6 @@ async function live() {
 
 await look();
 await live();
+await showReview(complain).catch(complain);
 setInterval(look, EVERY);
 setInterval(live, LIVE_EVERY);

@@ -11,7 +11,16 @@ import numpy as np
 import soundfile
 
 from components.conversation import DEFAULT_LABELS, PEAKS_PER_SECOND, Turn, peaks
-from components.traffic import LoggedRequest, LoggedTurn, LogWriter, TurnLog, owner_id, recording_id
+from components.traffic import (
+    LoggedRequest,
+    LoggedTurn,
+    LogWriter,
+    TurnLog,
+    audio_path,
+    keep_audio,
+    owner_id,
+    recording_id,
+)
 from serving.api.job_store import JobStore, new_id
 from serving.database import ServiceDatabase
 from serving.settings import ServeSettings
@@ -74,8 +83,15 @@ def answer(
     }  # fmt: skip
 
 
-def keep(home: Path, result: dict[str, Any], recording: str = "made", owner: str = "") -> str:
-    """Put it into a service's home, as a job that is done, with its turns in the log; its id."""
+def keep(
+    home: Path,
+    result: dict[str, Any],
+    recording: str = "made",
+    owner: str = "",
+    heard: np.ndarray | None = None,
+) -> str:
+    """Put it into a service's home, as a job that is done, with its turns in the log, and with its
+    sound there if that is given; its id."""
     id = new_id()
     result = result | {"request_id": id}
     with closing(ServiceDatabase(ServeSettings().store_url(home))) as database:
@@ -85,11 +101,18 @@ def keep(home: Path, result: dict[str, Any], recording: str = "made", owner: str
         claimed = store.claim("made", 60)
         assert claimed is not None and claimed.id == id
         assert store.finish(id, "made", result)
-    _log(home, id, result, recording, owner)
+    _log(home, id, result, recording, owner, heard)
     return id
 
 
-def _log(home: Path, id: str, result: dict[str, Any], recording: str, owner: str) -> None:
+def _log(
+    home: Path,
+    id: str,
+    result: dict[str, Any],
+    recording: str,
+    owner: str,
+    heard: np.ndarray | None,
+) -> None:
     logged = []
     measures = {"duration": 1.0, "words_per_second": 2.0, "loudness_db": -20.0, "snr_db": 20.0}
     for entry in result["turns"]:
@@ -98,9 +121,11 @@ def _log(home: Path, id: str, result: dict[str, Any], recording: str, owner: str
         logged.append(LoggedTurn(turn, np.zeros(8, "f4"), measures))
     with closing(TurnLog(home / "log", f"sqlite:///{home}/feedback.db")) as log:
         key = log.key()
-        name = recording_id(f"{owner}/{recording}", key)
+        name, at = recording_id(f"{owner}/{recording}", key), datetime.now(UTC)
+        if heard is not None:
+            keep_audio(audio_path(home / "log", name, id, at), heard)
         request = LoggedRequest(
-            id, name, datetime.now(UTC), "/v1/jobs", 3, "production", False, tuple(logged),
+            id, name, at, "/v1/jobs", 3, "production", heard is not None, tuple(logged),
             owner=owner_id(owner, key), labels=tuple(result["model"]["labels"]),
         )  # fmt: skip
         with closing(LogWriter(log)) as writer:

@@ -1,11 +1,15 @@
 """The operators' page: what it shows to whom, a refusal, a promotion, a rollback."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import httpx
+import numpy as np
 import pytest
+import soundfile
 from playwright.sync_api import Browser, Page
 
 from components.config import Settings
@@ -13,6 +17,7 @@ from components.register import history
 from serving.keys import add_key
 from serving.lineup import Lineup, Served, write_pointer
 from tests.serving.helpers import start_log_service
+from tests.serving.page import made
 from tests.serving.page.conftest import until
 from tests.serving.page.test_access import faults, scrolls_sideways
 from tests.serving.registry import make_registry
@@ -30,6 +35,7 @@ class Operated:
     home: Path
     kim: str
     web: str
+    answers: dict[str, str]
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +49,17 @@ def operated(
     write_pointer(home / "served.json", lineup)
     kim = add_key(home / "keys.txt", "kim", operator=True)
     web = add_key(home / "keys.txt", "web")
+    dice = np.random.default_rng(1).uniform(-0.5, 0.5, 20 * made.RATE).astype("f4")
+    answers = {
+        "kim": made.keep(home, made.answer(4, 20.0), owner="kim", heard=dice),
+        "web": made.keep(home, made.answer(4, 20.0), owner="web"),
+    }
     child, url = start_log_service(
         home, MOODLINE_SERVE_POINTER=str(home / "served.json"),
         MOODLINE_SERVE_KEYS=str(home / "keys.txt"), MOODLINE_MLFLOW_URI=settings.mlflow_uri,
         MOODLINE_SERVE_GRAFANA_PAGE="https://grafana.example/d/moodline",
     )  # fmt: skip
-    yield Operated(url, home, kim, web)
+    yield Operated(url, home, kim, web, answers)
     child.kill()
     child.wait()
 
@@ -98,6 +109,49 @@ def test_an_operator_promotes_what_passed_and_rolls_back(operated: Operated, pag
     settings = Settings(home=operated.home, mlflow_uri=f"sqlite:///{operated.home / 'mlflow.db'}")
     told = [(entry.actor, entry.to_version, entry.reason) for entry in history(settings)]
     assert told[1:] == [("kim", 2, MARKUP), ("kim", 1, "complaints")]
+
+
+def test_a_key_reviews_its_own_answers_and_hears_what_is_kept(operated: Operated) -> None:
+    def ask(path: str, key: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}"}
+        return httpx.get(f"{operated.url}/v1/operations/review{path}", headers=headers, timeout=30)
+
+    kims, webs = ask("", operated.kim).json(), ask("", operated.web).json()
+    assert {turn["request_id"] for turn in kims} == {operated.answers["kim"]}
+    assert {turn["request_id"] for turn in webs} == {operated.answers["web"]}
+    assert len(webs) == 4
+    sure = [turn["confidence"] for turn in webs]
+    assert sure == sorted(sure)
+    assert {turn["has_sound"] for turn in kims} == {True}
+    assert {turn["has_sound"] for turn in webs} == {False}
+    path = f"/{operated.answers['kim']}/2/sound"
+    turn = next(turn for turn in kims if turn["turn"] == 2)
+    samples, rate = soundfile.read(io.BytesIO(ask(path, operated.kim).content))
+    assert rate == made.RATE
+    assert len(samples) == pytest.approx((turn["end"] - turn["start"]) * rate, abs=1)
+    whole = np.random.default_rng(1).uniform(-0.5, 0.5, 20 * made.RATE)
+    first = round(turn["start"] * rate)
+    assert np.abs(samples - whole[first : first + len(samples)]).max() < 1e-3
+    assert ask(path, operated.web).status_code == 404, "whose it is not"
+    silent = ask(f"/{operated.answers['web']}/2/sound", operated.web)
+    assert silent.status_code == 404 and "not kept here" in silent.json()["detail"]
+
+
+def test_what_is_said_in_the_queue_is_feedback(operated: Operated, page: Page) -> None:
+    enter(page, operated, operated.kim)
+    page.wait_for_selector("#review li")
+    assert page.locator("#review li").count() == 4
+    with page.expect_response(lambda got: got.url.endswith("/sound")) as heard:
+        page.locator("#review li").first.get_by_text("Play").click()
+    assert heard.value.status == 200
+    page.locator("#review li").first.get_by_text("sad").click()
+    until(page, "document.querySelectorAll('#review li').length === 3")
+    headers = {"Authorization": f"Bearer {operated.kim}"}
+    address = f"{operated.url}/v1/feedback/{operated.answers['kim']}"
+    (said,) = httpx.get(address, headers=headers).json()
+    assert said["emotion"] == "sad"
+    left = httpx.get(f"{operated.url}/v1/operations/review", headers=headers).json()
+    assert said["turn"] not in [turn["turn"] for turn in left] and len(left) == 3
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
