@@ -180,6 +180,20 @@ def test_the_page_and_the_description_come_from_here_alone(service: Serving) -> 
     assert "/v1/analyze" in get(service, "/openapi.json").json()["paths"]
 
 
+def test_an_operator_sees_what_is_served_and_the_sums_of_the_workers(service: Serving) -> None:
+    seen = httpx.get(f"{service.url}/v1/operations", timeout=60).json()
+    assert seen["served"]["roles"]["production"]["version"] == 3
+    assert seen["registry"]["versions"] == [] and not seen["may_change"]
+    before = httpx.get(f"{service.url}/v1/operations/live", timeout=60).json()
+    httpx.get(f"{service.url}/v1/model", timeout=60)
+    after = httpx.get(f"{service.url}/v1/operations/live", timeout=60).json()
+    assert after["requests"] == before["requests"] + 1
+    assert after["requests"] == metric(service.url, 'moodline_requests_total{path="/v1/') - metric(
+        service.url, 'moodline_requests_total{path="/v1/operations'
+    )
+    assert httpx.get(f"{service.url}/operations", timeout=60).status_code == 200
+
+
 def test_what_happens_is_counted(service: Serving, piece: bytes) -> None:
     once = ['moodline_requests_total{path="/v1/analyze",status="200"}']
     stages = ("wait", "decode", "transcribe", "diarize", "align", "classify")
