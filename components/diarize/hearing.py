@@ -255,7 +255,8 @@ def _renamed(diarization: Diarization, heard: Sequence[Heard], voices: np.ndarra
 
 
 def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> Diarization:
-    """Give each sentence to the voice that it is nearest to, by more than a margin."""
+    """Give each sentence to the voice that it is nearest to, by more than a margin; `heard` is in
+    order of start."""
     names = list(diarization.voices)
     means = np.stack([diarization.voices[name] for name in names])
     moves: dict[str, list[Move]] = {}
@@ -264,8 +265,11 @@ def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> D
         alike = dict(zip(names, (means @ one.voice).tolist(), strict=True))
         nearest = max(names, key=alike.__getitem__)
         if owner and nearest != owner and alike[nearest] > alike.get(owner, -1.0) + margin:
-            move = Move(round(one.start, 3), round(one.end, 3), nearest)
-            moves.setdefault(owner, []).append(move)
+            own = moves.setdefault(owner, [])
+            # Sentences of recognised segments that overlap do so, too: no stretch is given twice.
+            start = max(round(one.start, 3), own[-1].end if own else 0.0)
+            if start < round(one.end, 3):
+                own.append(Move(start, round(one.end, 3), nearest))
     if not moves:
         return diarization
     exclusive = _with(diarization.exclusive, moves)
@@ -279,7 +283,7 @@ def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> D
 
 
 def _with(segments: Segments, moves: Mapping[str, Sequence[Move]]) -> tuple[SpeakerSegment, ...]:
-    """The segments, of which each speaker's moves are other speakers'."""
+    """The segments, of which each speaker's moves, in order and apart, are other speakers'."""
     parts: list[SpeakerSegment] = []
     for segment in segments:
         own = moves.get(segment.speaker, ())

@@ -113,6 +113,18 @@ def test_a_sentence_in_a_long_stretch_becomes_another_speakers() -> None:
     assert again.scores.activity[9:13].tolist() == [[255, 0], [0, 255], [0, 255], [255, 0]]
 
 
+def test_a_sentence_inside_another_takes_nothing_of_it_back() -> None:
+    """Recognised segments may overlap, and so may their sentences."""
+    stretches = [(10.0, 30.0, 0.2), (12.0, 15.0, 0.3), (29.0, 32.0, 0.3), (40.0, 70.0, 0.9)]
+    again = moved({10.0: B, 12.0: B, 29.0: B, 40.0: A}, [*stretches, (75.0, 90.0, 0.9)])
+    assert again.exclusive == (
+        SpeakerSegment(0.0, 10.0, "1"),
+        SpeakerSegment(10.0, 32.0, "2"),
+        SpeakerSegment(32.0, 80.0, "1"),
+        SpeakerSegment(80.0, 100.0, "2"),
+    )
+
+
 def test_a_voice_must_be_nearer_by_a_margin() -> None:
     between = (A + 1.1 * B) / np.linalg.norm(A + 1.1 * B)
     stretches = [(10.0, 12.5, 0.2), (30.0, 60.0, 0.9), (60.0, 90.0, 0.9)]
