@@ -1,6 +1,8 @@
 """A process keeps no more cores busy than it is given."""
 
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,3 +17,21 @@ def test_what_the_environment_says(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", asked)
     assert cores() == (given or len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
+    ("said", "given"),
+    [("150000 100000", 2), ("20000 100000", 1), ("9900000 100000", 8), ("max 100000", 8), ("", 8)],
+)
+def test_what_the_container_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, given: int
+) -> None:
+    """A pod with a limit of 1.5 cores on a node of eight."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(8)))
+    limit = tmp_path / "cpu.max"
+    limit.write_text(said)
+    monkeypatch.setattr(sys.modules["components.base.cores"], "CPU_MAX", limit)
+    assert cores() == given
+    limit.unlink()
+    assert cores() == 8
