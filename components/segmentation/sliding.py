@@ -1,4 +1,4 @@
-"""A segmentation network slides over a recording, on all cores."""
+"""A segmentation network slides over a recording, on several cores."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from pyannote.audio import Inference
 from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
-from components.base import cores, spent_on
+from components.base import MOST_AT_ONCE, cores, spent_on
 from components.conversation import SAMPLE_RATE
 
 CPU_BATCH = 8
@@ -84,9 +84,12 @@ class Segmentation:
 
     def _each(self, batches: Iterator[Tensor]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """What is heard in each batch, in order."""
-        count = cores() if self._inference.device.type == "cpu" else 1
-        if count < 2:
+        if self._inference.device.type != "cpu":
             yield from map(self._hear, batches)
+            return
+        count = min(cores(), MOST_AT_ONCE)
+        if count < 2:
+            yield from map(self._hear_in_one_thread, batches)
             return
         with ThreadPoolExecutor(count, "segment", torch.set_num_threads, (1,)) as pool:
             waiting = []
@@ -100,6 +103,16 @@ class Segmentation:
             finally:
                 for future in waiting:
                     future.cancel()
+
+    def _hear_in_one_thread(self, chunks: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """As `_hear`. A second thread gains an LSTM nothing, and other recordings have the other
+        cores."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return self._hear(chunks)
+        finally:
+            torch.set_num_threads(threads)
 
     def _hear(self, chunks: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Chunks [n, 1, samples] to speakers [n, frames, local speakers] and speech [n, frames, 1].

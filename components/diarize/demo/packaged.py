@@ -6,7 +6,9 @@ chunks, embeds each chunk's voices and clusters them by their centroids; then ea
 embedded again.
 """
 
+import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from components.base import spent_on
 from components.diarize.demo.campplus import CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
 from components.segmentation import Segmentation, Segmented, load_weights, segmenter
+
+log = logging.getLogger(__name__)
 
 
 class NoPlda(PLDA):
@@ -76,7 +80,10 @@ class PackagedDiarization(SpeakerDiarization):
         if device.type == "cpu":
             embedding = self._embedding.model_
             if isinstance(embedding, CamPlusPlus) and embedding.graph is None:
-                embedding.quicken()
+                try:
+                    embedding.quicken()
+                except Exception as error:  # torch's exporter and onnxruntime raise their own
+                    log.warning("torch computes the voices, which takes longer: %s", error)
         return self
 
     def segment(self, audio: np.ndarray, step: Callable[[float], None] | None = None) -> Segmented:
@@ -100,8 +107,11 @@ class PackagedDiarization(SpeakerDiarization):
         waveform, _ = self._segmentation.model.audio(file)
         return self.segment(waveform[0].numpy(), step).speakers
 
-    def apply(self, file: Any, **options: Any) -> DiarizeOutput:  # type: ignore[override]
+    def apply(  # type: ignore[override]
+        self, file: Any, hook: Any = None, **options: Any
+    ) -> DiarizeOutput:
         """Diarize `file`, as `SpeakerDiarization.apply` does, and embed each stretch again."""
-        found = super().apply(file, **options)
+        found = super().apply(file, hook=hook, **options)
+        step = hook and partial(hook, "embeddings", None, total=1, completed=1)
         with spent_on("hear_again"):
-            return embedded_again(self, file, found, centred=self.centred)
+            return embedded_again(self, file, found, centred=self.centred, step=step)

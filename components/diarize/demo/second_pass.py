@@ -21,7 +21,12 @@ MIN_MARGIN = 0.1  # in cosine: how much more alike another speaker must be
 
 
 def embedded_again(
-    pipeline: SpeakerDiarization, file: Any, output: DiarizeOutput, *, centred: bool
+    pipeline: SpeakerDiarization,
+    file: Any,
+    output: DiarizeOutput,
+    *,
+    centred: bool,
+    step: Callable[[], None] | None = None,
 ) -> DiarizeOutput:
     """Give each stretch to the speaker whose voice it has.
 
@@ -29,6 +34,8 @@ def embedded_again(
         pipeline: that made `output`; its embedding is used.
         file: the recording as pyannote takes it.
         centred: compare voices from their common mean.
+        step: called before each stretch is embedded, of which an hour has hundreds; what it raises
+            ends the work.
     """
     output = _without_nobody(output)
     means = output.speaker_embeddings
@@ -42,6 +49,8 @@ def embedded_again(
 
     def voice(turn: Segment) -> np.ndarray:
         if turn not in voices:
+            if step:
+                step()
             waveform, _ = pipeline._audio.crop(file, turn, mode="pad")
             voices[turn] = unit(pipeline._embedding(waveform[None])[0] - centre)
         return voices[turn]

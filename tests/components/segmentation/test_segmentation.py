@@ -1,5 +1,6 @@
 """One pass of a segmentation network is pyannote's own for speakers, and WhisperX's for speech."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,35 @@ def test_its_speech_is_whisperx_s(audio: np.ndarray, models_home: Path) -> None:
     np.testing.assert_allclose(heard.data, expected.data, atol=1e-4)
     stretches = speech_stretches(heard, len(audio) / SAMPLE_RATE)
     np.testing.assert_allclose(stretches, finder(audio), atol=0.02)
+
+
+@pytest.mark.parametrize(("given", "most"), [(1, 1), (16, 4)])
+def test_it_has_a_thread_a_core_and_few_on_a_large_machine(
+    segmentation: Segmentation,
+    audio: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    given: int,
+    most: int,
+) -> None:
+    """Each thread takes memory; and torch starts no more of its own, where others have a core."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(16)))
+    monkeypatch.setenv("OMP_NUM_THREADS", str(given))
+    seen: set[tuple[str, int]] = set()
+
+    def forward(*_: object) -> None:
+        seen.add((threading.current_thread().name, torch.get_num_threads()))
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    hook = segmentation._inference.model.register_forward_pre_hook(forward)
+    try:
+        segmentation(np.tile(audio, 2))
+        assert torch.get_num_threads() == 2
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+    assert {threads for _, threads in seen} == {1}
+    assert len(seen) <= most
 
 
 def test_what_a_step_raises_ends_it(segmentation: Segmentation, audio: np.ndarray) -> None:

@@ -7,6 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from components.config import Settings, load_profile
+from components.diarize import Diarizer
 from components.diarize.demo.campplus import MELS, CamPlusPlus
 from components.diarize.demo.graph import TOLERANCE, Graph
 
@@ -62,3 +64,13 @@ def test_a_graph_that_differs_is_refused() -> None:
     odd = Odd()
     with pytest.raises(RuntimeError, match="differs from torch"):
         Graph(odd, odd, 4)
+
+
+def test_where_the_graph_is_refused_torch_computes(
+    models_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a processor on which the two differ: slower, and it is said, but no end."""
+    monkeypatch.setattr("components.diarize.demo.graph.TOLERANCE", -1.0)
+    diarizer = Diarizer(load_profile("demo").diarize, Settings(models=models_home))
+    assert diarizer._pipeline._embedding.model_.graph is None
+    assert "onnxruntime differs from torch" in caplog.text

@@ -10,6 +10,7 @@ import torch
 from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.core import Annotation, Segment
 
+from components.base import Stopped
 from components.diarize.demo.second_pass import embedded_again
 
 A, B, NOBODY = [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]
@@ -41,6 +42,21 @@ def test_a_long_stretch_goes_to_the_voice_that_it_has_and_a_short_one_stays(cent
     again = embedded_again(pipeline({0: A, 3: B, 6: B, 9: A}), {}, output, centred=centred)
     for annotation in (again.speaker_diarization, again.exclusive_speaker_diarization):
         assert [name for *_, name in who(annotation)] == ["1", "2", "2", "2"]
+
+
+def test_what_a_step_raises_ends_it() -> None:
+    """An hour has hundreds of stretches; a deadline does not wait for all of them."""
+    turns = said((0, 2, "1"), (3, 5, "1"), (6, 8, "2"))
+    output = DiarizeOutput(turns, turns, np.array([A, B]))
+    begun: list[None] = []
+
+    def step() -> None:
+        begun.append(None)
+        if len(begun) == 2:
+            raise Stopped("nobody waits")
+
+    with pytest.raises(Stopped):
+        embedded_again(pipeline({0: A}), {}, output, centred=False, step=step)
 
 
 def test_a_speaker_without_a_voice_is_taken_out() -> None:
