@@ -97,19 +97,27 @@ def promote(
 
 
 def rollback(
-    settings: Settings, *, actor: str, reason: str | None = None, stage: Stage = PRODUCTION
+    settings: Settings,
+    *,
+    actor: str,
+    reason: str | None = None,
+    stage: Stage = PRODUCTION,
+    version: int | None = None,
 ) -> StageChange:
     """Put the version before the present one back into production, or empty staging.
 
     Doing it again goes back one more: no version that was rolled back comes back by this. From
     staging a version can only be taken out: what was tried there before was left for a reason.
 
+    Args:
+        version: the one that is to be taken back: if another one is there by now, nothing is done.
+
     Returns:
         The ledger's entry of it.
 
     Raises:
         Refused: there is nothing to go back to, someone else was faster, or that version is being
-            deleted.
+            deleted, or is not there.
         InputError: the version is gone, its files were changed, or nobody who is trusted has
             signed it; no actor, no such stage, or a reason too long.
         Unavailable: MLflow failed.
@@ -118,6 +126,9 @@ def rollback(
     with mlflow_client(settings) as client:
         entries = read_ledger(client)
         present, target = _present(entries, stage), None
+        if version not in (None, present):
+            there = "nothing" if present is None else f"version {present}"
+            raise Refused(f"version {version} is not in {stage} any more: there is {there}")
         if stage == STAGING:
             if present is None:
                 raise Refused("nothing to take back: no version is in staging")
@@ -127,10 +138,10 @@ def rollback(
             if len(stack) < 2:
                 raise Refused("nothing to roll back to: no earlier version was in production")
             target = stack[-2]
-            version = get_version(client, target)
-            signed, judged = check_signed(client, version, settings)
+            former = get_version(client, target)
+            signed, judged = check_signed(client, former, settings)
             verdict = judged.decision if judged else NO_VERDICT
-            check_files(client, version.version, signed.digest)
+            check_files(client, former.version, signed.digest)
         last = last_change(entries, stage)
         change = StageChange(
             actor=actor,

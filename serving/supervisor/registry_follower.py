@@ -221,9 +221,9 @@ class Follower:
             return
         try:
             reason = f"canary: {halt.reason}"
-            rollback(
-                self._settings, actor=ACTOR, reason=clipped(reason, LONGEST_REASON), stage="staging"
-            )
+            about = {"actor": ACTOR, "reason": clipped(reason, LONGEST_REASON)}
+            # By its number: an operator may put the next one there at this moment.
+            rollback(self._settings, **about, stage="staging", version=halt.version)
             logger.warning("took version %d out of staging: %s", halt.version, halt.reason)
         except Refused as error:
             logger.info("somebody else took it out: %s", error)

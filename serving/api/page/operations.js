@@ -6,7 +6,7 @@ import { showLive } from "./live_numbers.js";
 import { showReview } from "./review_queue.js";
 
 const EVERY = 60_000, LIVE_EVERY = 5_000;
-let mayChange = false;
+let mayChange = false, registry = null, refused = false;
 
 const when = (text) => text
   ? make("time", { dateTime: text, title: text }, `${text.slice(0, 10)} ${text.slice(11, 16)} UTC`) : "–";
@@ -104,6 +104,7 @@ async function look() {
   try {
     const found = await askJson("v1/operations");
     mayChange = found.may_change;
+    registry = found.registry;
     $("why-not").hidden = mayChange;
     $("why-not").textContent = sentence(found.why_not || "-");
     $("acts").hidden = !mayChange;
@@ -118,6 +119,7 @@ async function look() {
     part("feedback", found.feedback, feedback);
     $("read").textContent = `As of ${new Date().toLocaleTimeString()}.`;
     $("problem").hidden = true;
+    refused = false;
   } catch (error) {
     complain(error);
   }
@@ -125,6 +127,8 @@ async function look() {
 
 function complain(error) {
   console.warn(error);
+  // Who has no key is not asked for it every few seconds: "Look again" does.
+  refused ||= error.status === 401;
   $("problem").textContent = error instanceof Problem ? `${error.message} ${error.next}` : `Something went wrong in this page: ${error.message}`;
   $("problem").hidden = false;
 }
@@ -154,19 +158,32 @@ function propose(act, title, what, body) {
 }
 
 $("change-cancel").addEventListener("click", () => $("change-dialog").close());
-$("refresh").addEventListener("click", look);
-$("roll-back").addEventListener("click", () => propose("rollback", "Roll back production",
-  "The version before this one comes back.", { stage: "production" }));
-$("empty-staging").addEventListener("click", () => propose("rollback", "Take the canary out of staging",
-  "No request goes to it any more.", { stage: "staging" }));
+$("refresh").addEventListener("click", async () => {
+  const again = refused;
+  await look();
+  if (again && !refused) await showReview(complain).catch(complain);
+});
+/** The version is named: somebody else may have changed it since this page was read. */
+function proposeBack(stage, title, what) {
+  const there = registry?.versions?.find((one) => one.aliases.includes(stage));
+  propose("rollback", title, `${there ? `Version ${there.version} is there now. ` : ""}${what}`,
+    { stage, ...(there && { version: there.version }) });
+}
+$("roll-back").addEventListener("click", () => proposeBack("production", "Roll back production",
+  "The version before this one comes back."));
+$("empty-staging").addEventListener("click", () => proposeBack("staging", "Take the canary out of staging",
+  "No request goes to it any more."));
 
+let asking = false;
 async function live() {
-  if (document.hidden) return;
+  if (document.hidden || refused || asking) return;
+  asking = true;
   try { showLive(await askJson("v1/operations/live")); } catch (error) { complain(error); }
+  asking = false;
 }
 
 await look();
 await live();
-await showReview(complain).catch(complain);
-setInterval(look, EVERY);
+if (!refused) await showReview(complain).catch(complain);
+setInterval(() => refused || look(), EVERY);
 setInterval(live, LIVE_EVERY);

@@ -36,7 +36,9 @@ def test_promote_and_roll_back(settings: Settings, add_version: Add) -> None:
     back = rollback(settings, actor="cem", reason="angry is never found")
     assert (back.from_version, back.to_version) == (three, two)
     assert aliases(settings) == {"production": two, "previous": one, "candidate": three}
-    rollback(settings, actor="cem")
+    with pytest.raises(Refused, match="version 3 is not in production any more"):
+        rollback(settings, actor="dee", version=three)
+    rollback(settings, actor="cem", version=two)
     assert aliases(settings) == {"production": one, "candidate": three}
     with pytest.raises(Refused, match="nothing to roll back to"):
         rollback(settings, actor="cem")
@@ -115,6 +117,8 @@ def test_staging(settings: Settings, add_version: Add) -> None:
     assert aliases(settings) == {"production": one, "candidate": three}
     with pytest.raises(Refused, match="no version is in staging"):
         rollback(settings, actor="ann", stage="staging")
+    with pytest.raises(Refused, match="not in staging any more: there is nothing"):
+        rollback(settings, actor="ann", stage="staging", version=three)
     assert [(e.stage, e.action, e.from_version, e.to_version) for e in history(settings)] == [
         ("production", "promote", None, one),
         ("staging", "promote", None, two),
