@@ -53,6 +53,7 @@ ERASURE = Threads("erasure", 1)
 FEEDBACK = Threads("feedback", 2)
 KEYS = Threads("keys", 2)  # counts of their use
 LEASES = Threads("leases", 2)  # of the job that this process works on
+NUMBERS = Threads("numbers", 1)  # the metrics in short, also while the registry hangs
 OPERATIONS = Threads("operations", 1)  # the registry, for who operates the service
 RECORDINGS = Threads("recordings", 4)  # their lengths and their log
 STORE = Threads("store", 4)  # what senders ask about their jobs

@@ -16,6 +16,7 @@ from serving.api.limits import OPERATOR, OWNER
 from serving.api.live_metrics import live_metrics
 from serving.api.overview import Overview
 from serving.api.schema import Printable, problems
+from serving.threads import NUMBERS
 from serving.threads import OPERATIONS as OPERATIONS_THREADS
 
 OPERATIONS = APIRouter(prefix="/v1/operations", tags=["operations"])
@@ -56,6 +57,13 @@ class RollbackIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     stage: Stage = Field("production", description="Where it is taken from.")
+    version: int | None = Field(
+        None,
+        ge=1,
+        description="The one that is to be taken back: if another one is there by now, nothing is"
+        " changed (409). Say it, so that a request sent twice does not go back twice.",
+        examples=[4],
+    )
     reason: Reason
 
 
@@ -93,7 +101,7 @@ async def operations(request: Request) -> OperationsOut:
 @OPERATIONS.get("/live", summary="The service's own numbers", responses=problems(401, 429, 503))
 async def live(request: Request) -> dict[str, Any]:
     """Of this copy of the service since it was started: the sums that `/metrics` has, in short."""
-    return await OPERATIONS_THREADS.run(live_metrics)
+    return await NUMBERS.run(live_metrics)
 
 
 def operator(request: Request) -> None:
@@ -130,10 +138,11 @@ async def promote_version(request: Request, body: PromoteIn) -> ChangeOut:
     responses=CHANGES,
 )
 async def roll_back(request: Request, body: RollbackIn) -> ChangeOut:
-    """Doing it again goes back one more."""
+    """Doing it again goes back one more, unless the request names the version."""
     about = {"actor": request.scope[OWNER], "reason": body.reason}
+    about |= {"stage": body.stage, "version": body.version}
     settings = request.app.state.settings
-    change = await _changed(request, lambda: rollback(settings, stage=body.stage, **about))
+    change = await _changed(request, lambda: rollback(settings, **about))
     if change.to_version is None:
         return _out(change, f"version {change.from_version} is not in {change.stage} any more")
     return _out(change, f"version {change.to_version} is in {change.stage} again")

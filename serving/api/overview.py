@@ -140,11 +140,12 @@ class Overview:
         except (OSError, ValueError) as error:
             raise InputError(f"{path.name}: cannot be read: {error}") from None
         names = ("version", "since", "until", "at", "decision", "reason", "turns", "recordings")
-        told = {name: found.get(name) for name in (*names, "drifted")}
-        accuracies = {
-            number: scores["accuracy"]["rate"] for number, scores in found.get("live", {}).items()
-        }
-        return {**told, "accuracy": accuracies}
+        try:
+            told = {name: found.get(name) for name in (*names, "drifted")}
+            rates = {of: scores["accuracy"]["rate"] for of, scores in found.get("live", {}).items()}
+        except (AttributeError, KeyError, TypeError):
+            raise InputError(f"{path.name}: is no judgement of moodline drift") from None
+        return {**told, "accuracy": rates}
 
     def _retrainings(self) -> list[dict[str, Any]]:
         entries = read_entries(self._settings.trigger_url)

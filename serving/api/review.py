@@ -4,7 +4,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, HTTPException, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from components.traffic import Doubtful
@@ -16,6 +16,7 @@ from serving.threads import FEEDBACK as FEEDBACK_THREADS
 REVIEW = APIRouter(prefix="/v1/operations/review", tags=["operations"])
 
 RequestId = Annotated[str, Path(pattern=r"^[\w.-]{1,64}$", description="The answer's.")]
+NO_KEYS = "without API keys there is no list: who knows an answer's id may read all of it"
 Turn = Annotated[int, Path(ge=0, le=1_000_000, description="Its place in the answer, from 0.")]
 
 
@@ -35,10 +36,12 @@ class DoubtfulOut(BaseModel):
     has_sound: bool = Field(description="Whether its sound is kept and can be played.")
 
 
-@REVIEW.get("", summary="Turns to listen to first", responses=problems(401, 429, 503))
+@REVIEW.get("", summary="Turns to listen to first", responses=problems(401, 403, 429, 503))
 async def review(request: Request) -> list[DoubtfulOut]:
     """Of your own answers of the last 30 days, those on which you said nothing yet; the 30 that
-    the model was least sure of."""
+    the model was least sure of. Without API keys there is no list (403)."""
+    if request.app.state.keys is None:
+        raise HTTPException(403, NO_KEYS)
     turns: Any = request.app.state.doubtful
     name = request.scope.get(OWNER, "")
 

@@ -27,7 +27,12 @@ async function label(turn, emotion, entry, failed) {
 
 /** Ask for the queue and show it. */
 export async function showReview(failed) {
-  show(await askJson("v1/operations/review"), failed);
+  try {
+    show(await askJson("v1/operations/review"), failed);
+  } catch (error) {
+    if (error.status !== 403) throw error;
+    $("review").replaceChildren(make("p", { className: "hint" }, error.message));
+  }
 }
 
 function show(turns, failed) {

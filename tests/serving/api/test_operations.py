@@ -2,10 +2,13 @@
 
 import fcntl
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from components.base import InputError
 from components.config import Settings
 from components.register import alias_version, history
 from components.retrainings import PID, RESULT, Entry, Ledger
-from components.traffic import Correction, FeedbackStore, Statements
+from components.traffic import Correction, DoubtfulTurns, FeedbackStore, Statements
 from serving.api.app import create_app
 from serving.api.live_metrics import live_metrics
 from serving.api.overview import Overview
@@ -79,6 +82,18 @@ def test_without_keys_everybody_looks_and_nobody_changes(settings: Settings) -> 
     assert len(history(settings)) == 1
 
 
+def test_without_keys_nobody_lists_what_others_were_answered(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    made.keep(tmp_path, made.answer(4, 20.0))
+    with closing(DoubtfulTurns(settings.feedback_url, settings.log_location)) as turns:
+        assert len(turns.least_sure("", "")) == 4
+        client = client_of(settings)
+        client.app.state.doubtful = turns  # type: ignore[attr-defined]
+        client.app.state.runtime = SimpleNamespace(log=None)  # type: ignore[attr-defined]
+        refused = client.get("/v1/operations/review")
+    assert refused.status_code == 403 and "without API keys" in refused.json()["detail"]
+
+
 def test_a_key_needs_the_role_and_a_version_its_gate(settings: Settings, keys: Any) -> None:
     file, kim, web = keys
     client = client_of(settings, file)
@@ -106,10 +121,13 @@ def test_a_key_needs_the_role_and_a_version_its_gate(settings: Settings, keys: A
     body = {"stage": "staging", "reason": "enough seen"}
     back = client.post("/v1/operations/rollback", json=body, headers=kim)
     assert back.json()["said"] == "version 4 is not in staging any more"
-    body = {"reason": "complaints"}
+    body = {"version": 2, "reason": "complaints"}
     assert client.post("/v1/operations/rollback", json=body, headers=web).status_code == 403
     back = client.post("/v1/operations/rollback", json=body, headers=kim)
     assert back.json()["said"] == "version 1 is in production again"
+    twice = client.post("/v1/operations/rollback", json=body, headers=kim)
+    assert twice.status_code == 409 and "there is version 1" in twice.json()["detail"]
+    body = {"reason": "complaints"}
     nothing = client.post("/v1/operations/rollback", json=body, headers=kim)
     assert nothing.status_code == 409 and "nothing to roll back to" in nothing.json()["detail"]
 
@@ -177,6 +195,14 @@ def test_a_part_that_is_away_says_so_and_the_others_are_there(
     (tmp_path / "log" / "drift.json").write_text("{")
     seen = client_of(settings).get("/v1/operations").json()
     assert seen["drift"]["fault"].startswith("drift.json: cannot be read")
+    for odd in ("[]", '{"decision": "none", "live": {"3": {}}}', '{"live": []}'):
+        (tmp_path / "log" / "drift.json").write_text(odd)
+        seen = client_of(settings).get("/v1/operations").json()
+        assert seen["drift"] == {"fault": "drift.json: is no judgement of moodline drift"}
+    (tmp_path / "log" / "drift.json").write_text(
+        json.dumps(judged | {"live": {"3": {"accuracy": {"rate": float("nan")}}}})
+    )
+    assert client_of(settings).get("/v1/operations").json()["drift"]["accuracy"] == {"3": None}
 
 
 def test_retrainings_with_how_far_they_are_and_why_not(tmp_path: Path) -> None:
@@ -240,6 +266,19 @@ def test_the_numbers_are_those_that_prometheus_gets() -> None:
     assert after["failed"] - before["failed"] == 1
     assert after["canary"]["failed"] - before["canary"].get("failed", 0) == 2
     assert 0 < after["mean_confidence"] <= 1
+
+
+def test_the_numbers_come_while_the_registry_hangs(settings: Settings) -> None:
+    client, answers = client_of(settings), threading.Event()
+    read = client.app.state.overview.read  # type: ignore[attr-defined]
+    hanging = SimpleNamespace(read=lambda: answers.wait(30) and read())
+    client.app.state.overview = hanging  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as other:
+        asked = other.submit(client.get, "/v1/operations")
+        assert client.get("/v1/operations/live").status_code == 200
+        assert not asked.done()
+        answers.set()
+        assert asked.result().status_code == 200
 
 
 def test_a_link_holds_no_account() -> None:
