@@ -39,7 +39,8 @@ function askForKey() {
     const end = (given) => { asking = null; dialog.close(); resolve(given); };
     $("key-form").onsubmit = (event) => {
       event.preventDefault();
-      sessionStorage.setItem(KEY, $("key").value.trim());
+      // A header holds no other characters: no request could be sent, and nobody would ask again.
+      sessionStorage.setItem(KEY, $("key").value.replace(/[^\x21-\x7e]/g, "") || "-");
       $("key").value = "";
       end(true);
     };

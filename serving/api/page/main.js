@@ -51,6 +51,8 @@ $("again").addEventListener("click", () => again?.());
 
 async function send(file, asked) {
   const running = begin();
+  // The address is that of another recording perhaps, which "Stop and delete it" would delete.
+  if (jobInAddress()) history.pushState(null, "", ".");
   showWork(file.name);
   show("work");
   leaving.armed = true;
@@ -71,8 +73,9 @@ async function follow(id, running = begin(), file = null) {
   if (!file) showWork("");
   show("work");
   try {
-    const job = await watchJob(id, running.signal);
-    await open(job, file ?? await soundOf(id));
+    const job = await watchJob(id, running.signal), sound = file ?? await soundOf(id);
+    running.signal.throwIfAborted();
+    await open(job, sound);
   } catch (error) {
     if (running.signal.aborted) return;
     const over = [404, 422].includes(error.status), kept = over && (file ?? await soundOf(id));

@@ -64,6 +64,8 @@ export class Timeline {
     this.lanes = speakers.map((name) => conversation.turns.filter((turn) => conversation.speaker(turn) === name));
     $("lane-names").replaceChildren(make("span", { className: "ruler" }),
       ...speakers.map((name) => make("span", { textContent: speakerName(name), title: name })));
+    // Turns that were given to another speaker may overlap those of the lane.
+    this.longest = conversation.turns.reduce((most, turn) => Math.max(most, turn.end - turn.start), 0);
     const edges = conversation.turns.flatMap((turn) => [[turn.start, 1], [turn.end, -1]]).sort((a, b) => a[0] - b[0] || a[1] - b[1]);
     this.overlaps = [];
     let speaking = 0, since = 0;
@@ -107,7 +109,8 @@ export class Timeline {
       const top = RULER + number * LANE + (LANE - BAR) / 2;
       context.fillStyle = inks.sunk;
       context.fillRect(0, top, width, BAR);
-      for (let at = firstAfter(turns, first); at < turns.length && turns[at].start < last; at += 1) {
+      for (let at = firstFrom(turns, first - this.longest); at < turns.length && turns[at].start < last; at += 1) {
+        if (turns[at].end < first) continue;
         this.#bar(context, inks, turns[at], x(turns[at].start), top, Math.max(2, (turns[at].end - turns[at].start) * pixels - 1));
         drawn += 1;
       }
@@ -183,14 +186,14 @@ export class Timeline {
   }
 }
 
-/** The first turn that may reach past a time: a lane's turns are in order and hardly overlap. */
-function firstAfter(turns, time) {
+/** The first turn that begins at a time or later; a lane's turns are in order of their beginnings. */
+function firstFrom(turns, time) {
   let low = 0, high = turns.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (turns[middle].end < time) low = middle + 1; else high = middle;
+    if (turns[middle].start < time) low = middle + 1; else high = middle;
   }
-  return Math.max(0, low - 1);
+  return low;
 }
 
 /** Stripes and dots beside the colours, for who tells colours apart badly. */

@@ -92,6 +92,23 @@ def test_who_has_no_role_looks_only(operated: Operated, page: Page) -> None:
     until(page, "document.querySelectorAll('#live li').length >= 8")
 
 
+def test_who_has_no_key_is_asked_for_it_once(operated: Operated, page: Page) -> None:
+    page.clock.install()
+    page.goto(f"{operated.url}/operations")
+    page.wait_for_selector("#key-dialog[open]")
+    page.click("#key-cancel")
+    page.wait_for_selector("#problem:not([hidden])")
+    page.clock.fast_forward(70_000)
+    page.wait_for_timeout(1_000)
+    assert page.locator("#key-dialog[open]").count() == 0
+    page.click("#refresh")
+    page.wait_for_selector("#key-dialog[open]")
+    page.fill("#key", f"“{operated.web}”")  # as copied out of a text
+    page.click("#key-form button")
+    page.wait_for_selector("#versions table", timeout=60_000)
+    assert page.is_hidden("#problem")
+
+
 def test_an_operator_promotes_what_passed_and_rolls_back(operated: Operated, page: Page) -> None:
     enter(page, operated, operated.kim)
     change(page, "[aria-label='Promote… version 3']", "I want it")

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Page
 
@@ -172,3 +173,21 @@ def test_an_address_of_no_recording_says_so_and_offers_another(page: Page, kept:
     assert "Send the recording again" in page.inner_text("#problem")
     assert page.is_visible("#form")
     assert page.evaluate("location.hash") == ""
+
+
+def test_stopping_an_upload_deletes_no_earlier_recording(page: Page, kept: Kept) -> None:
+    address = kept.keep(4, 20.0)
+    id = address.partition("job=")[2]
+    failing = {"status": 500, "json": {"detail": "a fault"}}
+    page.route(f"**/v1/jobs/{id}", lambda route: route.fulfill(**failing))  # type: ignore[arg-type]
+    page.goto(address)
+    page.wait_for_selector("#problem:not([hidden])")
+    page.unroute(f"**/v1/jobs/{id}")
+    page.route("**/v1/jobs", lambda _: None)  # it is sent and sent
+    file: Any = {"name": "b.wav", "mimeType": "audio/wav", "buffer": b"RIFF"}
+    page.set_input_files("#file", files=[file])
+    page.click("#go")
+    page.wait_for_selector("#work:not([hidden])")
+    page.click("#stop")
+    page.wait_for_selector("#start:not([hidden])")
+    assert httpx.get(f"{kept.url}/v1/jobs/{id}").status_code == 200
