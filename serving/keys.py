@@ -110,7 +110,7 @@ def read_keys(path: Path) -> list[Key]:
         if len(fields) not in (2, 3) or not re.fullmatch(r"[0-9a-f]{64}", fields[1]):
             form = f"“name sha256 [requests a minute] [{REVIEWER}] [{OPERATOR}]”"
             raise InputError(f"{path}: line {number}: is not {form}")
-        if len(fields) == 3 and not fields[2].isdigit():
+        if len(fields) == 3 and not fields[2].isdecimal():
             raise InputError(f"{path}: line {number}: “{fields[2]}” is no number of requests")
         per_minute = int(fields[2]) if len(fields) == 3 else None
         own = (REVIEWER in roles, OPERATOR in roles)
@@ -144,6 +144,8 @@ def add_key(
     roles = "".join(f" {role}" for role, has in given if has)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(file, "a", encoding="utf-8") as lines:
+        if path.stat().st_size and not path.read_bytes().endswith(b"\n"):  # a person wrote it
+            lines.write("\n")
         lines.write(f"{name} {hashlib.sha256(key.encode()).hexdigest()}{limit}{roles}\n")
     return key
 

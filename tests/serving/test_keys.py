@@ -25,6 +25,16 @@ def test_a_key_is_made_once_and_only_its_hash_is_kept(
     assert "already" in capsys.readouterr().err
 
 
+def test_a_last_line_without_an_end_stays_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "keys.txt"
+    by_hand = hashlib.sha256(b"secret").hexdigest()
+    path.write_text(f"kim {by_hand} operator")
+    key = add_key(path, "web")
+    assert Keys(path).find("secret") == Key("kim", by_hand, operator=True)
+    found = Keys(path).find(key)
+    assert found is not None and found.name == "web"
+
+
 def test_keys_come_and_go_without_a_restart(tmp_path: Path) -> None:
     path = tmp_path / "keys.txt"
     first = add_key(path, "first")
@@ -44,6 +54,7 @@ def test_keys_come_and_go_without_a_restart(tmp_path: Path) -> None:
         ("name", "line 2: is not"),
         ("name abc", "line 2: is not"),
         (f"name {'0' * 64} many", "“many” is no number"),
+        (f"name {'0' * 64} ²", "“²” is no number"),
         (f"name {'0' * 64} 5 6", "line 2: is not"),
         (f"name {'0' * 64} operator 5", "line 2: is not"),
         ("name operator", "line 2: is not"),
