@@ -18,12 +18,17 @@ def turns_page(turns: Sequence[Turn], names: Sequence[str] = ()) -> str:
         turns: of all recordings.
         names: the recordings, those in which nobody speaks included; default: those of the turns.
     """
+    # Anybody may send turns to be shown: each is looked at once, however many speakers there are.
+    of_recordings: dict[str, list[Turn]] = {name: [] for name in names}
+    for turn in turns:
+        of_recordings.setdefault(turn.session_id, []).append(turn)
     recordings = []
-    for name in dict.fromkeys([*names, *(turn.session_id for turn in turns)]):
-        own = [turn for turn in turns if turn.session_id == name]
+    for name, own in of_recordings.items():
+        of_speakers: dict[str, list[Turn]] = {}
+        for turn in own:
+            of_speakers.setdefault(turn.speaker, []).append(turn)
         rows = [
-            {"speaker": speaker, "turns": [turn for turn in own if turn.speaker == speaker]}
-            for speaker in sorted({turn.speaker for turn in own})
+            {"speaker": speaker, "turns": spoken} for speaker, spoken in sorted(of_speakers.items())
         ]
         end = max((turn.end for turn in own), default=0.0) or 1.0
         recordings.append({"name": name, "turns": own, "end": end, "rows": rows})

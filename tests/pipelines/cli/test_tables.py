@@ -49,3 +49,20 @@ def test_a_speaker_who_may_be_another_has_a_question_mark(sure: float | None, sa
     html = turns_page([turn], ["a"])
     assert f">{says}</td>" in html
     assert ("% sure of the speaker" in html) == (sure is not None)
+
+
+class Asked(str):
+    """A name that counts how often it was compared."""
+
+    times = 0
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        Asked.times += 1
+        return str.__eq__(self, other)
+
+
+def test_each_turn_is_looked_at_once_however_many_speak() -> None:
+    page = turns_page([Turn("a", i, i + 1, Asked(f"S{i:02}"), "hello") for i in range(100)])
+    assert page.index(">S00</text>") < page.index(">S99</text>")
+    assert Asked.times < 2_000
