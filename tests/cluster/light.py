@@ -90,7 +90,7 @@ def hear(
     steps = [(transcripts, [TRANSCRIPTS]), (speakers, [SPEAKERS, EXCLUSIVE])]
     for output, kinds in steps:
 
-        def make(recording, kinds=kinds):  # type: ignore[no-untyped-def]
+        def make(recording, step, kinds=kinds):  # type: ignore[no-untyped-def]
             return {kind: heard(recording)[kind] for kind in kinds}
 
         made = work_through(

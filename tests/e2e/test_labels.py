@@ -28,6 +28,8 @@ from serving.settings import ServeSettings, TrafficSettings
 from serving.supervisor.serve import Serving
 from tests.serving.helpers import upload, wait_until, wav
 
+PAGE = Path(__file__).parents[2] / "serving" / "api" / "page"
+
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(900)]
 
 DIALOGUES = ("Ses01F_impro01", "Ses02F_impro01", "Ses04F_impro01", "Ses05F_impro01")
@@ -195,10 +197,16 @@ def test_the_service_answers_with_its_labels(
 
 def test_the_page_has_no_label_of_its_own(task: Task, service: str) -> None:
     page = httpx.get(f"{service}/").text
-    assert [label for label in task.labels if re.search(rf"\b{label}\b", page)] == []
+    found = re.search(r"page/\w+/", page)
+    assert found is not None
+    own = [path for kind in ("*.js", "*.css") for path in PAGE.glob(kind)]
+    files = {path.name: httpx.get(f"{service}/{found[0]}{path.name}") for path in own}
+    assert {file.status_code for file in files.values()} == {200}
+    texts = [page, *(file.text for file in files.values())]
+    assert [t for t in task.labels if re.search(rf"\b{t}\b", "\n".join(texts))] == []
+    colours = httpx.get(f"{service}/{found[0]}colours.css").text
     for place in range(len(task.labels)):
-        assert f"--label-{place}: light-dark(" in page
-    assert "answer.model.labels" in page
+        assert f"--label-{place}: light-dark(" in colours
 
 
 def test_feedback_is_of_the_labels_of_the_version_that_answered(

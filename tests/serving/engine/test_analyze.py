@@ -165,7 +165,7 @@ class HearsAgain(Voices):
 def test_by_evidence_each_sentence_is_heard_again_and_by_overlap_none_is() -> None:
     stages: list[str] = []
     for method, speakers in (("evidence", ["A", "B"]), ("overlap", ["A", "B", "A"])):
-        analyzer = Analyzer(load_profile("demo", [f"align.method={method}"]), Settings())
+        analyzer = Analyzer(load_profile("tiny", [f"align.method={method}"]), Settings())
         analyzer._transcriber = analyzer._diarizer = HearsAgain()  # type: ignore[assignment]
         sound = np.zeros(3 * 16_000, np.float32)
         heard = analyzer.find_turns(sound, Options("talk"), lambda stage, _: stages.append(stage))
@@ -175,7 +175,7 @@ def test_by_evidence_each_sentence_is_heard_again_and_by_overlap_none_is() -> No
     def late(stage: str, _: float) -> None:
         raise TimeoutError
 
-    analyzer = Analyzer(load_profile("demo"), Settings())
+    analyzer = Analyzer(load_profile("tiny", ["align.method=evidence"]), Settings())
     analyzer._transcriber = analyzer._diarizer = HearsAgain()  # type: ignore[assignment]
     with pytest.raises(TimeoutError):
         analyzer.find_turns(sound, Options("talk"), late)
