@@ -42,7 +42,12 @@ class ExportIn(BaseModel):
 EXPORT = APIRouter(prefix="/v1")
 BODY = {"application/json": {"schema": {"$ref": SCHEMAS.format(model="ExportIn")}}}
 """The endpoint reads its body itself, in a thread, and `serving.api.app` describes its type."""
-TEXTS: dict[str, Any] = {kind: {"schema": {"type": "string"}} for kind in MEDIA_TYPES.values()}
+LIST = {"type": "array", "items": {"type": "object"}}
+"""What SegLST is."""
+TEXTS: dict[str, Any] = {
+    kind: {"schema": LIST if name == "json" else {"type": "string"}}
+    for name, kind in MEDIA_TYPES.items()
+}
 
 
 @EXPORT.post(

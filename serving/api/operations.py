@@ -114,7 +114,7 @@ def operator(request: Request) -> None:
         raise HTTPException(403, why_not)
 
 
-CHANGES = problems(401, 403, 409, 413, 422, 429, 503)
+CHANGES = problems(400, 401, 403, 409, 413, 422, 429, 503)
 
 
 @OPERATIONS.post(

@@ -81,5 +81,5 @@ def test_whatever_the_description_allows_is_answered_as_it_says(
         ],
         capture_output=True, text=True, check=False, timeout=300, cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4_000:]
+    assert done.returncode == 0, done.stdout[-9_000:]
     assert re.search(r"Selected: (\d+)/\1\s+Tested: \1\b", done.stdout), done.stdout[-2_000:]
