@@ -9,7 +9,7 @@ import pytest
 from pyannote.core import Annotation, Segment, Timeline
 from pyannote.metrics.diarization import DiarizationErrorRate
 
-from components.base import InputError
+from components.base import InputError, watched
 from components.config import DiarizeSettings, Settings
 from components.conversation import SAMPLE_RATE, SpeakerSegment, read_audio, read_rttm
 from components.diarize import Diarization, Diarizer
@@ -126,6 +126,24 @@ def test_less_than_a_chunk(diarizer: Diarizer, dialogue: Talk, number: int | Non
     assert end - start > 1
     assert speakers(diarized) == 1
     assert sum(s.end - s.start for s in diarized) > 0.6
+
+
+@pytest.mark.models
+def test_steps_go_on_while_stretches_are_heard_again(diarizer: Diarizer, dialogue: Talk) -> None:
+    shares: list[float] = []
+    again = 0
+
+    with watched() as stages:
+
+        def step(share: float) -> None:
+            nonlocal again
+            again += "hear_again" in stages.spent
+            shares.append(share)
+
+        diarizer.diarize(dialogue[0][: 20 * SAMPLE_RATE], 2, step=step)
+    assert again > 1
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
 
 
 @pytest.mark.models
