@@ -25,7 +25,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from components.base import Cache, DiskFull, file_digest, is_disk_full
+from components.base import Cache, DiskFull, Unavailable, file_digest, is_disk_full
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +37,11 @@ BYTES = 160 << 20
 
 SMALL = 8
 """Shards that are not full, as a killed run leaves them: beyond so many they are joined."""
+
+GONE = (
+    "was deleted while it is trained on, by another training or an erasure; start again: it goes on"
+    " from its last checkpoint, and encodes only what is missing"
+)
 
 _DIGITS = 32
 
@@ -83,14 +88,21 @@ class Shard:
 
     @cached_property
     def _states(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        # torch maps a file; numpy's form of the library would copy all of it.
-        with safe_open(str(self.path), "pt") as file:
-            names = ("acoustic", "text", "probe")
-            acoustic, text, probe = (file.get_tensor(name).numpy() for name in names)
+        try:
+            # torch maps a file; numpy's form of the library would copy all of it.
+            with safe_open(str(self.path), "pt") as file:
+                names = ("acoustic", "text", "probe")
+                acoustic, text, probe = (file.get_tensor(name).numpy() for name in names)
+        except (OSError, SafetensorError):  # another run joined it with others; or an erasure
+            raise Unavailable(f"{self.path}: {GONE}") from None
         return acoustic, text, probe
 
     def windows(self, row: int) -> list[EncodedWindow]:
-        """A turn's windows, as views of the file."""
+        """A turn's windows, as views of the file.
+
+        Raises:
+            Unavailable: the file was deleted since it was found.
+        """
         acoustic, text, probe = self._states
         return [
             EncodedWindow(

@@ -3,9 +3,9 @@
 import hashlib
 import os
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,20 +13,24 @@ import torch
 from accelerate.utils import wait_for_everyone
 from tokenizers import Tokenizer
 
-from components.base import Cache, json_digest
+from components.base import Cache, Unavailable, json_digest
 from components.conversation import FEEDBACK
 from components.fusion import clip_windows
 from components.fusion.model import MoodlineModel
 from components.train.augment import Heard
 from components.train.data import Row, Sound
 from components.train.processes import rank, world_size
-from components.train.shards import BYTES, ROWS, EncodedWindow, Shards, States
+from components.train.shards import BYTES, GONE, ROWS, EncodedWindow, Shards, States
 
 STATES = 3
 """The version of what is kept of a row. (2: with the linear probe's features. 3: in shards.)"""
 
 FLUSH_SECONDS = 60.0
 """Encoding that a killed run may lose."""
+
+AHEAD = 8
+"""Clips of each core that are begun before they can be kept: writing a shard, to a store perhaps,
+takes longer than encoding a clip, and what waits for it is in memory."""
 
 BLOCK = 32 << 20
 """Bytes of states that are summed up at once, about."""
@@ -67,6 +71,7 @@ def encode_rows(
 
     Raises:
         DiskFull: there is no room for the states.
+        Unavailable: what was kept is deleted meanwhile.
     """
     config = model.config
     form = (config.attend, config.pooling, config.use_weighted_layer_sum)
@@ -92,9 +97,11 @@ def encode_rows(
         # One core for each clip is faster than all cores for one: clips are short.
         cores = max((os.cpu_count() or 1) // processes, 1)
         pool = ThreadPoolExecutor(cores if model.device.type == "cpu" else 1)
-        encoded = pool.map(lambda i: _encode(model, tokenizer, rows[i], sound, heard), todo)
+        encoded = _in_order(
+            pool, lambda i: _encode(model, tokenizer, rows[i], sound, heard), todo, AHEAD * cores
+        )
         try:
-            for done, (i, windows) in enumerate(zip(todo, encoded, strict=True), start=1):
+            for done, (i, windows) in enumerate(encoded, start=1):
                 owner = owners[i]
                 groups[owner].append((keys[i], windows))
                 sizes[owner] += sum(window.size for window in windows)
@@ -134,8 +141,29 @@ def _found(kept: dict[str, Shards], owners: Sequence[str], keys: Sequence[bytes]
         for number, (owner, shard) in enumerate(shards)
         for row, key in enumerate(shard.keys)
     }
-    places = np.array([place[pair] for pair in zip(owners, keys, strict=True)])
+    try:
+        places = np.array([place[pair] for pair in zip(owners, keys, strict=True)])
+    except KeyError:
+        base = next(iter(kept.values())).base
+        raise Unavailable(f"{base.parent}: the encoders' states: one {GONE}") from None
     return States([shard for _, shard in shards], places)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    encode: Callable[[int], list[EncodedWindow]],
+    todo: Sequence[int],
+    ahead: int,
+) -> Iterator[tuple[int, list[EncodedWindow]]]:
+    """Each with what was made of it; so many are begun before the first of them is taken."""
+    begun: deque[tuple[int, Future[list[EncodedWindow]]]] = deque()
+    for i in todo:
+        begun.append((i, pool.submit(encode, i)))
+        if len(begun) == ahead:
+            first, made = begun.popleft()
+            yield first, made.result()
+    for first, made in begun:
+        yield first, made.result()
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The shards of encoders' states: few, whole, and the same whatever was computed when."""
 
 import logging
+import os
 import resource
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from components.base import Cache, DiskFull, file_digest
+from components.base import Cache, DiskFull, Unavailable, file_digest
 from components.conversation import FEEDBACK, Recording
 from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
@@ -144,6 +146,41 @@ def test_what_was_encoded_before_a_kill_is_not_encoded_again(
     after = encode(tmp_path, rows)
     assert len(encode.runs) == len(rows) - 12  # type: ignore[attr-defined]
     assert same(after, encode(tmp_path / "through", rows))
+
+
+def test_little_is_encoded_before_it_can_be_kept(
+    encode: Encode, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("components.train.states.AHEAD", 1)
+    rows = read_rows(corpus[0])
+    seen: list[int] = []
+
+    def wait(done: int) -> None:
+        if done == 1:  # as while a shard goes to a store
+            time.sleep(0.5)
+            seen.append(len(encode.runs))  # type: ignore[attr-defined]
+
+    encode(tmp_path, rows, wait)
+    assert seen[0] <= (os.cpu_count() or 1) + 1 < len(rows)
+
+
+def test_states_that_are_deleted_while_they_are_used_are_a_line(
+    encode: Encode, corpus: Corpus, tmp_path: Path
+) -> None:
+    rows = read_rows(corpus[0])[:4]
+    states = encode(tmp_path, rows)
+    (path,) = tmp_path.glob("states/*/*")
+    path.unlink()  # as another run does that joins it with others
+    with pytest.raises(Unavailable, match="was deleted while it is trained on") as told:
+        states[0]
+    assert str(path) in str(told.value) and "\n" not in str(told.value)
+
+    def erase(_: int) -> None:
+        for each in tmp_path.glob("states/*/*"):
+            each.unlink()
+
+    with pytest.raises(Unavailable, match="was deleted while it is trained on"):
+        encode(tmp_path, rows, erase)
 
 
 def test_many_small_shards_are_joined(encode: Encode, corpus: Corpus, tmp_path: Path) -> None:
