@@ -70,6 +70,7 @@ test-containers: setup ## the pipeline, the service, the Bento and Compose in co
 .PHONY: test-full-size
 test-full-size: setup ## the paper's models in full size (random weights), one recording end to end: 8 GB of memory
 	$(BIN)/python -m pytest tests/full_size -s -o timeout=3600
+	$(BIN)/python -m pytest -m compiles tests/components/train
 
 .PHONY: test-gpu
 test-gpu: setup ## what only a machine with a GPU can show, in eight minutes: bf16, ONNX on CUDA and TensorRT, two streams, Triton

@@ -124,6 +124,7 @@ def test_frozen_encoders_have_no_low_rank_changes() -> None:
         TrainSettings(freeze_encoders=True, lora=LoraSettings())
 
 
+@pytest.mark.compiles
 def test_a_compiled_head_learns_the_same(
     corpus: Corpus, make_profile: Make, settings: Settings, tmp_path: Path
 ) -> None:
