@@ -29,9 +29,15 @@ def process_cores() -> int:
     Whisper, too. A process that shares its machine with others (a step in a pod) is given its part
     by it.
     """
-    here = min(len(os.sched_getaffinity(0)), _container_cores())
+    here = allowed_cores()
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(max(1, min(here, int(asked)) if asked.isdigit() else here))
+    return max(1, min(here, int(asked)) if asked.isdigit() else here)
+
+
+def allowed_cores() -> int:
+    """The cores that the machine and the container let this process use, whatever its variables
+    say."""
+    return int(max(1, min(len(os.sched_getaffinity(0)), _container_cores())))
 
 
 def _container_cores() -> float:

@@ -20,6 +20,7 @@ from components.base import (
     InputError,
     Location,
     Url,
+    allowed_cores,
     database_address,
     is_disk_full,
     located,
@@ -229,7 +230,7 @@ class Settings(Environment):
         """Processes that read the corpus for each of those that train here."""
         if self.readers is not None:
             return self.readers
-        return max(1, min(8, (os.cpu_count() or 1) // processes))
+        return max(1, min(8, allowed_cores() // processes))
 
     def check_writable(self) -> None:
         """Refuse a home that cannot be written, before the work whose results it is to keep.

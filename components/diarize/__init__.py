@@ -11,4 +11,4 @@ from components.diarize.enrolment import (
     voice_print,
     voice_prints,
 )
-from components.diarize.hearing import Sentence, heard_again
+from components.diarize.hearing import Sentence, hear_words_again, heard_again

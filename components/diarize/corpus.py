@@ -7,7 +7,6 @@ from threading import Lock
 
 import numpy as np
 
-from components.align import sentences
 from components.base import InputError, file_digest, json_digest, parse_json
 from components.config import CHANNELS, DiarizeStep, Settings, model_digest
 from components.conversation import (
@@ -30,7 +29,7 @@ from components.conversation import (
 )
 from components.diarize.channels import ChannelDiarizer
 from components.diarize.diarizer import Diarization, Diarizer
-from components.diarize.hearing import heard_again
+from components.diarize.hearing import hear_words_again
 
 VERSION = 5  # of this package's results from the same audio and models: part of cache keys
 
@@ -60,7 +59,7 @@ def diarize_corpus(
             where the stretches of speech come from.
         shard: (index, count): only these recordings, see `shard_of`.
         transcripts: a file with documents of the kind `TRANSCRIPTS`: their sentences are heard
-            again, each by itself (`heard_again`).
+            again, each by itself (`hear_words_again`).
 
     Returns:
         How many recordings there were.
@@ -121,14 +120,13 @@ def diarize_corpus(
         name: str,
         diarizer: Diarizer,
         audio: np.ndarray,
-        found: Diarization,
+        first: Diarization,
         step: Callable[[float], None],
     ) -> Diarization:
         location = f"{transcripts}: {name}"
-        heard = parse_words(parse_json(words[name], location), location)
-        stretches = sentences(heard, found.exclusive, found.scores)
+        segments = parse_words(parse_json(words[name], location), location)
         most = options.num_speakers or options.max_speakers
-        return heard_again(diarizer, audio, found, stretches, most=most, step=step)
+        return hear_words_again(diarizer, audio, first, segments, most=most, step=step)
 
     made = work_through(
         shard_of(recordings, *shard),

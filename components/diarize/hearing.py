@@ -25,7 +25,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import squareform
 
-from components.conversation import Seconds, SpeakerSegment
+from components.align import sentences as sentences_of
+from components.conversation import AsrSegment, Seconds, SpeakerSegment
 from components.diarize.diarizer import Diarization, Diarizer
 
 SHORTEST: Seconds = 0.5
@@ -87,6 +88,20 @@ class Move(NamedTuple):
     start: Seconds
     end: Seconds
     speaker: str
+
+
+def hear_words_again(
+    diarizer: Diarizer,
+    audio: np.ndarray,
+    diarization: Diarization,
+    words: Sequence[AsrSegment],
+    *,
+    most: int | None = None,
+    step: Callable[[float], None] | None = None,
+) -> Diarization:
+    """`heard_again`, the sentences being those of recognised segments, as alignment finds them."""
+    stretches = sentences_of(words, diarization.exclusive, diarization.scores)
+    return heard_again(diarizer, audio, diarization, stretches, most=most, step=step)
 
 
 def heard_again(

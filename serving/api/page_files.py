@@ -34,8 +34,10 @@ PAGES = ("index", "operations")
 
 
 def template(page: str) -> str:
-    """One of the pages themselves; `{{…}}` is filled in for each request."""
-    return (FOLDER / f"{page}.html").read_text(encoding="utf-8")
+    """One of the pages themselves, with the head that all pages have; `{{…}}` is filled in for each
+    request."""
+    html, head = ((FOLDER / f"{name}.html").read_text(encoding="utf-8") for name in (page, "head"))
+    return html.replace("{{head}}\n", head)
 
 
 def file_named(name: str) -> PageFile | None:

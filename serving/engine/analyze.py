@@ -20,7 +20,6 @@ from components.align import (
     align_baseline,
     align_channels,
     flatten,
-    sentences,
     words_with_speakers,
 )
 from components.base import NATIVE_THREADS, spent_on
@@ -219,13 +218,14 @@ class Analyzer:
         step: Callable[[float], None] | None,
     ) -> "Diarization":
         """Each sentence by itself, by the diarizer's own model."""
-        from components.diarize import heard_again
+        from components.diarize import hear_words_again
 
         assert self._diarizer is not None
-        spoken = sentences(segments, diarization.exclusive, diarization.scores)
         most = options.num_speakers or options.max_speakers
         nearly = step and (lambda _: step(1.0))  # it may end the work
-        return heard_again(self._diarizer, audio, diarization, spoken, most=most, step=nearly)
+        return hear_words_again(
+            self._diarizer, audio, diarization, segments, most=most, step=nearly
+        )
 
     def voice_prints(
         self, samples: Mapping[str, np.ndarray], report_progress: Report | None = None

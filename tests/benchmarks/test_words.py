@@ -10,7 +10,6 @@ from typing import NamedTuple
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.align import sentences
 from components.config import Settings, load_profile
 from components.conversation import (
     AsrSegment,
@@ -20,7 +19,7 @@ from components.conversation import (
     read_words,
 )
 from components.corpus import read_corpus
-from components.diarize import Diarization, Diarizer, heard_again
+from components.diarize import Diarization, Diarizer, hear_words_again
 from components.scoring import WordSpeakers, word_speakers
 from components.transcribe import Transcriber
 from tests.word_systems import SYSTEMS, by_alignment, table
@@ -50,8 +49,7 @@ def hear(recordings: list[Recording]) -> dict[str, Heard]:
         sound = read_audio(recording.audio)
         count = len(recording.speakers)
         segments, first = transcriber.transcribe(sound), diarizer.diarize(sound, count)
-        stretches = sentences(segments, first.exclusive, first.scores)
-        again = heard_again(diarizer, sound, first, stretches, most=count)
+        again = hear_words_again(diarizer, sound, first, segments, most=count)
         heard[recording.name] = Heard(segments, first, again)
     return heard
 

@@ -9,7 +9,7 @@ import meeteval
 import numpy as np
 import pytest
 
-from components.align import align, sentences
+from components.align import align
 from components.config import Settings, load_profile
 from components.conversation import (
     AsrSegment,
@@ -18,7 +18,7 @@ from components.conversation import (
     read_manifest,
     turns_from_rttm,
 )
-from components.diarize import Diarization, Diarizer, heard_again
+from components.diarize import Diarization, Diarizer, hear_words_again
 from components.scoring import (
     WordSpeakers,
     score,
@@ -58,9 +58,8 @@ def again(
     known: bool,
 ) -> Diarization:
     """After the second hearing, as `analyze` has it."""
-    spoken = sentences(words, diarization.exclusive, diarization.scores)
     most = len({turn.speaker for turn in talk.speech}) if known else None
-    return heard_again(diarizer, talk.audio, diarization, spoken, most=most)
+    return hear_words_again(diarizer, talk.audio, diarization, words, most=most)
 
 
 def ravdess(data: RealData) -> list[Talk]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from components.base import cores
+from components.base import allowed_cores, cores
+from components.config import Settings
 
 
 @pytest.mark.parametrize(
@@ -33,5 +34,10 @@ def test_what_the_container_may_use(
     limit.write_text(said)
     monkeypatch.setattr(sys.modules["components.base.cores"], "CPU_MAX", limit)
     assert cores() == given
+    assert Settings().readers_of(2) == max(1, given // 2)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as torchrun sets it
+    assert allowed_cores() == given
+    assert Settings().readers_of(1) == given
+    monkeypatch.delenv("OMP_NUM_THREADS")
     limit.unlink()
     assert cores() == 8
