@@ -6,10 +6,10 @@ all other kinds, and the leases of jobs with them.
 
 import asyncio
 import contextvars
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,15 +36,20 @@ class Threads:
 
     async def run_through(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """As `run`, and a caller that is cancelled goes on only once the function has ended."""
-        call = self.start(function, *args, **kwargs)
-        try:
-            return await asyncio.shield(call)
-        finally:
-            await asyncio.wait({call})
+        return await through(self.start(function, *args, **kwargs))
 
     def stop(self) -> None:
         """Start nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def through(work: "Coroutine[Any, Any, T] | asyncio.Future[T]") -> T:
+    """Its result; a caller that is cancelled goes on only once it has ended."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    finally:
+        await asyncio.wait({task})
 
 
 ALIGNMENT = Threads("alignment", 1)  # of `/v1/align`

@@ -9,7 +9,7 @@ The upload of a job is kept until the job has ended, and no longer.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
 from typing import IO
@@ -28,7 +28,7 @@ from serving.engine.runtime import Runtime
 from serving.engine.scheduling import Work
 from serving.errors import BusyError, ErasedError
 from serving.settings import ServeSettings
-from serving.threads import ERASURE, LEASES, STORE, UPLOADS
+from serving.threads import ERASURE, LEASES, STORE, UPLOADS, through
 
 logger = logging.getLogger(__name__)
 
@@ -180,32 +180,38 @@ class Jobs:
         lease = asyncio.create_task(self._keep_lease(job, work))
         request_info = RequestInfo(job.id, "/v1/jobs", job.owner)
         try:
-            options = Options(**job.options)
-            recording, samples = await UPLOADS.run(unbundled, upload, options.known)
-            result = await self._runtime.analyze(
-                recording, options, work, request_info, samples=samples, background=True,
-                is_wanted=partial(self._renew, job, work),
-            )  # fmt: skip
-            answer = analysis_out(result, options.words, job.id)
-            body = answer.model_dump(mode="json", exclude_none=True)
-            ended = await LEASES.run(self._store.finish, job.id, self._process, body)
-        except asyncio.CancelledError:
-            await asyncio.shield(LEASES.run(self._store.give_back, job.id, self._process))
-            raise
-        except Stopped:
-            logger.info("a job was deleted, or went to another process")
-            return
-        except Exception as error:
-            if isinstance(error, MoodlineError):
-                reason = error.answer or str(error)
-            else:
-                logger.exception("a job failed")
-                reason = "something went wrong here; it has been logged"
-            ended = await LEASES.run(self._store.fail, job.id, self._process, reason)
+            how: Callable[[], bool]
+            try:
+                options = Options(**job.options)
+                recording, samples = await UPLOADS.run(unbundled, upload, options.known)
+                result = await self._runtime.analyze(
+                    recording, options, work, request_info, samples=samples, background=True,
+                    is_wanted=partial(self._renew, job, work),
+                )  # fmt: skip
+                answer = analysis_out(result, options.words, job.id)
+                body = answer.model_dump(mode="json", exclude_none=True)
+                how = partial(self._store.finish, job.id, self._process, body)
+            except asyncio.CancelledError:
+                await asyncio.shield(LEASES.run(self._store.give_back, job.id, self._process))
+                raise
+            except Stopped:
+                logger.info("a job was deleted, or went to another process")
+                return
+            except Exception as error:
+                if isinstance(error, MoodlineError):
+                    reason = error.answer or str(error)
+                else:
+                    logger.exception("a job failed")
+                    reason = "something went wrong here; it has been logged"
+                how = partial(self._store.fail, job.id, self._process, reason)
+            await through(self._end(job, how))
         finally:
             lease.cancel()
             del self._under_way[job.id]
-        if ended:  # else another process has the job, and needs the upload
+
+    async def _end(self, job: Job, how: Callable[[], bool]) -> None:
+        """Write how it ended; the upload goes, unless another process has the job by now."""
+        if await LEASES.run(how):
             await self._delete_upload(job.id)
 
     async def _renew(self, job: Job, work: Work) -> bool:

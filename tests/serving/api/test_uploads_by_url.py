@@ -78,6 +78,22 @@ def test_another_copy_does_the_job_and_the_upload_goes(store: Store, tmp_path: P
     assert not list(tmp_path.glob("[ab]/**/uploads/*")), "nothing lies on this machine"
 
 
+def test_an_upload_goes_even_if_the_process_stops_meanwhile(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    delete = UploadFolder.delete
+
+    def slowly(folder: UploadFolder, job: str) -> None:
+        time.sleep(0.5)
+        delete(folder, job)
+
+    monkeypatch.setattr(UploadFolder, "delete", slowly)
+    jobs, rows, _ = copy(tmp_path / "a", store.url, tmp_path / "jobs.db")
+    asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
+    until_done(jobs, rows)
+    assert store.names("jobs/") == []
+
+
 def test_a_store_that_is_away_fails_no_job(store: Store, tmp_path: Path) -> None:
     jobs, rows, worker = copy(tmp_path / "a", store.url, tmp_path / "jobs.db")
     job = asyncio.run(jobs.submit(io.BytesIO(b"sound"), Options("one"), "web"))
