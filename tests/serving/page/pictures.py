@@ -2,17 +2,21 @@
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
 from components.conversation import DEFAULT_LABELS
+from serving.keys import add_key
 from serving.lineup import Lineup, Served, write_pointer
 from tests.serving.conftest import tiny_model
 from tests.serving.helpers import start_log_service
 from tests.serving.page import made
 from tests.serving.page.conftest import until
+from tests.serving.registry import make_registry
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 
@@ -59,37 +63,72 @@ def conversation() -> dict[str, object]:
     }  # fmt: skip
 
 
+@contextmanager
+def serving(home: Path, lineup: Lineup, **more: str) -> Iterator[str]:
+    """A service of that home, and its address."""
+    write_pointer(home / "served.json", lineup)
+    pointer = str(home / "served.json")
+    child, url = start_log_service(home, MOODLINE_SERVE_POINTER=pointer, **more)
+    try:
+        yield url
+    finally:
+        child.kill()
+        child.wait()
+
+
+def listening(browser: Browser, home: Path) -> None:
+    """`/`, with a conversation that plays."""
+    lineup = Lineup({"production": Served(3, tiny_model(home / "model", seed=3))})
+    with serving(home, lineup) as url:
+        page = browser.new_page(viewport={"width": 1000, "height": 985})
+        page.goto(f"{url}/#job={made.keep(home, conversation(), 'service_desk')}")
+        page.wait_for_selector("#conversation:not([hidden])")
+        file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": made.sound(32)}
+        page.set_input_files("#refile", files=[file])  # type: ignore[list-item]
+        page.evaluate("document.getElementById('follow').click()")
+        page.evaluate("document.getElementById('audio').muted = true")
+        page.locator("#turns li").nth(4).locator(".time").click()
+        page.wait_for_selector("#turns li:nth-child(5) .words .now")
+        page.wait_for_timeout(1_500)
+        page.click("#play")
+        until(page, "document.getElementById('counted').textContent !== ''")
+        page.evaluate("document.getElementById('said').remove()")
+        page.evaluate("scrollTo(0, 0)")
+        page.screenshot(path=DOCS / "page.png")
+
+
+def operating(browser: Browser, home: Path) -> None:
+    """`/operations`, as an operator sees it: a version on trial, one that passed and one that did
+    not."""
+    registry = make_registry(home, "pass", "pass", "fail")
+    models = [Served(n, tiny_model(home / f"model-{n}", seed=n)) for n in (1, 2)]
+    key = add_key(home / "keys.txt", "kim", operator=True)
+    made.keep(home, conversation(), "service_desk", owner="kim")
+    lineup = Lineup(dict(zip(("production", "staging"), models, strict=True)))
+    more = {
+        "MOODLINE_SERVE_KEYS": str(home / "keys.txt"),
+        "MOODLINE_MLFLOW_URI": registry.mlflow_uri,
+    }
+    with serving(home, lineup, **more) as url:
+        page = browser.new_page(viewport={"width": 1000, "height": 1390})
+        page.goto(f"{url}/operations")
+        page.fill("#key", key)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("#versions table", timeout=60_000)
+        until(page, "document.querySelectorAll('#live li').length >= 8", 60)
+        page.screenshot(path=DOCS / "operations.png")
+
+
 def main() -> None:
     """Write them."""
-    chromium = shutil.which("chromium")
-    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        home = Path(name)
-        model = Served(3, tiny_model(home / "model", seed=3))
-        write_pointer(home / "served.json", Lineup({"production": model}))
-        child, url = start_log_service(home, MOODLINE_SERVE_POINTER=str(home / "served.json"))
-        try:
-            browser = playwright.chromium.launch(
-                executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
-            )
-            page = browser.new_page(viewport={"width": 1000, "height": 985})
-            page.goto(f"{url}/#job={made.keep(home, conversation(), 'service_desk')}")
-            page.wait_for_selector("#conversation:not([hidden])")
-            file = {"name": "a.wav", "mimeType": "audio/wav", "buffer": made.sound(32)}
-            page.set_input_files("#refile", files=[file])  # type: ignore[list-item]
-            page.evaluate("document.getElementById('follow').click()")
-            page.evaluate("document.getElementById('audio').muted = true")
-            page.locator("#turns li").nth(4).locator(".time").click()
-            page.wait_for_selector("#turns li:nth-child(5) .words .now")
-            page.wait_for_timeout(1_500)
-            page.click("#play")
-            until(page, "document.getElementById('counted').textContent !== ''")
-            page.evaluate("document.getElementById('said').remove()")
-            page.evaluate("scrollTo(0, 0)")
-            page.screenshot(path=DOCS / "page.png")
-            browser.close()
-        finally:
-            child.kill()
-            child.wait()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
+        )
+        for draw in (listening, operating):
+            with tempfile.TemporaryDirectory() as home:
+                draw(browser, Path(home))
+        browser.close()
 
 
 if __name__ == "__main__":
