@@ -40,6 +40,13 @@ class ErasedError(MoodlineError):
     http_status = 409
 
 
+class RestartError(MoodlineError):
+    """A live call cannot go on here; a new one may begin."""
+
+    exit_status = 2
+    http_status = 410
+
+
 class TooLongError(InputError):
     """The recording is longer than this service takes."""
 

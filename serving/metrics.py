@@ -66,6 +66,19 @@ UNCERTAIN = Counter(
 WAITING = Gauge(
     "moodline_waiting", "Recordings waiting or being analysed.", multiprocess_mode="livesum"
 )
+LIVE_CALLS = Gauge(
+    "moodline_live_calls", "Live calls that are listened to.", multiprocess_mode="livesum"
+)
+LIVE_ENDED = Counter(
+    "moodline_live_ended",
+    "Live calls by their end: handed_over, dropped, abandoned, failed; full: those refused.",
+    ["outcome"],
+)
+LIVE_TURN_SECONDS = Histogram(
+    "moodline_live_turn_seconds",
+    "Seconds from the end of a turn in a live call until it was told.",
+    buckets=(0.5, 1, 1.5, 2, 3, 4, 6, 10, 20, 60),
+)
 OLDEST_JOB = Gauge(
     "moodline_oldest_job_seconds",
     "How long the job that has waited longest has waited; 0: none waits.",

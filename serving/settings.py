@@ -82,6 +82,8 @@ class ServeSettings(ChildEnvironment):
         clip_seconds: seconds of sound in one `/v1/classify`, all its clips together; more: 413.
         clip_seconds_waiting: the same of all that one process has under way; more: 429.
         uploads: requests of more than a megabyte that one process receives at a time; more: 429.
+        live: calls that one process listens to while they go on (`/v1/live`); more are told that
+            it is full. 0: none.
         jobs_waiting: jobs that may be unfinished, in all copies together; more: 429.
         job_hours: how long a finished job's result is kept.
         job_lease: seconds without a sign of life after which a job is taken from its process.
@@ -123,6 +125,7 @@ class ServeSettings(ChildEnvironment):
     clip_seconds: float = Field(default=600.0, gt=0)
     clip_seconds_waiting: float = Field(default=3600.0, gt=0)
     uploads: int = Field(default=16, ge=1)
+    live: int = Field(default=4, ge=0)
     jobs_waiting: int = Field(default=100, ge=0)
     job_hours: float = Field(default=24.0, gt=0)
     job_lease: float = Field(default=30.0, gt=0)

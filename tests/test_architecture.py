@@ -43,6 +43,7 @@ FLOORS = {
         {"triton"},
         {"lineup"},
         {"engine"},
+        {"live"},
         {"api", "supervisor"},
     ),
     "pipelines": (

@@ -12,3 +12,4 @@ from components.diarize.enrolment import (
     voice_prints,
 )
 from components.diarize.hearing import Sentence, hear_words_again, heard_again
+from components.diarize.running import RunningSpeakers, speaker_name

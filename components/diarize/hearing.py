@@ -129,13 +129,7 @@ def heard_again(
     chosen = _chosen(sentences)
     if not chosen or not diarization.voices:
         return diarization
-    heard: list[Heard] = []
-    for done, (start, end, _) in enumerate(chosen):
-        if step:
-            step(done / len(chosen))
-        voice = diarizer.voice(audio, start, end)
-        if voice is not None:
-            heard.append(Heard(start, end, voice, _owner(diarization.exclusive, start, end)))
+    heard = hear_each(diarizer, audio, diarization.exclusive, chosen, step=step)
     if not heard:
         return diarization
     everything = sum(end - start for start, end, _ in sentences) <= ALL
@@ -143,6 +137,25 @@ def heard_again(
     if voices is None:
         return _moved(diarization, heard, MARGIN)
     return _moved(_renamed(diarization, heard, voices), heard, 0.0)
+
+
+def hear_each(
+    diarizer: Diarizer,
+    audio: np.ndarray,
+    exclusive: Segments,
+    sentences: Sequence[Sentence],
+    *,
+    step: Callable[[float], None] | None = None,
+) -> list[Heard]:
+    """The sentences whose voices can be heard; the arguments are as of `heard_again`."""
+    heard: list[Heard] = []
+    for done, (start, end, _) in enumerate(sentences):
+        if step:
+            step(done / len(sentences))
+        voice = diarizer.voice(audio, start, end)
+        if voice is not None:
+            heard.append(Heard(start, end, voice, _owner(exclusive, start, end)))
+    return heard
 
 
 def _chosen(sentences: Sequence[Sentence]) -> list[Sentence]:
@@ -274,17 +287,27 @@ def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> D
     order of start."""
     names = list(diarization.voices)
     means = np.stack([diarization.voices[name] for name in names])
-    moves: dict[str, list[Move]] = {}
+    given: list[tuple[Heard, str]] = []
     for one in heard:
-        owner = _owner(diarization.exclusive, one.start, one.end)
         alike = dict(zip(names, (means @ one.voice).tolist(), strict=True))
         nearest = max(names, key=alike.__getitem__)
-        if owner and nearest != owner and alike[nearest] > alike.get(owner, -1.0) + margin:
+        owner = _owner(diarization.exclusive, one.start, one.end)
+        if alike[nearest] > alike.get(owner, -1.0) + margin:
+            given.append((one, nearest))
+    return with_moves(diarization, given)
+
+
+def with_moves(diarization: Diarization, given: Sequence[tuple[Heard, str]]) -> Diarization:
+    """The diarization, in which sentences, in order of start, are those of other speakers."""
+    moves: dict[str, list[Move]] = {}
+    for one, speaker in given:
+        owner = _owner(diarization.exclusive, one.start, one.end)
+        if owner and owner != speaker:
             own = moves.setdefault(owner, [])
             # Sentences of recognised segments that overlap do so, too: no stretch is given twice.
             start = max(round(one.start, 3), own[-1].end if own else 0.0)
             if start < round(one.end, 3):
-                own.append(Move(start, round(one.end, 3), nearest))
+                own.append(Move(start, round(one.end, 3), speaker))
     if not moves:
         return diarization
     exclusive = _with(diarization.exclusive, moves)

@@ -24,6 +24,7 @@ from serving.api.deadlines import OWN_DEADLINE
 from serving.api.export import EXPORT, ExportIn
 from serving.api.feedback import FEEDBACK
 from serving.api.limits import OWNER, RETRY_SECONDS, ConcurrentUploads, KeyCheck, MaxBodySize
+from serving.api.live import LIVE
 from serving.api.middleware import HttpMiddleware
 from serving.api.operations import OPERATIONS
 from serving.api.origin import OriginCheck
@@ -58,6 +59,7 @@ curl -F audio=@call.wav http://localhost:3000/v1/analyze
 ```
 
 * `/v1/analyze` answers when it is done, `/v1/jobs` at once and works in the background.
+* `/v1/live` is a WebSocket: sound in as it is spoken, words and turns out as they are found.
 * `/v1/speakers` keeps voice prints of people who agreed to it, where the operator allows that.
 * `/v1/operations` tells what is served and why, and lets an operator's key change it.
 * `/v1/classify` takes turns that are cut already, `/v1/align` words and speaker segments.
@@ -86,6 +88,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.keys = None
+    app.state.calls = None
     app.state.hosts = {ANY_HOST}
     app.state.timeout = ServeSettings().timeout
     app.state.alignment = Alignment()
@@ -107,6 +110,7 @@ def create_app(max_upload_bytes: int, max_uploads: int) -> FastAPI:
     app.include_router(SPEAKERS)
     app.include_router(OPERATIONS)
     app.include_router(REVIEW)
+    app.include_router(LIVE)
     app.include_router(PAGES)
 
     def openapi() -> dict[str, Any]:

@@ -4,6 +4,8 @@ import ipaddress
 import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
 
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,7 +14,7 @@ from components.base import DatabaseAwayError, InputError
 from serving.api.middleware import HttpMiddleware
 from serving.api.rate_limit import count_request
 from serving.engine.scheduling import NOBODY, Places, Sender
-from serving.keys import Keys
+from serving.keys import Key, Keys
 from serving.settings import SMALL_UPLOAD_BYTES
 from serving.threads import KEYS
 
@@ -121,34 +123,61 @@ class KeyCheck(HttpMiddleware):
             await self.app(scope, receive, send)
             return
         header = dict(scope["headers"]).get(b"authorization", b"").decode("latin-1")
-        scheme, _, token = header.partition(" ")
-        try:
-            key = keys.find(token.strip()) if scheme.lower() == "bearer" else None
-        except InputError:
-            await refuse(receive, send, 503, "the API keys cannot be read; ask the operator")
+        key = await known_key(scope["app"].state, header)
+        if isinstance(key, Refusal):
+            await refuse(receive, send, key.status, key.detail, key.headers)
             return
-        if key is None:
-            detail = "send a valid API key in the header “Authorization: Bearer …”"
-            await refuse(receive, send, 401, detail, {"www-authenticate": "Bearer"})
-            return
-        if key.per_minute is not None:
-            database = scope["app"].state.database
-            try:
-                count, seconds_left = await KEYS.run(count_request, database, key.name)
-            except DatabaseAwayError as error:
-                logger.error("%s", error)
-                detail = f"{error.answer}; try again in a moment"
-                await refuse(receive, send, 503, detail, {"retry-after": RETRY_SECONDS})
-                return
-            if count > key.per_minute:
-                detail = f"this key may ask {key.per_minute} times a minute"
-                headers = {"retry-after": str(int(seconds_left) + 1)}
-                await refuse(receive, send, 429, detail, headers)
-                return
         scope[OWNER], scope[REVIEWER] = key.name, key.reviewer
         scope[OPERATOR] = key.operator
         scope[SENDER] = Sender(key.name, shares=keys.several)
         await self.app(scope, receive, send)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a sender may not ask."""
+
+    status: int
+    detail: str
+    headers: Mapping[str, str]
+
+
+async def known_key(state: Any, authorization: str) -> Key | Refusal:
+    """The key that was sent; this use of it is counted.
+
+    Args:
+        state: the application's, with `keys` and `database`.
+        authorization: the header's text.
+    """
+    keys: Keys = state.keys
+    scheme, _, token = authorization.partition(" ")
+    try:
+        key = keys.find(token.strip()) if scheme.lower() == "bearer" else None
+    except InputError:
+        return Refusal(503, "the API keys cannot be read; ask the operator", {})
+    if key is None:
+        detail = "send a valid API key in the header “Authorization: Bearer …”"
+        return Refusal(401, detail, {"www-authenticate": "Bearer"})
+    if key.per_minute is None:
+        return key
+    try:
+        count, seconds_left = await KEYS.run(count_request, state.database, key.name)
+    except DatabaseAwayError as error:
+        logger.error("%s", error)
+        detail = f"{error.answer}; try again in a moment"
+        return Refusal(503, detail, {"retry-after": RETRY_SECONDS})
+    if count > key.per_minute:
+        detail = f"this key may ask {key.per_minute} times a minute"
+        return Refusal(429, detail, {"retry-after": str(int(seconds_left) + 1)})
+    return key
+
+
+async def known_sender(state: Any, authorization: str) -> Sender | Refusal:
+    """As `known_key`, whose key it is; nobody's where no keys are set."""
+    if state.keys is None:
+        return NOBODY
+    key = await known_key(state, authorization)
+    return key if isinstance(key, Refusal) else Sender(key.name, shares=state.keys.several)
 
 
 def sender_of(scope: Scope) -> Sender:

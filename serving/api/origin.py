@@ -34,23 +34,32 @@ class OriginCheck(HttpMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        state = scope["app"].state
-        fault = _cross_site(scope)
-        if not fault and not scope.get(OWNER):
-            fault = _foreign_origin(scope, state.hosts)
-        if not fault and state.keys is None:
-            fault = _foreign_host(scope, state.hosts)
-        if fault:
+        if fault := foreign_page(scope, keyed=bool(scope.get(OWNER))):
             await refuse(receive, send, 403, fault)
             return
         await self.app(scope, receive, send)
+
+
+def foreign_page(scope: Scope, *, keyed: bool) -> str:
+    """Why a request or a connection comes from another site's page; empty where it does not.
+
+    Args:
+        keyed: whether its sender's key is known.
+    """
+    state = scope["app"].state
+    fault = _cross_site(scope)
+    if not fault and not keyed:
+        fault = _foreign_origin(scope, state.hosts)
+    if not fault and state.keys is None:
+        fault = _foreign_host(scope, state.hosts)
+    return fault
 
 
 def _cross_site(scope: Scope) -> str:
     if "cross-site" not in _values(scope, b"sec-fetch-site"):
         return ""
     # A link to our page is followed; what the link's page sends or embeds is not.
-    followed = _values(scope, b"sec-fetch-mode") == ["navigate"] and scope["method"] == "GET"
+    followed = _values(scope, b"sec-fetch-mode") == ["navigate"] and scope.get("method") == "GET"
     if followed and scope["path"] in ("/", "/docs", "/operations"):
         return ""
     return "pages of other sites may not use this service; ask it from the server of your page"

@@ -288,10 +288,14 @@ async def delete_job(request: Request, id: str) -> None:
 async def erase(request: Request, name: Printable) -> ErasedOut:
     """The name is the turns' `session_id`, or that of the file that was sent. What is under way
     of it is erased, too."""
+    calls = request.app.state.calls
+    ended = await calls.erase(name, _owner(request)) if calls else 0
     erased = await _jobs(request).erase(name, _owner(request))
-    if not erased:
+    if not (erased or ended):
         raise HTTPException(404, "nothing is kept of a recording of that name")
-    return ErasedOut(recording=name, **erased.counts())
+    counts = erased.counts()
+    counts["under_way"] += ended
+    return ErasedOut(recording=name, **counts)
 
 
 def _runtime(request: Request) -> Runtime:

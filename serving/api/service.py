@@ -28,6 +28,7 @@ from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.errors import NotReadyError
 from serving.keys import Keys
+from serving.live import Calls
 from serving.metrics import forget_dead_workers
 from serving.patches import (
     close_half_open_connections,
@@ -88,6 +89,8 @@ class MoodlineService:
         uploads = UploadFolder(SERVE.shared_folder(SETTINGS.home))
         self.jobs = Jobs(JobStore(self.database), uploads, self.runtime, SERVE)
         APP.state.jobs = self.jobs
+        self.calls = Calls(self.runtime, SERVE.live, SETTINGS.max_seconds)
+        APP.state.calls = self.calls
         APP.state.timeout = SERVE.timeout
         APP.state.hosts = SERVE.host_names
         APP.state.feedback = self.feedback = FeedbackStore(SETTINGS.feedback_url)
@@ -130,6 +133,7 @@ class MoodlineService:
     @bentoml.on_shutdown
     async def stop(self) -> None:
         """Give back the job at hand; release the models and the connections."""
+        await self.calls.stop()
         await self.jobs.stop()
         await self.runtime.stop()
         self.database.close()

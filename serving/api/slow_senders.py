@@ -25,6 +25,10 @@ LEAST_BYTES_A_SECOND = 20_000
 never longer at a time than at its beginning, however much came before."""
 
 
+MAX_WEBSOCKET_FRAME = 100_000
+"""Bytes; a connection that sends a larger one is closed with code 1009."""
+
+
 class LeastRate(HttpMiddleware):
     """ASGI middleware: answers 408 to a body that comes too slowly.
 
@@ -70,6 +74,7 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     """
 
     _waiting: asyncio.TimerHandle | None = None
+    _is_websocket = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         """Begin to wait for a head."""
@@ -79,10 +84,18 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
     def data_received(self, data: bytes) -> None:
         """See whether this completes a head, or is part of one."""
         super().data_received(data)
-        if self._answering():
+        if self._answering() or self._is_websocket:
             self._wait_no_more()
         else:
             self._wait_for_head()
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over to uvicorn's WebSockets, whose frames are small here; BentoML
+        passes no limit on. Sound becomes no smaller by compression."""
+        self._is_websocket = True
+        self.config.ws_max_size = MAX_WEBSOCKET_FRAME
+        self.config.ws_per_message_deflate = False
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""

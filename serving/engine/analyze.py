@@ -38,7 +38,7 @@ from serving.engine.options import Options
 from serving.engine.side_by_side import Report, Step, side_by_side
 
 if TYPE_CHECKING:
-    from components.diarize import ChannelDiarizer, Diarization, Diarizer
+    from components.diarize import ChannelDiarizer, Diarization, Diarizer, RunningSpeakers
     from components.transcribe import Transcriber
 
 APART = (
@@ -114,6 +114,7 @@ class Analyzer:
         channels: np.ndarray | None = None,
         samples: Mapping[str, np.ndarray] | None = None,
         voices: Mapping[str, np.ndarray] | None = None,
+        running: "RunningSpeakers | None" = None,
     ) -> Analysis:
         """Who said what and when, without emotions.
 
@@ -125,6 +126,8 @@ class Analyzer:
             samples: of voices by their names, as `audio`: a speaker who sounds like one gets that
                 name. What is made of them is kept no longer than this call.
             voices: likewise, as `voice_prints` returns them.
+            running: the speakers of the conversation of which `audio` is the next stretch: its
+                voices get their names.
 
         Raises:
             InputError: the recogniser does not know the language asked for; or a sample is no
@@ -172,9 +175,12 @@ class Analyzer:
             ("transcribe", transcribe), ("diarize", diarize), report_progress
         )
         with traces.stage("align"):
-            if self.profile.align.method == "evidence":
-                step = report_progress and partial(report_progress, "diarize")
-                with spent_on("hear_sentences"):
+            step = report_progress and partial(report_progress, "diarize")
+            with spent_on("hear_sentences"):
+                if running is not None:
+                    nearly = step and (lambda _: step(1.0))
+                    diarization = running.hear(diarizer, audio, diarization, segments, step=nearly)
+                elif self.profile.align.method == "evidence":
                     diarization = self._heard_again(audio, segments, diarization, options, step)
             nobodys: list[str] = []
             if prints:

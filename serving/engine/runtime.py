@@ -19,6 +19,7 @@ import numpy as np
 from components.base import DatabaseAwayError, InputError, Stopped
 from components.config import Settings, version_speech
 from components.conversation import SAMPLE_RATE, Seconds, Turn, mark_uncertain, peaks
+from components.diarize import RunningSpeakers
 from components.fusion import Clip, turn_clip, turn_measures
 from components.traffic import Copies, TurnLog, artifacts_of
 from serving import metrics, traces
@@ -179,7 +180,7 @@ class Runtime:
                 self._use_its_speech()
                 if time.monotonic() >= until:
                     raise NotReadyError(OTHER_SPEECH)
-            turns = _with_emotions(analysis.turns, answer)
+            turns = with_emotions(analysis.turns, answer)
             analysis = replace(analysis, turns=turns)
             if options.waveform:
                 analysis = replace(analysis, peaks=tuple(peaks(audio).tolist()))
@@ -189,6 +190,13 @@ class Runtime:
             logged = without_names(turns, options.named)
             await RECORDINGS.run_through(self._count_and_log, *about, clips, logged, audio)
         return Result(answer.version, analysis, answer.labels)
+
+    async def hear_next(
+        self, sound: np.ndarray, options: Options, running: RunningSpeakers, work: Work
+    ) -> Analysis:
+        """As `Speech.find_next_turns`, by the models of the version in production."""
+        self._use_its_speech()
+        return await self.speech.find_next_turns(sound, options, running, work)
 
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:
         """While a recording is analysed, an erasure reaches it."""
@@ -288,7 +296,7 @@ class Runtime:
             # A clip is logged as a turn of a recording that is named by the request.
             name = request_info.request_id
             spoken = [Turn(name, 0.0, len(sound) / SAMPLE_RATE, "", text) for sound, text in clips]
-            turns = _with_emotions(spoken, answer)
+            turns = with_emotions(spoken, answer)
             await CLIPS.run(self._count_and_log, request_info, name, answer, clips, turns)
         return answer, turns, notes
 
@@ -334,7 +342,8 @@ def without_names(turns: Sequence[Turn], names: Sequence[str]) -> tuple[Turn, ..
     return tuple(replace(t, speaker=labels.get(t.speaker, t.speaker)) for t in turns)
 
 
-def _with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
+def with_emotions(turns: Sequence[Turn], answer: Classified) -> tuple[Turn, ...]:
+    """The turns with their answers; those that the model is not sure of are marked."""
     rows = zip(turns, answer.probabilities, strict=True)
     answered = (turn.answered(row, answer.labels) for turn, row in rows)
     return tuple(mark_uncertain(answered, answer.uncertain_below))

@@ -5,6 +5,7 @@
 
 A long recording's steps take a few seconds each, so a short one waits for one of them, and not for
 its end. Between two short ones the long one has a step.
+What is said in a live call goes before both, after the step that is under way.
 Work that nobody waits for any more ends at its next step.
 """
 
@@ -25,34 +26,49 @@ T = TypeVar("T")
 
 
 class FairLock:
-    """A lock that threads get in the order in which they wait for it; use it with `with`."""
+    """A lock that threads get in the order in which they wait for it; use it with `with`. Those
+    that take it by `urgently` get it before the others."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._taken = False
         self._waiting: deque[threading.Event] = deque()
+        self._urgent: deque[threading.Event] = deque()
 
     def __enter__(self) -> None:
+        self._enter(self._waiting)
+
+    def _enter(self, waiting: deque[threading.Event], *, first: bool = False) -> None:
         with self._lock:
             if not self._taken:
                 self._taken = True
                 return
             mine = threading.Event()
-            self._waiting.append(mine)
+            waiting.insert(0 if first else len(waiting), mine)
         mine.wait()
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()  # it stays taken: by the next
+            waiting = self._urgent or self._waiting
+            if waiting:
+                waiting.popleft().set()  # it stays taken: by the next
             else:
                 self._taken = False
 
-    def let_others_go(self) -> None:
-        """Let the threads that wait now go first; call it while holding the lock."""
-        if self._waiting:
+    @contextmanager
+    def urgently(self) -> Iterator[None]:
+        """Take it before all who wait and are not urgent."""
+        self._enter(self._urgent)
+        try:
+            yield
+        finally:
             self.__exit__()
-            self.__enter__()
+
+    def let_others_go(self, *, urgent_only: bool = False) -> None:
+        """Let the threads that wait now go first; call it while holding the lock."""
+        if self._urgent or (self._waiting and not urgent_only):
+            self.__exit__()
+            self._enter(self._waiting, first=urgent_only)
 
 
 @dataclass(frozen=True, slots=True)

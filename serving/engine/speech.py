@@ -19,7 +19,7 @@ from components.base import InputError
 from components.config import Settings, VersionSpeech
 from components.conversation import SAMPLE_RATE, read_channels
 from components.conversation.audio_length import seconds_up_to
-from components.diarize import MAX_SAMPLE
+from components.diarize import MAX_SAMPLE, RunningSpeakers
 from serving import metrics, traces
 from serving.engine.analysis import Analysis
 from serving.engine.analyze import APART, Analyzer
@@ -54,6 +54,7 @@ class Speech:
         self._long = AdmissionQueue(serve.waiting, "long recordings")
         self._models = FairLock()
         self._threads = Threads("speech", 2)  # one for each queue
+        self._live = Threads("live", 1)  # stretches of all live calls, in their order
         self._loading: asyncio.Task[None] | None = None
 
     def use(self, speech: VersionSpeech) -> None:
@@ -105,6 +106,7 @@ class Speech:
     def stop(self) -> None:
         """Start no more work."""
         self._threads.stop()
+        self._live.stop()
 
     def loaded(self) -> bool:
         """Whether the models can be used."""
@@ -124,6 +126,21 @@ class Speech:
         """
         if self._in_use is not None:
             self._in_use[0].check_options(options)
+
+    def check_live(self, options: Options) -> None:
+        """Refuse a live call that the models cannot listen to.
+
+        Raises:
+            NotReadyError: they are being loaded.
+            InputError: as of `Analyzer.check_options`; or the version's channels are its speakers.
+        """
+        analyzer, _ = self._loaded()
+        if analyzer.profile.by_channel:
+            raise InputError(
+                "the version in production takes each channel for a speaker, and a live call has"
+                " one channel; send a recording"
+            )
+        analyzer.check_options(options)
 
     async def find_turns(
         self,
@@ -212,14 +229,44 @@ class Speech:
         return VoicePrint(vector, _voice_model(used))
 
     def _step(self, work: Work, gives_way: bool) -> Callable[[str, float], None]:
-        """Reports a step of work that has the models; work that gives way lets others go first."""
+        """Reports a step of work that has the models; all lets live calls go first, and work that
+        gives way lets everybody."""
 
         def step(stage: str, share: float) -> None:
             work.step(stage, share)
-            if gives_way:
-                self._models.let_others_go()
+            self._models.let_others_go(urgent_only=not gives_way)
 
         return step
+
+    async def find_next_turns(
+        self, sound: np.ndarray, options: Options, running: RunningSpeakers, work: Work
+    ) -> Analysis:
+        """Who said what in the next stretch of a live call, which goes before all recordings.
+
+        Args:
+            sound: float32 [samples], mono at 16 kHz; its times are counted from its own beginning.
+            options: the caller's.
+            running: the call's speakers; this stretch's are added.
+            work: the call's.
+
+        Raises:
+            NotReadyError: the models are being loaded.
+            Stopped: the work was stopped.
+        """
+        self._loaded()
+        return await result_of(
+            self._live.start(self._hear_next, sound, options, running, work), work
+        )
+
+    def _hear_next(
+        self, sound: np.ndarray, options: Options, running: RunningSpeakers, work: Work
+    ) -> Analysis:
+        """In a thread."""
+        work.step("wait", 0.0)
+        with self._models.urgently(), metrics.work_counted():
+            analyzer, used = self._loaded()
+            found = analyzer.find_turns(sound, options, work.step, running=running)
+        return replace(found, speech=used)
 
     @asynccontextmanager
     async def _turn(

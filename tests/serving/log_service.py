@@ -18,6 +18,7 @@ from serving.api.overview import Overview
 from serving.database import ServiceDatabase
 from serving.engine.runtime import Runtime
 from serving.keys import Keys
+from serving.live import Calls
 from serving.settings import ServeSettings
 
 
@@ -28,6 +29,7 @@ async def running(app: FastAPI) -> AsyncIterator[None]:
     app.state.runtime = Runtime(settings, serve)
     uploads = UploadFolder(serve.shared_folder(settings.home))
     app.state.jobs = Jobs(JobStore(database), uploads, app.state.runtime, serve)
+    app.state.calls = Calls(app.state.runtime, serve.live, settings.max_seconds)
     app.state.database = database
     app.state.keys = Keys(Path(serve.keys)) if serve.keys else None
     app.state.timeout = 60

@@ -32,6 +32,31 @@ def test_the_lock_goes_round() -> None:
     assert sorted(order[:3]) == sorted(order[3:6]) == sorted(order[6:]) == ["a", "b", "c"]
 
 
+def test_what_is_urgent_goes_first() -> None:
+    """Who lets urgent work go first goes on before those who waited already."""
+    lock, order = FairLock(), []
+
+    def wait(name: str) -> None:
+        with lock:
+            order.append(name)
+
+    def hurry() -> None:
+        with lock.urgently():
+            order.append("urgent")
+
+    with lock:
+        threads = [threading.Thread(target=wait, args=("waits",)), threading.Thread(target=hurry)]
+        for thread, line in zip(threads, (lock._waiting, lock._urgent), strict=True):
+            thread.start()
+            while not line:
+                threading.Event().wait(0.001)
+        lock.let_others_go(urgent_only=True)
+        order.append("goes on")
+    for thread in threads:
+        thread.join(10)
+    assert order == ["urgent", "goes on", "waits"]
+
+
 def test_one_alone_keeps_the_lock() -> None:
     lock = FairLock()
     with lock:

@@ -1,0 +1,34 @@
+"""Which speaker of the final answer is which of the live one's."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from components.conversation import Turn
+
+
+def same_speakers(live: Sequence[Turn], final: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Pairs that speak at the same times for longest, one to one.
+
+    >>> told = [Turn("c", 0.0, 2.0, "SPEAKER_00", "hi"), Turn("c", 2.0, 5.0, "SPEAKER_01", "oh")]
+    >>> same_speakers(told, [{"start_time": 2.1, "end_time": 5.0, "speaker": "SPEAKER_00"}])
+    {'SPEAKER_01': 'SPEAKER_00'}
+
+    Args:
+        final: turns as SegLST entries.
+
+    Returns:
+        The final name of each live speaker who has one.
+    """
+    final = list(final)
+    ours = sorted({turn.speaker for turn in live})
+    theirs = sorted({turn["speaker"] for turn in final})
+    shared = np.zeros((len(ours), len(theirs)))
+    for turn in live:
+        for other in final:
+            common = min(turn.end, other["end_time"]) - max(turn.start, other["start_time"])
+            shared[ours.index(turn.speaker), theirs.index(other["speaker"])] += max(common, 0.0)
+    pairs = zip(*linear_sum_assignment(-shared), strict=True)
+    return {ours[a]: theirs[b] for a, b in pairs if shared[a, b] > 0}
