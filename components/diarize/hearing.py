@@ -14,11 +14,9 @@ In a short recording, all of which is heard again, the voices themselves are fou
 sentences' are better apart then.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
-from typing import NamedTuple
 
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
@@ -28,6 +26,7 @@ from scipy.spatial.distance import squareform
 from components.align import sentences as sentences_of
 from components.conversation import AsrSegment, Seconds, SpeakerSegment
 from components.diarize.diarizer import Diarization, Diarizer
+from components.diarize.moves import Heard, Segments, joined, owner_of, with_moves
 
 SHORTEST: Seconds = 0.5
 """A voice is not heard in a shorter sentence."""
@@ -64,30 +63,6 @@ ROUNDS = 3
 
 Sentence = tuple[Seconds, Seconds, float]
 """Start, end, and how sure its words' speakers are."""
-
-Segments = Sequence[SpeakerSegment]
-
-
-class Heard(NamedTuple):
-    """A sentence's voice, float [size] of length 1, and the diarizer's speaker."""
-
-    start: Seconds
-    end: Seconds
-    voice: np.ndarray
-    owner: str
-
-    @property
-    def seconds(self) -> Seconds:
-        """How long it lasts."""
-        return self.end - self.start
-
-
-class Move(NamedTuple):
-    """A stretch that becomes another speaker's."""
-
-    start: Seconds
-    end: Seconds
-    speaker: str
 
 
 def hear_words_again(
@@ -154,7 +129,7 @@ def hear_each(
             step(done / len(sentences))
         voice = diarizer.voice(audio, start, end)
         if voice is not None:
-            heard.append(Heard(start, end, voice, _owner(exclusive, start, end)))
+            heard.append(Heard(start, end, voice, owner_of(exclusive, start, end)))
     return heard
 
 
@@ -241,18 +216,6 @@ def _arrays(heard: Sequence[Heard]) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([one.voice for one in heard]), np.array([one.seconds for one in heard])
 
 
-def _owner(exclusive: Segments, start: Seconds, end: Seconds) -> str:
-    """The speaker who speaks longest in a stretch; empty: nobody."""
-    spoken: dict[str, Seconds] = {}
-    first = bisect_left(exclusive, start, key=lambda s: s.end)
-    for segment in exclusive[first:]:
-        if segment.start >= end:
-            break
-        inside = min(end, segment.end) - max(start, segment.start)
-        spoken[segment.speaker] = spoken.get(segment.speaker, 0.0) + inside
-    return max(sorted(spoken), key=spoken.__getitem__, default="")
-
-
 def _renamed(diarization: Diarization, heard: Sequence[Heard], voices: np.ndarray) -> Diarization:
     """The diarization with the speakers that were found anew, each named as the one with whose
     speech theirs has most in common."""
@@ -271,7 +234,7 @@ def _renamed(diarization: Diarization, heard: Sequence[Heard], voices: np.ndarra
     now = {name: names[voice] for name, voice in zip(before, nearest, strict=True)}
 
     def renamed(segments: Segments) -> tuple[SpeakerSegment, ...]:
-        return _joined([replace(s, speaker=now.get(s.speaker, s.speaker)) for s in segments])
+        return joined([replace(s, speaker=now.get(s.speaker, s.speaker)) for s in segments])
 
     return replace(
         diarization,
@@ -291,62 +254,7 @@ def _moved(diarization: Diarization, heard: Sequence[Heard], margin: float) -> D
     for one in heard:
         alike = dict(zip(names, (means @ one.voice).tolist(), strict=True))
         nearest = max(names, key=alike.__getitem__)
-        owner = _owner(diarization.exclusive, one.start, one.end)
+        owner = owner_of(diarization.exclusive, one.start, one.end)
         if alike[nearest] > alike.get(owner, -1.0) + margin:
             given.append((one, nearest))
     return with_moves(diarization, given)
-
-
-def with_moves(diarization: Diarization, given: Sequence[tuple[Heard, str]]) -> Diarization:
-    """The diarization, in which sentences, in order of start, are those of other speakers."""
-    moves: dict[str, list[Move]] = {}
-    for one, speaker in given:
-        owner = _owner(diarization.exclusive, one.start, one.end)
-        if owner and owner != speaker:
-            own = moves.setdefault(owner, [])
-            # Sentences of recognised segments that overlap do so, too: no stretch is given twice.
-            start = max(round(one.start, 3), own[-1].end if own else 0.0)
-            if start < round(one.end, 3):
-                own.append(Move(start, round(one.end, 3), speaker))
-    if not moves:
-        return diarization
-    exclusive = _with(diarization.exclusive, moves)
-    return replace(
-        diarization,
-        segments=_with(diarization.segments, moves),
-        exclusive=exclusive,
-        scores=diarization.scores
-        and diarization.scores.following(diarization.exclusive, exclusive),
-    )
-
-
-def _with(segments: Segments, moves: Mapping[str, Sequence[Move]]) -> tuple[SpeakerSegment, ...]:
-    """The segments, of which each speaker's moves, in order and apart, are other speakers'."""
-    parts: list[SpeakerSegment] = []
-    for segment in segments:
-        own = moves.get(segment.speaker, ())
-        now = segment.start
-        for move in own[bisect_left(own, segment.start, key=lambda m: m.end) :]:
-            if move.start >= segment.end:
-                break
-            first, last = max(now, move.start), min(move.end, segment.end)
-            parts.append(SpeakerSegment(now, first, segment.speaker))
-            parts.append(SpeakerSegment(first, last, move.speaker))
-            now = last
-        parts.append(SpeakerSegment(now, segment.end, segment.speaker))
-    return _joined([part for part in parts if part.start < part.end])
-
-
-def _joined(segments: Segments) -> tuple[SpeakerSegment, ...]:
-    """Those of one speaker that overlap or touch as one, in order of start."""
-    joined: dict[str, SpeakerSegment] = {}
-    done: list[SpeakerSegment] = []
-    for segment in sorted(segments):
-        last = joined.get(segment.speaker)
-        if last and segment.start <= last.end:
-            joined[segment.speaker] = replace(last, end=max(last.end, segment.end))
-            continue
-        if last:
-            done.append(last)
-        joined[segment.speaker] = segment
-    return tuple(sorted([*done, *joined.values()]))

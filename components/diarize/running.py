@@ -18,7 +18,8 @@ import numpy as np
 from components.align import sentences as sentences_of
 from components.conversation import AsrSegment, Seconds, SpeakerSegment
 from components.diarize.diarizer import Diarization, Diarizer
-from components.diarize.hearing import Heard, hear_each, with_moves
+from components.diarize.hearing import hear_each
+from components.diarize.moves import Heard, with_moves
 
 FARTHEST = 0.55
 """A voice that is farther (1 − cosine) from all speakers is a new one's."""

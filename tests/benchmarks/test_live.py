@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
 
 from components.config import Settings, load_profile
 from components.conversation import read_audio
@@ -43,11 +44,17 @@ def delays(call: Talk) -> list[float]:
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_live(demo_service: Serving, talks_corpus: Path, count: int) -> None:
+def test_live(
+    benchmark: BenchmarkFixture, demo_service: Serving, talks_corpus: Path, count: int
+) -> None:
     sounds = [read_audio(talks_corpus / "audio" / f"{name}.ogg") for name in RECORDINGS]
     talk(demo_service.url, sounds[0][: 16_000 * 5])  # the first call of a worker loads more
-    with ThreadPoolExecutor(count) as pool:
-        calls = list(pool.map(lambda sound: talk(demo_service.url, sound, speed=1.0), sounds))
+
+    def everything() -> list[Talk]:
+        with ThreadPoolExecutor(count) as pool:
+            return list(pool.map(lambda sound: talk(demo_service.url, sound, speed=1.0), sounds))
+
+    calls = benchmark.pedantic(everything, rounds=1)
     assert httpx.get(f"{demo_service.url}/readyz").status_code == 200
     late = np.array([delay for call in calls for delay in delays(call)])
     seconds = sum(map(len, sounds)) / 16_000
