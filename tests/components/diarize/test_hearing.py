@@ -20,9 +20,9 @@ def sentences(truth: Sequence[SpeakerSegment], sure: float = 0.9) -> list[Senten
 
 def right(diarization: Diarization, truth: Sequence[SpeakerSegment]) -> list[str]:
     """Who speaks longest in each true segment."""
-    from components.diarize.hearing import _owner
+    from components.diarize.moves import owner_of
 
-    return [_owner(diarization.exclusive, s.start, s.end) for s in truth]
+    return [owner_of(diarization.exclusive, s.start, s.end) for s in truth]
 
 
 def partition(names: Sequence[str]) -> list[int]:
