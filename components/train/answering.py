@@ -4,7 +4,6 @@ Processes share the windows, and each takes its own in batches of like length. T
 are kept before the softmax: the temperature comes after.
 """
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from scipy.special import softmax
 from torch import nn
 from torch.utils.data import DataLoader
 
+from components.base import allowed_cores
 from components.conversation import SAMPLE_RATE
 from components.fusion import turn_measures
 from components.fusion.prediction import MAX_BATCH_SECONDS, MIN_LENGTH_SHARE
@@ -120,7 +120,7 @@ def measure(rows: Sequence[Row], sound: Sound) -> dict[str, np.ndarray]:
     Raises:
         InputError: sound that cannot be read, or was changed.
     """
-    cores = max((os.cpu_count() or 1) // world_size(), 1)
+    cores = max(allowed_cores() // world_size(), 1)
     with ThreadPoolExecutor(cores) as pool:
         mine = pool.map(lambda row: turn_measures(*sound.clip(row)), rows[rank() :: world_size()])
         columns = _columns(list(mine))

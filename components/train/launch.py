@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.base import EVENTS, EventReader
+from components.base import EVENTS, EventReader, allowed_cores
 from components.config import Settings, TrainStep
 from components.conversation import Progress, Recording, write_manifest
 from components.train.tracking import open_run
@@ -51,7 +51,7 @@ def launch(
 
 
 def _environment(settings: Settings, processes: int) -> dict[str, str]:
-    cores = max((os.cpu_count() or 1) // processes, 1)
+    cores = max(allowed_cores() // processes, 1)
     # Processes that wait for each other by spinning would take each other's cores.
     defaults = {"OMP_NUM_THREADS": str(cores), "OMP_WAIT_POLICY": "PASSIVE"}
     return {**defaults, **os.environ, **settings.environment(), **open_run()}

@@ -1,7 +1,6 @@
 """Frozen encoders: each example's states are computed once, kept in shards, and trained on."""
 
 import hashlib
-import os
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ import torch
 from accelerate.utils import wait_for_everyone
 from tokenizers import Tokenizer
 
-from components.base import Cache, Unavailable, json_digest
+from components.base import Cache, Unavailable, allowed_cores, json_digest
 from components.conversation import FEEDBACK
 from components.fusion import clip_windows
 from components.fusion.model import MoodlineModel
@@ -95,7 +94,7 @@ def encode_rows(
         sizes: dict[str, int] = defaultdict(int)
         written = time.monotonic()
         # One core for each clip is faster than all cores for one: clips are short.
-        cores = max((os.cpu_count() or 1) // processes, 1)
+        cores = max(allowed_cores() // processes, 1)
         pool = ThreadPoolExecutor(cores if model.device.type == "cpu" else 1)
         encoded = _in_order(
             pool, lambda i: _encode(model, tokenizer, rows[i], sound, heard), todo, AHEAD * cores
