@@ -27,13 +27,16 @@ const NEXT = {
   429: "Others are being served. Try again in a moment.",
 };
 
+/** The key of this tab, or null. */
+export const apiKey = () => sessionStorage.getItem(KEY);
+
 const headers = () => {
-  const key = sessionStorage.getItem(KEY);
+  const key = apiKey();
   return key ? { Authorization: `Bearer ${key}` } : {};
 };
 
 /** Ask for an API key; true once there is a new one. Requests that wait share one dialog. */
-function askForKey() {
+export function askForKey() {
   asking ??= new Promise((resolve) => {
     const dialog = $("key-dialog");
     const end = (given) => { asking = null; dialog.close(); resolve(given); };
@@ -45,7 +48,7 @@ function askForKey() {
       end(true);
     };
     $("key-cancel").onclick = dialog.oncancel = () => end(false);
-    if (sessionStorage.getItem(KEY))
+    if (apiKey())
       $("key-why").textContent = "The service does not know that key. Look at it again.";
     dialog.showModal();
   });

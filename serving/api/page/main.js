@@ -11,6 +11,7 @@ import { $, clock, count, say, sentence, settings } from "./dom.js";
 import { exporting } from "./exports.js";
 import { deleteJob, sendRecording, showWork, watchJob } from "./jobs.js";
 import { listenToKeys, listenToTabs } from "./keys.js";
+import { speak } from "./live.js";
 import { Player } from "./player.js";
 import { reviewQueue } from "./review.js";
 import { forgetOldSounds, forgetSound, keepSound, soundOf } from "./sounds.js";
@@ -33,7 +34,7 @@ const transcript = new Transcript({
 });
 
 function show(...ids) {
-  for (const id of ["problem", "start", "work", "conversation"]) $(id).hidden = !ids.includes(id);
+  for (const id of ["problem", "start", "live", "work", "conversation"]) $(id).hidden = !ids.includes(id);
 }
 
 /** What went wrong, and what to do next; with a way to try once more, where that may help. */
@@ -58,14 +59,44 @@ async function send(file, asked) {
   leaving.armed = true;
   try {
     const job = await sendRecording(file, asked, running.signal);
-    leaving.armed = false;
-    await keepSound(job.id, file);
-    history.pushState(null, "", `#job=${job.id}`);
-    await follow(job.id, running, file);
+    await handOver(job.id, file, running);
   } catch (error) {
     leaving.armed = !running.signal.aborted && ![400, 413, 415, 422].includes(error.status);
     if (!running.signal.aborted) complain(error, () => send(file, asked));
   }
+}
+
+/** A recording that is spoken live: the service has it once it is finished, as a job like any. */
+async function talk(asked) {
+  const running = begin();
+  if (jobInAddress()) history.pushState(null, "", ".");
+  $("record").disabled = true;
+  let spoken;
+  try {
+    spoken = await speak(asked, () => {
+      running.signal.throwIfAborted();
+      leaving.armed = live.open = true;
+      show("live");
+      $("live-title").focus();
+    });
+  } catch (error) {
+    if (!running.signal.aborted) complain(error, () => talk(asked));
+    return;
+  } finally {
+    $("record").disabled = false;
+    if (!running.signal.aborted) leaving.armed = live.open = false;
+  }
+  if (!spoken) { arrive(); return; }
+  form.choose(spoken.file);
+  if (spoken.job) await handOver(spoken.job, spoken.file, running); else await send(spoken.file, asked);
+}
+
+/** Show a job that was just sent; its sound stays here. */
+async function handOver(id, file, running) {
+  leaving.armed = false;
+  await keepSound(id, file);
+  history.pushState(null, "", `#job=${id}`);
+  await follow(id, running, file);
 }
 
 /** Watch a job to its end, then show it. */
@@ -153,7 +184,7 @@ listenToKeys({
   speakerMenu: () => transcript.rows.length && corrections.open(current(), "speaker", transcript.rows[current()].querySelector(".who")),
 });
 
-const form = offerUpload(send, (problem) => complain(problem));
+const form = offerUpload(send, talk, (problem) => complain(problem));
 $("stop").addEventListener("click", async () => {
   const id = jobInAddress();
   underWay?.abort(new DOMException("stopped", "AbortError"));
@@ -189,9 +220,12 @@ function arrive() {
   begin();
   if (id) follow(id); else show("start");
 }
-addEventListener("popstate", arrive);
-
-const leaving = { armed: false };
+const leaving = { armed: false }, live = { open: false };
+addEventListener("popstate", () => {
+  if (!live.open) { arrive(); return; }
+  history.pushState(null, "", ".");
+  say("Finish what you speak, or stop and delete it, before you go on.");
+});
 addEventListener("beforeunload", (event) => { if (leaving.armed) event.preventDefault(); });
 
 /** Whether the service has another page by now, or another model version than the one that answered. */

@@ -1,6 +1,7 @@
 /** The words by turn: play, search, highlight; labels and speakers are corrected here. */
 
-import { $, clock, coloured, count, make, percent, settings, speakerName } from "./dom.js";
+import { $, clock, count, make } from "./dom.js";
+import { showLabel, showSpeaker, showWords } from "./turn.js";
 
 export class Transcript {
   #playing = [];
@@ -48,44 +49,20 @@ export class Transcript {
     row.querySelector(".time").textContent = clock(turn.start);
     row.querySelector(".time").setAttribute("aria-label", `Play from ${clock(turn.start)}`);
     for (const each of row.querySelectorAll("[data-what]")) each.setAttribute("aria-haspopup", "menu");
-    this.#words(turn, row.querySelector(".words"), false);
+    showWords(row.querySelector(".words"), turn);
     this.#fill(turn, row);
     return row;
   }
 
   /** What may be corrected, as it stands now. */
   #fill(turn, row = this.rows[turn.index]) {
-    const { conversation } = this, who = row.querySelector(".who"), label = row.querySelector(".label");
-    const name = speakerName(conversation.speaker(turn)), emotion = conversation.emotion(turn) ?? "—";
-    who.textContent = name + (conversation.doubtsSpeaker(turn) ? "?" : "");
-    who.title = turn.sureOfSpeaker == null || turn.corrected.speaker ? "" : `${percent(turn.sureOfSpeaker)} sure of the speaker`;
+    const who = row.querySelector(".who"), label = row.querySelector(".label");
+    showSpeaker(who, this.conversation, turn);
     who.classList.toggle("fixed", Boolean(turn.corrected.speaker));
     who.setAttribute("aria-label", `${who.textContent}${turn.corrected.speaker ? ", corrected" : ""}: change the speaker`);
-    const sure = turn.corrected.emotion ? "corrected" : turn.confirmed ? "confirmed" : turn.confidence == null ? "" : percent(turn.confidence);
-    const doubt = conversation.doubtsLabel(turn) ? "?" : "";
-    label.replaceChildren(make("i", { className: "dot" }), `${emotion}${doubt} `, make("em", {}, sure));
-    coloured(label, conversation.place(emotion));
-    coloured(label.firstChild, conversation.place(emotion));
+    const said = showLabel(label, this.conversation, turn);
     label.classList.toggle("fixed", Boolean(turn.corrected.emotion));
-    label.setAttribute("aria-label", `Sounds ${emotion}${doubt} ${sure}: change the label`);
-    label.title = Object.entries(turn.probabilities).map(([each, share]) => `${each} ${percent(share)}`).join(", ");
-  }
-
-  /** A turn's text: doubtful words are marked; with `all`, each word is an element of its own. */
-  #words(turn, place, all) {
-    const parts = [];
-    let at = 0;
-    for (const token of turn.tokens) {
-      const doubtful = token.score != null && token.score < settings.doubtful.word;
-      if (!all && !doubtful) continue;
-      parts.push(turn.words.slice(at, token.from));
-      const word = make("span", { className: doubtful ? "doubt" : "", textContent: turn.words.slice(token.from, token.to) });
-      if (doubtful) word.title = `${percent(token.score)} sure of this word`;
-      token.element = word;
-      parts.push(word);
-      at = token.to;
-    }
-    place.replaceChildren(...parts, turn.words.slice(at));
+    label.setAttribute("aria-label", `Sounds ${said}: change the label`);
   }
 
   /** One row's buttons are reached by the tabulator, the others' by the arrow keys. */
@@ -124,7 +101,7 @@ export class Transcript {
     for (const index of this.#playing) if (!playing.includes(index)) this.rows[index]?.classList.remove("on");
     for (const index of started) {
       this.rows[index].classList.add("on");
-      this.#words(this.conversation.turns[index], this.rows[index].querySelector(".words"), true);
+      showWords(this.rows[index].querySelector(".words"), this.conversation.turns[index], true);
     }
     if (started.length && keepInView) this.#reveal(this.rows[started[0]]);
     this.#playing = playing;

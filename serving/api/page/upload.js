@@ -1,12 +1,13 @@
-/** Choose a recording: by a button, dropped, by the microphone, or the example. */
+/** Choose a recording: by a button, dropped, spoken, or the example. */
 
 import { ask, Problem } from "./api.js";
 import { $, settings } from "./dom.js";
-import { offerMicrophone } from "./microphone.js";
+import { hasMicrophone } from "./microphone.js";
 
-/** @param send called with a file and what is asked. @param failed called with a `Problem`.
+/** @param send called with a file and what is asked. @param speak called with what is asked.
+ *  @param failed called with a `Problem`.
  *  @returns `choose`, which puts a file into the form. */
-export function offerUpload(send, failed) {
+export function offerUpload(send, speak, failed) {
   let file = null;
   const asked = () => ({
     num_speakers: $("channels").checked ? "" : $("speakers").value, max_pause: $("pause").value,
@@ -33,8 +34,8 @@ export function offerUpload(send, failed) {
     event.preventDefault();
     if (file) send(file, asked());
   });
-  offerMicrophone((recorded) => { choose(recorded); send(recorded, asked()); },
-    (told) => failed(new Problem(400, told)));
+  $("record").hidden = !hasMicrophone();
+  $("record").addEventListener("click", () => $("form").reportValidity() && speak(asked()));
   $("example").hidden = !$("example").dataset.there;
   $("example").addEventListener("click", async () => {
     try {

@@ -10,24 +10,32 @@ from typing import Any
 
 import pytest
 import soundfile
+import soxr
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from components.conversation import read_audio
+from components.conversation import SAMPLE_RATE, read_audio
 from serving.lineup import Lineup, Served, write_pointer
 from tests.serving.helpers import start_log_service
 from tests.serving.page import made
 
 MICROPHONE = "microphone.wav"
 
+SPOKEN = 15.0
+"""Seconds until what is spoken into the microphone begins again."""
+
+DEVICE_RATE = 48_000
+"""Of the microphone, Hz."""
+
 
 @pytest.fixture(scope="module")  # while it is open, nobody else in this process has an event loop
-def browser(tmp_path_factory: pytest.TempPathFactory, sample_dir: Path) -> Iterator[Browser]:
-    """Chromium, whose microphone plays somebody who speaks, from the file `MICROPHONE`."""
+def browser(tmp_path_factory: pytest.TempPathFactory, demo_corpus: Path) -> Iterator[Browser]:
+    """Chromium, into whose microphone synthetic people speak some turns, again and again."""
     found = shutil.which("chromium")
     assert found, "chromium is not there: bash infra/setup/system.sh installs it"
     folder = tmp_path_factory.mktemp("browser")
-    speech = read_audio(sample_dir / "sample.wav", 10, 16)
-    soundfile.write(folder / MICROPHONE, speech, 16_000, subtype="PCM_16")
+    dialogue = demo_corpus / "Session1" / "dialog" / "wav" / "Ses01F_impro01.ogg"
+    speech = soxr.resample(read_audio(dialogue, 0, SPOKEN), SAMPLE_RATE, DEVICE_RATE)
+    soundfile.write(folder / MICROPHONE, speech, DEVICE_RATE, subtype="PCM_16")
     arguments = [
         "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
         f"--use-file-for-fake-audio-capture={folder / MICROPHONE}", "--disable-gpu",

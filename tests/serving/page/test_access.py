@@ -153,6 +153,14 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab(locked: tuple[Kept, str], 
     other.goto(f"{service.url}/#job={id}")
     other.wait_for_selector("#key-dialog[open]")
     assert key not in page.evaluate("JSON.stringify(localStorage) + document.cookie")
+    other.click("#key-cancel")
+    other.click("#record")
+    other.wait_for_selector("#live:not([hidden])")
+    other.wait_for_selector("#key-dialog[open]")
+    other.fill("#key", key)
+    other.keyboard.press("Enter")
+    told = "There is no connection: the speech models are still being loaded"  # they never are
+    until(other, f"document.getElementById('live-state').textContent.includes('{told}')")
 
 
 def test_an_open_page_hears_of_a_newer_version(
