@@ -1,16 +1,53 @@
 """What many tests need: the demo corpus, the prepared models, a conversation of real people."""
 
+import gc
 import importlib.util
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", PYANNOTE_METRICS_ENABLED="0")
 
 ROOT = Path(__file__).resolve().parents[1]
+
+TOGETHER = (
+    re.compile(r"tests/(e2e|cluster|pipelines/experiments)/"),
+    re.compile(
+        r"tests/serving/api/"
+        r"test_(api|clips|job_requests|malformed|service|soak|speakers|wild_sound)\.py"
+    ),
+)
+"""The files that one of these matches are run by one process, which does their long set-up once:
+what is said in the dialogues, a cluster, an experiment; a service with speech models."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """`--dist loadfile`, but for the files that go `TOGETHER`."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = super()._split_scope(nodeid)
+            folders, service = (files.match(file) for files in TOGETHER)
+            return folders[0] if folders else "service" if service else file
+
+    return Scheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def pytest_collection_finish() -> None:
+    """What the tests' modules imported stays: a million objects no garbage collection goes through.
+
+    A collection took half a second with them, two came with each training, and the processes that
+    are forked to read a corpus copied the memory that it marks.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
