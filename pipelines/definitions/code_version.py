@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from components.base import json_digest
@@ -29,6 +30,7 @@ IMAGE_FILES = (
 """What decides an image besides its code; the images hold these files, too, to know their names."""
 
 
+@cache  # a pipeline asks for it with each of its steps
 def code_digest() -> str:
     """What names the steps' code: 12 digits over `CODE` and all that its images are made of.
 
