@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, NoReturn
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components.base import MoodlineError, Unavailable
+from components.base import MoodlineError, Stopped, Unavailable
 from components.config import Pause
-from components.conversation import MAX_SPEAKERS, Seconds
+from components.conversation import MAX_SPEAKERS, Seconds, recording_name
+from serving import metrics
 from serving.api.fields import MAX_HINT_LENGTH
 from serving.api.job_store import new_id
 from serving.api.limits import known_sender
@@ -52,6 +53,8 @@ APPLICATION_CODES = 4000
 
 LIVE = APIRouter()
 
+PATH = "/v1/live"
+
 
 class StartIn(BaseModel):
     """The first frame."""
@@ -60,7 +63,7 @@ class StartIn(BaseModel):
 
     type: Literal["start"]
     key: str = Field("", max_length=1000, repr=False)
-    name: Printable = ""
+    name: Printable = Field("", max_length=1000)
     id: str = Field("", max_length=64)
     seen: int = Field(0, ge=0)
     language: Annotated[str, Field(pattern="^(auto|[a-z]{2,3})$")] | None = None
@@ -83,15 +86,16 @@ class LiveError(Exception):
         self.status = status
 
 
-@LIVE.websocket("/v1/live")
+@LIVE.websocket(PATH)
 async def live(socket: WebSocket) -> None:
     """One connection; serving/README.md tells what goes through it."""
     await socket.accept()
     try:
         start, sender = await _greeted(socket)
         await _Connection(socket, _call(socket, start, sender), start.seen).serve()
+        metrics.REQUESTS.labels(PATH, 101).inc()
     except WebSocketDisconnect:
-        pass
+        metrics.REQUESTS.labels(PATH, Stopped.http_status).inc()
     except LiveError as error:
         await _close(socket, error.status, str(error))
     except MoodlineError as error:
@@ -104,6 +108,7 @@ async def live(socket: WebSocket) -> None:
 
 async def _close(socket: WebSocket, status: int, detail: str, kind: str = "error") -> None:
     """Say why, and close the connection."""
+    metrics.REQUESTS.labels(PATH, status).inc()
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
         await socket.send_json({"type": kind, "status": status, "detail": detail})
         await socket.close(APPLICATION_CODES + status)
@@ -143,7 +148,9 @@ def _call(socket: WebSocket, start: StartIn, sender: Sender) -> Call:
         return calls.find(start.id, sender)
     id = new_id()
     chosen = start.model_dump(exclude={"type", "key", "name", "id", "seen"})
-    return calls.begin(id, sender, Options(start.name or f"live-{id[:8]}", **chosen))
+    return calls.begin(
+        id, sender, Options(recording_name(start.name or f"live-{id[:8]}"), **chosen)
+    )
 
 
 class _Connection:
@@ -263,6 +270,7 @@ class _Connection:
         sender, wav = call.sender, call.sound.as_wav()
         job = await jobs.submit(wav, call.asked, sender.name, shares=sender.shares)
         call.job = job.id
+        call.sound.close()  # the job has it
         await call.tell("job", job=job.id)
 
     async def _answer(self) -> None:

@@ -5,7 +5,7 @@ import contextlib
 import logging
 from contextlib import ExitStack
 
-from components.conversation import Seconds
+from components.conversation import Seconds, recording_names
 from serving import metrics
 from serving.engine.options import Options
 from serving.engine.runtime import Runtime
@@ -50,9 +50,9 @@ class Calls:
         if not self._places.has_room(sender):
             metrics.LIVE_ENDED.labels("full").inc()
             raise BusyError("all places for live calls are taken; try again later")
+        call = Call(id, sender, options, self._runtime, self._max_seconds)
         place = ExitStack()
         place.enter_context(self._places.taken(sender))
-        call = Call(id, sender, options, self._runtime, self._max_seconds)
         self._calls[id] = (call, place)
         metrics.LIVE_CALLS.set(len(self._calls))
         call.start()
@@ -109,10 +109,11 @@ class Calls:
 
     async def erase(self, name: str, owner: str) -> int:
         """End a key's calls of that name, and forget them; how many there were."""
+        names = recording_names(name)
         named = [
             call
             for call, _ in self._calls.values()
-            if call.asked.session_id == name and call.sender.name == owner and not call.job
+            if call.asked.session_id in names and call.sender.name == owner and not call.job
         ]
         for call in named:
             await self.drop(call, "dropped")
