@@ -90,10 +90,12 @@ class RunningSpeakers:
         alike = [float(total @ voice) / np.linalg.norm(total) for total in self._sums]
         best = int(np.argmax(alike)) if alike else 0
         full = self._most is not None and len(self._sums) >= self._most
-        if not alike or (alike[best] < 1 - FARTHEST and seconds >= FOUNDS and not full):
+        near = bool(alike) and alike[best] >= 1 - FARTHEST
+        if not alike or (not near and seconds >= FOUNDS and not full):
             self._sums.append(voice * seconds)
             return len(self._sums) - 1
-        if seconds >= LEARNS:
+        # One that is far and too short for a new speaker's would blur the voice of the nearest.
+        if near and seconds >= LEARNS:
             self._sums[best] = self._sums[best] + voice * seconds
         return best
 
