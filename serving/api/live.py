@@ -216,10 +216,14 @@ class _Connection:
         return ready
 
     async def _tell(self) -> NoReturn:
-        """Send what is found."""
+        """Send what is found. Whether the sender has gone, `_listen` finds once it has taken all
+        that was sent before."""
         while True:
             for event in await self._call.news(self._seen):
-                await self._socket.send_json(event)
+                try:
+                    await self._socket.send_json(event)
+                except (WebSocketDisconnect, RuntimeError):
+                    await asyncio.Event().wait()
                 self._seen += 1
 
     async def _listen(self) -> None:
@@ -270,6 +274,7 @@ class _Connection:
         sender, wav = call.sender, call.sound.as_wav()
         job = await jobs.submit(wav, call.asked, sender.name, shares=sender.shares)
         call.job = job.id
+        self._calls.give_place_back(call)
         call.sound.close()  # the job has it
         await call.tell("job", job=job.id)
 

@@ -54,7 +54,7 @@ class Calls:
         place = ExitStack()
         place.enter_context(self._places.taken(sender))
         self._calls[id] = (call, place)
-        metrics.LIVE_CALLS.set(len(self._calls))
+        self._count()
         call.start()
         return call
 
@@ -82,6 +82,15 @@ class Calls:
         line = self._lines[call.id] = asyncio.Event()
         return line
 
+    def give_place_back(self, call: Call) -> None:
+        """The call is a job's by now; it stays known for who asks once more."""
+        if call.id in self._calls:
+            self._calls[call.id][1].close()
+            self._count()
+
+    def _count(self) -> None:
+        metrics.LIVE_CALLS.set(sum(not call.job for call, _ in self._calls.values()))
+
     def disconnect(self, call: Call, line: asyncio.Event) -> None:
         """The connection broke: wait for the next one for a while."""
         if self._lines.get(call.id) is line and call.id in self._calls:
@@ -102,7 +111,7 @@ class Calls:
         self._lines.pop(call.id, None)
         if giving_up := self._giving_up.pop(call.id, None):
             giving_up.cancel()
-        metrics.LIVE_CALLS.set(len(self._calls))
+        self._count()
         metrics.LIVE_ENDED.labels(outcome).inc()
         logger.info("live call %s: %s after %.0f s of sound", call.id, outcome, call.sound.seconds)
         await call.drop()
