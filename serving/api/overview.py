@@ -30,19 +30,26 @@ T = TypeVar("T")
 
 
 class _Remembered(Generic[T]):
-    """What a function returned, for a while; one thread at a time asks it."""
+    """What a function returned, or that it failed, for a while; one thread at a time asks it."""
 
     def __init__(self, read: Callable[[], T]) -> None:
         self._read = read
         self._lock = threading.Lock()
         self._until = 0.0
         self._value: T
+        self._fault: MoodlineError | None = None
 
     def __call__(self) -> T:
         with self._lock:
             if time.monotonic() >= self._until:
-                self._value = self._read()
+                self._fault = None
+                try:
+                    self._value = self._read()
+                except MoodlineError as error:  # a registry that is away makes each reader wait
+                    self._fault = error
                 self._until = time.monotonic() + FRESH
+            if self._fault is not None:
+                raise self._fault
             return self._value
 
     def forget(self) -> None:
