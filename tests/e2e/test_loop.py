@@ -28,6 +28,7 @@ from tests.sides import sides
 pytestmark = [pytest.mark.models, pytest.mark.servers, pytest.mark.timeout(1200)]
 
 Run = Callable[[str], subprocess.CompletedProcess[str]]
+Ask = Callable[[str], str]
 
 
 def ok(run: Run, line: str) -> str:
@@ -48,15 +49,15 @@ def test_demo_does_its_main_job(run: Run) -> None:
     assert re.search(r"cpWER \d+\.\d%", printed)
 
 
-def test_the_registry_knows_what_is_in_production_and_why(run: Run) -> None:
+def test_the_registry_knows_what_is_in_production_and_why(run: Run, ask: Ask) -> None:
     (version,) = json.loads(ok(run, "moodline registry list --json"))
     assert version["number"] == 1
     assert "production" in version["aliases"]
     assert version["verdict"] == "pass"
-    shown = json.loads(ok(run, "moodline registry show production --json"))
+    shown = json.loads(ask("registry show production --json"))
     assert len(shown["lineage"]["git_commit"]) >= 40
     assert shown["metrics"]["accuracy"] >= 0.3
-    (entry,) = json.loads(ok(run, "moodline registry history --json"))
+    (entry,) = json.loads(ask("registry history --json"))
     assert (entry["action"], entry["to_version"], entry["reason"]) == (
         "promote",
         1,
@@ -96,15 +97,15 @@ def test_every_file_between_the_steps_is_of_a_known_format(run: Run, workplace: 
 
 
 def test_the_four_steps_by_hand_give_what_analyze_gives(
-    run: Run, workplace: Path, demo_corpus: Path
+    run: Run, ask: Ask, workplace: Path, demo_corpus: Path
 ) -> None:
     """transcribe, diarize and align, then score against the reference."""
     audio = min((demo_corpus / "Session5" / "dialog" / "wav").glob("*.ogg"))
     shutil.copy(audio, workplace / "call.ogg")
     # Analysis takes the profile of the version in production; these have no version.
     by = "--profile small.yaml"
-    ok(run, f"moodline transcribe call.ogg -o words.json {by}")
-    ok(run, f"moodline diarize call.ogg -o call.rttm --num-speakers 2 --exclusive {by}")
+    ask(f"transcribe call.ogg -o words.json {by}")
+    ask(f"diarize call.ogg -o call.rttm --num-speakers 2 --exclusive {by}")
     ok(run, "moodline align words.json call.rttm -o turns.json")
     by_hand = read_turns(workplace / "turns.json")
     assert len({t.speaker for t in by_hand}) == 2
@@ -117,22 +118,22 @@ def test_the_four_steps_by_hand_give_what_analyze_gives(
         assert turn.probabilities is not None
         assert sum(turn.probabilities.values()) == pytest.approx(1, abs=1e-3)
         assert turn.emotion == max(turn.probabilities, key=turn.probabilities.__getitem__)
-    scores = json.loads(ok(run, "moodline score analysis.json turns.json --json"))
+    scores = json.loads(ask("score analysis.json turns.json --json"))
     assert scores["der"]["rate"] == pytest.approx(0, abs=1e-6)
     assert scores["cpwer"]["errors"] == 0
 
 
-def test_analyze_writes_every_format(run: Run, workplace: Path) -> None:
-    printed = ok(run, "moodline analyze call.ogg --num-speakers 2 --format rttm")
+def test_analyze_writes_every_format(ask: Ask, workplace: Path) -> None:
+    printed = ask("analyze call.ogg --num-speakers 2 --format rttm")
     (workplace / "printed.rttm").write_text(printed)
     assert set(read_rttm(workplace / "printed.rttm")) == {"call"}
-    ok(run, "moodline analyze call.ogg --num-speakers 2 --format html -o call.html")
+    ask("analyze call.ogg --num-speakers 2 --format html -o call.html")
     page = (workplace / "call.html").read_text()
     assert "<svg" in page
     assert "EU AI Act" in page
 
 
-def test_speech_free_audio_has_no_turns(run: Run, workplace: Path) -> None:
+def test_speech_free_audio_has_no_turns(ask: Ask, workplace: Path) -> None:
     import numpy as np
     import soundfile
 
@@ -140,43 +141,42 @@ def test_speech_free_audio_has_no_turns(run: Run, workplace: Path) -> None:
     soundfile.write(workplace / "noise.wav", noise, 8_000)
     soundfile.write(workplace / "one.wav", np.array([0.5]), 16_000)
     soundfile.write(workplace / "silence.wav", np.zeros(96_000), 96_000, subtype="FLOAT")
-    turns = json.loads(ok(run, "moodline analyze noise.wav one.wav silence.wav --format json"))
+    turns = json.loads(ask("analyze noise.wav one.wav silence.wav --format json"))
     assert turns == []
 
 
-def test_a_strict_gate_says_no_and_nothing_is_promoted(run: Run) -> None:
+def test_a_strict_gate_says_no_and_nothing_is_promoted(run: Run, ask: Ask) -> None:
     done = run("moodline retrain --corpus corpus --profile strict.yaml --promote")
     assert done.returncode == 1, done.stderr
     assert "accuracy" in done.stderr.strip().splitlines()[-1]
-    (version,) = json.loads(ok(run, "moodline registry list --json"))
+    (version,) = json.loads(ask("registry list --json"))
     assert version["number"] == 1
 
 
-def test_the_same_again_does_nothing_again(run: Run) -> None:
+def test_the_same_again_does_nothing_again(run: Run, ask: Ask) -> None:
     """The same code, corpus and profile: the very same version, in production as it was."""
     again = json.loads(
         ok(run, "moodline retrain --corpus corpus --profile small.yaml --promote --json")
     )
     assert (again["version"], again["promoted"]) == (1, True)
     assert set(again["reused"]) >= {"transcribe", "diarize", "align", "label", "train", "evaluate"}
-    (version,) = json.loads(ok(run, "moodline registry list --json"))
+    (version,) = json.loads(ask("registry list --json"))
     assert version["number"] == 1
-    assert len(json.loads(ok(run, "moodline registry history --json"))) == 1
+    assert len(json.loads(ask("registry history --json"))) == 1
 
 
-def test_a_second_version_goes_into_production_and_back(run: Run) -> None:
+def test_a_second_version_goes_into_production_and_back(run: Run, ask: Ask) -> None:
     ok(run, "moodline retrain --corpus corpus --profile other.yaml")
-    first, second = sorted(
-        json.loads(ok(run, "moodline registry list --json")), key=lambda v: v["number"]
-    )
+    versions = json.loads(ask("registry list --json"))
+    first, second = sorted(versions, key=lambda v: v["number"])
     assert first["digest"] != second["digest"]
     assert "production" in first["aliases"]
     assert "candidate" in second["aliases"]
     ok(run, "moodline registry promote candidate --reason 'a second one' --actor ada")
     ok(run, "moodline registry rollback --reason 'it was fine before' --actor ada")
-    actions = [e["action"] for e in json.loads(ok(run, "moodline registry history --json"))]
+    actions = [e["action"] for e in json.loads(ask("registry history --json"))]
     assert actions == ["promote", "promote", "rollback"]
-    shown = json.loads(ok(run, "moodline registry show production --json"))
+    shown = json.loads(ask("registry show production --json"))
     assert shown["number"] == 1
 
 
