@@ -16,14 +16,14 @@ os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", PYANNOTE_METRICS
 ROOT = Path(__file__).resolve().parents[1]
 
 TOGETHER = (
-    re.compile(r"tests/(e2e|cluster|pipelines/experiments)/"),
+    re.compile(r"tests/(cluster|pipelines/experiments)/"),
     re.compile(
         r"tests/serving/api/"
-        r"test_(api|clips|job_requests|malformed|service|soak|speakers|wild_sound)\.py"
+        r"test_(api|clips|job_requests|live|malformed|service|soak|speakers|wild_sound)\.py"
     ),
 )
 """The files that one of these matches are run by one process, which does their long set-up once:
-what is said in the dialogues, a cluster, an experiment; a service with speech models."""
+a cluster, an experiment; a service with speech models."""
 
 
 @pytest.hookimpl(optionalhook=True)
