@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 
 import httpx
 import numpy as np
@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from websockets.sync.client import ClientConnection, connect
 
+from components.conversation import SAMPLE_RATE
 from serving.supervisor.serve import Serving
 from tests.serving.page.conftest import until
 from tests.serving.page.relay import Relay, relayed
@@ -35,9 +36,10 @@ def state(page: Page, told: str, seconds: float = 20) -> None:
     until(page, f"document.getElementById('live-state').textContent.includes('{told}')", seconds)
 
 
-def spoken(page: Page, seconds: int) -> None:
-    """Wait until so much was spoken."""
-    until(page, f"document.getElementById('live-clock').textContent >= '0:{seconds:02d}'", 40)
+def spoken(page: Page) -> int:
+    """How many seconds were spoken."""
+    minutes, seconds = page.inner_text("#live-clock").split(":")
+    return 60 * int(minutes) + int(seconds)
 
 
 def call_of(page: Page) -> Callable[[], str]:
@@ -57,20 +59,21 @@ def address(service: Serving) -> str:
     return f"{service.url.replace('http', 'ws')}/v1/live"
 
 
-@contextmanager
-def goes_on_elsewhere(service: Serving, id: str) -> Iterator[ClientConnection]:
-    """Take a call over by another connection."""
-    with connect(address(service)) as other:
-        other.send(json.dumps({"type": "start", "id": id, "seen": 0}))
-        assert json.loads(other.recv())["type"] == "ready"
-        yield other
-
-
 def forget(call: ClientConnection) -> None:
     """End a call, of which nothing is kept."""
     call.send('{"type": "forget"}')
     for _ in call:  # until the service closes the connection
         pass
+
+
+def take_over(service: Serving, id: str) -> float:
+    """Go on with a call by another connection, and end it; the seconds of its sound that were
+    there."""
+    with connect(address(service)) as other:
+        other.send(json.dumps({"type": "start", "id": id}))
+        ready = json.loads(other.recv())
+        forget(other)
+    return float(ready["samples"] / SAMPLE_RATE)
 
 
 def all_arrived(page: Page, service: Serving, job: str) -> None:
@@ -121,9 +124,8 @@ def test_no_rule_of_access_is_broken_while_one_speaks_nor_where_it_goes_on_elsew
         page.wait_for_selector(LABELLED, timeout=DONE)
         assert faults(page) == []
         assert not scrolls_sideways(page)
-        with goes_on_elsewhere(service, id()) as other:
-            state(page, "goes on in another connection. Nothing is lost")
-            forget(other)
+        take_over(service, id())
+        state(page, "goes on in another connection. Nothing is lost")
         page.click("#live-stop")
         page.wait_for_selector("#start:not([hidden])")
         assert page.inner_text("#said") == "It was deleted."
@@ -161,15 +163,15 @@ def test_a_call_that_the_service_has_lost_begins_again(
     speak(page, relay.url)
     page.wait_for_selector(LABELLED, timeout=DONE)
     relay.cut()
-    with goes_on_elsewhere(service, id()) as other:
-        forget(other)
+    take_over(service, id())
     relay.mend()
+    page.evaluate("dispatchEvent(new Event('online'))")  # it waits no longer
     until(page, "document.getElementById('said').textContent.includes('has lost this call')")
     page.wait_for_selector(LABELLED, timeout=DONE)
-    page.click("#finish")
-    job = job_of(page)
-    page.wait_for_selector("#conversation:not([hidden])", timeout=DONE)
-    all_arrived(page, service, job)
+    said = spoken(page)
+    assert take_over(service, id()) > said - 1, "all of it was sent again"
+    page.click("#live-stop")
+    page.wait_for_selector("#start:not([hidden])")
 
 
 @pytest.fixture
@@ -191,11 +193,25 @@ def test_where_all_places_are_taken_it_is_recorded_and_sent(
     speak(page, service.url)
     state(page, "Nothing is lost: go on speaking")
     assert "places for live calls are taken" in page.inner_text("#live-state")
-    spoken(page, 6)
+    until(page, "document.getElementById('live-clock').textContent >= '0:06'")
     page.click("text=Finish and send it")
     page.wait_for_selector("#conversation:not([hidden])", timeout=DONE)
     assert rows(page)
     assert page.is_hidden("#silent")
+
+
+REFUSING = """navigator.mediaDevices.getUserMedia =
+    () => Promise.reject(new DOMException("no", "NotAllowedError"))"""
+
+
+def test_who_refuses_the_microphone_is_told_what_to_do(page: Page, service: Serving) -> None:
+    page.add_init_script(REFUSING)
+    page.goto(service.url)
+    page.click("#record")
+    page.wait_for_selector("#problem:not([hidden])")
+    assert "may not use the microphone" in page.inner_text("#problem")
+    assert "Allow it" in page.inner_text("#problem")
+    assert page.is_visible("#form") and page.is_enabled("#record")
 
 
 TONES = """async ([rate, tone]) => {
