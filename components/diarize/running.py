@@ -92,7 +92,7 @@ class RunningSpeakers:
         full = self._most is not None and len(self._sums) >= self._most
         near = bool(alike) and alike[best] >= 1 - FARTHEST
         if not alike or (not near and seconds >= FOUNDS and not full):
-            self._sums.append(voice * seconds)
+            self._sums.append(voice * max(seconds, SHORTEST))
             return len(self._sums) - 1
         # One that is far and too short for a new speaker's would blur the voice of the nearest.
         if near and seconds >= LEARNS:

@@ -10,29 +10,22 @@ import asyncio
 import contextlib
 import json
 import logging
-from typing import Annotated, Any, Literal, NoReturn
+import time
+from typing import Any, NoReturn
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from components.base import MoodlineError, Stopped, Unavailable
-from components.config import Pause
-from components.conversation import MAX_SPEAKERS, Seconds, recording_name
+from components.base import MoodlineError, Stopped, Unavailable, is_disk_full
+from components.conversation import Seconds, recording_name
 from serving import metrics
-from serving.api.fields import MAX_HINT_LENGTH
 from serving.api.job_store import new_id
-from serving.api.limits import known_sender
-from serving.api.origin import foreign_page
-from serving.api.schema import Printable
+from serving.api.live_start import LiveError, StartIn, greeted
 from serving.engine.options import Options
 from serving.engine.scheduling import Sender
 from serving.errors import BusyError, NotReadyError, RestartError
 from serving.live import Call, Calls, same_speakers
 
 logger = logging.getLogger(__name__)
-
-START_SECONDS: Seconds = 10.0
-"""So soon a connection must say what it wants."""
 
 SILENT_SECONDS: Seconds = 60.0
 """A connection that sends nothing for so long is taken for lost."""
@@ -43,7 +36,9 @@ MAX_FRAME = 64_000
 POLL_SECONDS: Seconds = 0.5
 """Between two looks at the job of the final answer."""
 
-WRONG_FRAME = f"a frame of sound has whole samples, of two bytes each, {MAX_FRAME} bytes at most"
+WRONG_FRAME = (
+    f"a frame of sound has whole samples of two bytes, one at least, {MAX_FRAME} bytes at most"
+)
 
 GOES_ON = (408, 409)
 """After these a call may go on by another connection."""
@@ -56,89 +51,39 @@ LIVE = APIRouter()
 PATH = "/v1/live"
 
 
-class StartIn(BaseModel):
-    """The first frame."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["start"]
-    key: str = Field("", max_length=1000, repr=False)
-    name: Printable = Field("", max_length=1000)
-    id: str = Field("", max_length=64)
-    seen: int = Field(0, ge=0)
-    language: Annotated[str, Field(pattern="^(auto|[a-z]{2,3})$")] | None = None
-    max_pause: Pause | None = None
-    num_speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS)
-    min_speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS)
-    max_speakers: int | None = Field(None, ge=1, le=MAX_SPEAKERS)
-    hotwords: Printable = Field("", max_length=MAX_HINT_LENGTH)
-    prompt: Printable = Field("", max_length=MAX_HINT_LENGTH)
-    words: bool = False
-    unaligned: bool = False
-    waveform: bool = False
-
-
-class LiveError(Exception):
-    """What a connection is closed for, and the HTTP status that says the same."""
-
-    def __init__(self, status: int, detail: str) -> None:
-        super().__init__(detail)
-        self.status = status
-
-
 @LIVE.websocket(PATH)
 async def live(socket: WebSocket) -> None:
     """One connection; serving/README.md tells what goes through it."""
     await socket.accept()
     try:
-        start, sender = await _greeted(socket)
+        start, sender = await greeted(socket)
         await _Connection(socket, _call(socket, start, sender), start.seen).serve()
         metrics.REQUESTS.labels(PATH, 101).inc()
     except WebSocketDisconnect:
         metrics.REQUESTS.labels(PATH, Stopped.http_status).inc()
     except LiveError as error:
-        await _close(socket, error.status, str(error))
+        await _close(socket, error.status, str(error), id=error.id)
     except MoodlineError as error:
         kind = "restart" if isinstance(error, RestartError) else "error"
         await _close(socket, error.http_status, error.answer or str(error), kind)
-    except Exception:
+    except Exception as error:
+        if is_disk_full(error):
+            logger.error("the disk is full: %s", error)
+            await _close(socket, 503, "the server's disk is full; tell its operator")
+            return
         logger.exception("a live call failed")
         await _close(socket, 500, "something went wrong here; it has been logged")
 
 
-async def _close(socket: WebSocket, status: int, detail: str, kind: str = "error") -> None:
+async def _close(
+    socket: WebSocket, status: int, detail: str, kind: str = "error", id: str = ""
+) -> None:
     """Say why, and close the connection."""
     metrics.REQUESTS.labels(PATH, status).inc()
     with contextlib.suppress(WebSocketDisconnect, RuntimeError):
-        await socket.send_json({"type": kind, "status": status, "detail": detail})
+        known = {"id": id} if id else {}
+        await socket.send_json({"type": kind, "status": status, "detail": detail, **known})
         await socket.close(APPLICATION_CODES + status)
-
-
-async def _greeted(socket: WebSocket) -> tuple[StartIn, Sender]:
-    """The first frame, and who sent it.
-
-    Raises:
-        LiveError: it is none, or from another site's page, or its key is not known.
-    """
-    try:
-        text = await asyncio.wait_for(socket.receive_text(), START_SECONDS)
-        start = StartIn.model_validate_json(text)
-    except TimeoutError:
-        raise LiveError(408, "send a first frame within ten seconds: {“type”: “start”}") from None
-    except KeyError:
-        raise LiveError(422, "the first frame is text: {“type”: “start”}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "frame"
-        raise LiveError(422, f"“{field[:100]}” of the first frame: {first['msg']}") from None
-    state, scope = socket.app.state, socket.scope
-    if fault := foreign_page(scope, keyed=state.keys is not None):
-        raise LiveError(403, fault)
-    given = f"Bearer {start.key}" if start.key else socket.headers.get("authorization", "")
-    known = await known_sender(state, given)
-    if not isinstance(known, Sender):
-        raise LiveError(known.status, known.detail)
-    return start, known
 
 
 def _call(socket: WebSocket, start: StartIn, sender: Sender) -> Call:
@@ -177,20 +122,27 @@ class _Connection:
         line = self._line = calls.connect(call)
         try:
             await self._serve()
-        except (WebSocketDisconnect, BusyError, Unavailable):
+        except (WebSocketDisconnect, BusyError, Unavailable) as error:
             calls.disconnect(call, line)
-            raise
+            if isinstance(error, WebSocketDisconnect):
+                raise
+            raise LiveError(
+                error.http_status,
+                f"{error.answer or error}; the call is kept for a minute",
+                call.id,
+            ) from error
         except LiveError as error:
-            if error.status not in GOES_ON:
+            if error.status not in GOES_ON and not line.is_set():
                 await calls.drop(call, "failed")
             calls.disconnect(call, line)
             raise
         except BaseException:
-            await calls.drop(call, "failed")
+            if not line.is_set():
+                await calls.drop(call, "failed")
             raise
 
     async def _serve(self) -> None:
-        await self._socket.send_json(self._ready())
+        await self._send(self._ready())
         parts = {
             asyncio.create_task(part)
             for part in (self._listen(), self._tell(), _taken_over(self._line))
@@ -203,6 +155,8 @@ class _Connection:
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+        if self._line.is_set():
+            await _taken_over(self._line)
         await self._calls.drop(self._call, "handed_over" if self._call.job else "dropped")
         with contextlib.suppress(WebSocketDisconnect, RuntimeError):
             await self._socket.close()
@@ -215,28 +169,35 @@ class _Connection:
             ready |= {"version": str(model.version), "labels": list(model.labels)}
         return ready
 
+    async def _send(self, message: dict[str, Any]) -> None:
+        """Raises WebSocketDisconnect: the sender has gone."""
+        try:
+            await self._socket.send_json(message)
+        except RuntimeError:  # starlette's, for what is sent after that was found
+            raise WebSocketDisconnect(1006) from None
+
     async def _tell(self) -> NoReturn:
         """Send what is found. Whether the sender has gone, `_listen` finds once it has taken all
         that was sent before."""
         while True:
             for event in await self._call.news(self._seen):
                 try:
-                    await self._socket.send_json(event)
-                except (WebSocketDisconnect, RuntimeError):
+                    await self._send(event)
+                except WebSocketDisconnect:
                     await asyncio.Event().wait()
                 self._seen += 1
 
     async def _listen(self) -> None:
         """Take the sender's frames, until the final answer was sent or the call is forgotten."""
         call = self._call
-        while not (call.job or call.full or call.ended):
+        while not (call.job or call.full or call.slow or call.ended):
             message = await self._next(SILENT_SECONDS)
             if self._line.is_set():  # what is still on its way here is sent again there
                 await _taken_over(self._line)
             if message is None:
                 raise LiveError(408, "nothing was sent for a minute; go on with the call's id")
             if (pcm := message.get("bytes")) is not None:
-                if len(pcm) > MAX_FRAME or len(pcm) % 2:
+                if not 0 < len(pcm) <= MAX_FRAME or len(pcm) % 2:
                     raise LiveError(422, WRONG_FRAME)
                 await call.hear(pcm)
                 continue
@@ -264,10 +225,17 @@ class _Connection:
         return dict(message)
 
     async def _hand_over(self) -> None:
-        """Make a job of the call, unless it is one."""
-        call, jobs = self._call, self._state.jobs
+        """Make a job of the call, once: the connection may be lost meanwhile, and another one then
+        waits for the same."""
+        call = self._call
         if call.job:
             return
+        if call.handing is None or call.handing.done():  # for the first time, or it failed
+            call.handing = asyncio.create_task(self._make_job())
+        await asyncio.shield(call.handing)
+
+    async def _make_job(self) -> None:
+        call, jobs = self._call, self._state.jobs
         await call.end()
         if not call.sound.samples:
             raise LiveError(422, "no sound was sent")
@@ -286,15 +254,17 @@ class _Connection:
             if job is None:
                 raise LiveError(404, "the final answer was deleted")
             if job.state == "failed":
-                raise LiveError(422, f"there is no final answer: {job.error}")
+                raise LiveError(422, f"there is no final answer: {job.reason}")
             if job.state == "done" and self._seen >= len(call.events):
                 break
             progress = {"type": "progress", "stage": job.stage, "share": job.share}
-            await self._socket.send_json(progress)
-            await self._next(POLL_SECONDS)
+            await self._send(progress)
+            until = time.monotonic() + POLL_SECONDS
+            while (left := until - time.monotonic()) > 0:  # frames that still come are of no use
+                await self._next(left)
         speakers = same_speakers(call.turns, job.result["turns"])
         final = {"type": "final", "answer": job.result, "speakers": speakers}
-        await self._socket.send_json(final)
+        await self._send(final)
 
 
 def _kind(text: str) -> str:

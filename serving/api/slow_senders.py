@@ -90,11 +90,16 @@ class Connection(AutoHTTPProtocol):  # type: ignore[misc,valid-type]
             self._wait_for_head()
 
     def handle_websocket_upgrade(self) -> None:
-        """Hand the connection over to uvicorn's WebSockets, whose frames are small here; BentoML
-        passes no limit on. Sound becomes no smaller by compression."""
+        """Hand the connection over to uvicorn's WebSockets; BentoML passes no option on.
+
+        Frames are small here, and sound becomes no smaller by compression. A sender whose frames
+        have to wait cannot answer a ping in time, because its answer waits behind them;
+        `serving.api.live` ends a connection that is silent.
+        """
         self._is_websocket = True
         self.config.ws_max_size = MAX_WEBSOCKET_FRAME
         self.config.ws_per_message_deflate = False
+        self.config.ws_ping_timeout = None
         super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:

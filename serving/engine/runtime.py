@@ -195,7 +195,8 @@ class Runtime:
         self, sound: np.ndarray, options: Options, running: RunningSpeakers, work: Work
     ) -> Analysis:
         """As `Speech.find_next_turns`, by the models of the version in production."""
-        self._use_its_speech()
+        with contextlib.suppress(NotReadyError):  # the models that are loaded will do
+            self._use_its_speech()
         return await self.speech.find_next_turns(sound, options, running, work)
 
     def _under_way(self, request_info: RequestInfo, name: str) -> AbstractAsyncContextManager[None]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from components.base import MoodlineError, Stopped, Unavailable
 from components.config import VersionSpeech
-from components.conversation import Seconds, Turn, Word
+from components.conversation import SAMPLE_RATE, Seconds, Turn, Word
 from components.conversation.seglst import turn_entry
 from components.conversation.words import word_entry
 from components.diarize import RunningSpeakers
@@ -35,6 +35,9 @@ BEHIND: Seconds = 60.0
 
 AT_ONCE: Seconds = 20.0
 """Stretches that wait are heard as one, up to this length: Whisper reads 30 s as quickly as 3."""
+
+SLACK: Seconds = 600.0
+"""A call that lasts so much longer than its sound is handed over."""
 
 PAUSE: Seconds = 1.5
 """A longer pause ends a turn, where neither the caller nor the version gives a number."""
@@ -68,6 +71,7 @@ class Call:
         events: all that was told so far.
         turns: found so far.
         ended: whether all was said.
+        handing: makes a job of it.
         job: of the final answer, once the call was handed over.
     """
 
@@ -91,6 +95,8 @@ class Call:
         self.ended = False
         self.turns: list[Turn] = []
         self._task: asyncio.Task[None] | None = None
+        self.handing: asyncio.Task[None] | None = None
+        self._began = time.monotonic()
 
     def start(self) -> None:
         """Begin to listen."""
@@ -101,6 +107,11 @@ class Call:
         """Whether it has lasted as long as it may."""
         return self.sound.seconds >= self._max_seconds
 
+    @property
+    def slow(self) -> bool:
+        """Whether its sound comes so slowly that it only keeps a place."""
+        return time.monotonic() - self._began > self.sound.seconds + SLACK
+
     async def hear(self, pcm: bytes) -> None:
         """Take the next piece of sound; wait where too much speech waits to be heard.
 
@@ -109,12 +120,12 @@ class Call:
         """
         if self.ended:
             return
-        left = round(self._max_seconds * 16_000) - self.sound.samples
-        found = self._endpoints.hear(self.sound.add(pcm[: SAMPLE_BYTES * left], time.monotonic()))
+        left = round(self._max_seconds * SAMPLE_RATE) - self.sound.samples
+        sound = self.sound.add(pcm[: SAMPLE_BYTES * left], time.monotonic())
+        # Before anything is waited for: the caller may be cancelled there.
+        self._waiting.extend(self._endpoints.hear(sound))
         async with self._changed:
-            if found:
-                self._waiting.extend(found)
-                self._changed.notify_all()
+            self._changed.notify_all()
             await self._changed.wait_for(lambda: self._behind() <= BEHIND or self.failure)
 
     def _behind(self) -> Seconds:
@@ -126,20 +137,20 @@ class Call:
         Raises:
             MoodlineError: what ended the listening.
         """
+        if not self.ended:
+            self._waiting.extend(self._endpoints.end())
+            self.ended = True
         async with self._changed:
-            if not self.ended:
-                self._waiting.extend(self._endpoints.end())
-                self.ended = True
-                self._changed.notify_all()
+            self._changed.notify_all()
         assert self._task is not None
-        await asyncio.shield(self._task)
+        await asyncio.wait({self._task})
         if self.failure is not None:
             raise self.failure
 
     async def tell(self, type: str, **content: Any) -> None:
         """Add an event."""
+        self.events.append({"type": type, "seq": len(self.events) + 1, **content})
         async with self._changed:
-            self.events.append({"type": type, "seq": len(self.events) + 1, **content})
             self._changed.notify_all()
 
     async def news(self, seen: int) -> list[Event]:
@@ -158,11 +169,12 @@ class Call:
     async def drop(self) -> None:
         """End it; its sound is deleted."""
         self._work.stop()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
         if self.failure is None:
             await self._fail(Stopped("the call was ended"))
+        tasks = [task for task in (self._task, self.handing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.sound.close()
 
     async def _fail(self, error: BaseException) -> None:

@@ -25,10 +25,11 @@ def same_speakers(live: Sequence[Turn], final: Iterable[Mapping[str, Any]]) -> d
     final = list(final)
     ours = sorted({turn.speaker for turn in live})
     theirs = sorted({turn["speaker"] for turn in final})
+    starts, ends = (np.array([t[edge] for t in final]) for edge in ("start_time", "end_time"))
+    whose = np.array([theirs.index(turn["speaker"]) for turn in final], dtype=int)
     shared = np.zeros((len(ours), len(theirs)))
-    for turn in live:
-        for other in final:
-            common = min(turn.end, other["end_time"]) - max(turn.start, other["start_time"])
-            shared[ours.index(turn.speaker), theirs.index(other["speaker"])] += max(common, 0.0)
+    for turn in live if final else ():
+        common = np.minimum(ends, turn.end) - np.maximum(starts, turn.start)
+        np.add.at(shared[ours.index(turn.speaker)], whose, np.maximum(common, 0.0))
     pairs = zip(*linear_sum_assignment(-shared), strict=True)
     return {ours[a]: theirs[b] for a, b in pairs if shared[a, b] > 0}

@@ -14,6 +14,9 @@ HEADER = 44
 
 SAMPLE_BYTES = 2
 
+STEP = SAMPLE_RATE // 10
+"""Samples between two moments that are noted."""
+
 
 class CallSound:
     """Sound that grows: 16 bits a sample, mono, 16 kHz."""
@@ -45,7 +48,8 @@ class CallSound:
         """
         self._wav.writeframesraw(pcm)
         self.samples += len(pcm) // SAMPLE_BYTES
-        self._came.append((self.samples, now))
+        if not self._came or self.samples - self._came[-1][0] >= STEP:
+            self._came.append((self.samples, now))
         return _floats(pcm)
 
     def came_at(self, second: Seconds) -> Seconds:

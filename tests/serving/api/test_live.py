@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,46 @@ def test_a_call_goes_on_by_another_connection(service: Serving, speech: np.ndarr
     assert told[-1]["answer"]["duration"] == pytest.approx(9.0)
 
 
+def test_a_connection_lost_after_the_end(service: Serving, speech: np.ndarray) -> None:
+    """The call becomes one job, whichever connection waits for it."""
+    sound = pcm(speech)
+    with line(service.url, name="ended") as first:
+        id = next_event(first)["id"]
+        for begin in range(0, len(sound), 2 * FRAME):
+            first.send(sound[begin : begin + 2 * FRAME])
+        first.send(json.dumps({"type": "end"}))
+        assert next_event(first)["type"] == "words", "it is past the sound by then"
+        first.socket.close()
+    told: list[dict[str, Any]] = []
+    with line(service.url, id=id) as second:
+        second.send(json.dumps({"type": "end"}))
+        while not told or told[-1]["type"] != "final":
+            told.append(next_event(second))
+    jobs = [event["job"] for event in told if event["type"] == "job"]
+    assert len(jobs) == 1
+    assert told[-1]["answer"]["request_id"] == jobs[0]
+    assert told[-1]["answer"]["duration"] == pytest.approx(len(speech) / 16_000)
+
+
+def test_a_final_answer_that_fails_says_why(service: Serving, speech: np.ndarray) -> None:
+    """Its upload is taken away before its turn has come."""
+    folder = service.settings.home / "serving" / "store" / "uploads"
+    file = io.BytesIO()
+    soundfile.write(file, np.tile(speech, 3), 16_000, format="WAV")
+    with ThreadPoolExecutor(1) as pool:  # another long recording has the models meanwhile
+        files = {"audio": ("long.wav", file.getvalue())}
+        url = f"{service.url}/v1/jobs"
+        before = httpx.post(url, files=files, timeout=120).json()["id"]
+        told = pool.submit(talk, service.url, speech[: 3 * 16_000], name="fails")
+        assert wait_until(lambda: len(list(folder.iterdir())) == 2, 60)
+        (upload,) = (path for path in folder.iterdir() if path.name != before)
+        upload.unlink()
+        httpx.delete(f"{url}/{before}", timeout=20)
+        last = told.result(120)
+    assert last.code == 4422
+    assert "its upload is gone" in last.events[-1][1]["detail"]
+
+
 def test_the_newer_connection_has_the_call(service: Serving) -> None:
     with line(service.url) as first:
         id = next_event(first)["id"]
@@ -166,6 +207,7 @@ def test_it_says_that_it_is_full(service: Serving) -> None:
         (['{"type": "start", "language": "xx"}'], 422, "xx"),
         (['{"type": "start", "min_speakers": 3, "max_speakers": 2}'], 422, "speakers"),
         (['{"type": "start"}', b"\0\0\0"], 422, "whole samples"),
+        (['{"type": "start"}', b""], 422, "one at least"),
         (['{"type": "start"}', bytes(70_000)], 422, "64000 bytes at most"),
         (['{"type": "start"}', '{"type": "stop"}'], 422, "“end” or “forget”"),
         (['{"type": "start"}', '{"type": "end"}'], 422, "no sound"),
