@@ -25,11 +25,18 @@ from serving.errors import BusyError, LateError
 T = TypeVar("T")
 
 
+TOGETHER: Seconds = 3.0
+"""So long others may join urgent work that has the lock; then they wait, and others have a turn."""
+
+
 class FairLock:
     """A lock that threads get in the order in which they wait for it; use it with `with`. Those
-    that take it by `urgently` get it before the others."""
+    that take it by `urgently` get it before the others, and have it together."""
 
     def __init__(self) -> None:
+        self._joining = threading.Condition()
+        self._together = 0
+        self._join_until = 0.0
         self._lock = threading.Lock()
         self._taken = False
         self._waiting: deque[threading.Event] = deque()
@@ -57,12 +64,22 @@ class FairLock:
 
     @contextmanager
     def urgently(self) -> Iterator[None]:
-        """Take it before all who wait and are not urgent."""
-        self._enter(self._urgent)
+        """Take it before all who wait and are not urgent, or join urgent work that has it."""
+        with self._joining:
+            while self._together and time.monotonic() >= self._join_until:
+                self._joining.wait()
+            if not self._together:
+                self._enter(self._urgent)
+                self._join_until = time.monotonic() + TOGETHER
+            self._together += 1
         try:
             yield
         finally:
-            self.__exit__()
+            with self._joining:
+                self._together -= 1
+                if not self._together:
+                    self.__exit__()
+                    self._joining.notify_all()
 
     def let_others_go(self, *, urgent_only: bool = False) -> None:
         """Let the threads that wait now go first; call it while holding the lock."""

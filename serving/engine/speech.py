@@ -15,7 +15,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 
-from components.base import InputError
+from components.base import MOST_AT_ONCE, InputError, process_cores
 from components.config import Settings, VersionSpeech
 from components.conversation import SAMPLE_RATE, read_channels
 from components.conversation.audio_length import seconds_up_to
@@ -54,7 +54,8 @@ class Speech:
         self._long = AdmissionQueue(serve.waiting, "long recordings")
         self._models = FairLock()
         self._threads = Threads("speech", 2)  # one for each queue
-        self._live = Threads("live", 1)  # stretches of all live calls, in their order
+        # Stretches of all live calls, in their order. A stretch keeps one core busy, nearly.
+        self._live = Threads("live", min(MOST_AT_ONCE, process_cores()))
         self._loading: asyncio.Task[None] | None = None
 
     def use(self, speech: VersionSpeech) -> None:

@@ -33,7 +33,7 @@ BEFORE: Seconds = 0.3
 AFTER: Seconds = 0.3
 """Likewise after the last speech."""
 
-LONGEST: Seconds = 8.0
+LONGEST: Seconds = 7.0
 """A stretch that is longer is cut."""
 
 SEARCH: Seconds = 4.0

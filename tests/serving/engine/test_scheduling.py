@@ -7,6 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from components.base import Stopped
+from serving.engine import scheduling
 from serving.engine.scheduling import AdmissionQueue, FairLock, Places, Sender, Work
 from serving.errors import BusyError, LateError
 
@@ -55,6 +56,42 @@ def test_what_is_urgent_goes_first() -> None:
     for thread in threads:
         thread.join(10)
     assert order == ["urgent", "goes on", "waits"]
+
+
+def test_urgent_work_has_the_lock_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But not for ever: who comes late lets the others have their turn first."""
+    lock, order, inside = FairLock(), [], threading.Barrier(3)
+    first_may_end = threading.Event()
+
+    def hurry() -> None:
+        with lock.urgently():
+            inside.wait(10)  # both are in it
+            first_may_end.wait(10)
+
+    def wait() -> None:
+        with lock:
+            order.append("waits")
+
+    def come_late() -> None:
+        with lock.urgently():
+            order.append("late")
+
+    threads = [threading.Thread(target=hurry) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    inside.wait(10)
+    monkeypatch.setattr(scheduling, "TOGETHER", 0.0)
+    lock._join_until = 0.0
+    others = [threading.Thread(target=wait), threading.Thread(target=come_late)]
+    others[0].start()
+    while not lock._waiting:
+        threading.Event().wait(0.001)
+    others[1].start()
+    assert not order, "both wait"
+    first_may_end.set()
+    for thread in (*threads, *others):
+        thread.join(10)
+    assert sorted(order) == ["late", "waits"]
 
 
 def test_one_alone_keeps_the_lock() -> None:
