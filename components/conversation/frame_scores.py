@@ -111,7 +111,18 @@ def frame_scores_bytes(
         "step": repr(float(scores.step)),
         "segments": json.dumps([_digest(own) for own in segments]),
     }
-    return save({"activity": np.ascontiguousarray(scores.activity)}, metadata)
+    return _in_order(save({"activity": np.ascontiguousarray(scores.activity)}, metadata))
+
+
+def _in_order(content: bytes) -> bytes:
+    """A safetensors file whose header is sorted. safetensors writes metadata in another order each
+    time, and the same scores should be the same bytes: steps are known by their files' digests.
+    """
+    (length,) = struct.unpack_from("<Q", content)
+    header = json.loads(content[8 : 8 + length])
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    ordered = text.encode().ljust(length)
+    return struct.pack("<Q", len(ordered)) + ordered + content[8 + length :]
 
 
 def parse_frame_scores(

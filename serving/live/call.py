@@ -40,7 +40,8 @@ SLACK: Seconds = 600.0
 """A call that lasts so much longer than its sound is handed over."""
 
 PAUSE: Seconds = 1.5
-"""A longer pause ends a turn, where neither the caller nor the version gives a number."""
+"""A longer pause ends a turn, where neither the caller nor the version gives a number ("auto": a
+call's usual pauses are not known before its end)."""
 
 LONGEST_TURN: Seconds = 30.0
 """A turn grows up to this; then the speaker has another one."""
@@ -231,6 +232,8 @@ class Call:
 
     def _goes_on(self, last: Turn, next: Turn) -> bool:
         pause = self._options.max_pause
+        if pause is None and self._speech:
+            pause = self._speech.step.align.max_pause
         if not isinstance(pause, int | float):
             pause = PAUSE
         return (

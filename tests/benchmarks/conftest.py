@@ -1,6 +1,7 @@
 """A model as large as a trained one, and the whole service with it."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -34,14 +35,20 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    home = tmp_path_factory.mktemp("service")
+@contextmanager
+def serving(model: Path, home: Path, profile: str) -> Iterator[Serving]:
+    """The whole service, that hears as a profile says."""
     here = Settings()
     settings = Settings(home=home, models=here.models, triton_env=here.triton_env)
-    running = Serving(settings, load_profile("tiny"), port=0, model=Served(1, model))
+    running = Serving(settings, load_profile(profile), port=0, model=Served(1, model))
     running.start()
     try:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    with serving(model, tmp_path_factory.mktemp("service"), "tiny") as running:
+        yield running

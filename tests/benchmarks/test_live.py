@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from components.config import Settings, load_profile
 from components.conversation import read_audio
-from serving.lineup import Served
 from serving.supervisor.serve import Serving
+from tests.benchmarks.conftest import serving
 from tests.serving.live_client import Talk, talk
 
 RECORDINGS = ("Talk5_two1", "Talk5_three1", "Talk5_two2", "Talk5_three2")
@@ -24,15 +23,8 @@ RECORDINGS = ("Talk5_two1", "Talk5_three1", "Talk5_two2", "Talk5_three2")
 
 @pytest.fixture(scope="module")
 def demo_service(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    home = tmp_path_factory.mktemp("live")
-    here = Settings()
-    settings = Settings(home=home, models=here.models, triton_env=here.triton_env)
-    running = Serving(settings, load_profile("demo"), port=0, model=Served(1, model))
-    running.start()
-    try:
+    with serving(model, tmp_path_factory.mktemp("live"), "demo") as running:
         yield running
-    finally:
-        running.stop()
 
 
 def delays(call: Talk) -> list[float]:

@@ -37,6 +37,13 @@ def test_what_is_written_is_read_beside_either_rttm() -> None:
         assert (scores.speakers, scores.start, scores.step) == (("A", "B"), 0.0, 0.125)
 
 
+def test_the_same_scores_are_the_same_bytes() -> None:
+    scores = FrameScores(("Zoë", "B"), 0.0, 0.125, SCORES.activity)
+    files = {frame_scores_bytes(scores, "a “call”", SEGMENTS) for _ in range(20)}
+    assert len(files) == 1
+    assert parse_frame_scores(files.pop(), "f", "a “call”", SEGMENTS).speakers == ("Zoë", "B")
+
+
 def test_two_hours_of_four_speakers_take_less_than_two_megabytes() -> None:
     frames = np.zeros((2 * 3600 * 59, 4), dtype=np.uint8)
     content = frame_scores_bytes(FrameScores(tuple("ABCD"), 0.0, 1 / 59, frames), "call", [])
