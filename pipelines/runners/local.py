@@ -160,8 +160,6 @@ def _environment(profile: Profile, settings: Settings) -> dict[str, str]:
         "PATH": path,
         "PYTHONUNBUFFERED": "1",
         "PYTHONWARNINGS": "ignore",
-        "PYANNOTE_METRICS_ENABLED": "0",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
         "TOKENIZERS_PARALLELISM": "false",
         **(offline if models_are_prepared(profile, settings) else {}),
     }

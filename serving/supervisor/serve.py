@@ -161,8 +161,6 @@ class Serving:
             **self._traffic.environment(),
             "MOODLINE_TRITON_URL": triton_url,
             "BENTOML_HOME": str(self._state.resolve()),
-            "BENTOML_DO_NOT_TRACK": "True",
-            "PYANNOTE_METRICS_ENABLED": "0",
         }
         if self._may_fetch and not self._serve.wait:  # where one waits, nothing comes from a hub
             environment = {k: v for k, v in environment.items() if k not in OFFLINE}
