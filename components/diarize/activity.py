@@ -17,6 +17,9 @@ from pyannote.core import SlidingWindowFeature
 
 from components.conversation import FrameScores, SpeakerSegment
 
+BLOCK = 128
+"""So many chunks are worked on at once, for the memory that they take."""
+
 
 class _Run(threading.local):
     """What was heard in the pipeline's run in this thread: others may run it meanwhile."""
@@ -91,9 +94,12 @@ def _summed(
     """
     chunks, frames, _ = segmentations.data.shape
     shares = np.zeros((chunks, frames, int(clusters.max()) + 1), dtype=np.float32)
-    for cluster in range(shares.shape[2]):
-        own = (clusters == cluster)[:, None]
-        shares[:, :, cluster] = np.nan_to_num(segmentations.data * own).max(axis=2)
+    for first in range(0, chunks, BLOCK):
+        some = slice(first, first + BLOCK)
+        for cluster in range(shares.shape[2]):
+            own = (clusters[some] == cluster)[:, None]
+            heard = np.nan_to_num(segmentations.data[some] * own)
+            shares[some, :, cluster] = heard.max(axis=2)
     summed = Inference.aggregate(
         SlidingWindowFeature(shares, segmentations.sliding_window),
         count.sliding_window,

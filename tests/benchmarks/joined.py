@@ -15,14 +15,14 @@ from components.conversation import SAMPLE_RATE, read_audio
 DEMO = Path(__file__).resolve().parents[2] / "components" / "corpus" / "demo"
 
 
+def dialogues() -> list[np.ndarray]:
+    """The sound of each dialogue, float32 [samples] at 16 kHz."""
+    return [read_audio(path) for path in sorted(DEMO.rglob("*.ogg"))]
+
+
 def joined(seconds: float = float("inf")) -> np.ndarray:
     """Ten voices in 20 dialogues one after the other, 14.4 minutes: float32 [samples] at 16 kHz."""
-    parts: list[np.ndarray] = []
-    for path in sorted(DEMO.rglob("*.ogg")):
-        parts.append(read_audio(path))
-        if sum(map(len, parts)) >= seconds * SAMPLE_RATE:
-            break
-    whole = np.concatenate(parts)
+    whole = np.concatenate(dialogues())
     return whole[: int(min(seconds * SAMPLE_RATE, len(whole)))]
 
 

@@ -7,6 +7,7 @@ embedded again.
 """
 
 import logging
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.core import SlidingWindowFeature
 
 from components.base import spent_on
+from components.diarize.demo.blocks import BoundedClustering, Scores, blocks, clustered
 from components.diarize.demo.campplus import CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
 from components.segmentation import Segmentation, Segmented, load_weights, segmenter
@@ -73,6 +75,7 @@ class PackagedDiarization(SpeakerDiarization):
             clustering="AgglomerativeClustering",
             **options,
         )
+        self.clustering = BoundedClustering(metric=self._embedding.metric)
 
     def to(self, device: torch.device) -> "PackagedDiarization":
         """Send the models to a device; on a CPU, in the form that is quickest there."""
@@ -96,16 +99,52 @@ class PackagedDiarization(SpeakerDiarization):
 
     def get_segmentations(self, file: Any, hook: Any = None) -> SlidingWindowFeature:
         """As of `SpeakerDiarization`; what `file` has as "segmented" is not heard again."""
-        if "segmented" in file:
-            speakers: SlidingWindowFeature = file["segmented"].speakers
-            return speakers
 
         def step(share: float) -> None:
             if hook is not None:
                 hook("segmentation", None, total=1, completed=share)
 
-        waveform, _ = self._segmentation.model.audio(file)
-        return self.segment(waveform[0].numpy(), step).speakers
+        heard = file["segmented"] if "segmented" in file else None
+        if heard is None:
+            waveform, _ = self._segmentation.model.audio(file)
+            heard = self.segment(waveform[0].numpy(), step)
+        return Scores(heard.speakers.data, heard.speakers.sliding_window)
+
+    def get_embeddings(
+        self,
+        file: Any,
+        binary_segmentations: SlidingWindowFeature,
+        exclude_overlap: bool = False,
+        hook: Any = None,
+    ) -> np.ndarray:
+        """As of `SpeakerDiarization`, [chunks, local speakers, size]. A block of chunks makes whole
+        batches, so that these are the same."""
+        size = self.embedding_batch_size
+        chunks, _, speakers = binary_segmentations.data.shape
+        batches = math.ceil(chunks * speakers / size)
+
+        def after(before: int) -> Any:
+            def report(name: str, found: Any, *, total: int, completed: int) -> None:
+                hook(name, found, total=batches, completed=before + completed)
+
+            return report
+
+        found = [
+            super(PackagedDiarization, self).get_embeddings(
+                file, block, exclude_overlap, hook and after(first * speakers // size)
+            )
+            for first, block in blocks(binary_segmentations, size)
+        ]
+        return np.concatenate(found)
+
+    def reconstruct(
+        self,
+        segmentations: SlidingWindowFeature,
+        hard_clusters: np.ndarray,
+        count: SlidingWindowFeature,
+    ) -> SlidingWindowFeature:
+        """As of `SpeakerDiarization`."""
+        return self.to_diarization(clustered(segmentations, hard_clusters), count)
 
     def apply(  # type: ignore[override]
         self, file: Any, hook: Any = None, **options: Any

@@ -1,0 +1,82 @@
+"""pyannote's diarization in little memory: long recordings are worked on block by block.
+
+Each of its steps copies what all chunks say as float64, several times over: two hours cost half a
+gigabyte. Here the steps take some chunks at a time, with the same answers to the bit.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from pyannote.audio.pipelines.clustering import AgglomerativeClustering
+from pyannote.audio.utils.signal import binarize
+from pyannote.core import SlidingWindow, SlidingWindowFeature
+
+BLOCK = 128
+"""So many chunks are made binary at once."""
+
+MAX_EMBEDDINGS = 3000
+"""So many embeddings are clustered at most, evenly spread over the recording; the others go to the
+nearest cluster. Memory and time grow with the square of their number."""
+
+
+class Scores(SlidingWindowFeature):
+    """How surely each local speaker speaks, [chunks, frames, local speakers], 0 to 1."""
+
+
+@binarize.register
+def _binarized(
+    scores: Scores,
+    onset: float = 0.5,
+    offset: float | None = None,
+    initial_state: bool | None = None,
+) -> SlidingWindowFeature:
+    """pyannote's hysteresis thresholding, as bytes."""
+    spoken = np.empty(scores.data.shape, dtype=np.uint8)
+    for first, block in blocks(scores, BLOCK):
+        spoken[first : first + BLOCK] = binarize(block, onset, offset, initial_state).data
+    return SlidingWindowFeature(spoken, scores.sliding_window)
+
+
+def blocks(
+    chunks: SlidingWindowFeature, size: int
+) -> Iterator[tuple[int, SlidingWindowFeature]]:
+    """A feature's chunks, `size` at a time, each block with the number of its first chunk."""
+    window = chunks.sliding_window
+    for first in range(0, len(chunks.data), size):
+        start = window.start + first * window.step
+        at = SlidingWindow(start=start, duration=window.duration, step=window.step)
+        yield first, SlidingWindowFeature(chunks.data[first : first + size], at)
+
+
+def clustered(segmentations: SlidingWindowFeature, clusters: np.ndarray) -> SlidingWindowFeature:
+    """What each chunk hears of each cluster: the surest of its local speakers that belong to it.
+
+    Args:
+        segmentations: [chunks, frames, local speakers].
+        clusters: int [chunks, local speakers], -2 for those who are silent.
+
+    Returns:
+        float32 [chunks, frames, clusters]; NaN where no local speaker belongs to a cluster.
+    """
+    chunks, frames, _ = segmentations.data.shape
+    heard = np.full((chunks, frames, int(clusters.max()) + 1), np.nan, dtype=np.float32)
+    for chunk, (own, scores) in enumerate(zip(clusters, segmentations.data, strict=True)):
+        for cluster in np.unique(own[own >= 0]):
+            heard[chunk, :, cluster] = scores[:, own == cluster].max(axis=1)
+    return SlidingWindowFeature(heard, segmentations.sliding_window)
+
+
+class BoundedClustering(AgglomerativeClustering):
+    """pyannote's agglomerative clustering of at most `MAX_EMBEDDINGS` embeddings."""
+
+    def filter_embeddings(
+        self, embeddings: np.ndarray, segmentations: Any = None, **options: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As of `BaseClustering`: embeddings [n, size], their chunks [n] and local speakers [n]."""
+        kept = super().filter_embeddings(embeddings, segmentations, **options)
+        if len(kept[0]) <= MAX_EMBEDDINGS:
+            return kept
+        spread = np.linspace(0, len(kept[0]) - 1, MAX_EMBEDDINGS).astype(int)
+        trusted, chunk, speaker = (part[spread] for part in kept)
+        return trusted, chunk, speaker
