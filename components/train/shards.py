@@ -10,8 +10,9 @@ A shard is a safetensors file. It holds the windows of up to `ROWS` turns one af
     acoustic_first  int64 [windows + 1]    where each window's frames begin and end
     text, text_first                       likewise
 
-It is named by the digest of its content, and is checked by it once before it is mapped. What is
-damaged is deleted, and its turns are encoded again.
+It is named by the digest of its content, and is checked by it before it is first mapped, and again
+once its size or time of change is another. What is damaged is deleted, and its turns are encoded
+again.
 """
 
 import hashlib
@@ -147,7 +148,7 @@ class Shards:
         for path in self.cache.parts(self.base):
             if path not in self._open:
                 try:
-                    if file_digest(path)[:_DIGITS] != path.stem.rpartition("-")[2]:
+                    if file_digest(path, self.cache)[:_DIGITS] != path.stem.rpartition("-")[2]:
                         raise ValueError
                     self._open[path] = Shard(path)
                 except FileNotFoundError:  # another run has joined it with others
