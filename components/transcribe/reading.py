@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from components.base import NATIVE_THREADS, InputError, spent_on
+from components.base import NATIVE_THREADS, InputError, in_halves, spent_on
 from components.conversation import SAMPLE_RATE, Seconds
 
 BEAM = 5
@@ -187,9 +187,12 @@ def _batches(sounds: Iterable[np.ndarray], size: int) -> Iterator[list[np.ndarra
 def _read_batch(
     model: Any, sounds: Sequence[np.ndarray], language: str, hints: Hints
 ) -> list[Reading]:
+    def work(batch: Sequence[np.ndarray]) -> list[Reading]:
+        return _generated(model, batch, language, hints)
+
     # CTranslate2's threads are nearly all that Python does not know.
     with spent_on("read"), NATIVE_THREADS.charged():
-        return _generated(model, sounds, language, hints)
+        return in_halves(work, sounds, "transcribe.batch_size")
 
 
 def _generated(

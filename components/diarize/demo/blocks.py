@@ -5,7 +5,6 @@ gigabyte. Here the steps take some chunks at a time, with the same answers to th
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 from pyannote.audio.pipelines.clustering import AgglomerativeClustering
@@ -38,9 +37,7 @@ def _binarized(
     return SlidingWindowFeature(spoken, scores.sliding_window)
 
 
-def blocks(
-    chunks: SlidingWindowFeature, size: int
-) -> Iterator[tuple[int, SlidingWindowFeature]]:
+def blocks(chunks: SlidingWindowFeature, size: int) -> Iterator[tuple[int, SlidingWindowFeature]]:
     """A feature's chunks, `size` at a time, each block with the number of its first chunk."""
     window = chunks.sliding_window
     for first in range(0, len(chunks.data), size):
@@ -71,10 +68,13 @@ class BoundedClustering(AgglomerativeClustering):
     """pyannote's agglomerative clustering of at most `MAX_EMBEDDINGS` embeddings."""
 
     def filter_embeddings(
-        self, embeddings: np.ndarray, segmentations: Any = None, **options: Any
+        self,
+        embeddings: np.ndarray,
+        segmentations: SlidingWindowFeature | None = None,
+        min_active_ratio: float = 0.2,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """As of `BaseClustering`: embeddings [n, size], their chunks [n] and local speakers [n]."""
-        kept = super().filter_embeddings(embeddings, segmentations, **options)
+        kept = super().filter_embeddings(embeddings, segmentations, min_active_ratio)
         if len(kept[0]) <= MAX_EMBEDDINGS:
             return kept
         spread = np.linspace(0, len(kept[0]) - 1, MAX_EMBEDDINGS).astype(int)

@@ -104,7 +104,7 @@ class PackagedDiarization(SpeakerDiarization):
             if hook is not None:
                 hook("segmentation", None, total=1, completed=share)
 
-        heard = file["segmented"] if "segmented" in file else None
+        heard = file.get("segmented")
         if heard is None:
             waveform, _ = self._segmentation.model.audio(file)
             heard = self.segment(waveform[0].numpy(), step)

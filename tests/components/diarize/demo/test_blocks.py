@@ -82,3 +82,28 @@ def test_a_bounded_clustering_finds_the_voices_of_all(monkeypatch: pytest.Monkey
     assert len(pairs) == 3
     trusted, chunk, _ = BoundedClustering().filter_embeddings(voices, segmentations=speaks)
     assert len(trusted) == 40 and (chunk[0], chunk[-1]) == (0, 199)
+
+
+@pytest.mark.models
+def test_batches_that_do_not_fit_a_gpu_are_halved(
+    demo_corpus: Path, models_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The embedding raises as torch does there; the answer is that of larger batches."""
+    audio = read_audio(min(demo_corpus.rglob("*.ogg")))[: 30 * SAMPLE_RATE]
+    options = DiarizeSettings(pipeline="diarization-campplus")
+    diarizer = Diarizer(options, Settings(models=models_home))
+    expected = diarizer.diarize(audio)
+    embedder: Any = diarizer._pipeline._embedding
+    embed, sizes = type(embedder).__call__, list[int]()
+
+    def small(self: Any, waveforms: torch.Tensor, masks: torch.Tensor | None = None) -> np.ndarray:
+        sizes.append(len(waveforms))
+        if len(waveforms) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        found: np.ndarray = embed(self, waveforms, masks)
+        return found
+
+    monkeypatch.setattr(type(embedder), "__call__", small)
+    assert diarizer.diarize(audio) == expected
+    assert diarizer._pipeline.embedding_batch_size == 8
+    assert max(sizes[-3:]) <= 10
