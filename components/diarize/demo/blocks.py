@@ -14,7 +14,7 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 BLOCK = 128
 """So many chunks are made binary at once."""
 
-MAX_EMBEDDINGS = 3000
+MAX_EMBEDDINGS = 1500
 """So many embeddings are clustered at most, evenly spread over the recording; the others go to the
 nearest cluster. Memory and time grow with the square of their number."""
 

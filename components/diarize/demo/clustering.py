@@ -14,8 +14,9 @@ from pyannote.pipeline.parameter import Uniform
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import silhouette_score
 
+from components.diarize.demo.blocks import MAX_EMBEDDINGS
+
 MAX_SPEAKERS = 10  # looked for where the number is not given
-MAX_EMBEDDINGS = 3000  # clustered; bounds time and memory on recordings of hours
 
 
 class CentredClustering(BaseClustering):
