@@ -108,8 +108,8 @@ class Settings(Environment):
         kfp_namespace: of the runs, if KFP has several users; empty: the profile's, or KFP's own.
         kfp_experiment: that the runs belong to.
         checkpoint_seconds: how much work a killed training may lose; 0 keeps every epoch.
-        readers: processes that read the corpus for one that trains; default: its share of the
-            processors, 8 at most; 0: it reads itself.
+        readers: processes that read the corpus for one that trains; 0: it reads itself. Default: on
+            a GPU its share of the processors, 8 at most; else 0, as it computes on all of them.
         hub_token: for gated models on the hub, from MOODLINE_HUB_TOKEN or HF_TOKEN; never logged.
         log_format: what goes to standard error: text for people, or json, an object a line.
         git_commit: of the code in an image, which has no git; the image sets it.
@@ -226,10 +226,12 @@ class Settings(Environment):
         store = located(self.model_repository_store) if self.model_repository_store else None
         return store if isinstance(store, Url) else None
 
-    def readers_of(self, processes: int) -> int:
+    def readers_of(self, processes: int, *, on_gpu: bool) -> int:
         """Processes that read the corpus for each of those that train here."""
         if self.readers is not None:
             return self.readers
+        if not on_gpu:
+            return 0
         return max(1, min(8, allowed_cores() // processes))
 
     def check_writable(self) -> None:

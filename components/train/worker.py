@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from accelerate.utils import broadcast_object_list
 from tokenizers import Tokenizer
-from torch import nn
+from torch import cuda, nn
 
 from components.base import Cache, file_digest, tree_digest
 from components.config import (
@@ -270,7 +270,7 @@ def _fit_all(training: _Training) -> tuple[History, Answers, Probe | None]:
         row, heard = split.training[item["turn"]], training.heard(epoch)
         return {**item, "acoustic": heard(item["acoustic"], row, model.config.max_samples)}
 
-    readers = training.settings.readers_of(processes_here())
+    readers = training.settings.readers_of(processes_here(), on_gpu=cuda.is_available())
     lora = training.profile.train.lora
     if lora:
         add_adapters(model, lora, training.profile.seed)

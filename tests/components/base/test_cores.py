@@ -34,10 +34,12 @@ def test_what_the_container_may_use(
     limit.write_text(said)
     monkeypatch.setattr(sys.modules["components.base.cores"], "CPU_MAX", limit)
     assert cores() == given
-    assert Settings().readers_of(2) == max(1, given // 2)
+    assert Settings().readers_of(2, on_gpu=True) == max(1, given // 2)
+    assert Settings().readers_of(2, on_gpu=False) == 0
+    assert Settings(readers=3).readers_of(2, on_gpu=False) == 3
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # as torchrun sets it
     assert allowed_cores() == given
-    assert Settings().readers_of(1) == given
+    assert Settings().readers_of(1, on_gpu=True) == given
     monkeypatch.delenv("OMP_NUM_THREADS")
     limit.unlink()
     assert cores() == 8
