@@ -6,10 +6,11 @@ another.
 
 No library reports home. Several do by default: pyannote.audio sends how long each recording is and
 how many speak in it. Each asks the environment, which is set here before any of them is imported;
-whoever sets it otherwise has decided so.
+whoever sets it otherwise has decided so. Import Moodline before them.
 """
 
 import os
+import sys
 
 _NO_REPORTS = {
     "DO_NOT_TRACK": "true",
@@ -20,3 +21,5 @@ _NO_REPORTS = {
 }
 for _name, _value in _NO_REPORTS.items():
     os.environ.setdefault(_name, _value)
+if "pyannote.audio" in sys.modules:  # whose import has set its own default, to report
+    os.environ["PYANNOTE_METRICS_ENABLED"] = "0"

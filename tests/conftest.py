@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+import components  # noqa: F401  # before pyannote.audio: no library reports home
+
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
 
 ROOT = Path(__file__).resolve().parents[1]

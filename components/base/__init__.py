@@ -4,7 +4,7 @@ It knows nothing of conversations, models or pipelines.
 """
 
 from components.base.addresses import database_address, masked, server_address
-from components.base.batches import in_halves, is_out_of_memory
+from components.base.batches import in_halves
 from components.base.cache import Cache, file_digest, json_digest, owned_folder, tree_digest
 from components.base.cores import MOST_AT_ONCE, allowed_cores, cores, one_core, process_cores
 from components.base.database import (

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from components.base import InputError, atomic_path, is_out_of_memory, migrated
+from components.base import InputError, atomic_path, migrated
 from components.config import DiarizeSettings, Settings, resolve_model
 from components.conversation import SAMPLE_RATE, FrameScores, Seconds, SpeakerSegment
 
@@ -112,8 +112,7 @@ class Diarizer:
 
         if len(audio) < MIN_SAMPLES or not isinstance(self._pipeline, PackagedDiarization):
             return None
-        pipeline = self._pipeline
-        return self._fitting(lambda: pipeline.segment(audio, step))
+        return self._pipeline.segment(audio, step)
 
     def diarize(
         self,
@@ -213,7 +212,7 @@ class Diarizer:
 
     def _apply(self, file: dict[str, Any], known: Mapping[str, Any], hook: Any) -> Any:
         try:
-            return self._fitting(lambda: self._pipeline(file, **known, hook=hook))
+            return self._pipeline(file, **known, hook=hook)
         except ValueError:
             least = known.get("num_speakers", known.get("min_speakers"))
             if least is None:
@@ -221,24 +220,7 @@ class Diarizer:
             # VBx makes no more speakers than there are stretches of speech that it trusts.
             log.info("too little speech for %d speakers", least)
             most = known.get("num_speakers", known.get("max_speakers"))
-            return self._fitting(lambda: self._pipeline(file, max_speakers=most, hook=hook))
-
-    def _fitting(self, work: Callable[[], Any]) -> Any:
-        """Work with the pipeline; where its batches do not fit into a GPU's memory, again with half
-        of them, from then on."""
-        sizes = ("segmentation_batch_size", "embedding_batch_size")
-        while True:
-            try:
-                return work()
-            except RuntimeError as error:
-                large = {
-                    name: size for name in sizes if (size := getattr(self._pipeline, name, 1)) > 1
-                }
-                if not large or not is_out_of_memory(error):
-                    raise
-            for name, size in large.items():
-                setattr(self._pipeline, name, size // 2)
-            log.warning("the pipeline's batches do not fit into the GPU's memory: halved")
+            return self._pipeline(file, max_speakers=most, hook=hook)
 
 
 def follow_moves(pipeline: Path) -> None:

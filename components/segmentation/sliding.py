@@ -13,7 +13,7 @@ from pyannote.audio import Inference
 from pyannote.core import Segment, SlidingWindow, SlidingWindowFeature
 from torch import Tensor
 
-from components.base import MOST_AT_ONCE, cores, spent_on
+from components.base import MOST_AT_ONCE, cores, in_halves, spent_on
 from components.conversation import SAMPLE_RATE
 
 CPU_BATCH = 4
@@ -126,15 +126,21 @@ class Segmentation:
         A network that tells sets of speakers apart gives the probability of none of them; one that
         tells of each speaker whether they speak, that of the surest.
         """
+        with spent_on("segment"):
+            parts = in_halves(self._hear_batch, chunks, "segmentation_batch_size")
+        speakers, speech = zip(*parts, strict=True)
+        return np.concatenate(speakers), np.concatenate(speech)
+
+    def _hear_batch(self, chunks: Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
         inference = self._inference
-        with spent_on("segment"), torch.inference_mode():
+        with torch.inference_mode():
             heard = inference.model(chunks.to(inference.device))
             specifications: Any = inference.model.specifications
             if specifications.powerset:
                 speech = 1 - heard[..., :1].exp()
             else:
                 speech = heard.amax(dim=-1, keepdim=True)
-            return inference.conversion(heard).cpu().numpy(), speech.cpu().numpy()
+            return [(inference.conversion(heard).cpu().numpy(), speech.cpu().numpy())]
 
 
 def _batches(

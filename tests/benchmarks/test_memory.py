@@ -75,4 +75,4 @@ def test_two_hours_need_little_more_than_ten_minutes(benchmark: Any, kind: str) 
 
     memory, time = benchmark.pedantic(both, rounds=1)
     print(f"{kind}: ratio of memory {memory:.2f}, of time per minute {time:.2f}")
-    assert memory <= 1.5
+    assert memory <= 1.3

@@ -65,7 +65,11 @@ def clustered(segmentations: SlidingWindowFeature, clusters: np.ndarray) -> Slid
 
 
 class BoundedClustering(AgglomerativeClustering):
-    """pyannote's agglomerative clustering of at most `MAX_EMBEDDINGS` embeddings."""
+    """pyannote's agglomerative clustering of at most `MAX_EMBEDDINGS` embeddings.
+
+    A cluster needs as many of them as ever (`min_cluster_size`), so a voice of a few moments in
+    hours may go to another.
+    """
 
     def filter_embeddings(
         self,

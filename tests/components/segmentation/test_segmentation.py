@@ -51,6 +51,26 @@ def test_it_hears_what_pyannote_hears(
         assert heard.speech.data.max() <= 1 + 1e-5
 
 
+def test_a_batch_that_does_not_fit_a_gpu_is_halved(
+    segmentation: Segmentation, audio: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network raises what torch raises there."""
+    expected = segmentation(audio)
+    hear, sizes = segmentation._hear_batch, list[int]()
+
+    def small(chunks: torch.Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
+        if len(chunks) > 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        sizes.append(len(chunks))
+        return hear(chunks)
+
+    monkeypatch.setattr(segmentation, "_hear_batch", small)
+    heard = segmentation(audio)
+    assert len(sizes) == len(expected.speakers.data) > 4
+    np.testing.assert_allclose(heard.speakers.data, expected.speakers.data, atol=1e-4)
+    np.testing.assert_allclose(heard.speech.data, expected.speech.data, atol=1e-4)
+
+
 def test_its_speech_is_whisperx_s(audio: np.ndarray, models_home: Path) -> None:
     """The smaller pipeline's network is the one of WhisperX's voice activity detection."""
     finder = SpeechFinder("cpu")

@@ -26,12 +26,22 @@ def test_silence_stands_where_a_spectrogram_ends() -> None:
     assert (with_silence(features[0]) == filled[0]).all()
 
 
-def test_a_batch_is_encoded_one_by_one_as_it_is_at_once(transcriber: Transcriber) -> None:
+def test_a_batch_is_encoded_one_by_one_as_it_is_at_once(
+    transcriber: Transcriber, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = transcriber._model
+    own, sizes = super(type(model), model).encode, list[int]()
+
+    def encode(_: object, features: np.ndarray) -> object:
+        sizes.append(1 if features.ndim == 2 else len(features))
+        return own(features)
+
+    monkeypatch.setattr(type(model).__mro__[1], "encode", encode)
     features = np.random.default_rng(0).normal(0, 0.5, (3, 80, 3000)).astype(np.float32)
-    at_once = np.asarray(super(type(model), model).encode(features))
+    at_once = np.asarray(own(features))
     assert at_once.shape[:2] == (3, 1500)
     np.testing.assert_allclose(np.asarray(model.encode(features)), at_once, atol=1e-4)
+    assert sizes == [1, 1, 1]
 
 
 def test_a_text_that_repeats_itself_is_read_again_without(

@@ -12,7 +12,7 @@ from pyannote.core import SlidingWindow, SlidingWindowFeature
 
 from components.config import DiarizeSettings, Settings
 from components.conversation import SAMPLE_RATE, read_audio
-from components.diarize import Diarizer
+from components.diarize import Diarizer, activity
 from components.diarize.demo import blocks, packaged
 from components.diarize.demo.blocks import BoundedClustering, Scores
 from components.diarize.demo.packaged import PackagedDiarization
@@ -84,26 +84,16 @@ def test_a_bounded_clustering_finds_the_voices_of_all(monkeypatch: pytest.Monkey
     assert len(trusted) == 40 and (chunk[0], chunk[-1]) == (0, 199)
 
 
-@pytest.mark.models
-def test_batches_that_do_not_fit_a_gpu_are_halved(
-    demo_corpus: Path, models_home: Path, monkeypatch: pytest.MonkeyPatch
+def test_what_chunks_hear_of_each_cluster_is_summed_block_by_block(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The embedding raises as torch does there; the answer is that of larger batches."""
-    audio = read_audio(min(demo_corpus.rglob("*.ogg")))[: 30 * SAMPLE_RATE]
-    options = DiarizeSettings(pipeline="diarization-campplus")
-    diarizer = Diarizer(options, Settings(models=models_home))
-    expected = diarizer.diarize(audio)
-    embedder: Any = diarizer._pipeline._embedding
-    embed, sizes = type(embedder).__call__, list[int]()
-
-    def small(self: Any, waveforms: torch.Tensor, masks: torch.Tensor | None = None) -> np.ndarray:
-        sizes.append(len(waveforms))
-        if len(waveforms) > 10:
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-        found: np.ndarray = embed(self, waveforms, masks)
-        return found
-
-    monkeypatch.setattr(type(embedder), "__call__", small)
-    assert diarizer.diarize(audio) == expected
-    assert diarizer._pipeline.embedding_batch_size == 8
-    assert max(sizes[-3:]) <= 10
+    random = np.random.default_rng(0)
+    heard = SlidingWindowFeature(random.random((23, 30, 3), dtype=np.float32), CHUNKS)
+    clusters = random.integers(-2, 4, (23, 3))
+    clusters[clusters == -1] = -2
+    frames = SlidingWindow(start=0.0, duration=5 / 30, step=5 / 30)
+    count = SlidingWindowFeature(np.ones((162, 1), dtype=np.uint8), frames)
+    whole = activity._summed(heard, clusters, count).data
+    assert whole.max() > 0
+    monkeypatch.setattr(activity, "BLOCK", 7)
+    np.testing.assert_array_equal(activity._summed(heard, clusters, count).data, whole)
