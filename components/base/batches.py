@@ -19,8 +19,8 @@ def is_out_of_memory(error: RuntimeError) -> bool:
     >>> is_out_of_memory(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED"))
     True
     """
-    said = str(error).lower()
-    return "out of memory" in said or "status_alloc_failed" in said
+    message = str(error).lower()
+    return "out of memory" in message or "status_alloc_failed" in message
 
 
 def in_halves(work: Callable[[Any], list[B]], batch: Any, setting: str) -> list[B]:

@@ -1,8 +1,8 @@
 """What a recording of two hours needs of memory and time, against one of ten minutes.
 
 Each length is heard in a process of its own, by Whisper tiny: dialogues one after the other, by the
-demo profile; and a room in which hardly anybody speaks, by the smallest one. The two hours take
-quarter of an hour in all. `MOODLINE_BENCH_MINUTES=10,120` are the lengths compared.
+demo profile; and a room in which hardly anybody speaks, by the smallest one. It takes
+a quarter of an hour in all. `MOODLINE_BENCH_MINUTES=10,120` are the lengths compared.
 """
 
 import json

@@ -129,13 +129,13 @@ class PackagedDiarization(SpeakerDiarization):
 
             return report
 
-        found = [
+        embeddings = [
             super(PackagedDiarization, self).get_embeddings(
                 file, block, exclude_overlap, hook and after(first * speakers // size)
             )
             for first, block in blocks(binary_segmentations, size)
         ]
-        return np.concatenate(found)
+        return np.concatenate(embeddings)
 
     def reconstruct(
         self,
