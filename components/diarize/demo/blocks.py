@@ -1,8 +1,8 @@
 """pyannote's diarization in little memory: long recordings are worked on block by block.
 
-Each of its steps copies what all chunks say as float64, several times over: two hours cost half a
-gigabyte. Here the steps take some chunks at a time, with the same answers to the bit; only the clustering
-of more than `MAX_EMBEDDINGS` embeddings is another.
+Each of its steps copies what all chunks say as float64, several times over. Here the steps take
+some chunks at a time, with the same answers to the bit; only the clustering of more than
+`MAX_EMBEDDINGS` embeddings is another.
 """
 
 from collections.abc import Iterator
