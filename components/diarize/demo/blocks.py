@@ -13,7 +13,7 @@ from pyannote.audio.utils.signal import binarize
 from pyannote.core import SlidingWindow, SlidingWindowFeature
 
 BLOCK = 128
-"""So many chunks are made binary at once."""
+"""So many chunks are worked on at once."""
 
 MAX_EMBEDDINGS = 1500
 """So many embeddings are clustered at most, evenly spread over the recording; the others go to the

@@ -8,6 +8,7 @@ context-aware masking”). The layers are named as in 3D-Speaker, whose weights 
 """
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,13 +18,16 @@ from pyannote.audio.core.task import Problem, Resolution, Specifications
 from torch import nn
 from torchaudio.compliance.kaldi import fbank
 
-from components.diarize.demo.graph import Graph
+from components.diarize.demo.graph import Graph, write_graph
 
 MELS = 80
 SIZE = 192
 CHANNELS = 32
 GROWTH = 32
 BOTTLENECK = 4 * GROWTH
+GRAPH = "model.onnx"
+"""The network's file for onnxruntime, beside its weights."""
+
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers, dilation
 SEGMENT = 100  # frames of 20 ms whose mean is a layer's near context
 MIN_FRAMES = 20  # of 10 ms
@@ -97,13 +101,25 @@ class CamPlusPlus(Model):
             result[item] = vector[0]
         return result
 
-    def quicken(self) -> None:
-        """Have onnxruntime compute the network, wherever it is on a CPU.
+    def write_graph(self, to: Path) -> None:
+        """Write the network for `quicken`.
 
         Raises:
             RuntimeError: onnxruntime's answers differ.
         """
-        self.graph = Graph(self.embed, nn.ModuleList([self.head, self.xvector]), MELS)
+        write_graph(self.embed, nn.ModuleList([self.head, self.xvector]), MELS, to)
+
+    def quicken(self, file: Path) -> None:
+        """Have onnxruntime compute the network, wherever it is on a CPU.
+
+        Args:
+            file: that `write_graph` wrote.
+
+        Raises:
+            RuntimeError: onnxruntime's answers differ.
+            Exception: onnxruntime's own, where it cannot read the file.
+        """
+        self.graph = Graph(file, self.embed, MELS)
 
     def embed(self, mels: torch.Tensor) -> torch.Tensor:
         """Logarithmic mels [batch, frames, MELS], less their mean over time, to [batch, SIZE]."""

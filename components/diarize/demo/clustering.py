@@ -14,7 +14,7 @@ from pyannote.pipeline.parameter import Uniform
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.metrics import silhouette_score
 
-from components.diarize.demo.blocks import MAX_EMBEDDINGS
+from components.diarize.demo.blocks import BLOCK, MAX_EMBEDDINGS
 
 MAX_SPEAKERS = 10  # looked for where the number is not given
 
@@ -70,7 +70,11 @@ class CentredClustering(BaseClustering):
         means = _means(known, labels)
         if len(means) == 1:
             return *one, means
-        soft = 1 + np.nan_to_num(unit(embeddings - mean)) @ unit(_means(centred, labels)).T
+        towards = unit(_means(centred, labels)).T
+        soft = np.empty((chunks, speakers, towards.shape[1]))
+        for first in range(0, chunks, BLOCK):  # the differences are of twice the size
+            part = slice(first, first + BLOCK)
+            soft[part] = 1 + np.nan_to_num(unit(embeddings[part] - mean)) @ towards
         # two that the segmentation hears apart within one chunk are two people
         soft[segmentations.data.sum(axis=1) == 0] = -1.0
         return self.constrained_argmax(soft), soft, means

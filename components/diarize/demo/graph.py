@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from tempfile import NamedTemporaryFile
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -17,44 +17,63 @@ TOLERANCE = 1e-4
 """The largest difference of the two that is taken."""
 
 
-class Graph:
-    """A network of one input [1, frames, width] and one output [1, size].
+def write_graph(
+    network: Callable[[Tensor], Tensor], modules: nn.Module, width: int, to: Path
+) -> None:
+    """Write a network of one input [1, frames, width] and one output [1, size] as ONNX.
 
     Args:
         network: on the CPU, not in training.
+        modules: those that it calls.
         width: of its input.
+        to: the file.
 
     Raises:
         RuntimeError: the graph's answers differ from torch's by more than `TOLERANCE`.
     """
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter of torch's newer ones, and of shapes
+        torch.onnx.export(
+            _Exported(network, modules).eval(),
+            (_examples(width)[0],),
+            str(to),
+            input_names=["frames"],
+            output_names=["vector"],
+            dynamic_axes={"frames": {1: "time"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    Graph(to, network, width)
 
-    def __init__(self, network: Callable[[Tensor], Tensor], modules: nn.Module, width: int) -> None:
+
+def _examples(width: int) -> list[Tensor]:
+    same = torch.Generator().manual_seed(0)  # each time; others draw from torch's own
+    return [torch.randn(1, frames, width, generator=same) for frames in (230, 61)]
+
+
+class Graph:
+    """A graph that `write_graph` wrote, opened, and held against the network once more: another
+    processor or onnxruntime may compute it otherwise.
+
+    Args:
+        file: the graph.
+        network, width: as it was written.
+
+    Raises:
+        RuntimeError: its answers differ from torch's by more than `TOLERANCE`.
+        Exception: onnxruntime's own, where it cannot read the file.
+    """
+
+    def __init__(self, file: Path, network: Callable[[Tensor], Tensor], width: int) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         # onnxruntime warns of each initializer that it folds.
         options.log_severity_level = 3
-        same = torch.Generator().manual_seed(0)  # each time; others draw from torch's own
-        examples = [torch.randn(1, frames, width, generator=same) for frames in (230, 61)]
-        with (
-            NamedTemporaryFile(suffix=".onnx") as file,
-            torch.no_grad(),
-            warnings.catch_warnings(),
-        ):
-            warnings.simplefilter("ignore")  # the exporter of torch's newer ones, and of shapes
-            torch.onnx.export(
-                _Exported(network, modules).eval(),
-                (examples[0],),
-                file.name,
-                input_names=["frames"],
-                output_names=["vector"],
-                dynamic_axes={"frames": {1: "time"}},
-                opset_version=17,
-                dynamo=False,
-            )
-            self._session = onnxruntime.InferenceSession(
-                file.name, options, providers=["CPUExecutionProvider"]
-            )
-            for example in examples:
+        self._session = onnxruntime.InferenceSession(
+            str(file), options, providers=["CPUExecutionProvider"]
+        )
+        with torch.no_grad():
+            for example in _examples(width):
                 difference = float(np.abs(self(example.numpy()) - network(example).numpy()).max())
                 if difference > TOLERANCE:
                     raise RuntimeError(f"onnxruntime differs from torch by {difference:g}")

@@ -22,9 +22,9 @@ from pyannote.core import SlidingWindowFeature
 
 from components.base import spent_on
 from components.diarize.demo.blocks import BoundedClustering, Scores, blocks, clustered
-from components.diarize.demo.campplus import CamPlusPlus
+from components.diarize.demo.campplus import GRAPH, CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
-from components.segmentation import Segmentation, Segmented, load_weights, segmenter
+from components.segmentation import Segmentation, Segmented, load_weights, model_folder, segmenter
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +75,7 @@ class PackagedDiarization(SpeakerDiarization):
             clustering="AgglomerativeClustering",
             **options,
         )
+        self._graph = model_folder(embedding) / GRAPH
         self.clustering = BoundedClustering(metric=self._embedding.metric)
 
     def to(self, device: torch.device) -> "PackagedDiarization":
@@ -84,8 +85,8 @@ class PackagedDiarization(SpeakerDiarization):
             embedding = self._embedding.model_
             if isinstance(embedding, CamPlusPlus) and embedding.graph is None:
                 try:
-                    embedding.quicken()
-                except Exception as error:  # torch's exporter and onnxruntime raise their own
+                    embedding.quicken(self._graph)
+                except Exception as error:  # onnxruntime raises its own
                     log.warning("torch computes the voices, which takes longer: %s", error)
         return self
 

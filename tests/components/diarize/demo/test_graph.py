@@ -1,5 +1,7 @@
 """onnxruntime computes the voices as torch does, whatever their lengths and the cores there are."""
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,19 +11,19 @@ from safetensors.torch import load_file
 
 from components.config import Settings, load_profile
 from components.diarize import Diarizer
-from components.diarize.demo.campplus import MELS, CamPlusPlus
-from components.diarize.demo.graph import TOLERANCE, Graph
+from components.diarize.demo.campplus import GRAPH, MELS, CamPlusPlus
+from components.diarize.demo.graph import TOLERANCE, write_graph
+from components.segmentation import WEIGHTS
 
 pytestmark = pytest.mark.models
 
 
 @pytest.fixture(scope="module")
 def network(models_home: Path) -> CamPlusPlus:
+    folder = models_home / "diarization-campplus" / "embedding"
     model = CamPlusPlus()
-    model.load_state_dict(
-        load_file(models_home / "diarization-campplus" / "embedding" / "model.safetensors")
-    )
-    model.eval().quicken()
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    model.eval().quicken(folder / GRAPH)
     return model
 
 
@@ -55,7 +57,7 @@ def test_a_batch_of_voices_is_each_by_itself(
     assert np.isfinite(together[:3]).all()
 
 
-def test_a_graph_that_differs_is_refused() -> None:
+def test_a_graph_that_differs_is_refused(tmp_path: Path) -> None:
     class Odd(torch.nn.Module):
         def forward(self, frames: torch.Tensor) -> torch.Tensor:
             # what a trace cannot see: a choice by values
@@ -63,14 +65,34 @@ def test_a_graph_that_differs_is_refused() -> None:
 
     odd = Odd()
     with pytest.raises(RuntimeError, match="differs from torch"):
-        Graph(odd, odd, 4)
+        write_graph(odd, odd, 4, tmp_path / GRAPH)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda graph: None, "onnxruntime differs from torch"),
+        (Path.unlink, "File doesn't exist"),
+        (lambda graph: graph.write_bytes(graph.read_bytes()[:100_000]), "failed"),
+    ],
+    ids=["differs", "missing", "cut short"],
+)
 def test_where_the_graph_is_refused_torch_computes(
-    models_home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    models_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    spoil: Callable[[Path], object],
+    says: str,
 ) -> None:
-    """As on a processor on which the two differ: slower, and it is said, but no end."""
-    monkeypatch.setattr("components.diarize.demo.graph.TOLERANCE", -1.0)
-    diarizer = Diarizer(load_profile("demo").diarize, Settings(models=models_home))
+    """As on a processor on which the two differ, or with a pipeline that was prepared before:
+    slower, and it is said, but no end."""
+    name = "diarization-campplus"
+    shutil.copytree(models_home / name, tmp_path / name)
+    spoil(tmp_path / name / "embedding" / GRAPH)
+    if "differs" in says:
+        monkeypatch.setattr("components.diarize.demo.graph.TOLERANCE", -1.0)
+    diarizer = Diarizer(load_profile("demo").diarize, Settings(models=tmp_path))
     assert diarizer._pipeline._embedding.model_.graph is None
-    assert "onnxruntime differs from torch" in caplog.text
+    assert says in caplog.text
+    assert "torch computes the voices" in caplog.text
