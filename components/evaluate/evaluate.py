@@ -121,11 +121,13 @@ def evaluate(
         raise InputError(f"recording {missing[0]} of the test fold has no turns; align it first")
     steps = 2 if champion else 1
     challenger_model = Classifier(model_dir)
+    # A changed turn may be the same to the model: upper case is, to many a tokenizer.
+    asked = challenger_model.remembering()
     champion_model = Classifier(champion) if champion else None
     check_labels(challenger_model.labels, profile)
     answers = version_answers(Path(model_dir))
     predicted = mark_uncertain(
-        predict_turns(challenger_model, tested, turns, _part(progress, 0, steps)),
+        predict_turns(asked, tested, turns, _part(progress, 0, steps)),
         answers.uncertain_below,
     )
     noise = noise_bands(tested)
@@ -168,7 +170,7 @@ def evaluate(
     behaviour, latency = {}, None
     if changes := profile.gate.behaviour:
         behaviour = measure_behaviour(
-            challenger_model,
+            asked,
             tested,
             predicted,
             changes.shares(),

@@ -129,21 +129,32 @@ class MoodlineModel(PreTrainedModel):
         return self._pool(*self._states(audio, audio_lengths, input_ids, text_lengths))
 
     def encode_and_probe(
-        self, audio: Tensor, audio_lengths: Tensor, input_ids: Tensor, text_lengths: Tensor
+        self,
+        audio: Tensor,
+        audio_lengths: Tensor,
+        input_ids: Tensor,
+        text_lengths: Tensor,
+        *,
+        words: Tensor | None = None,
     ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
         """What `encode` gives, and from the same pass the features of a linear probe.
+
+        Args:
+            audio, audio_lengths, input_ids, text_lengths: as of `forward`.
+            words: the text's states [B, L, d_t], where they are known, or their means [B, 1, d_t];
+                then `input_ids` is not read, and `text_lengths` are theirs.
 
         Returns:
             As `encode`; and [B, f]: means and deviations of all the speech encoder's layers, then
             the mean of the text's states, whatever of these the head takes.
         """
-        states, frames, words, tokens = self._states(
-            audio, audio_lengths, input_ids, text_lengths, all_layers=True
+        states, frames, said, tokens = self._states(
+            audio, audio_lengths, input_ids, text_lengths, all_layers=True, words=words
         )
-        probe = torch.cat([masked_statistics(states, frames), masked_mean(words, tokens)], -1)
+        probe = torch.cat([masked_statistics(states, frames), masked_mean(said, tokens)], -1)
         if not self.config.use_weighted_layer_sum:
             states = states[..., -int(self.config.acoustic_config().hidden_size) :]
-        return self._pool(states, frames, words, tokens), probe
+        return self._pool(states, frames, said, tokens), probe
 
     def _states(
         self,
@@ -153,6 +164,7 @@ class MoodlineModel(PreTrainedModel):
         text_lengths: Tensor,
         *,
         all_layers: bool = False,
+        words: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
             self._check(audio, input_ids)
@@ -161,7 +173,8 @@ class MoodlineModel(PreTrainedModel):
         # What the padding holds must not matter, to the clips beside it either.
         audio = torch.where(length_mask(audio_lengths, audio.shape[1]), audio, 0.0)
         states, frames = self.acoustic(audio, audio_lengths, all_layers=all_layers)
-        return states, frames, self.text(input_ids, text_lengths), text_lengths
+        said = self.text(input_ids, text_lengths) if words is None else words
+        return states, frames, said, text_lengths
 
     def _pool(
         self, states: Tensor, frames: Tensor, words: Tensor, text_lengths: Tensor

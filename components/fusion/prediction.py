@@ -1,6 +1,8 @@
 """Answers for many clips: windows, sorted by length, in batches, averaged back."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
 
     from components.fusion.config import MoodlineConfig
     from components.fusion.model import MoodlineModel
+
+Answered = dict[bytes, np.ndarray]
+"""Probabilities and embeddings [k + d] of windows, by what decides them."""
 
 MAX_BATCH_SECONDS = 120.0
 """Sound in one batch, padding included: it bounds the memory."""
@@ -38,6 +43,13 @@ class Classifier:
     def __init__(self, folder: Path | str) -> None:
         self.model = _open_model(Path(folder))
         self.tokenizer = load_tokenizer(Path(folder))
+        self._known: Answered | None = None
+
+    def remembering(self) -> "Classifier":
+        """The same model, asked only once for each window; what it answered is kept with this."""
+        other = copy(self)
+        other._known = {}
+        return other
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -52,7 +64,9 @@ class Classifier:
         self, clips: Sequence[Clip], progress: Progress | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """The clips' probabilities [n, k] and embeddings [n, d]; see `predict`."""
-        return predict(self.model, clips, tokenizer=self.tokenizer, progress=progress)
+        return predict(
+            self.model, clips, tokenizer=self.tokenizer, progress=progress, known=self._known
+        )
 
 
 def _open_model(folder: Path) -> "MoodlineModel | OnnxModel":
@@ -83,6 +97,7 @@ def predict(
     tokenizer: "Tokenizer",
     batch_size: int | None = None,
     progress: Progress | None = None,
+    known: Answered | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Classify turns with a loaded model.
 
@@ -94,6 +109,7 @@ def predict(
         batch_size: windows in a batch, at most; by default 8 on a GPU and 1 on a CPU, which is as
             quick with one, has nothing to pad and needs the least memory.
         progress: called with the number of windows done and their total.
+        known: answers that are not asked for again; those given now are added. None: all are.
 
     Returns:
         Probabilities [n, k], in the order of the model's k labels, and embeddings [n, d].
@@ -106,14 +122,27 @@ def predict(
         batch_size = 1 if isinstance(model, OnnxModel) or model.device.type == "cpu" else 8
     windows = clip_windows(clips, tokenizer, limits.max_samples, limits.max_tokens)
     answers = np.zeros((len(windows), len(limits.labels) + limits.hidden_size))
+    keys = [] if known is None else [_key(window) for window in windows]
+    todo = [i for i in range(len(windows)) if known is None or keys[i] not in known]
     done = 0
-    for batch in batches(windows, batch_size):
+    for places in batches([windows[i] for i in todo], batch_size):
+        batch = [todo[place] for place in places]
         answers[batch] = answer_batch(model, [windows[i] for i in batch])
         done += len(batch)
         if progress:
-            progress(done, len(windows))
+            progress(done, len(todo))
+    if known is not None:
+        known |= {keys[i]: answers[i].astype(np.float32) for i in todo}
+        for answer, key in zip(answers, keys, strict=True):
+            answer[:] = known[key]
     table = average_windows(windows, answers, len(clips))
     return table[:, : len(limits.labels)], table[:, len(limits.labels) :]
+
+
+def _key(window: Window) -> bytes:
+    """What decides a window's answer."""
+    sound, ids = np.ascontiguousarray(window.audio), np.array(window.input_ids)
+    return sha256(sound.tobytes() + ids.tobytes()).digest()
 
 
 def limits_of(model: "MoodlineModel | OnnxModel") -> "MoodlineConfig | OnnxModel":

@@ -56,6 +56,7 @@ def encode_rows(
     cache: Cache,
     report: Callable[[int], None],
     heard: Heard | None = None,
+    recorded: States | None = None,
 ) -> States:
     """The windows of each row with their states, computed or found in the cache.
 
@@ -67,6 +68,8 @@ def encode_rows(
         model: its encoders are used; its head is not.
         report: called with the number of rows done.
         heard: the conditions in which the rows are heard; None: as they were recorded.
+        recorded: the rows' states as they were recorded, in order, for `heard`: what it leaves as
+            it was, words always, is taken from there, the same to the last digit.
 
     Raises:
         DiskFull: there is no room for the states.
@@ -97,7 +100,12 @@ def encode_rows(
         cores = max(allowed_cores() // processes, 1)
         pool = ThreadPoolExecutor(cores if model.device.type == "cpu" else 1)
         encoded = _in_order(
-            pool, lambda i: _encode(model, tokenizer, rows[i], sound, heard), todo, AHEAD * cores
+            pool,
+            lambda i: _encode(
+                model, tokenizer, rows[i], sound, heard, None if recorded is None else recorded[i]
+            ),
+            todo,
+            AHEAD * cores,
         )
         try:
             for done, (i, windows) in enumerate(encoded, start=1):
@@ -178,19 +186,33 @@ def one_thread() -> Iterator[None]:
 
 @torch.inference_mode()
 def _encode(
-    model: MoodlineModel, tokenizer: Tokenizer, row: Row, sound: Sound, heard: Heard | None
+    model: MoodlineModel,
+    tokenizer: Tokenizer,
+    row: Row,
+    sound: Sound,
+    heard: Heard | None,
+    recorded: Sequence[EncodedWindow] | None,
 ) -> list[EncodedWindow]:
-    config = model.config
+    config, device = model.config, model.device
     encoded = []
-    for window in clip_windows([sound.clip(row)], tokenizer, config.max_samples, config.max_tokens):
+    windows = clip_windows([sound.clip(row)], tokenizer, config.max_samples, config.max_tokens)
+    for number, window in enumerate(windows):
         audio = heard(window.audio, row, config.max_samples) if heard else window.audio
-        (acoustic, frames, text, tokens), probe = model.encode_and_probe(
-            torch.from_numpy(audio)[None].to(model.device),
-            torch.tensor([len(audio)], device=model.device),
-            torch.tensor([window.input_ids], device=model.device),
-            torch.tensor([len(window.input_ids)], device=model.device),
+        words, tokens = None, len(window.input_ids)
+        if recorded is not None:
+            before = recorded[number]
+            if np.array_equal(audio, window.audio):
+                encoded.append(before)
+                continue
+            words, tokens = torch.from_numpy(before.text)[None].to(device), len(before.text)
+        (acoustic, frames, text, length), probe = model.encode_and_probe(
+            torch.from_numpy(audio)[None].to(device),
+            torch.tensor([len(audio)], device=device),
+            torch.tensor([window.input_ids], device=device),
+            torch.tensor([tokens], device=device),
+            words=words,
         )
-        acoustic, text = acoustic[:, : int(frames)], text[:, : int(tokens)]
+        acoustic, text = acoustic[:, : int(frames)], text[:, : int(length)]
         arrays = (acoustic, text, probe)
         spoken, said, probed = (np.ascontiguousarray(x[0].float().cpu().numpy()) for x in arrays)
         encoded.append(EncodedWindow(spoken, said, window.weight, probed))

@@ -78,8 +78,14 @@ class _Training:
     report: Callable[[int], None]
     run: TrainingRun
 
-    def encode(self, rows: Sequence[Row], heard: Heard | None = None) -> States:
-        """The windows of each row with their states, as recorded or in other conditions."""
+    def encode(
+        self,
+        rows: Sequence[Row],
+        heard: Heard | None = None,
+        recorded: States | None = None,
+    ) -> States:
+        """The windows of each row with their states, as recorded or in other conditions; see
+        `encode_rows`."""
         cache = self.settings.finished
         return encode_rows(
             self.model,
@@ -90,6 +96,7 @@ class _Training:
             # Only the rows themselves are counted: their number is known before.
             report=(lambda _: None) if heard else self.report,
             heard=heard,
+            recorded=recorded,
         )
 
     def heard(self, number: int) -> Heard:
@@ -233,7 +240,10 @@ def _fit_head(training: _Training) -> tuple[History, Answers, Probe | None]:
     if training.profile.train.augment:
         numbers = range(1, 1 + training.profile.train.augment_copies)
         labels = [row.label for row in split.training]
-        copies = [training.encode(split.training, training.heard(number)) for number in numbers]
+        copies = [
+            training.encode(split.training, training.heard(number), encoded[:count])
+            for number in numbers
+        ]
         variants = [parts[0], *(StateWindows(labels, copy) for copy in copies)]
 
         def vary(index: int, epoch: int) -> Item:

@@ -117,6 +117,33 @@ def test_saved_and_loaded_it_answers_the_same(
     )
 
 
+def test_one_that_remembers_asks_once_and_answers_the_same(
+    make_model: Make, tokenizer: Tokenizer, clips: list[Clip], tmp_path: Path
+) -> None:
+    """Another sound or other words are asked for; other spellings of the same words are not."""
+    make_model("hubert", max_seconds=1.5).save_pretrained(tmp_path)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    plain = Classifier(tmp_path)
+    asked, runs = plain.remembering(), []
+    plain.model.register_forward_hook(lambda *_: runs.append(1))
+    expected = plain(clips)
+    windows = len(runs)
+    assert windows > len(clips)  # one of them is cut
+    assert np.array_equal(asked(clips), expected)
+    assert np.array_equal(asked(clips[::-1]), expected[::-1])
+    assert len(runs) == 2 * windows
+    spaced = [(audio, f" {words}  ") for audio, words in clips]
+    assert np.array_equal(asked(spaced), expected)
+    assert len(runs) == 2 * windows
+    assert np.array_equal(plain(clips), expected)  # the other still asks each time
+    assert len(runs) == 3 * windows
+    audio, words = clips[3]
+    for other in ((audio / 2, words), (audio, "no")):
+        before = len(runs)
+        assert np.array_equal(asked([other]), plain([other]))
+        assert len(runs) == before + 2
+
+
 def test_a_folder_of_another_kind_is_refused(make_model: Make, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="holds no model"):
         load_model(tmp_path / "nothing")

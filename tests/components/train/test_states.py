@@ -1,6 +1,7 @@
 """Frozen encoders are run once for each example; epochs run on what they gave."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ from components.base import Cache
 from components.conversation import Recording
 from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
+from components.train.augment import Heard
 from components.train.data import Sound, read_rows
+from components.train.shards import States
 from components.train.states import encode_rows, standardize
 
 Corpus = tuple[Path, list[Recording]]
@@ -70,3 +73,40 @@ def test_standardized_states_have_mean_0_and_deviation_1(
     scaled = model.head.acoustic(states)
     assert scaled.mean(0).abs().max() < 1e-3
     assert (scaled.std(0, correction=0) - 1).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("attend", ["frames", "pooled"])
+def test_a_copy_encodes_only_what_it_changes(
+    tiny_models: Path, corpus: Corpus, tmp_path: Path, attend: str
+) -> None:
+    """Words never change, nor some of the sounds; what is taken over is the same to the bit."""
+    model = MoodlineModel.from_encoders(
+        str(tiny_models / "tiny-wave"), str(tiny_models / "tiny-text"), heads=4, attend=attend
+    )
+    rows = read_rows(corpus[0])
+    sound, tokenizer = Sound(corpus[1], rows), pretrained_tokenizer(str(tiny_models / "tiny-text"))
+    heard = Heard(0.3, 1, 1)
+    runs: list[str] = []
+
+    def encode(folder: str, **others: Any) -> States:
+        cache = Cache(tmp_path / folder)
+        return encode_rows(
+            model, tokenizer, rows, sound=sound, cache=cache, report=lambda _: None, **others
+        )
+
+    whole = encode("whole", heard=heard)
+    recorded = encode("taken over")
+    model.acoustic.register_forward_hook(lambda *_: runs.append("acoustic"))
+    model.text.register_forward_hook(lambda *_: runs.append("text"))
+    taken = encode("taken over", heard=heard, recorded=recorded)
+    changed = sum(
+        not np.array_equal(heard(sound.clip(row)[0], row, 480_000), sound.clip(row)[0])
+        for row in rows
+    )
+    assert 0 < changed < len(rows)
+    assert runs == ["acoustic"] * changed
+    for ours, theirs in zip(taken, whole, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            assert one.weight == other.weight
+            for name in ("acoustic", "text", "probe"):
+                np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
