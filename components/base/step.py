@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from components.base.ending import end_quickly
 from components.base.errors import InputError
 from components.base.events import Event, Failure, report
 from components.base.logs import log_as_json, logs_are_json
@@ -65,4 +66,5 @@ def _local(uri: str) -> Path:
 
 
 if __name__ == "__main__":
+    end_quickly()
     run_step(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 from components.base import (
     MoodlineError,
     StepFailed,
+    end_quickly,
     is_disk_full,
     log_as_json,
     logs_are_json,
@@ -153,6 +154,7 @@ for _name, _commands in GROUPS.items():
 def main() -> None:
     """Run the command line and exit with its status; SIGTERM is taken as Ctrl-C is."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_quickly()
     sys.exit(run())
 
 
