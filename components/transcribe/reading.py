@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -104,8 +105,9 @@ def load_reader(model: str, device: str, **options: Any) -> Any:
     """A `faster_whisper.WhisperModel` that hears silence behind a short stretch.
 
     faster-whisper fills 30 s up with zeros, which on Whisper's scale are no silence but a noise
-    that it never heard in training. On a CPU a batch is encoded one by one, which takes no longer:
-    the attention of 30 s to 30 s needs 50 MB (tiny) and more of each.
+    that it never heard in training. On a CPU one stretch is encoded at a time, which takes no
+    longer, as others are decoded meanwhile: the attention of 30 s to 30 s needs 50 MB (tiny) and
+    more of each.
 
     Args:
         options: those of `WhisperModel`.
@@ -113,14 +115,22 @@ def load_reader(model: str, device: str, **options: Any) -> Any:
     import ctranslate2
     import faster_whisper
 
+    encoding = Lock()
+
     class Reader(faster_whisper.WhisperModel):
         def encode(self, features: np.ndarray) -> Any:
             whole, encode = with_silence(features), super().encode
-            if len(whole) == 1 or whole.ndim < 3 or device != "cpu":
+            if device != "cpu":
                 return encode(whole)
-            if not self.model.compute_type.endswith("float32"):  # numpy has no bfloat16
-                return encode(whole)
-            each = [np.asarray(encode(one)) for one in whole]
+            # numpy has no bfloat16
+            floats = self.model.compute_type.endswith("float32")
+            if len(whole) == 1 or whole.ndim < 3 or not floats:
+                with encoding:
+                    return encode(whole)
+            each = []
+            for one in whole:
+                with encoding:
+                    each.append(np.asarray(encode(one)))
             return ctranslate2.StorageView.from_array(np.concatenate(each))
 
     return Reader(model, device, **options)

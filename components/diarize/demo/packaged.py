@@ -21,12 +21,17 @@ from pyannote.audio.pipelines.speaker_diarization import DiarizeOutput
 from pyannote.core import SlidingWindowFeature
 
 from components.base import spent_on
+from components.conversation import Seconds
 from components.diarize.demo.blocks import BoundedClustering, Scores, blocks, clustered
 from components.diarize.demo.campplus import GRAPH, CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
 from components.segmentation import Segmentation, Segmented, load_weights, model_folder, segmenter
 
 log = logging.getLogger(__name__)
+
+CPU_SECONDS: Seconds = 120.0
+"""Of sound, of which voices are embedded at once on a CPU. More gains nothing there, and pyannote
+copies a chunk's sound for each of its voices."""
 
 
 class NoPlda(PLDA):
@@ -75,6 +80,7 @@ class PackagedDiarization(SpeakerDiarization):
             clustering="AgglomerativeClustering",
             **options,
         )
+        self._chunk_seconds = chunk_seconds
         self._graph = model_folder(embedding) / GRAPH
         self.clustering = BoundedClustering(metric=self._embedding.metric)
 
@@ -82,6 +88,8 @@ class PackagedDiarization(SpeakerDiarization):
         """Send the models to a device; on a CPU, in the form that is quickest there."""
         super().to(device)
         if device.type == "cpu":
+            most = int(CPU_SECONDS / self._chunk_seconds)
+            self.embedding_batch_size = min(self.embedding_batch_size, max(1, most))
             embedding = self._embedding.model_
             if isinstance(embedding, CamPlusPlus) and embedding.graph is None:
                 try:
