@@ -10,6 +10,8 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from components.base import Cache, InputError, Location, Url, file_digest, object_state
 from components.config import ProtocolSettings
 from components.conversation import (
@@ -26,6 +28,10 @@ from components.fusion import Clip
 logger = logging.getLogger(__name__)
 
 COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confidence")
+
+HELD = 128 << 20
+"""Bytes of sound that a process keeps decoded: the first half hour or so of the turns that it
+reads. A small corpus is decoded once, and a large one takes no more memory than that."""
 
 SAMPLE = 20_000
 """Training examples that stand for all of a larger corpus where they are described (a probe, where
@@ -195,6 +201,8 @@ class Sound:
                 raise InputError(f"{row.recording}: has examples but is not in the corpus")
         self._digest = cache(partial(file_digest, cache=finished))
         self._before: dict[Location, object] = {}
+        self._held: dict[tuple[str, Seconds, Seconds], np.ndarray] = {}
+        self._room = HELD
 
     @property
     def place(self) -> str:
@@ -219,14 +227,21 @@ class Sound:
             self._before[self._paths[name]] = _state(self._paths[name])
 
     def clip(self, row: Row) -> Clip:
-        """The row's waveform, float32 [samples] at 16 kHz, and its words.
+        """The row's waveform, float32 [samples] at 16 kHz, and its words; nobody changes either.
 
         Raises:
             InputError: the sound cannot be read, or is another one than was noted.
         """
         path = self._paths[row.recording]
         self._check(path)
-        return read_audio(path, row.start, row.end), row.text
+        key = (row.recording, row.start, row.end)
+        audio = self._held.get(key)
+        if audio is None:
+            audio = read_audio(path, row.start, row.end)
+            if audio.nbytes <= self._room:
+                self._held[key] = audio
+                self._room -= audio.nbytes
+        return audio, row.text
 
     def digest(self, row: Row) -> str:
         """The digest of the row's whole recording."""

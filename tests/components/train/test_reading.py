@@ -14,7 +14,7 @@ from torch.utils.data import get_worker_info
 
 from components.base import InputError, Unavailable, located, scratch
 from components.config import Profile, Settings
-from components.conversation import SAMPLE_RATE, Recording
+from components.conversation import SAMPLE_RATE, Recording, read_audio
 from components.fusion import clip_windows
 from components.fusion.tokens import pretrained_tokenizer
 from components.train import TrainResult, train
@@ -232,3 +232,31 @@ def test_from_an_object_store_killed_in_the_middle(
     resumed = train(corpus[0], there, tmp_path / "model", profile, settings)
     assert len(resumed_from()) == 1
     assert resumed.digest == fine_tuned.digest
+
+
+def test_what_fits_is_decoded_once_and_the_rest_each_time(
+    own: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large corpus memory holds no more; a file that changes is refused all the same."""
+    rows, decoded = read_rows(own[0]), list[tuple[float, float]]()
+
+    def counted(path: Path, start: float, end: float) -> np.ndarray:
+        decoded.append((start, end))
+        return read_audio(path, start, end)
+
+    monkeypatch.setattr("components.train.data.read_audio", counted)
+    first = Sound(own[1], rows)
+    first.note(rows)
+    clips = [first.clip(row)[0] for row in rows]
+    monkeypatch.setattr("components.train.data.HELD", sum(clip.nbytes for clip in clips[:3]))
+    sound = Sound(own[1], rows)
+    for times in (len(rows), len(rows) - 3):
+        decoded.clear()
+        again = [sound.clip(row)[0] for row in rows]
+        assert len(decoded) == times
+        assert all(map(np.array_equal, again, clips))
+    path = Path(str(own[1][0].audio))
+    path.write_bytes(path.read_bytes()[:-100])
+    changed = next(row for row in rows if row.recording == own[1][0].name)
+    with pytest.raises(InputError, match="was changed or deleted"):
+        first.clip(changed)
