@@ -16,9 +16,7 @@ from pyannote.audio.pipelines import SpeakerDiarization
 from pyannote.core import SlidingWindowFeature
 
 from components.conversation import FrameScores, SpeakerSegment
-
-BLOCK = 128
-"""So many chunks are worked on at once, for the memory that they take."""
+from components.diarize.clustered import Clustered
 
 
 class _Run(threading.local):
@@ -92,16 +90,8 @@ def _summed(
         clusters: int [chunks, local speakers], -2 for those who are silent.
         count: [frames, 1], by its frames.
     """
-    chunks, frames, _ = segmentations.data.shape
-    shares = np.zeros((chunks, frames, int(clusters.max()) + 1), dtype=np.float32)
-    for first in range(0, chunks, BLOCK):
-        some = slice(first, first + BLOCK)
-        for cluster in range(shares.shape[2]):
-            own = (clusters[some] == cluster)[:, None]
-            heard = np.nan_to_num(segmentations.data[some] * own)
-            shares[some, :, cluster] = heard.max(axis=2)
     summed = Inference.aggregate(
-        SlidingWindowFeature(shares, segmentations.sliding_window),
+        Clustered(segmentations, clusters, missing=0.0),
         count.sliding_window,
         hamming=False,
         missing=0.0,

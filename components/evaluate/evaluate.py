@@ -122,7 +122,8 @@ def evaluate(
     steps = 2 if champion else 1
     challenger_model = Classifier(model_dir)
     # A changed turn may be the same to the model: upper case is, to many a tokenizer.
-    asked = challenger_model.remembering()
+    changes = profile.gate.behaviour
+    asked = challenger_model.remembering() if changes else challenger_model
     champion_model = Classifier(champion) if champion else None
     check_labels(challenger_model.labels, profile)
     answers = version_answers(Path(model_dir))
@@ -168,7 +169,7 @@ def evaluate(
         Path(model_dir), tested, predicted, challenger, profile.seed, settings
     )
     behaviour, latency = {}, None
-    if changes := profile.gate.behaviour:
+    if changes:
         behaviour = measure_behaviour(
             asked,
             tested,

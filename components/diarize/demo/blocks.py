@@ -47,24 +47,6 @@ def blocks(chunks: SlidingWindowFeature, size: int) -> Iterator[tuple[int, Slidi
         yield first, SlidingWindowFeature(chunks.data[first : first + size], at)
 
 
-def clustered(segmentations: SlidingWindowFeature, clusters: np.ndarray) -> SlidingWindowFeature:
-    """What each chunk hears of each cluster: the surest of its local speakers that belong to it.
-
-    Args:
-        segmentations: [chunks, frames, local speakers].
-        clusters: int [chunks, local speakers], -2 for those who are silent.
-
-    Returns:
-        float32 [chunks, frames, clusters]; NaN where no local speaker belongs to a cluster.
-    """
-    chunks, frames, _ = segmentations.data.shape
-    heard = np.full((chunks, frames, int(clusters.max()) + 1), np.nan, dtype=np.float32)
-    for chunk, (own, scores) in enumerate(zip(clusters, segmentations.data, strict=True)):
-        for cluster in np.unique(own[own >= 0]):
-            heard[chunk, :, cluster] = scores[:, own == cluster].max(axis=1)
-    return SlidingWindowFeature(heard, segmentations.sliding_window)
-
-
 class BoundedClustering(AgglomerativeClustering):
     """pyannote's agglomerative clustering of at most `MAX_EMBEDDINGS` embeddings.
 

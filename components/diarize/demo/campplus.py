@@ -20,14 +20,14 @@ from torchaudio.compliance.kaldi import fbank
 
 from components.diarize.demo.graph import Graph, write_graph
 
+GRAPH = "model.onnx"
+"""The network's file for onnxruntime."""
+
 MELS = 80
 SIZE = 192
 CHANNELS = 32
 GROWTH = 32
 BOTTLENECK = 4 * GROWTH
-GRAPH = "model.onnx"
-"""The network's file for onnxruntime, beside its weights."""
-
 BLOCKS = ((12, 1), (24, 2), (16, 2))  # layers, dilation
 SEGMENT = 100  # frames of 20 ms whose mean is a layer's near context
 MIN_FRAMES = 20  # of 10 ms

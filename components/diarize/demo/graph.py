@@ -13,6 +13,9 @@ from torch import Tensor, nn
 
 from components.base import MOST_AT_ONCE, charge, cores
 
+OPERATORS = 17
+"""The version of ONNX' set of operators that graphs are of."""
+
 TOLERANCE = 1e-4
 """The largest difference of the two that is taken."""
 
@@ -40,7 +43,7 @@ def write_graph(
             input_names=["frames"],
             output_names=["vector"],
             dynamic_axes={"frames": {1: "time"}},
-            opset_version=17,
+            opset_version=OPERATORS,
             dynamo=False,
         )
     Graph(to, network, width)

@@ -1,7 +1,8 @@
 """pyannote's own diarization over two published models that come in a package.
 
 Its folder holds `config.yaml`, which `pyannote.audio.Pipeline.from_pretrained(folder)` reads, and
-the weights as safetensors, so that nothing is unpickled when it is loaded. pyannote segments
+the weights as safetensors, so that nothing is unpickled when it is loaded. CAM++'s graph for
+onnxruntime lies in a folder beside it, `<its name>-graph`. pyannote segments
 chunks, embeds each chunk's voices and clusters them by their centroids; then each stretch is
 embedded again.
 """
@@ -10,6 +11,7 @@ import logging
 import math
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +24,17 @@ from pyannote.core import SlidingWindowFeature
 
 from components.base import spent_on
 from components.conversation import Seconds
-from components.diarize.demo.blocks import BoundedClustering, Scores, blocks, clustered
+from components.diarize.clustered import Clustered
+from components.diarize.demo.blocks import BoundedClustering, Scores, blocks
 from components.diarize.demo.campplus import GRAPH, CamPlusPlus
 from components.diarize.demo.second_pass import embedded_again
-from components.segmentation import Segmentation, Segmented, load_weights, model_folder, segmenter
+from components.segmentation import Segmentation, Segmented, load_weights, segmenter
 
 log = logging.getLogger(__name__)
 
 CPU_SECONDS: Seconds = 120.0
-"""Of sound, of which voices are embedded at once on a CPU. More gains nothing there, and pyannote
-copies a chunk's sound for each of its voices."""
+"""Seconds of sound whose voices are embedded at once on a CPU: pyannote copies a chunk's sound for
+each of its voices. More gained nothing on two cores."""
 
 
 class NoPlda(PLDA):
@@ -81,7 +84,8 @@ class PackagedDiarization(SpeakerDiarization):
             **options,
         )
         self._chunk_seconds = chunk_seconds
-        self._graph = model_folder(embedding) / GRAPH
+        pipeline = Path(embedding["checkpoint"])
+        self._graph = pipeline.with_name(f"{pipeline.name}-graph") / GRAPH
         self.clustering = BoundedClustering(metric=self._embedding.metric)
 
     def to(self, device: torch.device) -> "PackagedDiarization":
@@ -153,7 +157,7 @@ class PackagedDiarization(SpeakerDiarization):
         count: SlidingWindowFeature,
     ) -> SlidingWindowFeature:
         """As of `SpeakerDiarization`."""
-        return self.to_diarization(clustered(segmentations, hard_clusters), count)
+        return self.to_diarization(Clustered(segmentations, hard_clusters, missing=np.nan), count)
 
     def apply(  # type: ignore[override]
         self, file: Any, hook: Any = None, **options: Any

@@ -9,6 +9,7 @@ import torch
 
 from components.base import Cache
 from components.conversation import Recording
+from components.fusion import clip_windows
 from components.fusion.model import MoodlineModel
 from components.fusion.tokens import pretrained_tokenizer
 from components.train.augment import Heard
@@ -81,7 +82,10 @@ def test_a_copy_encodes_only_what_it_changes(
 ) -> None:
     """Words never change, nor some of the sounds; what is taken over is the same to the bit."""
     model = MoodlineModel.from_encoders(
-        str(tiny_models / "tiny-wave"), str(tiny_models / "tiny-text"), heads=4, attend=attend
+        *(str(tiny_models / name) for name in ("tiny-wave", "tiny-text")),
+        heads=4,
+        attend=attend,
+        max_seconds=0.3,
     )
     rows = read_rows(corpus[0])
     sound, tokenizer = Sound(corpus[1], rows), pretrained_tokenizer(str(tiny_models / "tiny-text"))
@@ -99,11 +103,15 @@ def test_a_copy_encodes_only_what_it_changes(
     model.acoustic.register_forward_hook(lambda *_: runs.append("acoustic"))
     model.text.register_forward_hook(lambda *_: runs.append("text"))
     taken = encode("taken over", heard=heard, recorded=recorded)
-    changed = sum(
-        not np.array_equal(heard(sound.clip(row)[0], row, 480_000), sound.clip(row)[0])
+    limits = (model.config.max_samples, model.config.max_tokens)
+    sounds = [
+        (row, window.audio)
         for row in rows
-    )
-    assert 0 < changed < len(rows)
+        for window in clip_windows([sound.clip(row)], tokenizer, *limits)
+    ]
+    assert len(sounds) > len(rows)  # some are cut
+    changed = sum(not np.array_equal(heard(audio, row, limits[0]), audio) for row, audio in sounds)
+    assert 0 < changed < len(sounds)
     assert runs == ["acoustic"] * changed
     for ours, theirs in zip(taken, whole, strict=True):
         for one, other in zip(ours, theirs, strict=True):

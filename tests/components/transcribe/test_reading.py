@@ -1,7 +1,10 @@
 """Whisper reads a stretch to its end, and once."""
 
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,15 @@ from components.base import InputError
 from components.config import load_profile
 from components.conversation import SAMPLE_RATE, Word
 from components.transcribe import Transcriber
-from components.transcribe.reading import NO_HINTS, Hints, Reading, _read_again, read, with_silence
+from components.transcribe.reading import (
+    NO_HINTS,
+    Hints,
+    Reading,
+    _read_again,
+    load_reader,
+    read,
+    with_silence,
+)
 
 pytestmark = pytest.mark.models
 
@@ -42,6 +53,31 @@ def test_a_batch_is_encoded_one_by_one_as_it_is_at_once(
     assert at_once.shape[:2] == (3, 1500)
     np.testing.assert_allclose(np.asarray(model.encode(features)), at_once, atol=1e-4)
     assert sizes == [1, 1, 1]
+
+
+def test_half_of_the_workers_encode_at_a_time(
+    models_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(models_home / "whisper-tiny.en")
+    model = load_reader(path, "cpu", compute_type="int8", cpu_threads=1, num_workers=4)
+    going, most = 0, 0
+
+    def encode(_: object, features: np.ndarray) -> np.ndarray:
+        nonlocal going, most
+        going += 1
+        most = max(most, going)
+        time.sleep(0.05)
+        going -= 1
+        return features
+
+    monkeypatch.setattr(type(model).__mro__[1], "encode", encode)
+    monkeypatch.setattr("ctranslate2.StorageView.from_array", lambda array: array)
+    with ThreadPoolExecutor(4) as pool:
+        for length in (1, 2):
+            features = np.zeros((length, 80, 3000), dtype=np.float32)
+            list(pool.map(lambda _, batch=features: model.encode(batch), range(8)))
+            assert most == 2
+            most = 0
 
 
 def test_a_text_that_repeats_itself_is_read_again_without(

@@ -12,7 +12,8 @@ from pipelines.demo.models import MARKER, MINILM, WHISPER, WHISPER_BASE, prepare
 
 WHISPERS = {"whisper-base", "whisper-base-encoder", "whisper-tiny.en", "whisper-tiny.en-encoder"}
 DIARIZATIONS = {"diarization-campplus", "diarization-demo"}
-MODELS = WHISPERS | DIARIZATIONS | {"all-minilm-l6-v2"}
+GRAPH = "diarization-campplus-graph"
+MODELS = WHISPERS | DIARIZATIONS | {GRAPH, "all-minilm-l6-v2"}
 
 pytestmark = pytest.mark.models
 

@@ -9,21 +9,23 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from components.config import Settings, load_profile
+from components.config import DiarizeSettings, Settings, load_profile
 from components.diarize import Diarizer
 from components.diarize.demo.campplus import GRAPH, MELS, CamPlusPlus
 from components.diarize.demo.graph import TOLERANCE, write_graph
 from components.segmentation import WEIGHTS
+from pipelines.demo.diarization import make_graph
 
 pytestmark = pytest.mark.models
+
+PIPELINE = "diarization-campplus"
 
 
 @pytest.fixture(scope="module")
 def network(models_home: Path) -> CamPlusPlus:
-    folder = models_home / "diarization-campplus" / "embedding"
     model = CamPlusPlus()
-    model.load_state_dict(load_file(folder / WEIGHTS))
-    model.eval().quicken(folder / GRAPH)
+    model.load_state_dict(load_file(models_home / PIPELINE / "embedding" / WEIGHTS))
+    model.eval().quicken(models_home / f"{PIPELINE}-graph" / GRAPH)
     return model
 
 
@@ -87,12 +89,35 @@ def test_where_the_graph_is_refused_torch_computes(
 ) -> None:
     """As on a processor on which the two differ, or with a pipeline that was prepared before:
     slower, and it is said, but no end."""
-    name = "diarization-campplus"
-    shutil.copytree(models_home / name, tmp_path / name)
-    spoil(tmp_path / name / "embedding" / GRAPH)
+    for name in (PIPELINE, f"{PIPELINE}-graph"):
+        shutil.copytree(models_home / name, tmp_path / name)
+    spoil(tmp_path / f"{PIPELINE}-graph" / GRAPH)
     if "differs" in says:
         monkeypatch.setattr("components.diarize.demo.graph.TOLERANCE", -1.0)
     diarizer = Diarizer(load_profile("demo").diarize, Settings(models=tmp_path))
     assert diarizer._pipeline._embedding.model_.graph is None
     assert says in caplog.text
     assert "torch computes the voices" in caplog.text
+
+
+def test_a_graph_that_cannot_be_made_leaves_none(
+    models_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("components.diarize.demo.graph.TOLERANCE", -1.0)
+    make_graph(models_home / PIPELINE, tmp_path / "graph")
+    assert list((tmp_path / "graph").iterdir()) == []
+    assert "torch will compute the voices" in caplog.text
+    monkeypatch.undo()
+    make_graph(models_home / PIPELINE, tmp_path / "again")
+    made, prepared = (f / GRAPH for f in (tmp_path / "again", models_home / f"{PIPELINE}-graph"))
+    assert made.read_bytes() == prepared.read_bytes()
+
+
+def test_no_more_than_two_minutes_of_sound_are_embedded_at_once(models_home: Path) -> None:
+    """The chunks of the one pipeline last 10 s, of the other 5 s."""
+    for name, most in ((PIPELINE, 12), ("diarization-demo", 24)):
+        pipeline = Diarizer(DiarizeSettings(pipeline=name), Settings(models=models_home))._pipeline
+        assert pipeline.embedding_batch_size == most
