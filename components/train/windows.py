@@ -1,7 +1,7 @@
 """What a training step is made of: windows of turns, read when they are needed.
 
 A corpus' sound does not fit in memory, nor do a large corpus' states. So what orders and weighs
-windows (`Columns`) is known of all of them, and the rest of each only while its batch is made.
+windows (`Columns`) is known of all of them, and the rest of each is read while its batch is made.
 """
 
 from collections.abc import Sequence
