@@ -16,7 +16,7 @@ from components.base.database import (
     sqlite_path,
     sqlite_url,
 )
-from components.base.ending import end_quickly
+from components.base.ending import end_as_by_ctrl_c, end_quickly
 from components.base.errors import (
     DiskFull,
     InputError,

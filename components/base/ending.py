@@ -1,7 +1,11 @@
-"""How a process ends."""
+"""How a process ends: at once, and by a signal as by Ctrl-C.
+
+Commands and pipeline steps say so when they begin.
+"""
 
 import atexit
 import gc
+import signal
 
 
 def end_quickly() -> None:
@@ -11,3 +15,8 @@ def end_quickly() -> None:
     process.
     """
     atexit.register(gc.freeze)
+
+
+def end_as_by_ctrl_c() -> None:
+    """Have SIGTERM raise `KeyboardInterrupt`, as Ctrl-C does: what was begun is cleaned up."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typer.exceptions import TyperException
 from components.base import (
     MoodlineError,
     StepFailed,
+    end_as_by_ctrl_c,
     end_quickly,
     is_disk_full,
     log_as_json,
@@ -153,7 +153,7 @@ for _name, _commands in GROUPS.items():
 
 def main() -> None:
     """Run the command line and exit with its status; SIGTERM is taken as Ctrl-C is."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_as_by_ctrl_c()
     end_quickly()
     sys.exit(run())
 
