@@ -123,12 +123,12 @@ def evaluate(
     challenger_model = Classifier(model_dir)
     # A changed turn may be the same to the model: upper case is, to many a tokenizer.
     changes = profile.gate.behaviour
-    asked = challenger_model.remembering() if changes else challenger_model
+    remembering = challenger_model.remembering() if changes else challenger_model
     champion_model = Classifier(champion) if champion else None
     check_labels(challenger_model.labels, profile)
     answers = version_answers(Path(model_dir))
     predicted = mark_uncertain(
-        predict_turns(asked, tested, turns, _part(progress, 0, steps)),
+        predict_turns(remembering, tested, turns, _part(progress, 0, steps)),
         answers.uncertain_below,
     )
     noise = noise_bands(tested)
@@ -171,7 +171,7 @@ def evaluate(
     behaviour, latency = {}, None
     if changes:
         behaviour = measure_behaviour(
-            asked,
+            remembering,
             tested,
             predicted,
             changes.shares(),

@@ -135,26 +135,26 @@ class MoodlineModel(PreTrainedModel):
         input_ids: Tensor,
         text_lengths: Tensor,
         *,
-        words: Tensor | None = None,
+        text_states: Tensor | None = None,
     ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], Tensor]:
         """What `encode` gives, and from the same pass the features of a linear probe.
 
         Args:
             audio, audio_lengths, input_ids, text_lengths: as of `forward`.
-            words: the text's states [B, L, d_t], where they are known, or their means [B, 1, d_t];
-                then `input_ids` is not read, and `text_lengths` are theirs.
+            text_states: [B, L, d_t], where they are known, or their means [B, 1, d_t]; then
+                `input_ids` is not read, and `text_lengths` counts these states.
 
         Returns:
             As `encode`; and [B, f]: means and deviations of all the speech encoder's layers, then
             the mean of the text's states, whatever of these the head takes.
         """
-        states, frames, said, tokens = self._states(
-            audio, audio_lengths, input_ids, text_lengths, all_layers=True, words=words
+        states, frames, text_states, tokens = self._states(
+            audio, audio_lengths, input_ids, text_lengths, all_layers=True, text_states=text_states
         )
-        probe = torch.cat([masked_statistics(states, frames), masked_mean(said, tokens)], -1)
+        probe = torch.cat([masked_statistics(states, frames), masked_mean(text_states, tokens)], -1)
         if not self.config.use_weighted_layer_sum:
             states = states[..., -int(self.config.acoustic_config().hidden_size) :]
-        return self._pool(states, frames, said, tokens), probe
+        return self._pool(states, frames, text_states, tokens), probe
 
     def _states(
         self,
@@ -164,7 +164,7 @@ class MoodlineModel(PreTrainedModel):
         text_lengths: Tensor,
         *,
         all_layers: bool = False,
-        words: Tensor | None = None,
+        text_states: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         if not torch.jit.is_tracing() and not torch.compiler.is_compiling():
             self._check(audio, input_ids)
@@ -173,8 +173,9 @@ class MoodlineModel(PreTrainedModel):
         # What the padding holds must not matter, to the clips beside it either.
         audio = torch.where(length_mask(audio_lengths, audio.shape[1]), audio, 0.0)
         states, frames = self.acoustic(audio, audio_lengths, all_layers=all_layers)
-        said = self.text(input_ids, text_lengths) if words is None else words
-        return states, frames, said, text_lengths
+        if text_states is None:
+            text_states = self.text(input_ids, text_lengths)
+        return states, frames, text_states, text_lengths
 
     def _pool(
         self, states: Tensor, frames: Tensor, words: Tensor, text_lengths: Tensor

@@ -198,19 +198,20 @@ def _encode(
     windows = clip_windows([sound.clip(row)], tokenizer, config.max_samples, config.max_tokens)
     for number, window in enumerate(windows):
         audio = heard(window.audio, row, config.max_samples) if heard else window.audio
-        words, tokens = None, len(window.input_ids)
+        text_states, tokens = None, len(window.input_ids)
         if recorded is not None:
             before = recorded[number]
             if np.array_equal(audio, window.audio):
                 encoded.append(before)
                 continue
-            words, tokens = torch.from_numpy(before.text)[None].to(device), len(before.text)
+            text_states = torch.from_numpy(before.text)[None].to(device)
+            tokens = len(before.text)
         (acoustic, frames, text, length), probe = model.encode_and_probe(
             torch.from_numpy(audio)[None].to(device),
             torch.tensor([len(audio)], device=device),
             torch.tensor([window.input_ids], device=device),
             torch.tensor([tokens], device=device),
-            words=words,
+            text_states=text_states,
         )
         acoustic, text = acoustic[:, : int(frames)], text[:, : int(length)]
         arrays = (acoustic, text, probe)

@@ -72,7 +72,7 @@ class CentredClustering(BaseClustering):
             return *one, means
         towards = unit(_means(centred, labels)).T
         soft = np.empty((chunks, speakers, towards.shape[1]))
-        for first in range(0, chunks, BLOCK):  # in float64 they take twice as much
+        for first in range(0, chunks, BLOCK):  # the whole in float64 is large
             part = slice(first, first + BLOCK)
             soft[part] = 1 + np.nan_to_num(unit(embeddings[part] - mean)) @ towards
         # two that the segmentation hears apart within one chunk are two people
