@@ -106,8 +106,7 @@ def load_reader(model: str, device: str, **options: Any) -> Any:
 
     faster-whisper fills 30 s up with zeros, which on Whisper's scale are no silence but a noise
     that it never heard in training. On a CPU half of the workers encode at a time, a stretch each,
-    while the others decode, which takes no longer: the attention of 30 s to 30 s needs 50 MB (tiny)
-    and more of each.
+    while the others decode: the attention of 30 s to 30 s needs 50 MB (tiny) and more of each.
 
     Args:
         options: those of `WhisperModel`.

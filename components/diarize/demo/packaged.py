@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 CPU_SECONDS: Seconds = 120.0
 """Seconds of sound whose voices are embedded at once on a CPU: pyannote copies a chunk's sound for
-each of its voices. More gained nothing on two cores."""
+each of its voices. CAM++ took as long with more on two busy cores (23.5 and 23.7 s)."""
 
 
 class NoPlda(PLDA):
