@@ -2,6 +2,7 @@
 
 import gc
 import importlib.util
+import logging
 import os
 import re
 import shutil
@@ -50,6 +51,21 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """A test that leaves logging's lock with the main thread is told so.
+
+    The main thread does not notice, and every other thread of a later test waits for ever. A signal
+    handler that raises in the wrong moment does it.
+    """
+    lock = logging._lock  # type: ignore[attr-defined]
+    left = 0
+    while lock._is_owned():
+        lock.release()
+        left += 1
+    assert not left, f"{item.nodeid} left logging's lock taken, {left} times"
 
 
 @pytest.fixture(scope="session")
