@@ -114,7 +114,7 @@ class Load:
 
     def __enter__(self) -> "Load":
         self._thread.start()
-        assert wait_until(lambda: self.seen.answered.total() > 20, 20)
+        assert wait_until(lambda: self.seen.answered.total() > 20, 60)
         return self
 
     def __exit__(self, *_: object) -> None:

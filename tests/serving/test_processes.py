@@ -51,7 +51,7 @@ def test_a_log_does_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.Mon
     child = Child(["sh", "-c", script], os.environ, log, "talker")
     try:
         for number in range(1, processes.KEPT_LOGS + 1):
-            assert wait_until((tmp_path / f"service.log.{number}").exists, 20)
+            assert wait_until((tmp_path / f"service.log.{number}").exists, 60)
         assert child.last_output().startswith("line ")
     finally:
         child.stop(grace=1)

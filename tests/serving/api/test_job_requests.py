@@ -51,9 +51,9 @@ def uploads(service: Serving) -> list[Path]:
 
 def test_a_job_that_cannot_be_done_says_why(service: Serving) -> None:
     job = job_of(service, post(service, "jobs", files=upload(b"these are no sounds", "x.wav")))
-    assert wait_until(lambda: job()["state"] == "failed", 30)
+    assert wait_until(lambda: job()["state"] == "failed", 60)
     assert "is not audio that can be read" in job()["reason"]
-    assert wait_until(lambda: uploads(service) == [], 10)
+    assert wait_until(lambda: uploads(service) == [], 60)
 
 
 def test_a_deleted_job_stops(service: Serving, sample: bytes) -> None:

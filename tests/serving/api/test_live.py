@@ -85,7 +85,7 @@ def test_it_is_counted(service: Serving, call: Talk) -> None:
     told = len(call.of("turn"))
     assert metric(service.url, "moodline_live_turn_seconds_count") >= told > 0
     assert metric(service.url, 'moodline_live_ended_total{outcome="handed_over"}') >= 1
-    assert wait_until(lambda: metric(service.url, "moodline_live_calls") == 0, 10)
+    assert wait_until(lambda: metric(service.url, "moodline_live_calls") == 0, 60)
     answered = 'moodline_requests_total{path="/v1/live",status="101"}'
     assert metric(service.url, answered) >= 1
 

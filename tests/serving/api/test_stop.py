@@ -50,7 +50,7 @@ def begin(copy: Serving, recording: bytes, pool: ThreadPoolExecutor) -> "Future[
     """Send a request, and wait until it is under way."""
     before = metric(copy.url, "moodline_waiting")
     answer = pool.submit(analyze, copy, recording)
-    assert wait_until(lambda: metric(copy.url, "moodline_waiting") > before, 30)
+    assert wait_until(lambda: metric(copy.url, "moodline_waiting") > before, 60)
     return answer
 
 
@@ -64,7 +64,7 @@ def test_requests_are_finished_and_the_job_is_given_back(copy: Serving, long: by
         assert found
         return found.state
 
-    assert wait_until(lambda: metric(copy.url, "moodline_waiting") == 1, 30)
+    assert wait_until(lambda: metric(copy.url, "moodline_waiting") == 1, 60)
     assert state() == "running"
     with ThreadPoolExecutor() as pool:
         answer = begin(copy, long, pool)  # it waits until the job is done

@@ -195,7 +195,7 @@ def test_a_sweep_that_fails_unexpectedly_is_not_the_last(
     copies = Broken(tmp_path / "runs", tmp_path / "cache")
     url = f"sqlite:///{tmp_path}/feedback.db"
     log = PredictionLog(tmp_path / "log", url, LogSettings(), copies)
-    assert wait_until(lambda: len(calls) >= 4, 10)
+    assert wait_until(lambda: len(calls) >= 4, 60)
     asyncio.run(log.close())
     assert calls[:4] == ["sweep", "finish"] * 2
     assert "what is too old cannot be deleted now" in caplog.text

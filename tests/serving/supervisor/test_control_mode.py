@@ -38,7 +38,7 @@ def test_no_version_is_refused_for_a_triton_that_cannot_be_steered(
     rollout = Rollout([url], repository, tmp_path / "fetched", pointer, traffic=TRAFFIC, host=HOST)
     try:
         control = TritonControl(url)
-        assert wait_until(control.alive, 30), log.read_text()
+        assert wait_until(control.alive, 60), log.read_text()
         control.close()
         for _ in range(3):  # each step tries again: the version stays the one that is wanted
             with pytest.raises(NotSteeredError, match="--model-control-mode=explicit") as caught:

@@ -97,14 +97,14 @@ def test_it_waits_unready_for_the_first_version_and_follows_its_speech_models(
     (absent / "speech_models.json").write_text(json.dumps({"absent": "0" * 64}))
     pointer = settings.home / "serving" / f"served-{waiting.port}.json"
     promote(add(absent, settings), settings, actor="a test")
-    assert wait_until(lambda: 2 in read_pointer(pointer).refused, 30)
+    assert wait_until(lambda: 2 in read_pointer(pointer).refused, 60)
     assert "absent of digest 000000000000" in read_pointer(pointer).refused[2]
     assert post(waiting, "analyze", files=upload(piece)).json()["model"]["version"] == "1"
 
     # Others that are there: not beside version 1, but in its place, with models of its own.
     other = say(as_version(make_model(tmp_path / "3", 3)), "align", max_pause=0.0)
     promote(add(other, settings), settings, actor="a test", to="staging")
-    assert wait_until(lambda: 3 in read_pointer(pointer).refused, 30)
+    assert wait_until(lambda: 3 in read_pointer(pointer).refused, 60)
     assert "other speech models than version 1" in read_pointer(pointer).refused[3]
     promote(3, settings, actor="a test")
 

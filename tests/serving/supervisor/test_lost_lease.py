@@ -69,8 +69,8 @@ def test_it_steers_no_more_and_resumes_what_the_other_left(
         assert two[0].control.versions() == [3]
         second._desired = first._desired
         leases[1].given = True
-        assert wait_until(lambda: production() == 4, 20)
-        assert wait_until(lambda: two[0].control.versions() == [4], 10)
+        assert wait_until(lambda: production() == 4, 60)
+        assert wait_until(lambda: two[0].control.versions() == [4], 60)
         leases[1].given = False
         assert wait_until(lambda: not (second._leadership and second._leadership.leads), 5)
         leases[0].given = True
@@ -80,7 +80,7 @@ def test_it_steers_no_more_and_resumes_what_the_other_left(
             lineup = first._rollout.lineup if first._rollout else None
             return lineup.production.version if lineup else 0
 
-        assert wait_until(lambda: known() == 4, 10), "not what it knew of its first term"
+        assert wait_until(lambda: known() == 4, 60), "not what it knew of its first term"
         assert two[0].control.versions() == [4]
     finally:
         for copy in copies:

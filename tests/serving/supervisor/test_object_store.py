@@ -57,7 +57,7 @@ def triton_on_s3(environment: dict[str, str], log: Path) -> Iterator[str]:
         )
         try:
             control = TritonControl(f"127.0.0.1:{port}")
-            assert wait_until(control.alive, 30), log.read_text()
+            assert wait_until(control.alive, 60), log.read_text()
             control.close()
             yield f"127.0.0.1:{port}"
         finally:
@@ -135,16 +135,16 @@ def test_they_serve_the_same_and_another_steers_when_one_is_killed(
                     )
 
                 second.serve()
-                assert wait_until(lambda: serve(1), 10)
+                assert wait_until(lambda: serve(1), 60)
                 with Load(triton, pointers[1], folders, alone) as load:
                     promote(2, made, actor="a test")
-                    assert wait_until(lambda: serve(2), 20)
-                    assert wait_until(lambda: load.seen.answered[2] > 20, 15)
+                    assert wait_until(lambda: serve(2), 60)
+                    assert wait_until(lambda: load.seen.answered[2] > 20, 60)
                     first.kill()
                     pointers = pointers[1:]
                     promote(3, made, actor="a test")
-                    assert wait_until(lambda: serve(3), 40), "the other one steers now"
-                    assert wait_until(lambda: load.seen.answered[3] > 20, 15)
+                    assert wait_until(lambda: serve(3), 60), "the other one steers now"
+                    assert wait_until(lambda: load.seen.answered[3] > 20, 60)
             finally:
                 first.kill()
                 first.wait()

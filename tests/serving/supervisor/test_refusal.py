@@ -140,8 +140,8 @@ def test_a_version_that_kills_triton_takes_no_traffic_and_production_comes_back(
         before = own.pid
         step(4)
         assert wait_until(lambda: not own.running or own.pid != before, 5)
-        assert wait_until(lambda: comes_back(3), 20), "it was rolled back"
-        assert wait_until(lambda: comes_back(4) and bool(read_pointer(pointer).refused), 40)
+        assert wait_until(lambda: comes_back(3), 60), "it was rolled back"
+        assert wait_until(lambda: comes_back(4) and bool(read_pointer(pointer).refused), 60)
         assert "ended 2 times" in read_pointer(pointer).refused[4]
         assert read_pointer(pointer).production.version == 3
         assert own.control.versions() == [3]

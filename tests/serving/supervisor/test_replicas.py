@@ -136,7 +136,7 @@ def test_a_trace_goes_through_the_service_into_tritons_call(
     assert web.post("/v1/analyze", files=files, headers=sent).status_code == 200
     stages = {"decode", "transcribe", "diarize", "align", "classify", "triton.infer"}
     wanted = {"POST /v1/analyze", *stages}
-    assert wait_until(lambda: wanted <= {span.name for span in collector.spans(trace_id)}, 20)
+    assert wait_until(lambda: wanted <= {span.name for span in collector.spans(trace_id)}, 60)
     by_id = {span.id: span for span in collector.spans(trace_id)}
     spans = {span.name: span for span in by_id.values()}
     roots = [span for span in by_id.values() if span.parent == "b7ad6b7169203331"]
@@ -206,13 +206,13 @@ def test_a_killed_worker_is_back_and_its_job_is_done(
         for thread in threads:
             thread.join(60)
     assert [_job(web, job)["state"] for job in jobs] == ["done", "done"]
-    assert wait_until(lambda: metric(other.url, "moodline_waiting") == 0, 20)
+    assert wait_until(lambda: metric(other.url, "moodline_waiting") == 0, 60)
     assert metric(other.url, 'moodline_served_version{role="production"}') == 3
     assert all(_job(web, job)["result"]["turns"] for job in jobs)
     assert wrong == []
     assert set(outcomes) <= {"200", "429", "503", "dropped"}, outcomes
     folder = service.settings.home / "serving" / "store" / "uploads"
-    assert wait_until(lambda: not any(folder.iterdir()), 20)
+    assert wait_until(lambda: not any(folder.iterdir()), 60)
 
 
 def _job(web: httpx.Client, job: str) -> dict[str, Any]:

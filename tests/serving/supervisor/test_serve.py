@@ -114,7 +114,7 @@ def test_it_ends_with_all_its_children(
         assert "_bentoml_impl.worker.service" in names
         process.send_signal(how)
         assert process.wait(40) == (-how if how is signal.SIGKILL else 0)
-        assert wait_until(lambda: not any(one.is_running() for one in family), 20), family
+        assert wait_until(lambda: not any(one.is_running() for one in family), 60), family
     finally:
         process.kill()
         process.wait()

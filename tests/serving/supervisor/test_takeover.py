@@ -63,7 +63,7 @@ def hold_still(process: subprocess.Popen[bytes], database: Path) -> None:
             process.send_signal(signal.SIGCONT)
             return False
 
-    assert wait_until(held, 20)
+    assert wait_until(held, 60)
 
 
 def test_another_copy_goes_on_when_the_one_that_steers_is_killed(
@@ -91,8 +91,8 @@ def test_another_copy_goes_on_when_the_one_that_steers_is_killed(
                 promote(2, settings, actor="a test")
                 assert not wait_until(lambda: production() == 2, 10 * FOLLOW), "one steers"
                 first.kill()
-                assert wait_until(lambda: production() == 2, 15)
-                assert wait_until(lambda: load.seen.answered[2] > 20, 15)
+                assert wait_until(lambda: production() == 2, 60)
+                assert wait_until(lambda: load.seen.answered[2] > 20, 60)
         finally:
             first.kill()
             first.wait()

@@ -186,7 +186,7 @@ def test_a_platform_may_probe_it(triton: TritonServer) -> None:
     assert loaded() and healthy() == SERVING
     triton.control.unload()
     try:
-        assert wait_until(lambda: not loaded(), 10)
+        assert wait_until(lambda: not loaded(), 60)
         assert healthy() == SERVING
     finally:
         triton.control.load()
