@@ -42,7 +42,7 @@ def metric(url: str, name: str) -> float:
 
 
 def wait_until(true: Callable[[], bool], seconds: float) -> bool:
-    """Whether it becomes true in time; a slow machine is given a minute, unless time is the point."""
+    """Whether it becomes true in time: a minute on a slow machine, unless time is the point."""
     deadline = time.monotonic() + seconds
     while not true():
         if time.monotonic() > deadline:
