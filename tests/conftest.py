@@ -1,5 +1,6 @@
 """What many tests need: the demo corpus, the prepared models, a conversation of real people."""
 
+import functools
 import gc
 import importlib.util
 import logging
@@ -10,11 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import components  # noqa: F401  # before pyannote.audio: no library reports home
 
 os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1")
+
+# `httpx.get` reads all certificates each time: a twentieth of the tests' time, which ask often.
+httpx._transports.default.create_ssl_context = functools.cache(httpx.create_ssl_context)
 
 ROOT = Path(__file__).resolve().parents[1]
 

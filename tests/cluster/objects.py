@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 
 SCHEME = "minio://"
+
+_WHOLE = TransferConfig(multipart_threshold=1 << 30)
+"""One request for each object: moto reads all of an object for each part that is asked of it."""
 
 
 class ObjectStore:
@@ -40,7 +44,7 @@ class ObjectStore:
             FileNotFoundError: nothing is at the path.
         """
         if not path.is_dir():
-            self.client.upload_file(str(path), self.bucket, key)
+            self.client.upload_file(str(path), self.bucket, key, Config=_WHOLE)
             return
         for child in sorted(path.iterdir()):
             self.upload(child, f"{key}/{child.name}")
@@ -51,7 +55,7 @@ class ObjectStore:
             if name == key or name.startswith(key + "/"):
                 target = path if name == key else path / name[len(key) + 1 :]
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self.client.download_file(self.bucket, name, str(target))
+                self.client.download_file(self.bucket, name, str(target), Config=_WHOLE)
 
     def key(self, uri: str) -> str:
         """The name, or the beginning of the names, of an artifact's objects."""
