@@ -10,6 +10,7 @@ arguments; artifacts among the arguments count by their path. A result whose fil
 again. Artifacts stay in the folder of the run that made them.
 """
 
+import contextlib
 import json
 import os
 import re
@@ -23,15 +24,17 @@ from typing import Any
 
 from kfp import dsl, local
 from kfp.dsl.component_factory import EXECUTOR_MODULE
+from kfp.local import subprocess_task_handler
 from kfp.local.orchestrator import task_executor
 from kfp.local.status import Status
 
 from components.base import Event, Failure, report
 from components.base.events import State
 from components.config import Profile
-from pipelines.definitions.compiled import build_pipeline
+from pipelines.definitions.compiled import PIPELINES, build_pipeline
 from pipelines.definitions.placement import PIPELINE_RUN
 from pipelines.runners.containers import container_arguments
+from pipelines.runners.forked import ForkedSteps
 
 OUTPUTS = "outputs.json"
 LOG = "run.log"
@@ -58,7 +61,12 @@ def main(request: Path) -> None:
     results: dict[str, dict[str, Any]] = {}
     # kfp has no hook for this; its version is pinned.
     task_executor.execute_single_task = watched(task_executor.execute_single_task, root, results)
-    pipeline(**run["arguments"])
+    with contextlib.ExitStack() as stack:
+        if run["mounts"] is None and run["pipeline"] in PIPELINES:  # others may be small
+            alone = subprocess_task_handler.run_local_subprocess
+            steps = stack.enter_context(ForkedSteps(alone))
+            subprocess_task_handler.run_local_subprocess = steps.run  # no hook, either
+        pipeline(**run["arguments"])
     (root / OUTPUTS).write_text(json.dumps(results, indent=1), encoding="utf-8")
 
 
