@@ -42,6 +42,9 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads that wait for work sleep instead of spinning: several models share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Large arrays in pages of 2 MB, where Linux gives them to who asks: for the processes that are
+    # started from here, as the C library looks at it once.
+    os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     level = logging.INFO if verbose else logging.ERROR
     if logs_are_json():
         logging.root.setLevel(level)

@@ -2,7 +2,9 @@
 
 import shutil
 import time
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Annotated, Any
 
 import typer
@@ -62,6 +64,8 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
 
     from serving.supervisor.serve import Serving
 
+    # What listens afterwards is imported while the service's processes start.
+    Thread(target=import_module, args=("pipelines.runners.preloaded",), daemon=True).start()
     with spinner("starting Triton and the service"):
         serving = Serving(settings, profile, port=0)
         serving.start()

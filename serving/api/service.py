@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from components.base import log_as_json, logs_are_json
+from components.base import end_quickly, log_as_json, logs_are_json
 from components.config import Settings
 from components.traffic import DoubtfulTurns, FeedbackStore, Statements
 from serving.api.app import create_app
@@ -105,6 +105,7 @@ class MoodlineService:
     @bentoml.on_startup
     async def start(self) -> None:
         """Begin to load the speech models, and to do jobs."""
+        end_quickly()
         end_with_parent()  # `bentoml serve` gives its workers sessions of their own
         forget_dead_workers()
         sys.setswitchinterval(SWITCH_SECONDS)
