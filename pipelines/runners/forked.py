@@ -55,7 +55,8 @@ class ForkedSteps:
     def __exit__(self, *_: object) -> None:
         """End the fork server, also in the middle of its imports; no step runs any more."""
         if (pid := forkserver._forkserver._forkserver_pid) is not None:  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def run(self, full_command: Sequence[str], env_vars: Mapping[str, str] | None = None) -> int:
         """Run a step's command; the status it ends with.
