@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -61,20 +62,22 @@ class Segmentation:
         waveform = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))
         full = max(0, (len(audio) - window) // hop + 1)
         rest = len(audio) < window or (len(audio) - window) % hop > 0
-        speakers, speech = np.empty(0, np.float32), np.empty(0, np.float32)
-        done = 0
-        for heard, spoken in self._each(_batches(waveform, window, hop, full, rest, self._batch)):
-            if not done:
-                speakers = np.empty((full + rest, *heard.shape[1:]), heard.dtype)
-                speech = np.empty((full + rest, *spoken.shape[1:]), spoken.dtype)
-            speakers[done : done + len(heard)] = heard
-            speech[done : done + len(heard)] = spoken
-            done += len(heard)
-            if step:
-                step(done / (full + rest))
+        each = self._each(_batches(waveform, window, hop, full, rest, self._batch))
+        first = next(each)
+        speakers = np.empty((full + rest, *first[0].shape[1:]), first[0].dtype)
+
+        def speech() -> Iterator[np.ndarray]:
+            done = 0
+            for heard, spoken in chain([first], each):
+                speakers[done : done + len(heard)] = heard
+                done += len(heard)
+                if step:
+                    step(done / (full + rest))
+                yield from spoken
+
         chunks = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
         whole = Inference.aggregate(
-            SlidingWindowFeature(speech, chunks),
+            _Once(speech(), (full + rest, *first[1].shape[1:]), chunks),
             inference.model.receptive_field,
             hamming=True,
             missing=0.0,
@@ -144,6 +147,21 @@ class Segmentation:
             else:
                 speech = heard.amax(dim=-1, keepdim=True)
             return [(speakers.cpu().numpy(), speech.cpu().numpy())]
+
+
+class _Once(SlidingWindowFeature):
+    """What is heard in each chunk, [frames, classes], gone through once, while it is heard: all of
+    it would be a part of the memory that grows with the recording."""
+
+    def __init__(
+        self, heard: Iterator[np.ndarray], shape: tuple[int, ...], window: SlidingWindow
+    ) -> None:
+        super().__init__(np.broadcast_to(np.float32(0), shape), window)
+        self._heard = heard
+
+    def __iter__(self) -> Iterator[tuple[Segment, np.ndarray]]:
+        for number, scores in enumerate(self._heard):
+            yield self.sliding_window[number], scores
 
 
 def _batches(
