@@ -26,7 +26,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export BENTOML_DO_NOT_TRACK := True
 export PYANNOTE_METRICS_ENABLED := 0
 export OMP_WAIT_POLICY ?= PASSIVE
-# Large arrays come in pages of 2 MB where Linux gives them to who asks: a twentieth less time.
+# Large arrays take pages of 2 MB, also where transparent huge pages are set to madvise: less time.
 export GLIBC_TUNABLES ?= glibc.malloc.hugetlb=1
 # Bytecode is kept: without it every process compiles torch and transformers anew.
 unexport PYTHONPATH PYTHONDONTWRITEBYTECODE

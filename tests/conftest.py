@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -58,19 +58,22 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown(item: pytest.Item) -> None:
-    """A test that leaves logging's lock with the main thread is told so.
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that leaves logging's lock with the main thread fails by name.
 
     The main thread does not notice, and every other thread of a later test waits for ever. A signal
     handler that raises in the wrong moment does it.
     """
-    lock = logging._lock  # type: ignore[attr-defined]
-    left = 0
-    while lock._is_owned():
-        lock.release()
-        left += 1
-    assert not left, f"{item.nodeid} left logging's lock taken, {left} times"
+    try:
+        yield
+    finally:
+        lock = logging._lock  # type: ignore[attr-defined]
+        left = 0
+        while lock._is_owned():
+            lock.release()
+            left += 1
+        assert not left, f"{item.nodeid} left logging's lock taken, {left} times"
 
 
 @pytest.fixture(scope="session")

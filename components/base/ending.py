@@ -1,6 +1,6 @@
 """How a process ends: at once, and by a signal as by Ctrl-C.
 
-Commands and pipeline steps say so when they begin.
+Commands, pipeline steps and the service say so when they begin.
 """
 
 import atexit

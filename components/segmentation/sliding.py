@@ -1,7 +1,8 @@
 """A segmentation network slides over a recording, on several cores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import chain
@@ -76,12 +77,13 @@ class Segmentation:
                 yield from spoken
 
         chunks = SlidingWindow(start=0.0, duration=inference.duration, step=inference.step)
-        whole = Inference.aggregate(
-            _Once(speech(), (full + rest, *first[1].shape[1:]), chunks),
-            inference.model.receptive_field,
-            hamming=True,
-            missing=0.0,
-        )
+        with closing(each):  # what is stopped has no thread left
+            whole = Inference.aggregate(
+                _Once(speech(), (full + rest, *first[1].shape[1:]), chunks),
+                inference.model.receptive_field,
+                hamming=True,
+                missing=0.0,
+            )
         if rest:  # without the padding of the last chunk
             length = Segment(0.0, len(audio) / SAMPLE_RATE)
             whole.data = whole.crop(length, mode="loose")
@@ -92,7 +94,9 @@ class Segmentation:
         size = int(self._inference.batch_size)
         return min(size, CPU_BATCH) if self._inference.device.type == "cpu" else size
 
-    def _each(self, batches: Iterator[Tensor]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def _each(
+        self, batches: Iterator[Tensor]
+    ) -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         """What is heard in each batch, in order."""
         if self._inference.device.type != "cpu":
             yield from map(self._hear, batches)
@@ -150,8 +154,8 @@ class Segmentation:
 
 
 class _Once(SlidingWindowFeature):
-    """What is heard in each chunk, [frames, classes], gone through once, while it is heard: all of
-    it would be a part of the memory that grows with the recording."""
+    """Scores of each chunk, [frames, classes], that can be iterated once: all of them are never in
+    memory."""
 
     def __init__(
         self, heard: Iterator[np.ndarray], shape: tuple[int, ...], window: SlidingWindow

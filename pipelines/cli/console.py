@@ -42,8 +42,8 @@ def quiet(verbose: bool) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Threads that wait for work sleep instead of spinning: several models share the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # Large arrays in pages of 2 MB, where Linux gives them to who asks: for the processes that are
-    # started from here, as the C library looks at it once.
+    # Large arrays take pages of 2 MB, also where transparent huge pages are set to madvise; in the
+    # processes that are started from here, for the C library reads this when a process begins.
     os.environ.setdefault("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
     level = logging.INFO if verbose else logging.ERROR
     if logs_are_json():

@@ -7,8 +7,6 @@ named here is imported by each step that needs it.
 import gc
 import importlib
 
-from components.base import end_quickly
-
 MODULES = (
     "kfp.dsl.executor_main",
     "kfp.local",
@@ -35,4 +33,3 @@ for module in MODULES:
     importlib.import_module(module)
 # A child's garbage collections leave these pages alone, which it shares until it writes to them.
 gc.freeze()
-end_quickly()

@@ -120,9 +120,12 @@ class Serving:
         """The Triton that was started here, if one was."""
         return self._backend.server
 
-    def start(self) -> None:
+    def start(self, meanwhile: Callable[[], object] = lambda: None) -> None:
         """Start everything; returns when a recording would be answered, or at once where a first
         version is waited for (`model` is None then).
+
+        Args:
+            meanwhile: work of the caller's, while the service loads its models.
 
         Raises:
             InputError: no version is in production, its speech models are not those that it was
@@ -144,6 +147,7 @@ class Serving:
                 )
             self._start_service(triton_url)
             self.model = self._backend.serve()
+            meanwhile()
             if self.model is not None:
                 self._wait_ready()
         except BaseException:

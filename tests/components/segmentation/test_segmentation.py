@@ -116,8 +116,10 @@ def test_what_a_step_raises_ends_it(segmentation: Segmentation, audio: np.ndarra
         assert share < 1
         raise Stopped("nobody waits")
 
-    with pytest.raises(Stopped):
+    with pytest.raises(Stopped) as raised:
         segmentation(np.tile(audio, 4), stop)
+    assert raised.tb, "which holds what was being done"
+    assert not [thread.name for thread in threading.enumerate() if "segment" in thread.name]
 
 
 def test_one_pass_serves_words_and_speakers(audio: np.ndarray, models_home: Path) -> None:
