@@ -125,6 +125,7 @@ def test_a_batch_is_not_heard_by_other_speech_models_than_the_version_was_made_w
     assert 'made with transcribe.language "en", and --profile says "de"' in line
 
 
+@pytest.mark.cluster
 def test_the_registry_goes_away_before_the_end(cluster: Cluster, profile: Profile) -> None:
     def stop(step: str) -> None:
         if step == "register":
