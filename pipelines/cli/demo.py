@@ -89,7 +89,7 @@ def _serve_once(audio: Path, profile: Profile, settings: Settings) -> None:
 
 
 def _import_listening() -> None:
-    """What `_analyze_real` needs, which takes half as long as the service needs to start."""
+    """Import what `_analyze_real` needs; the service takes longer to start."""
     for module in ("components.segmentation", "pyannote.audio.pipelines", "whisperx.vads"):
         import_module(module)
 

@@ -134,7 +134,7 @@ def _run(
     arguments: list[str],
 ) -> None:
     """In the fork: what kfp's script does, without a shell and a new Python."""
-    multiprocessing.set_start_method(None, force=True)  # what a step starts is no fork server's
+    multiprocessing.set_start_method(None, force=True)  # a step's own processes are as ever
     for number in (1, 2):
         os.dup2(output.fileno(), number)
     output.close()

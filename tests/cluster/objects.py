@@ -14,8 +14,8 @@ from botocore.config import Config
 
 SCHEME = "minio://"
 
-_WHOLE = TransferConfig(multipart_threshold=1 << 30)
-"""One request for each object: moto reads all of an object for each part that is asked of it."""
+_ONE_REQUEST = TransferConfig(multipart_threshold=1 << 30)
+"""Objects are not moved in parts: moto reads the whole object for each part."""
 
 
 class ObjectStore:
@@ -44,7 +44,7 @@ class ObjectStore:
             FileNotFoundError: nothing is at the path.
         """
         if not path.is_dir():
-            self.client.upload_file(str(path), self.bucket, key, Config=_WHOLE)
+            self.client.upload_file(str(path), self.bucket, key, Config=_ONE_REQUEST)
             return
         for child in sorted(path.iterdir()):
             self.upload(child, f"{key}/{child.name}")
@@ -55,7 +55,7 @@ class ObjectStore:
             if name == key or name.startswith(key + "/"):
                 target = path if name == key else path / name[len(key) + 1 :]
                 target.parent.mkdir(parents=True, exist_ok=True)
-                self.client.download_file(self.bucket, name, str(target), Config=_WHOLE)
+                self.client.download_file(self.bucket, name, str(target), Config=_ONE_REQUEST)
 
     def key(self, uri: str) -> str:
         """The name, or the beginning of the names, of an artifact's objects."""

@@ -24,7 +24,7 @@ from pipelines.runners.forked import ForkedSteps, parse
 
 
 @dsl.component(base_image="python", install_kfp_package=False)
-def say(says: str, told: dsl.Output[dsl.Dataset]) -> str:
+def say(says: str, written: dsl.Output[dsl.Dataset]) -> str:
     """Prints, writes its output, and ends in one of several ways."""
     import atexit
     import multiprocessing
@@ -37,7 +37,7 @@ def say(says: str, told: dsl.Output[dsl.Dataset]) -> str:
     atexit.register(print, "the end")
     print(says, os.environ["OF_THE_STEP"])
     print("an error's line", file=sys.stderr)
-    Path(told.path).write_text(says)
+    Path(written.path).write_text(says)
     if says == "slow":
         time.sleep(0.3)
     if says == "killed":
@@ -51,7 +51,7 @@ def command(folder: Path, says: str) -> list[str]:
     """What kfp runs for that step, and the name that the local runner gives it."""
     container: Any = say.component_spec.implementation.container  # type: ignore[attr-defined]
     given = f"""{{"inputs": {{"parameterValues": {{"says": "{says}"}}}}, "outputs": {{
-        "artifacts": {{"told": {{"artifacts": [{{"name": "told", "uri": "{folder}/told",
+        "artifacts": {{"written": {{"artifacts": [{{"name": "written", "uri": "{folder}/written",
             "type": {{"schemaTitle": "system.Dataset", "schemaVersion": "0.0.1"}}}}]}}}},
         "outputFile": "{folder}/output.json"}}}}"""
     words = [str(part) for part in container.command]
@@ -87,7 +87,7 @@ def test_a_step_prints_and_leaves_the_same_in_a_fork(
     assert status == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines.index("hello there") < lines.index("an error's line") < lines.index("the end")
-    assert (tmp_path / "told").read_text() == "hello"
+    assert (tmp_path / "written").read_text() == "hello"
     answer = (tmp_path / "output.json").read_text()
     assert ("True" in answer) == forks, "it has what the server imported"
     assert "fork" in answer and "forkserver" not in answer, "what a step starts is as ever"
@@ -101,9 +101,11 @@ def test_one_that_fails_is_told_and_the_next_begins(
         until_ready(running)
         more = {"OF_THE_STEP": "so"}
         assert running.run(command(tmp_path, says), more) == {"fails": 1, "killed": -9}[says]
-        told = capsys.readouterr().out
-        assert ("RuntimeError: boom" in told) == ("Traceback" in told) == (says == "fails")
-        assert "ForkServerProcess" not in told, "a step's own hook for exceptions writes it"
+        printed = capsys.readouterr().out
+        assert ("RuntimeError: boom" in printed) == ("Traceback" in printed) == (says == "fails")
+        assert "ForkServerProcess" not in printed, (
+            "the step writes its traceback, not multiprocessing"
+        )
         assert running.run(command(tmp_path, "well"), more) == 0
     assert "OF_THE_STEP" not in os.environ
 
@@ -187,7 +189,7 @@ def test_a_server_that_cannot_import_leaves_steps_alone_and_ends(
             assert time.monotonic() < deadline
         assert not running._ready.wait(3)
         assert running.run(command(tmp_path, "hello"), {"OF_THE_STEP": "x"}) == 0
-    assert "hello" in (tmp_path / "told").read_text()
+    assert "hello" in (tmp_path / "written").read_text()
     assert not psutil.pid_exists(server)
 
 
