@@ -103,9 +103,7 @@ def test_one_that_fails_is_told_and_the_next_begins(
         assert running.run(command(tmp_path, says), more) == {"fails": 1, "killed": -9}[says]
         printed = capsys.readouterr().out
         assert ("RuntimeError: boom" in printed) == ("Traceback" in printed) == (says == "fails")
-        assert "ForkServerProcess" not in printed, (
-            "the step writes its traceback, not multiprocessing"
-        )
+        assert "ForkServerProcess" not in printed, "the step tells it itself"
         assert running.run(command(tmp_path, "well"), more) == 0
     assert "OF_THE_STEP" not in os.environ
 
